@@ -1,0 +1,63 @@
+// What graphql-js makes of the introspection answers, and what a client of the contract would lose.
+import fs from 'node:fs';
+import path from 'node:path';
+import {
+  buildClientSchema, buildSchema, findBreakingChanges, getIntrospectionQuery, printSchema, validateSchema,
+} from 'graphql';
+
+const [base, contract] = process.argv.slice(2);
+const switches = ['descriptions', 'specifiedByUrl', 'directiveIsRepeatable', 'schemaDescription', 'inputValueDeprecation', 'oneOf'];
+const optionSets = [{}, ...switches.map((s) => ({ [s]: true })), Object.fromEntries(switches.map((s) => [s, true]))];
+let failures = 0;
+
+function expect(ok, what) {
+  if (!ok) {
+    failures++;
+    console.log(`FAIL ${what}`);
+  }
+}
+
+async function ask(url, query) {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json' },
+    body: JSON.stringify({ query }),
+  });
+  return response.json();
+}
+
+for (const [endpoint, file] of [['/graphql', 'plain.graphql'], ['/relay', 'relay.graphql']]) {
+  let live;
+  const printed = new Set();
+  for (const options of optionSets) {
+    const label = `${endpoint} introspection ${JSON.stringify(options)}`;
+    const answer = await ask(base + endpoint, getIntrospectionQuery(options));
+    expect(!answer.errors, `${label}: ${JSON.stringify(answer.errors)}`);
+    if (answer.errors) continue;
+    live = buildClientSchema(answer.data);
+    const problems = validateSchema(live);
+    expect(problems.length === 0, `${label}: ${problems}`);
+    if (options.descriptions !== false && Object.keys(options).length === switches.length) {
+      printed.add(printSchema(live));
+      printed.add(printSchema(buildClientSchema((await ask(base + endpoint, getIntrospectionQuery(options))).data)));
+    }
+  }
+  expect(printed.size === 1, `${endpoint}: the schema differs from one answer to the next`);
+
+  // A part of the contract that is not there at all belongs to a feature that is not there yet; what is there has to fit.
+  const promised = buildSchema(fs.readFileSync(path.join(contract, file), 'utf8'));
+  const fieldsOf = (type) => (type && type.getFields ? type.getFields() : {});
+  const absent = (change) => {
+    const m = /^(?:Type |Field )?[`"']?(\w+)(?:\.(\w+))?/.exec(change.description);
+    const [, type, field] = m ?? [];
+    if (change.type === 'TYPE_REMOVED') return !live.getType(type);
+    return change.type === 'FIELD_REMOVED' && (type === 'Query' || type === 'Mutation') && !fieldsOf(live.getType(type))[field];
+  };
+  const breaking = findBreakingChanges(promised, live);
+  for (const change of breaking.filter((c) => !absent(c))) {
+    expect(false, `${endpoint} breaks the contract: ${change.type} ${change.description}`);
+  }
+  const missing = breaking.filter(absent);
+  console.log(`${endpoint}: ${optionSets.length} introspection queries, ${missing.length} types and root fields of the contract not there yet`);
+}
+process.exit(failures ? 1 : 0);
