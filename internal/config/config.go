@@ -1,0 +1,254 @@
+// Package config reads accountd's settings: the embedded config.toml has every key with its default; a file,
+// ACCOUNTD_* environment variables and flags override it, in that order.
+//
+// Load reports everything that is wrong at once, each with the place it was set at and a remedy. A Config that
+// it returns is within bounds and free of contradictions, so the packages that are given their part of it need
+// not check again. Nothing here is a secret: keys live in files of their own.
+package config
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+//go:generate go test -run "^Test(TopLevelFile|Documentation)$" -update .
+
+// defaults is a copy of the top-level config.toml: go:embed reads nothing above its own directory.
+//
+//go:embed config.toml
+var defaults []byte
+
+// DefaultFile is read when no file is named, if it is there.
+const DefaultFile = "config.toml"
+
+// Config is every setting. The comments on the settings are in config.toml; the tags say which values are
+// possible (min, max, one; sizes and durations as in the file).
+type Config struct {
+	Server    Server    `toml:"server"`
+	Log       Log       `toml:"log"`
+	GraphQL   GraphQL   `toml:"graphql"`
+	Limits    Limits    `toml:"limits"`
+	Accounts  Accounts  `toml:"accounts"`
+	Tokens    Tokens    `toml:"tokens"`
+	Passwords Passwords `toml:"passwords"`
+	Email     Email     `toml:"email"`
+
+	origins map[string]string // key → where it was set; absent: the default
+}
+
+// Server is [server]. PublicURL is as it was set: Config.PublicURL is the one in force.
+type Server struct {
+	Listen       string   `toml:"listen"`
+	PublicURL    string   `toml:"public_url"`
+	DataDir      string   `toml:"data_dir"`
+	AllowedHosts []string `toml:"allowed_hosts"`
+}
+
+// Log is [log].
+type Log struct {
+	Level  string `toml:"level" one:"debug,info,warn,error"`
+	Format string `toml:"format" one:"auto,text,json"`
+}
+
+// GraphQL is [graphql]. Config.Introspection and Config.GraphiQL say what "auto" comes to.
+type GraphQL struct {
+	Introspection string `toml:"introspection" one:"auto,on,off"`
+	GraphiQL      string `toml:"graphiql" one:"auto,on,off"`
+}
+
+// Limits is [limits]. Fields has its upper bound because validating n equal fields takes time in n².
+type Limits struct {
+	Body               Size     `toml:"body" min:"256B" max:"16MiB"`
+	Query              Size     `toml:"query" min:"64B" max:"1MiB"`
+	Tokens             int      `toml:"tokens" min:"1" max:"100000"`
+	Nesting            int      `toml:"nesting" min:"1" max:"500"`
+	Fields             int      `toml:"fields" min:"1" max:"2000"`
+	Aliases            int      `toml:"aliases" min:"0" max:"2000"`
+	Depth              int      `toml:"depth" min:"1" max:"500"`
+	IntrospectionDepth int      `toml:"introspection_depth" min:"1" max:"500"`
+	Fragments          int      `toml:"fragments" min:"0" max:"1000"`
+	Variables          int      `toml:"variables" min:"0" max:"1000"`
+	Directives         int      `toml:"directives" min:"0" max:"1000"`
+	Errors             int      `toml:"errors" min:"1" max:"1000"`
+	Response           Size     `toml:"response" min:"1KiB" max:"64MiB"`
+	Timeout            Duration `toml:"timeout" min:"100ms" max:"10m"`
+	Documents          int      `toml:"documents" min:"1" max:"100000"`
+	SessionsPerUser    int      `toml:"sessions_per_user" min:"1" max:"10000"`
+}
+
+// Accounts is [accounts].
+type Accounts struct {
+	AllowLoginNotVerified   bool `toml:"allow_login_not_verified"`
+	LoginWithSecondaryEmail bool `toml:"login_with_secondary_email"`
+	SendActivationEmail     bool `toml:"send_activation_email"`
+}
+
+// Tokens is [tokens]. Config.TokenSettings and Config.KeysFile fill in what is derived.
+type Tokens struct {
+	Algorithm              string   `toml:"algorithm" one:"HS256,HS384,HS512,EdDSA,ES256,RS256"`
+	Issuer                 string   `toml:"issuer"`
+	Audience               string   `toml:"audience"`
+	Leeway                 Duration `toml:"leeway" min:"0s" max:"10m"`
+	AccessLifetime         Duration `toml:"access_lifetime" min:"1s" max:"365d"`
+	AllowRefresh           bool     `toml:"allow_refresh"`
+	RefreshLifetime        Duration `toml:"refresh_lifetime" min:"1s" max:"3650d"`
+	SessionLifetime        Duration `toml:"session_lifetime" min:"0s" max:"3650d"`
+	RotationGrace          Duration `toml:"rotation_grace" min:"0s" max:"1h"`
+	RefreshBytes           int      `toml:"refresh_bytes" min:"16" max:"64"`
+	HeaderName             string   `toml:"header_name"`
+	HeaderPrefixes         []string `toml:"header_prefixes"`
+	ActivationLifetime     Duration `toml:"activation_lifetime" min:"1s" max:"365d"`
+	PasswordResetLifetime  Duration `toml:"password_reset_lifetime" min:"1s" max:"365d"`
+	PasswordSetLifetime    Duration `toml:"password_set_lifetime" min:"1s" max:"365d"`
+	SecondaryEmailLifetime Duration `toml:"secondary_email_lifetime" min:"1s" max:"365d"`
+	KeysFile               string   `toml:"keys_file"`
+}
+
+// Passwords is [passwords].
+type Passwords struct {
+	MinLength  int     `toml:"min_length" min:"1" max:"256"`
+	Similarity float64 `toml:"similarity" min:"0" max:"1"`
+	Common     bool    `toml:"common"`
+	Numeric    bool    `toml:"numeric"`
+	MaxBytes   int     `toml:"max_bytes" min:"64" max:"16384"`
+	Argon2     Argon2  `toml:"argon2"`
+}
+
+// Argon2 is [passwords.argon2].
+type Argon2 struct {
+	Memory      Size `toml:"memory" min:"8KiB" max:"4GiB"`
+	Iterations  int  `toml:"iterations" min:"1" max:"100"`
+	Parallelism int  `toml:"parallelism" min:"1" max:"64"`
+	Concurrent  int  `toml:"concurrent" min:"0" max:"1024"`
+	Queue       int  `toml:"queue" min:"0" max:"100000"`
+}
+
+// Email is [email]. Config.EmailSettings fills in what is derived.
+type Email struct {
+	From               string `toml:"from"`
+	SiteName           string `toml:"site_name"`
+	LinkBase           string `toml:"link_base"`
+	ActivationPath     string `toml:"activation_path"`
+	SecondaryEmailPath string `toml:"secondary_email_path"`
+	PasswordResetPath  string `toml:"password_reset_path"`
+	PasswordSetPath    string `toml:"password_set_path"`
+	SpoolDir           string `toml:"spool_dir"`
+	MaxOutbox          int    `toml:"max_outbox" min:"1" max:"1000000"`
+}
+
+// Overrides are the settings that commands take as flags; "" is a flag that was not given.
+type Overrides struct {
+	Listen, PublicURL, DataDir string
+}
+
+// Load reads the settings in force from the defaults, the file at path, the variables of env (NAME=value, as
+// os.Environ has them) and flags; the later wins. With path "", DefaultFile is read if it exists. What is wrong
+// with the settings themselves comes back as Problems, all of it at once.
+func Load(path string, env []string, flags Overrides) (*Config, error) {
+	doc, path, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{origins: map[string]string{}}
+	l := loader{config: c, bad: map[string]bool{}}
+	if l.file("", defaults); len(l.problems) > 0 {
+		panic(fmt.Sprintf("the embedded config.toml: %v", l.problems))
+	}
+	builtIn := *c
+	l.defaults = &builtIn
+	l.file(path, doc)
+	l.environment(env)
+	for _, flag := range []struct{ name, key, value string }{
+		{"--listen", "server.listen", flags.Listen},
+		{"--public-url", "server.public_url", flags.PublicURL},
+		{"--data-dir", "server.data_dir", flags.DataDir},
+	} {
+		if flag.value != "" {
+			l.text(settings[flag.key], flag.name, flag.value)
+		}
+	}
+	l.validate()
+	if len(l.problems) > 0 {
+		return nil, l.problems
+	}
+	return c, nil
+}
+
+// read returns the file at path and the name for messages; nothing where none was named and there is none.
+func read(path string) ([]byte, string, error) {
+	named := path != ""
+	if !named {
+		path = DefaultFile
+	}
+	doc, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		return doc, path, nil
+	case !named && errors.Is(err, fs.ErrNotExist):
+		return nil, path, nil
+	default:
+		return nil, path, fmt.Errorf("read settings: %w", err)
+	}
+}
+
+// loader collects what the sources say and what is wrong with it.
+type loader struct {
+	config   *Config
+	defaults *Config // once they are loaded
+	problems Problems
+	bad      map[string]bool // keys with a problem: their value is not the intended one
+}
+
+// set stores one decoded setting. It leaves the former value where the new one is out of bounds.
+func (l *loader) set(s setting, origin string, shown string, decode func(reflect.Value) error) {
+	value := reflect.New(s.typ).Elem()
+	err := decode(value)
+	if err == nil {
+		err = s.check(value)
+	}
+	if err != nil {
+		l.problem(Problem{Origin: origin, Key: s.key, Value: shown, Message: err.Error(), Remedy: s.remedy()})
+		return
+	}
+	s.in(l.config).Set(value)
+	delete(l.bad, s.key)
+	if origin != "" {
+		l.config.origins[s.key] = origin
+	}
+}
+
+func (l *loader) text(s setting, origin, text string) {
+	l.set(s, origin, quote(text), func(v reflect.Value) error { return decodeText(v, text) })
+}
+
+func (l *loader) problem(p Problem) {
+	p.Value = conceal(p)
+	l.problems = append(l.problems, p)
+	l.bad[p.Key] = true
+}
+
+// environment applies ACCOUNTD_* in the order of the names. Of one that comes twice the last counts.
+func (l *loader) environment(env []string) {
+	values := map[string]string{}
+	for _, variable := range env {
+		name, value, ok := strings.Cut(variable, "=")
+		if ok && strings.HasPrefix(name, envPrefix) {
+			values[name] = value
+		}
+	}
+	for _, name := range sortedKeys(values) {
+		i := slices.IndexFunc(order, func(s setting) bool { return s.env == name })
+		if i < 0 {
+			l.problem(Problem{Origin: "environment", Key: name, Value: quote(values[name]),
+				Message: "is no setting", Remedy: suggest(name, envNames(), "unset it")})
+			continue
+		}
+		l.text(order[i], name, values[name])
+	}
+}

@@ -1,0 +1,259 @@
+package config
+
+import (
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/pelletier/go-toml/v2"
+)
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// load is Load of a file with that text; a test says what it sets.
+func load(t *testing.T, text string, env ...string) (*Config, error) {
+	t.Helper()
+	return Load(writeFile(t, "config.toml", text), env, Overrides{})
+}
+
+func mustLoad(t *testing.T, text string, env ...string) *Config {
+	t.Helper()
+	c, err := load(t, text, env...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestDefaultsAreComplete(t *testing.T) {
+	var strict Config
+	decoder := toml.NewDecoder(strings.NewReader(string(defaults)))
+	tree := map[string]any{}
+	if err := decoder.Decode(&tree); err != nil {
+		t.Fatal(err)
+	}
+	envs := map[string]string{}
+	at := -1
+	for _, s := range order {
+		// The line, not the value: a default may well be the zero value.
+		section := s.key[:strings.LastIndexByte(s.key, '.')]
+		body := strings.Index(string(defaults), "\n["+section+"]\n")
+		line := strings.Index(string(defaults)[body+1:], "\n"+s.key[len(section)+1:]+" = ")
+		if body < 0 || line < 0 {
+			t.Errorf("%s is not in config.toml", s.key)
+			continue
+		}
+		if body+line < at {
+			t.Errorf("%s comes elsewhere in config.toml than in Config", s.key)
+		}
+		at = body + line
+		if other, ok := envs[s.env]; ok {
+			t.Errorf("%s and %s share %s", s.key, other, s.env)
+		}
+		envs[s.env] = s.key
+		switch s.typ.Kind() {
+		case reflect.Int, reflect.Int64, reflect.Float64:
+			if s.min == "" || s.max == "" {
+				t.Errorf("%s has no bounds", s.key)
+			}
+		}
+		s.remedy()
+		if err := s.check(s.in(&strict)); err != nil && s.min == "" && s.one == "" {
+			t.Errorf("%s: the zero value %v", s.key, err)
+		}
+	}
+}
+
+func TestDefaultValues(t *testing.T) {
+	c := mustLoad(t, "")
+	want := &Config{
+		Server:  Server{Listen: "127.0.0.1:8080", DataDir: "data", AllowedHosts: []string{}},
+		Log:     Log{Level: "info", Format: "auto"},
+		GraphQL: GraphQL{Introspection: "auto", GraphiQL: "auto"},
+		Limits: Limits{Body: 65536, Query: 16384, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15, IntrospectionDepth: 20,
+			Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: Duration(10 * time.Second), Documents: 1000, SessionsPerUser: 50},
+		Accounts: Accounts{AllowLoginNotVerified: true, LoginWithSecondaryEmail: true, SendActivationEmail: true},
+		Tokens: Tokens{Algorithm: "HS256", AccessLifetime: Duration(5 * time.Minute), AllowRefresh: true, RefreshLifetime: Duration(7 * day),
+			SessionLifetime: Duration(90 * day), RotationGrace: Duration(20 * time.Second), RefreshBytes: 32, HeaderName: "Authorization",
+			HeaderPrefixes: []string{"JWT", "Bearer"}, ActivationLifetime: Duration(7 * day), PasswordResetLifetime: Duration(time.Hour),
+			PasswordSetLifetime: Duration(time.Hour), SecondaryEmailLifetime: Duration(time.Hour)},
+		Passwords: Passwords{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024,
+			Argon2: Argon2{Memory: 19 << 20, Iterations: 2, Parallelism: 1, Queue: 64}},
+		Email: Email{From: "accountd <accounts@localhost>", SiteName: "accountd", ActivationPath: "activate", SecondaryEmailPath: "activate",
+			PasswordResetPath: "password-reset", PasswordSetPath: "password-set", MaxOutbox: 10000},
+	}
+	if diff := cmp.Diff(want, c, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".origins" }, cmp.Ignore())); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+	if warnings := c.Warnings(); len(warnings) > 0 {
+		t.Errorf("the defaults warn: %q", warnings)
+	}
+}
+
+func TestLaterSourcesWin(t *testing.T) {
+	path := writeFile(t, "config.toml", `
+server.listen = "127.0.0.1:1"
+[server]
+data_dir = "file"
+public_url = "http://localhost:1/"
+`)
+	// [server] after a dotted server.listen defines the table twice.
+	if _, err := Load(path, nil, Overrides{}); err == nil {
+		t.Error("a table that is defined twice was accepted")
+	}
+
+	path = writeFile(t, "config.toml", `
+server = { listen = "127.0.0.1:1", data_dir = "file", public_url = "http://localhost:1/" }
+passwords.argon2.memory = "1MiB"
+[tokens]
+issuer = "file"
+audience = "file"
+session_lifetime = 0
+`)
+	env := []string{"ACCOUNTD_SERVER_LISTEN=127.0.0.1:2", "ACCOUNTD_SERVER_DATA_DIR=env", "ACCOUNTD_TOKENS_ISSUER=", "HOME=/",
+		"ACCOUNTD_TOKENS_HEADER_PREFIXES=A, B", "ACCOUNTD_PASSWORDS_SIMILARITY=0", "ACCOUNTD_LIMITS_TIMEOUT=1m30s"}
+	c, err := Load(path, env, Overrides{DataDir: "flag", Listen: "127.0.0.1:3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []any{c.Server.Listen, c.Server.DataDir, c.Server.PublicURL, c.PublicURL(), c.Tokens.Issuer, c.Tokens.Audience, c.Tokens.HeaderPrefixes,
+		c.Passwords.Similarity, c.Passwords.Argon2.Memory, c.Tokens.SessionLifetime, c.Limits.Timeout}
+	want := []any{"127.0.0.1:3", "flag", "http://localhost:1/", "http://localhost:1", "", "file", []string{"A", "B"},
+		0.0, Size(1 << 20), Duration(0), Duration(90 * time.Second)}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestWhichFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c, err := Load("", nil, Overrides{})
+	if err != nil || c.Email.SiteName != "accountd" {
+		t.Errorf("without a file: %v, %v", c, err)
+	}
+	if _, err := Load("missing.toml", nil, Overrides{}); err == nil || !strings.Contains(err.Error(), "missing.toml") {
+		t.Errorf("a named file that is missing: %v", err)
+	}
+	if err := os.WriteFile("config.toml", []byte("[email]\nsite_name = \"here\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = Load("", nil, Overrides{}); err != nil || c.Email.SiteName != "here" {
+		t.Errorf("config.toml in the working directory: %v, %v", c, err)
+	}
+}
+
+func TestRedactedReadsBack(t *testing.T) {
+	c := mustLoad(t, "[email]\nsite_name = \"A \\\"B\\\" \\\\ é\"\n", "ACCOUNTD_TOKENS_LEEWAY=90s", "ACCOUNTD_TOKENS_SESSION_LIFETIME=36h")
+	text := c.Redacted()
+	for _, line := range []string{
+		`site_name = "A \"B\" \\ é" # ` + c.origins["email.site_name"], `leeway = "1m30s" # ACCOUNTD_TOKENS_LEEWAY`,
+		`session_lifetime = "36h" # ACCOUNTD_TOKENS_SESSION_LIFETIME`, `public_url = "http://127.0.0.1:8080" # derived`,
+		`issuer = "http://127.0.0.1:8080" # derived`, `keys_file = "data/keys.json" # derived`, "[passwords.argon2]", `memory = "19MiB"`,
+	} {
+		if !slices.Contains(strings.Split(filepath.ToSlash(text), "\n"), filepath.ToSlash(line)) {
+			t.Errorf("%q is missing in\n%s", line, text)
+		}
+	}
+	again := mustLoad(t, text)
+	for _, s := range order {
+		was, is := s.in(c).Interface(), s.in(again).Interface()
+		if was != any("") && !reflect.DeepEqual(was, is) {
+			t.Errorf("%s was %v and reads back as %v", s.key, was, is)
+		}
+	}
+}
+
+func TestUnits(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"0": 0, "0s": 0, "250ms": 250 * time.Millisecond, "5m": 5 * time.Minute, "36h": 36 * time.Hour, "7d": 7 * day, "1d12h": 36 * time.Hour, "-1s": -time.Second,
+	} {
+		got, err := parseDuration(text)
+		if err != nil || time.Duration(got) != want {
+			t.Errorf("parseDuration(%q) = %v, %v", text, got, err)
+		}
+		if back, err := parseDuration(got.String()); err != nil || back != got {
+			t.Errorf("%q is printed as %q, which is %v, %v", text, got, back, err)
+		}
+	}
+	for _, text := range []string{"", "d", "5", "5 m", "1.5d", "-1d", "+1d", "7d-1h", "7d7d", "106752d", "106751d24h", "99999999999999999999d", "1w"} {
+		if got, err := parseDuration(text); err == nil {
+			t.Errorf("parseDuration(%q) = %v", text, got)
+		}
+	}
+	for text, want := range map[string]Size{"0B": 0, "512B": 512, "64KiB": 65536, "19MiB": 19 << 20, "4GiB": 4 << 30, "1025B": 1025} {
+		got, err := parseSize(text)
+		if err != nil || got != want || got.String() != text {
+			t.Errorf("parseSize(%q) = %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "64", "KiB", "64KB", "64kib", "-1B", "1.5MiB", "64 KiB", "99999999999GiB", "4611686018427387904KiB"} {
+		if got, err := parseSize(text); err == nil {
+			t.Errorf("parseSize(%q) = %v", text, got)
+		}
+	}
+	if got := Duration(math.MaxInt64).String(); got == "" {
+		t.Error("no text for the longest duration")
+	}
+}
+
+func TestDerived(t *testing.T) {
+	for _, test := range []struct {
+		name, listen, public, url string
+		loopback                  bool
+		hosts                     []string
+	}{
+		{"default", "127.0.0.1:8080", "", "http://127.0.0.1:8080", true, []string{"127.0.0.1", "::1", "localhost"}},
+		{"IPv6", "[::1]:8080", "", "http://[::1]:8080", true, []string{"127.0.0.1", "::1", "localhost"}},
+		{"another loopback address", "127.0.0.2:80", "", "http://127.0.0.2:80", true, []string{"127.0.0.1", "127.0.0.2", "::1", "localhost"}},
+		{"behind a proxy", "127.0.0.1:8080", "https://Accounts.example.com/", "https://Accounts.example.com", false,
+			[]string{"127.0.0.1", "::1", "accounts.example.com", "localhost"}},
+		{"public", ":443", "https://a.example:8443/x", "https://a.example:8443/x", false, []string{"a.example"}},
+		{"everywhere, called localhost", "0.0.0.0:80", "http://localhost", "http://localhost", false, []string{"localhost"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := mustLoad(t, "", "ACCOUNTD_SERVER_LISTEN="+test.listen, "ACCOUNTD_SERVER_PUBLIC_URL="+test.public)
+			got := []any{c.PublicURL(), c.Loopback(), c.Introspection(), c.GraphiQL(), c.Hosts()}
+			if diff := cmp.Diff([]any{test.url, test.loopback, test.loopback, test.loopback, test.hosts}, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("port 0", func(t *testing.T) {
+		c := mustLoad(t, "", "ACCOUNTD_SERVER_LISTEN=localhost:0", "ACCOUNTD_SERVER_ALLOWED_HOSTS=App.internal")
+		c.Bound(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4242})
+		if c.PublicURL() != "http://localhost:4242" || !slices.Contains(c.Hosts(), "app.internal") {
+			t.Errorf("PublicURL %s, Hosts %q", c.PublicURL(), c.Hosts())
+		}
+	})
+	t.Run("on and off", func(t *testing.T) {
+		c := mustLoad(t, "[graphql]\nintrospection = \"off\"\ngraphiql = \"on\"\n[server]\nlisten = \":80\"\npublic_url = \"http://a.example\"\n")
+		if c.Introspection() || !c.GraphiQL() {
+			t.Errorf("introspection %t, graphiql %t", c.Introspection(), c.GraphiQL())
+		}
+		if w := c.Warnings(); len(w) != 1 || !strings.Contains(w[0], "https") {
+			t.Errorf("warnings %q", w)
+		}
+	})
+	t.Run("files", func(t *testing.T) {
+		c := mustLoad(t, "", "ACCOUNTD_SERVER_DATA_DIR=d")
+		moved := mustLoad(t, "[tokens]\nkeys_file = \"k\"\n[email]\nspool_dir = \"s\"\n")
+		got := []string{filepath.ToSlash(c.DatabaseFile()), filepath.ToSlash(c.KeysFile()), filepath.ToSlash(c.SpoolDir()), moved.KeysFile(), moved.SpoolDir()}
+		if diff := cmp.Diff([]string{"d/accountd.db", "d/keys.json", "d/spool", "k", "s"}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// loopbackNames are what a browser on the same machine calls it.
+var loopbackNames = []string{"localhost", "127.0.0.1", "::1"}
+
+// Bound tells c the address that the listener got, which differs from server.listen where that asks for port 0.
+// A derived PublicURL is right only after it. The host stays as it was written: localhost remains localhost.
+func (c *Config) Bound(addr net.Addr) {
+	host, _, err := splitListen(c.Server.Listen)
+	_, port, addrErr := net.SplitHostPort(addr.String())
+	if err == nil && addrErr == nil { // a Unix socket has no port
+		c.Server.Listen = net.JoinHostPort(host, port)
+	}
+}
+
+// PublicURL is the address that users see, without a slash at its end: server.public_url, or the listener where
+// that is loopback.
+func (c *Config) PublicURL() string {
+	if c.Server.PublicURL != "" {
+		return strings.TrimRight(c.Server.PublicURL, "/")
+	}
+	return "http://" + c.Server.Listen
+}
+
+// Loopback reports whether only this machine is served: both the listener and the public URL are loopback. A
+// server behind a reverse proxy on the same machine is not.
+func (c *Config) Loopback() bool {
+	u, err := url.Parse(c.PublicURL())
+	return err == nil && isLoopback(u.Hostname()) && c.listensOnLoopback()
+}
+
+func (c *Config) listensOnLoopback() bool {
+	host, _, err := splitListen(c.Server.Listen)
+	return err == nil && isLoopback(host)
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// Hosts are the host names that requests may be for, lower case, without ports and brackets.
+func (c *Config) Hosts() []string {
+	var hosts []string
+	for _, host := range c.Server.AllowedHosts {
+		hosts = append(hosts, strings.ToLower(host))
+	}
+	if u, err := url.Parse(c.PublicURL()); err == nil {
+		hosts = append(hosts, strings.ToLower(u.Hostname()))
+	}
+	if c.listensOnLoopback() {
+		host, _, _ := splitListen(c.Server.Listen) // its error is listensOnLoopback's false
+		hosts = append(append(hosts, loopbackNames...), strings.ToLower(host))
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
+// Introspection reports whether clients may ask for the schema.
+func (c *Config) Introspection() bool { return c.auto(c.GraphQL.Introspection) }
+
+// GraphiQL reports whether the page is served.
+func (c *Config) GraphiQL() bool { return c.auto(c.GraphQL.GraphiQL) }
+
+func (c *Config) auto(toggle string) bool { return toggle == "on" || toggle == "auto" && c.Loopback() }
+
+// DatabaseFile is where the SQLite file is.
+func (c *Config) DatabaseFile() string { return filepath.Join(c.Server.DataDir, "accountd.db") }
+
+// KeysFile is where the key ring is.
+func (c *Config) KeysFile() string {
+	if c.Tokens.KeysFile != "" {
+		return c.Tokens.KeysFile
+	}
+	return filepath.Join(c.Server.DataDir, "keys.json")
+}
+
+// SpoolDir is the Maildir that mails are written to.
+func (c *Config) SpoolDir() string {
+	if c.Email.SpoolDir != "" {
+		return c.Email.SpoolDir
+	}
+	return filepath.Join(c.Server.DataDir, "spool")
+}
+
+// Redacted is the settings in force as a file that Load reads, with the place of each that is not the default's.
+// What is derived is filled in. Settings hold no secrets, and a URL with a password in it is refused by Load.
+func (c *Config) Redacted() string {
+	derived := map[string]string{
+		"server.public_url": c.PublicURL(), "tokens.issuer": c.issuer(), "tokens.keys_file": c.KeysFile(),
+		"email.link_base": c.linkBase(), "email.spool_dir": c.SpoolDir(),
+	}
+	var b strings.Builder
+	section := ""
+	for _, s := range order {
+		dot := strings.LastIndexByte(s.key, '.')
+		if s.key[:dot] != section {
+			if section != "" {
+				b.WriteByte('\n')
+			}
+			section = s.key[:dot]
+			fmt.Fprintf(&b, "[%s]\n", section)
+		}
+		value := s.in(c).Interface()
+		comment := ""
+		if origin := c.origins[s.key]; origin != "" {
+			comment = " # " + strings.Map(printable, origin)
+		}
+		if in, ok := derived[s.key]; ok && value == "" {
+			value, comment = in, " # derived"
+		}
+		fmt.Fprintf(&b, "%s = %s%s\n", s.key[dot+1:], render(value), comment)
+	}
+	return b.String()
+}
+
+// printable keeps the name of a file inside its comment.
+func printable(r rune) rune {
+	if r < ' ' || r == 0x7f {
+		return '?'
+	}
+	return r
+}
+
+func (c *Config) issuer() string {
+	if c.Tokens.Issuer != "" {
+		return c.Tokens.Issuer
+	}
+	return c.PublicURL()
+}
+
+func (c *Config) linkBase() string {
+	if c.Email.LinkBase != "" {
+		return strings.TrimRight(c.Email.LinkBase, "/")
+	}
+	return c.PublicURL()
+}

@@ -1,0 +1,166 @@
+package config
+
+import (
+	"net"
+	"net/mail"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// validate checks what one bound cannot say: forms of addresses and names, and what contradicts each other.
+func (l *loader) validate() {
+	c := l.config
+	_, _, listenErr := splitListen(c.Server.Listen)
+	l.require(listenErr == nil, "server.listen", "is not an address to listen on", `use host:port, such as "127.0.0.1:8080" or ":8080"`)
+	l.require(c.Server.PublicURL == "" || isBaseURL(c.Server.PublicURL), "server.public_url", "is not a web address",
+		`use scheme and host and, if need be, port and path, such as "https://accounts.example.com"`)
+	l.require(c.Server.PublicURL != "" || listenErr != nil || c.listensOnLoopback(), "server.public_url",
+		"is empty while server.listen, "+quote(c.Server.Listen)+", is not on loopback",
+		`set the address that users see, such as "https://accounts.example.com", or listen on "127.0.0.1:8080"`, "server.listen")
+	l.require(c.Server.DataDir != "", "server.data_dir", "is empty", `name a directory, such as "data"`)
+	l.require(!slices.ContainsFunc(c.Server.AllowedHosts, notHostName), "server.allowed_hosts", "has an item that is no host name",
+		`write names or addresses without scheme, port and wildcard, such as ["accounts.internal", "10.0.0.7"]`)
+
+	l.require(!l.changed("limits.query", "limits.body") || c.Limits.Query <= c.Limits.Body, "limits.query",
+		"is more than limits.body, "+quote(c.Limits.Body.String())+", lets in", "raise limits.body or lower this", "limits.body")
+
+	l.require(isToken(c.Tokens.HeaderName), "tokens.header_name", "is not the name of a header", `use a name such as "Authorization"`)
+	l.require(!reservedHeader(c.Tokens.HeaderName), "tokens.header_name", "has another meaning in HTTP", `use "Authorization" or a name of your own`)
+	l.require(len(c.Tokens.HeaderPrefixes) > 0 && !slices.ContainsFunc(c.Tokens.HeaderPrefixes, func(p string) bool { return !isToken(p) }),
+		"tokens.header_prefixes", "is not a list of words", `use at least one word without spaces, such as ["JWT", "Bearer"]`)
+	l.require(c.Tokens.SessionLifetime == 0 || !l.changed("tokens.refresh_lifetime", "tokens.session_lifetime") ||
+		c.Tokens.RefreshLifetime <= c.Tokens.SessionLifetime, "tokens.refresh_lifetime",
+		"is longer than tokens.session_lifetime, "+quote(c.Tokens.SessionLifetime.String()),
+		`raise tokens.session_lifetime ("0s": no limit) or lower this`, "tokens.session_lifetime")
+	l.require(!l.changed("tokens.rotation_grace", "tokens.refresh_lifetime") || c.Tokens.RotationGrace <= c.Tokens.RefreshLifetime,
+		"tokens.rotation_grace", "is longer than tokens.refresh_lifetime, "+quote(c.Tokens.RefreshLifetime.String()),
+		`lower it; "20s" is enough for a second tab`, "tokens.refresh_lifetime")
+
+	l.require(c.Passwords.MinLength <= c.Passwords.MaxBytes, "passwords.min_length",
+		"is more than passwords.max_bytes, "+strconv.Itoa(c.Passwords.MaxBytes)+", lets in", "raise passwords.max_bytes or lower this", "passwords.max_bytes")
+	argon2 := c.Passwords.Argon2
+	l.require(argon2.Memory%1024 == 0, "passwords.argon2.memory", "is not a whole number of KiB", `use "KiB" or "MiB"`)
+	l.require(argon2.Memory >= 8*1024*Size(argon2.Parallelism), "passwords.argon2.memory",
+		"is less than 8KiB for each lane of passwords.argon2.parallelism, "+strconv.Itoa(argon2.Parallelism),
+		"use at least "+quote((8*1024*Size(argon2.Parallelism)).String())+"; \"19MiB\" is the least that is safe", "passwords.argon2.parallelism")
+
+	_, fromErr := mail.ParseAddress(c.Email.From)
+	l.require(fromErr == nil, "email.from", "is not one mail address", `use "name <address>", such as "accountd <accounts@localhost>"`)
+	l.require(strings.TrimSpace(c.Email.SiteName) != "", "email.site_name", "is empty", "name your site as users know it")
+	l.require(c.Email.LinkBase == "" || isBaseURL(c.Email.LinkBase), "email.link_base", "is not a web address",
+		`use scheme and host and, if need be, port and path, such as "https://app.example.com"`)
+	for _, link := range []struct{ key, path string }{
+		{"email.activation_path", c.Email.ActivationPath},
+		{"email.secondary_email_path", c.Email.SecondaryEmailPath},
+		{"email.password_reset_path", c.Email.PasswordResetPath},
+		{"email.password_set_path", c.Email.PasswordSetPath},
+	} {
+		l.require(isPath(link.path), link.key, "is not a path", `use letters, digits, "-", "_", "." and "/", such as "account/activate"`)
+	}
+}
+
+// require reports key unless ok. It is silent where key or one of the others it depends on has a problem already:
+// the value in force is then not the one that was meant.
+func (l *loader) require(ok bool, key, message, remedy string, others ...string) {
+	if ok || l.bad[key] || slices.ContainsFunc(others, func(other string) bool { return l.bad[other] }) {
+		return
+	}
+	origin := l.config.origins[key]
+	if origin == "" {
+		origin = "default"
+	}
+	value := settings[key].in(l.config).Interface()
+	l.problem(Problem{Origin: origin, Key: key, Value: render(value), Message: message, Remedy: remedy})
+}
+
+// changed reports whether none of keys has its default value: one setting alone does not contradict a default
+// that nobody chose.
+func (l *loader) changed(keys ...string) bool {
+	return !slices.ContainsFunc(keys, func(key string) bool {
+		s := settings[key]
+		return s.in(l.config).Interface() == s.in(l.defaults).Interface()
+	})
+}
+
+func splitListen(listen string) (host, port string, err error) {
+	host, port, err = net.SplitHostPort(listen)
+	if err != nil {
+		return "", "", err
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", "", err
+	}
+	if host != "" && notHostName(host) {
+		return "", "", &net.AddrError{Err: "no host name", Addr: host}
+	}
+	return host, port, nil
+}
+
+// notHostName reports whether name is neither an IP address nor a DNS name. A zone (fe80::1%eth0) is no part of a name.
+func notHostName(name string) bool {
+	if net.ParseIP(name) != nil {
+		return false
+	}
+	if name == "" || len(name) > 253 {
+		return true
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
+		if label == "" || len(label) > 63 || strings.ContainsFunc(label, func(r rune) bool {
+			return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// isBaseURL takes what a path can be appended to. A fragment may be the root of a client that routes by it
+// ("https://app.example.com/#"); user names do not belong in links.
+func isBaseURL(text string) bool {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.ForceQuery {
+		return false
+	}
+	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && err != nil {
+		return false
+	}
+	return !notHostName(u.Hostname()) && !strings.ContainsAny(text, " \"'<>\\`")
+}
+
+func isPath(text string) bool {
+	inner := strings.Trim(text, "/")
+	return inner != "" && path.Clean(inner) == inner && !strings.HasPrefix(inner, "..") && !strings.ContainsFunc(inner, func(r rune) bool {
+		return !strings.ContainsRune("-_./~", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+}
+
+// isToken is RFC 9110's token: header names and authentication schemes.
+func isToken(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool {
+		return !strings.ContainsRune("!#$%&'*+-.^_`|~", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+}
+
+func reservedHeader(name string) bool {
+	return slices.Contains([]string{"accept", "connection", "content-length", "content-type", "cookie", "forwarded", "host", "origin",
+		"transfer-encoding", "x-forwarded-for", "x-request-id"}, strings.ToLower(name))
+}
+
+// Warnings are what is possible but hardly meant, one sentence each.
+func (c *Config) Warnings() []string {
+	var warnings []string
+	if !c.Loopback() && strings.HasPrefix(strings.ToLower(c.PublicURL()), "http:") {
+		warnings = append(warnings, "server.public_url is not https: passwords and tokens travel in clear")
+	}
+	if a := c.Passwords.Argon2; int64(a.Memory)*int64(a.Iterations) < 2*(19<<20) {
+		warnings = append(warnings, "passwords.argon2 is cheaper than 19MiB with two iterations: stolen hashes are easier to guess")
+	}
+	if !c.Loopback() && time.Duration(c.Tokens.AccessLifetime) > day {
+		warnings = append(warnings, "tokens.access_lifetime is over a day: services that check access tokens by themselves notice a logout that late")
+	}
+	return warnings
+}
