@@ -44,14 +44,12 @@ CREATE INDEX sessions_user ON sessions (user_id);
 
 -- A session is a family of refresh tokens; each but the live leaf has a successor.
 CREATE TABLE refresh_tokens (
-  hash           BLOB PRIMARY KEY,                -- SHA-256 of the token
-  session_id     INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
-  issued_at      INTEGER NOT NULL,
-  expires_at     INTEGER NOT NULL,                -- idle limit
-  rotated_at     INTEGER,                         -- NULL: the live leaf
-  successor      BLOB,                            -- the next token, sealed under a key derived from this one
-  successor_hash BLOB,
-  presented      INTEGER NOT NULL DEFAULT 0       -- 1: a client has used it, so its predecessor is dead
+  hash       BLOB PRIMARY KEY,                -- SHA-256 of the token
+  session_id INTEGER NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+  issued_at  INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,                -- idle limit
+  rotated_at INTEGER,                         -- NULL: the live leaf
+  successor  BLOB                                 -- the next token, sealed under a key derived from this one
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
 

@@ -1,0 +1,146 @@
+package tokens
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jws"
+)
+
+// maxAccessToken is the longest access token looked at, in bytes.
+const maxAccessToken = 4096
+
+// Subject is who a session belongs to.
+type Subject struct {
+	ID       int64
+	Username string
+}
+
+// Claims are what an access token says. Times are unix seconds.
+type Claims struct {
+	Username     string
+	Subject      int64 // user id
+	Session      int64
+	ExpiresAt    int64
+	IssuedAt     int64
+	OrigIssuedAt int64 // of the session's first token
+	Issuer       string
+	Audience     string
+}
+
+// wireClaims are Claims as JSON. Ids are decimal strings, as RFC 7519 wants sub to be.
+type wireClaims struct {
+	Username  string `json:"username"`
+	Exp       *int64 `json:"exp"`
+	OrigIat   *int64 `json:"origIat"`
+	Iat       *int64 `json:"iat"`
+	NotBefore *int64 `json:"nbf,omitempty"`
+	Sub       string `json:"sub"`
+	Sid       string `json:"sid"`
+	Iss       string `json:"iss,omitempty"`
+	Aud       string `json:"aud,omitempty"`
+}
+
+// MarshalJSON gives the claims as they stand in the token.
+func (c Claims) MarshalJSON() ([]byte, error) {
+	return json.Marshal(wireClaims{
+		Username: c.Username,
+		Exp:      &c.ExpiresAt, OrigIat: &c.OrigIssuedAt, Iat: &c.IssuedAt,
+		Sub: strconv.FormatInt(c.Subject, 10), Sid: strconv.FormatInt(c.Session, 10),
+		Iss: c.Issuer, Aud: c.Audience,
+	})
+}
+
+// sign makes the access token of a session. orig is the time of its first token.
+func (i *Issuer) sign(who Subject, session int64, now time.Time, orig int64) (string, Claims, error) {
+	claims := Claims{
+		Username: who.Username, Subject: who.ID, Session: session,
+		ExpiresAt: now.Add(i.settings.AccessLifetime).Unix(), IssuedAt: now.Unix(), OrigIssuedAt: orig,
+		Issuer: i.settings.Issuer, Audience: i.settings.Audience,
+	}
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", claims, fmt.Errorf("encode claims: %w", err)
+	}
+	key := i.keys.access[0]
+	headers := jws.NewHeaders()
+	if err := errors.Join(headers.Set(jws.TypeKey, "JWT"), headers.Set(jws.KeyIDKey, key.id)); err != nil {
+		return "", claims, fmt.Errorf("sign access token: %w", err)
+	}
+	token, err := jws.Sign(payload, jws.WithKey(key.alg, key.sign, jws.WithProtectedHeaders(headers)))
+	if err != nil {
+		return "", claims, fmt.Errorf("sign access token: %w", err)
+	}
+	return string(token), claims, nil
+}
+
+// Verify says what an access token claims: its signature by a key of the ring under the configured
+// algorithm, then its times and names (RFC 8725). It fails with ErrInvalid or ErrExpired. Whether the
+// session still lives, Live says.
+func (i *Issuer) Verify(raw string) (Claims, error) {
+	if len(raw) > maxAccessToken || strings.Count(raw, ".") != 2 {
+		return Claims{}, ErrInvalid
+	}
+	header, rest, _ := strings.Cut(raw, ".")
+	if !i.acceptsHeader(header) {
+		return Claims{}, ErrInvalid
+	}
+	payload, _, _ := strings.Cut(rest, ".")
+	if _, err := base64.RawURLEncoding.Strict().DecodeString(payload); err != nil {
+		return Claims{}, ErrInvalid
+	}
+	for _, key := range i.keys.access {
+		// The key is bound to its algorithm: what the header asks for is never believed.
+		verified, err := jws.Verify([]byte(raw), jws.WithKey(key.alg, key.verify))
+		if err == nil {
+			return i.check(verified)
+		}
+	}
+	return Claims{}, ErrInvalid
+}
+
+// acceptsHeader refuses every header but the ones this package writes: another type, another algorithm,
+// and extensions that would have to be understood (crit) or point to keys (jku, jwk, x5u, x5c).
+func (i *Issuer) acceptsHeader(segment string) bool {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(segment)
+	if err != nil {
+		return false
+	}
+	var header struct {
+		Alg string `json:"alg"`
+		Typ string `json:"typ"`
+		Kid string `json:"kid"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	return dec.Decode(&header) == nil && !dec.More() && header.Typ == "JWT" && header.Alg == i.settings.Algorithm
+}
+
+func (i *Issuer) check(payload []byte) (Claims, error) {
+	var wire wireClaims
+	if json.Unmarshal(payload, &wire) != nil || wire.Exp == nil || wire.Iat == nil || wire.OrigIat == nil {
+		return Claims{}, ErrInvalid
+	}
+	subject, err1 := strconv.ParseInt(wire.Sub, 10, 64)
+	session, err2 := strconv.ParseInt(wire.Sid, 10, 64)
+	if err1 != nil || err2 != nil || wire.Iss != i.settings.Issuer || wire.Aud != i.settings.Audience {
+		return Claims{}, ErrInvalid
+	}
+	now, leeway := i.now().Unix(), int64(i.settings.Leeway/time.Second)
+	if *wire.Exp+leeway <= now {
+		return Claims{}, ErrExpired
+	}
+	if *wire.Iat > now+leeway || wire.NotBefore != nil && *wire.NotBefore > now+leeway {
+		return Claims{}, ErrInvalid
+	}
+	return Claims{
+		Username: wire.Username, Subject: subject, Session: session,
+		ExpiresAt: *wire.Exp, IssuedAt: *wire.Iat, OrigIssuedAt: *wire.OrigIat, Issuer: wire.Iss, Audience: wire.Aud,
+	}, nil
+}

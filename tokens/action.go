@@ -1,0 +1,120 @@
+package tokens
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// Purpose is what an action token is for; it works for nothing else.
+type Purpose string
+
+// The purposes of action tokens.
+const (
+	Activation     Purpose = "activation"
+	PasswordReset  Purpose = "password_reset"
+	PasswordSet    Purpose = "password_set"
+	SecondaryEmail Purpose = "secondary_email"
+)
+
+// purposeCodes are part of the tokens in people's mail: never change or reuse one.
+var purposeCodes = map[Purpose]byte{Activation: 1, PasswordReset: 2, PasswordSet: 3, SecondaryEmail: 4}
+
+// Action is what a token inside an email stands for. Address and Epoch bind it to a state of the user:
+// the caller compares them with the row and so finds out whether the token is stale or used.
+type Action struct {
+	Purpose  Purpose
+	User     int64
+	Address  string
+	Epoch    int64
+	IssuedAt int64 // unix seconds
+}
+
+const (
+	actionVersion = 1
+	nonceBytes    = 16 // so that two tokens for the same state differ
+	maxAction     = 1024
+)
+
+// SignAction makes the token for a, issued now. It is URL-safe.
+func (i *Issuer) SignAction(a Action) (string, error) {
+	code, ok := purposeCodes[a.Purpose]
+	if !ok {
+		return "", fmt.Errorf("sign action token: unknown purpose %q", a.Purpose)
+	}
+	b := append([]byte{actionVersion, code}, randomBytes(nonceBytes)...)
+	b = binary.AppendVarint(b, i.now().Unix())
+	b = binary.AppendVarint(b, a.User)
+	b = binary.AppendVarint(b, a.Epoch)
+	b = append(b, a.Address...)
+	b = append(b, mac(i.keys.action[0], b)...)
+	token := base64.RawURLEncoding.EncodeToString(b)
+	if len(token) > maxAction {
+		return "", fmt.Errorf("sign action token: an address of %d bytes is too long", len(a.Address))
+	}
+	return token, nil
+}
+
+// VerifyAction says what a token stands for. Checks, in this order: signature (ErrInvalid), age against
+// the lifetime of want (ErrExpired), purpose (ErrInvalid).
+func (i *Issuer) VerifyAction(raw string, want Purpose) (Action, error) {
+	if len(raw) > maxAction {
+		return Action{}, ErrInvalid
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(raw)
+	if err != nil || len(b) < 2+nonceBytes+sha256.Size {
+		return Action{}, ErrInvalid
+	}
+	b, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
+	if !i.signedAction(b, sum) || b[0] != actionVersion {
+		return Action{}, ErrInvalid
+	}
+	a, code := Action{Purpose: want}, b[1]
+	b = b[2+nonceBytes:]
+	for _, field := range []*int64{&a.IssuedAt, &a.User, &a.Epoch} {
+		value, n := binary.Varint(b)
+		if n <= 0 {
+			return Action{}, ErrInvalid
+		}
+		*field, b = value, b[n:]
+	}
+	a.Address = string(b)
+	if i.now().Unix()-a.IssuedAt > int64(i.lifetime(want)/time.Second) {
+		return Action{}, ErrExpired
+	}
+	if purposeCodes[want] != code {
+		return Action{}, ErrInvalid
+	}
+	return a, nil
+}
+
+func (i *Issuer) signedAction(message, sum []byte) bool {
+	for _, key := range i.keys.action {
+		if hmac.Equal(mac(key, message), sum) {
+			return true
+		}
+	}
+	return false
+}
+
+func mac(key, message []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(message)
+	return h.Sum(nil)
+}
+
+func (i *Issuer) lifetime(p Purpose) time.Duration {
+	switch p {
+	case Activation:
+		return i.settings.ActivationLifetime
+	case PasswordReset:
+		return i.settings.PasswordResetLifetime
+	case PasswordSet:
+		return i.settings.PasswordSetLifetime
+	default:
+		return i.settings.SecondaryEmailLifetime
+	}
+}

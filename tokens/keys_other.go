@@ -1,0 +1,8 @@
+//go:build !unix
+
+package tokens
+
+const checksModes = false
+
+// syncDir does nothing: a directory cannot be synced here, and the file system keeps names in order.
+func syncDir(string) error { return nil }

@@ -1,0 +1,118 @@
+package tokens
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"accountd/internal/store"
+)
+
+func insertSession(ctx context.Context, tx *store.Tx, user int64, limit *int64) (int64, error) {
+	result, err := tx.ExecContext(ctx,
+		`INSERT INTO sessions (user_id, created_at, expires_at) VALUES (?, ?, ?)`, user, tx.Now.Unix(), limit)
+	if err != nil {
+		return 0, fmt.Errorf("insert session: %w", err)
+	}
+	return result.LastInsertId()
+}
+
+// endOldest ends the user's live sessions but the newest keep.
+func endOldest(ctx context.Context, tx *store.Tx, user int64, keep int) error {
+	_, err := tx.ExecContext(ctx, `
+		UPDATE sessions SET ended_at = ?, end_reason = 'too many sessions' WHERE id IN (
+			SELECT id FROM sessions WHERE user_id = ? AND ended_at IS NULL ORDER BY id DESC LIMIT -1 OFFSET ?)`,
+		tx.Now.Unix(), user, keep)
+	if err != nil {
+		return fmt.Errorf("end the oldest sessions: %w", err)
+	}
+	return nil
+}
+
+func endSession(ctx context.Context, tx *store.Tx, session int64, reason string) error {
+	_, err := tx.ExecContext(ctx,
+		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL`, tx.Now.Unix(), reason, session)
+	if err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	return nil
+}
+
+func endSessions(ctx context.Context, tx *store.Tx, user, except int64, reason string) error {
+	_, err := tx.ExecContext(ctx,
+		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE user_id = ? AND id <> ? AND ended_at IS NULL`,
+		tx.Now.Unix(), reason, user, except)
+	if err != nil {
+		return fmt.Errorf("end sessions: %w", err)
+	}
+	return nil
+}
+
+func liveSession(ctx context.Context, tx *store.Tx, session, user int64) (bool, error) {
+	var one int
+	err := tx.QueryRowContext(ctx, `
+		SELECT 1 FROM sessions
+		WHERE id = ? AND user_id = ? AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?)`,
+		session, user, tx.Now.Unix()).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look up session: %w", err)
+	}
+	return true, nil
+}
+
+// refreshRow is a refresh token with the session it belongs to. Times are unix seconds.
+type refreshRow struct {
+	hash      []byte
+	session   int64
+	user      int64
+	started   int64
+	limit     *int64 // of the session; nil: none
+	ended     bool
+	expires   int64
+	rotatedAt *int64 // nil: the live leaf
+	successor []byte // sealed
+}
+
+func insertRefresh(ctx context.Context, tx *store.Tx, hash []byte, session, expires int64) error {
+	_, err := tx.ExecContext(ctx,
+		`INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) VALUES (?, ?, ?, ?)`,
+		hash, session, tx.Now.Unix(), expires)
+	if err != nil {
+		return fmt.Errorf("insert refresh token: %w", err)
+	}
+	return nil
+}
+
+// findRefresh fails with ErrInvalid when there is no such token.
+func findRefresh(ctx context.Context, tx *store.Tx, hash []byte) (refreshRow, error) {
+	row := refreshRow{hash: hash}
+	err := tx.QueryRowContext(ctx, `
+		SELECT t.session_id, s.user_id, s.created_at, s.expires_at, s.ended_at IS NOT NULL, t.expires_at, t.rotated_at, t.successor
+		FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id
+		WHERE t.hash = ?`, hash).
+		Scan(&row.session, &row.user, &row.started, &row.limit, &row.ended, &row.expires, &row.rotatedAt, &row.successor)
+	if errors.Is(err, sql.ErrNoRows) {
+		return row, ErrInvalid
+	}
+	if err != nil {
+		return row, fmt.Errorf("look up refresh token: %w", err)
+	}
+	return row, nil
+}
+
+func markRotated(ctx context.Context, tx *store.Tx, hash, successor []byte) error {
+	result, err := tx.ExecContext(ctx, `
+		UPDATE refresh_tokens SET rotated_at = ?, successor = ?
+		WHERE hash = ? AND rotated_at IS NULL`, tx.Now.Unix(), successor, hash)
+	if err != nil {
+		return fmt.Errorf("rotate refresh token: %w", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return fmt.Errorf("rotate refresh token: %d rows, %v", n, err)
+	}
+	return nil
+}
