@@ -2,7 +2,6 @@ package tokens
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,9 +90,10 @@ func (i *Issuer) Verify(raw string) (Claims, error) {
 	if !i.acceptsHeader(header) {
 		return Claims{}, ErrInvalid
 	}
-	payload, _, _ := strings.Cut(rest, ".")
-	if _, err := base64.RawURLEncoding.Strict().DecodeString(payload); err != nil {
-		return Claims{}, ErrInvalid
+	for segment := range strings.SplitSeq(rest, ".") {
+		if _, err := decodeSegment(segment); err != nil {
+			return Claims{}, ErrInvalid
+		}
 	}
 	for _, key := range i.keys.access {
 		// The key is bound to its algorithm: what the header asks for is never believed.
@@ -108,7 +108,7 @@ func (i *Issuer) Verify(raw string) (Claims, error) {
 // acceptsHeader refuses every header but the ones this package writes: another type, another algorithm,
 // and extensions that would have to be understood (crit) or point to keys (jku, jwk, x5u, x5c).
 func (i *Issuer) acceptsHeader(segment string) bool {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(segment)
+	raw, err := decodeSegment(segment)
 	if err != nil {
 		return false
 	}

@@ -64,7 +64,7 @@ func (i *Issuer) VerifyAction(raw string, want Purpose) (Action, error) {
 	if len(raw) > maxAction {
 		return Action{}, ErrInvalid
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(raw)
+	b, err := decodeSegment(raw)
 	if err != nil || len(b) < 2+nonceBytes+sha256.Size {
 		return Action{}, ErrInvalid
 	}

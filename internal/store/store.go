@@ -207,16 +207,20 @@ func (tx *Tx) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	return tx.StmtContext(ctx, stmt), nil
 }
 
-// keep prepares query for the transactions to come. Failing is harmless: the next one tries again.
+// keep prepares query for the transactions to come. Failing is harmless: the next one tries again. The
+// lock is not held while it waits for a connection: whoever has that may be waiting for the lock.
 func (p *pool) keep(query string) {
+	stmt, err := p.PrepareContext(context.Background(), query)
+	if err != nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.stmts[query] != nil {
+		_ = stmt.Close() // another transaction was first
 		return
 	}
-	if stmt, err := p.PrepareContext(context.Background(), query); err == nil {
-		p.stmts[query] = stmt
-	}
+	p.stmts[query] = stmt
 }
 
 // IsUnique reports whether err is a violated UNIQUE or PRIMARY KEY constraint.

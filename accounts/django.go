@@ -1,0 +1,101 @@
+package accounts
+
+import (
+	"crypto/pbkdf2"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"strconv"
+	"strings"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/crypto/scrypt"
+)
+
+// errUnknownHash says that an encoded hash is empty, of no known scheme, damaged, or out of all bounds.
+var errUnknownHash = errors.New("unknown password hash")
+
+// compareDjango verifies the hashes that Django's password hashers write, on the password's bytes as they
+// are: pbkdf2_sha256, pbkdf2_sha1, argon2, bcrypt, bcrypt_sha256 and scrypt.
+func compareDjango(password, encoded string) (bool, error) {
+	scheme, rest, _ := strings.Cut(encoded, "$")
+	switch scheme {
+	case "pbkdf2_sha256":
+		return comparePBKDF2(sha256.New, password, rest)
+	case "pbkdf2_sha1":
+		return comparePBKDF2(sha1.New, password, rest)
+	case "argon2":
+		return compareArgon2(password, "$"+rest)
+	case "bcrypt":
+		return compareBcrypt([]byte(password), rest)
+	case "bcrypt_sha256":
+		sum := sha256.Sum256([]byte(password))
+		return compareBcrypt([]byte(hex.EncodeToString(sum[:])), rest)
+	case "scrypt":
+		return compareScrypt(password, rest)
+	default:
+		return false, errUnknownHash
+	}
+}
+
+// comparePBKDF2 takes iterations$salt$hash.
+func comparePBKDF2(h func() hash.Hash, password, rest string) (bool, error) {
+	fields := strings.Split(rest, "$")
+	if len(fields) != 3 {
+		return false, errUnknownHash
+	}
+	iterations, err1 := strconv.Atoi(fields[0])
+	want, err2 := base64.StdEncoding.DecodeString(fields[2])
+	if err1 != nil || err2 != nil || iterations < 1 || iterations > 5_000_000 || len(want) != h().Size() {
+		return false, errUnknownHash
+	}
+	got, err := pbkdf2.Key(h, password, []byte(fields[1]), iterations, len(want))
+	if err != nil {
+		return false, fmt.Errorf("compare password: %w", err)
+	}
+	return subtle.ConstantTimeCompare(got, want) == 1, nil
+}
+
+func compareArgon2(password, encoded string) (bool, error) {
+	params, _, _, err := argon2id.DecodeHash(encoded)
+	if err != nil || params.Iterations == 0 || params.Parallelism == 0 || params.Memory > maxMemoryKiB || params.Iterations > maxIterations {
+		return false, errUnknownHash
+	}
+	return argon2id.ComparePasswordAndHash(password, encoded)
+}
+
+func compareBcrypt(password []byte, encoded string) (bool, error) {
+	if cost, err := bcrypt.Cost([]byte(encoded)); err != nil || cost > 16 {
+		return false, errUnknownHash
+	}
+	if len(password) > 72 {
+		password = password[:72] // bcrypt never looked at more
+	}
+	return bcrypt.CompareHashAndPassword([]byte(encoded), password) == nil, nil
+}
+
+// compareScrypt takes N$salt$r$p$hash.
+func compareScrypt(password, rest string) (bool, error) {
+	fields := strings.Split(rest, "$")
+	if len(fields) != 5 {
+		return false, errUnknownHash
+	}
+	n, err1 := strconv.Atoi(fields[0])
+	r, err2 := strconv.Atoi(fields[2])
+	p, err3 := strconv.Atoi(fields[3])
+	want, err4 := base64.StdEncoding.DecodeString(fields[4])
+	if err := errors.Join(err1, err2, err3, err4); err != nil || n < 2 || r < 1 || p < 1 || n > 1<<20 || r > 64 || p > 64 || n*r > 1<<23 || len(want) == 0 {
+		return false, errUnknownHash
+	}
+	got, err := scrypt.Key([]byte(password), []byte(fields[1]), n, r, p, len(want))
+	if err != nil {
+		return false, errUnknownHash
+	}
+	return subtle.ConstantTimeCompare(got, want) == 1, nil
+}

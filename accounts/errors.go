@@ -1,0 +1,74 @@
+package accounts
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// NonField is the key of problems that belong to no argument.
+const NonField = "nonFieldErrors"
+
+// Problem is one thing a user can be told about a request. Message and Code are part of the API.
+type Problem struct{ Message, Code string }
+
+// Errors is the one error whose text reaches the user: problems by argument name, [NonField] for none.
+type Errors map[string][]Problem
+
+// Error lists fields and codes, for logs and commands; it repeats nothing that the user typed.
+func (e Errors) Error() string {
+	var lines []string
+	for field, problems := range e {
+		for _, p := range problems {
+			lines = append(lines, fmt.Sprintf("%s: %s", field, p.Message))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+func (e Errors) add(field string, p Problem) { e[field] = append(e[field], p) }
+
+// BusyError says that too many passwords are being hashed. Nothing has happened; the same request may
+// be sent again after RetryAfter.
+type BusyError struct{ RetryAfter time.Duration }
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("The server is busy. Please try again in %d seconds.", int(e.RetryAfter/time.Second))
+}
+
+// The problems of forms, to the letter of the API.
+var (
+	errRequired        = Problem{"This field is required.", "required"}
+	errNull            = Problem{"Null characters are not allowed.", "null_characters_not_allowed"}
+	errReplacement     = Problem{"The replacement character U+FFFD is not allowed: something was lost on the way here.", "invalid"}
+	errInvalidEmail    = Problem{"Enter a valid email address.", "invalid"}
+	errInvalidUsername = Problem{"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.", "invalid"}
+	errMismatch        = Problem{"The two password fields didn’t match.", "password_mismatch"}
+	errTooCommon       = Problem{"This password is too common.", "password_too_common"}
+	errNumeric         = Problem{"This password is entirely numeric.", "password_entirely_numeric"}
+)
+
+func errMaxLength(limit, got int) Problem {
+	return Problem{fmt.Sprintf("Ensure this value has at most %d characters (it has %d).", limit, got), "max_length"}
+}
+
+func errTooShort(limit int) Problem {
+	return Problem{fmt.Sprintf("This password is too short. It must contain at least %d character%s.", limit, plural(limit)), "password_too_short"}
+}
+
+func errTooLong(limit int) Problem {
+	return Problem{fmt.Sprintf("This password is too long. It must contain at most %d bytes.", limit), "password_too_long"}
+}
+
+func errTooSimilar(attribute string) Problem {
+	return Problem{fmt.Sprintf("The password is too similar to the %s.", attribute), "password_too_similar"}
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}

@@ -1,0 +1,103 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Argon2Settings are the cost of a password hash (RFC 9106; OWASP recommends at least 19 MiB, 2, 1) and how
+// many may be computed or wait at once.
+type Argon2Settings struct {
+	MemoryKiB, Iterations uint32
+	Parallelism           uint8
+	Concurrent            int // hashes at once; 0: the number of cores
+	Queue                 int // requests that may wait
+}
+
+// hasher turns passwords into encoded hashes and back into verdicts, through the gate.
+type hasher struct {
+	params *argon2id.Params
+	gate   *gate
+	dummy  string // a hash of nothing anybody can type, at the current parameters
+}
+
+func newHasher(s Argon2Settings) (*hasher, error) {
+	if s.Concurrent == 0 {
+		s.Concurrent = runtime.NumCPU()
+	}
+	h := &hasher{
+		params: &argon2id.Params{Memory: s.MemoryKiB, Iterations: s.Iterations, Parallelism: s.Parallelism, SaltLength: 16, KeyLength: 32},
+		gate:   newGate(s.Concurrent, s.Queue),
+	}
+	var err error
+	h.dummy, err = argon2id.CreateHash("\x00", h.params) // no password holds NUL
+	if err != nil {
+		return nil, fmt.Errorf("prepare hashing: %w", err)
+	}
+	return h, nil
+}
+
+// Hash encodes a new password, in NFC so that it can be typed on another system (RFC 8265, section 4.2).
+// It waits at the gate and fails with *BusyError when that is full.
+func (h *hasher) Hash(ctx context.Context, client, password string) (string, error) {
+	if err := h.gate.enter(ctx, client); err != nil {
+		return "", err
+	}
+	defer h.gate.leave()
+	return argon2id.CreateHash(norm.NFC.String(password), h.params)
+}
+
+// Verify compares a password with an encoded hash, and costs one hash whatever that is: when encoded is
+// empty or unreadable, or the password is none that could have been set, the dummy is hashed and the answer is
+// no. upgrade says that the hash should be replaced: its scheme or parameters are not the current ones.
+func (h *hasher) Verify(ctx context.Context, client, password, encoded string) (ok, upgrade bool, err error) {
+	if err := h.gate.enter(ctx, client); err != nil {
+		return false, false, err
+	}
+	defer h.gate.leave()
+	if !typable(password) {
+		password, encoded = "", h.dummy
+	}
+	ok, upgrade, err = h.compare(password, encoded)
+	if errors.Is(err, errUnknownHash) {
+		_, _, err = h.compare("", h.dummy)
+		ok, upgrade = false, false
+	}
+	return ok, ok && upgrade, err
+}
+
+func (h *hasher) compare(password, encoded string) (ok, upgrade bool, err error) {
+	if !strings.HasPrefix(encoded, "$argon2id$") {
+		ok, err = compareDjango(password, encoded)
+		return ok, true, err
+	}
+	// The library obeys any cost a stored hash asks for and panics on none: look before it computes.
+	params, _, _, err := argon2id.DecodeHash(encoded)
+	if err != nil || params.Iterations == 0 || params.Parallelism == 0 || params.Memory > maxMemoryKiB || params.Iterations > maxIterations {
+		return false, false, errUnknownHash
+	}
+	ok, err = argon2id.ComparePasswordAndHash(norm.NFC.String(password), encoded)
+	if err != nil {
+		return false, false, fmt.Errorf("compare password: %w", err)
+	}
+	return ok, *params != *h.params, nil
+}
+
+// Bounds of what a stored hash may cost: a row that asks for more was not written by us.
+const (
+	maxMemoryKiB  = 1 << 20
+	maxIterations = 64
+)
+
+// typable reports whether a password can have been set: no NUL, no replacement character (which stands for
+// something that got lost on the way), valid UTF-8.
+func typable(password string) bool {
+	return utf8.ValidString(password) && !strings.ContainsAny(password, "\x00\ufffd")
+}

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func open(t *testing.T, path string) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), path, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+const insert = `INSERT INTO outbox (name, created_at, message) VALUES (?, 1, x'00')`
+
+func count(t *testing.T, db *DB) (n int) {
+	t.Helper()
+	err := db.Read(t.Context(), func(tx *Tx) error {
+		return tx.QueryRowContext(t.Context(), `SELECT count(*) FROM outbox`).Scan(&n)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestCommitAndRollback(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "a b?c%20#.db"))
+	var calls []bool
+	write := func(name string, fail error) error {
+		return db.Write(t.Context(), func(tx *Tx) error {
+			tx.After(func(committed bool) {
+				calls = append(calls, committed)
+				if want := map[bool]int{true: 1, false: 1}[committed]; count(t, db) != want {
+					t.Errorf("after the end (committed %t) there are %d rows", committed, count(t, db))
+				}
+			})
+			if _, err := tx.ExecContext(t.Context(), insert, name); err != nil {
+				return err
+			}
+			return fail
+		})
+	}
+	if err := write("a", nil); err != nil {
+		t.Fatal(err)
+	}
+	failure := errors.New("failure")
+	if err := write("b", failure); !errors.Is(err, failure) {
+		t.Errorf("Write = %v", err)
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_ = db.Write(t.Context(), func(tx *Tx) error {
+			if _, err := tx.ExecContext(t.Context(), insert, "c"); err != nil {
+				t.Error(err)
+			}
+			panic("boom")
+		})
+	}()
+	if n := count(t, db); n != 1 || len(calls) != 2 || !calls[0] || calls[1] {
+		t.Errorf("%d rows, calls %v", n, calls)
+	}
+	if err := write("a", nil); !IsUnique(err) {
+		t.Errorf("the name twice: %v, want a violated constraint", err)
+	}
+	if IsUnique(failure) || IsUnique(nil) {
+		t.Error("IsUnique of something else")
+	}
+}
+
+func TestReadersDoNotWrite(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	err := db.Read(t.Context(), func(tx *Tx) error {
+		_, err := tx.ExecContext(t.Context(), insert, "a")
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "readonly") {
+		t.Errorf("a reader wrote: %v", err)
+	}
+}
+
+// TestManyWriters meets statements that nobody has prepared yet from many goroutines at once.
+func TestManyWriters(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			err := db.Write(context.Background(), func(tx *Tx) error {
+				var n int
+				if err := tx.QueryRowContext(context.Background(), `SELECT count(*) FROM outbox`).Scan(&n); err != nil {
+					return err
+				}
+				_, err := tx.ExecContext(context.Background(), insert, string(rune('0'+n))+"-"+string(rune('a'+i)))
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := count(t, db); n != 64 {
+		t.Errorf("%d rows, want 64", n)
+	}
+}
+
+func TestFileModes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, path)
+	count(t, db)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", suffix, info, err)
+		}
+	}
+}
+
+func TestRefusedFiles(t *testing.T) {
+	t.Run("newer", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "test.db")
+		db := open(t, path)
+		if _, err := db.writer.Exec("PRAGMA user_version = 9999"); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), path, time.Now); err == nil || !strings.Contains(err.Error(), "newer accountd") {
+			t.Errorf("Open = %v", err)
+		}
+	})
+	t.Run("not SQLite", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "test.db")
+		text := strings.Repeat("not a database ", 1000)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(t.Context(), path, time.Now); err == nil {
+			t.Error("garbage was opened")
+		}
+		if left, err := os.ReadFile(path); err != nil || string(left) != text {
+			t.Error("and altered")
+		}
+	})
+	t.Run("a directory", func(t *testing.T) {
+		if _, err := Open(t.Context(), t.TempDir(), time.Now); err == nil {
+			t.Error("a directory was opened")
+		}
+	})
+}
+
+func TestReopen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	db := open(t, path)
+	if err := db.Write(t.Context(), func(tx *Tx) error {
+		_, err := tx.ExecContext(t.Context(), insert, "a")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, open(t, path)); n != 1 {
+		t.Errorf("%d rows after reopening", n)
+	}
+}

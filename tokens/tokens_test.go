@@ -1,0 +1,531 @@
+package tokens
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"accountd/internal/store"
+)
+
+// fixture is a token service on a real file, with one user and a clock to set.
+type fixture struct {
+	*Issuer
+	db   *store.DB
+	path string
+	mu   sync.Mutex
+	at   time.Time // guarded by mu
+}
+
+func (f *fixture) now() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.at
+}
+
+func (f *fixture) advance(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at = f.at.Add(d)
+}
+
+var testSettings = Settings{
+	Algorithm: "HS256", Issuer: "http://localhost:8080", AccessLifetime: 5 * time.Minute, RefreshLifetime: 7 * 24 * time.Hour,
+	SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, RefreshBytes: 32, SessionsPerUser: 3,
+	ActivationLifetime: 7 * 24 * time.Hour, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
+}
+
+func newFixture(t *testing.T, s Settings) *fixture {
+	t.Helper()
+	f := &fixture{at: time.Unix(1_800_000_000, 0), path: filepath.Join(t.TempDir(), "test.db")}
+	var err error
+	if f.db, err = store.Open(t.Context(), f.path, f.now); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.db.Close() })
+	keys, err := OpenKeys(filepath.Join(t.TempDir(), "keys.json"), s.Algorithm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Issuer, err = New(keys, s, f.now); err != nil {
+		t.Fatal(err)
+	}
+	f.write(t, func(tx *store.Tx) error {
+		for id := 1; id <= 2; id++ {
+			address := fmt.Sprintf("u%d@example.com", id)
+			if _, err := tx.ExecContext(t.Context(), `INSERT INTO users (id, email, date_joined) VALUES (?, ?, 0)`, id, address); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(t.Context(), `INSERT INTO addresses (canonical, user_id, address) VALUES (?, ?, ?)`, address, id, address); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return f
+}
+
+func (f *fixture) write(t *testing.T, fn func(*store.Tx) error) {
+	t.Helper()
+	if err := f.db.Write(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var ada = Subject{ID: 1, Username: "ada"}
+
+func (f *fixture) start(t *testing.T) Pair {
+	t.Helper()
+	var pair Pair
+	f.write(t, func(tx *store.Tx) (err error) {
+		pair, err = f.Start(t.Context(), tx, ada)
+		return err
+	})
+	return pair
+}
+
+// refresh commits as a caller has to: also when the token was found to be stolen.
+func (f *fixture) refresh(raw string) (Pair, error) {
+	var pair Pair
+	var verdict error
+	ctx := context.Background()
+	err := f.db.Write(ctx, func(tx *store.Tx) error {
+		pair, verdict = f.Refresh(ctx, tx, raw, func(int64) (Subject, error) { return ada, nil })
+		if errors.Is(verdict, ErrReused) {
+			return nil
+		}
+		return verdict
+	})
+	if err != nil {
+		return Pair{}, err
+	}
+	return pair, verdict
+}
+
+func (f *fixture) live(t *testing.T, session int64) bool {
+	t.Helper()
+	var live bool
+	err := f.db.Read(t.Context(), func(tx *store.Tx) (err error) {
+		live, err = f.Live(t.Context(), tx, session, ada.ID)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return live
+}
+
+func TestRotation(t *testing.T) {
+	f := newFixture(t, testSettings)
+	first := f.start(t)
+	second, err := f.refresh(first.Refresh)
+	if err != nil || second.Refresh == first.Refresh || second.Session != first.Session {
+		t.Fatalf("refresh = %+v, %v", second, err)
+	}
+	if second.Claims.OrigIssuedAt != first.Claims.OrigIssuedAt {
+		t.Errorf("origIat moved from %d to %d", first.Claims.OrigIssuedAt, second.Claims.OrigIssuedAt)
+	}
+	third, err := f.refresh(second.Refresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.advance(20 * time.Second)
+	if again, err := f.refresh(first.Refresh); err != nil || again.Refresh != third.Refresh {
+		t.Errorf("within its grace period the first token gives %q, %v; want the live leaf", again.Refresh, err)
+	}
+	f.advance(time.Second)
+	if _, err := f.refresh(second.Refresh); err != nil {
+		t.Errorf("the reply with the third token was lost, and the second is refused: %v", err)
+	}
+	if !f.live(t, first.Session) {
+		t.Fatal("the session has ended")
+	}
+	if _, err := f.refresh(first.Refresh); !errors.Is(err, ErrReused) {
+		t.Fatalf("a stolen token: %v, want ErrReused", err)
+	}
+	if f.live(t, first.Session) {
+		t.Error("the session outlives the theft")
+	}
+	for _, raw := range []string{first.Refresh, second.Refresh, third.Refresh, "", "unknown"} {
+		if _, err := f.refresh(raw); !errors.Is(err, ErrInvalid) || errors.Is(err, ErrReused) {
+			t.Errorf("afterwards %q: %v, want ErrInvalid", raw, err)
+		}
+	}
+}
+
+func TestParallelRefreshesHaveOneSuccessor(t *testing.T) {
+	f := newFixture(t, testSettings)
+	first := f.start(t)
+	results := make(chan string, 100)
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			pair, err := f.refresh(first.Refresh)
+			results <- fmt.Sprint(pair.Refresh, err)
+		})
+	}
+	wg.Wait()
+	close(results)
+	distinct := map[string]int{}
+	for r := range results {
+		distinct[r]++
+	}
+	if len(distinct) != 1 {
+		t.Errorf("%d different answers: %v", len(distinct), distinct)
+	}
+}
+
+func TestRefreshLimits(t *testing.T) {
+	t.Run("idle", func(t *testing.T) {
+		f := newFixture(t, testSettings)
+		pair := f.start(t)
+		f.advance(testSettings.RefreshLifetime)
+		if _, err := f.refresh(pair.Refresh); !errors.Is(err, ErrInvalid) {
+			t.Errorf("at the edge: %v", err)
+		}
+		f.advance(-time.Second)
+		if _, err := f.refresh(pair.Refresh); err != nil {
+			t.Errorf("a second before: %v", err)
+		}
+	})
+	t.Run("absolute", func(t *testing.T) {
+		f := newFixture(t, testSettings)
+		pair := f.start(t)
+		var err error
+		for range 14 {
+			f.advance(6 * 24 * time.Hour)
+			if pair, err = f.refresh(pair.Refresh); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if left := pair.RefreshExpiresAt - f.now().Unix(); left != 6*24*3600 {
+			t.Errorf("84 days into 90, the refresh token has %d s left", left)
+		}
+		f.advance(6 * 24 * time.Hour)
+		if _, err := f.refresh(pair.Refresh); !errors.Is(err, ErrInvalid) || f.live(t, pair.Session) {
+			t.Errorf("after 90 days: %v, live %t", err, f.live(t, pair.Session))
+		}
+	})
+	t.Run("refused user", func(t *testing.T) {
+		f := newFixture(t, testSettings)
+		pair := f.start(t)
+		refused := errors.New("refused")
+		err := f.db.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := f.Refresh(t.Context(), tx, pair.Refresh, func(id int64) (Subject, error) { return Subject{}, refused })
+			return err
+		})
+		if !errors.Is(err, refused) {
+			t.Fatalf("error %v", err)
+		}
+		if _, err := f.refresh(pair.Refresh); err != nil {
+			t.Errorf("a refusal used the token up: %v", err)
+		}
+	})
+	t.Run("switched off", func(t *testing.T) {
+		s := testSettings
+		s.AllowRefresh = false
+		f := newFixture(t, s)
+		if pair := f.start(t); pair.Refresh != "" || pair.RefreshExpiresAt != 0 {
+			t.Errorf("a refresh token all the same: %+v", pair)
+		}
+	})
+}
+
+func TestClockGoesBack(t *testing.T) {
+	f := newFixture(t, testSettings)
+	first := f.start(t)
+	second, err := f.refresh(first.Refresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.refresh(second.Refresh); err != nil {
+		t.Fatal(err)
+	}
+	f.advance(-24 * time.Hour)
+	if _, err := f.refresh(first.Refresh); !errors.Is(err, ErrReused) {
+		t.Errorf("a used token works again: %v", err)
+	}
+}
+
+func TestRevoke(t *testing.T) {
+	f := newFixture(t, testSettings)
+	first, other := f.start(t), f.start(t)
+	second, err := f.refresh(first.Refresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.advance(100 * 24 * time.Hour) // expired ones can be revoked
+	f.write(t, func(tx *store.Tx) error {
+		user, err := f.Revoke(t.Context(), tx, first.Refresh) // rotated ones too
+		if user != ada.ID {
+			t.Errorf("it was user %d's", user)
+		}
+		return err
+	})
+	f.advance(-100 * 24 * time.Hour)
+	if f.live(t, first.Session) || !f.live(t, other.Session) {
+		t.Error("the session goes on, or another one ended")
+	}
+	for _, raw := range []string{first.Refresh, second.Refresh, "unknown"} {
+		err := f.db.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := f.Revoke(t.Context(), tx, raw)
+			return err
+		})
+		if !errors.Is(err, ErrInvalid) {
+			t.Errorf("revoke once more: %v", err)
+		}
+	}
+}
+
+func TestSessionsAreBounded(t *testing.T) {
+	f := newFixture(t, testSettings)
+	var sessions []int64
+	for range 5 {
+		sessions = append(sessions, f.start(t).Session)
+	}
+	for i, session := range sessions {
+		if got, want := f.live(t, session), i >= 2; got != want {
+			t.Errorf("session %d of 5 is live: %t", i, got)
+		}
+	}
+	f.write(t, func(tx *store.Tx) error { return f.EndAll(t.Context(), tx, ada.ID, sessions[4], "test") })
+	if f.live(t, sessions[3]) || !f.live(t, sessions[4]) {
+		t.Error("EndAll ended the exception, or spared another")
+	}
+}
+
+func TestNoTokenInTheFile(t *testing.T) {
+	f := newFixture(t, testSettings)
+	first := f.start(t)
+	second, err := f.refresh(first.Refresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal"} {
+		raw, err := os.ReadFile(f.path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, token := range []string{first.Refresh, second.Refresh, first.Access} {
+			if strings.Contains(string(raw), token) {
+				t.Errorf("the file%s holds a token in clear", suffix)
+			}
+		}
+	}
+}
+
+func TestAccessTokens(t *testing.T) {
+	for _, algorithm := range []string{"HS256", "HS384", "HS512", "EdDSA", "ES256", "RS256"} {
+		t.Run(algorithm, func(t *testing.T) {
+			s := testSettings
+			s.Algorithm, s.Audience, s.Leeway = algorithm, "app", 2*time.Second
+			f := newFixture(t, s)
+			pair := f.start(t)
+			claims, err := f.Verify(pair.Access)
+			if err != nil || claims != pair.Claims || claims.Subject != 1 || claims.Username != "ada" {
+				t.Fatalf("Verify = %+v, %v; want %+v", claims, err, pair.Claims)
+			}
+			f.advance(s.AccessLifetime + time.Second)
+			if _, err := f.Verify(pair.Access); err != nil {
+				t.Errorf("within the leeway: %v", err)
+			}
+			f.advance(time.Second)
+			if _, err := f.Verify(pair.Access); !errors.Is(err, ErrExpired) {
+				t.Errorf("afterwards: %v, want ErrExpired", err)
+			}
+			f.advance(-time.Hour)
+			if _, err := f.Verify(pair.Access); !errors.Is(err, ErrInvalid) {
+				t.Errorf("before it was issued: %v, want ErrInvalid", err)
+			}
+		})
+	}
+}
+
+// TestForgedAccessTokens signs with the right key what must not pass, and the other way round.
+func TestForgedAccessTokens(t *testing.T) {
+	f := newFixture(t, testSettings)
+	pair := f.start(t)
+	secret := f.keys.access[0].sign.([]byte)
+	now := f.now().Unix()
+	good := map[string]any{"username": "ada", "exp": now + 300, "iat": now, "origIat": now, "sub": "1", "sid": "1", "iss": "http://localhost:8080"}
+	forge := func(header string, claims map[string]any) string {
+		payload, err := json.Marshal(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
+		h := hmac.New(sha256.New, secret)
+		h.Write([]byte(signed))
+		return signed + "." + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+	}
+	with := func(key string, value any) map[string]any {
+		claims := map[string]any{}
+		for k, v := range good {
+			claims[k] = v
+		}
+		if claims[key] = value; value == nil {
+			delete(claims, key)
+		}
+		return claims
+	}
+	const header = `{"alg":"HS256","typ":"JWT"}`
+	if _, err := f.Verify(forge(header, good)); err != nil {
+		t.Fatalf("the control does not pass: %v", err)
+	}
+	tests := map[string]string{
+		"empty": "", "one part": "a", "two parts": "a.b", "four parts": pair.Access + ".a", "white space": " " + pair.Access, "newline": pair.Access + "\n",
+		"alg none":        forge(`{"alg":"none","typ":"JWT"}`, good),
+		"unsigned":        pair.Access[:strings.LastIndex(pair.Access, ".")+1],
+		"other alg":       forge(`{"alg":"HS512","typ":"JWT"}`, good),
+		"lower-case alg":  forge(`{"alg":"hs256","typ":"JWT"}`, good),
+		"no typ":          forge(`{"alg":"HS256"}`, good),
+		"other typ":       forge(`{"alg":"HS256","typ":"at+jwt"}`, good),
+		"jku":             forge(`{"alg":"HS256","typ":"JWT","jku":"http://evil"}`, good),
+		"jwk":             forge(`{"alg":"HS256","typ":"JWT","jwk":{}}`, good),
+		"crit":            forge(`{"alg":"HS256","typ":"JWT","crit":["exp"]}`, good),
+		"exp as string":   forge(header, with("exp", "2099-01-01T00:00:00Z")),
+		"exp as float":    forge(header, with("exp", 1e20)),
+		"no exp":          forge(header, with("exp", nil)),
+		"no iat":          forge(header, with("iat", nil)),
+		"iat in future":   forge(header, with("iat", now+10)),
+		"nbf in future":   forge(header, with("nbf", now+10)),
+		"no sub":          forge(header, with("sub", nil)),
+		"sub a number":    forge(header, with("sub", 1)),
+		"no sid":          forge(header, with("sid", nil)),
+		"other issuer":    forge(header, with("iss", "http://evil")),
+		"surprising aud":  forge(header, with("aud", "app")),
+		"too long":        forge(header, with("username", strings.Repeat("a", 4096))),
+		"payload altered": strings.Replace(pair.Access, ".", ".A", 1),
+		"an action token": mustAction(t, f, Action{Purpose: Activation, User: 1}),
+	}
+	for name, token := range tests {
+		t.Run(name, func(t *testing.T) {
+			if claims, err := f.Verify(token); !errors.Is(err, ErrInvalid) {
+				t.Errorf("Verify = %+v, %v; want ErrInvalid", claims, err)
+			}
+		})
+	}
+}
+
+func mustAction(t *testing.T, f *fixture, a Action) string {
+	t.Helper()
+	token, err := f.SignAction(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func TestActionTokens(t *testing.T) {
+	f := newFixture(t, testSettings)
+	purposes := []Purpose{Activation, PasswordReset, PasswordSet, SecondaryEmail}
+	for _, made := range purposes {
+		want := Action{Purpose: made, User: 7, Address: "ada@example.com", Epoch: 3, IssuedAt: f.now().Unix()}
+		token := mustAction(t, f, want)
+		for _, used := range purposes {
+			got, err := f.VerifyAction(token, used)
+			if used == made && (err != nil || got != want) {
+				t.Errorf("%s: %+v, %v", made, got, err)
+			}
+			if used != made && !errors.Is(err, ErrInvalid) {
+				t.Errorf("%s as %s: %v, want ErrInvalid", made, used, err)
+			}
+		}
+		if len(token) > 160 || strings.ContainsAny(token, "+/=") {
+			t.Errorf("%q is long or not URL-safe", token)
+		}
+	}
+	token := mustAction(t, f, Action{Purpose: PasswordReset, User: 1})
+	if again := mustAction(t, f, Action{Purpose: PasswordReset, User: 1}); again == token {
+		t.Error("two tokens are the same")
+	}
+	f.advance(time.Hour)
+	if _, err := f.VerifyAction(token, PasswordReset); err != nil {
+		t.Errorf("at the edge: %v", err)
+	}
+	f.advance(time.Second)
+	if _, err := f.VerifyAction(token, PasswordReset); !errors.Is(err, ErrExpired) {
+		t.Errorf("a second later: %v, want ErrExpired", err)
+	}
+	for _, bad := range []string{"", "a", token[:len(token)-1], token + "A", token + "=", token + "\n", "B" + token[1:], strings.Repeat("A", 2000), f.start(t).Access} {
+		if _, err := f.VerifyAction(bad, PasswordReset); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%.20q: %v, want ErrInvalid", bad, err)
+		}
+	}
+}
+
+func TestKeyFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "keys.json")
+	first, err := OpenKeys(path, "HS256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || checksModes && info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	again, err := OpenKeys(path, "HS256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := first.Seal([]byte("secret"), []byte("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := again.Open(sealed, []byte("a")); err != nil || string(plain) != "secret" {
+		t.Errorf("Open = %q, %v", plain, err)
+	}
+	if _, err := again.Open(sealed, []byte("b")); !errors.Is(err, ErrInvalid) {
+		t.Errorf("with another label: %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("beside the key file: %v, %v", entries, err)
+	}
+	refusals := map[string]func(path string) error{
+		"another algorithm": func(p string) error { _, err := OpenKeys(p, "EdDSA"); return err },
+		"readable by others": func(p string) error {
+			if err := os.Chmod(p, 0o640); err != nil {
+				t.Fatal(err)
+			}
+			_, err := OpenKeys(p, "HS256")
+			return err
+		},
+		"a link": func(p string) error {
+			if err := os.Symlink(p, p+".link"); err != nil {
+				t.Fatal(err)
+			}
+			_, err := OpenKeys(p+".link", "HS256")
+			return err
+		},
+		"garbage": func(p string) error {
+			if err := os.WriteFile(p, []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := OpenKeys(p, "HS256")
+			return err
+		},
+	}
+	for name, open := range refusals {
+		t.Run(name, func(t *testing.T) {
+			p := filepath.Join(t.TempDir(), "keys.json")
+			if _, err := OpenKeys(p, "HS256"); err != nil {
+				t.Fatal(err)
+			}
+			err := open(p)
+			if err == nil || !strings.Contains(err.Error(), p) {
+				t.Errorf("error %v, want one that names the file", err)
+			}
+		})
+	}
+}
