@@ -1,0 +1,140 @@
+// Package email makes messages and hands them over: templates, the outbox table and the spool directory.
+//
+// It promises that a message exists exactly when the transaction that caused it has committed, that a
+// reader of the spool never sees half a file, and that nothing accepted is lost. A message may come twice
+// (with the same Message-ID) when a reader takes the file away in the moment of a crash. It delivers
+// nothing: that is for whoever reads the spool.
+//
+// Files: a Maildir (tmp, new, cur, and failed for messages given up), mode 0700, files 0600. Table: outbox.
+package email
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/mail"
+	"strings"
+	"sync"
+
+	"accountd/internal/store"
+)
+
+// ErrFull says that Settings.MaxOutbox messages wait for the spool: no more are accepted.
+var ErrFull = errors.New("the outbox is full")
+
+// Settings say what messages look like and where they go.
+type Settings struct {
+	From     string // RFC 5322 address, with or without a name
+	SiteName string
+	LinkBase string // links are LinkBase/path/token
+
+	ActivationPath, SecondaryEmailPath, PasswordResetPath, PasswordSetPath string
+
+	SpoolDir  string
+	MaxOutbox int
+}
+
+// User is the part of an account that messages may show.
+type User struct {
+	ID                                   int64
+	Username, Email, FirstName, LastName string
+}
+
+// Mail is a message to be made. To is a bare address with an ASCII domain.
+type Mail struct {
+	Kind  Kind
+	To    string
+	User  User
+	Token string
+}
+
+// Sealer encrypts messages at rest: a deleted row lives on in the database file for a while.
+type Sealer interface {
+	Seal(plain, label []byte) ([]byte, error)
+	Open(sealed, label []byte) ([]byte, error)
+}
+
+// Outbox accepts messages inside transactions and publishes them to the spool afterwards.
+type Outbox struct {
+	db        *store.DB
+	seal      Sealer
+	settings  Settings
+	from      *mail.Address
+	templates map[Kind]*templates
+	spool     spool
+	log       *slog.Logger
+
+	mu         sync.Mutex
+	publishing bool            // guarded by mu; true in the one process that serves
+	claimed    map[string]bool // guarded by mu; names somebody is publishing right now
+	failure    error           // guarded by mu; of the last attempt to publish
+}
+
+// New parses the templates and creates the spool directory where it is missing.
+func New(db *store.DB, seal Sealer, s Settings, log *slog.Logger) (*Outbox, error) {
+	from, err := mail.ParseAddress(s.From)
+	if err != nil {
+		return nil, fmt.Errorf("email.from %q is not an address like \"Name <name@example.com>\": %w", s.From, err)
+	}
+	parsed, err := parseTemplates()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := openSpool(s.SpoolDir)
+	if err != nil {
+		return nil, err
+	}
+	return &Outbox{
+		db: db, seal: seal, settings: s, from: from, templates: parsed, spool: dir, log: log, claimed: map[string]bool{},
+	}, nil
+}
+
+// Accepting fails with ErrFull when no more messages are taken. Ask before looking anybody up, so that the
+// answer tells nothing about who exists.
+func (o *Outbox) Accepting(ctx context.Context, tx *store.Tx) error {
+	waiting, err := countRows(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if waiting >= o.settings.MaxOutbox {
+		return ErrFull
+	}
+	return nil
+}
+
+// Send makes the message and stores it as part of the transaction. When that has committed, the message is
+// published before Write returns, in the process that serves.
+func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
+	name := fileName(tx.Now)
+	raw, err := o.render(m, name, tx.Now)
+	if err != nil {
+		return fmt.Errorf("make the %s email: %w", m.Kind, err)
+	}
+	sealed, err := o.seal.Seal(raw, []byte(name))
+	if err != nil {
+		return fmt.Errorf("seal the %s email: %w", m.Kind, err)
+	}
+	id, err := insertRow(ctx, tx, name, sealed)
+	if err != nil {
+		return err
+	}
+	tx.After(func(committed bool) {
+		if committed && o.isPublishing() {
+			o.attempt(context.WithoutCancel(ctx), row{id: id, name: name, sealed: sealed})
+		}
+	})
+	return nil
+}
+
+// Link is the address that a message of this kind points to.
+func (o *Outbox) Link(kind Kind, token string) string {
+	path := map[Kind]string{
+		Activation:               o.settings.ActivationPath,
+		ActivationResend:         o.settings.ActivationPath,
+		SecondaryEmailActivation: o.settings.SecondaryEmailPath,
+		PasswordSet:              o.settings.PasswordSetPath,
+		PasswordReset:            o.settings.PasswordResetPath,
+	}[kind]
+	return strings.TrimRight(o.settings.LinkBase, "/") + "/" + strings.Trim(path, "/") + "/" + token
+}

@@ -1,0 +1,271 @@
+package email
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+type fixture struct {
+	*Outbox
+	db  *store.DB
+	dir string
+}
+
+var ada = User{ID: 1, Username: "ada", Email: "ada@example.com"}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	dir := t.TempDir()
+	at := time.Unix(1_800_000_000, 0).UTC()
+	db, err := store.Open(t.Context(), filepath.Join(dir, "test.db"), func() time.Time { return at })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	keys, err := tokens.OpenKeys(filepath.Join(dir, "keys.json"), "HS256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{db: db, dir: filepath.Join(dir, "spool")}
+	f.Outbox, err = New(db, keys, Settings{
+		From: "Acme <accounts@example.org>", SiteName: "Acme", LinkBase: "https://acme.example/", ActivationPath: "activate",
+		SecondaryEmailPath: "activate", PasswordResetPath: "password-reset", PasswordSetPath: "password-set",
+		SpoolDir: f.dir, MaxOutbox: 3,
+	}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f *fixture) send(t *testing.T, m Mail, fail error) error {
+	t.Helper()
+	return f.db.Write(t.Context(), func(tx *store.Tx) error {
+		if err := f.Accepting(t.Context(), tx); err != nil {
+			return err
+		}
+		if err := f.Send(t.Context(), tx, m); err != nil {
+			return err
+		}
+		return fail
+	})
+}
+
+// spooled reads what lies in the spool's new.
+func (f *fixture) spooled(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(f.dir, "new", "*.eml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mails []string
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", file, info, err)
+		}
+		mails = append(mails, string(raw))
+	}
+	return mails
+}
+
+func (f *fixture) rows(t *testing.T) (n int) {
+	t.Helper()
+	err := f.db.Read(t.Context(), func(tx *store.Tx) (err error) {
+		n, err = countRows(t.Context(), tx)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestPublishedBeforeWriteReturns(t *testing.T) {
+	f := newFixture(t)
+	if err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.send(t, Mail{Activation, "ada@example.com", ada, "to-ken_1"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if mails := f.spooled(t); len(mails) != 1 || !strings.Contains(mails[0], "\r\nhttps://acme.example/activate/to-ken_1\r\n") {
+		t.Errorf("the spool holds %q", mails)
+	}
+	failure := errors.New("failure")
+	if err := f.send(t, Mail{Activation, "ada@example.com", ada, "t"}, failure); !errors.Is(err, failure) {
+		t.Fatal(err)
+	}
+	if len(f.spooled(t)) != 1 || f.rows(t) != 0 {
+		t.Errorf("after a rollback: %d mails, %d rows", len(f.spooled(t)), f.rows(t))
+	}
+}
+
+func TestRowsWaitForTheProcessThatServes(t *testing.T) {
+	f := newFixture(t)
+	for range 3 {
+		if err := f.send(t, Mail{PasswordReset, "ada@example.com", ada, "t"}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.send(t, Mail{PasswordReset, "ada@example.com", ada, "t"}, nil); !errors.Is(err, ErrFull) {
+		t.Errorf("beyond the bound: %v, want ErrFull", err)
+	}
+	if err := os.WriteFile(filepath.Join(f.dir, "tmp", "half"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.spooled(t)) != 0 {
+		t.Error("published by a process that does not serve")
+	}
+	if err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Join(f.dir, "tmp")); err != nil || len(left) != 0 {
+		t.Errorf("left in tmp: %v, %v", left, err)
+	}
+	if len(f.spooled(t)) != 3 || f.rows(t) != 0 {
+		t.Errorf("after the start: %d mails, %d rows", len(f.spooled(t)), f.rows(t))
+	}
+}
+
+// TestUnwritableSpool: the change stands, the message is kept, Healthy tells, and it comes when it can.
+func TestUnwritableSpool(t *testing.T) {
+	f := newFixture(t)
+	if err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tmp := filepath.Join(f.dir, "tmp")
+	if err := os.Remove(tmp); err != nil { // root may write anywhere, but not where nothing is
+		t.Fatal(err)
+	}
+	if err := f.send(t, Mail{Activation, "ada@example.com", ada, "t"}, nil); err != nil {
+		t.Fatalf("the change failed with the spool: %v", err)
+	}
+	if f.Healthy() == nil || f.rows(t) != 1 {
+		t.Errorf("healthy %v, %d rows", f.Healthy(), f.rows(t))
+	}
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if f.Healthy() != nil || f.rows(t) != 0 || len(f.spooled(t)) != 1 {
+		t.Errorf("healthy %v, %d rows, %d mails", f.Healthy(), f.rows(t), len(f.spooled(t)))
+	}
+}
+
+// TestNoDuplicate: a crash between publishing and deleting the row leaves both; the next start only deletes.
+func TestNoDuplicate(t *testing.T) {
+	for _, place := range []string{"new/%s", "cur/%s:2,S", "failed/%s"} {
+		f := newFixture(t)
+		if err := f.send(t, Mail{Activation, "ada@example.com", ada, "t"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		var name string
+		err := f.db.Read(t.Context(), func(tx *store.Tx) error {
+			return tx.QueryRowContext(t.Context(), `SELECT name FROM outbox`).Scan(&name)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(f.dir, strings.Replace(place, "%s", name, 1)), []byte("published"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range f.spooled(t) {
+			if m != "published" {
+				t.Errorf("%s: published a second time", place)
+			}
+		}
+		if f.rows(t) != 0 {
+			t.Errorf("%s: the row is still there", place)
+		}
+	}
+}
+
+func TestSealedAtRest(t *testing.T) {
+	f := newFixture(t)
+	if err := f.send(t, Mail{PasswordReset, "ada@example.com", ada, "canary-token"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal"} {
+		raw, err := os.ReadFile(filepath.Join(filepath.Dir(f.dir), "test.db"+suffix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(raw, []byte("canary-token")) || bytes.Contains(raw, []byte("Reset your password")) {
+			t.Errorf("test.db%s holds the message in clear", suffix)
+		}
+	}
+}
+
+func TestMessages(t *testing.T) {
+	f := newFixture(t)
+	subjects := map[Kind]string{
+		Activation: "Activate your account on Acme", ActivationResend: "Activate your account on Acme",
+		SecondaryEmailActivation: "Activate your account on Acme", PasswordSet: "Set your password on Acme", PasswordReset: "Reset your password on Acme",
+	}
+	paths := map[Kind]string{
+		Activation: "activate", ActivationResend: "activate", SecondaryEmailActivation: "activate", PasswordSet: "password-set", PasswordReset: "password-reset",
+	}
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			hostile := User{ID: 1, Username: "a{{7}}<script>\r\nBcc: evil@example.com", Email: "ada@example.com"}
+			raw, err := f.render(Mail{kind, "ada@example.com", hostile, "tok"}, "1.ID.eml", time.Unix(1_800_000_000, 0).UTC())
+			if err != nil {
+				t.Fatal(err)
+			}
+			message, err := mail.ReadMessage(bytes.NewReader(raw))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{
+				"From": `"Acme" <accounts@example.org>`, "To": "<ada@example.com>", "Subject": subjects[kind],
+				"Message-Id": "<1.ID@example.org>", "Auto-Submitted": "auto-generated", "Mime-Version": "1.0",
+				"Date": "Fri, 15 Jan 2027 08:00:00 +0000",
+			}
+			for key, value := range want {
+				if got := message.Header.Get(key); got != value {
+					t.Errorf("%s: %q, want %q", key, got, value)
+				}
+			}
+			if len(message.Header) != len(want)+1 || !strings.HasPrefix(message.Header.Get("Content-Type"), "multipart/alternative") {
+				t.Errorf("headers %v", message.Header)
+			}
+			body, err := io.ReadAll(message.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			link := "https://acme.example/" + paths[kind] + "/tok"
+			if !bytes.Contains(body, []byte("\r\n"+link+"\r\n")) || !bytes.Contains(body, []byte(`href="`+link+`"`)) {
+				t.Errorf("no link in\n%s", body)
+			}
+			if _, html, _ := bytes.Cut(body, []byte("<html")); bytes.Contains(html, []byte("<script>")) {
+				t.Error("user data is HTML")
+			}
+		})
+	}
+	if _, err := f.render(Mail{Activation, "not an address\r\nBcc: evil@example.com", ada, "t"}, "1.ID.eml", time.Unix(0, 0)); err == nil {
+		t.Error("a recipient with a header in it was accepted")
+	}
+	if _, err := f.render(Mail{"unknown", "ada@example.com", ada, "t"}, "1.ID.eml", time.Unix(0, 0)); err == nil {
+		t.Error("an unknown kind was accepted")
+	}
+}

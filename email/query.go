@@ -1,0 +1,69 @@
+package email
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"accountd/internal/store"
+)
+
+// row is a message that waits for the spool.
+type row struct {
+	id     int64
+	name   string
+	sealed []byte
+}
+
+func insertRow(ctx context.Context, tx *store.Tx, name string, sealed []byte) (int64, error) {
+	result, err := tx.ExecContext(ctx,
+		`INSERT INTO outbox (name, created_at, message) VALUES (?, ?, ?)`, name, tx.Now.Unix(), sealed)
+	if err != nil {
+		return 0, fmt.Errorf("insert into outbox: %w", err)
+	}
+	return result.LastInsertId()
+}
+
+func countRows(ctx context.Context, tx *store.Tx) (n int, err error) {
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM outbox`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count outbox: %w", err)
+	}
+	return n, nil
+}
+
+func listRows(ctx context.Context, tx *store.Tx, after int64, limit int) ([]row, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT id, name, message FROM outbox WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list outbox: %w", err)
+	}
+	defer rows.Close()
+	var list []row
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(&r.id, &r.name, &r.sealed); err != nil {
+			return nil, fmt.Errorf("list outbox: %w", err)
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
+}
+
+func rowExists(ctx context.Context, tx *store.Tx, id int64) (bool, error) {
+	var one int
+	err := tx.QueryRowContext(ctx, `SELECT 1 FROM outbox WHERE id = ?`, id).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look up outbox row: %w", err)
+	}
+	return true, nil
+}
+
+func deleteRow(ctx context.Context, tx *store.Tx, id int64) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE id = ?`, id); err != nil {
+		return fmt.Errorf("delete from outbox: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package email
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// spool is a Maildir: tmp holds files being written, new what nobody has taken, cur and failed what readers
+// moved there. The value is the directory's path.
+type spool string
+
+func openSpool(dir string) (spool, error) {
+	for _, sub := range []string{"", "tmp", "new", "cur", "failed"} {
+		path := filepath.Join(dir, sub)
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return "", fmt.Errorf("spool: %w", err)
+		}
+		if err := os.Chmod(path, 0o700); err != nil {
+			return "", fmt.Errorf("spool: %w", err)
+		}
+	}
+	return spool(dir), nil
+}
+
+// fileName is the final name of a message made at a time: sortable, and taken by no other.
+func fileName(at time.Time) string {
+	return fmt.Sprintf("%d.%s.eml", at.UnixMicro(), rand.Text())
+}
+
+// clean removes what an earlier process left half-written.
+func (s spool) clean() error {
+	left, err := filepath.Glob(filepath.Join(string(s), "tmp", "*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range left {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
+}
+
+// has reports whether the message has been published already, be it that a reader has moved or, as mail
+// readers do, flagged it (name:2,S).
+func (s spool) has(name string) (bool, error) {
+	for _, sub := range []string{"new", "cur", "failed"} {
+		found, err := filepath.Glob(filepath.Join(string(s), sub, name+"*"))
+		if err != nil || len(found) > 0 {
+			return len(found) > 0, err
+		}
+	}
+	return false, nil
+}
+
+// publish makes the message appear in new, whole and durable: the bytes are synced before they get their
+// name, and the name before anybody relies on it.
+func (s spool) publish(name string, raw []byte) error {
+	tmp, err := os.OpenFile(filepath.Join(string(s), "tmp", rand.Text()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(raw)
+	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	if err := os.Rename(tmp.Name(), filepath.Join(string(s), "new", name)); err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return syncDir(filepath.Join(string(s), "new"))
+}
