@@ -23,7 +23,7 @@ var errUnknownHash = errors.New("unknown password hash")
 
 // compareDjango verifies the hashes that Django's password hashers write, on the password's bytes as they
 // are: pbkdf2_sha256, pbkdf2_sha1, argon2, bcrypt, bcrypt_sha256 and scrypt.
-func compareDjango(password, encoded string) (bool, error) {
+func (h *hasher) compareDjango(password, encoded string) (bool, error) {
 	scheme, rest, _ := strings.Cut(encoded, "$")
 	switch scheme {
 	case "pbkdf2_sha256":
@@ -31,7 +31,7 @@ func compareDjango(password, encoded string) (bool, error) {
 	case "pbkdf2_sha1":
 		return comparePBKDF2(sha1.New, password, rest)
 	case "argon2":
-		return compareArgon2(password, "$"+rest)
+		return h.compareArgon2(password, "$"+rest)
 	case "bcrypt":
 		return compareBcrypt([]byte(password), rest)
 	case "bcrypt_sha256":
@@ -62,10 +62,9 @@ func comparePBKDF2(h func() hash.Hash, password, rest string) (bool, error) {
 	return subtle.ConstantTimeCompare(got, want) == 1, nil
 }
 
-func compareArgon2(password, encoded string) (bool, error) {
-	params, _, _, err := argon2id.DecodeHash(encoded)
-	if err != nil || params.Iterations == 0 || params.Parallelism == 0 || params.Memory > maxMemoryKiB || params.Iterations > maxIterations {
-		return false, errUnknownHash
+func (h *hasher) compareArgon2(password, encoded string) (bool, error) {
+	if _, err := h.decodeArgon2(encoded); err != nil {
+		return false, err
 	}
 	return argon2id.ComparePasswordAndHash(password, encoded)
 }
@@ -90,7 +89,7 @@ func compareScrypt(password, rest string) (bool, error) {
 	r, err2 := strconv.Atoi(fields[2])
 	p, err3 := strconv.Atoi(fields[3])
 	want, err4 := base64.StdEncoding.DecodeString(fields[4])
-	if err := errors.Join(err1, err2, err3, err4); err != nil || n < 2 || r < 1 || p < 1 || n > 1<<20 || r > 64 || p > 64 || n*r > 1<<23 || len(want) == 0 {
+	if err := errors.Join(err1, err2, err3, err4); err != nil || n < 2 || r < 1 || p < 1 || n > 1<<20 || r > 64 || p > 64 || n*r > 1<<21 || n*r*p > 1<<22 || len(want) < minKeyBytes {
 		return false, errUnknownHash
 	}
 	got, err := scrypt.Key([]byte(password), []byte(fields[1]), n, r, p, len(want))

@@ -11,17 +11,18 @@ const retryAfter = 2 * time.Second
 
 // gate lets a bounded number of hashes run at once, because each costs a core and megabytes. Who has to
 // wait queues behind requests of the same client only; clients take turns, so that one that floods the server
-// delays itself. A full queue is a BusyError at once.
+// delays itself. When the queue is full, a BusyError goes at once to whoever made it so: the newest request of
+// the client with the longest line, which may be the one that asks.
 type gate struct {
 	mu      sync.Mutex
-	free    int                        // hashes that may start now
-	room    int                        // requests that may still queue
-	waiting map[string][]chan struct{} // by client, in order of arrival; closed when it is their turn
-	turns   []string                   // clients with somebody waiting, the next first
+	free    int                     // hashes that may start now
+	room    int                     // requests that may still queue
+	waiting map[string][]chan error // by client, in order of arrival; told nil when it is their turn
+	turns   []string                // clients with somebody waiting, the next first
 }
 
 func newGate(concurrent, queue int) *gate {
-	return &gate{free: concurrent, room: queue, waiting: map[string][]chan struct{}{}}
+	return &gate{free: concurrent, room: queue, waiting: map[string][]chan error{}}
 }
 
 // enter returns when the caller may hash; it has to call leave afterwards. It fails with *BusyError when the
@@ -36,12 +37,12 @@ func (g *gate) enter(ctx context.Context, client string) error {
 		g.mu.Unlock()
 		return nil
 	}
-	if g.room == 0 {
+	if g.room == 0 && !g.evict(client) {
 		g.mu.Unlock()
 		return &BusyError{RetryAfter: retryAfter}
 	}
 	g.room--
-	turn := make(chan struct{})
+	turn := make(chan error, 1) // buffered: who tells holds the lock
 	if len(g.waiting[client]) == 0 {
 		g.turns = append(g.turns, client)
 	}
@@ -49,27 +50,32 @@ func (g *gate) enter(ctx context.Context, client string) error {
 	g.mu.Unlock()
 
 	select {
-	case <-turn:
-		return nil
+	case err := <-turn:
+		return err
 	case <-ctx.Done():
-		if !g.withdraw(client, turn) {
+		if !g.withdraw(client, turn) && <-turn == nil {
 			g.leave() // the turn came at the same moment: pass it on
 		}
 		return ctx.Err()
 	}
 }
 
-// leave passes the place on to the client whose turn it is.
+// leave gives the place back, or on to the client whose turn it is.
 func (g *gate) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.pass()
+}
+
+// pass does the work of leave; the caller holds mu.
+func (g *gate) pass() {
 	if len(g.turns) == 0 {
 		g.free++
 		return
 	}
 	client := g.turns[0]
 	queue := g.waiting[client]
-	close(queue[0])
+	queue[0] <- nil
 	g.room++
 	g.turns = g.turns[1:]
 	if len(queue) == 1 {
@@ -80,8 +86,28 @@ func (g *gate) leave() {
 	g.turns = append(g.turns, client)
 }
 
-// withdraw takes a waiting request out of the queue; false when its turn has come already.
-func (g *gate) withdraw(client string, turn chan struct{}) bool {
+// evict makes room for one request of client at the cost of the client with the longest line, if that stays
+// no shorter than client's own becomes: else a flood would fill the queue and turn everybody else away.
+func (g *gate) evict(client string) bool {
+	longest := ""
+	for _, name := range g.turns {
+		if len(g.waiting[name]) > len(g.waiting[longest]) {
+			longest = name
+		}
+	}
+	queue := g.waiting[longest]
+	if len(queue) < len(g.waiting[client])+2 {
+		return false
+	}
+	last := len(queue) - 1
+	queue[last] <- &BusyError{RetryAfter: retryAfter}
+	g.waiting[longest] = queue[:last:last]
+	g.room++
+	return true
+}
+
+// withdraw takes a waiting request out of the queue; false when it has been told already.
+func (g *gate) withdraw(client string, turn chan error) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	queue := g.waiting[client]

@@ -29,6 +29,9 @@ type hasher struct {
 }
 
 func newHasher(s Argon2Settings) (*hasher, error) {
+	if s.Iterations == 0 || s.Parallelism == 0 || s.Concurrent < 0 || s.Queue < 0 {
+		return nil, fmt.Errorf("prepare hashing: impossible settings %+v", s) // Argon2 would panic, the gate never open
+	}
 	if s.Concurrent == 0 {
 		s.Concurrent = runtime.NumCPU()
 	}
@@ -75,13 +78,12 @@ func (h *hasher) Verify(ctx context.Context, client, password, encoded string) (
 
 func (h *hasher) compare(password, encoded string) (ok, upgrade bool, err error) {
 	if !strings.HasPrefix(encoded, "$argon2id$") {
-		ok, err = compareDjango(password, encoded)
+		ok, err = h.compareDjango(password, encoded)
 		return ok, true, err
 	}
-	// The library obeys any cost a stored hash asks for and panics on none: look before it computes.
-	params, _, _, err := argon2id.DecodeHash(encoded)
-	if err != nil || params.Iterations == 0 || params.Parallelism == 0 || params.Memory > maxMemoryKiB || params.Iterations > maxIterations {
-		return false, false, errUnknownHash
+	params, err := h.decodeArgon2(encoded)
+	if err != nil {
+		return false, false, err
 	}
 	ok, err = argon2id.ComparePasswordAndHash(norm.NFC.String(password), encoded)
 	if err != nil {
@@ -90,10 +92,28 @@ func (h *hasher) compare(password, encoded string) (ok, upgrade bool, err error)
 	return ok, *params != *h.params, nil
 }
 
-// Bounds of what a stored hash may cost: a row that asks for more was not written by us.
+// decodeArgon2 reads the parameters of a stored hash. The library obeys any cost that a hash asks for, and
+// panics where a number is zero or the key empty: look before it computes.
+func (h *hasher) decodeArgon2(encoded string) (*argon2id.Params, error) {
+	params, _, key, err := argon2id.DecodeHash(encoded)
+	if err != nil || params.Iterations == 0 || params.Parallelism == 0 || len(key) < minKeyBytes {
+		return nil, errUnknownHash
+	}
+	if params.Memory == h.params.Memory && params.Iterations == h.params.Iterations {
+		return params, nil // what the settings allow is never too dear
+	}
+	if params.Memory > maxMemoryKiB || uint64(params.Memory)*uint64(params.Iterations) > maxWorkKiB {
+		return nil, errUnknownHash
+	}
+	return params, nil
+}
+
+// Bounds of what a stored hash may cost beyond the settings: a few times what Django asks for, and seconds
+// at most. A row that wants more would hold a place at the gate for minutes.
 const (
-	maxMemoryKiB  = 1 << 20
-	maxIterations = 64
+	maxMemoryKiB = 256 << 10 // Django's own: 100 MiB
+	maxWorkKiB   = 2 << 20   // memory written in all passes
+	minKeyBytes  = 16        // a shorter key is no proof
 )
 
 // typable reports whether a password can have been set: no NUL, no replacement character (which stands for

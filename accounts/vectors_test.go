@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/text/unicode/norm"
@@ -200,6 +201,21 @@ func TestAddressCanonicalForm(t *testing.T) {
 		if err != nil || again.Canonical != a.Canonical {
 			t.Errorf("canonical form of %q is not stable: %v, %v", good, again, err)
 		}
+	}
+}
+
+// TestLongDomainIsRefusedAtOnce: Punycode of a label this long takes seconds, and nobody has to log in to ask.
+func TestLongDomainIsRefusedAtOnce(t *testing.T) {
+	label := make([]rune, 20_000)
+	for i := range label {
+		label[i] = rune(0x4e00 + i)
+	}
+	start := time.Now()
+	if _, err := ParseAddress("a@" + string(label) + ".com"); err == nil {
+		t.Error("a label of 20,000 characters is accepted")
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 
