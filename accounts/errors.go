@@ -16,7 +16,7 @@ type Problem struct{ Message, Code string }
 // Errors is the one error whose text reaches the user: problems by argument name, [NonField] for none.
 type Errors map[string][]Problem
 
-// Error lists fields and codes, for logs and commands; it repeats nothing that the user typed.
+// Error lists fields and messages, for logs and commands; it repeats nothing that the user typed.
 func (e Errors) Error() string {
 	var lines []string
 	for field, problems := range e {
