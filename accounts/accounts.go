@@ -1,0 +1,102 @@
+// Package accounts is users and their rules: who may register, what a password has to be, what a login, a
+// verification or a refresh checks and changes.
+//
+// One operation of the product is one method of Service. It checks everything before it changes anything,
+// hashes outside of transactions, and makes its whole change, mail included, in one. What a user can be told
+// comes back as Errors (or *UsageError, *BusyError); every other error is the server's own.
+//
+// Tables: users, user_status, addresses.
+package accounts
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"accountd/email"
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+// Settings are the rules that a site can choose.
+type Settings struct {
+	AllowLoginNotVerified   bool
+	LoginWithSecondaryEmail bool
+	SendActivationEmail     bool
+	Passwords               PasswordSettings
+}
+
+// Service is every operation on accounts. It is safe for concurrent use.
+type Service struct {
+	db       *store.DB
+	tokens   *tokens.Issuer
+	outbox   *email.Outbox
+	hasher   *hasher
+	settings Settings
+	log      *slog.Logger
+}
+
+// New returns the operations over one database. It computes one password hash.
+func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *slog.Logger) (*Service, error) {
+	h, err := newHasher(s.Passwords.Argon2)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{db: db, tokens: t, outbox: outbox, hasher: h, settings: s, log: log}, nil
+}
+
+type clientKey struct{}
+
+// WithClient says who is asking, by network address: the queue of password hashes is fair between clients.
+func WithClient(ctx context.Context, client string) context.Context {
+	return context.WithValue(ctx, clientKey{}, client)
+}
+
+func clientOf(ctx context.Context) string {
+	client, _ := ctx.Value(clientKey{}).(string) // "": a command
+	return client
+}
+
+// UsageError is a request that no user of an app can cause, only its developer.
+type UsageError struct{ Message string }
+
+func (e *UsageError) Error() string { return e.Message }
+
+// What operations tell, to the letter of the API.
+var (
+	errInvalidToken       = Problem{"Invalid token.", "invalid_token"}
+	errExpiredToken       = Problem{"Expired token.", "expired_token"}
+	errEmailInUse         = Problem{"A user with that email already exists.", "unique"}
+	errUsernameInUse      = Problem{"A user with that username already exists.", "unique"}
+	errEmailFail          = Problem{"Failed to send email.", "email_fail"}
+	errAlreadyVerified    = Problem{"Account already verified.", "already_verified"}
+	errNotVerified        = Problem{"Please verify your account.", "not_verified"}
+	errInvalidCredentials = Problem{"Please, enter valid credentials.", "invalid_credentials"}
+)
+
+func one(field string, p Problem) Errors { return Errors{field: {p}} }
+
+// tokenProblem turns what tokens says of a token into what the user is told.
+func tokenProblem(err error) error {
+	switch {
+	case errors.Is(err, tokens.ErrExpired):
+		return one(NonField, errExpiredToken)
+	case errors.Is(err, tokens.ErrInvalid):
+		return one(NonField, errInvalidToken)
+	default:
+		return err
+	}
+}
+
+// mailProblem does the same for the outbox.
+func mailProblem(err error) error {
+	if errors.Is(err, email.ErrFull) {
+		return one(NonField, errEmailFail)
+	}
+	return err
+}
+
+// event logs one thing that happened to an account: the audit trail. It names ids, never people.
+func (s *Service) event(ctx context.Context, name string, user int64, attrs ...slog.Attr) {
+	s.log.LogAttrs(ctx, slog.LevelInfo, name, append([]slog.Attr{slog.String("event", name), slog.Int64("user", user)}, attrs...)...)
+}

@@ -1,0 +1,154 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"accountd/email"
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+// ErrNotFound says that a reference names no user.
+var ErrNotFound = errors.New("there is no such user")
+
+// AddUserInput is an account as an operator makes it. It is judged as a registration is.
+type AddUserInput struct {
+	Username, Email, SecondaryEmail, FirstName, LastName string
+
+	Password   string
+	NoPassword bool // no usable password; Password is not looked at
+
+	Verified, Archived, Inactive, Staff, Superuser bool
+}
+
+// AddUser creates an account without sending mail. Problems come back as Errors.
+func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
+	errs := Errors{}
+	n := newUser{
+		firstName: trim(in.FirstName), lastName: trim(in.LastName), verified: in.Verified, archived: in.Archived,
+		inactive: in.Inactive, staff: in.Staff, root: in.Superuser,
+	}
+	n.email, _ = cleanEmail("email", in.Email, errs)
+	if username, ok := cleanText("username", in.Username, maxName, errs); ok {
+		n.username, n.usernameKey, _ = cleanUsername("username", username, n.email, errs)
+	}
+	checkText("first_name", n.firstName, maxName, errs)
+	checkText("last_name", n.lastName, maxName, errs)
+	if in.SecondaryEmail != "" {
+		secondary, ok := cleanEmail("secondary_email", in.SecondaryEmail, errs)
+		if ok && secondary.Canonical == n.email.Canonical {
+			errs.add("secondary_email", errEmailInUse)
+		}
+		n.secondary = &secondary
+	}
+	if !in.NoPassword && cleanPasswords("password", "password", in.Password, in.Password, errs) {
+		s.settings.Passwords.checkPassword("password", in.Password, similarTo{n.username, n.firstName, n.lastName, n.email.Shown}, errs)
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	if !in.NoPassword {
+		var err error
+		if n.password, err = s.hasher.Hash(ctx, clientOf(ctx), in.Password); err != nil {
+			return nil, err
+		}
+	}
+	var u *User
+	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		id, err := insertUser(ctx, tx, n)
+		if err != nil {
+			return err
+		}
+		u, err = userByID(ctx, tx, id)
+		return err
+	})
+	return u, err
+}
+
+// FindUser finds a user by id, username or one of their addresses, in this order. It fails with ErrNotFound.
+func (s *Service) FindUser(ctx context.Context, ref string) (*User, error) {
+	var u *User
+	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+		u, err = resolve(ctx, tx, ref)
+		return err
+	})
+	return u, err
+}
+
+func resolve(ctx context.Context, tx *store.Tx, ref string) (*User, error) {
+	if id, err := strconv.ParseInt(ref, 10, 64); err == nil {
+		if u, err := userByID(ctx, tx, id); err != nil || u != nil {
+			return u, err
+		}
+	}
+	if u, err := userByUsername(ctx, tx, usernameKey(ref)); err != nil || u != nil {
+		return u, err
+	}
+	if address, err := ParseAddress(trim(ref)); err == nil {
+		if u, err := userByAddress(ctx, tx, address.Canonical); err != nil || u != nil {
+			return u, err
+		}
+	}
+	return nil, fmt.Errorf("%w: %q is no id, username or address", ErrNotFound, ref)
+}
+
+// EachUser calls fn for every user in the order of ids, and stops at its first error. It reads in batches, so
+// that a slow fn keeps no snapshot open.
+func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
+	const batch = 500
+	after := int64(0)
+	for {
+		var list []*User
+		err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+			list, err = listUsers(ctx, tx, after, batch)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, u := range list {
+			if err := fn(u); err != nil {
+				return err
+			}
+			after = u.ID
+		}
+		if len(list) < batch {
+			return nil
+		}
+	}
+}
+
+// Link is a token as a mail would carry it.
+type Link struct {
+	Token string
+	URL   string
+}
+
+// Link makes a token for a user without mailing it. newAddress is the address to be confirmed, for
+// tokens.SecondaryEmail only.
+func (s *Service) Link(ctx context.Context, purpose tokens.Purpose, ref, newAddress string) (Link, error) {
+	u, err := s.FindUser(ctx, ref)
+	if err != nil {
+		return Link{}, err
+	}
+	action := tokens.Action{Purpose: purpose, User: u.ID, Address: u.canonical, Epoch: u.credentialEpoch}
+	kind := email.Kind(purpose)
+	switch purpose {
+	case tokens.Activation:
+		action.Epoch = 0
+	case tokens.SecondaryEmail:
+		address, err := ParseAddress(trim(newAddress))
+		if err != nil {
+			return Link{}, one("email", errInvalidEmail)
+		}
+		action.Address, action.Epoch, kind = address.Canonical, u.secondaryEpoch, email.SecondaryEmailActivation
+	}
+	token, err := s.tokens.SignAction(action)
+	if err != nil {
+		return Link{}, err
+	}
+	return Link{Token: token, URL: s.outbox.Link(kind, token)}, nil
+}

@@ -1,0 +1,89 @@
+package accounts
+
+import (
+	"context"
+
+	"accountd/internal/store"
+)
+
+// LoginInput are the arguments of tokenAuth: the password and exactly one name to log in by.
+type LoginInput struct {
+	Password string  `arg:"password"`
+	Email    *string `arg:"email,optional"`
+	Username *string `arg:"username,optional"`
+}
+
+// Login begins a session. It costs one password hash whoever is asked for, and answers the same for a wrong
+// password, an unknown or inactive user and one without a password. Nothing changes before the password
+// is proven; then an archived account is taken back.
+func (s *Service) Login(ctx context.Context, in LoginInput) (*Session, error) {
+	if (in.Email == nil) == (in.Username == nil) {
+		return nil, &UsageError{"Must login with password and one of the following fields ['email', 'username']."}
+	}
+	var u *User
+	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+		u, err = s.loginUser(ctx, tx, in)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	encoded := ""
+	if u != nil && u.IsActive {
+		encoded = u.password
+	}
+	ok, upgrade, err := s.hasher.Verify(ctx, clientOf(ctx), in.Password, encoded)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, one(NonField, errInvalidCredentials)
+	}
+	if !u.Verified && !s.settings.AllowLoginNotVerified {
+		return nil, one(NonField, errNotVerified)
+	}
+	if upgrade {
+		if encoded, err = s.hasher.Hash(ctx, clientOf(ctx), in.Password); err != nil {
+			return nil, err
+		}
+	}
+	out := &Session{}
+	err = s.db.Write(ctx, func(tx *store.Tx) error {
+		now, err := userByID(ctx, tx, u.ID)
+		if err != nil {
+			return err
+		}
+		if now == nil || !now.IsActive || now.password != u.password {
+			return one(NonField, errInvalidCredentials) // changed while the password was hashed
+		}
+		if err := recordLogin(ctx, tx, u.ID, encoded); err != nil {
+			return err
+		}
+		out.Unarchived = now.Archived
+		if out.User, err = userByID(ctx, tx, u.ID); err != nil {
+			return err
+		}
+		return s.startSession(ctx, tx, out.User, out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.event(ctx, "token_issued", u.ID)
+	return out, nil
+}
+
+// loginUser finds who is meant, nil for nobody.
+func (s *Service) loginUser(ctx context.Context, tx *store.Tx, in LoginInput) (*User, error) {
+	if in.Username != nil {
+		return userByUsername(ctx, tx, usernameKey(*in.Username))
+	}
+	address, err := ParseAddress(trim(*in.Email))
+	if err != nil {
+		return nil, nil // no address, so nobody's
+	}
+	u, err := userByAddress(ctx, tx, address.Canonical)
+	if err != nil || u == nil || u.canonical != address.Canonical && !s.settings.LoginWithSecondaryEmail {
+		return nil, err
+	}
+	return u, nil
+}
