@@ -1,0 +1,95 @@
+package config
+
+import (
+	"strings"
+	"time"
+
+	"accountd/accounts"
+	"accountd/email"
+	"accountd/internal/frontdoor"
+	"accountd/tokens"
+)
+
+// TokenSettings is what tokens needs. The issuer may be derived from the listener: call Bound before.
+func (c *Config) TokenSettings() tokens.Settings {
+	t := c.Tokens
+	return tokens.Settings{
+		Algorithm:              t.Algorithm,
+		Issuer:                 c.issuer(),
+		Audience:               t.Audience,
+		Leeway:                 time.Duration(t.Leeway),
+		AccessLifetime:         time.Duration(t.AccessLifetime),
+		AllowRefresh:           t.AllowRefresh,
+		RefreshLifetime:        time.Duration(t.RefreshLifetime),
+		SessionLifetime:        time.Duration(t.SessionLifetime),
+		RotationGrace:          time.Duration(t.RotationGrace),
+		RefreshBytes:           t.RefreshBytes,
+		SessionsPerUser:        c.Limits.SessionsPerUser,
+		ActivationLifetime:     time.Duration(t.ActivationLifetime),
+		PasswordResetLifetime:  time.Duration(t.PasswordResetLifetime),
+		PasswordSetLifetime:    time.Duration(t.PasswordSetLifetime),
+		SecondaryEmailLifetime: time.Duration(t.SecondaryEmailLifetime),
+	}
+}
+
+// EmailSettings is what email needs. Links may be derived from the listener: call Bound before.
+func (c *Config) EmailSettings() email.Settings {
+	e := c.Email
+	return email.Settings{
+		From:               e.From,
+		SiteName:           e.SiteName,
+		LinkBase:           c.linkBase(),
+		ActivationPath:     strings.Trim(e.ActivationPath, "/"),
+		SecondaryEmailPath: strings.Trim(e.SecondaryEmailPath, "/"),
+		PasswordResetPath:  strings.Trim(e.PasswordResetPath, "/"),
+		PasswordSetPath:    strings.Trim(e.PasswordSetPath, "/"),
+		SpoolDir:           c.SpoolDir(),
+		MaxOutbox:          e.MaxOutbox,
+	}
+}
+
+// AccountSettings is what accounts needs.
+func (c *Config) AccountSettings() accounts.Settings {
+	p := c.Passwords
+	return accounts.Settings{
+		AllowLoginNotVerified:   c.Accounts.AllowLoginNotVerified,
+		LoginWithSecondaryEmail: c.Accounts.LoginWithSecondaryEmail,
+		SendActivationEmail:     c.Accounts.SendActivationEmail,
+		Passwords: accounts.PasswordSettings{
+			MinLength:  p.MinLength,
+			Similarity: p.Similarity,
+			Common:     p.Common,
+			Numeric:    p.Numeric,
+			MaxBytes:   p.MaxBytes,
+			Argon2: accounts.Argon2Settings{
+				MemoryKiB:   uint32(p.Argon2.Memory / 1024),
+				Iterations:  uint32(p.Argon2.Iterations),
+				Parallelism: uint8(p.Argon2.Parallelism),
+				Concurrent:  p.Argon2.Concurrent,
+				Queue:       p.Argon2.Queue,
+			},
+		},
+	}
+}
+
+// FrontDoorLimits is what internal/frontdoor needs.
+func (c *Config) FrontDoorLimits() frontdoor.Limits {
+	l := c.Limits
+	return frontdoor.Limits{
+		Body:               int(l.Body),
+		Query:              int(l.Query),
+		Tokens:             l.Tokens,
+		Nesting:            l.Nesting,
+		Fields:             l.Fields,
+		Aliases:            l.Aliases,
+		Depth:              l.Depth,
+		IntrospectionDepth: l.IntrospectionDepth,
+		Fragments:          l.Fragments,
+		Variables:          l.Variables,
+		Directives:         l.Directives,
+		Errors:             l.Errors,
+		Response:           int(l.Response),
+		Timeout:            time.Duration(l.Timeout),
+		Documents:          l.Documents,
+	}
+}

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"reflect"
+	"testing"
+	"time"
+)
+
+// TestSettingsReachTheirPackages sets everything to values that differ from each other and from zero, so that a
+// field that is forgotten or crossed shows.
+func TestSettingsReachTheirPackages(t *testing.T) {
+	c := mustLoad(t, `
+[server]
+data_dir = "d"
+[limits]
+body = "1001B"
+query = "1000B"
+tokens = 3
+nesting = 4
+fields = 5
+aliases = 6
+depth = 7
+introspection_depth = 8
+fragments = 9
+variables = 10
+directives = 11
+errors = 12
+response = "1300B"
+timeout = "14s"
+documents = 15
+sessions_per_user = 16
+[tokens]
+algorithm = "EdDSA"
+audience = "aud"
+leeway = "1s"
+access_lifetime = "2s"
+refresh_lifetime = "5s"
+session_lifetime = "6s"
+rotation_grace = "3s"
+refresh_bytes = 17
+activation_lifetime = "7s"
+password_reset_lifetime = "8s"
+password_set_lifetime = "9s"
+secondary_email_lifetime = "10s"
+[passwords]
+min_length = 21
+similarity = 0.5
+max_bytes = 122
+argon2 = { memory = "24KiB", iterations = 5, parallelism = 2, concurrent = 7, queue = 8 }
+[email]
+from = "f@e.example"
+site_name = "site"
+link_base = "https://app.example/"
+activation_path = "/a/"
+secondary_email_path = "b"
+password_reset_path = "c"
+password_set_path = "d"
+max_outbox = 9
+`)
+	s := time.Second
+	check := func(name string, got any, want ...any) {
+		t.Helper()
+		v := reflect.ValueOf(got)
+		if v.NumField() != len(want) {
+			t.Errorf("%s has %d fields, the test knows %d", name, v.NumField(), len(want))
+			return
+		}
+		for i := range want {
+			if v.Field(i).Kind() != reflect.Struct && v.Field(i).Interface() != want[i] {
+				t.Errorf("%s.%s is %v, want %v", name, v.Type().Field(i).Name, v.Field(i), want[i])
+			}
+		}
+	}
+	check("tokens", c.TokenSettings(), "EdDSA", "http://127.0.0.1:8080", "aud", 1*s, 2*s, 5*s, 6*s, 3*s, true, 17, 16, 7*s, 8*s, 9*s, 10*s)
+	check("email", c.EmailSettings(), "f@e.example", "site", "https://app.example", "a", "b", "c", "d", c.SpoolDir(), 9)
+	check("limits", c.FrontDoorLimits(), 1001, 1000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1300, 14*s, 15)
+	check("accounts", c.AccountSettings(), true, true, true, nil)
+	check("passwords", c.AccountSettings().Passwords, 21, 0.5, true, true, 122, nil)
+	check("argon2", c.AccountSettings().Passwords.Argon2, uint32(24), uint32(5), uint8(2), 7, 8)
+}

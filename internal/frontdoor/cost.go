@@ -1,0 +1,129 @@
+package frontdoor
+
+import (
+	"fmt"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// cost is what a selection set amounts to with its fragments expanded. Counts stop growing at tooMany.
+type cost struct {
+	fields, aliases int
+	depth           int // of selections, __schema and __type taken as leaves
+	introspection   int // of selections inside them
+}
+
+const tooMany = 1 << 30
+
+func (c *cost) add(other cost) {
+	c.fields = min(c.fields+other.fields, tooMany)
+	c.aliases = min(c.aliases+other.aliases, tooMany)
+	c.depth = max(c.depth, other.depth)
+	c.introspection = max(c.introspection, other.introspection)
+}
+
+// counter adds up a document that has been parsed but not validated: validation itself takes quadratic time in equal
+// fields. A fragment is counted once however often it is spread, and a cycle is left to validation.
+type counter struct {
+	fragments  ast.FragmentDefinitionList
+	done       map[string]cost
+	open       map[string]bool
+	directives int
+	asks       bool // for __schema or __type
+}
+
+// checkCost refuses a document that is over a limit.
+func (d *Door) checkCost(doc *ast.QueryDocument) *refusal {
+	l := d.settings.Limits
+	c := &counter{fragments: doc.Fragments, done: map[string]cost{}, open: map[string]bool{}}
+	if n := len(doc.Fragments); n > l.Fragments {
+		return tooComplex("fragments", n, l.Fragments)
+	}
+	for _, f := range doc.Fragments {
+		c.directives += len(f.Directives)
+		c.fragment(f.Name)
+	}
+	for _, op := range doc.Operations {
+		c.directives += len(op.Directives)
+		if n := len(op.VariableDefinitions); n > l.Variables {
+			return tooComplex("variables", n, l.Variables)
+		}
+		for _, v := range op.VariableDefinitions {
+			c.directives += len(v.Directives)
+		}
+		total := c.set(op.SelectionSet)
+		for _, check := range []struct {
+			what       string
+			got, limit int
+		}{
+			{"fields", total.fields, l.Fields},
+			{"aliases", total.aliases, l.Aliases},
+			{"levels of selections", total.depth, l.Depth},
+			{"levels of selections inside introspection", total.introspection, l.IntrospectionDepth},
+		} {
+			if check.got > check.limit {
+				return tooComplex(check.what, check.got, check.limit)
+			}
+		}
+	}
+	if c.directives > l.Directives {
+		return tooComplex("directives", c.directives, l.Directives)
+	}
+	if c.asks && !d.settings.Introspection {
+		return refuse(CodeValidation, "Introspection is off on this server: __schema and __type cannot be asked for.")
+	}
+	return nil
+}
+
+func (c *counter) set(set ast.SelectionSet) cost {
+	var total cost
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			c.directives += len(s.Directives)
+			total.add(c.field(s))
+		case *ast.InlineFragment:
+			c.directives += len(s.Directives)
+			total.add(c.set(s.SelectionSet))
+		case *ast.FragmentSpread:
+			c.directives += len(s.Directives)
+			total.add(c.fragment(s.Name))
+		}
+	}
+	return total
+}
+
+func (c *counter) field(f *ast.Field) cost {
+	inner := c.set(f.SelectionSet)
+	own := cost{fields: min(inner.fields+1, tooMany), aliases: inner.aliases, depth: inner.depth + 1, introspection: inner.introspection}
+	if f.Alias != f.Name {
+		own.aliases++
+	}
+	if f.Name == "__schema" || f.Name == "__type" {
+		c.asks = true
+		own.depth, own.introspection = 1, inner.depth
+	}
+	return own
+}
+
+func (c *counter) fragment(name string) cost {
+	if total, ok := c.done[name]; ok || c.open[name] {
+		return total
+	}
+	f := c.fragments.ForName(name)
+	if f == nil {
+		return cost{}
+	}
+	c.open[name] = true
+	total := c.set(f.SelectionSet)
+	delete(c.open, name)
+	c.done[name] = total
+	return total
+}
+
+func tooComplex(what string, got, limit int) *refusal {
+	if got >= tooMany {
+		return refuse(CodeTooComplex, fmt.Sprintf("The document has too many %s; at most %d are allowed.", what, limit))
+	}
+	return refuse(CodeTooComplex, fmt.Sprintf("The document has %d %s; at most %d are allowed.", got, what, limit))
+}

@@ -1,0 +1,199 @@
+package frontdoor
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/core"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+)
+
+// cache keeps validated documents by their text, the least recently used ones leaving first. Their number is
+// bounded, and so is the length of their texts together, because a parsed document is many times larger than its text.
+type cache struct {
+	mu        sync.Mutex
+	documents *simplelru.LRU[string, *ast.QueryDocument]
+	bytes     int
+	budget    int
+}
+
+func newCache(documents int) (*cache, error) {
+	c := &cache{budget: 512 * documents}
+	var err error
+	c.documents, err = simplelru.NewLRU(documents, func(query string, _ *ast.QueryDocument) { c.bytes -= len(query) })
+	return c, err
+}
+
+func (c *cache) get(query string) *ast.QueryDocument {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	doc, _ := c.documents.Get(query)
+	return doc
+}
+
+func (c *cache) add(query string, doc *ast.QueryDocument) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(query) > c.budget || c.documents.Contains(query) {
+		return
+	}
+	c.documents.Add(query, doc)
+	for c.bytes += len(query); c.bytes > c.budget; {
+		c.documents.RemoveOldest()
+	}
+}
+
+// document returns the parsed and validated document of a query. It is shared: only for reading.
+func (d *Door) document(query string) (*ast.QueryDocument, *refusal) {
+	if len(query) > d.settings.Limits.Query {
+		return nil, refuse(CodeTooLarge, fmt.Sprintf("The query has %d bytes; at most %d are allowed.", len(query), d.settings.Limits.Query))
+	}
+	if doc := d.documents.get(query); doc != nil {
+		return doc, nil
+	}
+	seen := scanDocument(query)
+	if seen.surrogate {
+		return nil, refuse(CodeBadString, "A string has half of a surrogate pair.")
+	}
+	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, d.settings.Limits.Tokens)
+	if err != nil {
+		return nil, d.syntax(err)
+	}
+	if seen.nesting > d.settings.Limits.Nesting {
+		return nil, tooComplex("levels of nesting", seen.nesting, d.settings.Limits.Nesting)
+	}
+	if r := d.checkCost(doc); r != nil {
+		return nil, r
+	}
+	if errs := validator.ValidateWithRules(d.schema, doc, quietRules()); len(errs) > 0 {
+		// A suggestion costs as much as the rest of validation, so it is made for few errors only.
+		if d.settings.Introspection && len(errs) <= d.settings.Limits.Errors {
+			errs = validator.ValidateWithRules(d.schema, doc, allRules())
+		}
+		return nil, d.invalid(errs)
+	}
+	d.documents.add(query, doc)
+	return doc, nil
+}
+
+func (d *Door) syntax(err error) *refusal {
+	// The parser has no error of a type of its own for its token limit; without a position it is that.
+	var at *gqlerror.Error
+	if errors.As(err, &at) && len(at.Locations) > 0 {
+		r := refuse(CodeSyntax, "Syntax error: "+clip(at.Message))
+		r.errs[0].locations = at.Locations
+		return r
+	}
+	return refuse(CodeTooComplex, fmt.Sprintf("The document has more than %d tokens.", d.settings.Limits.Tokens))
+}
+
+// clip shortens a message that quotes what the client sent.
+func clip(message string) string {
+	const most = 500
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "") + "…"
+}
+
+func (d *Door) invalid(errs gqlerror.List) *refusal {
+	r := &refusal{}
+	for _, err := range errs[:min(len(errs), d.settings.Limits.Errors)] {
+		r.errs = append(r.errs, &wireError{message: clip(err.Message), locations: err.Locations, code: CodeValidation})
+	}
+	return r
+}
+
+// allRules are gqlparser's, which are those of the specification, and one that it lacks.
+func allRules() *rules.Rules {
+	r := rules.NewDefaultRules()
+	r.AddRule("NumbersInRange", numbersInRange)
+	return r
+}
+
+// quietRules are the same without "Did you mean", which would give away names where introspection is off.
+func quietRules() *rules.Rules {
+	r := allRules()
+	for name, quiet := range map[string]core.Rule{
+		rules.FieldsOnCorrectTypeRule.Name: rules.FieldsOnCorrectTypeRuleWithoutSuggestions,
+		rules.KnownArgumentNamesRule.Name:  rules.KnownArgumentNamesRuleWithoutSuggestions,
+		rules.KnownTypeNamesRule.Name:      rules.KnownTypeNamesRuleWithoutSuggestions,
+		rules.ScalarLeafsRule.Name:         rules.ScalarLeafsRuleWithoutSuggestions,
+		rules.ValuesOfCorrectTypeRule.Name: rules.ValuesOfCorrectTypeRuleWithoutSuggestions,
+	} {
+		r.ReplaceRule(name, quiet.RuleFunc)
+	}
+	return r
+}
+
+// numbersInRange refuses literals that no Int or Float can hold (GraphQL, sections 3.5.1 and 3.5.2, input coercion).
+func numbersInRange(observers *core.Events, addError core.AddErrFunc) {
+	observers.OnValue(func(_ *core.Walker, v *ast.Value) {
+		if v.Definition == nil || v.Kind != ast.IntValue && v.Kind != ast.FloatValue {
+			return
+		}
+		ok := true
+		switch v.Definition.Name {
+		case "Int":
+			_, err := strconv.ParseInt(v.Raw, 10, 32)
+			ok = err == nil || v.Kind == ast.FloatValue // not a whole number: told by the rule for types
+		case "Float":
+			f, err := strconv.ParseFloat(v.Raw, 64)
+			ok = err == nil && !math.IsInf(f, 0)
+		}
+		if !ok {
+			addError(core.Message("%s cannot represent %s: it is out of range.", v.Definition.Name, v.Raw), core.At(v.Position))
+		}
+	})
+}
+
+// operation picks what to execute and refuses two of a kind of which a request may have one.
+func (d *Door) operation(doc *ast.QueryDocument, name string) (*ast.OperationDefinition, *refusal) {
+	var op *ast.OperationDefinition
+	switch {
+	case len(doc.Operations) == 0:
+		return nil, refuse(CodeOperation, "The document has no operation.")
+	case name != "":
+		if op = doc.Operations.ForName(name); op == nil {
+			return nil, refuse(CodeOperation, fmt.Sprintf("The document has no operation named %q.", name))
+		}
+	case len(doc.Operations) > 1:
+		return nil, refuse(CodeOperation, "The document has several operations: operationName has to name one of them.")
+	default:
+		op = doc.Operations[0]
+	}
+	if op.Operation == ast.Mutation {
+		keys := map[string]string{}
+		d.exclusive(op.SelectionSet, keys)
+		if len(keys) > 1 {
+			return nil, refuse(CodeOneCredentialMutation, "A request may have only one mutation that deals with credentials; send the others in requests of their own.")
+		}
+	}
+	return op, nil
+}
+
+// exclusive collects the response keys under which exclusive fields would be executed, whatever @skip and @include
+// come to.
+func (d *Door) exclusive(set ast.SelectionSet, keys map[string]string) {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			if d.settings.Exclusive(s.Name) {
+				keys[s.Alias] = s.Name
+			}
+		case *ast.InlineFragment:
+			d.exclusive(s.SelectionSet, keys)
+		case *ast.FragmentSpread:
+			d.exclusive(s.Definition.SelectionSet, keys)
+		}
+	}
+}

@@ -1,0 +1,289 @@
+package frontdoor
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// hostile are documents that stall or kill a server which executes, validates or even parses them. All are
+// refused; none may take long (BenchmarkHostile).
+func hostile() map[string]string {
+	doubling := "{ me { ...F0 } }"
+	for i := range 28 {
+		doubling += fmt.Sprintf(" fragment F%d on User { a: name ...F%d b: name ...F%d }", i, i+1, i+1)
+	}
+	doubling += " fragment F28 on User { name }"
+	wide := "{ me { ...F0 } }"
+	for i := range 29 { // no aliases: only the fields grow
+		wide += fmt.Sprintf(" fragment F%d on User { friend { ...F%d } ...F%d }", i, i+1, i+1)
+	}
+	wide += " fragment F29 on User { name }"
+	return map[string]string{
+		"cycle":                  "{me{...A}} fragment A on User{...B} fragment B on User{...A}",
+		"cycle through fields":   "{me{...A}} fragment A on User{friend{...B}} fragment B on User{friend{...A ...B}}",
+		"list of 2 KB":           "{ str(v: " + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + ") }",
+		"object values":          "{ any(v: " + strings.Repeat("{a:", 300) + "1" + strings.Repeat("}", 300) + ") }",
+		"list type":              "query($v: " + strings.Repeat("[", 400) + "Int" + strings.Repeat("]", 400) + ") { int(v: $v) }",
+		"1,000 deep":             strings.Repeat("{a", 1000) + strings.Repeat("}", 1000),
+		"16 deep":                "{ me " + strings.Repeat("{ friend ", 16) + "{ name }" + strings.Repeat("}", 17),
+		"unclosed":               strings.Repeat("{a", 8000),
+		"doubling fragments":     doubling,
+		"doubling fields":        wide,
+		"7,000 equal fields":     "{ me { " + strings.Repeat("x ", 7000) + "} }",
+		"490 overlapping fields": "{ me { " + strings.Repeat("friend { name } ", 300) + "} }",
+		"typenames":              "{ " + strings.Repeat("__typename ", 1300) + "}",
+		"aliases":                "{ " + strings.Repeat("a: color b: color ", 11) + "}",
+		"directives":             "{ me " + strings.Repeat("@a", 7000) + " { name } }",
+		"30 directives":          "{ me " + strings.Repeat("@a", 30) + " { name } }",
+		"variables":              "query(" + strings.Repeat("$a:Int ", 2000) + ") { color }",
+		"60 variables":           "query(" + strings.Repeat("$a:Int ", 60) + ") { color }",
+		"fragments":              "{ color } " + strings.Repeat("fragment A on User { name } ", 40),
+		"unknown fields":         "{ " + strings.Repeat("meh ", 480) + "}",
+		"unknown arguments":      "{ str(" + strings.Repeat("x: 1 ", 320) + ") }",
+		"operations":             strings.Repeat("query A { color } ", 190),
+		"introspection":          "{ __schema { types " + strings.Repeat("{ fields { type ", 9) + "{ name }" + strings.Repeat("} }", 9) + " } }",
+		"comments":               "{ color " + strings.Repeat("#\n", 8000) + " }",
+		"one long string":        `{ str(v: "` + strings.Repeat(`\u0041`, 2500),
+		"one long number":        "{ int(v: " + strings.Repeat("9", 16000) + ") }",
+		"block string":           `{ str(v: """` + strings.Repeat("\n ", 8000),
+		"spreads of one":         "{ me { " + strings.Repeat("...A ", 300) + "} } fragment A on User { name age }",
+		"not UTF-8":              "{ \xff }",
+	}
+}
+
+func TestHostileDocuments(t *testing.T) {
+	s := newSite(t)
+	for name, query := range hostile() {
+		t.Run(name, func(t *testing.T) {
+			doc, refused := s.door.document(query)
+			if refused == nil {
+				t.Fatalf("accepted: %v", doc)
+			}
+			size := 0
+			for _, err := range refused.errs {
+				size += len(err.message)
+			}
+			if len(refused.errs) > testLimits.Errors || size > 8_000 {
+				t.Errorf("%d errors, %d bytes", len(refused.errs), size)
+			}
+		})
+	}
+	if status, got := s.post(t, "{ color }", ""); status != 200 {
+		t.Errorf("afterwards: status %d, %s", status, got)
+	}
+}
+
+// TestLimits goes up to each limit, and one beyond.
+func TestLimits(t *testing.T) {
+	s := newSite(t)
+	fragments := func(n int) string {
+		text := "{ me { ...F0 } }"
+		for i := range n - 1 {
+			text += fmt.Sprintf(" fragment F%d on User { ...F%d }", i, i+1)
+		}
+		return text + fmt.Sprintf(" fragment F%d on User { name }", n-1)
+	}
+	variables := func(n int) string {
+		head, body := "", ""
+		for i := range n {
+			head += fmt.Sprintf("$v%d: String ", i)
+			body += fmt.Sprintf("$v%d ", i)
+		}
+		return "query(" + head + ") { any(v: [" + body + "]) }"
+	}
+	aliases := func(n int) string {
+		text := ""
+		for i := range n {
+			text += fmt.Sprintf("a%d: color ", i)
+		}
+		return "{ " + text + "}"
+	}
+	tests := []struct {
+		name  string
+		query func(n int) string
+		limit int
+		code  string
+	}{
+		{"query", func(n int) string { return "{ color }" + strings.Repeat(" ", n-9) }, testLimits.Query, CodeTooLarge},
+		{"tokens", func(n int) string { return "{ any(v: [" + strings.Repeat("1 ", n-9) + "]) }" }, testLimits.Tokens, CodeTooComplex},
+		{"nesting", func(n int) string { return "{ any(v: " + strings.Repeat("[", n-2) + strings.Repeat("]", n-2) + ") }" }, testLimits.Nesting, CodeTooComplex},
+		{"fields", func(n int) string { return "{ " + strings.Repeat("color ", n) + "}" }, testLimits.Fields, CodeTooComplex},
+		{"depth", func(n int) string {
+			return "{ me " + strings.Repeat("{ friend ", n-2) + "{ name }" + strings.Repeat("}", n-1)
+		}, testLimits.Depth, CodeTooComplex},
+		{"aliases", aliases, testLimits.Aliases, CodeTooComplex},
+		{"fragments", fragments, testLimits.Fragments, CodeTooComplex},
+		{"variables", variables, testLimits.Variables, CodeTooComplex},
+		{"directives", func(n int) string { return "{ " + strings.Repeat("color @skip(if: true) ", n) + "}" }, testLimits.Directives, CodeTooComplex},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if _, refused := s.door.document(test.query(test.limit)); refused != nil {
+				t.Errorf("%d: %s", test.limit, refused.errs[0].message)
+			}
+			if _, refused := s.door.document(test.query(test.limit + 1)); refused == nil || refused.errs[0].code != test.code {
+				t.Errorf("%d: %+v, want code %s", test.limit+1, refused, test.code)
+			}
+		})
+	}
+}
+
+// TestRules are documents that graphql-go's validator lets through, or cannot parse, and what else the current
+// specification asks for.
+func TestRules(t *testing.T) {
+	s := newSite(t)
+	tests := []struct {
+		name, query, code string // "": fine
+	}{
+		{"only type definitions", `type X { a: Int }`, CodeSyntax},
+		{"a type definition beside an operation", `type X { a: Int } { color }`, CodeSyntax},
+		{"no operation", `fragment F on User { name }`, CodeValidation},
+		{"nothing", ` # nothing`, CodeOperation},
+		{"a directive twice", `{ color @skip(if: true) @skip(if: true) }`, CodeValidation},
+		{"a subscription", `subscription { a }`, CodeValidation},
+		{"an unknown kind of operation", `select { color }`, CodeSyntax},
+		{"defer", `{ ... @defer { color } }`, CodeValidation},
+		{"a directive on a variable", `query($v: String @nope) { str(v: $v) }`, CodeValidation},
+		{"introspection of introspection", `{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }`, CodeValidation},
+		{"an unused variable", `query($v: String) { color }`, CodeValidation},
+		{"an undefined variable", `{ str(v: $v) }`, CodeValidation},
+		{"a variable of another type", `query($v: Int) { str(v: $v) }`, CodeValidation},
+		{"a required argument is missing", `{ need }`, CodeValidation},
+		{"a required argument is null", `{ need(v: null) }`, CodeValidation},
+		{"a field twice in an object", `{ find(filter: {name: "a", name: "b"}) }`, CodeValidation},
+		{"conflicting fields", `{ a: color a: agent }`, CodeValidation},
+		{"conflicting arguments", `{ str(v: "a") str(v: "b") }`, CodeValidation},
+		{"no selection", `{ me }`, CodeValidation},
+		{"a selection on a scalar", `{ color { a } }`, CodeValidation},
+		{"two anonymous operations", `{ color } { agent }`, CodeValidation},
+		{"two operations of a name", `query A { color } query A { agent }`, CodeValidation},
+		{"half a surrogate pair", `{ str(v: "\uD83D") }`, CodeBadString},
+		{"the other half", `{ str(v: "a\uDE00\uD83D") }`, CodeBadString},
+		{"a surrogate in braces", `{ str(v: "\u{D83D}") }`, CodeSyntax},
+		{"half a pair in a comment", "{ color } # \\uD83D \" \\uD83D", ""},
+		{"a backslash before it", `{ str(v: "\\uD83D") }`, ""},
+		{"in a block string it is text", `{ str(v: """\uD83D""") }`, ""},
+		{"brackets in strings do not nest", `{ str(v: "` + strings.Repeat("[", 100) + `") }`, ""},
+		{"brackets in block strings do not nest", `{ str(v: """` + strings.Repeat("{", 100) + ` \""" """) }`, ""},
+		{"an unclosed string", `{ str(v: "a) }`, CodeSyntax},
+		{"descriptions of operations", `"what" query A { color }`, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			status, got := s.post(t, test.query, "")
+			want := 400
+			if test.code == "" {
+				want = 200
+			}
+			if status != want || codeOf(t, got) != test.code {
+				t.Errorf("status %d, %s; want %d and code %q", status, got, want, test.code)
+			}
+			if test.code != "" && strings.Contains(got, `"data"`) {
+				t.Errorf("%s: there should be no data", got)
+			}
+		})
+	}
+}
+
+func TestLocations(t *testing.T) {
+	s := newSite(t)
+	for query, want := range map[string]string{
+		"{\n  e: color # é\n  nope\n}":              `"locations":[{"line":3,"column":3}]`,
+		"{ str(v: \"é\") nope }":                    `"locations":[{"line":1,"column":15}]`, // characters, not bytes
+		"{ color":                                   `"message":"Syntax error: Expected Name, found \u003cEOF\u003e","locations":[{"line":1,"column":8}]`,
+		"query A { color } query B { agent { a } }": `"locations":[{"line":1,"column":29}]`,
+	} {
+		if _, got := s.post(t, query, ""); !strings.Contains(got, want) || strings.Contains(got, `\n`) {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+}
+
+func TestOperationName(t *testing.T) {
+	s := newSite(t)
+	const two = `"query":"query A { color } query B { agent }"`
+	tests := []struct {
+		body   string
+		status int
+		want   string
+	}{
+		{`{` + two + `,"operationName":"A"}`, 200, `{"data":{"color":"GREEN"}}`},
+		{`{` + two + `,"operationName":"B"}`, 200, `{"data":{"agent":""}}`},
+		{`{` + two + `,"operationName":"C"}`, 400, CodeOperation},
+		{`{` + two + `}`, 400, CodeOperation},
+		{`{` + two + `,"operationName":null}`, 400, CodeOperation},
+		{`{"query":"{ color }","operationName":"A"}`, 400, CodeOperation},
+	}
+	for _, test := range tests {
+		status, got := s.send(t, "POST", "", test.body, "Content-Type", "application/json", "Accept", "application/graphql-response+json")
+		if status != test.status || got != test.want && codeOf(t, got) != test.want {
+			t.Errorf("%s: status %d, %s", test.body, status, got)
+		}
+	}
+}
+
+// TestNoHintsWithoutIntrospection sends misspelt names of every kind.
+func TestNoHintsWithoutIntrospection(t *testing.T) {
+	open, closed := newSite(t), newSite(t, func(s *Settings) { s.Introspection = false })
+	hints := 0
+	for _, query := range []string{
+		`{ colour }`, `{ passphras }`, `{ me { nam } }`, `{ str(w: "a") }`, `query($v: Strin) { str(v: $v) }`, `{ me { ...F } } fragment F on Usr { name }`,
+		`{ paint(v: RDE) }`, `{ paint(v: "RED") }`, `{ find(filter: {nam: "a"}) }`, `{ me }`, `{ color @skp(if: true) }`, `{ being { legs } }`,
+		`query($c: Color = RDE) { paint(v: $c) }`,
+	} {
+		if _, got := open.post(t, query, ""); strings.Contains(got, "Did you mean") {
+			hints++
+		}
+		status, got := closed.post(t, query, "")
+		if status != 400 || strings.Contains(strings.ToLower(got), "did you mean") || strings.Contains(got, "passphrase") {
+			t.Errorf("%s: status %d, %s", query, status, got)
+		}
+	}
+	if hints < 5 {
+		t.Errorf("with introspection %d hints: nothing is tested here", hints)
+	}
+	for _, query := range []string{`{ __schema { types { name } } }`, `{ ...F } fragment F on Query { __type(name: "User") { name } }`} {
+		if status, got := closed.post(t, query, ""); status != 400 || codeOf(t, got) != CodeValidation {
+			t.Errorf("%s: status %d, %s", query, status, got)
+		}
+	}
+	if status, got := closed.post(t, `{ __typename me { __typename } }`, ""); status != 200 || got != `{"data":{"__typename":"Query","me":{"__typename":"User"}}}` {
+		t.Errorf("status %d, %s", status, got)
+	}
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	c, err := newCache(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		c.add(fmt.Sprint(i), nil)
+		c.add(fmt.Sprint(i), nil) // twice is once
+	}
+	if n := c.documents.Len(); n != 3 || c.bytes != 3 {
+		t.Errorf("%d documents, %d bytes", n, c.bytes)
+	}
+	c.add(strings.Repeat("x", 1535), nil) // of 1536: only the last small one stays
+	if n := c.documents.Len(); n != 2 || c.bytes != 1536 {
+		t.Errorf("%d documents, %d bytes", n, c.bytes)
+	}
+	c.add(strings.Repeat("y", 1537), nil)
+	if n := c.documents.Len(); n != 2 || c.bytes != 1536 {
+		t.Errorf("%d documents, %d bytes", n, c.bytes)
+	}
+}
+
+func BenchmarkHostile(b *testing.B) {
+	s := newSite(b)
+	for name, query := range hostile() {
+		b.Run(strings.ReplaceAll(name, " ", "_"), func(b *testing.B) {
+			for b.Loop() {
+				if _, refused := s.door.document(query); refused == nil {
+					b.Fatal("accepted")
+				}
+			}
+		})
+	}
+}

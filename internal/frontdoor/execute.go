@@ -1,0 +1,287 @@
+package frontdoor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"runtime/debug"
+	"time"
+
+	"github.com/graphql-go/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// Error is what a resolver returns for the client to see. Any other error is the server's own: it is logged and
+// answered as "internal server error".
+type Error struct {
+	Message    string
+	Code       string
+	Status     int           // of the HTTP answer; 0: as GraphQL over HTTP has it
+	RetryAfter time.Duration // when more than 0, told in a header and in the extensions, in whole seconds
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// execution is one operation being executed. The answer is written in the order of the query while resolvers
+// run one after another, so that errors come in a fixed order too.
+type execution struct {
+	door   *Door
+	ctx    context.Context
+	vars   map[string]any
+	out    []byte // data
+	path   []any  // string and int
+	errs   []*wireError
+	status int // from an Error
+	retry  time.Duration
+}
+
+// run executes op and leaves its data in x.out.
+func (x *execution) run(op *ast.OperationDefinition) {
+	root := x.door.objects["Query"]
+	if op.Operation == ast.Mutation {
+		root = x.door.objects["Mutation"]
+	}
+	if !x.object(root, nil, op.SelectionSet) {
+		x.out = append(x.out, "null"...)
+	}
+}
+
+// selection is what a response key stands for: one field, asked for in one place or several.
+type selection struct {
+	key    string
+	fields []*ast.Field
+}
+
+// object writes the fields of an object. False means that one of them failed and may not be null: nothing is
+// written then.
+func (x *execution) object(o *object, source any, sets ...ast.SelectionSet) bool {
+	var selections []selection
+	for _, set := range sets {
+		selections = x.collect(o, set, selections)
+	}
+	start := len(x.out)
+	x.out = append(x.out, '{')
+	for i, s := range selections {
+		if i > 0 {
+			x.out = append(x.out, ',')
+		}
+		x.out = append(appendString(x.out, s.key), ':')
+		x.path = append(x.path, s.key)
+		ok := x.field(o, source, s)
+		x.path = x.path[:len(x.path)-1]
+		if !ok {
+			x.out = x.out[:start]
+			return false
+		}
+	}
+	x.out = append(x.out, '}')
+	return true
+}
+
+// collect is CollectFields of the specification (section 6.3.2). Validation has made sure that what shares a key is
+// the same field with the same arguments.
+func (x *execution) collect(o *object, set ast.SelectionSet, into []selection) []selection {
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			if !x.included(s.Directives) {
+				continue
+			}
+			i := 0
+			for i < len(into) && into[i].key != s.Alias {
+				i++
+			}
+			if i == len(into) {
+				into = append(into, selection{key: s.Alias})
+			}
+			into[i].fields = append(into[i].fields, s)
+		case *ast.InlineFragment:
+			if x.included(s.Directives) && x.applies(o, s.TypeCondition) {
+				into = x.collect(o, s.SelectionSet, into)
+			}
+		case *ast.FragmentSpread:
+			if x.included(s.Directives) && x.applies(o, s.Definition.TypeCondition) {
+				into = x.collect(o, s.Definition.SelectionSet, into)
+			}
+		}
+	}
+	return into
+}
+
+func (x *execution) included(directives ast.DirectiveList) bool {
+	for _, directive := range directives {
+		args, err := x.door.arguments(directive.Definition.Arguments, directive.Arguments, x.vars)
+		yes := err == nil && args["if"] == true
+		if directive.Name == "skip" && yes || directive.Name == "include" && !yes {
+			return false
+		}
+	}
+	return true
+}
+
+func (x *execution) applies(o *object, condition string) bool {
+	if condition == "" || condition == o.name {
+		return true
+	}
+	for _, possible := range x.door.schema.PossibleTypes[condition] {
+		if possible.Name == o.name {
+			return true
+		}
+	}
+	return false
+}
+
+// field writes the value of one field, null where it failed and may be null.
+func (x *execution) field(o *object, source any, s selection) bool {
+	f := o.fields[s.fields[0].Name]
+	start := len(x.out)
+	if x.resolve(f, source, s) {
+		return true
+	}
+	x.out = append(x.out[:start], "null"...)
+	return !f.def.Type.NonNull
+}
+
+func (x *execution) resolve(f *field, source any, s selection) bool {
+	args, bad := x.door.arguments(f.def.Arguments, s.fields[0].Arguments, x.vars)
+	if bad != nil {
+		return x.fail(s, &Error{Message: fmt.Sprintf("Argument %s does not fit: %s.", bad.path, bad.reason), Code: CodeVariables})
+	}
+	value, err := call(f, graphql.ResolveParams{
+		Source: source, Args: args, Context: x.ctx,
+		Info: graphql.ResolveInfo{FieldName: f.def.Name, ReturnType: f.typ, ParentType: f.parent, VariableValues: x.vars},
+	})
+	if err != nil {
+		return x.fail(s, err)
+	}
+	return x.complete(f.def.Type, value, s)
+}
+
+// call runs a resolver. A value that comes with an error is dropped.
+func call(f *field, p graphql.ResolveParams) (value any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			value, err = nil, fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return f.resolve(p)
+}
+
+// complete writes value as one of type t. False means that it failed, and that the error is recorded.
+func (x *execution) complete(t *ast.Type, value any, s selection) bool {
+	if isNull(value) {
+		if t.NonNull {
+			return x.fail(s, errors.New("null for a field that is not nullable"))
+		}
+		x.out = append(x.out, "null"...)
+		return true
+	}
+	if t.Elem != nil {
+		return x.list(t.Elem, value, s)
+	}
+	if l, ok := x.door.leaves[t.NamedType]; ok {
+		serialized := l.serialize(value)
+		if serialized == nil {
+			return x.fail(s, fmt.Errorf("%s cannot represent a %T", t.NamedType, value))
+		}
+		return x.scalar(serialized, s)
+	}
+	o, err := x.objectType(t.NamedType, value)
+	if err != nil {
+		return x.fail(s, err)
+	}
+	sets := make([]ast.SelectionSet, len(s.fields))
+	for i, f := range s.fields {
+		sets[i] = f.SelectionSet
+	}
+	return x.object(o, value, sets...)
+}
+
+func (x *execution) list(elem *ast.Type, value any, s selection) bool {
+	items := reflect.ValueOf(value)
+	if items.Kind() != reflect.Slice && items.Kind() != reflect.Array {
+		return x.fail(s, fmt.Errorf("a %T is not a list", value))
+	}
+	start := len(x.out)
+	x.out = append(x.out, '[')
+	for i := range items.Len() {
+		if i > 0 {
+			x.out = append(x.out, ',')
+		}
+		x.path = append(x.path, i)
+		before := len(x.out)
+		ok := x.complete(elem, items.Index(i).Interface(), s)
+		x.path = x.path[:len(x.path)-1]
+		if !ok && elem.NonNull {
+			x.out = x.out[:start]
+			return false
+		}
+		if !ok {
+			x.out = append(x.out[:before], "null"...)
+		}
+	}
+	x.out = append(x.out, ']')
+	return true
+}
+
+func (x *execution) scalar(value any, s selection) bool {
+	if text, ok := value.(string); ok {
+		x.out = appendString(x.out, text)
+		return true
+	}
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return x.fail(s, err)
+	}
+	x.out = append(x.out, encoded...)
+	return true
+}
+
+func (x *execution) objectType(name string, value any) (*object, error) {
+	if resolve, ok := x.door.abstracts[name]; ok {
+		t := resolve(graphql.ResolveTypeParams{Value: value, Context: x.ctx})
+		if t == nil {
+			return nil, fmt.Errorf("a %T is no %s", value, name)
+		}
+		name = t.Name()
+	}
+	return x.door.objects[name], nil
+}
+
+// isNull also knows a nil pointer or map in an interface. A nil slice is an empty list.
+func isNull(value any) bool {
+	if value == nil {
+		return true
+	}
+	v := reflect.ValueOf(value)
+	return (v.Kind() == reflect.Pointer || v.Kind() == reflect.Map || v.Kind() == reflect.Interface) && v.IsNil()
+}
+
+// fail records why the field at x.path has no value. It returns false for its callers to pass on.
+func (x *execution) fail(s selection, err error) bool {
+	limits := x.door.settings.Limits
+	w := &wireError{locations: locate(s.fields[0].Position), path: append([]any(nil), x.path...)}
+	var told *Error
+	if !errors.As(err, &told) && errors.Is(err, context.DeadlineExceeded) {
+		told = &Error{
+			Message: fmt.Sprintf("The request took longer than %s.", limits.Timeout),
+			Code:    CodeBusy, Status: 503, RetryAfter: time.Second,
+		}
+	}
+	if told != nil {
+		w.message, w.code = told.Message, told.Code
+		w.retryAfter = seconds(told.RetryAfter)
+		x.status, x.retry = max(x.status, told.Status), max(x.retry, told.RetryAfter)
+	} else {
+		w.message, w.code, w.requestID = "internal server error", CodeInternal, x.door.settings.RequestID(x.ctx)
+		x.door.settings.Log.ErrorContext(x.ctx, "internal server error",
+			slog.String("request", w.requestID), slog.Any("path", w.path), slog.String("error", err.Error()))
+	}
+	if len(x.errs) < limits.Errors {
+		x.errs = append(x.errs, w)
+	}
+	return false
+}

@@ -1,0 +1,156 @@
+// Package frontdoor is GraphQL over HTTP for a schema of graphql-go: limits, parsing, validation, coercion,
+// execution and introspection. It knows nothing of accounts.
+//
+// What a client sent never reaches graphql-go, whose parser and validator can be stalled or killed by a few bytes:
+// gqlparser parses and validates, and the executor here calls the resolvers of the schema. Requests and answers follow
+// the GraphQL specification (September 2025) and GraphQL over HTTP (https://graphql.github.io/graphql-over-http/).
+package frontdoor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/graphql-go/graphql"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// Limits bound what one request may cost. All are positive.
+type Limits struct {
+	Body               int           // bytes of the HTTP body
+	Query              int           // bytes of the document
+	Tokens             int           // of the document
+	Nesting            int           // of brackets in the document
+	Fields             int           // with fragments expanded
+	Aliases            int           // with fragments expanded
+	Depth              int           // of selections, with fragments expanded
+	IntrospectionDepth int           // of selections inside __schema and __type
+	Fragments          int           // fragment definitions
+	Variables          int           // variables of one operation
+	Directives         int           // in the document
+	Errors             int           // in one response
+	Response           int           // bytes of the data in one response
+	Timeout            time.Duration // what resolvers have together
+	Documents          int           // validated documents to keep, and 512 times as many bytes
+}
+
+// Settings are how a schema is served.
+type Settings struct {
+	Limits        Limits
+	Introspection bool
+
+	// Exclusive names the root fields of mutations of which one request may have only one.
+	Exclusive func(field string) bool
+
+	// Context is what resolvers get, made from the request's context and the request. Its values stay, its end
+	// does not count: work that has begun is finished whether or not the client waits.
+	Context func(context.Context, *http.Request) context.Context
+
+	// RequestID is the name under which failures of the server are logged.
+	RequestID func(context.Context) string
+
+	Log *slog.Logger
+}
+
+// Door serves one schema. It is safe for concurrent use.
+type Door struct {
+	settings  Settings
+	sdl       string
+	schema    *ast.Schema
+	objects   map[string]*object
+	abstracts map[string]graphql.ResolveTypeFn // by name of interface or union
+	leaves    map[string]leaf                  // by name of scalar or enum
+	documents *cache
+}
+
+// object is an object type as the executor needs it.
+type object struct {
+	name   string
+	fields map[string]*field
+}
+
+type field struct {
+	def     *ast.FieldDefinition
+	resolve graphql.FieldResolveFn
+	typ     graphql.Output // nil for introspection
+	parent  *graphql.Object
+}
+
+// leaf is a scalar or an enum.
+type leaf struct {
+	serialize func(any) any // nil: not a value of this type
+	parse     func(any) any // likewise
+}
+
+// New prepares a schema for serving. It refuses what the executor does not do: subscriptions, default values, and
+// fields without a resolver.
+func New(schema graphql.Schema, s Settings) (*Door, error) {
+	if schema.SubscriptionType() != nil {
+		return nil, fmt.Errorf("schema has subscriptions")
+	}
+	sdl, err := printSchema(schema)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := gqlparser.LoadSchema(&ast.Source{Name: "schema", Input: sdl})
+	if err != nil {
+		return nil, fmt.Errorf("printed schema: %w", err)
+	}
+	delete(parsed.Directives, "defer") // gqlparser's prelude declares it; nothing here defers
+	documents, err := newCache(s.Limits.Documents)
+	if err != nil {
+		return nil, err
+	}
+	d := &Door{
+		settings: s, sdl: sdl, schema: parsed, documents: documents,
+		objects: map[string]*object{}, abstracts: map[string]graphql.ResolveTypeFn{}, leaves: map[string]leaf{},
+	}
+	for name, t := range schema.TypeMap() {
+		switch t := t.(type) {
+		case *graphql.Scalar:
+			d.leaves[name] = scalarLeaf(t)
+		case *graphql.Enum:
+			d.leaves[name] = enumLeaf(t)
+		case *graphql.Interface:
+			d.abstracts[name] = t.ResolveType
+		case *graphql.Union:
+			d.abstracts[name] = t.ResolveType
+		case *graphql.Object:
+			if err := d.addObject(t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	d.addIntrospection()
+	return d, nil
+}
+
+func (d *Door) addObject(t *graphql.Object) error {
+	def := d.schema.Types[t.Name()]
+	if def == nil || def.BuiltIn {
+		return nil // introspection is ours
+	}
+	o := &object{name: t.Name(), fields: map[string]*field{}}
+	for name, f := range t.Fields() {
+		if f.Resolve == nil {
+			return fmt.Errorf("field %s.%s has no resolver", t.Name(), name)
+		}
+		o.fields[name] = &field{def: def.Fields.ForName(name), resolve: f.Resolve, typ: f.Type, parent: t}
+	}
+	o.fields["__typename"] = typenameField(o.name)
+	d.objects[o.name] = o
+	return nil
+}
+
+func typenameField(name string) *field {
+	return &field{
+		def:     &ast.FieldDefinition{Name: "__typename", Type: ast.NonNullNamedType("String", nil)},
+		resolve: func(graphql.ResolveParams) (any, error) { return name, nil },
+	}
+}
+
+// SDL is the schema in the schema definition language, sorted by name.
+func (d *Door) SDL() string { return d.sdl }

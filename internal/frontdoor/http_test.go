@@ -1,0 +1,178 @@
+package frontdoor
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// TestHTTP is GraphQL over HTTP. What is asked for is the status with the newer media type and with the older one.
+func TestHTTP(t *testing.T) {
+	s := newSite(t)
+	const js = "application/json"
+	tests := []struct {
+		name, method, url, contentType, body string
+		modern, legacy                       int
+		code                                 string
+	}{
+		{"a query", "POST", "", js, `{"query":"{ color }"}`, 200, 200, ""},
+		{"with a charset", "POST", "", js + "; charset=UTF-8", `{"query":"{ color }"}`, 200, 200, ""},
+		{"in another charset", "POST", "", js + "; charset=utf-16", `{"query":"{ color }"}`, 415, 415, CodeWrongUsage},
+		{"no content type", "POST", "", "", `{"query":"{ color }"}`, 415, 415, CodeWrongUsage},
+		{"a form", "POST", "", "application/x-www-form-urlencoded", `query=%7Bcolor%7D`, 415, 415, CodeWrongUsage},
+		{"text, as a page could send it", "POST", "", "text/plain", `{"query":"{ color }"}`, 415, 415, CodeWrongUsage},
+		{"multipart", "POST", "", "multipart/form-data; boundary=x", `--x`, 415, 415, CodeWrongUsage},
+		{"application/graphql", "POST", "", "application/graphql", `{ color }`, 415, 415, CodeWrongUsage},
+		{"a GET", "GET", "query=%7Bcolor%7D", "", "", 200, 200, ""},
+		{"a GET with everything", "GET", "query=query+A($v:String)%7Bstr(v:$v)%7D&operationName=A&variables=%7B%22v%22:%22x%22%7D&extensions=%7B%7D", "", "", 200, 200, ""},
+		{"a GET without a query", "GET", "", "", "", 400, 400, CodeSyntax},
+		{"a GET with bad variables", "GET", "query=%7Bcolor%7D&variables=%7B", "", "", 400, 400, CodeSyntax},
+		{"a GET with a list of variables", "GET", "query=%7Bcolor%7D&variables=%5B%5D", "", "", 400, 400, CodeSyntax},
+		{"a GET that is not UTF-8", "GET", "query=%7Bcolor%7D%ff", "", "", 400, 400, CodeBadString},
+		{"a GET with half a pair", "GET", "query=%7Bcolor%7D&variables=%7B%22v%22:%22%5Cud83d%22%7D", "", "", 400, 400, CodeBadString},
+		{"a GET with broken escapes", "GET", "query=%zz", "", "", 400, 400, CodeSyntax},
+		{"a mutation by GET", "GET", "query=mutation%7Bbump%7D", "", "", 405, 405, CodeWrongUsage},
+		{"a mutation picked by GET", "GET", "query=query+A%7Bcolor%7D+mutation+B%7Bbump%7D&operationName=B", "", "", 405, 405, CodeWrongUsage},
+		{"a query beside a mutation by GET", "GET", "query=query+A%7Bcolor%7D+mutation+B%7Bbump%7D&operationName=A", "", "", 200, 200, ""},
+		{"PUT", "PUT", "", js, `{"query":"{ color }"}`, 405, 405, CodeWrongUsage},
+		{"DELETE", "DELETE", "", "", "", 405, 405, CodeWrongUsage},
+		{"a batch", "POST", "", js, ` [{"query":"{ color }"}]`, 400, 400, CodeWrongUsage},
+		{"broken JSON", "POST", "", js, `{"query":"{ color }"`, 400, 400, CodeSyntax},
+		{"more after it", "POST", "", js, `{"query":"{ color }"} {}`, 400, 400, CodeSyntax},
+		{"null", "POST", "", js, `null`, 400, 400, CodeSyntax},
+		{"a string", "POST", "", js, `"{ color }"`, 400, 400, CodeSyntax},
+		{"nothing", "POST", "", js, ``, 400, 400, CodeSyntax},
+		{"no query", "POST", "", js, `{}`, 400, 400, CodeSyntax},
+		{"names have case", "POST", "", js, `{"Query":"{ color }"}`, 400, 400, CodeSyntax},
+		{"query is a number", "POST", "", js, `{"query":1}`, 400, 400, CodeSyntax},
+		{"query is null", "POST", "", js, `{"query":null}`, 400, 400, CodeSyntax},
+		{"operationName is a list", "POST", "", js, `{"query":"{ color }","operationName":[]}`, 400, 400, CodeSyntax},
+		{"variables is a string", "POST", "", js, `{"query":"{ color }","variables":"x"}`, 400, 400, CodeSyntax},
+		{"extensions is a number", "POST", "", js, `{"query":"{ color }","extensions":0}`, 400, 400, CodeSyntax},
+		{"null is absent, others are ignored", "POST", "", js, `{"query":"{ color }","operationName":null,"variables":null,"extensions":null,"id":7}`, 200, 200, ""},
+		{"half a surrogate pair", "POST", "", js, `{"query":"query($v:String){ str(v: $v) }","variables":{"v":"\ud83d"}}`, 400, 400, CodeBadString},
+		{"half a pair as a name", "POST", "", js, `{"query":"{ color }","variables":{"\uDE00":1}}`, 400, 400, CodeBadString},
+		{"half a pair in bytes", "POST", "", js, "{\"query\":\"{ color }\",\"a\":\"\xed\xa0\xbd\"}", 400, 400, CodeBadString},
+		{"half a pair in the document", "POST", "", js, `{"query":"{ str(v: \"\\ud83d\") }"}`, 400, 200, CodeBadString},
+		{"a whole pair", "POST", "", js, `{"query":"query($v:String){ str(v: $v) }","variables":{"v":"\ud83d\ude00"}}`, 200, 200, ""},
+		{"a syntax error", "POST", "", js, `{"query":"{ color"}`, 400, 200, CodeSyntax},
+		{"an invalid document", "POST", "", js, `{"query":"{ colour }"}`, 400, 200, CodeValidation},
+		{"a variable that does not fit", "POST", "", js, `{"query":"query($v:Int){ int(v: $v) }","variables":{"v":"1"}}`, 400, 200, CodeVariables},
+		{"no such operation", "POST", "", js, `{"query":"{ color }","operationName":"x"}`, 400, 200, CodeOperation},
+		{"too many tokens", "POST", "", js, `{"query":"` + strings.Repeat("{a ", 600) + `"}`, 400, 200, CodeTooComplex},
+		{"too long a query", "POST", "", js, `{"query":"` + strings.Repeat(" ", 17<<10) + `"}`, 400, 200, CodeTooLarge},
+		{"too large a body", "POST", "", js, `{"query":"` + strings.Repeat(" ", 64<<10) + `"}`, 413, 413, CodeTooLarge},
+		{"a failing resolver", "POST", "", js, `{"query":"{ panics }"}`, 200, 200, CodeInternal},
+		{"deep JSON", "POST", "", js, `{"query":"{ color }","variables":` + strings.Repeat("[", 30000), 400, 400, CodeSyntax},
+		{"deep variables", "POST", "", js, `{"query":"{ color }","variables":{"a":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}}`, 200, 200, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			for accept, want := range map[string]int{"application/graphql-response+json": test.modern, "application/json": test.legacy} {
+				headers := []string{"Accept", accept}
+				if test.contentType != "" {
+					headers = append(headers, "Content-Type", test.contentType)
+				}
+				resp := s.do(t, test.method, test.url, test.body, headers...)
+				resp.Body.Close()
+				_, answer := s.send(t, test.method, test.url, test.body, headers...)
+				if resp.StatusCode != want || codeOf(t, answer) != test.code {
+					t.Errorf("%s: status %d, %s; want %d and code %q", accept, resp.StatusCode, answer, want, test.code)
+				}
+				if got := resp.Header.Get("Content-Type"); got != accept+"; charset=utf-8" {
+					t.Errorf("content type %q, asked for %q", got, accept)
+				}
+				if resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Vary") != "Accept" {
+					t.Errorf("headers %v", resp.Header)
+				}
+				if allow := map[string]string{"PUT": "GET, POST", "DELETE": "GET, POST", "GET": "POST"}[test.method]; want == 405 && resp.Header.Get("Allow") != allow {
+					t.Errorf("Allow: %q", resp.Header.Get("Allow"))
+				}
+			}
+		})
+	}
+	if calls := s.takeCalls(); len(calls) > 0 {
+		t.Errorf("executed: %v", calls)
+	}
+}
+
+func TestCompressedBodyIsRefused(t *testing.T) {
+	s := newSite(t)
+	status, _ := s.send(t, "POST", "", "x", "Content-Type", "application/json", "Content-Encoding", "gzip")
+	if status != http.StatusUnsupportedMediaType {
+		t.Errorf("status %d", status)
+	}
+}
+
+func TestNegotiation(t *testing.T) {
+	const modern, legacy = string(graphqlResponse), string(legacyJSON)
+	for accept, want := range map[string]string{
+		"":                                  legacy,
+		"*/*":                               legacy,
+		"application/*":                     legacy,
+		"application/json":                  legacy,
+		"application/json;charset=utf-8":    legacy,
+		"application/graphql-response+json": modern,
+		"application/graphql-response+json, application/json":            modern,
+		"application/json, application/graphql-response+json":            modern,
+		"application/json, */*;q=0.1":                                    legacy,
+		"application/graphql-response+json, */*":                         modern,
+		"application/graphql-response+json;q=0.5, application/json":      legacy,
+		"application/graphql-response+json;q=0.9,application/json;q=0.8": modern,
+		"application/json;q=0, */*":                                      modern,
+		"text/html, application/xhtml+xml, */*;q=0.8":                    legacy,
+		"application/json;q=nonsense, */*;q=0.1":                         legacy,
+		"text/html":                                                      "",
+		"application/json;q=0":                                           "",
+		"application/json;charset=utf-16":                                "",
+		"application/graphql-response+json;q=2":                          "",
+		"nonsense;;;":                                                    "",
+	} {
+		if got, ok := negotiate([]string{accept}); string(got) != want || ok != (want != "") {
+			t.Errorf("%q: %q, %t; want %q", accept, got, ok, want)
+		}
+	}
+	s := newSite(t)
+	status, answer := s.send(t, "POST", "", `{"query":"{ color }"}`, "Content-Type", "application/json", "Accept", "text/html")
+	if status != http.StatusNotAcceptable || codeOf(t, answer) != CodeWrongUsage {
+		t.Errorf("status %d, %s", status, answer)
+	}
+}
+
+func TestContextReachesResolvers(t *testing.T) {
+	s := newSite(t)
+	_, got := s.send(t, "GET", "query="+url.QueryEscape("{ agent }"), "", "X-Agent", "smith")
+	if want := `{"data":{"agent":"smith"}}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// FuzzBody sends any body. Whatever it is, the answer is JSON with data or with errors that have a code.
+func FuzzBody(f *testing.F) {
+	for _, query := range hostile() {
+		f.Add([]byte(`{"query":` + string(appendString(nil, query)) + `}`))
+	}
+	for _, body := range []string{
+		`{"query":"query($v: Filter) { find(filter: $v) }","variables":{"v":{"name":"n","tags":["a"]}}}`,
+		`{"query":"mutation { login(v: \"\\uD83D\\uDE00\") }"}`, `{"query":"{ __schema { types { name } } }"}`, `[]`, `{"query":null}`, `{"query":"{ me { ...on Named { name } } }"}`,
+	} {
+		f.Add([]byte(body))
+	}
+	s := newSite(f)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req := httptest.NewRequest("POST", "/", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		rec := httptest.NewRecorder()
+		s.door.ServeHTTP(rec, req)
+		answer := rec.Body.String()
+		if code := codeOf(t, answer); code == "" && !strings.Contains(answer, `"data"`) {
+			t.Errorf("%q: status %d, %s", body, rec.Code, answer)
+		}
+		if strings.Contains(answer, "SECRET") {
+			t.Errorf("%q: %s", body, answer)
+		}
+	})
+}

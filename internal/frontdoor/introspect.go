@@ -1,0 +1,273 @@
+package frontdoor
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/graphql-go/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// addIntrospection makes __schema and __type fields like any other (specification, section 4). Their types are those
+// of gqlparser's prelude, their values the parts of the parsed schema: *ast.Schema for __Schema, *ast.Type for
+// __Type, and so on.
+func (d *Door) addIntrospection() {
+	d.extendPrelude()
+	self := leaf{serialize: only[string], parse: only[string]}
+	d.leaves["__TypeKind"], d.leaves["__DirectiveLocation"] = self, self
+	for _, t := range []*graphql.Scalar{graphql.String, graphql.Boolean, graphql.ID, graphql.Int, graphql.Float} {
+		d.leaves[t.Name()] = scalarLeaf(t) // variables may have any of them, whether or not the schema does
+	}
+	query := d.objects["Query"]
+	query.fields["__schema"] = &field{
+		def:     d.schema.Query.Fields.ForName("__schema"),
+		resolve: func(graphql.ResolveParams) (any, error) { return d.schema, nil },
+	}
+	query.fields["__type"] = &field{
+		def: d.schema.Query.Fields.ForName("__type"),
+		resolve: func(p graphql.ResolveParams) (any, error) {
+			name, _ := p.Args["name"].(string)
+			if d.schema.Types[name] == nil {
+				return nil, nil
+			}
+			return ast.NamedType(name, nil), nil
+		},
+	}
+	add(d, "__Schema", map[string]func(*ast.Schema, args) any{
+		"description":      func(s *ast.Schema, _ args) any { return text(s.Description) },
+		"types":            func(s *ast.Schema, _ args) any { return named(slices.Sorted(maps.Keys(s.Types))) },
+		"queryType":        func(s *ast.Schema, _ args) any { return rootType(s.Query) },
+		"mutationType":     func(s *ast.Schema, _ args) any { return rootType(s.Mutation) },
+		"subscriptionType": func(s *ast.Schema, _ args) any { return rootType(s.Subscription) },
+		"directives": func(s *ast.Schema, _ args) any {
+			var list []*ast.DirectiveDefinition
+			for _, name := range slices.Sorted(maps.Keys(s.Directives)) {
+				list = append(list, s.Directives[name])
+			}
+			return list
+		},
+	})
+	add(d, "__Type", map[string]func(*ast.Type, args) any{
+		"kind":           func(t *ast.Type, _ args) any { return d.kind(t) },
+		"name":           func(t *ast.Type, _ args) any { return text(t.NamedType, !t.NonNull) },
+		"description":    func(t *ast.Type, _ args) any { return text(d.named(t).Description) },
+		"specifiedByURL": func(t *ast.Type, _ args) any { return directiveText(d.named(t).Directives, "specifiedBy", "url") },
+		"isOneOf": func(t *ast.Type, _ args) any {
+			def := d.named(t)
+			return orNil(def.Directives.ForName("oneOf") != nil, def.Kind == ast.InputObject)
+		},
+		"fields": func(t *ast.Type, a args) any {
+			def := d.named(t)
+			if def.Kind != ast.Object && def.Kind != ast.Interface {
+				return nil
+			}
+			return visible(def.Fields, a, func(f *ast.FieldDefinition) ast.DirectiveList { return f.Directives })
+		},
+		"inputFields": func(t *ast.Type, a args) any {
+			def := d.named(t)
+			if def.Kind != ast.InputObject {
+				return nil
+			}
+			var values []*inputValue
+			for _, f := range def.Fields {
+				values = append(values, &inputValue{f.Name, f.Description, f.Type, f.DefaultValue, f.Directives})
+			}
+			return visible(values, a, (*inputValue).list)
+		},
+		"interfaces": func(t *ast.Type, _ args) any {
+			def := d.named(t)
+			if def.Kind != ast.Object && def.Kind != ast.Interface {
+				return nil
+			}
+			return named(def.Interfaces)
+		},
+		"possibleTypes": func(t *ast.Type, _ args) any {
+			def := d.named(t)
+			if def.Kind != ast.Interface && def.Kind != ast.Union {
+				return nil
+			}
+			var names []string
+			for _, possible := range d.schema.PossibleTypes[def.Name] {
+				names = append(names, possible.Name)
+			}
+			slices.Sort(names)
+			return named(names)
+		},
+		"enumValues": func(t *ast.Type, a args) any {
+			def := d.named(t)
+			if def.Kind != ast.Enum {
+				return nil
+			}
+			return visible(def.EnumValues, a, func(v *ast.EnumValueDefinition) ast.DirectiveList { return v.Directives })
+		},
+		"ofType": func(t *ast.Type, _ args) any {
+			if t.NonNull {
+				return &ast.Type{NamedType: t.NamedType, Elem: t.Elem}
+			}
+			return orNil(t.Elem, t.Elem != nil)
+		},
+	})
+	add(d, "__Field", map[string]func(*ast.FieldDefinition, args) any{
+		"name":              func(f *ast.FieldDefinition, _ args) any { return f.Name },
+		"description":       func(f *ast.FieldDefinition, _ args) any { return text(f.Description) },
+		"args":              func(f *ast.FieldDefinition, a args) any { return inputValues(f.Arguments, a) },
+		"type":              func(f *ast.FieldDefinition, _ args) any { return f.Type },
+		"isDeprecated":      func(f *ast.FieldDefinition, _ args) any { return isDeprecated(f.Directives) },
+		"deprecationReason": func(f *ast.FieldDefinition, _ args) any { return deprecationReason(f.Directives) },
+	})
+	add(d, "__InputValue", map[string]func(*inputValue, args) any{
+		"name":        func(v *inputValue, _ args) any { return v.name },
+		"description": func(v *inputValue, _ args) any { return text(v.description) },
+		"type":        func(v *inputValue, _ args) any { return v.typ },
+		"defaultValue": func(v *inputValue, _ args) any {
+			if v.value == nil {
+				return nil
+			}
+			return v.value.String()
+		},
+		"isDeprecated":      func(v *inputValue, _ args) any { return isDeprecated(v.directives) },
+		"deprecationReason": func(v *inputValue, _ args) any { return deprecationReason(v.directives) },
+	})
+	add(d, "__EnumValue", map[string]func(*ast.EnumValueDefinition, args) any{
+		"name":              func(v *ast.EnumValueDefinition, _ args) any { return v.Name },
+		"description":       func(v *ast.EnumValueDefinition, _ args) any { return text(v.Description) },
+		"isDeprecated":      func(v *ast.EnumValueDefinition, _ args) any { return isDeprecated(v.Directives) },
+		"deprecationReason": func(v *ast.EnumValueDefinition, _ args) any { return deprecationReason(v.Directives) },
+	})
+	add(d, "__Directive", map[string]func(*ast.DirectiveDefinition, args) any{
+		"name":              func(v *ast.DirectiveDefinition, _ args) any { return v.Name },
+		"description":       func(v *ast.DirectiveDefinition, _ args) any { return text(v.Description) },
+		"isRepeatable":      func(v *ast.DirectiveDefinition, _ args) any { return v.IsRepeatable },
+		"isDeprecated":      func(*ast.DirectiveDefinition, args) any { return false },
+		"deprecationReason": func(*ast.DirectiveDefinition, args) any { return nil },
+		"args":              func(v *ast.DirectiveDefinition, a args) any { return inputValues(v.Arguments, a) },
+		"locations": func(v *ast.DirectiveDefinition, _ args) any {
+			var names []string
+			for _, l := range v.Locations {
+				names = append(names, string(l))
+			}
+			return names
+		},
+	})
+}
+
+// extendPrelude adds what graphql-js 17 can ask of directives and gqlparser's prelude does not have yet.
+func (d *Door) extendPrelude() {
+	flag := &ast.ArgumentDefinition{
+		Name: "includeDeprecated", Type: ast.NamedType("Boolean", nil),
+		DefaultValue: &ast.Value{Kind: ast.BooleanValue, Raw: "false"},
+	}
+	directives := d.schema.Types["__Schema"].Fields.ForName("directives")
+	directives.Arguments = append(directives.Arguments, flag)
+	directive := d.schema.Types["__Directive"]
+	directive.Fields = append(directive.Fields,
+		&ast.FieldDefinition{Name: "isDeprecated", Type: ast.NonNullNamedType("Boolean", nil)},
+		&ast.FieldDefinition{Name: "deprecationReason", Type: ast.NamedType("String", nil)})
+}
+
+type args = map[string]any
+
+// inputValue is an argument or the field of an input object.
+type inputValue struct {
+	name, description string
+	typ               *ast.Type
+	value             *ast.Value // nil: no default
+	directives        ast.DirectiveList
+}
+
+func (v *inputValue) list() ast.DirectiveList { return v.directives }
+
+func inputValues(defs ast.ArgumentDefinitionList, a args) []*inputValue {
+	values := []*inputValue{}
+	for _, def := range defs {
+		values = append(values, &inputValue{def.Name, def.Description, def.Type, def.DefaultValue, def.Directives})
+	}
+	return visible(values, a, (*inputValue).list)
+}
+
+// add makes an object type of the prelude out of a function for each of its fields.
+func add[T any](d *Door, name string, fields map[string]func(T, args) any) {
+	def := d.schema.Types[name]
+	o := &object{name: name, fields: map[string]*field{"__typename": typenameField(name)}}
+	for _, f := range def.Fields {
+		value, ok := fields[f.Name]
+		if !ok {
+			panic("introspection: nothing answers " + name + "." + f.Name)
+		}
+		o.fields[f.Name] = &field{def: f, resolve: func(p graphql.ResolveParams) (any, error) {
+			return value(p.Source.(T), p.Args), nil
+		}}
+	}
+	d.objects[name] = o
+}
+
+// named is the definition of a named type; of a list or a non-null type, an empty one.
+func (d *Door) named(t *ast.Type) *ast.Definition {
+	if t.NonNull || t.Elem != nil {
+		return &ast.Definition{}
+	}
+	return d.schema.Types[t.NamedType]
+}
+
+func (d *Door) kind(t *ast.Type) string {
+	switch {
+	case t.NonNull:
+		return "NON_NULL"
+	case t.Elem != nil:
+		return "LIST"
+	default:
+		return string(d.schema.Types[t.NamedType].Kind)
+	}
+}
+
+func named(names []string) []*ast.Type {
+	types := make([]*ast.Type, len(names))
+	for i, name := range names {
+		types[i] = ast.NamedType(name, nil)
+	}
+	return types
+}
+
+func rootType(def *ast.Definition) any {
+	if def == nil {
+		return nil
+	}
+	return ast.NamedType(def.Name, nil)
+}
+
+// visible leaves out what is deprecated, unless it is asked for, and the introspection fields of the query type.
+func visible[T any](all []T, a args, directives func(T) ast.DirectiveList) []T {
+	list := make([]T, 0, len(all))
+	for _, v := range all {
+		if f, ok := any(v).(*ast.FieldDefinition); ok && strings.HasPrefix(f.Name, "__") {
+			continue
+		}
+		if a["includeDeprecated"] == true || !isDeprecated(directives(v)) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+func isDeprecated(directives ast.DirectiveList) bool { return directives.ForName("deprecated") != nil }
+
+func deprecationReason(directives ast.DirectiveList) any {
+	return directiveText(directives, "deprecated", "reason")
+}
+
+func directiveText(directives ast.DirectiveList, name, argument string) any {
+	directive := directives.ForName(name)
+	if directive == nil {
+		return nil
+	}
+	if arg := directive.Arguments.ForName(argument); arg != nil {
+		return arg.Value.Raw
+	}
+	return directive.Definition.Arguments.ForName(argument).DefaultValue.Raw
+}
+
+// text is a string, null where it is empty or one of the conditions does not hold.
+func text(s string, conditions ...bool) any {
+	return orNil(s, s != "" && !slices.Contains(conditions, false))
+}
