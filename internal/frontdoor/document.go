@@ -74,6 +74,12 @@ func (d *Door) document(query string) (*ast.QueryDocument, *refusal) {
 	if r := d.checkCost(doc); r != nil {
 		return nil, r
 	}
+	for _, op := range doc.Operations {
+		op.SelectionSet = withoutRepeats(op.SelectionSet)
+	}
+	for _, f := range doc.Fragments {
+		f.SelectionSet = withoutRepeats(f.SelectionSet)
+	}
 	if errs := validator.ValidateWithRules(d.schema, doc, quietRules()); len(errs) > 0 {
 		// A suggestion costs as much as the rest of validation, so it is made for few errors only.
 		if d.settings.Introspection && len(errs) <= d.settings.Limits.Errors {
@@ -94,6 +100,31 @@ func (d *Door) syntax(err error) *refusal {
 		return r
 	}
 	return refuse(CodeTooComplex, fmt.Sprintf("The document has more than %d tokens.", d.settings.Limits.Tokens))
+}
+
+// withoutRepeats leaves out plain fields that stand in their selection set already. That changes no answer, and the
+// rule for overlapping fields compares each with each.
+func withoutRepeats(set ast.SelectionSet) ast.SelectionSet {
+	type plainField struct{ alias, name string }
+	seen := map[plainField]bool{}
+	kept := set[:0]
+	for _, s := range set {
+		switch s := s.(type) {
+		case *ast.Field:
+			if len(s.SelectionSet)+len(s.Arguments)+len(s.Directives) == 0 {
+				f := plainField{s.Alias, s.Name}
+				if seen[f] {
+					continue
+				}
+				seen[f] = true
+			}
+			s.SelectionSet = withoutRepeats(s.SelectionSet)
+		case *ast.InlineFragment:
+			s.SelectionSet = withoutRepeats(s.SelectionSet)
+		}
+		kept = append(kept, s)
+	}
+	return kept
 }
 
 // clip shortens a message that quotes what the client sent.
