@@ -115,9 +115,9 @@ func New(schema graphql.Schema, s Settings) (*Door, error) {
 		case *graphql.Enum:
 			d.leaves[name] = enumLeaf(t)
 		case *graphql.Interface:
-			d.abstracts[name] = t.ResolveType
+			d.abstracts[name] = resolver(t.ResolveType, schema.PossibleTypes(t))
 		case *graphql.Union:
-			d.abstracts[name] = t.ResolveType
+			d.abstracts[name] = resolver(t.ResolveType, schema.PossibleTypes(t))
 		case *graphql.Object:
 			if err := d.addObject(t); err != nil {
 				return nil, err
@@ -143,6 +143,22 @@ func (d *Door) addObject(t *graphql.Object) error {
 	o.fields["__typename"] = typenameField(o.name)
 	d.objects[o.name] = o
 	return nil
+}
+
+// resolver is how an interface or union finds the type of a value: as it says itself, or by asking the types, which
+// graphql-go makes sure can be asked.
+func resolver(own graphql.ResolveTypeFn, possible []*graphql.Object) graphql.ResolveTypeFn {
+	if own != nil {
+		return own
+	}
+	return func(p graphql.ResolveTypeParams) *graphql.Object {
+		for _, t := range possible {
+			if t.IsTypeOf(graphql.IsTypeOfParams{Value: p.Value, Context: p.Context}) {
+				return t
+			}
+		}
+		return nil
+	}
 }
 
 func typenameField(name string) *field {

@@ -1,0 +1,110 @@
+package schema_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"accountd/schema"
+)
+
+// TestContract holds every type that is both in the contract and in ours field by field, argument by argument.
+// (graphql-js's findBreakingChanges, in testdata/conformance, has the last word.)
+func TestContract(t *testing.T) {
+	api := newSite(t).api
+	for style, name := range map[schema.Style]string{schema.Plain: "plain.graphql", schema.Relay: "relay.graphql"} {
+		raw, err := os.ReadFile(filepath.Join("..", "testdata", "contract", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		promised := gqlparser.MustLoadSchema(&ast.Source{Name: name, Input: string(raw)})
+		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: api.SDL(style)})
+		types := 0
+		for typeName, mine := range ours.Types {
+			theirs := promised.Types[typeName]
+			if mine.BuiltIn {
+				continue
+			}
+			if theirs == nil || theirs.Kind != mine.Kind {
+				t.Errorf("%s: %s is not in the contract", name, typeName)
+				continue
+			}
+			types++
+			for _, f := range mine.Fields {
+				if theirs.Fields.ForName(f.Name) == nil {
+					t.Errorf("%s: %s.%s is not in the contract", name, typeName, f.Name)
+				}
+			}
+			for _, f := range theirs.Fields {
+				got := mine.Fields.ForName(f.Name)
+				if got == nil {
+					if typeName != "Query" && typeName != "Mutation" {
+						t.Errorf("%s: %s.%s is missing", name, typeName, f.Name)
+					}
+					continue
+				}
+				if got.Type.String() != f.Type.String() || len(got.Arguments) != len(f.Arguments) {
+					t.Errorf("%s: %s.%s: %s with %d arguments, the contract has %s with %d", name, typeName, f.Name,
+						got.Type, len(got.Arguments), f.Type, len(f.Arguments))
+				}
+				for _, arg := range f.Arguments {
+					if a := got.Arguments.ForName(arg.Name); a == nil || a.Type.String() != arg.Type.String() {
+						t.Errorf("%s: %s.%s(%s:) is %v, the contract has %s", name, typeName, f.Name, arg.Name, a, arg.Type)
+					}
+				}
+			}
+		}
+		if types < 12 {
+			t.Errorf("%s: only %d types were compared", name, types)
+		}
+	}
+}
+
+// TestRegisterWithoutLogin: where unverified users may not log in, register has no tokens to give.
+func TestRegisterWithoutLogin(t *testing.T) {
+	s := newSite(t, func(o *options) { o.accounts.AllowLoginNotVerified = false })
+	for _, style := range []schema.Style{schema.Plain, schema.Relay} {
+		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL(style)})
+		name := map[schema.Style]string{schema.Plain: "Register", schema.Relay: "RegisterPayload"}[style]
+		if typ := ours.Types[name]; typ.Fields.ForName("token") != nil || typ.Fields.ForName("refreshToken") != nil {
+			t.Errorf("%s has tokens", name)
+		}
+	}
+	for _, f := range flavours {
+		if got := s.run(t, f, "register", registration(f.name), "success errors"); got != `{"success":true,"errors":null}` {
+			t.Errorf("%s: %s", f.name, got)
+		}
+		login := `username: "` + f.name + `", password: "` + goodPassword + `"`
+		want := `{"success":false,"errors":{"nonFieldErrors":[{"message":"Please verify your account.","code":"not_verified"}]},"token":null,"unarchiving":false}`
+		if got := s.run(t, f, "tokenAuth", login, "success errors token unarchiving"); got != want {
+			t.Errorf("%s: %s", f.name, got)
+		}
+		if got := s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, f.name)+`"`, "success"); got != `{"success":true}` {
+			t.Errorf("%s: %s", f.name, got)
+		}
+		s.session(t, f, "tokenAuth", login)
+	}
+}
+
+// TestDocumented: nothing in the API is without a word about it, but for names that say all.
+func TestDocumented(t *testing.T) {
+	api := newSite(t).api
+	ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: api.SDL(schema.Plain)})
+	self := map[string]bool{"firstName": true, "lastName": true}
+	for _, typ := range ours.Types {
+		if typ.BuiltIn {
+			continue
+		}
+		if typ.Description == "" {
+			t.Errorf("%s has no description", typ.Name)
+		}
+		for _, f := range typ.Fields {
+			if f.Description == "" && !self[f.Name] && f.Name[0] != '_' {
+				t.Errorf("%s.%s has no description", typ.Name, f.Name)
+			}
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package schema
+
+import "accountd/accounts"
+
+// mutations is the API. Adding a row adds the mutation to both flavours.
+func mutations(svc *accounts.Service, s Settings) []mutation {
+	var registered []output[accounts.Session]
+	if s.LoginBeforeVerified {
+		registered = []output[accounts.Session]{token, refreshToken}
+	}
+	return []mutation{
+		open(mutation{
+			name: "register", typ: "Register",
+			doc: "Creates an account and mails the link that verifies its address.",
+		}, svc.Register, registered...),
+		openErr(mutation{
+			name: "verifyAccount", typ: "VerifyAccount",
+			doc: "Verifies an account's address with the token of its activation mail.",
+		}, svc.VerifyAccount),
+		openErr(mutation{
+			name: "resendActivationEmail", typ: "ResendActivationEmail",
+			doc: "Mails the activation link once more. The answer does not tell whether there is such an account.",
+		}, svc.ResendActivationEmail),
+		open(mutation{
+			name: "tokenAuth", typ: "ObtainJSONWebToken",
+			doc: "Logs in with the password and either the email or the username.",
+		}, svc.Login, token, refreshToken, unarchiving, user, payload, refreshExpiresIn),
+		open(mutation{
+			name: "verifyToken", typ: "VerifyToken", repeatable: true,
+			doc: "Tells what a good access token claims.",
+		}, svc.VerifyToken, payload),
+		open(mutation{
+			name: "refreshToken", typ: "RefreshToken",
+			doc: "Exchanges a refresh token for a new access token and the next refresh token.",
+		}, svc.RefreshToken, token, refreshToken, payload, refreshExpiresIn),
+		open(mutation{
+			name: "revokeToken", typ: "RevokeToken", repeatable: true,
+			doc: "Logs out: ends the session of a refresh token.",
+		}, svc.RevokeToken, revoked),
+	}
+}

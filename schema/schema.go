@@ -1,0 +1,104 @@
+// Package schema is the GraphQL API over accounts: the table of mutations, the types, who is asking, and what
+// becomes of an operation's error. The same rows make the plain schema and the Relay one.
+package schema
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/graphql-go/graphql"
+
+	"accountd/accounts"
+	"accountd/internal/frontdoor"
+)
+
+// Style is one of the two flavours of the API.
+type Style int
+
+// Plain takes arguments, Relay one input object with a clientMutationId.
+const (
+	Plain Style = iota
+	Relay
+)
+
+// Settings are how the API is served.
+type Settings struct {
+	Limits        frontdoor.Limits
+	Introspection bool
+
+	// LoginBeforeVerified says that register answers with tokens.
+	LoginBeforeVerified bool
+
+	// HeaderName is the header that carries the access token, HeaderPrefixes the words that may precede it.
+	HeaderName     string
+	HeaderPrefixes []string
+
+	ClientAddr func(context.Context) string // network address of who is asking
+	RequestID  func(context.Context) string
+	Log        *slog.Logger
+}
+
+// API is both schemas over one service.
+type API struct {
+	doors [2]*frontdoor.Door // by Style
+}
+
+// New builds the schemas.
+func New(svc *accounts.Service, s Settings) (*API, error) {
+	rows := mutations(svc, s)
+	a := &API{}
+	for _, style := range []Style{Plain, Relay} {
+		built, err := build(rows, style)
+		if err != nil {
+			return nil, err
+		}
+		a.doors[style], err = frontdoor.New(built, frontdoor.Settings{
+			Limits:        s.Limits,
+			Introspection: s.Introspection,
+			Exclusive:     exclusive(rows),
+			Context: func(ctx context.Context, r *http.Request) context.Context {
+				ctx = accounts.WithClient(ctx, s.ClientAddr(ctx))
+				return withViewer(ctx, svc, accessToken(r, s))
+			},
+			RequestID: s.RequestID,
+			Log:       s.Log,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// Handler serves one flavour.
+func (a *API) Handler(style Style) http.Handler { return a.doors[style] }
+
+// SDL is one flavour in the schema definition language, sorted by name.
+func (a *API) SDL(style Style) string { return a.doors[style].SDL() }
+
+func build(rows []mutation, style Style) (graphql.Schema, error) {
+	fields := graphql.Fields{}
+	for _, m := range rows {
+		fields[m.name] = m.field(style)
+	}
+	return graphql.NewSchema(graphql.SchemaConfig{
+		Query: graphql.NewObject(graphql.ObjectConfig{
+			Name: "Query", Description: "What can be asked without changing anything.", Fields: queries(),
+		}),
+		Mutation: graphql.NewObject(graphql.ObjectConfig{
+			Name: "Mutation", Description: "Everything that changes an account or a session.", Fields: fields,
+		}),
+		Types: []graphql.Type{userNode},
+	})
+}
+
+// exclusive reports the mutations of which a request may have one: with more, one request could try many passwords
+// or tokens.
+func exclusive(rows []mutation) func(string) bool {
+	names := map[string]bool{}
+	for _, m := range rows {
+		names[m.name] = !m.repeatable
+	}
+	return func(name string) bool { return names[name] }
+}

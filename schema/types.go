@@ -1,0 +1,106 @@
+package schema
+
+import (
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"github.com/graphql-go/graphql"
+
+	"accountd/accounts"
+)
+
+var dateTime = outputScalar("DateTime", "A point in time as 2020-01-31T23:59:59+00:00: whole seconds, UTC.", func(v any) any {
+	switch t := v.(type) {
+	case time.Time:
+		return t.UTC().Format("2006-01-02T15:04:05+00:00")
+	case *time.Time:
+		return t.UTC().Format("2006-01-02T15:04:05+00:00")
+	}
+	return nil
+})
+
+var genericScalar = outputScalar("GenericScalar", "A JSON value.", func(v any) any { return v })
+
+var node = graphql.NewInterface(graphql.InterfaceConfig{
+	Name: "Node", Description: "Anything that has an id of its own across all types.",
+	Fields: graphql.Fields{"id": {Type: graphql.NewNonNull(graphql.ID), Description: "Opaque, and the same for ever."}},
+})
+
+var userNode = graphql.NewObject(graphql.ObjectConfig{
+	Name: "UserNode", Description: "An account.", Interfaces: []*graphql.Interface{node},
+	IsTypeOf: func(p graphql.IsTypeOfParams) bool { _, ok := p.Value.(*accounts.User); return ok },
+	Fields: graphql.Fields{
+		"id": userField(graphql.NewNonNull(graphql.ID), "Opaque, and the same for ever.", func(u *accounts.User) any {
+			return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "UserNode:%d", u.ID))
+		}),
+		"pk":             userField(graphql.Int, "The number of the account.", func(u *accounts.User) any { return u.ID }),
+		"username":       userField(graphql.NewNonNull(graphql.String), "Unique whatever its case.", func(u *accounts.User) any { return u.Username }),
+		"email":          userField(graphql.NewNonNull(graphql.String), "The primary address.", func(u *accounts.User) any { return u.Email }),
+		"secondaryEmail": userField(graphql.String, "A second, verified address; null for none.", func(u *accounts.User) any { return orNull(u.SecondaryEmail) }),
+		"firstName":      userField(graphql.NewNonNull(graphql.String), "", func(u *accounts.User) any { return u.FirstName }),
+		"lastName":       userField(graphql.NewNonNull(graphql.String), "", func(u *accounts.User) any { return u.LastName }),
+		"verified":       userField(graphql.Boolean, "Whether the primary address is verified.", func(u *accounts.User) any { return u.Verified }),
+		"archived":       userField(graphql.Boolean, "Whether the owner has put the account away; logging in takes it back.", func(u *accounts.User) any { return u.Archived }),
+		"isActive":       userField(graphql.NewNonNull(graphql.Boolean), "False for a deleted account.", func(u *accounts.User) any { return u.IsActive }),
+		"isStaff":        userField(graphql.NewNonNull(graphql.Boolean), "Whether the account may look at others.", func(u *accounts.User) any { return u.IsStaff }),
+		"dateJoined":     userField(graphql.NewNonNull(dateTime), "When the account was made.", func(u *accounts.User) any { return u.DateJoined }),
+		"lastLogin":      userField(dateTime, "The last login with a password; null for never.", func(u *accounts.User) any { return u.LastLogin }),
+	},
+})
+
+func userField(typ graphql.Output, doc string, get func(*accounts.User) any) *graphql.Field {
+	return &graphql.Field{Type: typ, Description: doc, Resolve: func(p graphql.ResolveParams) (any, error) {
+		return get(p.Source.(*accounts.User)), nil
+	}}
+}
+
+// queries are the fields of Query.
+func queries() graphql.Fields {
+	return graphql.Fields{
+		"me": {
+			Type: userNode, Description: "The account that the request's access token belongs to; null without a good one.",
+			Resolve: func(p graphql.ResolveParams) (any, error) { return viewer(p.Context) },
+		},
+	}
+}
+
+// Outputs that several mutations have.
+var (
+	token = output[accounts.Session]{
+		name: "token", typ: graphql.String, doc: "The access token, a JWT.",
+		get: func(s *accounts.Session) any { return orNull(s.Token) },
+	}
+	refreshToken = output[accounts.Session]{
+		name: "refreshToken", typ: graphql.String, doc: "Good once, for the next pair of tokens.",
+		get: func(s *accounts.Session) any { return orNull(s.RefreshToken) },
+	}
+	payload = output[accounts.Session]{
+		name: "payload", typ: genericScalar, doc: "What the access token claims.",
+		get: func(s *accounts.Session) any { return s.Payload },
+	}
+	refreshExpiresIn = output[accounts.Session]{
+		name: "refreshExpiresIn", typ: graphql.Int, doc: "When the refresh token expires, in seconds since 1970.",
+		get: func(s *accounts.Session) any { return orNull(s.RefreshExpiresIn) },
+	}
+	unarchiving = output[accounts.Session]{
+		name: "unarchiving", typ: graphql.Boolean, doc: "Whether this login took the account back from the archive.",
+		get: func(s *accounts.Session) any { return s.Unarchived }, failed: false,
+	}
+	user = output[accounts.Session]{
+		name: "user", typ: userNode, doc: "Who has logged in.",
+		get: func(s *accounts.Session) any { return s.User },
+	}
+	revoked = output[accounts.Revocation]{
+		name: "revoked", typ: graphql.Int, doc: "When the session ended, in seconds since 1970.",
+		get: func(r *accounts.Revocation) any { return r.Revoked },
+	}
+)
+
+func orNull[T comparable](v T) any {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return v
+}
