@@ -1,0 +1,246 @@
+// Package server is HTTP around the API: routes, request ids, which hosts and origins are served, headers, timeouts
+// and health. It is given its handlers and knows none of our packages.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Settings are what is served, and for whom.
+type Settings struct {
+	Plain, Relay http.Handler
+	Page         http.Handler // at / and below /graphiql/; nil: none
+
+	// Hosts are the host names that requests may be for, lower case, without ports and brackets.
+	Hosts []string
+
+	// PublicURL is the address that users see. Its origin is one's own, also behind a proxy that changes Host.
+	PublicURL string
+
+	// Ready says why requests cannot be served well, nil when they can.
+	Ready func(context.Context) error
+
+	Log *slog.Logger
+}
+
+// Server is an HTTP server that has not begun yet.
+type Server struct {
+	http  *http.Server
+	hosts []string
+	https bool
+	own   *http.CrossOriginProtection
+	log   *slog.Logger
+}
+
+// New returns a server for s. It fails when PublicURL is none.
+func New(s Settings) (*Server, error) {
+	public, err := url.Parse(s.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	srv := &Server{hosts: s.Hosts, https: public.Scheme == "https", own: http.NewCrossOriginProtection(), log: s.Log}
+	if err := srv.own.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", srv.sameOrigin(s.Plain))
+	mux.Handle("/relay", srv.sameOrigin(s.Relay))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { health(w, nil) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		err := s.Ready(r.Context())
+		if err != nil {
+			s.Log.WarnContext(r.Context(), "not ready", slog.String("reason", err.Error()))
+		}
+		health(w, err)
+	})
+	if s.Page != nil {
+		mux.Handle("GET /{$}", s.Page)
+		mux.Handle("GET /graphiql/", s.Page)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "There is nothing here. The API is at /graphql and /relay.", http.StatusNotFound)
+	})
+	srv.http = &http.Server{
+		Handler:           srv.outer(srv.knownHost(mux)),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      60 * time.Second, // more than a request may take, its wait for a hash included
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16<<10 - 4096, // net/http adds 4096 for its own buffer
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+	}
+	return srv, nil
+}
+
+// Serve answers requests on l until Shutdown, and returns nil then.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown stops listening and waits for the requests that are being answered, until ctx ends; what is left then is
+// cut off and an error returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		return errors.Join(err, s.http.Close())
+	}
+	return nil
+}
+
+type requestKey struct{}
+
+// request is what the outermost handler finds out about one.
+type request struct{ id, client string }
+
+// RequestID is the name of the request that ctx belongs to: the X-Request-Id of its answer.
+func RequestID(ctx context.Context) string { return from(ctx).id }
+
+// ClientAddr is the network address that the request of ctx came from: of IPv6 the first 64 bits, which is what one
+// customer of a provider has.
+func ClientAddr(ctx context.Context) string { return from(ctx).client }
+
+func from(ctx context.Context) request {
+	r, _ := ctx.Value(requestKey{}).(request)
+	return r
+}
+
+// outer names the request, sets the headers of every answer, and keeps a panic from being more than one failed request.
+func (s *Server) outer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		info := request{id: rand.Text(), client: client(r.RemoteAddr)}
+		h := w.Header()
+		h.Set("X-Request-Id", info.id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cache-Control", "no-store")
+		if s.https {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		ctx := context.WithValue(r.Context(), requestKey{}, info)
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(p)
+			}
+			s.log.ErrorContext(ctx, "panic", slog.String("request", info.id), slog.Any("value", p), slog.String("stack", string(debug.Stack())))
+			refuse(w, http.StatusInternalServerError, "internal server error", "internal", info.id)
+		}()
+		if !s.log.Enabled(ctx, slog.LevelDebug) {
+			next.ServeHTTP(w, r.WithContext(ctx))
+			return
+		}
+		start, seen := time.Now(), &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(seen, r.WithContext(ctx))
+		s.log.DebugContext(ctx, "request", slog.String("request", info.id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.Int("status", seen.status), slog.Duration("took", time.Since(start)), slog.String("client", info.client))
+	})
+}
+
+// statusWriter remembers the status, for the log.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func client(remote string) string {
+	addr, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return remote
+	}
+	ip := addr.Addr().Unmap()
+	if ip.Is6() {
+		if prefix, err := ip.WithZone("").Prefix(64); err == nil {
+			return prefix.String()
+		}
+	}
+	return ip.String()
+}
+
+// knownHost refuses requests for other names than ours, so that a page whose name was made to point here (DNS
+// rebinding) is not taken for one of our own. Health checks come by address and stay.
+func (s *Server) knownHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/livez" && r.URL.Path != "/readyz" && !slices.Contains(s.hosts, hostName(r.Host)) {
+			refuse(w, http.StatusMisdirectedRequest,
+				"This server does not answer for the host of the request; server.public_url and server.allowed_hosts name those that it does.", "unknown_host", "")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hostName is the name in a Host header, lower case, without port and brackets.
+func hostName(host string) string {
+	if name, port, err := net.SplitHostPort(host); err == nil && port != "" {
+		host = name
+	} else if inner, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(inner, "]")
+	}
+	return strings.ToLower(host)
+}
+
+// sameOrigin refuses what a page of another origin made a browser send (OWASP: Cross-Site Request Forgery).
+func (s *Server) sameOrigin(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Origin")
+		if err := s.own.Check(r); err != nil {
+			refuse(w, http.StatusForbidden, "Pages of other origins may not use this server.", "forbidden_origin", "")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// refuse answers as GraphQL errors look, because it is GraphQL clients that read it.
+func refuse(w http.ResponseWriter, status int, message, code, requestID string) {
+	type extensions struct {
+		Code      string `json:"code"`
+		RequestID string `json:"requestId,omitempty"`
+	}
+	type gqlError struct {
+		Message    string     `json:"message"`
+		Extensions extensions `json:"extensions"`
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	answer := map[string][]gqlError{"errors": {{message, extensions{code, requestID}}}}
+	_ = json.NewEncoder(w).Encode(answer) // the client has gone: nobody is left to tell
+}
+
+func health(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte("not ready\n"))
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}

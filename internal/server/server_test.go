@@ -1,0 +1,255 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+type site struct {
+	*Server
+	addr  string
+	log   *bytes.Buffer
+	ready error
+}
+
+func newSite(t *testing.T, change ...func(*Settings)) *site {
+	t.Helper()
+	s := &site{log: &bytes.Buffer{}}
+	echo := func(name string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Has("panic") {
+				panic("secret of the server")
+			}
+			fmt.Fprintf(w, "%s for %s", name, ClientAddr(r.Context()))
+			if RequestID(r.Context()) != w.Header().Get("X-Request-Id") {
+				t.Error("the handler's request id is not the answer's")
+			}
+		})
+	}
+	settings := Settings{
+		Plain: echo("plain"), Relay: echo("relay"), Page: echo("page"), Hosts: []string{"127.0.0.1", "::1", "localhost"},
+		PublicURL: "http://localhost:8080", Ready: func(context.Context) error { return s.ready }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+	}
+	for _, fn := range change {
+		fn(&settings)
+	}
+	var err error
+	if s.Server, err = New(settings); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = l.Addr().String()
+	done := make(chan error)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		if err := errors.Join(s.Shutdown(context.Background()), <-done); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// raw sends a request as it is written, line ends apart, and returns status, headers and body.
+func (s *site) raw(t *testing.T, request string) (*http.Response, string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(strings.ReplaceAll(request, "\n", "\r\n") + "\r\nConnection: close\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func TestRoutes(t *testing.T) {
+	s := newSite(t)
+	tests := []struct {
+		request string
+		status  int
+		body    string
+	}{
+		{"POST /graphql HTTP/1.1\nHost: localhost", 200, "plain for 127.0.0.1"},
+		{"POST /relay HTTP/1.1\nHost: localhost", 200, "relay for 127.0.0.1"},
+		{"GET / HTTP/1.1\nHost: localhost", 200, "page for 127.0.0.1"},
+		{"GET /graphiql/x.js HTTP/1.1\nHost: localhost", 200, "page for 127.0.0.1"},
+		{"GET /livez HTTP/1.1\nHost: localhost", 200, "ok\n"},
+		{"GET /readyz HTTP/1.1\nHost: 10.9.8.7", 200, "ok\n"},
+		{"GET /nothing HTTP/1.1\nHost: localhost", 404, "There is nothing here. The API is at /graphql and /relay.\n"},
+		{"GET /graphql/ HTTP/1.1\nHost: localhost", 404, "There is nothing here. The API is at /graphql and /relay.\n"},
+	}
+	for _, test := range tests {
+		resp, body := s.raw(t, test.request)
+		if resp.StatusCode != test.status || body != test.body {
+			t.Errorf("%q: status %d, %q", test.request, resp.StatusCode, body)
+		}
+	}
+	without := newSite(t, func(s *Settings) { s.Page = nil })
+	if resp, _ := without.raw(t, "GET / HTTP/1.1\nHost: localhost"); resp.StatusCode != 404 {
+		t.Errorf("without a page: status %d", resp.StatusCode)
+	}
+}
+
+func TestHosts(t *testing.T) {
+	s := newSite(t)
+	for host, known := range map[string]bool{
+		"localhost": true, "LOCALHOST:8080": true, "127.0.0.1:1": true, "[::1]:8080": true, "[::1]": true,
+		"evil.example": false, "localhost.evil.example": false, "localhost@evil.example": false, "": false, "127.0.0.2": false, "localhost.": false, "127.0.0.1:": false,
+	} {
+		resp, body := s.raw(t, "POST /graphql HTTP/1.1\nX-Forwarded-Host: localhost\nForwarded: host=localhost\nHost: "+host)
+		if known != (resp.StatusCode == 200) {
+			t.Errorf("%q: status %d", host, resp.StatusCode)
+		}
+		if !known && resp.StatusCode != 400 && (resp.StatusCode != 421 || !strings.Contains(body, `"code":"unknown_host"`)) {
+			t.Errorf("%q: status %d, %s", host, resp.StatusCode, body)
+		}
+	}
+	// The host of an absolute URI counts more than the header (RFC 9112, section 3.2.2).
+	if resp, _ := s.raw(t, "POST http://evil.example/graphql HTTP/1.1\nHost: localhost"); resp.StatusCode != 421 {
+		t.Errorf("absolute URI: status %d", resp.StatusCode)
+	}
+	if resp, _ := s.raw(t, "GET /livez HTTP/1.1\nHost: evil.example"); resp.StatusCode != 200 {
+		t.Errorf("livez: status %d", resp.StatusCode)
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	s := newSite(t)
+	for headers, allowed := range map[string]bool{
+		"":                                  true, // no browser
+		"Sec-Fetch-Site: same-origin":       true,
+		"Sec-Fetch-Site: none":              true,
+		"Sec-Fetch-Site: cross-site":        false,
+		"Sec-Fetch-Site: same-site":         false,
+		"Origin: http://localhost":          true,
+		"Origin: http://localhost:8080":     true, // the public URL
+		"Origin: https://evil.example":      false,
+		"Origin: null":                      false,
+		"Origin: http://localhost:3000":     false,
+		"Origin: http://localhost.evil.com": false,
+		"Origin: http://localhost:8080\nSec-Fetch-Site: cross-site": true,
+	} {
+		request := "POST /graphql HTTP/1.1\nHost: localhost"
+		if headers != "" {
+			request += "\n" + headers
+		}
+		resp, body := s.raw(t, request)
+		if allowed != (resp.StatusCode == 200) || !allowed && (resp.StatusCode != 403 || !strings.Contains(body, `"code":"forbidden_origin"`)) {
+			t.Errorf("%q: status %d, %s", headers, resp.StatusCode, body)
+		}
+		if resp.Header.Get("Vary") != "Origin" || resp.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%q: headers %v", headers, resp.Header)
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	https := newSite(t, func(s *Settings) { s.PublicURL = "https://accounts.example" })
+	for name, s := range map[string]*site{"http": newSite(t), "https": https} {
+		for _, request := range []string{
+			"POST /graphql HTTP/1.1\nHost: localhost", "GET /nope HTTP/1.1\nHost: localhost", "GET /livez HTTP/1.1\nHost: localhost",
+			"POST /graphql HTTP/1.1\nHost: evil", "POST /graphql?panic HTTP/1.1\nHost: localhost", "TRACE /graphql HTTP/1.1\nHost: evil",
+		} {
+			resp, _ := s.raw(t, request)
+			for header, want := range map[string]string{
+				"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY", "Cache-Control": "no-store",
+				"Content-Security-Policy":   "default-src 'none'; frame-ancestors 'none'",
+				"Strict-Transport-Security": map[string]string{"https": "max-age=31536000"}[name], "Server": "",
+			} {
+				if got := resp.Header.Get(header); got != want {
+					t.Errorf("%s %q: %s: %q, want %q", name, request, header, got, want)
+				}
+			}
+			if id := resp.Header.Get("X-Request-Id"); len(id) < 20 {
+				t.Errorf("%q: request id %q", request, id)
+			}
+		}
+	}
+}
+
+func TestPanic(t *testing.T) {
+	s := newSite(t)
+	resp, body := s.raw(t, "POST /graphql?panic HTTP/1.1\nHost: localhost")
+	want := `{"errors":[{"message":"internal server error","extensions":{"code":"internal","requestId":"` + resp.Header.Get("X-Request-Id") + `"}}]}` + "\n"
+	if resp.StatusCode != 500 || body != want {
+		t.Errorf("status %d, %s", resp.StatusCode, body)
+	}
+	if log := s.log.String(); !strings.Contains(log, "secret of the server") || !strings.Contains(log, resp.Header.Get("X-Request-Id")) {
+		t.Errorf("log: %s", log)
+	}
+	if resp, _ := s.raw(t, "POST /graphql HTTP/1.1\nHost: localhost"); resp.StatusCode != 200 {
+		t.Errorf("afterwards: status %d", resp.StatusCode)
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	s := newSite(t)
+	s.ready = errors.New("/var/spool is full")
+	resp, body := s.raw(t, "GET /readyz HTTP/1.1\nHost: x")
+	if resp.StatusCode != 503 || body != "not ready\n" || !strings.Contains(s.log.String(), "/var/spool is full") {
+		t.Errorf("status %d, %q, log %s", resp.StatusCode, body, s.log)
+	}
+	if resp, _ := s.raw(t, "GET /livez HTTP/1.1\nHost: x"); resp.StatusCode != 200 {
+		t.Errorf("livez: status %d", resp.StatusCode)
+	}
+}
+
+func TestHeaderLimit(t *testing.T) {
+	s := newSite(t)
+	for size, want := range map[int]int{15 << 10: 200, 17 << 10: 431} {
+		if resp, _ := s.raw(t, "POST /graphql HTTP/1.1\nHost: localhost\nX-Long: "+strings.Repeat("x", size)); resp.StatusCode != want {
+			t.Errorf("%d bytes: status %d", size, resp.StatusCode)
+		}
+	}
+}
+
+// TestAccessLog: at debug level there is a line a request, without what may be secret in it.
+func TestAccessLog(t *testing.T) {
+	var log bytes.Buffer
+	s := newSite(t, func(s *Settings) {
+		s.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	resp, _ := s.raw(t, "POST /graphql?query=canary-1 HTTP/1.1\nHost: localhost\nAuthorization: JWT canary-2\nCookie: canary-3")
+	line := log.String()
+	for _, want := range []string{"method=POST", "path=/graphql", "client=127.0.0.1", resp.Header.Get("X-Request-Id")} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%q has no %s", line, want)
+		}
+	}
+	if strings.Contains(line, "canary") {
+		t.Errorf("the log has a secret: %s", line)
+	}
+}
+
+func TestClientAddr(t *testing.T) {
+	for remote, want := range map[string]string{
+		"192.0.2.7:1234": "192.0.2.7", "[::ffff:192.0.2.7]:1": "192.0.2.7", "[2001:db8:1:2:3:4:5:6]:1": "2001:db8:1:2::/64",
+		"[fe80::1%eth0]:1": "fe80::/64", "@": "@",
+	} {
+		if got := client(remote); got != want {
+			t.Errorf("%s: %s, want %s", remote, got, want)
+		}
+	}
+}
