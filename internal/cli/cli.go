@@ -1,0 +1,112 @@
+// Package cli is the commands: one file each. It puts the other packages together.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"accountd/accounts"
+	"accountd/internal/config"
+)
+
+// Env is what the commands have of the world.
+type Env struct {
+	Args           []string // without the program's name
+	Environ        []string // NAME=value
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Now            func() time.Time
+}
+
+// commands is the command line as kong reads it.
+type commands struct {
+	ConfigFile string `name:"config" short:"c" placeholder:"FILE" help:"Settings (default: config.toml in this directory, if there is one)."`
+	DataDir    string `placeholder:"DIR" help:"Where database, keys and mails lie (server.data_dir)."`
+
+	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the server. Without a command, this is it."`
+	User    userCmd    `cmd:"" help:"Look at and add accounts, beside a running server or without one."`
+	Schema  schemaCmd  `cmd:"" help:"Print the GraphQL schema."`
+	Config  configCmd  `cmd:"" help:"Look at the settings."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// app is what every command is given.
+type app struct {
+	Env
+	ctx      context.Context
+	commands *commands
+}
+
+// settings are those in force for a command.
+func (a *app) settings(flags config.Overrides) (*config.Config, error) {
+	flags.DataDir = a.commands.DataDir
+	return config.Load(a.commands.ConfigFile, a.Environ, flags)
+}
+
+// usageError is a command line that cannot be meant.
+type usageError struct{ error }
+
+// Exit codes.
+const (
+	exitOK = iota
+	exitFailure
+	exitUsage
+)
+
+// exited is how kong ends after --help.
+type exited int
+
+// Run runs one command and returns the exit code of the program: 0, 1 for a failure, 2 for a command line that is
+// not understood.
+func Run(ctx context.Context, env Env) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			status, ok := p.(exited)
+			if !ok {
+				panic(p)
+			}
+			code = int(status)
+		}
+	}()
+	var c commands
+	parser := kong.Must(&c,
+		kong.Name("accountd"),
+		kong.Description("Accounts for your app: register, verify by email, log in, over GraphQL."),
+		kong.Writers(env.Stdout, env.Stderr),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	parsed, err := parser.Parse(env.Args)
+	if err == nil {
+		err = parsed.Run(&app{Env: env, ctx: ctx, commands: &c})
+	} else {
+		err = usageError{err}
+	}
+	return report(env.Stderr, err)
+}
+
+// report says what went wrong, one line for each thing.
+func report(w io.Writer, err error) int {
+	var usage usageError
+	var problems accounts.Errors
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		fmt.Fprintf(w, "accountd: %v\nTry accountd --help.\n", err)
+		return exitUsage
+	case errors.As(err, &problems):
+		for _, line := range problemLines(problems) {
+			fmt.Fprintf(w, "accountd: %s\n", line)
+		}
+		return exitFailure
+	default:
+		fmt.Fprintf(w, "accountd: %v\n", err)
+		return exitFailure
+	}
+}

@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"accountd/internal/config"
+)
+
+type configCmd struct {
+	Check configCheckCmd `cmd:"" help:"Say whether the settings are fine, and if not, all that is wrong."`
+	Show  configShowCmd  `cmd:"" help:"Print the settings in force, and where each comes from."`
+}
+
+type configCheckCmd struct{}
+
+// Run fails with everything that is wrong with the settings.
+func (*configCheckCmd) Run(a *app) error {
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
+	for _, warning := range c.Warnings() {
+		fmt.Fprintf(a.Stderr, "accountd: warning: %s\n", warning)
+	}
+	_, err = io.WriteString(a.Stdout, "The settings are fine.\n")
+	return err
+}
+
+type configShowCmd struct{}
+
+// Run prints settings; there are no secrets among them.
+func (*configShowCmd) Run(a *app) error {
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(a.Stdout, c.Redacted())
+	return err
+}

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"accountd/internal/config"
+	"accountd/internal/graphiql"
+	"accountd/internal/server"
+	"accountd/internal/store"
+	"accountd/schema"
+)
+
+// drainTime is how long requests that are being answered may take after the server was told to end.
+const drainTime = 10 * time.Second
+
+type serveCmd struct {
+	Listen    string `placeholder:"HOST:PORT" help:"Where to listen (server.listen)."`
+	PublicURL string `placeholder:"URL" help:"The address that users see (server.public_url)."`
+}
+
+// Run serves until its context ends, and then until requests that have begun are answered.
+func (cmd *serveCmd) Run(a *app) (err error) {
+	c, err := a.settings(config.Overrides{Listen: cmd.Listen, PublicURL: cmd.PublicURL})
+	if err != nil {
+		return err
+	}
+	privateFiles()
+	log := newLog(a.Stderr, c.Log)
+	for _, warning := range c.Warnings() {
+		log.Warn(warning)
+	}
+	if err := makeDataDir(c); err != nil {
+		return err
+	}
+	held, err := lock(c.Server.DataDir)
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, held.Close)
+	listener, err := net.Listen("tcp", c.Server.Listen)
+	if err != nil {
+		return fmt.Errorf("%w: choose another address with --listen", err)
+	}
+	c.Bound(listener.Addr())
+	h, err := openHouse(a.ctx, c, a.Now, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer closeInto(&err, h.close)
+	if err := h.outbox.Start(a.ctx); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	srv, err := newServer(h, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	return serve(a, h, srv, listener)
+}
+
+// serve runs the server and the publishing of mails side by side. Publishing goes on until the last request is
+// answered.
+func serve(a *app, h *house, srv *server.Server, listener net.Listener) error {
+	publishing, stop := context.WithCancel(context.WithoutCancel(a.ctx))
+	var running sync.WaitGroup
+	running.Go(func() { h.outbox.Run(publishing) })
+	defer running.Wait()
+	defer stop()
+
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(listener) }()
+	printReady(a.Stdout, h.config)
+	select {
+	case err := <-failed:
+		return err
+	case <-a.ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), drainTime)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		return fmt.Errorf("requests were still being answered after %s: %w", drainTime, err)
+	}
+	return <-failed
+}
+
+func newServer(h *house, log *slog.Logger) (*server.Server, error) {
+	c := h.config
+	api, err := schema.New(h.service, schemaSettings(c, log))
+	if err != nil {
+		return nil, err
+	}
+	var page http.Handler
+	if c.GraphiQL() {
+		page = graphiql.Handler()
+	}
+	return server.New(server.Settings{
+		Plain: api.Handler(schema.Plain), Relay: api.Handler(schema.Relay), Page: page,
+		Hosts: c.Hosts(), PublicURL: c.PublicURL(), Log: log,
+		Ready: func(ctx context.Context) error {
+			return errors.Join(h.outbox.Healthy(), h.db.Read(ctx, func(*store.Tx) error { return nil }))
+		},
+	})
+}
+
+func schemaSettings(c *config.Config, log *slog.Logger) schema.Settings {
+	return schema.Settings{
+		Limits: c.FrontDoorLimits(), Introspection: c.Introspection(), LoginBeforeVerified: c.Accounts.AllowLoginNotVerified,
+		HeaderName: c.Tokens.HeaderName, HeaderPrefixes: c.Tokens.HeaderPrefixes,
+		ClientAddr: server.ClientAddr, RequestID: server.RequestID, Log: log,
+	}
+}
+
+// printReady tells whoever started the server where everything is.
+func printReady(w io.Writer, c *config.Config) {
+	url := c.PublicURL()
+	fmt.Fprintf(w, "accountd is ready\n\n  API       %s/graphql\n  Relay     %s/relay\n", url, url)
+	if c.GraphiQL() {
+		fmt.Fprintf(w, "  GraphiQL  %s/\n", url)
+	}
+	fmt.Fprintf(w, "  Mail      %s\n\n", filepath.Join(c.SpoolDir(), "new"))
+}
+
+// closeInto adds the error of a deferred closing to the one that is returned.
+func closeInto(err *error, closing func() error) { *err = errors.Join(*err, closing()) }

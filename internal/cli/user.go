@@ -1,0 +1,217 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"accountd/accounts"
+	"accountd/internal/config"
+	"accountd/tokens"
+)
+
+type userCmd struct {
+	Add  userAddCmd  `cmd:"" help:"Add an account. No mail is sent."`
+	Show userShowCmd `cmd:"" help:"Print one account."`
+	List userListCmd `cmd:"" help:"Print all accounts."`
+	Link userLinkCmd `cmd:"" help:"Make the link of a mail without mailing it."`
+}
+
+// asJSON is the flag that the commands on users share.
+type asJSON struct {
+	JSON bool `name:"json" help:"Print one JSON object a line."`
+}
+
+// withService runs fn on the accounts of the data directory. Its events are not printed: the command's output is the
+// record.
+func (a *app) withService(fn func(*accounts.Service) error) (err error) {
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
+	privateFiles()
+	h, err := openHouse(a.ctx, c, a.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, h.close)
+	return fn(h.service)
+}
+
+type userAddCmd struct {
+	Username       string `required:"" help:"What the user logs in by."`
+	Email          string `required:"" help:"Where mail to the user goes."`
+	SecondaryEmail string `help:"A second address, taken as verified."`
+	PasswordStdin  bool   `xor:"password" required:"" help:"Read the password from standard input: its first line."`
+	NoPassword     bool   `xor:"password" required:"" help:"No password: nobody logs in until one is set."`
+	FirstName      string
+	LastName       string
+	Verified       bool `help:"The address is verified."`
+	Archived       bool `help:"Put away; logging in takes it back."`
+	Inactive       bool `help:"May not log in."`
+	Staff          bool `help:"May look at other accounts."`
+	Superuser      bool
+	asJSON
+}
+
+// Run judges the account as a registration is judged.
+func (cmd *userAddCmd) Run(a *app) error {
+	in := accounts.AddUserInput{
+		Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail, FirstName: cmd.FirstName, LastName: cmd.LastName,
+		NoPassword: cmd.NoPassword, Verified: cmd.Verified, Archived: cmd.Archived, Inactive: cmd.Inactive, Staff: cmd.Staff, Superuser: cmd.Superuser,
+	}
+	if cmd.PasswordStdin {
+		var err error
+		if in.Password, err = readLine(a.Stdin); err != nil {
+			return fmt.Errorf("password from standard input: %w", err)
+		}
+	}
+	return a.withService(func(svc *accounts.Service) error {
+		u, err := svc.AddUser(a.ctx, in)
+		if err != nil {
+			return err
+		}
+		return cmd.print(a.Stdout, u)
+	})
+}
+
+// readLine reads the first line, without its end. A password may have spaces, so nothing is trimmed.
+func readLine(r io.Reader) (string, error) {
+	const most = 64 << 10
+	raw, err := io.ReadAll(io.LimitReader(r, most))
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(raw), "\n")
+	return strings.TrimSuffix(line, "\r"), nil
+}
+
+type userShowCmd struct {
+	User string `arg:"" help:"Id, username or address."`
+	asJSON
+}
+
+// Run prints one account.
+func (cmd *userShowCmd) Run(a *app) error {
+	return a.withService(func(svc *accounts.Service) error {
+		u, err := svc.FindUser(a.ctx, cmd.User)
+		if err != nil {
+			return err
+		}
+		return cmd.print(a.Stdout, u)
+	})
+}
+
+type userListCmd struct{ asJSON }
+
+// Run prints all accounts by id.
+func (cmd *userListCmd) Run(a *app) error {
+	return a.withService(func(svc *accounts.Service) error {
+		if cmd.JSON {
+			return svc.EachUser(a.ctx, func(u *accounts.User) error { return cmd.print(a.Stdout, u) })
+		}
+		w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tUSERNAME\tEMAIL\tSTATE")
+		err := svc.EachUser(a.ctx, func(u *accounts.User) error {
+			_, err := fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", u.ID, u.Username, u.Email, state(u))
+			return err
+		})
+		return errors.Join(err, w.Flush())
+	})
+}
+
+type userLinkCmd struct {
+	Kind  string `arg:"" enum:"activation,password_reset,password_set,secondary_email" help:"activation, password_reset, password_set or secondary_email."`
+	User  string `arg:"" help:"Id, username or address."`
+	Email string `placeholder:"ADDRESS" help:"The address to be confirmed, for secondary_email."`
+	asJSON
+}
+
+// Run prints a token and the link that a mail would have.
+func (cmd *userLinkCmd) Run(a *app) error {
+	if (cmd.Kind == string(tokens.SecondaryEmail)) != (cmd.Email != "") {
+		return usageError{errors.New("--email goes with secondary_email, and with nothing else")}
+	}
+	return a.withService(func(svc *accounts.Service) error {
+		link, err := svc.Link(a.ctx, tokens.Purpose(cmd.Kind), cmd.User, cmd.Email)
+		if err != nil {
+			return err
+		}
+		if cmd.JSON {
+			return json.NewEncoder(a.Stdout).Encode(struct {
+				Token string `json:"token"`
+				Link  string `json:"link"`
+			}{link.Token, link.URL})
+		}
+		_, err = fmt.Fprintf(a.Stdout, "token: %s\nlink:  %s\n", link.Token, link.URL)
+		return err
+	})
+}
+
+// print writes one account.
+func (f asJSON) print(w io.Writer, u *accounts.User) error {
+	if !f.JSON {
+		_, err := fmt.Fprintf(w, "id:        %d\nusername:  %s\nemail:     %s\nsecondary: %s\nname:      %s\nstate:     %s\njoined:    %s\n",
+			u.ID, u.Username, u.Email, orDash(u.SecondaryEmail), orDash(strings.TrimSpace(u.FirstName+" "+u.LastName)), state(u), u.DateJoined.Format("2006-01-02 15:04:05 MST"))
+		return err
+	}
+	return json.NewEncoder(w).Encode(struct {
+		ID             int64   `json:"id"`
+		Username       string  `json:"username"`
+		Email          string  `json:"email"`
+		Verified       bool    `json:"verified"`
+		Archived       bool    `json:"archived"`
+		IsActive       bool    `json:"is_active"`
+		IsStaff        bool    `json:"is_staff"`
+		SecondaryEmail *string `json:"secondary_email"`
+	}{u.ID, u.Username, u.Email, u.Verified, u.Archived, u.IsActive, u.IsStaff, orNull(u.SecondaryEmail)})
+}
+
+// state is what is out of the ordinary about an account, in words.
+func state(u *accounts.User) string {
+	words := []string{map[bool]string{true: "verified", false: "unverified"}[u.Verified]}
+	for _, w := range []struct {
+		word string
+		is   bool
+	}{{"archived", u.Archived}, {"inactive", !u.IsActive}, {"staff", u.IsStaff}, {"superuser", u.IsSuperuser}} {
+		if w.is {
+			words = append(words, w.word)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// problemLines are the problems of a form with the flags that they belong to.
+func problemLines(problems accounts.Errors) []string {
+	var lines []string
+	for _, field := range slices.Sorted(maps.Keys(problems)) {
+		for _, p := range problems[field] {
+			line := p.Message
+			if field != accounts.NonField {
+				line = "--" + strings.ReplaceAll(field, "_", "-") + ": " + line
+			}
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,159 @@
+// Package graphiql serves GraphiQL, a page to try the API on, with nothing from elsewhere: its files are embedded.
+// assets has them as npm has them, packed; `bash assets/update` fetches them again.
+package graphiql
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"html/template"
+	"io"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+)
+
+//go:embed assets/*.gz start.js page.css
+var files embed.FS
+
+//go:embed index.html
+var indexHTML string
+
+//go:embed tour.graphql
+var tour string
+
+// contentSecurityPolicy lets the page load its own files only. GraphiQL's editor sets styles on elements, and its
+// stylesheet has its fonts and pictures inside.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src data:; img-src 'self' data:; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// asset is a file of the page. Its path has a part of its hash, so that it may be kept for ever.
+type asset struct {
+	path, contentType string
+	plain, packed     []byte // packed: gzip
+}
+
+// page is what GET / answers for one endpoint.
+type page struct {
+	Endpoint, Tabs, Other, OtherName string
+}
+
+// Handler serves the page at / for the endpoint /graphql, at /?endpoint=relay for /relay, and their files below
+// /graphiql/. It sets the headers that the page needs on top of those of the server.
+func Handler() http.Handler {
+	assets := map[string]*asset{} // by path
+	paths := map[string]string{}  // by name
+	for _, name := range []string{
+		"assets/graphiql.min.js.gz", "assets/graphiql.min.css.gz", "assets/react.production.min.js.gz", "assets/react-dom.production.min.js.gz", "start.js", "page.css",
+	} {
+		a := load(name)
+		assets[a.path] = a
+		paths[path.Base(a.path)] = a.path
+	}
+	index := template.Must(template.New("index").Funcs(template.FuncMap{"asset": func(name string) string { return paths[name] }}).Parse(indexHTML))
+	plain := render(index, page{Endpoint: "/graphql", Tabs: tabs("(", ")"), Other: "/?endpoint=relay", OtherName: "Relay flavour"})
+	relay := render(index, page{Endpoint: "/relay", Tabs: tabs("(input: {", "})"), Other: "/", OtherName: "plain flavour"})
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		if a := assets[r.URL.Path]; a != nil {
+			a.serve(w, r)
+			return
+		}
+		if r.URL.Path != "/" {
+			http.NotFound(w, r)
+			return
+		}
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", contentSecurityPolicy)
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-cache")
+		body := plain
+		if r.URL.Query().Get("endpoint") == "relay" {
+			body = relay
+		}
+		_, _ = w.Write(body) // the browser has gone: nobody is left to tell
+	})
+}
+
+func load(name string) *asset {
+	content, err := files.ReadFile(name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	a := &asset{plain: content}
+	if base, ok := strings.CutSuffix(name, ".gz"); ok {
+		name = base
+		a.packed, a.plain = content, unpack(content)
+	}
+	a.contentType = map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}[path.Ext(name)]
+	sum := sha256.Sum256(a.plain)
+	a.path = "/graphiql/" + hex.EncodeToString(sum[:8]) + "/" + path.Base(name)
+	return a
+}
+
+func unpack(packed []byte) []byte {
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		panic(err)
+	}
+	return plain
+}
+
+func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", a.contentType)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Add("Vary", "Accept-Encoding")
+	body := a.plain
+	if a.packed != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		body = a.packed
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body)
+}
+
+func render(index *template.Template, p page) []byte {
+	var b bytes.Buffer
+	if err := index.Execute(&b, p); err != nil {
+		panic(err) // the template is embedded
+	}
+	return b.Bytes()
+}
+
+// tabs is the tour as GraphiQL's defaultTabs has it, its arguments between left and right.
+func tabs(left, right string) string {
+	type tab struct {
+		Query   string `json:"query"`
+		Headers string `json:"headers,omitempty"`
+	}
+	var list []tab
+	for _, step := range steps(left, right) {
+		t := tab{Query: step}
+		if strings.Contains(step, "{\n  me {") {
+			t.Headers = "{\n  \"Authorization\": \"JWT \"\n}"
+		}
+		list = append(list, t)
+	}
+	encoded, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	return string(encoded)
+}
+
+func steps(left, right string) []string {
+	return strings.Split(strings.NewReplacer("<<", left, ">>", right).Replace(tour), "#---\n")
+}

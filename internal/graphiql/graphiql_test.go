@@ -1,0 +1,134 @@
+package graphiql
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+func get(t *testing.T, url, encoding string) (*http.Response, []byte) {
+	t.Helper()
+	req, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept-Encoding", encoding)
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, body
+}
+
+// sums are the hashes of the files as npm has them, by name.
+func sums(t *testing.T) map[string]string {
+	t.Helper()
+	f, err := os.Open(filepath.Join("assets", "SHA256SUMS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	out := map[string]string{}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		sum, name, _ := strings.Cut(lines.Text(), "  ")
+		out[name] = sum
+	}
+	if len(out) != 4 {
+		t.Fatalf("SHA256SUMS has %d files", len(out))
+	}
+	return out
+}
+
+// TestPage loads the pages as a browser would: every file that they name is there, and is what npm has.
+func TestPage(t *testing.T) {
+	server := httptest.NewServer(Handler())
+	defer server.Close()
+	for query, endpoint := range map[string]string{"": "/graphql", "?endpoint=relay": "/relay", "?endpoint=http://evil": "/graphql"} {
+		resp, body := get(t, server.URL+"/"+query, "")
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" || resp.Header.Get("Cache-Control") != "no-cache" ||
+			resp.Header.Get("Content-Security-Policy") != contentSecurityPolicy || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%q: status %d, %v", query, resp.StatusCode, resp.Header)
+		}
+		if !bytes.Contains(body, []byte(`data-endpoint="`+endpoint+`"`)) || bytes.Contains(body, []byte("evil")) {
+			t.Errorf("%q: %s", query, body)
+		}
+		if inline := regexp.MustCompile(`<script>|<style|\son\w+=|\sstyle=|https?://`).Find(body); inline != nil {
+			t.Errorf("%q: the page has %q", query, inline)
+		}
+		found := 0
+		want := sums(t)
+		for _, m := range regexp.MustCompile(`(?:src|href)="(/[^"]+)"`).FindAllSubmatch(body, -1) {
+			found++
+			url := server.URL + string(m[1])
+			plain, content := get(t, url, "")
+			packed, raw := get(t, url, "gzip")
+			if plain.StatusCode != 200 || packed.StatusCode != 200 || !strings.Contains(plain.Header.Get("Cache-Control"), "immutable") {
+				t.Errorf("%s: status %d and %d, %v", url, plain.StatusCode, packed.StatusCode, plain.Header)
+			}
+			if packed.Header.Get("Content-Encoding") == "gzip" {
+				raw = unpack(raw)
+			}
+			sum := sha256.Sum256(content)
+			name := path.Base(url)
+			if !bytes.Equal(raw, content) || !strings.Contains(url, "/"+hex.EncodeToString(sum[:8])+"/") {
+				t.Errorf("%s: packed and plain differ, or the path is not of the content", url)
+			}
+			if want[name] != "" && want[name] != hex.EncodeToString(sum[:]) {
+				t.Errorf("%s is not what SHA256SUMS says", name)
+			}
+			delete(want, name)
+			if kind := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}[path.Ext(name)]; plain.Header.Get("Content-Type") != kind {
+				t.Errorf("%s: content type %q", name, plain.Header.Get("Content-Type"))
+			}
+		}
+		if found != 6 || len(want) != 0 {
+			t.Errorf("%q names %d files and leaves out %v", query, found, want)
+		}
+	}
+	for _, missing := range []string{"/graphiql/", "/graphiql/0123456789abcdef/start.js", "/index.html", "/assets/react.production.min.js.gz"} {
+		if resp, _ := get(t, server.URL+missing, ""); resp.StatusCode != 404 {
+			t.Errorf("%s: status %d", missing, resp.StatusCode)
+		}
+	}
+}
+
+// TestTour holds every step against the schemas.
+func TestTour(t *testing.T) {
+	for name, brackets := range map[string][2]string{"plain.graphql": {"(", ")"}, "relay.graphql": {"(input: {", "})"}} {
+		sdl, err := os.ReadFile(filepath.Join("..", "..", "testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		schema := gqlparser.MustLoadSchema(&ast.Source{Name: name, Input: string(sdl)})
+		list := steps(brackets[0], brackets[1])
+		if len(list) != 6 {
+			t.Errorf("%d steps", len(list))
+		}
+		for _, step := range list {
+			if _, errs := gqlparser.LoadQueryWithRules(schema, step, nil); len(errs) > 0 {
+				t.Errorf("%s: %v\n%s", name, errs, step)
+			}
+		}
+		if got := tabs(brackets[0], brackets[1]); strings.Count(got, "Authorization") != 1 {
+			t.Errorf("the header is not where me is asked: %s", got)
+		}
+	}
+}
