@@ -6,7 +6,7 @@ import {
 } from 'graphql';
 
 const [base, contract] = process.argv.slice(2);
-const switches = ['descriptions', 'specifiedByUrl', 'directiveIsRepeatable', 'schemaDescription', 'inputValueDeprecation', 'oneOf'];
+const switches = ['descriptions', 'specifiedByUrl', 'directiveIsRepeatable', 'schemaDescription', 'inputValueDeprecation', 'experimentalDirectiveDeprecation', 'oneOf'];
 const optionSets = [{}, ...switches.map((s) => ({ [s]: true })), Object.fromEntries(switches.map((s) => [s, true]))];
 let failures = 0;
 
