@@ -43,7 +43,8 @@ type page struct {
 }
 
 // Handler serves the page at / for the endpoint /graphql, at /?endpoint=relay for /relay, and their files below
-// /graphiql/. It sets the headers that the page needs on top of those of the server.
+// /graphiql/. Any other value of endpoint is as none, so that no link can point the page at a foreign server. It sets
+// every header that the page needs, whatever it is mounted in.
 func Handler() http.Handler {
 	assets := map[string]*asset{} // by path
 	paths := map[string]string{}  // by name
@@ -61,16 +62,24 @@ func Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
-		if a := assets[r.URL.Path]; a != nil {
-			a.serve(w, r)
+		a := assets[r.URL.Path]
+		if a == nil && r.URL.Path != "/" {
+			http.NotFound(w, r)
 			return
 		}
-		if r.URL.Path != "/" {
-			http.NotFound(w, r)
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			h.Set("Allow", "GET, HEAD")
+			http.Error(w, "This page is only read: GET or HEAD.", http.StatusMethodNotAllowed)
+			return
+		}
+		if a != nil {
+			a.serve(w, r)
 			return
 		}
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Security-Policy", contentSecurityPolicy)
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-cache")
@@ -117,12 +126,26 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Add("Vary", "Accept-Encoding")
 	body := a.plain
-	if a.packed != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if a.packed != nil && acceptsGzip(r) {
 		h.Set("Content-Encoding", "gzip")
 		body = a.packed
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body)
+}
+
+// acceptsGzip says whether r names gzip among its encodings and does not rule it out with q=0 (RFC 9110, section 12.5.3).
+func acceptsGzip(r *http.Request) bool {
+	for offer := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
+		name, weight, _ := strings.Cut(offer, ";")
+		if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			continue
+		}
+		_, q, weighted := strings.Cut(weight, "=")
+		value, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
+		return !weighted || (err == nil && value > 0)
+	}
+	return false
 }
 
 func render(index *template.Template, p page) []byte {
@@ -142,7 +165,7 @@ func tabs(left, right string) string {
 	var list []tab
 	for _, step := range steps(left, right) {
 		t := tab{Query: step}
-		if strings.Contains(step, "{\n  me {") {
+		if strings.Contains(step, "query Me {") {
 			t.Headers = "{\n  \"Authorization\": \"JWT \"\n}"
 		}
 		list = append(list, t)

@@ -64,8 +64,18 @@ func TestPage(t *testing.T) {
 	for query, endpoint := range map[string]string{"": "/graphql", "?endpoint=relay": "/relay", "?endpoint=http://evil": "/graphql"} {
 		resp, body := get(t, server.URL+"/"+query, "")
 		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" || resp.Header.Get("Cache-Control") != "no-cache" ||
-			resp.Header.Get("Content-Security-Policy") != contentSecurityPolicy || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+			resp.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%q: status %d, %v", query, resp.StatusCode, resp.Header)
+		}
+		for name, want := range map[string]string{
+			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src data:; " +
+				"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+			"X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+		} {
+			if got := resp.Header.Get(name); got != want {
+				t.Errorf("%q: %s is %q", query, name, got)
+			}
 		}
 		if !bytes.Contains(body, []byte(`data-endpoint="`+endpoint+`"`)) || bytes.Contains(body, []byte("evil")) {
 			t.Errorf("%q: %s", query, body)
@@ -110,9 +120,58 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestTour holds every step against the schemas.
+// TestMethods: the page and its files are only read, and what is not there is not there for any method.
+func TestMethods(t *testing.T) {
+	handler := Handler()
+	ask := func(method, path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		return w
+	}
+	file := load("start.js").path
+	for _, path := range []string{"/", "/?endpoint=relay", file} {
+		for _, method := range []string{"GET", "HEAD"} {
+			if w := ask(method, path); w.Code != 200 {
+				t.Errorf("%s %s: status %d", method, path, w.Code)
+			}
+		}
+		for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
+			if w := ask(method, path); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
+				t.Errorf("%s %s: status %d, allows %q", method, path, w.Code, w.Header().Get("Allow"))
+			}
+		}
+	}
+	if w := ask("POST", "/nothing"); w.Code != 404 {
+		t.Errorf("POST /nothing: status %d", w.Code)
+	}
+}
+
+func TestEncodings(t *testing.T) {
+	handler := Handler()
+	file := load("assets/react.production.min.js.gz").path
+	for offer, packed := range map[string]bool{
+		"gzip": true, "br, GZIP": true, "br;q=1.0, gzip;q=0.5": true, "gzip; q=1": true, "gzip;q=0.001": true,
+		"": false, "identity": false, "br": false, "gzip;q=0": false, "gzip; q=0.000": false, "gzip;q=x": false, "gzippy": false,
+	} {
+		r := httptest.NewRequest("GET", file, nil)
+		r.Header.Set("Accept-Encoding", offer)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if got := w.Header().Get("Content-Encoding") == "gzip"; got != packed {
+			t.Errorf("%q: gzip %t", offer, got)
+		}
+		if w.Header().Get("Vary") != "Accept-Encoding" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%q: %v", offer, w.Header())
+		}
+	}
+}
+
+// TestTour holds every step against the schemas, ours and the one that we follow.
 func TestTour(t *testing.T) {
-	for name, brackets := range map[string][2]string{"plain.graphql": {"(", ")"}, "relay.graphql": {"(input: {", "})"}} {
+	plain, relay := [2]string{"(", ")"}, [2]string{"(input: {", "})"}
+	for name, brackets := range map[string][2]string{
+		"plain.graphql": plain, "relay.graphql": relay, "contract/plain.graphql": plain, "contract/relay.graphql": relay,
+	} {
 		sdl, err := os.ReadFile(filepath.Join("..", "..", "testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -123,8 +182,13 @@ func TestTour(t *testing.T) {
 			t.Errorf("%d steps", len(list))
 		}
 		for _, step := range list {
-			if _, errs := gqlparser.LoadQueryWithRules(schema, step, nil); len(errs) > 0 {
+			doc, errs := gqlparser.LoadQueryWithRules(schema, step, nil)
+			if len(errs) > 0 {
 				t.Errorf("%s: %v\n%s", name, errs, step)
+				continue
+			}
+			if len(doc.Operations) != 1 || doc.Operations[0].Name == "" {
+				t.Errorf("GraphiQL shows the name of the operation on its tab:\n%s", step)
 			}
 		}
 		if got := tabs(brackets[0], brackets[1]); strings.Count(got, "Authorization") != 1 {

@@ -3,14 +3,16 @@ const root = document.getElementById('graphiql');
 const { endpoint, tabs, other, otherName } = root.dataset;
 const h = React.createElement;
 
-// Each endpoint keeps its own tabs.
+// Each endpoint keeps its own tabs, and only until the browser's tab is closed: what is typed here has passwords and
+// tokens in it, and GraphiQL's history keeps headers whatever shouldPersistHeaders says.
+const kept = window.sessionStorage;
 const own = (key) => endpoint + ':' + key;
 const storage = {
-  getItem: (key) => localStorage.getItem(own(key)),
-  setItem: (key, value) => localStorage.setItem(own(key), value),
-  removeItem: (key) => localStorage.removeItem(own(key)),
-  clear: () => Object.keys(localStorage).filter((key) => key.startsWith(endpoint + ':')).forEach((key) => localStorage.removeItem(key)),
-  get length() { return localStorage.length; },
+  getItem: (key) => kept.getItem(own(key)),
+  setItem: (key, value) => kept.setItem(own(key), value),
+  removeItem: (key) => kept.removeItem(own(key)),
+  clear: () => Object.keys(kept).filter((key) => key.startsWith(endpoint + ':')).forEach((key) => kept.removeItem(key)),
+  get length() { return kept.length; },
 };
 
 ReactDOM.createRoot(root).render(
