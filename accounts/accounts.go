@@ -36,7 +36,7 @@ type Service struct {
 	log      *slog.Logger
 }
 
-// New returns the operations over one database. It computes one password hash.
+// New returns the operations over one database.
 func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *slog.Logger) (*Service, error) {
 	h, err := newHasher(s.Passwords.Argon2)
 	if err != nil {

@@ -44,7 +44,7 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 		}
 		n.secondary = &secondary
 	}
-	if !in.NoPassword && cleanPasswords("password", "password", in.Password, in.Password, errs) {
+	if !in.NoPassword && cleanPassword("password", in.Password, errs) {
 		s.settings.Passwords.checkPassword("password", in.Password, similarTo{n.username, n.firstName, n.lastName, n.email.Shown}, errs)
 	}
 	if len(errs) > 0 {

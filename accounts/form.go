@@ -55,24 +55,26 @@ func cleanEmail(field, value string, errs Errors) (Address, bool) {
 	return address, checkText(field, clean, maxEmail, errs) && err == nil
 }
 
-// cleanPasswords is the first phase for a password and its repetition. They are never trimmed. ok says
-// whether the second one survived, so that the rules for passwords apply to it: an empty first password
-// does not hide them, a mismatch does.
-func cleanPasswords(field1, field2, password1, password2 string, errs Errors) (ok bool) {
-	check := func(field, value string) bool {
-		switch {
-		case value == "":
-			errs.add(field, errRequired)
-		case strings.ContainsRune(value, 0):
-			errs.add(field, errNull)
-		case !typable(value):
-			errs.add(field, errReplacement)
-		default:
-			return true
-		}
-		return false
+// cleanPassword is the first phase for a password. It is never trimmed.
+func cleanPassword(field, value string, errs Errors) (ok bool) {
+	switch {
+	case value == "":
+		errs.add(field, errRequired)
+	case strings.ContainsRune(value, 0):
+		errs.add(field, errNull)
+	case !typable(value):
+		errs.add(field, errReplacement)
+	default:
+		return true
 	}
-	first, second := check(field1, password1), check(field2, password2)
+	return false
+}
+
+// cleanPasswords is the first phase for a password and its repetition. ok says whether the second one
+// survived, so that the rules for passwords apply to it: an empty first password does not hide them, a
+// mismatch does.
+func cleanPasswords(field1, field2, password1, password2 string, errs Errors) (ok bool) {
+	first, second := cleanPassword(field1, password1, errs), cleanPassword(field2, password2, errs)
 	if first && second && password1 != password2 {
 		errs.add(field2, errMismatch)
 		return false

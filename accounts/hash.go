@@ -2,6 +2,8 @@ package accounts
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"runtime"
@@ -9,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
+	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -17,7 +20,7 @@ import (
 type Argon2Settings struct {
 	MemoryKiB, Iterations uint32
 	Parallelism           uint8
-	Concurrent            int // hashes at once; 0: the number of cores
+	Concurrent            int // hashes at once; 0: the number of cores that the process may use
 	Queue                 int // requests that may wait
 }
 
@@ -25,7 +28,7 @@ type Argon2Settings struct {
 type hasher struct {
 	params *argon2id.Params
 	gate   *gate
-	dummy  string // a hash of nothing anybody can type, at the current parameters
+	dummy  string // a hash of nothing, at the current parameters
 }
 
 func newHasher(s Argon2Settings) (*hasher, error) {
@@ -33,18 +36,22 @@ func newHasher(s Argon2Settings) (*hasher, error) {
 		return nil, fmt.Errorf("prepare hashing: impossible settings %+v", s) // Argon2 would panic, the gate never open
 	}
 	if s.Concurrent == 0 {
-		s.Concurrent = runtime.NumCPU()
+		s.Concurrent = runtime.GOMAXPROCS(0)
 	}
-	h := &hasher{
+	return &hasher{
 		params: &argon2id.Params{Memory: s.MemoryKiB, Iterations: s.Iterations, Parallelism: s.Parallelism, SaltLength: 16, KeyLength: 32},
 		gate:   newGate(s.Concurrent, s.Queue),
-	}
-	var err error
-	h.dummy, err = argon2id.CreateHash("\x00", h.params) // no password holds NUL
-	if err != nil {
-		return nil, fmt.Errorf("prepare hashing: %w", err)
-	}
-	return h, nil
+		dummy:  dummyHash(s),
+	}, nil
+}
+
+// dummyHash has the form of a hash and a random key in it, so that no password fits. Computing one would cost the
+// start of every command a hash.
+func dummyHash(s Argon2Settings) string {
+	random := make([]byte, 16+32)
+	_, _ = rand.Read(random) // never fails
+	encode := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, s.MemoryKiB, s.Iterations, s.Parallelism, encode(random[:16]), encode(random[16:]))
 }
 
 // Hash encodes a new password, in NFC so that it can be typed on another system (RFC 8265, section 4.2).

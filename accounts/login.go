@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 
 	"accountd/internal/store"
 )
@@ -20,6 +21,19 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (*Session, error) {
 	if (in.Email == nil) == (in.Username == nil) {
 		return nil, &UsageError{"Must login with password and one of the following fields ['email', 'username']."}
 	}
+	for {
+		out, err := s.login(ctx, in)
+		if !errors.Is(err, errPasswordReplaced) {
+			return out, err
+		}
+	}
+}
+
+// errPasswordReplaced says that another password, or another hash of the same, was stored while one was compared
+// with the password that was given: ask again.
+var errPasswordReplaced = errors.New("the stored password has been replaced")
+
+func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 	var u *User
 	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
 		u, err = s.loginUser(ctx, tx, in)
@@ -53,8 +67,11 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (*Session, error) {
 		if err != nil {
 			return err
 		}
-		if now == nil || !now.IsActive || now.password != u.password {
-			return one(NonField, errInvalidCredentials) // changed while the password was hashed
+		if now == nil || !now.IsActive {
+			return one(NonField, errInvalidCredentials) // deactivated while the password was hashed
+		}
+		if now.password != u.password {
+			return errPasswordReplaced
 		}
 		if err := recordLogin(ctx, tx, u.ID, encoded); err != nil {
 			return err

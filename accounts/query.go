@@ -107,11 +107,11 @@ func insertUser(ctx context.Context, tx *store.Tx, n newUser) (int64, error) {
 	if n.secondary != nil {
 		claim = append(claim, *n.secondary)
 	}
-	for _, address := range claim {
+	for i, address := range claim {
 		if claimed, err := addressClaimed(ctx, tx, address.Canonical); err != nil {
 			return 0, err
 		} else if claimed {
-			return 0, one("email", errEmailInUse)
+			return 0, one([]string{"email", "secondary_email"}[i], errEmailInUse)
 		}
 	}
 	result, err := tx.ExecContext(ctx, `

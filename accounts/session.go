@@ -63,7 +63,7 @@ type RefreshTokenInput struct {
 func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Session, error) {
 	out := &Session{}
 	var user int64
-	var stolen bool
+	var stolen *tokens.ReuseError
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
 		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), func(id int64) (tokens.Subject, error) {
 			user = id
@@ -76,8 +76,7 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 			}
 			return u.subject(), nil
 		})
-		if errors.Is(err, tokens.ErrReused) {
-			stolen = true
+		if errors.As(err, &stolen) {
 			return nil // the end of the session has to be committed
 		}
 		if err != nil {
@@ -89,8 +88,8 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 	if err != nil {
 		return nil, tokenProblem(err)
 	}
-	if stolen {
-		s.event(ctx, "refresh_token_reused", user)
+	if stolen != nil {
+		s.event(ctx, "refresh_token_reused", stolen.User)
 		return nil, one(NonField, errInvalidToken)
 	}
 	s.event(ctx, "refresh_token_rotated", user)

@@ -64,7 +64,7 @@ func (i *Issuer) issueLeaf(ctx context.Context, tx *store.Tx, session int64, lim
 //
 // The live leaf is rotated. A rotated token within its grace period, or whose successor was never used (the
 // reply was lost), is answered with the live leaf, never with a second branch. Any other rotated token
-// has been stolen, one way or the other: the session ends and the error is ErrReused.
+// has been stolen, one way or the other: the session ends and the error is *ReuseError.
 func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow func(userID int64) (Subject, error)) (Pair, error) {
 	if !i.settings.AllowRefresh {
 		return Pair{}, ErrInvalid
@@ -128,7 +128,7 @@ func (i *Issuer) liveLeaf(ctx context.Context, tx *store.Tx, row refreshRow, raw
 			if err := endSession(ctx, tx, row.session, "reuse"); err != nil {
 				return row, "", err
 			}
-			return row, "", ErrReused
+			return row, "", &ReuseError{row.user}
 		}
 		first = false
 		row, raw = successor, next

@@ -22,9 +22,17 @@ var ErrInvalid = errors.New("invalid token")
 // ErrExpired says that a token is ours and too old.
 var ErrExpired = errors.New("expired token")
 
-// ErrReused says that a rotated refresh token came back after its grace period, which is theft (RFC 9700,
+// ReuseError says that a rotated refresh token came back after its grace period, which is theft (RFC 9700,
 // section 4.14.2). Its session has been ended in the transaction: commit it, then answer as for ErrInvalid.
-var ErrReused = fmt.Errorf("%w: a rotated refresh token came back", ErrInvalid)
+type ReuseError struct {
+	User int64 // whose session it was
+}
+
+func (e *ReuseError) Error() string {
+	return fmt.Sprintf("%v: a rotated refresh token of user %d came back", ErrInvalid, e.User)
+}
+
+func (e *ReuseError) Unwrap() error { return ErrInvalid }
 
 // Settings say what tokens look like and how long they live.
 type Settings struct {

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -63,6 +65,10 @@ func (cmd *serveCmd) Run(a *app) (err error) {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	// One more processor than cores, after the hashing gate has counted these: while hashes keep every core busy, a
+	// goroutine that comes back from waiting for the disk would otherwise queue behind them.
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	debug.FreeOSMemory() // what starting needed
 	return serve(a, h, srv, listener)
 }
 

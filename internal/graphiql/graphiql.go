@@ -34,7 +34,8 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 // asset is a file of the page. Its path has a part of its hash, so that it may be kept for ever.
 type asset struct {
 	path, contentType string
-	plain, packed     []byte // packed: gzip
+	content           []byte
+	packed            bool // content is gzip
 }
 
 // page is what GET / answers for one endpoint.
@@ -96,13 +97,10 @@ func load(name string) *asset {
 	if err != nil {
 		panic(err) // it is embedded
 	}
-	a := &asset{plain: content}
-	if base, ok := strings.CutSuffix(name, ".gz"); ok {
-		name = base
-		a.packed, a.plain = content, unpack(content)
-	}
+	a := &asset{content: content}
+	name, a.packed = strings.CutSuffix(name, ".gz")
 	a.contentType = map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}[path.Ext(name)]
-	sum := sha256.Sum256(a.plain)
+	sum := sha256.Sum256(content)
 	a.path = "/graphiql/" + hex.EncodeToString(sum[:8]) + "/" + path.Base(name)
 	return a
 }
@@ -125,10 +123,12 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Add("Vary", "Accept-Encoding")
-	body := a.plain
-	if a.packed != nil && acceptsGzip(r) {
+	body := a.content
+	switch {
+	case a.packed && acceptsGzip(r):
 		h.Set("Content-Encoding", "gzip")
-		body = a.packed
+	case a.packed:
+		body = unpack(body) // no browser asks for that
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body)

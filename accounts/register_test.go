@@ -1,0 +1,233 @@
+package accounts
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"accountd/tokens"
+)
+
+func noActivationMail(s *Settings, _ *tokens.Settings)   { s.SendActivationEmail = false }
+func verifiedLoginsOnly(s *Settings, _ *tokens.Settings) { s.AllowLoginNotVerified = false }
+func noLoginBySecondary(s *Settings, _ *tokens.Settings) { s.LoginWithSecondaryEmail = false }
+func noRefreshTokens(_ *Settings, ts *tokens.Settings)   { ts.AllowRefresh = false }
+func (h *harness) register(t *testing.T, in RegisterInput) func() error {
+	return func() error {
+		out, err := h.Register(t.Context(), in)
+		if err != nil && out != nil {
+			t.Errorf("beside the error: %+v", out)
+		}
+		return err
+	}
+}
+
+func maxLength(limit, got int) Problem {
+	return Problem{fmt.Sprintf("Ensure this value has at most %d characters (it has %d).", limit, got), "max_length"}
+}
+
+func similar(attribute string) Problem {
+	return Problem{"The password is too similar to the " + attribute + ".", "password_too_similar"}
+}
+
+// TestRegisterRefusals: what a form is told, all of it at once; and what only a clean form is told.
+func TestRegisterRefusals(t *testing.T) {
+	h := newHarness(t)
+	h.ada(t)
+	h.add(t, AddUserInput{Username: "Straße", Email: "x@bücher.example"})
+	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true})
+	a := func(n int) string { return strings.Repeat("a", n) }
+	tests := []struct {
+		name string
+		in   RegisterInput
+		want Errors
+	}{
+		{"nothing", RegisterInput{}, Errors{"email": {required}, "username": {required}, "password1": {required}, "password2": {required}}},
+		{"blank", RegisterInput{" \t", "\u00a0\x1c", password, password}, Errors{"email": {required}, "username": {required}}},
+		{"all three phases", RegisterInput{"bob", "b b", "123", "123"}, Errors{"email": {badEmail}, "username": {badUsername}, "password2": {tooShort, tooCommon, allNumeric}}},
+		{"mismatch beside others", RegisterInput{"bob", "ADA", "1", "2"}, Errors{"email": {badEmail}, "username": {usernameInUse["username"][0]}, "password2": {mismatch}}},
+		{"mismatch hides the rules", RegisterInput{"bob@example.com", "bob", password, "1"}, Errors{"password2": {mismatch}}},
+		{"empty first does not", RegisterInput{"bob@example.com", "bob", "", "1234567"}, Errors{"password1": {required}, "password2": {tooShort, tooCommon, allNumeric}}},
+		{"empty second", RegisterInput{"bob@example.com", "bob", password, ""}, Errors{"password2": {required}}},
+		{"passwords are not trimmed", RegisterInput{"bob@example.com", "bob", password, password + " "}, Errors{"password2": {mismatch}}},
+		{"long", RegisterInput{a(243) + "@example.com", a(151), password, password}, Errors{"email": {maxLength(254, 255)}, "username": {maxLength(150, 151)}}},
+		{"long in code points", RegisterInput{"bob@example.com", strings.Repeat("ж", 151), password, password}, Errors{"username": {maxLength(150, 151)}}},
+		{"NUL", RegisterInput{"b\x00b@example.com", "b\x00b", "a\x00b", "a\x00b"}, Errors{"email": {badEmail, nullChars}, "username": {nullChars}, "password1": {nullChars}, "password2": {nullChars}}},
+		{"long and NUL", RegisterInput{a(254) + "\x00", a(150) + "\x00", password, password}, Errors{"email": {badEmail, maxLength(254, 255), nullChars}, "username": {maxLength(150, 151), nullChars}}},
+		{"bad username", RegisterInput{"bob@example.com", "bob!", password, password}, Errors{"username": {badUsername}}},
+		{"judged after NFKC", RegisterInput{"bob@example.com", "b½b", password, password}, Errors{"username": {badUsername}}},
+		{"somebody else's address as name", RegisterInput{"bob@example.com", "ada@example.com", password, password}, Errors{"username": {badUsername}}},
+		{"taken", RegisterInput{"bob@example.com", "ada", password, password}, usernameInUse},
+		{"taken, other case", RegisterInput{"bob@example.com", " aDa ", password, password}, usernameInUse},
+		{"taken, full width", RegisterInput{"bob@example.com", "ａｄａ", password, password}, usernameInUse},
+		{"taken, folded", RegisterInput{"bob@example.com", "STRASSE", password, password}, usernameInUse},
+		{"taken by an inactive user", RegisterInput{"bob@example.com", "gone", password, password}, usernameInUse},
+		{"similar to the username", RegisterInput{"x@example.com", "hildegunde", "hildegunde1", "hildegunde1"}, Errors{"password2": {similar("username")}}},
+		{"similar to a name that is refused", RegisterInput{"x@example.com", "hildegunde!", "hildegunde1", "hildegunde1"}, Errors{"username": {badUsername}, "password2": {similar("username")}}},
+		{"similar to the address", RegisterInput{"hildegunde@example.com", "bob", "hildegunde1", "hildegunde1"}, Errors{"password2": {similar("email address")}}},
+		{"first hit only", RegisterInput{"hildegunde@example.com", "hildegunde", "hildegunde1", "hildegunde1"}, Errors{"password2": {similar("username")}}},
+		{"a refused address is not compared", RegisterInput{"hildegunde", "bob", "hildegunde1", "hildegunde1"}, Errors{"email": {badEmail}}},
+		{"all rules in order", RegisterInput{"bob@example.com", "1234567", "1234567", "1234567"}, Errors{"password2": {similar("username"), tooShort, tooCommon, allNumeric}}},
+		{"too many bytes, and nothing else", RegisterInput{"bob@example.com", "bob", strings.Repeat("1", 1025), strings.Repeat("1", 1025)}, Errors{"password2": {tooLongBytes}}},
+		{"claimed as primary", RegisterInput{"ada@example.com", "bob", password, password}, emailInUse},
+		{"claimed, other case", RegisterInput{" ADA@EXAMPLE.com ", "bob", password, password}, emailInUse},
+		{"claimed as secondary", RegisterInput{"ada2@EXAMPLE.com", "bob", password, password}, emailInUse},
+		{"claimed, in Punycode", RegisterInput{"X@xn--bcher-kva.example", "bob", password, password}, emailInUse},
+		{"claimed by an inactive user", RegisterInput{"gone@example.com", "bob", password, password}, emailInUse},
+		{"a claimed address is told to clean forms only", RegisterInput{"ada@example.com", "ada", "1", "1"}, Errors{"username": usernameInUse["username"], "password2": {tooShort, tooCommon, allNumeric}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) { h.refused(t, test.want, h.register(t, test.in)) })
+	}
+	t.Run("outbox full", func(t *testing.T) {
+		h.fillOutbox(t)
+		h.refused(t, emailFail, h.register(t, RegisterInput{"bob@example.com", "bob", password, password}))
+		h.refused(t, emailInUse, h.register(t, RegisterInput{"ada@example.com", "bob", password, password}))
+		h.refused(t, usernameInUse, h.register(t, RegisterInput{"ada@example.com", "ada", password, password}))
+		h.emptyOutbox(t)
+	})
+	t.Run("outbox full meanwhile", func(t *testing.T) {
+		h := newHarness(t, oneHashAtATime)
+		errs := h.whileHashing(t, func() { h.fillOutbox(t) }, h.register(t, RegisterInput{"bob@example.com", "bob", password, password}))
+		if n := h.count(t, `SELECT count(*) FROM users`); n != 0 || !cmp.Equal(errs, []error{emailFail}) {
+			t.Errorf("%d users, %#v", n, errs)
+		}
+	})
+}
+
+// TestRegister: the account, its mail, and a session, because unverified users may log in.
+func TestRegister(t *testing.T) {
+	h := newHarness(t)
+	out, err := h.Register(t.Context(), RegisterInput{" Ada.L@BÜCHER.example\n", " ａda ", password, password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.happened(t, "user_registered 1")
+	u := h.user(t, "1")
+	want := &User{ID: 1, Username: "ada", Email: "Ada.L@bücher.example", IsActive: true, DateJoined: h.now().UTC()}
+	if diff := cmp.Diff(want, u, cmpopts.IgnoreUnexported(User{})); diff != "" {
+		t.Errorf("user (-want +got):\n%s", diff)
+	}
+	if !strings.HasPrefix(u.password, "$argon2id$v=19$m=8,t=1,p=1$") {
+		t.Errorf("stored password %q", u.password)
+	}
+	if viewer, err := h.Viewer(t.Context(), out.Token); err != nil || !cmp.Equal(viewer, u, cmp.AllowUnexported(User{})) {
+		t.Errorf("the token is %+v's, %v", viewer, err)
+	}
+	now := h.now().Unix()
+	claims := tokens.Claims{Username: "ada", Subject: 1, Session: 1, ExpiresAt: now + 300, IssuedAt: now, OrigIssuedAt: now}
+	if out.RefreshToken == "" || out.Payload == nil || *out.Payload != claims || out.RefreshExpiresIn != now+int64(week/time.Second) || out.Unarchived {
+		t.Errorf("session %+v with payload %+v", out, out.Payload)
+	}
+	token := h.activation(t, "Ada.L@xn--bcher-kva.example")
+	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{token}); err != nil || !h.user(t, "1").Verified {
+		t.Errorf("its link does not verify: %v", err)
+	}
+	if _, err := h.Login(t.Context(), byEmail("ada.l@xn--bcher-kva.example", password)); err != nil {
+		t.Errorf("login with the password of the form: %v", err)
+	}
+	if _, err := h.Register(t.Context(), RegisterInput{"bob@example.com", "Bob@Example.com", password, password}); err != nil {
+		t.Errorf("one's own address as username: %v", err)
+	}
+}
+
+// TestRegisterEdges: the longest values that are allowed.
+func TestRegisterEdges(t *testing.T) {
+	h := newHarness(t)
+	long := strings.Repeat("q", 1024)
+	in := RegisterInput{strings.Repeat("a", 242) + "@example.com", strings.Repeat("ж", 150), long, long}
+	if _, err := h.Register(t.Context(), in); err != nil {
+		t.Error(err)
+	}
+	if _, err := h.Register(t.Context(), RegisterInput{"bob@example.com", "bob", "8lettrs!", "8lettrs!"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRegisterSettings(t *testing.T) {
+	in := RegisterInput{"ada@example.com", "ada", password, password}
+	t.Run("unverified users may not log in", func(t *testing.T) {
+		h := newHarness(t, verifiedLoginsOnly)
+		out, err := h.Register(t.Context(), in)
+		if err != nil || *out != (Session{}) {
+			t.Errorf("%+v, %v; want no tokens", out, err)
+		}
+		h.activation(t, "ada@example.com")
+		if n := h.count(t, `SELECT count(*) FROM sessions`); n != 0 {
+			t.Errorf("%d sessions", n)
+		}
+	})
+	t.Run("no mail", func(t *testing.T) {
+		h := newHarness(t, noActivationMail)
+		h.fillOutbox(t) // no matter
+		if out, err := h.Register(t.Context(), in); err != nil || out.Token == "" {
+			t.Errorf("%+v, %v", out, err)
+		}
+		if sent := h.mails(t); len(sent) != 0 || h.count(t, `SELECT count(*) FROM outbox`) != maxOutbox {
+			t.Errorf("mails %+v", sent)
+		}
+	})
+	t.Run("no refresh tokens", func(t *testing.T) {
+		h := newHarness(t, noRefreshTokens)
+		if out, err := h.Register(t.Context(), in); err != nil || out.Token == "" || out.RefreshToken != "" || out.RefreshExpiresIn != 0 {
+			t.Errorf("%+v, %v", out, err)
+		}
+	})
+	t.Run("every rule off", func(t *testing.T) {
+		h := newHarness(t, func(s *Settings, _ *tokens.Settings) {
+			s.Passwords = PasswordSettings{MaxBytes: 1024, Argon2: s.Passwords.Argon2}
+		})
+		if _, err := h.Register(t.Context(), RegisterInput{"1@example.com", "1", "1", "1"}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestRegisterAtOnce: whatever the check before the hash saw, one wins and everybody else hears the same as later.
+func TestRegisterAtOnce(t *testing.T) {
+	const n = 64
+	tests := []struct {
+		name string
+		in   func(i int) RegisterInput
+		want Errors
+	}{
+		{"one address", func(i int) RegisterInput {
+			return RegisterInput{[]string{"ada@example.com", "ADA@example.com"}[i%2], fmt.Sprintf("user%d", i), password, password}
+		}, emailInUse},
+		{"one username", func(i int) RegisterInput {
+			return RegisterInput{fmt.Sprintf("user%d@example.com", i), []string{"ada", "ADA"}[i%2], password, password}
+		}, usernameInUse},
+		{"both", func(int) RegisterInput { return RegisterInput{"ada@example.com", "ada", password, password} }, usernameInUse},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHarness(t)
+			errs := atOnce(n, func(i int) error { return h.register(t, test.in(i))() })
+			if good, refused := verdicts(t, errs, test.want); good != 1 || refused != n-1 {
+				t.Errorf("%d registered, %d refused", good, refused)
+			}
+			for _, table := range []string{"users", "user_status", "addresses", "sessions", "refresh_tokens"} {
+				if rows := h.count(t, "SELECT count(*) FROM "+table); rows != 1 {
+					t.Errorf("%s has %d rows", table, rows)
+				}
+			}
+			if sent := h.mails(t); len(sent) != 1 {
+				t.Errorf("%d mails", len(sent))
+			}
+			h.happened(t, "user_registered 1")
+		})
+	}
+	t.Run("taken while hashing", func(t *testing.T) {
+		h := newHarness(t, oneHashAtATime)
+		errs := h.whileHashing(t, func() {
+			h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com", NoPassword: true})
+		}, h.register(t, RegisterInput{"ada@example.com", "bob", password, password}), h.register(t, RegisterInput{"bob@example.com", "ada", password, password}))
+		if want := []error{emailInUse, usernameInUse}; !cmp.Equal(errs, want) {
+			t.Errorf("errors %#v, want %#v", errs, want)
+		}
+	})
+}

@@ -1,0 +1,181 @@
+package accounts
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"accountd/tokens"
+)
+
+// unverified adds ada, whose address is still to be confirmed.
+func (h *harness) unverified(t *testing.T) *User {
+	t.Helper()
+	return h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", SecondaryEmail: "Ada2@example.com"})
+}
+
+func (h *harness) action(t *testing.T, a tokens.Action) string {
+	t.Helper()
+	token, err := h.tokens.SignAction(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func (h *harness) verify(t *testing.T, token string) func() error {
+	return func() error { return h.VerifyAccount(t.Context(), VerifyAccountInput{token}) }
+}
+
+func TestVerifyAccount(t *testing.T) {
+	h := newHarness(t)
+	u := h.unverified(t)
+	token := h.action(t, tokens.Action{Purpose: tokens.Activation, User: u.ID, Address: "ada@example.com"})
+	another := h.action(t, tokens.Action{Purpose: tokens.Activation, User: u.ID, Address: "ada@example.com"})
+	h.advance(week)
+	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{token}); err != nil {
+		t.Fatal(err)
+	}
+	h.happened(t, "user_verified 1")
+	if !h.user(t, "ada").Verified {
+		t.Error("not verified")
+	}
+	h.refused(t, alreadyVerified, h.verify(t, token))
+	h.refused(t, alreadyVerified, h.verify(t, another))
+	h.advance(time.Second)
+	h.refused(t, expiredToken, h.verify(t, token))
+}
+
+// TestVerifyAccountRefusals: each token is wrong in all the ways that come later in the order, too.
+func TestVerifyAccountRefusals(t *testing.T) {
+	activation := tokens.Action{Purpose: tokens.Activation, User: 1, Address: "ada@example.com"}
+	reset := tokens.Action{Purpose: tokens.PasswordReset, User: 99, Address: "stale@example.com"}
+	nobody := tokens.Action{Purpose: tokens.Activation, User: 99, Address: "stale@example.com"}
+	stale := tokens.Action{Purpose: tokens.Activation, User: 1, Address: "stale@example.com"}
+	tests := []struct {
+		name string
+		make func(t *testing.T, h *harness) string
+		want Errors
+	}{
+		{"empty", func(t *testing.T, h *harness) string { return "" }, invalidToken},
+		{"garbage", func(t *testing.T, h *harness) string { return "garbage" }, invalidToken},
+		{"huge", func(t *testing.T, h *harness) string { return strings.Repeat("A", 1<<20) }, invalidToken},
+		{"access token", func(t *testing.T, h *harness) string { return h.login(t).Token }, invalidToken},
+		{"altered and old", func(t *testing.T, h *harness) string {
+			token := h.action(t, activation)
+			h.advance(week + time.Second)
+			return "B" + token[1:]
+		}, invalidToken},
+		{"another service's", func(t *testing.T, _ *harness) string { return newHarness(t).action(t, activation) }, invalidToken},
+		{"old", func(t *testing.T, h *harness) string {
+			token := h.action(t, activation)
+			h.advance(week + time.Second)
+			return token
+		}, expiredToken},
+		{"old, for something else, of nobody", func(t *testing.T, h *harness) string {
+			token := h.action(t, reset)
+			h.advance(week + time.Second)
+			return token
+		}, expiredToken},
+		{"old, of a verified user", func(t *testing.T, h *harness) string {
+			token := h.action(t, activation)
+			h.set(t, 1, "verified", 1)
+			h.advance(week + time.Second)
+			return token
+		}, expiredToken},
+		{"for something else, of a verified user", func(t *testing.T, h *harness) string {
+			h.set(t, 1, "verified", 1)
+			return h.action(t, tokens.Action{Purpose: tokens.SecondaryEmail, User: 1, Address: "ada@example.com"})
+		}, invalidToken},
+		{"of nobody", func(t *testing.T, h *harness) string { return h.action(t, nobody) }, invalidToken},
+		{"of an inactive user", func(t *testing.T, h *harness) string {
+			h.set(t, 1, "is_active", 0)
+			return h.action(t, activation)
+		}, invalidToken},
+		{"of an inactive verified user", func(t *testing.T, h *harness) string {
+			h.set(t, 1, "is_active", 0)
+			h.set(t, 1, "verified", 1)
+			return h.action(t, activation)
+		}, invalidToken},
+		{"stale, of a verified user", func(t *testing.T, h *harness) string {
+			h.set(t, 1, "verified", 1)
+			return h.action(t, stale)
+		}, alreadyVerified},
+		{"stale", func(t *testing.T, h *harness) string { return h.action(t, stale) }, invalidToken},
+		{"made for the secondary address", func(t *testing.T, h *harness) string {
+			return h.action(t, tokens.Action{Purpose: tokens.Activation, User: 1, Address: "ada2@example.com"})
+		}, invalidToken},
+		{"the address changed since", func(t *testing.T, h *harness) string {
+			token := h.action(t, activation)
+			h.move(t, 1, "new@example.com")
+			return token
+		}, invalidToken},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHarness(t)
+			h.unverified(t)
+			h.refused(t, test.want, h.verify(t, test.make(t, h)))
+		})
+	}
+}
+
+func TestVerifyAccountAtOnce(t *testing.T) {
+	const n = 100
+	h := newHarness(t)
+	token := h.action(t, tokens.Action{Purpose: tokens.Activation, User: h.unverified(t).ID, Address: "ada@example.com"})
+	errs := atOnce(n, func(int) error { return h.verify(t, token)() })
+	if good, refused := verdicts(t, errs, alreadyVerified); good != 1 || refused != n-1 {
+		t.Errorf("%d verified, %d refused", good, refused)
+	}
+	h.happened(t, "user_verified 1")
+}
+
+func TestResendActivationEmail(t *testing.T) {
+	h := newHarness(t)
+	h.unverified(t)
+	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", Verified: true})
+	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true})
+	resend := func(address string) func() error {
+		return func() error { return h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{address}) }
+	}
+	form := map[string]Errors{
+		"": {"email": {required}}, "\u2003": {"email": {required}}, "ada": {"email": {badEmail}}, "a\x00@example.com": {"email": {badEmail, nullChars}},
+		strings.Repeat("a", 243) + "@example.com": {"email": {maxLength(254, 255)}},
+	}
+	silent := []string{"nobody@example.com", "bob@example.com", "gone@example.com"}
+	for _, address := range silent {
+		h.refused(t, nil, resend(address))
+	}
+	for address, want := range form {
+		h.refused(t, want, resend(address))
+	}
+	h.fillOutbox(t)
+	for address, want := range form {
+		h.refused(t, want, resend(address))
+	}
+	for _, address := range append(silent, "ada@example.com") {
+		h.refused(t, emailFail, resend(address)) // the same for everybody: it tells nothing
+	}
+	h.emptyOutbox(t)
+
+	var sent []string
+	for _, address := range []string{"ada@example.com", " ADA@EXAMPLE.COM ", "ada2@example.com"} {
+		before := h.dump(t)
+		if err := resend(address)(); err != nil {
+			t.Fatalf("%q: %v", address, err)
+		}
+		sent = append(sent, h.activation(t, "Ada@example.com")) // the stored address, and never the secondary one
+		if after := h.dump(t); len(after["outbox"]) != 0 || len(before["users"]) != len(after["users"]) {
+			t.Errorf("%q: left behind %v", address, after)
+		}
+	}
+	h.happened(t)
+	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{sent[0]}); err != nil {
+		t.Errorf("an older link dies with the account's verification only: %v", err)
+	}
+	for _, token := range sent {
+		h.refused(t, alreadyVerified, h.verify(t, token))
+	}
+	h.refused(t, nil, resend("ada@example.com"))
+}
