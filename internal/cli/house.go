@@ -65,7 +65,7 @@ func makeDataDir(c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	if info.Mode().Perm()&0o077 == 0 {
+	if !openToOthers(info) {
 		return nil
 	}
 	entries, err := os.ReadDir(dir)

@@ -31,6 +31,7 @@ type serveCmd struct {
 
 // Run serves until its context ends, and then until requests that have begun are answered.
 func (cmd *serveCmd) Run(a *app) (err error) {
+	starting := context.WithoutCancel(a.ctx) // a start that is interrupted is finished, and then ended in order
 	c, err := a.settings(config.Overrides{Listen: cmd.Listen, PublicURL: cmd.PublicURL})
 	if err != nil {
 		return err
@@ -53,12 +54,12 @@ func (cmd *serveCmd) Run(a *app) (err error) {
 		return fmt.Errorf("%w: choose another address with --listen", err)
 	}
 	c.Bound(listener.Addr())
-	h, err := openHouse(a.ctx, c, a.Now, log)
+	h, err := openHouse(starting, c, a.Now, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	defer closeInto(&err, h.close)
-	if err := h.outbox.Start(a.ctx); err != nil {
+	if err := h.outbox.Start(starting); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	srv, err := newServer(h, log)

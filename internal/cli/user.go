@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -28,13 +29,21 @@ type asJSON struct {
 	JSON bool `name:"json" help:"Print one JSON object a line."`
 }
 
-// withService runs fn on the accounts of the data directory. Its events are not printed: the command's output is the
-// record.
-func (a *app) withService(fn func(*accounts.Service) error) (err error) {
+// withAccounts runs fn on the accounts that are there. A mistyped directory is told, not created.
+func (a *app) withAccounts(fn func(*accounts.Service) error) error {
 	c, err := a.settings(config.Overrides{})
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(c.DatabaseFile()); err != nil {
+		return fmt.Errorf("no accounts here: %w: name the server's directory with --data-dir", err)
+	}
+	return a.withService(c, fn)
+}
+
+// withService runs fn on the accounts of the data directory, which is created if need be. Its events are not printed:
+// the command's output is the record.
+func (a *app) withService(c *config.Config, fn func(*accounts.Service) error) (err error) {
 	privateFiles()
 	h, err := openHouse(a.ctx, c, a.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -66,13 +75,16 @@ func (cmd *userAddCmd) Run(a *app) error {
 		Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail, FirstName: cmd.FirstName, LastName: cmd.LastName,
 		NoPassword: cmd.NoPassword, Verified: cmd.Verified, Archived: cmd.Archived, Inactive: cmd.Inactive, Staff: cmd.Staff, Superuser: cmd.Superuser,
 	}
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
 	if cmd.PasswordStdin {
-		var err error
 		if in.Password, err = readLine(a.Stdin); err != nil {
 			return fmt.Errorf("password from standard input: %w", err)
 		}
 	}
-	return a.withService(func(svc *accounts.Service) error {
+	return a.withService(c, func(svc *accounts.Service) error {
 		u, err := svc.AddUser(a.ctx, in)
 		if err != nil {
 			return err
@@ -99,7 +111,7 @@ type userShowCmd struct {
 
 // Run prints one account.
 func (cmd *userShowCmd) Run(a *app) error {
-	return a.withService(func(svc *accounts.Service) error {
+	return a.withAccounts(func(svc *accounts.Service) error {
 		u, err := svc.FindUser(a.ctx, cmd.User)
 		if err != nil {
 			return err
@@ -112,7 +124,7 @@ type userListCmd struct{ asJSON }
 
 // Run prints all accounts by id.
 func (cmd *userListCmd) Run(a *app) error {
-	return a.withService(func(svc *accounts.Service) error {
+	return a.withAccounts(func(svc *accounts.Service) error {
 		if cmd.JSON {
 			return svc.EachUser(a.ctx, func(u *accounts.User) error { return cmd.print(a.Stdout, u) })
 		}
@@ -138,7 +150,7 @@ func (cmd *userLinkCmd) Run(a *app) error {
 	if (cmd.Kind == string(tokens.SecondaryEmail)) != (cmd.Email != "") {
 		return usageError{errors.New("--email goes with secondary_email, and with nothing else")}
 	}
-	return a.withService(func(svc *accounts.Service) error {
+	return a.withAccounts(func(svc *accounts.Service) error {
 		link, err := svc.Link(a.ctx, tokens.Purpose(cmd.Kind), cmd.User, cmd.Email)
 		if err != nil {
 			return err
@@ -187,14 +199,14 @@ func state(u *accounts.User) string {
 	return strings.Join(words, ", ")
 }
 
-// problemLines are the problems of a form with the flags that they belong to.
+// problemLines are the problems of a form with the fields that they belong to.
 func problemLines(problems accounts.Errors) []string {
 	var lines []string
 	for _, field := range slices.Sorted(maps.Keys(problems)) {
 		for _, p := range problems[field] {
 			line := p.Message
 			if field != accounts.NonField {
-				line = "--" + strings.ReplaceAll(field, "_", "-") + ": " + line
+				line = strings.ReplaceAll(field, "_", " ") + ": " + line
 			}
 			lines = append(lines, line)
 		}

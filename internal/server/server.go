@@ -66,8 +66,8 @@ func New(s Settings) (*Server, error) {
 		health(w, err)
 	})
 	if s.Page != nil {
-		mux.Handle("GET /{$}", s.Page)
-		mux.Handle("GET /graphiql/", s.Page)
+		mux.Handle("/{$}", s.Page)
+		mux.Handle("/graphiql/", s.Page)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "There is nothing here. The API is at /graphql and /relay.", http.StatusNotFound)

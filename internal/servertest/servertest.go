@@ -140,6 +140,11 @@ func (s *Server) Stop() error {
 	if err := s.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
+	return s.Wait()
+}
+
+// Wait waits for the process to end, and returns what it exited with.
+func (s *Server) Wait() error {
 	<-s.exited
 	return s.err
 }

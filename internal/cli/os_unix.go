@@ -4,6 +4,7 @@ package cli
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,9 @@ func lockFile(f *os.File) error {
 	}
 	return err
 }
+
+// openToOthers says whether others than its owner may look into a directory.
+func openToOthers(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
 
 // privateFiles makes every file that the process creates its owner's only.
 func privateFiles() { unix.Umask(0o077) }

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/windows"
@@ -18,6 +19,9 @@ func lockFile(f *os.File) error {
 	}
 	return err
 }
+
+// openToOthers cannot be told from the mode: who may look is inherited.
+func openToOthers(fs.FileInfo) bool { return false }
 
 // privateFiles has nothing to do: files inherit the rights of their directory.
 func privateFiles() {}

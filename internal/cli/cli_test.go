@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// world is where commands run: a directory of their own, no settings but cheap hashing.
+type world struct {
+	t       *testing.T
+	dir     string
+	stdin   string
+	environ []string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	dir := t.TempDir()
+	t.Chdir(dir)
+	return &world{t: t, dir: dir, environ: []string{
+		"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1", "ACCOUNTD_SERVER_DATA_DIR=" + filepath.Join(dir, "data"),
+	}}
+}
+
+// run gives exit code and output of one command line.
+func (w *world) run(args ...string) (code int, stdout, stderr string) {
+	w.t.Helper()
+	var out, errs bytes.Buffer
+	code = Run(context.Background(), Env{
+		Args: args, Environ: w.environ, Stdin: strings.NewReader(w.stdin), Stdout: &out, Stderr: &errs,
+		Now: func() time.Time { return time.Unix(1_800_000_000, 0) },
+	})
+	return code, out.String(), errs.String()
+}
+
+// ok runs a command that has to succeed and say nothing on standard error.
+func (w *world) ok(args ...string) string {
+	w.t.Helper()
+	code, stdout, stderr := w.run(args...)
+	if code != exitOK || stderr != "" {
+		w.t.Fatalf("accountd %q exits %d with %q", args, code, stderr)
+	}
+	return stdout
+}
+
+// fails runs a command that has to exit so and say so, and nothing else. PATH stands for the world's directory.
+func (w *world) fails(wantCode int, want string, args ...string) {
+	w.t.Helper()
+	code, stdout, stderr := w.run(args...)
+	want = strings.ReplaceAll(want, "PATH", w.dir)
+	if code != wantCode || stdout != "" || stderr != want {
+		w.t.Errorf("accountd %q exits %d, want %d\nstdout: %s\nstderr: %s\nwant:   %s", args, code, wantCode, stdout, stderr, want)
+	}
+}
+
+func (w *world) write(name, text string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func equal(t *testing.T, got, want string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	w := newWorld(t)
+	for _, args := range [][]string{{"--help"}, {"user", "--help"}, {"user", "add", "--help"}, {"serve", "-h"}} {
+		if help := w.ok(args...); !strings.Contains(help, "Usage: accountd") {
+			t.Errorf("%q prints %q", args, help)
+		}
+	}
+	for want, args := range map[string][]string{
+		"unexpected argument frobnicate":                                                                       {"frobnicate"},
+		"unknown flag --frobnicate":                                                                            {"--frobnicate"},
+		"--password-stdin and --no-password can't be used together":                                            {"user", "add", "--username=a", "--email=a@example.com", "--password-stdin", "--no-password"},
+		"missing flags: --password-stdin or --no-password":                                                     {"user", "add", "--username=a", "--email=a@example.com"},
+		"--email goes with secondary_email, and with nothing else":                                             {"user", "link", "activation", "ada", "--email=a@example.com"},
+		"--email goes with secondary_email, and with nothing else ":                                            {"user", "link", "secondary_email", "ada"},
+		`<kind> must be one of "activation","password_reset","password_set","secondary_email" but got "reset"`: {"user", "link", "reset", "ada"},
+	} {
+		w.fails(exitUsage, "accountd: "+strings.TrimSpace(want)+"\nTry accountd --help.\n", args...)
+	}
+	if entries, err := os.ReadDir(w.dir); err != nil || len(entries) > 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if out := newWorld(t).ok("version"); !regexp.MustCompile(`^accountd \S+ \(go1\.\S+, \w+/\w+\)\n$`).MatchString(out) {
+		t.Errorf("prints %q", out)
+	}
+}
+
+// TestSchema: it needs no data directory. What it prints is compared with the golden files by package schema.
+func TestSchema(t *testing.T) {
+	w := newWorld(t)
+	for style, args := range map[string][]string{"plain": {"schema"}, "relay": {"schema", "--relay"}} {
+		if sdl := w.ok(args...); !strings.Contains(sdl, "type Mutation {") || strings.Contains(sdl, "clientMutationId") != (style == "relay") {
+			t.Errorf("%s:\n%s", style, sdl)
+		}
+	}
+	if _, err := os.Stat("data"); err == nil {
+		t.Error("the data directory has been made")
+	}
+}
+
+func TestConfig(t *testing.T) {
+	w := newWorld(t)
+	cheap := w.environ
+	w.environ = nil
+	equal(t, w.ok("config", "check"), "The settings are fine.\n")
+	w.environ = cheap
+	_, _, warning := w.run("config", "check")
+	equal(t, warning, "accountd: warning: passwords.argon2 is cheaper than 19MiB with two iterations: stolen hashes are easier to guess\n")
+	w.write("config.toml", "[tokens]\nissuer = \"acme\"\n")
+	shown := w.ok("config", "show", "--data-dir=elsewhere")
+	for _, want := range []string{`issuer = "acme"`, "config.toml:2", `data_dir = "elsewhere"`, "--data-dir", `memory = "8KiB"`, "ACCOUNTD_PASSWORDS_ARGON2_MEMORY"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("%q is missing in\n%s", want, shown)
+		}
+	}
+	w.write("config.toml", "[tokens]\nisuer = \"acme\"\n\n[server]\nlisten = \"0.0.0.0:8080\"\n")
+	for _, args := range [][]string{{"config", "check"}, {"config", "show"}, {"serve"}, {"schema"}, {"user", "list"}} {
+		w.fails(exitFailure, `accountd: the settings cannot be used:
+  config.toml:2: tokens.isuer = "acme" is no setting: did you mean tokens.issuer?
+  default: server.public_url = "" is empty while server.listen, "0.0.0.0:8080", is not on loopback: set the address that users see, such as "https://accounts.example.com", or listen on "127.0.0.1:8080"
+`, args...)
+	}
+	w.fails(exitFailure, "accountd: read settings: open nowhere.toml: no such file or directory\n", "config", "check", "-c", "nowhere.toml")
+}

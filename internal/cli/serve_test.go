@@ -1,0 +1,166 @@
+//go:build unix
+
+package cli_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"accountd/internal/servertest"
+)
+
+// refuse starts a server that has to exit 1 before it answers anything, and gives what it prints.
+func refuse(t *testing.T, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, servertest.Binary(t), append([]string{"serve"}, args...)...)
+	cmd.Dir = t.TempDir()
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("%q: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// TestReady: the block that is printed names what is there.
+func TestReady(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	s := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	if _, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	block := fmt.Sprintf("accountd is ready\n\n  API       %[1]s/graphql\n  Relay     %[1]s/relay\n  GraphiQL  %[1]s/\n  Mail      %[2]s/spool/new\n\n", s.URL, dataDir)
+	if !strings.Contains(s.Log(), block) {
+		t.Errorf("it prints\n%s\nand not\n%s", s.Log(), block)
+	}
+	for path, mode := range map[string]os.FileMode{"": 0o700, "accountd.db": 0o600, "keys.json": 0o600, "accountd.lock": 0o600, "spool": 0o700, "spool/new": 0o700} {
+		if info, err := os.Stat(filepath.Join(dataDir, path)); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%q: %v, %v, want %v", path, info, err, mode)
+		}
+	}
+	mails, err := filepath.Glob(filepath.Join(dataDir, "spool", "new", "*.eml"))
+	if err != nil || len(mails) != 1 {
+		t.Fatalf("mails %v, %v", mails, err)
+	}
+	if info, err := os.Stat(mails[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("a mail: %v, %v", info, err)
+	}
+}
+
+// TestOneServerPerDirectory: the second one says who has it. Other commands work beside.
+func TestOneServerPerDirectory(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	s := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	want := fmt.Sprintf("data directory %s is in use by another server (process %d): stop that one, or give this one a directory of its own with --data-dir", dataDir, s.Cmd.Process.Pid)
+	if got := refuse(t, "--data-dir", dataDir, "--listen", "127.0.0.1:0"); !strings.Contains(got, want) {
+		t.Errorf("it prints %q", got)
+	}
+	if out, err := exec.Command(servertest.Binary(t), "user", "add", "--username=ada", "--email=ada@example.com", "--password-stdin", "--data-dir", dataDir).CombinedOutput(); err == nil {
+		t.Errorf("an account without a password: %s", out)
+	}
+	add := exec.Command(servertest.Binary(t), "user", "add", "--username=ada", "--email=ada@example.com", "--password-stdin", "--data-dir", dataDir)
+	add.Stdin = strings.NewReader("quiet-otter-42\n")
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if session, err := s.Login(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
+		t.Errorf("who was added beside the server cannot log in: %+v, %v", session, err)
+	}
+	s.Kill() // whatever its end, the directory is free again
+	servertest.Start(t, dataDir, servertest.CheapHashing...)
+}
+
+func TestRefusesToStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	dir := t.TempDir()
+	settings := filepath.Join(dir, "settings.toml")
+	if err := os.WriteFile(settings, []byte("[server]\nlisten = 8080\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	notes := filepath.Join(dir, "notes")
+	if err := os.Mkdir(notes, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(notes, "accountd.db"), bytes.Repeat([]byte("not a database "), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys := filepath.Join(dir, "keys")
+	servertest.Start(t, keys).Kill()
+	if err := os.Chmod(filepath.Join(keys, "keys.json"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		taken.Addr().String() + ": bind: address already in use: choose another address with --listen": {"--listen", taken.Addr().String()},
+		`server.public_url = "" is empty while server.listen, "0.0.0.0:0", is not on loopback`:         {"--listen", "0.0.0.0:0"},
+		"settings.toml:2: server.listen = 8080 has the wrong type: use a string":                       {"--config", settings},
+		"accountd.db": {"--listen", "127.0.0.1:0", "--data-dir", notes},
+		"chmod 600":   {"--listen", "127.0.0.1:0", "--data-dir", keys},
+	} {
+		if got := refuse(t, args...); !strings.Contains(got, want) || strings.Contains(got, "is ready") || strings.Contains(got, "panic") {
+			t.Errorf("%q prints %q, want %q", args, got, want)
+		}
+	}
+}
+
+// TestDrain: both signals end the server in order: a request that has begun is answered, a new one finds nobody.
+func TestDrain(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(signal.String(), func(t *testing.T) {
+			s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+			const query = `{"query":"mutation { register(email: \"ada@example.com\", username: \"ada\", password1: \"quiet-otter-42\", password2: \"quiet-otter-42\") { success } }"}`
+			address := strings.TrimPrefix(s.URL, "http://")
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			// The server asks for the body once it has begun with the request.
+			fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(query))
+			answer := bufio.NewReader(conn)
+			if line, err := answer.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+				t.Fatalf("%q, %v", line, err)
+			}
+			if err := s.Cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			for refused := false; !refused; {
+				late, err := net.Dial("tcp", address)
+				if refused = err != nil; !refused {
+					late.Close()
+				}
+			}
+			if _, err := io.WriteString(conn, query); err != nil {
+				t.Fatal(err)
+			}
+			if rest, err := io.ReadAll(answer); err != nil || !strings.Contains(string(rest), `{"data":{"register":{"success":true}}}`) {
+				t.Errorf("answered %q, %v", rest, err)
+			}
+			if err := s.Wait(); err != nil {
+				t.Errorf("exit: %v\n%s", err, s.Log())
+			}
+			if mails, err := filepath.Glob(filepath.Join(s.DataDir, "spool", "new", "*.eml")); err != nil || len(mails) != 1 {
+				t.Errorf("mails %v, %v", mails, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestUserCommands(t *testing.T) {
+	w := newWorld(t)
+	w.fails(exitFailure, "accountd: no accounts here: stat PATH/data/accountd.db: no such file or directory: name the server's directory with --data-dir\n", "user", "list")
+
+	w.stdin = "quiet-otter-42\r\nthis is ignored\n"
+	equal(t, w.ok("user", "add", "--username=ada", "--email=Ada@Example.com", "--secondary-email=ada@home.example", "--password-stdin",
+		"--first-name=Ada", "--last-name=Lovelace", "--verified", "--staff"),
+		`id:        1
+username:  ada
+email:     Ada@example.com
+secondary: ada@home.example
+name:      Ada Lovelace
+state:     verified, staff
+joined:    2027-01-15 08:00:00 UTC
+`)
+	w.stdin = ""
+	equal(t, w.ok("user", "add", "--username=bob", "--email=bob@example.com", "--no-password", "--archived", "--inactive", "--superuser", "--json"),
+		`{"id":2,"username":"bob","email":"bob@example.com","verified":false,"archived":true,"is_active":false,"is_staff":false,"secondary_email":null}`+"\n")
+	for _, ref := range []string{"1", "ADA", "ada@EXAMPLE.com", "ada@home.example"} {
+		equal(t, w.ok("user", "show", ref, "--json"),
+			`{"id":1,"username":"ada","email":"Ada@example.com","verified":true,"archived":false,"is_active":true,"is_staff":true,"secondary_email":"ada@home.example"}`+"\n")
+	}
+	equal(t, w.ok("user", "show", "bob"),
+		"id:        2\nusername:  bob\nemail:     bob@example.com\nsecondary: -\nname:      -\nstate:     unverified, archived, inactive, superuser\njoined:    2027-01-15 08:00:00 UTC\n")
+	equal(t, w.ok("user", "list"), `ID  USERNAME  EMAIL            STATE
+1   ada       Ada@example.com  verified, staff
+2   bob       bob@example.com  unverified, archived, inactive, superuser
+`)
+	if lines := strings.Split(strings.TrimSpace(w.ok("user", "list", "--json")), "\n"); len(lines) != 2 || lines[0] != strings.TrimSpace(w.ok("user", "show", "ada", "--json")) {
+		t.Errorf("lists %q", lines)
+	}
+	w.fails(exitFailure, "accountd: there is no such user: \"nobody\" is no id, username or address\n", "user", "show", "nobody")
+	w.fails(exitFailure, `accountd: email: Enter a valid email address.
+accountd: password: This field is required.
+accountd: username: Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.
+`, "user", "add", "--username=a b", "--email=a", "--password-stdin")
+	w.fails(exitFailure, "accountd: secondary email: A user with that email already exists.\n",
+		"user", "add", "--username=eve", "--email=eve@example.com", "--secondary-email=ADA@home.example", "--no-password")
+}
+
+func TestUserLink(t *testing.T) {
+	w := newWorld(t)
+	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
+	for kind, path := range map[string]string{"activation": "activate", "password_reset": "password-reset", "password_set": "password-set"} {
+		if out := w.ok("user", "link", kind, "ada"); !regexp.MustCompile(`^token: (\S+)\nlink:  http://127\.0\.0\.1:8080/` + path + `/\S+\n$`).MatchString(out) {
+			t.Errorf("%s prints %q", kind, out)
+		}
+	}
+	var link struct{ Token, Link string }
+	if err := json.Unmarshal([]byte(w.ok("user", "link", "secondary_email", "ada", "--email=ada@home.example", "--json")), &link); err != nil {
+		t.Fatal(err)
+	}
+	if link.Token == "" || link.Link != "http://127.0.0.1:8080/activate/"+link.Token {
+		t.Errorf("%+v", link)
+	}
+	w.fails(exitFailure, "accountd: email: Enter a valid email address.\n", "user", "link", "secondary_email", "ada", "--email=ada")
+}
+
+// TestDataDirectory: what commands create is their owner's alone, and what is somebody else's stays so.
+func TestDataDirectory(t *testing.T) {
+	w := newWorld(t)
+	old := umask(0)
+	defer umask(old)
+	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
+	equal(t, modes(t, "data"), `drwx------ data
+-rw------- data/accountd.db
+-rw------- data/keys.json
+drwx------ data/spool
+drwx------ data/spool/cur
+drwx------ data/spool/failed
+drwx------ data/spool/new
+drwx------ data/spool/tmp
+`)
+	openUp := func(dir string) {
+		t.Helper()
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	openUp("data")
+	w.ok("user", "list")
+	if info, err := os.Stat("data"); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("a directory of ours that was opened: %v, %v", info, err)
+	}
+
+	if err := os.Mkdir("photos", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	openUp("photos")
+	w.write("photos/holiday.jpg", "")
+	before := modes(t, "photos")
+	w.fails(exitFailure, "accountd: data directory photos is open to others, and what it holds is not accountd's: name another with --data-dir, or chmod 700 it\n",
+		"user", "add", "--username=ada", "--email=ada@example.com", "--no-password", "--data-dir=photos")
+	if diff := cmp.Diff(before, modes(t, "photos")); diff != "" {
+		t.Errorf("changed (-want +got):\n%s", diff)
+	}
+	w.write("file", "")
+	w.fails(exitFailure, "accountd: data directory: mkdir file: not a directory\n", "user", "add", "--username=a", "--email=a@example.com", "--no-password", "--data-dir=file")
+}
