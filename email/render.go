@@ -97,7 +97,7 @@ func (o *Outbox) render(m Mail, name string, at time.Time) ([]byte, error) {
 		encoding = gomail.EncodingQP
 	}
 	id := strings.TrimSuffix(name, ".eml")
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding), gomail.WithBoundary("="+id+"="))
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding), gomail.WithBoundary("accountd-"+id))
 	if to, err := mail.ParseAddress(m.To); err != nil || to.Address != m.To {
 		return nil, fmt.Errorf("the recipient is not a bare address")
 	}
