@@ -119,9 +119,15 @@ func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
 	if err != nil {
 		return err
 	}
+	if !o.isPublishing() {
+		return nil
+	}
+	o.claim(name) // before anybody can see the row
 	tx.After(func(committed bool) {
-		if committed && o.isPublishing() {
-			o.attempt(context.WithoutCancel(ctx), row{id: id, name: name, sealed: sealed})
+		defer o.release(name)
+		if committed {
+			// The message is safe in its row, and the request that made it has succeeded: report, not return.
+			o.report(o.publish(context.WithoutCancel(ctx), row{id: id, name: name, sealed: sealed}, false))
 		}
 	})
 	return nil

@@ -161,7 +161,7 @@ func TestUnwritableSpool(t *testing.T) {
 	if err := os.Mkdir(tmp, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.drain(t.Context()); err != nil {
+	if err := f.Start(t.Context()); err != nil { // looks as Run does
 		t.Fatal(err)
 	}
 	if f.Healthy() != nil || f.rows(t) != 0 || len(f.spooled(t)) != 1 {

@@ -24,7 +24,12 @@ func (o *Outbox) Start(ctx context.Context) error {
 	o.mu.Lock()
 	o.publishing = true
 	o.mu.Unlock()
-	return o.drain(ctx)
+	err := o.drain(ctx)
+	if ctx.Err() != nil {
+		return err
+	}
+	o.report(err)
+	return nil
 }
 
 // Run publishes what Start and Send could not, until ctx ends: it looks every second, and less often while
@@ -37,7 +42,7 @@ func (o *Outbox) Run(ctx context.Context) {
 			return
 		case <-time.After(wait):
 		}
-		if err := o.drain(ctx); err != nil && ctx.Err() == nil {
+		if err := o.drain(ctx); ctx.Err() == nil {
 			o.report(err)
 		}
 		if o.Healthy() == nil {
@@ -73,53 +78,65 @@ func (o *Outbox) drain(ctx context.Context) error {
 		if err != nil || len(rows) == 0 {
 			return err
 		}
+		names := map[string]bool{}
 		for _, r := range rows {
-			if !o.attempt(ctx, r) {
-				return nil
+			names[r.name] = true
+		}
+		published, err := o.spool.published(names)
+		if err != nil {
+			return fmt.Errorf("look into the spool: %w", err)
+		}
+		for _, r := range rows {
+			if err := o.catchUp(ctx, r, published[r.name]); err != nil {
+				return err
 			}
 			after = r.id
 		}
 	}
 }
 
-// attempt publishes one row unless somebody else in this process is at it. It reports failures itself: the
-// message is safe in its row, and the request that made it has succeeded.
-func (o *Outbox) attempt(ctx context.Context, r row) bool {
-	o.mu.Lock()
-	if o.claimed[r.name] {
-		o.mu.Unlock()
-		return true
+// catchUp publishes what somebody else accepted, unless a request of this process is at it.
+func (o *Outbox) catchUp(ctx context.Context, r row, published bool) error {
+	if !o.claim(r.name) {
+		return nil
 	}
-	o.claimed[r.name] = true
-	o.mu.Unlock()
-
-	err := o.publish(ctx, r)
-
-	o.mu.Lock()
-	delete(o.claimed, r.name)
-	o.mu.Unlock()
-	o.report(err)
-	return err == nil
-}
-
-func (o *Outbox) publish(ctx context.Context, r row) error {
-	raw, err := o.seal.Open(r.sealed, []byte(r.name))
-	if err != nil {
-		return fmt.Errorf("open outbox row %d: %w", r.id, err)
-	}
-	// Whether the row still is there decides: a look at an older snapshot may show one that is done.
+	defer o.release(r.name)
+	// The row may have been published and deleted since it was listed.
 	var exists bool
-	if err := o.db.Read(ctx, func(tx *store.Tx) (err error) {
+	err := o.db.Read(ctx, func(tx *store.Tx) (err error) {
 		exists, err = rowExists(ctx, tx, r.id)
 		return err
-	}); err != nil || !exists {
+	})
+	if err != nil || !exists {
 		return err
 	}
-	published, err := o.spool.has(r.name)
-	if err != nil {
-		return fmt.Errorf("look into the spool: %w", err)
+	return o.publish(ctx, r, published)
+}
+
+// claim takes a message for the caller alone to publish, and says whether it was free.
+func (o *Outbox) claim(name string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.claimed[name] {
+		return false
 	}
+	o.claimed[name] = true
+	return true
+}
+
+func (o *Outbox) release(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.claimed, name)
+}
+
+// publish brings a claimed message into the spool, unless it is there, and forgets the row.
+func (o *Outbox) publish(ctx context.Context, r row, published bool) error {
 	if !published {
+		raw, err := o.seal.Open(r.sealed, []byte(r.name))
+		if err != nil {
+			return fmt.Errorf("open outbox row %d: %w", r.id, err)
+		}
 		if err := o.spool.publish(r.name, raw); err != nil {
 			return fmt.Errorf("write to the spool: %w", err)
 		}

@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -43,16 +45,38 @@ func (s spool) clean() error {
 	return err
 }
 
-// has reports whether the message has been published already, be it that a reader has moved or, as mail
-// readers do, flagged it (name:2,S).
-func (s spool) has(name string) (bool, error) {
+// published tells which of the messages have been published already, be it that a reader has moved or, as mail
+// readers do, flagged them (name:2,S). It reads the directories once, however long they are.
+func (s spool) published(names map[string]bool) (map[string]bool, error) {
+	found := map[string]bool{}
 	for _, sub := range []string{"new", "cur", "failed"} {
-		found, err := filepath.Glob(filepath.Join(string(s), sub, name+"*"))
-		if err != nil || len(found) > 0 {
-			return len(found) > 0, err
+		if err := s.find(filepath.Join(string(s), sub), names, found); err != nil {
+			return nil, err
 		}
 	}
-	return false, nil
+	return found, nil
+}
+
+func (s spool) find(path string, names, found map[string]bool) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	for {
+		entries, err := dir.Readdirnames(1000)
+		for _, entry := range entries {
+			if name, _, _ := strings.Cut(entry, ":"); names[name] {
+				found[name] = true
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // publish makes the message appear in new, whole and durable: the bytes are synced before they get their
