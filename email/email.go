@@ -2,7 +2,7 @@
 //
 // It promises that a message exists exactly when the transaction that caused it has committed, that a
 // reader of the spool never sees half a file, and that nothing accepted is lost. A message may come twice
-// (with the same Message-ID) when a reader takes the file away in the moment of a crash. It delivers
+// (with the same Message-ID) when a reader takes the file away within the second before a crash. It delivers
 // nothing: that is for whoever reads the spool.
 //
 // Files: a Maildir (tmp, new, cur, and failed for messages given up), mode 0700, files 0600. Table: outbox.
@@ -67,8 +67,11 @@ type Outbox struct {
 
 	mu         sync.Mutex
 	publishing bool            // guarded by mu; true in the one process that serves
-	claimed    map[string]bool // guarded by mu; names somebody is publishing right now
+	claimed    map[string]bool // guarded by mu; names that are being published, or are published and not settled
+	published  []row           // guarded by mu; in the spool, and their rows not deleted yet
 	failure    error           // guarded by mu; of the last attempt to publish
+
+	unsettled chan struct{} // has one when something has been added to published
 }
 
 // New parses the templates and creates the spool directory where it is missing.
@@ -87,6 +90,7 @@ func New(db *store.DB, seal Sealer, s Settings, log *slog.Logger) (*Outbox, erro
 	}
 	return &Outbox{
 		db: db, seal: seal, settings: s, from: from, templates: parsed, spool: dir, log: log, claimed: map[string]bool{},
+		unsettled: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -97,6 +101,9 @@ func (o *Outbox) Accepting(ctx context.Context, tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
+	o.mu.Lock()
+	waiting -= len(o.published) // these wait for nobody
+	o.mu.Unlock()
 	if waiting >= o.settings.MaxOutbox {
 		return ErrFull
 	}
@@ -122,13 +129,15 @@ func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
 	if !o.isPublishing() {
 		return nil
 	}
+	r := row{id: id, name: name, sealed: sealed}
 	o.claim(name) // before anybody can see the row
 	tx.After(func(committed bool) {
-		defer o.release(name)
-		if committed {
-			// The message is safe in its row, and the request that made it has succeeded: report, not return.
-			o.report(o.publish(context.WithoutCancel(ctx), row{id: id, name: name, sealed: sealed}, false))
+		if !committed {
+			o.release(r)
+			return
 		}
+		// The message is safe in its row, and the request that made it has succeeded: report, not return.
+		o.report(o.publish(r, false))
 	})
 	return nil
 }

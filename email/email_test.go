@@ -2,6 +2,7 @@ package email
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -110,7 +111,7 @@ func TestPublishedBeforeWriteReturns(t *testing.T) {
 	if err := f.send(t, Mail{Activation, "ada@example.com", ada, "t"}, failure); !errors.Is(err, failure) {
 		t.Fatal(err)
 	}
-	if len(f.spooled(t)) != 1 || f.rows(t) != 0 {
+	if len(f.spooled(t)) != 1 || f.rows(t) != 1 {
 		t.Errorf("after a rollback: %d mails, %d rows", len(f.spooled(t)), f.rows(t))
 	}
 }
@@ -139,6 +140,49 @@ func TestRowsWaitForTheProcessThatServes(t *testing.T) {
 	}
 	if len(f.spooled(t)) != 3 || f.rows(t) != 0 {
 		t.Errorf("after the start: %d mails, %d rows", len(f.spooled(t)), f.rows(t))
+	}
+}
+
+// TestSettle: a row stays until its message is durable in the spool, and no longer than Run runs.
+func TestSettle(t *testing.T) {
+	f := newFixture(t)
+	if err := f.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const sent = 5 // more than may wait: these do not wait any more
+	for range sent {
+		if err := f.send(t, Mail{Activation, "ada@example.com", ada, "t"}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	published := filepath.Join(f.dir, "new")
+	if err := os.Rename(published, published+"-gone"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.settle(t.Context()); err == nil || f.rows(t) != sent {
+		t.Errorf("not durable: %v, %d rows", err, f.rows(t))
+	}
+	if err := os.Rename(published+"-gone", published); err != nil {
+		t.Fatal(err)
+	}
+	f.catchUp(t.Context()) // sees the rows, and that they are on their way
+	if len(f.spooled(t)) != sent || f.rows(t) != 0 || f.Healthy() != nil || len(f.claimed) != 0 {
+		t.Errorf("settled: %d mails, %d rows, %v, claimed %v", len(f.spooled(t)), f.rows(t), f.Healthy(), f.claimed)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		f.Run(ctx)
+		close(done)
+	}()
+	if err := f.send(t, Mail{Activation, "ada@example.com", ada, "t"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	<-done
+	if len(f.spooled(t)) != sent+1 || f.rows(t) != 0 {
+		t.Errorf("after Run: %d mails, %d rows", len(f.spooled(t)), f.rows(t))
 	}
 }
 

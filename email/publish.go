@@ -3,6 +3,7 @@ package email
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"accountd/internal/store"
@@ -12,6 +13,10 @@ const (
 	pollInterval = time.Second // for rows that commands beside the server left
 	maxBackoff   = time.Minute // between attempts while the spool cannot be written
 	drainBatch   = 100
+
+	// settleDelay lets messages share one sync of the directory and one transaction. Until then their rows
+	// stay: after a crash they are compared with the spool, so nothing is lost and nothing comes twice.
+	settleDelay = 50 * time.Millisecond
 )
 
 // Start makes this process the one that publishes: it removes half-written files, publishes what an
@@ -24,32 +29,47 @@ func (o *Outbox) Start(ctx context.Context) error {
 	o.mu.Lock()
 	o.publishing = true
 	o.mu.Unlock()
-	err := o.drain(ctx)
-	if ctx.Err() != nil {
-		return err
-	}
-	o.report(err)
-	return nil
+	o.catchUp(ctx)
+	return ctx.Err()
 }
 
-// Run publishes what Start and Send could not, until ctx ends: it looks every second, and less often while
-// the spool cannot be written.
+// Run settles what has been published, and publishes what Start and Send could not, until ctx ends: it looks
+// every second, and less often while the spool cannot be written.
 func (o *Outbox) Run(ctx context.Context) {
 	wait := pollInterval
+	poll := time.NewTimer(wait)
+	defer poll.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			o.reportFailure(o.settle(context.WithoutCancel(ctx)))
 			return
-		case <-time.After(wait):
+		case <-o.unsettled:
+			select {
+			case <-ctx.Done():
+			case <-time.After(settleDelay):
+				o.reportFailure(o.settle(ctx))
+			}
+		case <-poll.C:
+			o.catchUp(ctx)
+			if o.Healthy() == nil {
+				wait = pollInterval
+			} else {
+				wait = min(2*wait, maxBackoff)
+			}
+			poll.Reset(wait)
 		}
-		if err := o.drain(ctx); ctx.Err() == nil {
-			o.report(err)
-		}
-		if o.Healthy() == nil {
-			wait = pollInterval
-		} else {
-			wait = min(2*wait, maxBackoff)
-		}
+	}
+}
+
+// catchUp publishes all that waits, and settles it.
+func (o *Outbox) catchUp(ctx context.Context) {
+	err := o.drain(ctx)
+	if err == nil {
+		err = o.settle(ctx)
+	}
+	if ctx.Err() == nil {
+		o.report(err)
 	}
 }
 
@@ -87,7 +107,7 @@ func (o *Outbox) drain(ctx context.Context) error {
 			return fmt.Errorf("look into the spool: %w", err)
 		}
 		for _, r := range rows {
-			if err := o.catchUp(ctx, r, published[r.name]); err != nil {
+			if err := o.publishLeft(ctx, r, published[r.name]); err != nil {
 				return err
 			}
 			after = r.id
@@ -95,22 +115,22 @@ func (o *Outbox) drain(ctx context.Context) error {
 	}
 }
 
-// catchUp publishes what somebody else accepted, unless a request of this process is at it.
-func (o *Outbox) catchUp(ctx context.Context, r row, published bool) error {
+// publishLeft publishes a row that another process left, or a request of this one could not publish.
+func (o *Outbox) publishLeft(ctx context.Context, r row, published bool) error {
 	if !o.claim(r.name) {
-		return nil
+		return nil // on its way
 	}
-	defer o.release(r.name)
-	// The row may have been published and deleted since it was listed.
+	// The row may have been settled since it was listed.
 	var exists bool
 	err := o.db.Read(ctx, func(tx *store.Tx) (err error) {
 		exists, err = rowExists(ctx, tx, r.id)
 		return err
 	})
 	if err != nil || !exists {
+		o.release(r)
 		return err
 	}
-	return o.publish(ctx, r, published)
+	return o.publish(r, published)
 }
 
 // claim takes a message for the caller alone to publish, and says whether it was free.
@@ -124,24 +144,65 @@ func (o *Outbox) claim(name string) bool {
 	return true
 }
 
-func (o *Outbox) release(name string) {
+func (o *Outbox) release(rows ...row) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.claimed, name)
+	for _, r := range rows {
+		delete(o.claimed, r.name)
+	}
 }
 
-// publish brings a claimed message into the spool, unless it is there, and forgets the row.
-func (o *Outbox) publish(ctx context.Context, r row, published bool) error {
+// publish brings a claimed message into the spool, unless it is there. The claim lasts until its row is gone.
+func (o *Outbox) publish(r row, published bool) error {
 	if !published {
 		raw, err := o.seal.Open(r.sealed, []byte(r.name))
 		if err != nil {
+			o.release(r)
 			return fmt.Errorf("open outbox row %d: %w", r.id, err)
 		}
 		if err := o.spool.publish(r.name, raw); err != nil {
+			o.release(r)
 			return fmt.Errorf("write to the spool: %w", err)
 		}
 	}
-	return o.db.Write(ctx, func(tx *store.Tx) error { return deleteRow(ctx, tx, r.id) })
+	o.mu.Lock()
+	o.published = append(o.published, row{id: r.id, name: r.name})
+	o.mu.Unlock()
+	select {
+	case o.unsettled <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// settle makes the names of published messages durable and deletes their rows. Only Start and Run call it, one
+// after the other.
+func (o *Outbox) settle(ctx context.Context) error {
+	o.mu.Lock()
+	rows := slices.Clone(o.published)
+	o.mu.Unlock()
+	if len(rows) == 0 {
+		return nil
+	}
+	err := o.spool.sync()
+	if err == nil {
+		err = o.db.Write(ctx, func(tx *store.Tx) error { return deleteRows(ctx, tx, rows) })
+	}
+	if err != nil {
+		return fmt.Errorf("settle published messages: %w", err)
+	}
+	o.mu.Lock()
+	o.published = slices.Delete(o.published, 0, len(rows)) // others have only been added behind them
+	o.mu.Unlock()
+	o.release(rows...)
+	return nil
+}
+
+// reportFailure is report for what says nothing when it goes well.
+func (o *Outbox) reportFailure(err error) {
+	if err != nil {
+		o.report(err)
+	}
 }
 
 // report remembers the outcome for Healthy and logs when it changes, not once a second.

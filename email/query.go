@@ -61,9 +61,11 @@ func rowExists(ctx context.Context, tx *store.Tx, id int64) (bool, error) {
 	return true, nil
 }
 
-func deleteRow(ctx context.Context, tx *store.Tx, id int64) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE id = ?`, id); err != nil {
-		return fmt.Errorf("delete from outbox: %w", err)
+func deleteRows(ctx context.Context, tx *store.Tx, rows []row) error {
+	for _, r := range rows {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE id = ?`, r.id); err != nil {
+			return fmt.Errorf("delete from outbox: %w", err)
+		}
 	}
 	return nil
 }

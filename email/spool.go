@@ -79,8 +79,8 @@ func (s spool) find(path string, names, found map[string]bool) error {
 	}
 }
 
-// publish makes the message appear in new, whole and durable: the bytes are synced before they get their
-// name, and the name before anybody relies on it.
+// publish makes the message appear in new, whole: the bytes are synced before they get their name. The name
+// itself is durable after sync.
 func (s spool) publish(name string, raw []byte) error {
 	tmp, err := os.OpenFile(filepath.Join(string(s), "tmp", rand.Text()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -93,5 +93,8 @@ func (s spool) publish(name string, raw []byte) error {
 	if err := os.Rename(tmp.Name(), filepath.Join(string(s), "new", name)); err != nil {
 		return errors.Join(err, os.Remove(tmp.Name()))
 	}
-	return syncDir(filepath.Join(string(s), "new"))
+	return nil
 }
+
+// sync makes the names in new durable.
+func (s spool) sync() error { return syncDir(filepath.Join(string(s), "new")) }

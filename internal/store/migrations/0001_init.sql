@@ -41,6 +41,7 @@ CREATE TABLE sessions (
   end_reason TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX sessions_user ON sessions (user_id);
+CREATE INDEX sessions_live ON sessions (user_id) WHERE ended_at IS NULL;
 
 -- A session is a family of refresh tokens; each but the live leaf has a successor.
 CREATE TABLE refresh_tokens (
