@@ -20,11 +20,31 @@ import (
 
 // Settings are the rules that a site can choose.
 type Settings struct {
-	AllowLoginNotVerified   bool
-	LoginWithSecondaryEmail bool
-	SendActivationEmail     bool
-	Passwords               PasswordSettings
+	AllowLoginNotVerified    bool
+	LoginFields              []string // of email and username
+	LoginWithSecondaryEmail  bool
+	RegisterFields           []string // names of fields, as in "first_name"
+	RegisterOptionalFields   []string
+	UpdateFields             []string
+	Fields                   []Field // beside the built-in ones
+	PasswordlessRegistration bool
+	SendActivationEmail      bool
+	SendPasswordSetEmail     bool
+	Reveal                   Reveal
+	DeletePermanently        bool
+	Notices                  bool // mail the owner what has changed
+	Passwords                PasswordSettings
 }
+
+// Reveal says which operations tell that an address has an account.
+type Reveal string
+
+// The values of Reveal.
+const (
+	RevealNothing  Reveal = "nothing"
+	RevealRegister Reveal = "register" // register does, reset and resend do not
+	RevealAll      Reveal = "all"
+)
 
 // Service is every operation on accounts. It is safe for concurrent use.
 type Service struct {

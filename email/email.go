@@ -33,6 +33,9 @@ type Settings struct {
 
 	SpoolDir  string
 	MaxOutbox int
+
+	TemplatesDir string            // files in it replace embedded templates; "": none
+	Variables    map[string]string // what templates see as .Variables
 }
 
 // User is the part of an account that messages may show.

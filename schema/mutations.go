@@ -5,7 +5,7 @@ import "accountd/accounts"
 // mutations is the API. Adding a row adds the mutation to both flavours.
 func mutations(svc *accounts.Service, s Settings) []mutation {
 	var registered []output[accounts.Session]
-	if s.LoginBeforeVerified {
+	if s.Accounts.AllowLoginNotVerified {
 		registered = []output[accounts.Session]{token, refreshToken}
 	}
 	return []mutation{

@@ -27,16 +27,38 @@ type Settings struct {
 	Limits        frontdoor.Limits
 	Introspection bool
 
-	// LoginBeforeVerified says that register answers with tokens.
-	LoginBeforeVerified bool
+	// Accounts are the rules that decide on arguments and fields.
+	Accounts accounts.Settings
 
 	// HeaderName is the header that carries the access token, HeaderPrefixes the words that may precede it.
 	HeaderName     string
 	HeaderPrefixes []string
 
+	// TokenArgument is the argument of query fields that carries the access token; "": none.
+	TokenArgument string
+
+	LongRunning bool // refresh tokens are tokens of their own
+	Cookies     Cookies
+
+	ErrorList     bool                // errors are a list of {field, message, code} instead of a map
+	Users         string              // who may ask for others: staff, verified, authenticated or public
+	ExcludeFields []string            // of UserNode, as in "last_login"
+	FilterFields  map[string][]string // lookups by field, as in "status__verified"
+	Page          int                 // edges of one page at most
+
 	ClientAddr func(context.Context) string // network address of who is asking
 	RequestID  func(context.Context) string
 	Log        *slog.Logger
+}
+
+// Cookies are how tokens travel in cookies.
+type Cookies struct {
+	Enabled           bool
+	Name, RefreshName string // prefixes included
+	Secure            bool
+	Path, Domain      string
+	SameSite          http.SameSite
+	HideTokenFields   bool // token and refreshToken are not in the schema
 }
 
 // API is both schemas over one service.

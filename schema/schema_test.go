@@ -97,7 +97,7 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 			Body: 64 << 10, Query: 16 << 10, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15, IntrospectionDepth: 20,
 			Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: 10 * time.Second, Documents: 100,
 		},
-		Introspection: true, LoginBeforeVerified: o.accounts.AllowLoginNotVerified,
+		Introspection: true, Accounts: o.accounts,
 		HeaderName: "Authorization", HeaderPrefixes: o.headers,
 		ClientAddr: func(context.Context) string { return "192.0.2.1" }, RequestID: func(context.Context) string { return "req-1" }, Log: log,
 	})

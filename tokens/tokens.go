@@ -44,8 +44,10 @@ type Settings struct {
 	SessionLifetime  time.Duration // absolute; 0: none
 	RotationGrace    time.Duration
 	AllowRefresh     bool
-	RefreshBytes     int // of randomness
-	SessionsPerUser  int // the oldest go first
+	LongRunning      bool // false: no refresh tokens; a live access token is refreshed instead
+	Rotate           bool // false: a refresh token stays good when it is used
+	RefreshBytes     int  // of randomness
+	SessionsPerUser  int  // the oldest go first
 
 	ActivationLifetime, PasswordResetLifetime, PasswordSetLifetime, SecondaryEmailLifetime time.Duration
 }

@@ -122,8 +122,11 @@ func newServer(h *house, log *slog.Logger) (*server.Server, error) {
 
 func schemaSettings(c *config.Config, log *slog.Logger) schema.Settings {
 	return schema.Settings{
-		Limits: c.FrontDoorLimits(), Introspection: c.Introspection(), LoginBeforeVerified: c.Accounts.AllowLoginNotVerified,
-		HeaderName: c.Tokens.HeaderName, HeaderPrefixes: c.Tokens.HeaderPrefixes,
+		Limits: c.FrontDoorLimits(), Introspection: c.Introspection(), Accounts: c.AccountSettings(),
+		HeaderName: c.Tokens.HeaderName, HeaderPrefixes: c.Tokens.HeaderPrefixes, TokenArgument: c.TokenArgument(),
+		LongRunning: c.Tokens.LongRunning, Cookies: schema.Cookies(c.CookieSettings()),
+		ErrorList: c.GraphQL.ErrorShape == "list",
+		Users:     c.Queries.Users, ExcludeFields: c.Queries.ExcludeFields, FilterFields: c.Queries.FilterFields, Page: c.Limits.Page,
 		ClientAddr: server.ClientAddr, RequestID: server.RequestID, Log: log,
 	}
 }

@@ -35,6 +35,7 @@ type Config struct {
 	GraphQL   GraphQL   `toml:"graphql"`
 	Limits    Limits    `toml:"limits"`
 	Accounts  Accounts  `toml:"accounts"`
+	Queries   Queries   `toml:"queries"`
 	Tokens    Tokens    `toml:"tokens"`
 	Passwords Passwords `toml:"passwords"`
 	Email     Email     `toml:"email"`
@@ -44,10 +45,12 @@ type Config struct {
 
 // Server is [server]. PublicURL is as it was set: Config.PublicURL is the one in force.
 type Server struct {
-	Listen       string   `toml:"listen"`
-	PublicURL    string   `toml:"public_url"`
-	DataDir      string   `toml:"data_dir"`
-	AllowedHosts []string `toml:"allowed_hosts"`
+	Listen         string   `toml:"listen"`
+	PublicURL      string   `toml:"public_url"`
+	DataDir        string   `toml:"data_dir"`
+	AllowedHosts   []string `toml:"allowed_hosts"`
+	TrustedProxies []string `toml:"trusted_proxies"`
+	CORSOrigins    []string `toml:"cors_origins"`
 }
 
 // Log is [log].
@@ -58,8 +61,9 @@ type Log struct {
 
 // GraphQL is [graphql]. Config.Introspection and Config.GraphiQL say what "auto" comes to.
 type GraphQL struct {
-	Introspection string `toml:"introspection" one:"auto,on,off"`
-	GraphiQL      string `toml:"graphiql" one:"auto,on,off"`
+	Introspection Toggle `toml:"introspection"`
+	GraphiQL      Toggle `toml:"graphiql"`
+	ErrorShape    string `toml:"error_shape" one:"map,list"`
 }
 
 // Limits is [limits]. Fields has its upper bound because validating n equal fields takes time in n².
@@ -79,14 +83,42 @@ type Limits struct {
 	Response           Size     `toml:"response" min:"1KiB" max:"64MiB"`
 	Timeout            Duration `toml:"timeout" min:"100ms" max:"10m"`
 	Documents          int      `toml:"documents" min:"1" max:"100000"`
+	Page               int      `toml:"page" min:"1" max:"10000"`
 	SessionsPerUser    int      `toml:"sessions_per_user" min:"1" max:"10000"`
 }
 
 // Accounts is [accounts].
 type Accounts struct {
-	AllowLoginNotVerified   bool `toml:"allow_login_not_verified"`
-	LoginWithSecondaryEmail bool `toml:"login_with_secondary_email"`
-	SendActivationEmail     bool `toml:"send_activation_email"`
+	AllowLoginNotVerified    bool     `toml:"allow_login_not_verified"`
+	LoginFields              []string `toml:"login_fields"`
+	LoginWithSecondaryEmail  bool     `toml:"login_with_secondary_email"`
+	RegisterFields           []string `toml:"register_fields"`
+	RegisterOptionalFields   []string `toml:"register_optional_fields"`
+	UpdateFields             []string `toml:"update_fields"`
+	Fields                   []Field  `toml:"fields"`
+	PasswordlessRegistration bool     `toml:"passwordless_registration"`
+	SendActivationEmail      bool     `toml:"send_activation_email"`
+	SendPasswordSetEmail     bool     `toml:"send_password_set_email"`
+	RevealAccounts           string   `toml:"reveal_accounts" one:"nothing,register,all"`
+	DeletePermanently        bool     `toml:"delete_permanently"`
+}
+
+// Field is one table of [[accounts.fields]]: a further field of every account.
+type Field struct {
+	Name      string `toml:"name"`
+	Type      string `toml:"type"`       // String, Int, Float, Boolean or DateTime
+	MaxLength int    `toml:"max_length"` // of a String, in characters; 0: not given
+	Pattern   string `toml:"pattern"`    // that a whole String has to match; "": any
+	Choices   []any  `toml:"choices"`    // string, int64 or float64, as Type has it; none: any value
+	Unique    bool   `toml:"unique"`
+	Public    bool   `toml:"public"` // shown in UserNode and to templates; true where it is not given
+}
+
+// Queries is [queries].
+type Queries struct {
+	Users         string              `toml:"users" one:"staff,verified,authenticated,public"`
+	ExcludeFields []string            `toml:"exclude_fields"`
+	FilterFields  map[string][]string `toml:"filter_fields"`
 }
 
 // Tokens is [tokens]. Config.TokenSettings and Config.KeysFile fill in what is derived.
@@ -97,17 +129,34 @@ type Tokens struct {
 	Leeway                 Duration `toml:"leeway" min:"0s" max:"10m"`
 	AccessLifetime         Duration `toml:"access_lifetime" min:"1s" max:"365d"`
 	AllowRefresh           bool     `toml:"allow_refresh"`
+	LongRunning            bool     `toml:"long_running"`
 	RefreshLifetime        Duration `toml:"refresh_lifetime" min:"1s" max:"3650d"`
 	SessionLifetime        Duration `toml:"session_lifetime" min:"0s" max:"3650d"`
+	Rotation               string   `toml:"rotation" one:"rotate,keep"`
 	RotationGrace          Duration `toml:"rotation_grace" min:"0s" max:"1h"`
 	RefreshBytes           int      `toml:"refresh_bytes" min:"16" max:"64"`
 	HeaderName             string   `toml:"header_name"`
 	HeaderPrefixes         []string `toml:"header_prefixes"`
+	AllowArgument          bool     `toml:"allow_argument"`
+	ArgumentName           string   `toml:"argument_name"`
 	ActivationLifetime     Duration `toml:"activation_lifetime" min:"1s" max:"365d"`
 	PasswordResetLifetime  Duration `toml:"password_reset_lifetime" min:"1s" max:"365d"`
 	PasswordSetLifetime    Duration `toml:"password_set_lifetime" min:"1s" max:"365d"`
 	SecondaryEmailLifetime Duration `toml:"secondary_email_lifetime" min:"1s" max:"365d"`
 	KeysFile               string   `toml:"keys_file"`
+	Cookies                Cookies  `toml:"cookies"`
+}
+
+// Cookies is [tokens.cookies]. Config.CookieSettings fills in what is derived.
+type Cookies struct {
+	Enabled         bool   `toml:"enabled"`
+	Name            string `toml:"name"`
+	RefreshName     string `toml:"refresh_name"`
+	Secure          Toggle `toml:"secure"`
+	Path            string `toml:"path"`
+	Domain          string `toml:"domain"`
+	SameSite        string `toml:"same_site" one:"Lax,Strict,None"`
+	HideTokenFields bool   `toml:"hide_token_fields"`
 }
 
 // Passwords is [passwords].
@@ -140,6 +189,10 @@ type Email struct {
 	PasswordSetPath    string `toml:"password_set_path"`
 	SpoolDir           string `toml:"spool_dir"`
 	MaxOutbox          int    `toml:"max_outbox" min:"1" max:"1000000"`
+	Notices            bool   `toml:"notices"`
+	TemplatesDir       string `toml:"templates_dir"`
+
+	Variables map[string]string `toml:"variables"`
 }
 
 // Overrides are the settings that commands take as flags; "" is a flag that was not given.

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -71,7 +72,42 @@ func (c *Config) Introspection() bool { return c.auto(c.GraphQL.Introspection) }
 // GraphiQL reports whether the page is served.
 func (c *Config) GraphiQL() bool { return c.auto(c.GraphQL.GraphiQL) }
 
-func (c *Config) auto(toggle string) bool { return toggle == "on" || toggle == "auto" && c.Loopback() }
+func (c *Config) auto(toggle Toggle) bool { return toggle == On || toggle == Auto && c.Loopback() }
+
+// TokenArgument is the argument of query fields that carries an access token; "" where there is none.
+func (c *Config) TokenArgument() string {
+	if !c.Tokens.AllowArgument {
+		return ""
+	}
+	return c.Tokens.ArgumentName
+}
+
+// CookieSettings are [tokens.cookies] with everything decided.
+type CookieSettings struct {
+	Enabled           bool
+	Name, RefreshName string // with the prefix __Host- where browsers accept it
+	Secure            bool
+	Path, Domain      string
+	SameSite          http.SameSite
+	HideTokenFields   bool
+}
+
+// CookieSettings decides on Secure and on the names: __Host- makes browsers refuse a cookie that another host of the
+// domain, or a page without https, has set (RFC 6265bis, section 4.1.3.2).
+func (c *Config) CookieSettings() CookieSettings {
+	k := c.Tokens.Cookies
+	out := CookieSettings{
+		Enabled: k.Enabled, Name: k.Name, RefreshName: k.RefreshName, Path: k.Path, Domain: k.Domain, HideTokenFields: k.HideTokenFields,
+		Secure: k.Secure == On || k.Secure == Auto && strings.HasPrefix(strings.ToLower(c.PublicURL()), "https:"),
+		SameSite: map[string]http.SameSite{
+			"Lax": http.SameSiteLaxMode, "Strict": http.SameSiteStrictMode, "None": http.SameSiteNoneMode,
+		}[k.SameSite],
+	}
+	if out.Secure && out.Path == "/" && out.Domain == "" {
+		out.Name, out.RefreshName = "__Host-"+out.Name, "__Host-"+out.RefreshName
+	}
+	return out
+}
 
 // DatabaseFile is where the SQLite file is.
 func (c *Config) DatabaseFile() string { return filepath.Join(c.Server.DataDir, "accountd.db") }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -67,7 +68,7 @@ func document(t *testing.T) string {
 	fmt.Fprintf(&b, docHead, strings.ReplaceAll(err.Error(), path, "config.toml"))
 
 	var comment []string
-	section := ""
+	section, open := "", false // open: the section is one setting, whose keys are free
 	for line := range strings.Lines(string(defaults)) {
 		line = strings.TrimSpace(line)
 		switch {
@@ -77,9 +78,16 @@ func document(t *testing.T) string {
 			comment = append(comment, strings.TrimSpace(line[1:]))
 		case line[0] == '[':
 			section = strings.Trim(line, "[]")
-			fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| setting | default | possible | what it is for |\n| --- | --- | --- | --- |\n",
-				section, strings.Join(comment, " "))
+			_, open = settings[section]
+			head := "| setting | default | possible | what it is for |\n| --- | --- | --- | --- |\n"
+			if open {
+				head = "| key | default |\n| --- | --- |\n"
+			}
+			fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s", section, strings.Join(comment, " "), head)
 			comment = nil
+		case open:
+			name, value, _ := strings.Cut(line, " = ")
+			fmt.Fprintf(&b, "| `%s` | `%s` |\n", name, value)
 		default:
 			name, value, _ := strings.Cut(line, " = ")
 			s, ok := settings[section+"."+name]
@@ -95,6 +103,10 @@ func document(t *testing.T) string {
 
 func possible(s setting) string {
 	switch {
+	case s.typ == reflect.TypeFor[Toggle]():
+		return "`auto`, true, false"
+	case s.typ == reflect.TypeFor[[]Field]():
+		return "list of tables"
 	case s.one != "":
 		return "`" + strings.ReplaceAll(s.one, ",", "`, `") + "`"
 	case s.min != "":

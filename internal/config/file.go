@@ -21,7 +21,7 @@ func (l *loader) file(name string, doc []byte) {
 		l.problem(syntaxProblem(name, err))
 		return
 	}
-	w := walker{loader: l, name: name, tree: tree, doc: doc}
+	w := walker{loader: l, name: name, tree: tree, doc: doc, whole: map[string]bool{}}
 	w.parser.Reset(doc)
 	for w.parser.NextExpression() {
 		w.expression(w.parser.Expression())
@@ -47,8 +47,9 @@ type walker struct {
 	tree   map[string]any
 	doc    []byte
 	parser unstable.Parser
-	table  []string // the path of the table that the walk is in
-	skip   bool     // that table was reported already
+	table  []string        // the path of the table that the walk is in
+	skip   bool            // that table was reported, or applied, already
+	whole  map[string]bool // settings that are tables and were applied, by key
 }
 
 func (w *walker) expression(n *unstable.Node) {
@@ -58,6 +59,8 @@ func (w *walker) expression(n *unstable.Node) {
 		w.table, w.skip = path, false
 		key := joinKey(path)
 		switch {
+		case w.applyWhole(path, line):
+			w.skip = true
 		case n.Kind == unstable.Table && sections[key]:
 		case sections[key]:
 			w.report(line, key, "", "has two pairs of brackets", "write ["+key+"]")
@@ -77,12 +80,11 @@ func (w *walker) pair(prefix []string, n *unstable.Node) {
 	path := append(append([]string{}, prefix...), below...)
 	key := joinKey(path)
 	value := w.value(path)
+	if w.applyWhole(path, line) {
+		return
+	}
 	if s, ok := settings[key]; ok {
-		origin := ""
-		if w.name != "" {
-			origin = w.origin(line)
-		}
-		w.loader.set(s, origin, render(value), func(v reflect.Value) error { return decodeTOML(v, value) })
+		w.apply(s, line, value)
 		return
 	}
 	inline := n.Value().Kind == unstable.InlineTable
@@ -96,6 +98,32 @@ func (w *walker) pair(prefix []string, n *unstable.Node) {
 	default:
 		w.unknown(line, path, render(value), sortedKeys(settings))
 	}
+}
+
+func (w *walker) apply(s setting, line int, value any) {
+	origin := ""
+	if w.name != "" {
+		origin = w.origin(line)
+	}
+	w.loader.set(s, origin, render(value), func(v reflect.Value) error { return decodeTOML(v, value) })
+}
+
+// applyWhole applies a setting that is a table, at the first sight of it or of anything in it, and says whether path is
+// one or lies in one.
+func (w *walker) applyWhole(path []string, line int) bool {
+	for n := range len(path) {
+		key := joinKey(path[:n+1])
+		s, ok := settings[key]
+		if !ok || !s.isTable() {
+			continue
+		}
+		if !w.whole[key] {
+			w.whole[key] = true
+			w.apply(s, line, w.value(path[:n+1]))
+		}
+		return true
+	}
+	return false
 }
 
 func (w *walker) unknown(line int, path []string, value string, candidates []string) {
@@ -172,8 +200,14 @@ func render(value any) string {
 			items[i] = render(item)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
-	case Duration, Size:
+	case Duration, Size, Toggle:
 		return quote(fmt.Sprint(v))
+	case map[string]string:
+		return renderTable(v)
+	case map[string][]string:
+		return renderTable(v)
+	case []Field:
+		return renderFields(v)
 	case float64:
 		text := strings.ToLower(strings.TrimPrefix(strconv.FormatFloat(v, 'g', -1, 64), "+"))
 		if !strings.ContainsAny(text, ".ein") { // a whole number, which TOML would take for an integer

@@ -131,6 +131,15 @@ func decodeTOML(v reflect.Value, raw any) error {
 		}
 		v.Set(reflect.ValueOf(texts))
 		return nil
+	case Toggle:
+		switch on := raw.(type) {
+		case bool:
+			return decodeText(v, strconv.FormatBool(on))
+		case string:
+			return decodeText(v, on)
+		}
+	case map[string]string, map[string][]string, []Field:
+		return decodeTable(v, raw)
 	}
 	return errors.New("has the wrong type")
 }
@@ -173,6 +182,14 @@ func decodeText(v reflect.Value, text string) error {
 			}
 		}
 		v.Set(reflect.ValueOf(list))
+	case Toggle:
+		on, ok := toggles[text]
+		if !ok {
+			return errors.New("is not possible")
+		}
+		v.SetString(string(on))
+	case map[string]string, map[string][]string, []Field:
+		return decodeTableText(v, text)
 	default:
 		return fmt.Errorf("has the unsupported type %s", v.Type())
 	}
@@ -190,6 +207,12 @@ func (s setting) check(v reflect.Value) error {
 			return errors.New("has a control character")
 		}
 	case []string:
+		for _, item := range value {
+			if strings.ContainsFunc(item, unicode.IsControl) {
+				return errors.New("has a control character")
+			}
+		}
+	case map[string]string:
 		for _, item := range value {
 			if strings.ContainsFunc(item, unicode.IsControl) {
 				return errors.New("has a control character")
@@ -230,6 +253,14 @@ func (s setting) remedy() string {
 		return fmt.Sprintf("use a number from %s to %s", s.min, s.max)
 	case []string:
 		return `use a list of strings, such as ["a", "b"]; separated by commas in a variable`
+	case Toggle:
+		return `use "auto", true or false`
+	case map[string]string:
+		return `use a table of strings, such as { support = "help@example.com" }`
+	case map[string][]string:
+		return `use a table of lists, such as { username = ["exact", "icontains"] }`
+	case []Field:
+		return `use tables such as { name = "phone", type = "String", max_length = 20 }`
 	}
 	if s.one != "" {
 		return `use "` + strings.ReplaceAll(s.one, ",", `", "`) + `"`

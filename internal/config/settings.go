@@ -20,6 +20,8 @@ func (c *Config) TokenSettings() tokens.Settings {
 		Leeway:                 time.Duration(t.Leeway),
 		AccessLifetime:         time.Duration(t.AccessLifetime),
 		AllowRefresh:           t.AllowRefresh,
+		LongRunning:            t.LongRunning,
+		Rotate:                 t.Rotation == "rotate",
 		RefreshLifetime:        time.Duration(t.RefreshLifetime),
 		SessionLifetime:        time.Duration(t.SessionLifetime),
 		RotationGrace:          time.Duration(t.RotationGrace),
@@ -45,16 +47,35 @@ func (c *Config) EmailSettings() email.Settings {
 		PasswordSetPath:    strings.Trim(e.PasswordSetPath, "/"),
 		SpoolDir:           c.SpoolDir(),
 		MaxOutbox:          e.MaxOutbox,
+		TemplatesDir:       e.TemplatesDir,
+		Variables:          e.Variables,
 	}
 }
 
 // AccountSettings is what accounts needs.
 func (c *Config) AccountSettings() accounts.Settings {
-	p := c.Passwords
+	a, p := c.Accounts, c.Passwords
+	fields := make([]accounts.Field, len(a.Fields))
+	for i, f := range a.Fields {
+		fields[i] = accounts.Field{
+			Name: f.Name, Type: accounts.FieldType(f.Type), MaxLength: f.MaxLength, Pattern: f.Pattern,
+			Choices: f.Choices, Unique: f.Unique, Public: f.Public,
+		}
+	}
 	return accounts.Settings{
-		AllowLoginNotVerified:   c.Accounts.AllowLoginNotVerified,
-		LoginWithSecondaryEmail: c.Accounts.LoginWithSecondaryEmail,
-		SendActivationEmail:     c.Accounts.SendActivationEmail,
+		AllowLoginNotVerified:    a.AllowLoginNotVerified,
+		LoginFields:              a.LoginFields,
+		LoginWithSecondaryEmail:  a.LoginWithSecondaryEmail,
+		RegisterFields:           a.RegisterFields,
+		RegisterOptionalFields:   a.RegisterOptionalFields,
+		UpdateFields:             a.UpdateFields,
+		Fields:                   fields,
+		PasswordlessRegistration: a.PasswordlessRegistration,
+		SendActivationEmail:      a.SendActivationEmail,
+		SendPasswordSetEmail:     a.SendPasswordSetEmail,
+		Reveal:                   accounts.Reveal(a.RevealAccounts),
+		DeletePermanently:        a.DeletePermanently,
+		Notices:                  c.Email.Notices,
 		Passwords: accounts.PasswordSettings{
 			MinLength:  p.MinLength,
 			Similarity: p.Similarity,

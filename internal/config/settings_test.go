@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"accountd/accounts"
 )
 
 // TestSettingsReachTheirPackages sets everything to values that differ from each other and from zero, so that a
@@ -28,7 +30,23 @@ errors = 12
 response = "1300B"
 timeout = "14s"
 documents = 15
+page = 18
 sessions_per_user = 16
+[accounts]
+login_fields = ["username"]
+register_fields = ["email"]
+register_optional_fields = ["first_name"]
+update_fields = ["phone"]
+send_password_set_email = true
+reveal_accounts = "all"
+delete_permanently = true
+[[accounts.fields]]
+name = "phone"
+type = "String"
+max_length = 20
+pattern = "[0-9]+"
+choices = ["1", "2"]
+unique = true
 [tokens]
 algorithm = "EdDSA"
 audience = "aud"
@@ -36,6 +54,7 @@ leeway = "1s"
 access_lifetime = "2s"
 refresh_lifetime = "5s"
 session_lifetime = "6s"
+rotation = "keep"
 rotation_grace = "3s"
 refresh_bytes = 17
 activation_lifetime = "7s"
@@ -56,6 +75,8 @@ secondary_email_path = "b"
 password_reset_path = "c"
 password_set_path = "d"
 max_outbox = 9
+templates_dir = "t"
+variables = { support = "help" }
 `)
 	s := time.Second
 	check := func(name string, got any, want ...any) {
@@ -66,15 +87,18 @@ max_outbox = 9
 			return
 		}
 		for i := range want {
-			if v.Field(i).Kind() != reflect.Struct && v.Field(i).Interface() != want[i] {
+			if v.Field(i).Kind() != reflect.Struct && !reflect.DeepEqual(v.Field(i).Interface(), want[i]) {
 				t.Errorf("%s.%s is %v, want %v", name, v.Type().Field(i).Name, v.Field(i), want[i])
 			}
 		}
 	}
-	check("tokens", c.TokenSettings(), "EdDSA", "http://127.0.0.1:8080", "aud", 1*s, 2*s, 5*s, 6*s, 3*s, true, 17, 16, 7*s, 8*s, 9*s, 10*s)
-	check("email", c.EmailSettings(), "f@e.example", "site", "https://app.example", "a", "b", "c", "d", c.SpoolDir(), 9)
+	check("tokens", c.TokenSettings(), "EdDSA", "http://127.0.0.1:8080", "aud", 1*s, 2*s, 5*s, 6*s, 3*s, true, true, false, 17, 16, 7*s, 8*s, 9*s, 10*s)
+	check("email", c.EmailSettings(), "f@e.example", "site", "https://app.example", "a", "b", "c", "d", c.SpoolDir(), 9, "t",
+		map[string]string{"support": "help"})
 	check("limits", c.FrontDoorLimits(), 1001, 1000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1300, 14*s, 15)
-	check("accounts", c.AccountSettings(), true, true, true, nil)
+	check("accounts", c.AccountSettings(), true, []string{"username"}, true, []string{"email"}, []string{"first_name"}, []string{"phone"},
+		[]accounts.Field{{Name: "phone", Type: "String", MaxLength: 20, Pattern: "[0-9]+", Choices: []any{"1", "2"}, Unique: true, Public: true}},
+		false, true, true, accounts.RevealAll, true, true, nil)
 	check("passwords", c.AccountSettings().Passwords, 21, 0.5, true, true, 122, nil)
 	check("argon2", c.AccountSettings().Passwords.Argon2, uint32(24), uint32(5), uint8(2), 7, 8)
 }

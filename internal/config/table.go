@@ -1,0 +1,141 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Toggle is a switch whose default depends on other settings.
+type Toggle string
+
+// The values of a Toggle.
+const (
+	Auto Toggle = "auto"
+	On   Toggle = "on"
+	Off  Toggle = "off"
+)
+
+// toggles are the ways to write one: as a boolean, too.
+var toggles = map[string]Toggle{"auto": Auto, "on": On, "off": Off, "true": On, "false": Off}
+
+// isTable reports whether the setting is a whole table, or a list of tables, instead of one value.
+func (s setting) isTable() bool {
+	return s.typ.Kind() == reflect.Map || s.typ == reflect.TypeFor[[]Field]()
+}
+
+// decodeTable stores what go-toml made of a table, or of a list of tables.
+func decodeTable(v reflect.Value, raw any) error {
+	switch v.Interface().(type) {
+	case map[string]string:
+		return decodeMap[string](v, raw)
+	case map[string][]string:
+		return decodeMap[[]string](v, raw)
+	default:
+		return decodeFields(v, raw)
+	}
+}
+
+func decodeMap[T any](v reflect.Value, raw any) error {
+	table, ok := raw.(map[string]any)
+	if !ok {
+		return errors.New("is not a table")
+	}
+	decoded := make(map[string]T, len(table))
+	for _, name := range sortedKeys(table) {
+		var item T
+		if err := decodeTOML(reflect.ValueOf(&item).Elem(), table[name]); err != nil {
+			return fmt.Errorf("has an item %s that %w", joinKey([]string{name}), err)
+		}
+		decoded[name] = item
+	}
+	v.Set(reflect.ValueOf(decoded))
+	return nil
+}
+
+func decodeFields(v reflect.Value, raw any) error {
+	list, ok := raw.([]any)
+	if !ok {
+		return errors.New("is not a list of tables")
+	}
+	fields := make([]Field, len(list))
+	for i, item := range list {
+		table, ok := item.(map[string]any)
+		if !ok {
+			return errors.New("has an item that is no table")
+		}
+		if err := fields[i].decode(table); err != nil {
+			return fmt.Errorf("has an item %s that %w", quote(fields[i].Name), err)
+		}
+	}
+	v.Set(reflect.ValueOf(fields))
+	return nil
+}
+
+// decode reads one table of [[accounts.fields]]; validate judges what it says.
+func (f *Field) decode(table map[string]any) error {
+	f.Public = true
+	v := reflect.ValueOf(f).Elem()
+	keys := map[string]reflect.Value{}
+	for i := range v.NumField() {
+		keys[v.Type().Field(i).Tag.Get("toml")] = v.Field(i)
+	}
+	if name, ok := table["name"].(string); ok {
+		f.Name = name // first, so that problems of the others can name it
+	}
+	for _, key := range sortedKeys(table) {
+		field, known := keys[key]
+		if !known {
+			return fmt.Errorf("has an unknown key %s; possible are %s", quote(key), strings.Join(sortedKeys(keys), ", "))
+		}
+		if key == "choices" {
+			list, ok := table[key].([]any)
+			if !ok {
+				return errors.New("has choices that are no list")
+			}
+			f.Choices = list
+			continue
+		}
+		if err := decodeTOML(field, table[key]); err != nil {
+			return fmt.Errorf("has a %s that %w", key, err)
+		}
+	}
+	return nil
+}
+
+// decodeTableText reads the TOML value of a variable.
+func decodeTableText(v reflect.Value, text string) error {
+	var doc map[string]any
+	if err := toml.Unmarshal([]byte("value = "+text), &doc); err != nil || len(doc) != 1 {
+		return errors.New("is not a TOML value on one line")
+	}
+	return decodeTable(v, doc["value"])
+}
+
+// renderTable writes a table on one line.
+func renderTable[T any](table map[string]T) string {
+	items := make([]string, 0, len(table))
+	for _, name := range sortedKeys(table) {
+		items = append(items, joinKey([]string{name})+" = "+render(table[name]))
+	}
+	return "{" + strings.Join(items, ", ") + "}"
+}
+
+// renderFields writes fields as tables that decode reads back.
+func renderFields(fields []Field) string {
+	items := make([]string, len(fields))
+	for i, f := range fields {
+		v, keys := reflect.ValueOf(f), []string{}
+		for j := range v.NumField() {
+			name := v.Type().Field(j).Tag.Get("toml")
+			if !v.Field(j).IsZero() || name == "public" {
+				keys = append(keys, name+" = "+render(v.Field(j).Interface()))
+			}
+		}
+		items[i] = "{" + strings.Join(keys, ", ") + "}"
+	}
+	return "[" + strings.Join(items, ", ") + "]"
+}
