@@ -1,9 +1,17 @@
 package schema
 
-import "accountd/accounts"
+import (
+	"github.com/graphql-go/graphql"
+
+	"accountd/accounts"
+)
 
 // mutations is the API. Adding a row adds the mutation to both flavours.
-func mutations(svc *accounts.Service, s Settings) []mutation {
+func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mutation {
+	user := output[accounts.Session]{
+		name: "user", typ: userNode, doc: "Who has logged in.",
+		get: func(s *accounts.Session) any { return s.User },
+	}
 	var registered []output[accounts.Session]
 	if s.Accounts.AllowLoginNotVerified {
 		registered = []output[accounts.Session]{token, refreshToken}

@@ -68,10 +68,11 @@ type API struct {
 
 // New builds the schemas.
 func New(svc *accounts.Service, s Settings) (*API, error) {
-	rows := mutations(svc, s)
+	userNode := newUserNode(s)
+	rows := mutations(svc, s, userNode)
 	a := &API{}
 	for _, style := range []Style{Plain, Relay} {
-		built, err := build(rows, style)
+		built, err := build(rows, style, userNode)
 		if err != nil {
 			return nil, err
 		}
@@ -99,14 +100,14 @@ func (a *API) Handler(style Style) http.Handler { return a.doors[style] }
 // SDL is one flavour in the schema definition language, sorted by name.
 func (a *API) SDL(style Style) string { return a.doors[style].SDL() }
 
-func build(rows []mutation, style Style) (graphql.Schema, error) {
+func build(rows []mutation, style Style, userNode *graphql.Object) (graphql.Schema, error) {
 	fields := graphql.Fields{}
 	for _, m := range rows {
 		fields[m.name] = m.field(style)
 	}
 	return graphql.NewSchema(graphql.SchemaConfig{
 		Query: graphql.NewObject(graphql.ObjectConfig{
-			Name: "Query", Description: "What can be asked without changing anything.", Fields: queries(),
+			Name: "Query", Description: "What can be asked without changing anything.", Fields: queries(userNode),
 		}),
 		Mutation: graphql.NewObject(graphql.ObjectConfig{
 			Name: "Mutation", Description: "Everything that changes an account or a session.", Fields: fields,

@@ -27,10 +27,9 @@ var node = graphql.NewInterface(graphql.InterfaceConfig{
 	Fields: graphql.Fields{"id": {Type: graphql.NewNonNull(graphql.ID), Description: "Opaque, and the same for ever."}},
 })
 
-var userNode = graphql.NewObject(graphql.ObjectConfig{
-	Name: "UserNode", Description: "An account.", Interfaces: []*graphql.Interface{node},
-	IsTypeOf: func(p graphql.IsTypeOfParams) bool { _, ok := p.Value.(*accounts.User); return ok },
-	Fields: graphql.Fields{
+// newUserNode builds UserNode as the settings want it.
+func newUserNode(Settings) *graphql.Object {
+	fields := graphql.Fields{
 		"id": userField(graphql.NewNonNull(graphql.ID), "Opaque, and the same for ever.", func(u *accounts.User) any {
 			return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "UserNode:%d", u.ID))
 		}),
@@ -46,8 +45,12 @@ var userNode = graphql.NewObject(graphql.ObjectConfig{
 		"isStaff":        userField(graphql.NewNonNull(graphql.Boolean), "Whether the account may look at others.", func(u *accounts.User) any { return u.IsStaff }),
 		"dateJoined":     userField(graphql.NewNonNull(dateTime), "When the account was made.", func(u *accounts.User) any { return u.DateJoined }),
 		"lastLogin":      userField(dateTime, "The last login with a password; null for never.", func(u *accounts.User) any { return u.LastLogin }),
-	},
-})
+	}
+	return graphql.NewObject(graphql.ObjectConfig{
+		Name: "UserNode", Description: "An account.", Interfaces: []*graphql.Interface{node}, Fields: fields,
+		IsTypeOf: func(p graphql.IsTypeOfParams) bool { _, ok := p.Value.(*accounts.User); return ok },
+	})
+}
 
 func userField(typ graphql.Output, doc string, get func(*accounts.User) any) *graphql.Field {
 	return &graphql.Field{Type: typ, Description: doc, Resolve: func(p graphql.ResolveParams) (any, error) {
@@ -56,7 +59,7 @@ func userField(typ graphql.Output, doc string, get func(*accounts.User) any) *gr
 }
 
 // queries are the fields of Query.
-func queries() graphql.Fields {
+func queries(userNode *graphql.Object) graphql.Fields {
 	return graphql.Fields{
 		"me": {
 			Type: userNode, Description: "The account that the request's access token belongs to; null without a good one.",
@@ -86,10 +89,6 @@ var (
 	unarchiving = output[accounts.Session]{
 		name: "unarchiving", typ: graphql.Boolean, doc: "Whether this login took the account back from the archive.",
 		get: func(s *accounts.Session) any { return s.Unarchived }, failed: false,
-	}
-	user = output[accounts.Session]{
-		name: "user", typ: userNode, doc: "Who has logged in.",
-		get: func(s *accounts.Session) any { return s.User },
 	}
 	revoked = output[accounts.Revocation]{
 		name: "revoked", typ: graphql.Int, doc: "When the session ended, in seconds since 1970.",
