@@ -2,8 +2,11 @@ package main_test
 
 import (
 	"os"
+	"os/exec"
+	"path"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,5 +29,28 @@ func TestErrorCodes(t *testing.T) {
 	documented := find("docs/api.md", "(?m)^\\| `(\\w+)` \\| \\d{3}")
 	if diff := cmp.Diff(sortedSet(given), slices.Sorted(slices.Values(documented))); diff != "" || len(documented) < 10 {
 		t.Errorf("docs/api.md and the code differ (-code +document):\n%s", diff)
+	}
+}
+
+// TestNotice: NOTICE names every module that is linked into the binary, itself or as one of its owner's.
+func TestNotice(t *testing.T) {
+	notice, err := os.ReadFile("NOTICE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := sortedSet(strings.Fields(string(linked)))
+	if len(modules) < 10 {
+		t.Errorf("only %q are linked", modules)
+	}
+	version := regexp.MustCompile(`/v\d+$`)
+	for _, module := range modules {
+		name := strings.TrimPrefix(version.ReplaceAllString(module, ""), "github.com/")
+		if !strings.Contains(string(notice), name) && !strings.Contains(string(notice), path.Dir(name)+"/*") {
+			t.Errorf("NOTICE does not name %s", module)
+		}
 	}
 }

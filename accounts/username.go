@@ -13,6 +13,9 @@ import (
 // account's address, the only username with an @ that is allowed.
 func cleanUsername(field, value string, own Address, errs Errors) (shown, key string, ok bool) {
 	shown = norm.NFKC.String(value)
+	if !checkText(field, shown, maxName, errs) {
+		return "", "", false // one character can become eighteen
+	}
 	if !validUsername(shown) || strings.Contains(shown, "@") && !isOwnAddress(shown, own) {
 		errs.add(field, errInvalidUsername)
 		return "", "", false

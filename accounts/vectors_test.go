@@ -171,6 +171,10 @@ func TestUsernameRules(t *testing.T) {
 			}
 		})
 	}
+	errs := Errors{} // the limit is for what is stored, and NFKC makes four characters of this one
+	if _, _, ok := cleanUsername("username", strings.Repeat("\u3300", 38), own, errs); ok || !cmp.Equal(errs, Errors{"username": {errMaxLength(150, 152)}}) {
+		t.Errorf("longer than 150 once normalised: %t, %v", ok, errs)
+	}
 	for _, pair := range [][2]string{{"ADA", "ada"}, {"Straße", "STRASSE"}, {"ｆｕｌｌ", "FULL"}, {" ada ", "ada"}} {
 		if usernameKey(pair[0]) != usernameKey(pair[1]) {
 			t.Errorf("%q and %q have different keys", pair[0], pair[1])

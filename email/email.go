@@ -72,6 +72,7 @@ type Outbox struct {
 	publishing bool            // guarded by mu; true in the one process that serves
 	claimed    map[string]bool // guarded by mu; names that are being published, or are published and not settled
 	published  []row           // guarded by mu; in the spool, and their rows not deleted yet
+	unreadable int             // guarded by mu; rows that were sealed with a key that is gone
 	failure    error           // guarded by mu; of the last attempt to publish
 
 	unsettled chan struct{} // has one when something has been added to published
@@ -105,7 +106,7 @@ func (o *Outbox) Accepting(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	o.mu.Lock()
-	waiting -= len(o.published) // these wait for nobody
+	waiting -= len(o.published) + o.unreadable // these wait for nobody
 	o.mu.Unlock()
 	if waiting >= o.settings.MaxOutbox {
 		return ErrFull

@@ -213,6 +213,59 @@ func TestUnwritableSpool(t *testing.T) {
 	}
 }
 
+// TestUnreadableRow: a message whose key is gone is kept, for the day that the key comes back, and holds up nothing.
+func TestUnreadableRow(t *testing.T) {
+	f := newFixture(t)
+	if err := f.send(t, Mail{Activation, "ada@example.com", ada, "before"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	keyFile := filepath.Join(filepath.Dir(f.dir), "keys.json")
+	restart := func(want ...string) {
+		t.Helper()
+		keys, err := tokens.OpenKeys(keyFile, "HS256")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Outbox, err = New(f.db, keys, f.settings, f.log); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.catchUp(t.Context())
+		if err := f.Healthy(); err != nil {
+			t.Errorf("not healthy: %v", err)
+		}
+		mails := strings.Join(f.spooled(t), "")
+		if n := strings.Count(mails, "Message-ID"); n != len(want) {
+			t.Errorf("%d mails, want %d", n, len(want))
+		}
+		for _, token := range want {
+			if !strings.Contains(mails, "/activate/"+token) {
+				t.Errorf("no mail with %s", token)
+			}
+		}
+	}
+	if err := os.Rename(keyFile, keyFile+".old"); err != nil {
+		t.Fatal(err)
+	}
+	restart()
+	for _, token := range []string{"a", "b", "c"} { // as many as may wait, beside the one that waits for nothing
+		f.publishing = token == "a" // the others as a command would leave them
+		if err := f.send(t, Mail{Activation, "ada@example.com", ada, token}, nil); err != nil {
+			t.Fatalf("%s: %v", token, err)
+		}
+	}
+	restart("a", "b", "c")
+	if err := os.Rename(keyFile+".old", keyFile); err != nil {
+		t.Fatal(err)
+	}
+	restart("a", "b", "c", "before")
+	if n := f.rows(t); n != 0 {
+		t.Errorf("%d rows are left", n)
+	}
+}
+
 // TestNoDuplicate: a crash between publishing and deleting the row leaves both; the next start only deletes.
 func TestNoDuplicate(t *testing.T) {
 	for _, place := range []string{"new/%s", "cur/%s:2,S", "failed/%s"} {

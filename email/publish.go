@@ -152,13 +152,18 @@ func (o *Outbox) release(rows ...row) {
 	}
 }
 
-// publish brings a claimed message into the spool, unless it is there. The claim lasts until its row is gone.
+// publish brings a claimed message into the spool, unless it is there or cannot be opened. The claim lasts until its
+// row is gone.
 func (o *Outbox) publish(r row, published bool) error {
 	if !published {
 		raw, err := o.seal.Open(r.sealed, []byte(r.name))
 		if err != nil {
-			o.release(r)
-			return fmt.Errorf("open outbox row %d: %w", r.id, err)
+			// It stays claimed: it is looked at once by each process, and stops none of those behind it.
+			o.log.Error("a mail cannot be opened and stays in the outbox: the key that sealed it is not in the key file", "row", r.id, "error", err)
+			o.mu.Lock()
+			o.unreadable++
+			o.mu.Unlock()
+			return nil
 		}
 		if err := o.spool.publish(r.name, raw); err != nil {
 			o.release(r)

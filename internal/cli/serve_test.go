@@ -164,3 +164,24 @@ func TestDrain(t *testing.T) {
 		})
 	}
 }
+
+// TestDrainEnds: a client that never sends the rest of its request neither keeps the server nor makes it fail.
+func TestDrainEnds(t *testing.T) {
+	t.Parallel() // it takes the whole time to drain
+	s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\nExpect: 100-continue\r\n\r\n")
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Errorf("exit: %v", err)
+	}
+	if !strings.Contains(s.Log(), "connections were cut off") {
+		t.Errorf("nothing is said of the request: %s", s.Log())
+	}
+}
