@@ -137,7 +137,10 @@ func TestRefusedFiles(t *testing.T) {
 	t.Run("newer", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "test.db")
 		db := open(t, path)
-		if _, err := db.writer.Exec("PRAGMA user_version = 9999"); err != nil {
+		if err := db.Write(t.Context(), func(tx *Tx) error {
+			_, err := tx.Tx.ExecContext(t.Context(), "PRAGMA user_version = 9999")
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if err := db.Close(); err != nil {
