@@ -47,19 +47,26 @@ func (c *conn) connect(ctx context.Context) error {
 
 // drop gives up a connection whose state is not known; closing it rolls back.
 func (c *conn) drop() {
-	if c.sql == nil {
-		return
-	}
+	c.finalize()
 	_ = c.sql.Raw(func(any) error { return driver.ErrBadConn }) // so that database/sql does not keep it
-	c.sql, c.stmts = nil, nil
+	c.sql = nil
+	c.lost.Store(true)
 }
 
 func (c *conn) close() error {
-	var err error
-	if c.sql != nil {
-		err = c.sql.Close()
+	if c.sql == nil {
+		return c.db.Close()
 	}
-	return errors.Join(err, c.db.Close())
+	c.finalize()
+	return errors.Join(c.sql.Close(), c.db.Close())
+}
+
+// finalize ends the statements: a connection that has some stays open, with its locks.
+func (c *conn) finalize() {
+	for _, stmt := range c.stmts {
+		_ = stmt.Close() // repeats the error of its last use
+	}
+	c.stmts = nil
 }
 
 // prepared gives the statement for a constant query.

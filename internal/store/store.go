@@ -64,8 +64,7 @@ func Open(ctx context.Context, path string, now func() time.Time) (*DB, error) {
 	}
 	db.writer = newWriter(c, now)
 	db.close = sync.OnceValue(func() error {
-		db.writer.stop()
-		// A connection that only reads cannot write the WAL back into the file, so it is not the last.
+		db.writer.stop() // first: what it runs may read
 		return errors.Join(db.readers.close(), c.close())
 	})
 	if err := db.migrate(ctx); err != nil {

@@ -72,6 +72,11 @@ func (wr *writer) write(ctx context.Context, fn func(*Tx) error) error {
 	case <-wr.stopped:
 		return errClosed
 	}
+	return w.wait(ctx)
+}
+
+// wait gives the outcome, or leaves when ctx ends before fn begins.
+func (w *write) wait(ctx context.Context) error {
 	select {
 	case <-w.done:
 	case <-ctx.Done():
