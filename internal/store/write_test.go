@@ -4,8 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,7 +19,8 @@ import (
 
 // TestConnectionInUnknownState ends the transaction behind the writer's back, which then opens another connection.
 func TestConnectionInUnknownState(t *testing.T) {
-	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	path := filepath.Join(t.TempDir(), "test.db")
+	db := open(t, path)
 	for name, run := range map[string]func(context.Context, func(*Tx) error) error{"Read": db.Read, "Write": db.Write} {
 		for _, want := range []error{nil, errRefused} {
 			var c *conn
@@ -41,6 +45,12 @@ func TestConnectionInUnknownState(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"b"}, names(t, db)); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a connection was left open: its WAL is there (%v)", err)
 	}
 }
 
@@ -162,20 +172,24 @@ func TestClose(t *testing.T) {
 		release := make(chan struct{})
 		var wg sync.WaitGroup
 		var closed atomic.Bool
-		for i, name := range []string{"a", "b"} {
+		const writes = 8 * groupSize // so that the writer meets Close between two groups
+		for i := range writes {
 			wg.Go(func() {
-				o := call(context.Background(), db, func(tx *Tx) error {
+				err := db.Write(context.Background(), func(tx *Tx) error {
 					if i == 0 {
 						<-release
 					}
-					return errors.Join(insertName(name)(tx), db.Read(t.Context(), func(*Tx) error { return nil }))
+					return errors.Join(insertName(strconv.Itoa(i))(tx), db.Read(t.Context(), func(*Tx) error { return nil }))
 				})
-				if o.err != nil {
-					t.Error(o.err)
+				if err != nil {
+					t.Error(err)
 				}
 			})
-			synctest.Wait()
+			if i == 0 {
+				synctest.Wait()
+			}
 		}
+		synctest.Wait()
 		wg.Go(func() {
 			if err := db.Close(); err != nil {
 				t.Error(err)
@@ -197,8 +211,8 @@ func TestClose(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Errorf("Close again: %v", err)
 		}
-		if diff := cmp.Diff([]string{"a", "b"}, names(t, open(t, path))); diff != "" {
-			t.Errorf("rows (-want +got):\n%s", diff)
+		if n := count(t, open(t, path)); n != writes {
+			t.Errorf("%d rows, want %d", n, writes)
 		}
 	})
 }
