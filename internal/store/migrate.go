@@ -21,7 +21,10 @@ func (db *DB) migrate(ctx context.Context) error {
 		return err
 	}
 	var version int
-	if err := db.writer.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+	err = db.Read(ctx, func(tx *Tx) error {
+		return tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+	})
+	if err != nil {
 		return fmt.Errorf("read schema version: %w", err)
 	}
 	if version > len(steps) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,25 +97,36 @@ func TestReadersDoNotWrite(t *testing.T) {
 // TestManyWriters meets statements that nobody has prepared yet from many goroutines at once.
 func TestManyWriters(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	const goroutines, writes = 64, 20
 	var wg sync.WaitGroup
-	for i := range 64 {
+	for i := range goroutines {
 		wg.Go(func() {
-			err := db.Write(context.Background(), func(tx *Tx) error {
-				var n int
-				if err := tx.QueryRowContext(context.Background(), `SELECT count(*) FROM outbox`).Scan(&n); err != nil {
+			for j := range writes {
+				err := db.Write(context.Background(), func(tx *Tx) error {
+					var n int
+					if err := tx.QueryRowContext(context.Background(), `SELECT count(*) FROM outbox`).Scan(&n); err != nil {
+						return err
+					}
+					_, err := tx.ExecContext(context.Background(), insert, fmt.Sprintf("%d: %d of %d", n, j, i))
 					return err
+				})
+				if err != nil {
+					t.Error(err)
 				}
-				_, err := tx.ExecContext(context.Background(), insert, string(rune('0'+n))+"-"+string(rune('a'+i)))
-				return err
-			})
-			if err != nil {
-				t.Error(err)
+				if got := count(t, db); got < j+1 {
+					t.Errorf("%d rows after %d writes were acknowledged", got, j+1)
+				}
 			}
 		})
 	}
 	wg.Wait()
-	if n := count(t, db); n != 64 {
-		t.Errorf("%d rows, want 64", n)
+	for n, name := range names(t, db) {
+		if !strings.HasPrefix(name, fmt.Sprintf("%d: ", n)) {
+			t.Errorf("row %d is %q: its write did not see those before it", n, name)
+		}
+	}
+	if n := count(t, db); n != goroutines*writes {
+		t.Errorf("%d rows, want %d", n, goroutines*writes)
 	}
 }
 
@@ -137,7 +149,10 @@ func TestRefusedFiles(t *testing.T) {
 	t.Run("newer", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "test.db")
 		db := open(t, path)
-		if _, err := db.writer.Exec("PRAGMA user_version = 9999"); err != nil {
+		if err := db.Write(t.Context(), func(tx *Tx) error {
+			_, err := tx.Tx.ExecContext(t.Context(), "PRAGMA user_version = 9999")
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if err := db.Close(); err != nil {
