@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -252,7 +253,7 @@ func (h *harness) refused(t *testing.T, want error, op func() error) {
 	t.Helper()
 	before := h.dump(t)
 	h.log.Reset()
-	if err := op(); !reflect.DeepEqual(err, want) {
+	if err := op(); !reflect.DeepEqual(err, want) && !errors.Is(err, want) {
 		t.Errorf("error %#v, want %#v", err, want)
 	}
 	if diff := cmp.Diff(before, h.dump(t)); diff != "" {
