@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"accountd/internal/spelling"
 )
 
 // Problem is one thing that is wrong with the settings.
@@ -86,7 +88,7 @@ func suggest(name string, candidates []string, otherwise string) string {
 	best, least := "", len(name)/4+1
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	for _, c := range candidates {
-		d := distance(name, c)
+		d := spelling.Distance(name, c)
 		if last == c[strings.LastIndexByte(c, '.')+1:] { // the right key in the wrong section
 			d = min(d, least)
 		}
@@ -98,28 +100,6 @@ func suggest(name string, candidates []string, otherwise string) string {
 		return otherwise
 	}
 	return "did you mean " + best + "?"
-}
-
-// distance is Levenshtein's, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(row[j]+1, above+1, diagonal+cost)
-			diagonal = above
-		}
-	}
-	return row[len(b)]
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
