@@ -35,7 +35,10 @@ type User struct {
 func (u *User) subject() tokens.Subject { return tokens.Subject{ID: u.ID, Username: u.Username} }
 
 func (u *User) mailUser() email.User {
-	return email.User{ID: u.ID, Username: u.Username, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName}
+	return email.User{
+		ID: u.ID, Username: u.Username, Email: u.Email, SecondaryEmail: u.SecondaryEmail, FirstName: u.FirstName, LastName: u.LastName,
+		IsStaff: u.IsStaff, IsActive: u.IsActive, Verified: u.Verified, Archived: u.Archived, DateJoined: u.DateJoined, LastLogin: u.LastLogin,
+	}
 }
 
 // mailbox is where mail to an address goes: the local part as its owner wrote it, the domain in ASCII.

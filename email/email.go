@@ -13,8 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/mail"
-	"strings"
 	"sync"
 
 	"accountd/internal/store"
@@ -36,12 +34,7 @@ type Settings struct {
 
 	TemplatesDir string            // files in it replace embedded templates; "": none
 	Variables    map[string]string // what templates see as .Variables
-}
-
-// User is the part of an account that messages may show.
-type User struct {
-	ID                                   int64
-	Username, Email, FirstName, LastName string
+	Fields       map[string]any    // the public ones of the further fields of accounts, each with a sample of its type
 }
 
 // Mail is a message to be made. To is a bare address with an ASCII domain.
@@ -60,13 +53,11 @@ type Sealer interface {
 
 // Outbox accepts messages inside transactions and publishes them to the spool afterwards.
 type Outbox struct {
-	db        *store.DB
-	seal      Sealer
-	settings  Settings
-	from      *mail.Address
-	templates map[Kind]*templates
-	spool     spool
-	log       *slog.Logger
+	*Composer
+	db    *store.DB
+	seal  Sealer
+	spool spool
+	log   *slog.Logger
 
 	mu         sync.Mutex
 	publishing bool            // guarded by mu; true in the one process that serves
@@ -78,13 +69,9 @@ type Outbox struct {
 	unsettled chan struct{} // has one when something has been added to published
 }
 
-// New parses the templates and creates the spool directory where it is missing.
+// New reads the templates, as NewComposer does, and creates the spool directory where it is missing.
 func New(db *store.DB, seal Sealer, s Settings, log *slog.Logger) (*Outbox, error) {
-	from, err := mail.ParseAddress(s.From)
-	if err != nil {
-		return nil, fmt.Errorf("email.from %q is not an address like \"Name <name@example.com>\": %w", s.From, err)
-	}
-	parsed, err := parseTemplates()
+	composer, err := NewComposer(s)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +80,7 @@ func New(db *store.DB, seal Sealer, s Settings, log *slog.Logger) (*Outbox, erro
 		return nil, err
 	}
 	return &Outbox{
-		db: db, seal: seal, settings: s, from: from, templates: parsed, spool: dir, log: log, claimed: map[string]bool{},
-		unsettled: make(chan struct{}, 1),
+		Composer: composer, db: db, seal: seal, spool: dir, log: log, claimed: map[string]bool{}, unsettled: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -118,11 +104,11 @@ func (o *Outbox) Accepting(ctx context.Context, tx *store.Tx) error {
 // published before Write returns, in the process that serves.
 func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
 	name := fileName(tx.Now)
-	raw, err := o.render(m, name, tx.Now)
+	message, err := o.compose(m, name, tx.Now)
 	if err != nil {
 		return fmt.Errorf("make the %s email: %w", m.Kind, err)
 	}
-	sealed, err := o.seal.Seal(raw, []byte(name))
+	sealed, err := o.seal.Seal(message.Raw, []byte(name))
 	if err != nil {
 		return fmt.Errorf("seal the %s email: %w", m.Kind, err)
 	}
@@ -144,16 +130,4 @@ func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
 		o.report(o.publish(r, false))
 	})
 	return nil
-}
-
-// Link is the address that a message of this kind points to.
-func (o *Outbox) Link(kind Kind, token string) string {
-	path := map[Kind]string{
-		Activation:               o.settings.ActivationPath,
-		ActivationResend:         o.settings.ActivationPath,
-		SecondaryEmailActivation: o.settings.SecondaryEmailPath,
-		PasswordSet:              o.settings.PasswordSetPath,
-		PasswordReset:            o.settings.PasswordResetPath,
-	}[kind]
-	return strings.TrimRight(o.settings.LinkBase, "/") + "/" + strings.Trim(path, "/") + "/" + token
 }

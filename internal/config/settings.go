@@ -49,7 +49,25 @@ func (c *Config) EmailSettings() email.Settings {
 		MaxOutbox:          e.MaxOutbox,
 		TemplatesDir:       e.TemplatesDir,
 		Variables:          e.Variables,
+		Fields:             c.sampleFields(),
 	}
+}
+
+// sampleFields are the fields that templates may show, with a value that such a field may have.
+func (c *Config) sampleFields() map[string]any {
+	samples := map[string]any{}
+	for _, f := range c.Accounts.Fields {
+		switch {
+		case !f.Public:
+		case len(f.Choices) > 0:
+			samples[f.Name] = f.Choices[0]
+		default:
+			samples[f.Name] = map[string]any{
+				"String": "sample", "Int": int64(42), "Float": 4.2, "Boolean": true, "DateTime": time.Unix(1_500_000_000, 0).UTC(),
+			}[f.Type]
+		}
+	}
+	return samples
 }
 
 // AccountSettings is what accounts needs.

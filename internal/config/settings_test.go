@@ -94,11 +94,25 @@ variables = { support = "help" }
 	}
 	check("tokens", c.TokenSettings(), "EdDSA", "http://127.0.0.1:8080", "aud", 1*s, 2*s, 5*s, 6*s, 3*s, true, true, false, 17, 16, 7*s, 8*s, 9*s, 10*s)
 	check("email", c.EmailSettings(), "f@e.example", "site", "https://app.example", "a", "b", "c", "d", c.SpoolDir(), 9, "t",
-		map[string]string{"support": "help"})
+		map[string]string{"support": "help"}, map[string]any{"phone": "1"})
 	check("limits", c.FrontDoorLimits(), 1001, 1000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1300, 14*s, 15)
 	check("accounts", c.AccountSettings(), true, []string{"username"}, true, []string{"email"}, []string{"first_name"}, []string{"phone"},
 		[]accounts.Field{{Name: "phone", Type: "String", MaxLength: 20, Pattern: "[0-9]+", Choices: []any{"1", "2"}, Unique: true, Public: true}},
 		false, true, true, accounts.RevealAll, true, true, nil)
 	check("passwords", c.AccountSettings().Passwords, 21, 0.5, true, true, 122, nil)
 	check("argon2", c.AccountSettings().Passwords.Argon2, uint32(24), uint32(5), uint8(2), 7, 8)
+}
+
+// TestSampleFields: templates are tried with what accounts may have, and see nothing that is not public.
+func TestSampleFields(t *testing.T) {
+	c := mustLoad(t, `[accounts]
+fields = [
+	{ name = "s", type = "String" }, { name = "i", type = "Int" }, { name = "f", type = "Float" }, { name = "b", type = "Boolean" },
+	{ name = "d", type = "DateTime" }, { name = "c", type = "Int", choices = [7, 8] }, { name = "hidden", type = "String", public = false },
+]
+`)
+	want := map[string]any{"s": "sample", "i": int64(42), "f": 4.2, "b": true, "d": time.Unix(1_500_000_000, 0).UTC(), "c": int64(7)}
+	if got := c.EmailSettings().Fields; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 }

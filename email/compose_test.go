@@ -1,0 +1,402 @@
+package email
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// newComposer gives one with settings that a test may change.
+func newComposer(t *testing.T, change func(*Settings)) *Composer {
+	t.Helper()
+	c, err := NewComposer(testSettings(change))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func testSettings(change func(*Settings)) Settings {
+	s := Settings{
+		From: "Acme <accounts@example.org>", SiteName: "Acme", LinkBase: "https://acme.example/", ActivationPath: "activate",
+		SecondaryEmailPath: "activate-second", PasswordResetPath: "password-reset", PasswordSetPath: "account/password-set",
+	}
+	if change != nil {
+		change(&s)
+	}
+	return s
+}
+
+// parsed is a message as a strict reader sees it.
+type parsed struct {
+	header     map[string]string // decoded
+	text, html string            // with \n
+}
+
+// parseMail fails for whatever a strict reader could stumble over: line ends, long lines, bytes that are no text in the
+// header, duplicate headers, parts that are others than the two forms of the text, the plain one first.
+func parseMail(t *testing.T, raw []byte) parsed {
+	t.Helper()
+	head, _, _ := strings.Cut(string(raw), "\r\n\r\n")
+	if strings.ContainsFunc(head, func(r rune) bool { return r > '~' || r < ' ' && r != '\r' && r != '\n' }) {
+		t.Errorf("the header is not printable ASCII: %q", head)
+	}
+	if strings.ContainsAny(strings.ReplaceAll(string(raw), "\r\n", ""), "\r\n\x00") || !utf8.Valid(raw) {
+		t.Error("a line that does not end in CRLF, a NUL, or no UTF-8")
+	}
+	for line := range strings.SplitSeq(string(raw), "\r\n") {
+		if len(line) > 998 {
+			t.Errorf("a line of %d bytes", len(line))
+		}
+	}
+	message, err := mail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := parsed{header: map[string]string{}}
+	for key, values := range message.Header {
+		if len(values) != 1 {
+			t.Errorf("%d headers %s", len(values), key)
+		}
+		if out.header[key], err = new(mime.WordDecoder).DecodeHeader(values[0]); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	kind, params, err := mime.ParseMediaType(message.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/alternative" {
+		t.Fatalf("%s, %v", kind, err)
+	}
+	parts := multipart.NewReader(message.Body, params["boundary"])
+	out.text = nextPart(t, parts, "text/plain; charset=UTF-8")
+	out.html = nextPart(t, parts, "text/html; charset=UTF-8")
+	if _, err := parts.NextRawPart(); !errors.Is(err, io.EOF) {
+		t.Errorf("after two parts: %v", err)
+	}
+	return out
+}
+
+func nextPart(t *testing.T, parts *multipart.Reader, want string) string {
+	t.Helper()
+	part, err := parts.NextRawPart()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := part.Header.Get("Content-Type"); got != want || len(part.Header) != 2 {
+		t.Errorf("part %v, want %s", part.Header, want)
+	}
+	var body io.Reader = part
+	switch encoding := part.Header.Get("Content-Transfer-Encoding"); encoding {
+	case "8bit":
+	case "quoted-printable":
+		body = quotedprintable.NewReader(part)
+	default:
+		t.Errorf("encoding %q", encoding)
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(text), "\r\n", "\n")
+}
+
+// TestMessages: headers are these and no others; subjects and paths are those of the API that we follow.
+func TestMessages(t *testing.T) {
+	c := newComposer(t, nil)
+	tests := map[Kind]struct{ subject, path string }{
+		Activation:               {"Activate your account on Acme", "/activate/tok"},
+		ActivationResend:         {"Activate your account on Acme", "/activate/tok"},
+		SecondaryEmailActivation: {"Activate your account on Acme", "/activate-second/tok"},
+		PasswordSet:              {"Set your password on Acme", "/account/password-set/tok"},
+		PasswordReset:            {"Reset your password on Acme", "/password-reset/tok"},
+		NoticeRegistration:       {"You already have an account on Acme", ""},
+		NoticePasswordChanged:    {"Your password on Acme has been changed", ""},
+		NoticeSecondaryAdded:     {"An address was added to your account on Acme", ""},
+		NoticeEmailsSwapped:      {"The addresses of your account on Acme were swapped", ""},
+		NoticeSecondaryRemoved:   {"An address was removed from your account on Acme", ""},
+		NoticeSessionsEnded:      {"You have been logged out of Acme", ""},
+		NoticeAccountArchived:    {"Your account on Acme has been archived", ""},
+		NoticeAccountDeleted:     {"Your account on Acme has been deleted", ""},
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(tests)), slices.Sorted(slices.Values(Kinds()))); diff != "" {
+		t.Errorf("kinds (-tested +all):\n%s", diff)
+	}
+	for kind, test := range tests {
+		t.Run(string(kind), func(t *testing.T) {
+			m := Mail{Kind: kind, To: "ada@example.com", User: ada}
+			if test.path != "" {
+				m.Token = "tok"
+			}
+			message, err := c.compose(m, "1.ID.eml", time.Unix(1_800_000_000, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := parseMail(t, message.Raw)
+			want := map[string]string{
+				"From": `"Acme" <accounts@example.org>`, "To": "<ada@example.com>", "Subject": test.subject,
+				"Message-Id": "<1.ID@example.org>", "Auto-Submitted": "auto-generated", "Mime-Version": "1.0",
+				"Date": "Fri, 15 Jan 2027 08:00:00 +0000", "Content-Type": "multipart/alternative; boundary=accountd-1.ID",
+			}
+			if diff := cmp.Diff(want, got.header); diff != "" {
+				t.Errorf("header (-want +got):\n%s", diff)
+			}
+			if message.Subject != test.subject || message.Text != got.text || message.HTML != got.html {
+				t.Error("the message shows another text than it has")
+			}
+			link := "https://acme.example" + test.path
+			if !strings.Contains(got.text, "\n"+link+"\n") || strings.Count(got.html, `href="`+link+`"`) != 2 || !strings.Contains(got.html, ">"+link+"</a>") {
+				t.Errorf("the link %s is missing in\n%s\n%s", link, got.text, got.html)
+			}
+			for _, text := range []string{got.text, got.html} {
+				for _, want := range []string{"Acme\n", "Hello ada,", "account ada"} {
+					if !strings.Contains(strings.ReplaceAll(text, "</h1>", ""), want) {
+						t.Errorf("%q is missing in\n%s", want, text)
+					}
+				}
+			}
+			if kind.isNotice() && kind != NoticeRegistration && !strings.Contains(got.text, "15 January 2027 at 08:00 UTC") {
+				t.Errorf("does not say when:\n%s", got.text)
+			}
+		})
+	}
+}
+
+// TestHTML: the embedded HTML loads nothing, is small, and says the same as the text.
+func TestHTML(t *testing.T) {
+	c := newComposer(t, nil)
+	for _, kind := range kinds {
+		message, err := c.Preview(kind, time.Unix(1_800_000_000, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(message.Raw) > 20<<10 {
+			t.Errorf("%s: %d bytes", kind, len(message.Raw))
+		}
+		for _, address := range regexp.MustCompile(`[a-z]+://[^"<]*`).FindAllString(message.HTML, -1) {
+			if address != c.Link(kind, "sample-token") && kind.isNotice() == strings.Contains(address, "sample-token") {
+				t.Errorf("%s refers to %s", kind, address)
+			}
+		}
+		if strings.Contains(message.HTML, "<img") || strings.Contains(message.HTML, "url(") || !strings.HasPrefix(message.HTML, "<!DOCTYPE html>\n<html lang=\"en\">\n") {
+			t.Errorf("%s: %s", kind, message.HTML)
+		}
+		// The texts are in two files: what the HTML says is in the text, sentence by sentence.
+		shown := strings.Split(htmlText(message.HTML), "\n\n")
+		for _, paragraph := range shown {
+			if strings.Contains(paragraph, "If the button") || strings.HasPrefix(paragraph, "Go to ") || strings.Count(paragraph, " ") < 4 {
+				continue // the button
+			}
+			if !strings.Contains(message.Text, strings.TrimSpace(paragraph)) {
+				t.Errorf("%s: the text does not say %q:\n%s", kind, paragraph, message.Text)
+			}
+		}
+		if len(shown) < 5 {
+			t.Errorf("%s shows only %q", kind, shown)
+		}
+	}
+}
+
+// TestHostileUsers: whatever users call themselves, messages stay what they are.
+func TestHostileUsers(t *testing.T) {
+	c := newComposer(t, func(s *Settings) {
+		s.TemplatesDir = overrides(t, map[string]string{
+			"password_reset.subject": "For {{.User.FirstName}} {{.User.LastName}} {{.User.Fields.motto}}",
+		})
+		s.Fields = map[string]any{"motto": "sapere aude"}
+	})
+	names := []string{
+		"a{{7*7}}<script>alert(1)</script>", "x\r\nBcc: evil@example.com", "x\n\n\n.\n", "x\rBcc: evil", "%0d%0aBcc: evil@example.com", "\u2028Bcc:\u2029evil\u0085x",
+		"x\x00y\x1b[2J", `"quoted", 'and', commas; <evil@example.com>`, "=?utf-8?q?evil?=", "\u202egnp.exe", "\xff\xfe", strings.Repeat("long ", 400),
+		strings.Repeat("x", 3000), strings.Repeat("ü", 3000), "http://evil.example/x", "HTTPS://evil.example", "see www.evil.example now", "evil.example/login", "--accountd-1.ID--",
+		"", " ",
+	}
+	for _, name := range names {
+		for _, kind := range []Kind{Activation, PasswordReset, NoticePasswordChanged} {
+			m := Mail{Kind: kind, To: "ada@example.com", User: User{
+				ID: 1, Username: name, Email: "ada@example.com", FirstName: name, LastName: name, Fields: map[string]any{"motto": name, "secret": name},
+			}}
+			if !kind.isNotice() {
+				m.Token = "tok"
+			}
+			message, err := c.compose(m, "1.ID.eml", time.Unix(1_800_000_000, 0))
+			if err != nil {
+				t.Fatalf("%q: %v", name, err)
+			}
+			got := parseMail(t, message.Raw)
+			if len(got.header) != 8 || got.header["To"] != "<ada@example.com>" || got.header["Subject"] != message.Subject {
+				t.Errorf("%q: headers %v", name, got.header)
+			}
+			if utf8.RuneCountInString(message.Subject) > 4+3*(maxShown+1) {
+				t.Errorf("%q: a subject of %d bytes", name, len(message.Subject))
+			}
+			if strings.Contains(got.html, "<script") || strings.Contains(got.html, "49") || strings.Contains(got.text, "49") {
+				t.Errorf("%q is not data in\n%s", name, got.html)
+			}
+			for _, text := range []string{got.text, got.html, message.Subject} {
+				text = strings.ReplaceAll(text, c.Link(kind, "tok"), "")
+				if regexp.MustCompile(`(?i)://|www\.|\.example/`).MatchString(text) {
+					t.Errorf("%q can be clicked on in\n%s", name, text)
+				}
+			}
+			if lines := strings.Count(got.text, "\n"); lines != 9 && kind != NoticePasswordChanged {
+				t.Errorf("%q makes a text of %d lines:\n%s", name, lines, got.text)
+			}
+		}
+	}
+}
+
+// TestHostileSettings: what a site may well be called, and be from.
+func TestHostileSettings(t *testing.T) {
+	for _, name := range []string{
+		"Bücher & Söhne", "日本語のとても長い名前のサイトでございますので折り返しが必要です", `Quote "this", please`, "a{{7*7}}<b>", "100%0d%0a", strings.Repeat("long name ", 9),
+	} {
+		from := mail.Address{Name: name, Address: "accounts@xn--bcher-kva.example"}
+		c := newComposer(t, func(s *Settings) { s.SiteName, s.From = name, from.String() })
+		for _, kind := range kinds {
+			message, err := c.Preview(kind, time.Unix(1_800_000_000, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := parseMail(t, message.Raw)
+			if len(got.header) != 8 || got.header["Subject"] != message.Subject || !strings.Contains(message.Subject, strings.TrimSpace(name)) {
+				t.Errorf("%q: headers %v", name, got.header)
+			}
+			raw, err := mail.ReadMessage(bytes.NewReader(message.Raw))
+			if err != nil {
+				t.Fatal(err)
+			}
+			senders, err := raw.Header.AddressList("From")
+			if err != nil || len(senders) != 1 || *senders[0] != from {
+				t.Errorf("from %v, %v, want %v", senders, err, from)
+			}
+			if strings.Contains(got.html, "<b>") || strings.Contains(got.text+got.html, "49") {
+				t.Errorf("%q is not data", name)
+			}
+		}
+	}
+}
+
+func TestRecipients(t *testing.T) {
+	c := newComposer(t, nil)
+	for _, to := range []string{"", "ada", "not an address\r\nBcc: evil@example.com", "ada@example.com, eve@example.com", "Ada <ada@example.com>", "ada@example.com (x)", "g: ada@example.com;", "ada@example.com\r\n"} {
+		if _, err := c.compose(Mail{Kind: Activation, To: to, User: ada, Token: "t"}, "1.ID.eml", time.Unix(0, 0)); err == nil {
+			t.Errorf("mails %q", to)
+		}
+	}
+	if _, err := c.Preview("unknown", time.Unix(0, 0)); err == nil {
+		t.Error("an unknown kind was accepted")
+	}
+	long := strings.Repeat("a", 64) + "@" + strings.Repeat(strings.Repeat("b", 60)+".", 3) + "xn--p1ai"
+	message, err := c.compose(Mail{Kind: Activation, To: long, User: ada, Token: "t"}, "1.ID.eml", time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := parseMail(t, message.Raw).header["To"]; got != "<"+long+">" {
+		t.Errorf("to %s", got)
+	}
+}
+
+// TestSameBytes: a message that is made again is the same one.
+func TestSameBytes(t *testing.T) {
+	c := newComposer(t, nil)
+	var seen []byte
+	for range 3 {
+		message, err := c.Preview(PasswordReset, time.Unix(1_800_000_000, 0).In(time.FixedZone("elsewhere", 3600)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen != nil && !bytes.Equal(seen, message.Raw) {
+			t.Error("made again, it is another")
+		}
+		seen = message.Raw
+	}
+}
+
+// TestLongLines: a template may have lines that mail may not.
+func TestLongLines(t *testing.T) {
+	long := strings.Repeat("für Elise ", 300)
+	c := newComposer(t, func(s *Settings) {
+		s.TemplatesDir = overrides(t, map[string]string{
+			"password_reset.txt": long + "\r\n{{.Link}}\rend\n", "password_reset.html": "<p>" + long + "</p><p>{{.Link}}</p>",
+		})
+	})
+	message, err := c.Preview(PasswordReset, time.Unix(1_800_000_000, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := parseMail(t, message.Raw)
+	if want := long + "\nhttps://acme.example/password-reset/sample-token\nend\n"; got.text != want {
+		t.Errorf("text %q", got.text)
+	}
+	if !strings.Contains(got.html, long) {
+		t.Errorf("html %q", got.html)
+	}
+}
+
+func TestVariables(t *testing.T) {
+	all := "{{.User.ID}} {{.User.Username}} {{.User.Email}} {{.User.SecondaryEmail}} {{.User.FirstName}} {{.User.LastName}} {{.User.Verified}} " +
+		"{{when .User.DateJoined}} {{with .User.LastLogin}}{{when .}}{{end}} {{.User.Fields.age}} {{.User.Fields.since.Year}} {{.Name}} {{.Token}} {{.Link}} {{.SiteName}} " +
+		"{{.Domain}} {{.Protocol}} {{.Port}} {{.Path}} {{.Timestamp.Unix}} {{.Variables.support}}"
+	for base, want := range map[string]string{
+		"https://acme.example":          "acme.example https 443",
+		"http://acme.example/app":       "acme.example http 80",
+		"http://[::1]:8080":             "::1 http 8080",
+		"https://acme.example:8443/#/a": "acme.example https 8443",
+	} {
+		c := newComposer(t, func(s *Settings) {
+			s.LinkBase, s.Variables = base, map[string]string{"support": "help@acme.example"}
+			s.Fields = map[string]any{"age": int64(42), "since": time.Unix(0, 0)}
+			s.TemplatesDir = overrides(t, map[string]string{
+				"password_reset.txt": strings.ReplaceAll(all, "{{.User.Fields.since.Year}}", "{{with .User.Fields.since}}{{.Year}}{{end}}"),
+			})
+		})
+		message, err := c.Preview(PasswordReset, time.Unix(1_800_000_000, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantText := fmt.Sprintf("1 ada ada@example.com ada@home.example Ada Lovelace true 15 January 2027 at 08:00 UTC 15 January 2027 at 08:00 UTC 42 1970 ada sample-token "+
+			"%s/password-reset/sample-token Acme %s password-reset 1800000000 help@acme.example", base, want)
+		if diff := cmp.Diff(wantText, message.Text); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestFields: templates see further fields that are public, also those that an account does not have.
+func TestFields(t *testing.T) {
+	c := newComposer(t, func(s *Settings) {
+		s.Fields = map[string]any{"phone": "123", "age": int64(42)}
+		s.TemplatesDir = overrides(t, map[string]string{
+			"password_reset.txt": "[{{.User.Fields.phone}}] {{with .User.Fields.age}}{{.}}{{end}} {{len .User.Fields}} {{.Link}}",
+		})
+	})
+	for want, fields := range map[string]map[string]any{
+		"[]  2 ":        nil,
+		"[12 3]  2 ":    {"phone": "12\n3", "age": nil, "secret": "x"},
+		"[+1 23] 7 2 ":  {"phone": "+1 23", "age": int64(7)},
+		"[a . b c/] 2 ": {"phone": "a.b://c/"},
+	} {
+		m := Mail{Kind: PasswordReset, To: "ada@example.com", User: ada, Token: "t"}
+		m.User.Fields = fields
+		message, err := c.compose(m, "1.eml", time.Unix(0, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _, _ := strings.Cut(message.Text, "https"); strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(want), " ") {
+			t.Errorf("%v shows %q, want %q", fields, got, want)
+		}
+	}
+}

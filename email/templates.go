@@ -1,0 +1,230 @@
+package email
+
+import (
+	"cmp"
+	"embed"
+	"errors"
+	"fmt"
+	htmltemplate "html/template"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	texttemplate "text/template"
+	"text/template/parse"
+	"time"
+	"unicode/utf8"
+)
+
+//go:embed templates
+var embedded embed.FS
+
+// layoutFile is the frame of all HTML templates.
+const layoutFile = "layout.html"
+
+// templates are those of one kind.
+type templates struct {
+	subject, text *texttemplate.Template // text nil: made of the HTML
+	html          *htmltemplate.Template
+}
+
+var functions = map[string]any{"when": when}
+
+// execute gives the texts of a message, and what is wrong with each. Lines end as the templates have them.
+func (t *templates) execute(c content) (Message, error) {
+	var subject, text, html strings.Builder
+	errs := []error{t.subject.Execute(&subject, c), t.html.Execute(&html, c)}
+	out := Message{Subject: subject.String(), HTML: html.String()}
+	if t.text == nil {
+		out.Text = htmlText(out.HTML)
+	} else {
+		errs = append(errs, t.text.Execute(&text, c))
+		out.Text = text.String()
+	}
+	return out, errors.Join(errs...)
+}
+
+// parseTemplates reads all kinds, those of the directory before the embedded ones, and tries them.
+func (c *Composer) parseTemplates() (map[Kind]*templates, error) {
+	p := parser{dir: c.settings.TemplatesDir, files: map[string]string{}}
+	p.readDir()
+	parsed := map[Kind]*templates{}
+	for _, kind := range kinds {
+		if t := p.parse(kind); t != nil {
+			parsed[kind] = t
+			p.try(c, kind, t)
+		}
+	}
+	return parsed, p.err()
+}
+
+// parser reads templates and collects what is wrong with them.
+type parser struct {
+	dir      string
+	files    map[string]string // those of the directory, by name
+	problems []problem
+}
+
+// problem is one thing that is wrong with a template.
+type problem struct {
+	file string // as it is to be shown
+	line int    // 0: of the whole file
+	text string
+}
+
+func (p *parser) problem(name string, line int, text string) {
+	file := "embedded " + name
+	if _, ours := p.files[name]; ours || !isTemplate(name) {
+		file = p.path(name)
+	}
+	if found := (problem{file, line, text}); !slices.Contains(p.problems, found) { // the layout is in every kind
+		p.problems = append(p.problems, found)
+	}
+}
+
+func (p *parser) err() error {
+	if len(p.problems) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(p.problems, func(a, b problem) int { return cmp.Or(strings.Compare(a.file, b.file), a.line-b.line) })
+	lines := []string{"the email templates cannot be used:"}
+	for _, found := range p.problems {
+		at := found.file
+		if found.line > 0 {
+			at += ":" + strconv.Itoa(found.line)
+		}
+		lines = append(lines, "  "+at+": "+found.text)
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+// file is the text of a template, and whether it is an override.
+func (p *parser) file(name string) (string, bool) {
+	if text, ok := p.files[name]; ok {
+		return text, true
+	}
+	text, err := embedded.ReadFile("templates/" + name)
+	if err != nil {
+		panic(err) // a kind without its templates
+	}
+	return string(text), false
+}
+
+// parse gives nil where a template of the kind has a problem.
+func (p *parser) parse(kind Kind) *templates {
+	subjectFile, textFile, htmlFile := string(kind)+".subject", string(kind)+".txt", string(kind)+".html"
+	subject, _ := p.file(subjectFile)
+	text, textIsOurs := p.file(textFile)
+	html, htmlIsOurs := p.file(htmlFile)
+	layout, _ := p.file(layoutFile)
+
+	var t templates
+	var errs [4]error
+	t.subject, errs[0] = texttemplate.New(subjectFile).Funcs(functions).Option("missingkey=error").Parse(subject)
+	t.text, errs[1] = texttemplate.New(textFile).Funcs(functions).Option("missingkey=error").Parse(text)
+	t.html, errs[2] = htmltemplate.New(layoutFile).Funcs(functions).Option("missingkey=error").Parse(layout)
+	if errs[2] == nil {
+		var own *htmltemplate.Template
+		if own, errs[3] = t.html.New(htmlFile).Parse(html); errs[3] == nil && own.Tree != nil && !parse.IsEmptyTree(own.Tree.Root) {
+			t.html = own // a document, where others only fill the blocks of the layout
+		}
+	}
+	broken := false
+	for i, name := range []string{subjectFile, textFile, layoutFile, htmlFile} {
+		if errs[i] != nil {
+			p.failed(name, errs[i])
+			broken = true
+		}
+	}
+	if broken {
+		return nil
+	}
+	if htmlIsOurs && !textIsOurs {
+		t.text = nil // the embedded text is another message
+	}
+	return &t
+}
+
+// try makes messages of a kind: a template can parse and yet ask for what there is not.
+func (p *parser) try(c *Composer, kind Kind, t *templates) {
+	at := time.Unix(0, 0)
+	for _, sparse := range []bool{false, true} {
+		m := c.sample(kind, at, sparse)
+		out, err := t.execute(c.content(m, at))
+		if err != nil {
+			for _, err := range err.(interface{ Unwrap() []error }).Unwrap() { // of errors.Join
+				p.failed(string(kind), err)
+			}
+			return
+		}
+		p.trySubject(string(kind)+".subject", out.Subject)
+		p.tryBody(string(kind)+".html", htmlText(out.HTML), m.Token)
+		if t.text != nil {
+			p.tryBody(string(kind)+".txt", out.Text, m.Token)
+		}
+	}
+}
+
+// tryBody looks at the text that is seen.
+func (p *parser) tryBody(name, text, token string) {
+	switch {
+	case strings.TrimSpace(text) == "":
+		p.problem(name, 0, "shows no text")
+	case !strings.Contains(text, token):
+		p.problem(name, 0, "shows neither {{.Link}} nor {{.Token}}: whoever reads the message could not go on")
+	}
+}
+
+// maxSubject is in characters. Mail programs show the first 60 or so.
+const maxSubject = 200
+
+func (p *parser) trySubject(name, subject string) {
+	subject = strings.TrimSpace(subject)
+	switch {
+	case subject == "":
+		p.problem(name, 0, "is empty: write the subject into it, in one line")
+	case strings.ContainsAny(subject, "\r\n"):
+		p.problem(name, 0, "has more than one line: a subject is one")
+	case utf8.RuneCountInString(subject) > maxSubject:
+		p.problem(name, 0, fmt.Sprintf("makes a subject of more than %d characters: mail programs show the first 60", maxSubject))
+	}
+}
+
+var (
+	templateError = regexp.MustCompile(`(?s)^(?:html/)?template: ?([^:\s]+):(?:(\d+)(?::\d+)?:)? (.*)$`)
+	executing     = regexp.MustCompile(`(?s)^executing "[^"]*" at (<.*?>): (.*)$`)
+	unknownField  = regexp.MustCompile(`^can't evaluate field (\w+) in type (.+)$`)
+	unknownKey    = regexp.MustCompile(`^map has no entry for key "(.*)"$`)
+)
+
+// failed translates what a template package says: it knows the line, and not who reads it.
+func (p *parser) failed(name string, err error) {
+	match := templateError.FindStringSubmatch(err.Error())
+	if match == nil {
+		p.problem(name, 0, err.Error())
+		return
+	}
+	line, _ := strconv.Atoi(match[2])               // digits, or none where the whole file is meant
+	text, _, _ := strings.Cut(match[3], ": {state") // what html/template thinks of the context, in its own words
+	if at := executing.FindStringSubmatch(text); at != nil {
+		text = at[1] + ": " + reason(at[1], at[2])
+	}
+	p.problem(match[1], line, strings.ReplaceAll(text, "\n", " "))
+}
+
+func reason(at, text string) string {
+	if field := unknownField.FindStringSubmatch(text); field != nil {
+		names := variables
+		if field[2] == "email.User" {
+			names = userVariables
+		}
+		return "there is no " + field[1] + ": " + suggest(field[1], names, "possible are "+strings.Join(names, ", "))
+	}
+	if key := unknownKey.FindStringSubmatch(text); key != nil {
+		if strings.Contains(at, "Fields") {
+			return "there is no public field " + key[1] + " in [[accounts.fields]]"
+		}
+		return "there is no " + key[1] + ": add it to [email.variables]"
+	}
+	return text
+}
