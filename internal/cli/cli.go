@@ -31,6 +31,7 @@ type commands struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the server. Without a command, this is it."`
 	User    userCmd    `cmd:"" help:"Look at and add accounts, beside a running server or without one."`
 	Schema  schemaCmd  `cmd:"" help:"Print the GraphQL schema."`
+	Mail    mailCmd    `cmd:"" help:"Look at the mails that are sent."`
 	Config  configCmd  `cmd:"" help:"Look at the settings."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
@@ -77,6 +78,7 @@ func Run(ctx context.Context, env Env) (code int) {
 	parser := kong.Must(&c,
 		kong.Name("accountd"),
 		kong.Description("Accounts for your app: register, verify by email, log in, over GraphQL."),
+		kong.Vars{"mail_kinds": mailKinds()},
 		kong.Writers(env.Stdout, env.Stderr),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

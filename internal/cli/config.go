@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"accountd/email"
 	"accountd/internal/config"
 )
 
@@ -14,10 +15,13 @@ type configCmd struct {
 
 type configCheckCmd struct{}
 
-// Run fails with everything that is wrong with the settings.
+// Run fails with everything that is wrong with the settings, or with the templates of mails that they name.
 func (*configCheckCmd) Run(a *app) error {
 	c, err := a.settings(config.Overrides{})
 	if err != nil {
+		return err
+	}
+	if _, err := email.NewComposer(c.EmailSettings()); err != nil {
 		return err
 	}
 	for _, warning := range c.Warnings() {

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"accountd/email"
+	"accountd/internal/config"
+)
+
+type mailCmd struct {
+	Preview mailPreviewCmd `cmd:"" help:"Print a mail as the settings and templates make it, with sample data."`
+}
+
+type mailPreviewCmd struct {
+	Kind string `arg:"" enum:"${mail_kinds}" help:"One of ${mail_kinds}."`
+	To   string `placeholder:"FILE.eml" xor:"what" help:"Write it to a file, for a mail program to open."`
+	HTML bool   `name:"html" xor:"what" help:"Only the HTML, for a browser."`
+	Text bool   `xor:"what" help:"Only the plain text."`
+}
+
+// mailKinds are the kinds as kong wants them in an enum.
+func mailKinds() string {
+	var names []string
+	for _, kind := range email.Kinds() {
+		names = append(names, string(kind))
+	}
+	return strings.Join(names, ", ")
+}
+
+// Run makes a mail without sending it. No account is looked at, so it needs no data directory.
+func (cmd *mailPreviewCmd) Run(a *app) error {
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
+	composer, err := email.NewComposer(c.EmailSettings())
+	if err != nil {
+		return err
+	}
+	message, err := composer.Preview(email.Kind(cmd.Kind), a.Now())
+	if err != nil {
+		return fmt.Errorf("make the %s email: %w", cmd.Kind, err)
+	}
+	switch {
+	case cmd.To != "":
+		return writePreview(cmd.To, message.Raw)
+	case cmd.HTML:
+		_, err = io.WriteString(a.Stdout, message.HTML)
+	case cmd.Text:
+		_, err = io.WriteString(a.Stdout, message.Text)
+	default:
+		_, err = a.Stdout.Write(message.Raw)
+	}
+	return err
+}
+
+// writePreview writes a file, but not over one that is none of ours: previews are made again and again, and a mistyped name
+// must cost nothing.
+func writePreview(path string, raw []byte) error {
+	if !strings.HasSuffix(path, ".eml") {
+		return usageError{fmt.Errorf("--to %s: the name of the file ends in .eml", path)}
+	}
+	return os.WriteFile(path, raw, 0o600)
+}

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"net/mail"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"accountd/email"
+)
+
+func TestMailPreview(t *testing.T) {
+	w := newWorld(t)
+	w.write("config.toml", "[email]\nsite_name = \"Acme\"\nlink_base = \"https://acme.example\"\n")
+	for _, kind := range email.Kinds() {
+		message, err := mail.ReadMessage(strings.NewReader(w.ok("mail", "preview", string(kind))))
+		if err != nil || !strings.Contains(message.Header.Get("Subject"), "Acme") {
+			t.Errorf("%s: %v, %v", kind, message, err)
+		}
+		if text := w.ok("mail", "preview", string(kind), "--text"); !strings.HasPrefix(text, "Acme\n\nHello ada,\n\n") || !strings.Contains(text, "\nhttps://acme.example") {
+			t.Errorf("%s --text prints %q", kind, text)
+		}
+		if html := w.ok("mail", "preview", string(kind), "--html"); !strings.HasPrefix(html, "<!DOCTYPE html>") {
+			t.Errorf("%s --html prints %q", kind, html)
+		}
+	}
+	equal(t, w.ok("mail", "preview", "password_reset", "--to=reset.eml"), "")
+	w.ok("mail", "preview", "password_reset", "--to=reset.eml")
+	if raw, err := os.ReadFile("reset.eml"); err != nil || string(raw) != w.ok("mail", "preview", "password_reset") {
+		t.Errorf("reset.eml: %q, %v", raw, err)
+	}
+	w.fails(exitUsage, "accountd: --to config.toml: the name of the file ends in .eml\nTry accountd --help.\n", "mail", "preview", "activation", "--to=config.toml")
+	w.fails(exitFailure, "accountd: open nowhere/x.eml: no such file or directory\n", "mail", "preview", "activation", "--to=nowhere/x.eml")
+	w.fails(exitUsage, `accountd: <kind> must be one of "`+strings.ReplaceAll(mailKinds(), ", ", `","`)+"\" but got \"reset\"\nTry accountd --help.\n", "mail", "preview", "reset")
+	if code, _, stderr := w.run("mail", "preview", "activation", "--html", "--text"); code != exitUsage || !strings.Contains(stderr, "can't be used together") {
+		t.Errorf("two forms: %d, %s", code, stderr)
+	}
+	if _, err := os.Stat("data"); err == nil {
+		t.Error("the data directory has been made")
+	}
+}
+
+// TestBrokenTemplates: every command that makes mails says what is wrong, and the server does not start.
+func TestBrokenTemplates(t *testing.T) {
+	w := newWorld(t)
+	w.write("config.toml", "[email]\ntemplates_dir = \"mails\"\n")
+	if err := os.Mkdir("mails", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.write("mails/activation.txt", "{{.Name}}\n{{.Lnk}}\n")
+	w.write("mails/activaton.html", "")
+	want := "accountd: the email templates cannot be used:\n  " + filepath.Join("mails", "activation.txt") +
+		":2: <.Lnk>: there is no Lnk: did you mean Link?\n  " + filepath.Join("mails", "activaton.html") + ": is no template: did you mean activation.html?\n"
+	for _, args := range [][]string{
+		{"config", "check"}, {"mail", "preview", "password_reset"}, {"user", "add", "--username=ada", "--email=ada@example.com", "--no-password"},
+	} {
+		w.fails(exitFailure, want, args...)
+	}
+	if code, _, stderr := w.run("serve", "--listen=127.0.0.1:0"); code != exitFailure || !strings.HasSuffix(stderr, want) {
+		t.Errorf("serve exits %d with %s", code, stderr)
+	}
+}
+
+// TestOverrideExample: the example of docs/emails.md does what the document says.
+func TestOverrideExample(t *testing.T) {
+	document, err := os.ReadFile(filepath.Join("..", "..", "docs", "emails.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	if err := os.Mkdir("mails", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	files := regexp.MustCompile("(?m)`([a-z_./]+)`:\n\n```\\w+\n((?s:.*?))```$").FindAllStringSubmatch(string(document), -1)
+	if len(files) != 3 {
+		t.Fatalf("docs/emails.md has %d files, want 3", len(files))
+	}
+	for _, file := range files {
+		w.write(file[1], file[2])
+	}
+	shown := regexp.MustCompile("(?s)```text\n\\$ accountd mail preview activation --text\n(.*?)```").FindStringSubmatch(string(document))
+	if shown == nil {
+		t.Fatal("docs/emails.md does not show what the example makes")
+	}
+	equal(t, w.ok("mail", "preview", "activation", "--text"), shown[1])
+	message, err := mail.ReadMessage(strings.NewReader(w.ok("mail", "preview", "activation")))
+	if err != nil || message.Header.Get("Subject") != "Welcome to Acme, ada" {
+		t.Errorf("%v, %v", message, err)
+	}
+	if html := w.ok("mail", "preview", "activation", "--html"); !strings.Contains(html, ">Join us</a>") || !strings.Contains(html, "mailto:help@acme.example") {
+		t.Errorf("prints %s", html)
+	}
+	if code, _, stderr := w.run("config", "check"); code != exitOK {
+		t.Error(stderr)
+	}
+}
