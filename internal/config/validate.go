@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // validate checks what one bound cannot say: forms of addresses and names, and what contradicts each other.
@@ -48,9 +50,15 @@ func (l *loader) validate() {
 		"is less than 8KiB for each lane of passwords.argon2.parallelism, "+strconv.Itoa(argon2.Parallelism),
 		"use at least "+quote((8*1024*Size(argon2.Parallelism)).String())+"; \"19MiB\" is the least that is safe", "passwords.argon2.parallelism")
 
-	_, fromErr := mail.ParseAddress(c.Email.From)
+	from, fromErr := mail.ParseAddress(c.Email.From)
 	l.require(fromErr == nil, "email.from", "is not one mail address", `use "name <address>", such as "accountd <accounts@localhost>"`)
+	l.require(fromErr != nil || isASCII(from.Address), "email.from", "has an address that is not ASCII: not every mail server takes it",
+		`write the domain in its ASCII form, such as "name <accounts@xn--bcher-kva.example>"`)
+	l.require(len(c.Email.From) <= maxSender, "email.from", "is longer than "+strconv.Itoa(maxSender)+" bytes", "shorten the name")
 	l.require(strings.TrimSpace(c.Email.SiteName) != "", "email.site_name", "is empty", "name your site as users know it")
+	l.require(utf8.RuneCountInString(c.Email.SiteName) <= maxSiteName, "email.site_name", "is longer than "+strconv.Itoa(maxSiteName)+" characters",
+		"shorten it: it is in every subject")
+	l.require(!strings.ContainsFunc(c.Email.SiteName, endsLine), "email.site_name", "has a character that is not to be seen", "name your site in one line")
 	l.require(c.Email.LinkBase == "" || isBaseURL(c.Email.LinkBase), "email.link_base", "is not a web address",
 		`use scheme and host and, if need be, port and path, such as "https://app.example.com"`)
 	for _, link := range []struct{ key, path string }{
@@ -61,6 +69,19 @@ func (l *loader) validate() {
 	} {
 		l.require(isPath(link.path), link.key, "is not a path", `use letters, digits, "-", "_", "." and "/", such as "account/activate"`)
 	}
+}
+
+// What headers of a mail have room for.
+const (
+	maxSiteName = 100
+	maxSender   = 400
+)
+
+// endsLine finds control characters, and Unicode's two ways to end a line.
+func endsLine(r rune) bool { return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) }
+
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // require reports key unless ok. It is silent where key or one of the others it depends on has a problem already:
