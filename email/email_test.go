@@ -124,6 +124,12 @@ func TestRowsWaitForTheProcessThatServes(t *testing.T) {
 	if err := f.send(t, Mail{Kind: PasswordReset, To: "ada@example.com", User: ada, Token: "t"}, nil); !errors.Is(err, ErrFull) {
 		t.Errorf("beyond the bound: %v, want ErrFull", err)
 	}
+	err := f.db.Write(t.Context(), func(tx *store.Tx) error {
+		return f.Send(t.Context(), tx, Mail{Kind: NoticePasswordChanged, To: "ada@example.com", User: ada})
+	})
+	if err != nil {
+		t.Errorf("a notice, which does not ask: %v", err)
+	}
 	if err := os.WriteFile(filepath.Join(f.dir, "tmp", "half"), []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +142,7 @@ func TestRowsWaitForTheProcessThatServes(t *testing.T) {
 	if left, err := os.ReadDir(filepath.Join(f.dir, "tmp")); err != nil || len(left) != 0 {
 		t.Errorf("left in tmp: %v, %v", left, err)
 	}
-	if len(f.spooled(t)) != 3 || f.rows(t) != 0 {
+	if len(f.spooled(t)) != 4 || f.rows(t) != 0 {
 		t.Errorf("after the start: %d mails, %d rows", len(f.spooled(t)), f.rows(t))
 	}
 }
