@@ -91,7 +91,12 @@ var (
 	errEmailFail          = Problem{"Failed to send email.", "email_fail"}
 	errAlreadyVerified    = Problem{"Account already verified.", "already_verified"}
 	errNotVerified        = Problem{"Please verify your account.", "not_verified"}
+	errActivationSent     = Problem{"Verify your account. A new verification email was sent.", "not_verified"}
 	errInvalidCredentials = Problem{"Please, enter valid credentials.", "invalid_credentials"}
+	errUnauthenticated    = Problem{"Unauthenticated.", "unauthenticated"}
+	errSecondaryRequired  = Problem{"You need to setup a secondary email to proceed.", "secondary_email_required"}
+	errInvalidPassword    = Problem{"Invalid password.", "invalid_password"}
+	errPasswordAlreadySet = Problem{"Password already set for account.", "password_already_set"}
 )
 
 func one(field string, p Problem) Errors { return Errors{field: {p}} }

@@ -16,6 +16,18 @@ type Address struct {
 	Shown     string // the local part as typed, the domain in lower case
 }
 
+// maxText is as many bytes as an action token has room for.
+const maxText = 600
+
+// text is the address as ParseAddress reads it back from a token. Where that would take the shown domain for another
+// one, or it is too long, it is the domain in ASCII.
+func (a Address) text() string {
+	if again, err := ParseAddress(a.Shown); err == nil && again == a && len(a.Shown) <= maxText {
+		return a.Shown
+	}
+	return a.mailbox()
+}
+
 var errSyntax = errors.New("not an email address")
 
 var (

@@ -144,7 +144,7 @@ func (s *Service) Link(ctx context.Context, purpose tokens.Purpose, ref, newAddr
 		if err != nil {
 			return Link{}, one("email", errInvalidEmail)
 		}
-		action.Address, action.Epoch, kind = address.Canonical, u.secondaryEpoch, email.SecondaryEmailActivation
+		action.Address, action.Epoch, kind = address.text(), u.secondaryEpoch, email.SecondaryEmailActivation
 	}
 	token, err := s.tokens.SignAction(action)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // selectUser is completed by a condition. Every user has a status and a primary address.
 const selectUser = `
 	SELECT u.id, u.username, p.address, u.email, u.first_name, u.last_name, u.password, u.is_active, u.is_staff,
-		u.is_superuser, u.date_joined, u.last_login, u.credential_epoch, u.secondary_epoch, s.verified, s.archived, b.address
+		u.is_superuser, u.date_joined, u.last_login, u.credential_epoch, u.secondary_epoch, s.verified, s.archived, s.secondary_email, b.address
 	FROM users u
 	JOIN user_status s ON s.user_id = u.id
 	JOIN addresses p ON p.canonical = u.email
@@ -24,15 +24,16 @@ type scanner interface{ Scan(dest ...any) error }
 
 func scanUser(row scanner) (*User, error) {
 	var u User
-	var username, secondary sql.NullString
+	var username, secondary, secondaryShown sql.NullString
 	var joined int64
 	var lastLogin sql.NullInt64
 	err := row.Scan(&u.ID, &username, &u.Email, &u.canonical, &u.FirstName, &u.LastName, &u.password, &u.IsActive, &u.IsStaff,
-		&u.IsSuperuser, &joined, &lastLogin, &u.credentialEpoch, &u.secondaryEpoch, &u.Verified, &u.Archived, &secondary)
+		&u.IsSuperuser, &joined, &lastLogin, &u.credentialEpoch, &u.secondaryEpoch, &u.Verified, &u.Archived, &secondary, &secondaryShown)
 	if err != nil {
 		return nil, err
 	}
-	u.Username, u.SecondaryEmail, u.DateJoined = username.String, secondary.String, time.Unix(joined, 0).UTC()
+	u.Username, u.DateJoined = username.String, time.Unix(joined, 0).UTC()
+	u.secondary, u.SecondaryEmail = secondary.String, secondaryShown.String
 	if !username.Valid {
 		u.Username = u.Email
 	}

@@ -115,6 +115,7 @@ func TestRegister(t *testing.T) {
 	if !strings.HasPrefix(u.password, "$argon2id$v=19$m=8,t=1,p=1$") {
 		t.Errorf("stored password %q", u.password)
 	}
+	u.session = 1
 	if viewer, err := h.Viewer(t.Context(), out.Token); err != nil || !cmp.Equal(viewer, u, cmp.AllowUnexported(User{})) {
 		t.Errorf("the token is %+v's, %v", viewer, err)
 	}

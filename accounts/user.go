@@ -28,8 +28,12 @@ type User struct {
 
 	password        string // encoded hash, "": none
 	canonical       string // of Email
+	secondary       string // canonical form of SecondaryEmail
 	credentialEpoch int64
 	secondaryEpoch  int64
+
+	session int64 // that the access token belongs to, of who is asking
+	needs   Needs // what AsOwner has found that who is asking has
 }
 
 func (u *User) subject() tokens.Subject { return tokens.Subject{ID: u.ID, Username: u.Username} }
@@ -48,7 +52,39 @@ func (a Address) mailbox() string {
 	return local + "@" + domain
 }
 
-func (u *User) mailbox() string { return Address{Canonical: u.canonical, Shown: u.Email}.mailbox() }
+func (u *User) mailbox() string { return u.addresses()[0].mailbox() }
+
+// addresses are the primary one and, where there is one, the secondary.
+func (u *User) addresses() []Address {
+	list := []Address{{Canonical: u.canonical, Shown: u.Email}}
+	if u.secondary != "" {
+		list = append(list, Address{Canonical: u.secondary, Shown: u.SecondaryEmail})
+	}
+	return list
+}
+
+// address is the one of the user's that has this canonical form.
+func (u *User) address(canonical string) (Address, bool) {
+	for _, a := range u.addresses() {
+		if a.Canonical == canonical {
+			return a, true
+		}
+	}
+	return Address{}, false
+}
+
+// moves reports whether an address that the user has changes its place, or is given up.
+func (u *User) moves(primary, secondary string) bool {
+	return u.canonical != primary || u.secondary != "" && u.secondary != secondary
+}
+
+func (u *User) similarTo() similarTo {
+	return similarTo{Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, Email: u.Email}
+}
+
+// hasPassword reports whether a password is set. What Django stores where there is none begins with an
+// exclamation mark.
+func (u *User) hasPassword() bool { return u.password != "" && u.password[0] != '!' }
 
 // Viewer is the active user whose live session an access token belongs to; nil for anybody else.
 func (s *Service) Viewer(ctx context.Context, accessToken string) (*User, error) {
@@ -62,16 +98,22 @@ func (s *Service) Viewer(ctx context.Context, accessToken string) (*User, error)
 // holder is the active user of a live session, nil when there is none.
 func (s *Service) holder(ctx context.Context, claims tokens.Claims) (*User, error) {
 	var u *User
-	err := s.db.Read(ctx, func(tx *store.Tx) error {
-		live, err := s.tokens.Live(ctx, tx, claims.Session, claims.Subject)
-		if err != nil || !live {
-			return err
-		}
-		u, err = userByID(ctx, tx, claims.Subject)
+	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+		u, err = s.sessionUser(ctx, tx, claims.Session, claims.Subject)
 		return err
 	})
+	return u, err
+}
+
+func (s *Service) sessionUser(ctx context.Context, tx *store.Tx, session, id int64) (*User, error) {
+	live, err := s.tokens.Live(ctx, tx, session, id)
+	if err != nil || !live {
+		return nil, err
+	}
+	u, err := userByID(ctx, tx, id)
 	if err != nil || u == nil || !u.IsActive {
 		return nil, err
 	}
+	u.session = session
 	return u, nil
 }

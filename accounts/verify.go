@@ -46,33 +46,54 @@ type ResendActivationEmailInput struct {
 	Email string `arg:"email"`
 }
 
-// ResendActivationEmail sends the activation mail once more, to the stored primary address. Whether there is
-// such an account, and whether it is verified, it does not tell.
+// ResendActivationEmail sends the activation mail once more, to the stored primary address. Whether there is such an
+// account, and whether it is verified, it tells under RevealAll only.
 func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivationEmailInput) error {
+	return s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *User, _ Address) error {
+		switch {
+		case !u.Verified:
+			return s.sendActivation(ctx, tx, u, email.ActivationResend)
+		case s.settings.Reveal == RevealAll:
+			return one("email", errAlreadyVerified)
+		default:
+			return nil
+		}
+	})
+}
+
+// mailOwner judges an argument email and runs send, in a transaction, for the active user whose address that is. For
+// nobody it does nothing, and does not tell. matched is the address as stored.
+func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *store.Tx, u *User, matched Address) error) error {
 	errs := Errors{}
-	address, ok := cleanEmail("email", in.Email, errs)
+	address, ok := cleanEmail("email", typed, errs)
 	if !ok {
 		return errs
 	}
-	var id int64
+	owner := func(tx *store.Tx) (*User, error) {
+		u, err := userByAddress(ctx, tx, address.Canonical)
+		if err != nil || u == nil || !u.IsActive {
+			return nil, err
+		}
+		return u, nil
+	}
+	found := false
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
 		if err := s.outbox.Accepting(ctx, tx); err != nil {
 			return mailProblem(err)
 		}
-		u, err := userByAddress(ctx, tx, address.Canonical)
-		if err == nil && u != nil && u.IsActive && !u.Verified {
-			id = u.ID
-		}
+		u, err := owner(tx)
+		found = u != nil
 		return err
 	})
-	if err != nil || id == 0 {
+	if err != nil || !found {
 		return err
 	}
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		u, err := userByID(ctx, tx, id)
-		if err != nil || u == nil || !u.IsActive || u.Verified {
+		u, err := owner(tx)
+		if err != nil || u == nil {
 			return err // changed since the look: nothing to send
 		}
-		return s.sendActivation(ctx, tx, u, email.ActivationResend)
+		matched, _ := u.address(address.Canonical)
+		return send(tx, u, matched)
 	})
 }

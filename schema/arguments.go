@@ -12,7 +12,8 @@ import (
 type argument struct {
 	name     string
 	optional bool
-	index    int // of the struct's field
+	proof    bool // the caller's present password
+	index    int  // of the struct's field
 }
 
 func (a argument) typ() graphql.Input {
@@ -23,19 +24,20 @@ func (a argument) typ() graphql.Input {
 }
 
 // argumentsOf reads the arg tags of In: `arg:"name"` on a string is a String!, `arg:"name,optional"` on a *string a
-// String. A field without a tag is a programmer's mistake.
+// String; `arg:"name,proof"` is a String! that a guard compares with the caller's password. A field without a tag is a
+// programmer's mistake.
 func argumentsOf[In any](mutation string) []argument {
 	t := reflect.TypeFor[In]()
 	var args []argument
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, option, _ := strings.Cut(f.Tag.Get("arg"), ",")
-		a := argument{name: name, optional: option == "optional", index: i}
+		a := argument{name: name, optional: option == "optional", proof: option == "proof", index: i}
 		want := reflect.TypeFor[string]()
 		if a.optional {
 			want = reflect.TypeFor[*string]()
 		}
-		if name == "" || f.Type != want {
+		if name == "" || f.Type != want || option != "" && !a.optional && !a.proof {
 			panic(fmt.Sprintf("schema: %s: field %s of %s cannot be an argument", mutation, f.Name, t))
 		}
 		args = append(args, a)

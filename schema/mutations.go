@@ -6,6 +6,13 @@ import (
 	"accountd/accounts"
 )
 
+// What rows need of the caller.
+const (
+	verified  = accounts.NeedsVerified
+	secondary = accounts.NeedsSecondary
+	password  = accounts.NeedsPassword
+)
+
 // mutations is the API. Adding a row adds the mutation to both flavours.
 func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mutation {
 	user := output[accounts.Session]{
@@ -29,6 +36,46 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 			name: "resendActivationEmail", typ: "ResendActivationEmail",
 			doc: "Mails the activation link once more. The answer does not tell whether there is such an account.",
 		}, svc.ResendActivationEmail),
+		openErr(mutation{
+			name: "sendPasswordResetEmail", typ: "SendPasswordResetEmail",
+			doc: "Mails the link for a new password, or to an unverified user the activation link. The answer does not tell whether there is such an account.",
+		}, svc.SendPasswordResetEmail),
+		openErr(mutation{
+			name: "passwordReset", typ: "PasswordReset",
+			doc: "Sets a new password with the token of its mail, and ends all sessions.",
+		}, svc.ResetPassword),
+		openErr(mutation{
+			name: "passwordSet", typ: "PasswordSet",
+			doc: "Sets the first password of an account without one, with the token of its mail.",
+		}, svc.SetPassword),
+		guarded(svc, mutation{
+			name: "passwordChange", typ: "PasswordChange", needs: verified | password,
+			doc: "Sets another password, ends all sessions and begins a new one.",
+		}, svc.ChangePassword, token, refreshToken),
+		guardedErr(svc, mutation{
+			name: "archiveAccount", typ: "ArchiveAccount", needs: verified | password,
+			doc: "Puts the caller's account away until the next login, and ends all sessions.",
+		}, svc.Archive),
+		guardedErr(svc, mutation{
+			name: "deleteAccount", typ: "DeleteAccount", needs: verified | password,
+			doc: "Ends the caller's account and all sessions: it is deactivated, or deleted for good where the server is set so.",
+		}, svc.Delete),
+		guardedErr(svc, mutation{
+			name: "sendSecondaryEmailActivation", typ: "SendSecondaryEmailActivation", needs: verified | password,
+			doc: "Mails the link that makes an address the caller's secondary one.",
+		}, svc.SendSecondaryEmailActivation),
+		openErr(mutation{
+			name: "verifySecondaryEmail", typ: "VerifySecondaryEmail",
+			doc: "Sets the secondary address with the token of its mail.",
+		}, svc.VerifySecondaryEmail),
+		guardedErr(svc, mutation{
+			name: "swapEmails", typ: "SwapEmails", needs: verified | secondary | password,
+			doc: "Lets the caller's primary and secondary address change places, and ends all other sessions.",
+		}, svc.SwapEmails),
+		guardedErr(svc, mutation{
+			name: "removeSecondaryEmail", typ: "RemoveSecondaryEmail", needs: verified | secondary | password,
+			doc: "Gives the caller's secondary address up, and ends all other sessions.",
+		}, svc.RemoveSecondaryEmail),
 		open(mutation{
 			name: "tokenAuth", typ: "ObtainJSONWebToken",
 			doc: "Logs in with the password and either the email or the username.",

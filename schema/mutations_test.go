@@ -161,6 +161,7 @@ func TestOutboxFull(t *testing.T) {
 		const want = `{"success":false,"errors":{"nonFieldErrors":[{"message":"Failed to send email.","code":"email_fail"}]}}`
 		for args, name := range map[string]string{
 			registration("second"): "register", `email: "first@acme.example"`: "resendActivationEmail", `email: "nobody@acme.example"`: "resendActivationEmail",
+			`email: "first@ACME.example"`: "sendPasswordResetEmail", `email: "nobody@ACME.example"`: "sendPasswordResetEmail",
 		} {
 			if got := s.run(t, f, name, args, "success errors"); got != want {
 				t.Errorf("%s %s(%s): %s", f.name, name, args, got)
@@ -357,13 +358,17 @@ func TestBusy(t *testing.T) {
 func TestOneCredentialMutation(t *testing.T) {
 	s := newSite(t)
 	for names, allowed := range map[string]bool{
-		`tokenAuth(username: "a", password: "b") { success } x: tokenAuth(username: "a", password: "c") { success }`:                                   false,
-		`register(email: "", username: "", password1: "", password2: "") { success } tokenAuth(username: "a", password: "b") { success }`:              false,
-		`verifyAccount(token: "a") { success } x: verifyAccount(token: "b") { success }`:                                                               false,
-		`resendActivationEmail(email: "a") { success } x: resendActivationEmail(email: "b") { success }`:                                               false,
-		`refreshToken(refreshToken: "a") { success } x: refreshToken(refreshToken: "b") { success }`:                                                   false,
-		`verifyToken(token: "a") { success } x: verifyToken(token: "b") { success }`:                                                                   true,
-		`revokeToken(refreshToken: "a") { success } x: revokeToken(refreshToken: "b") { success } tokenAuth(username: "a", password: "b") { success }`: true,
+		`tokenAuth(username: "a", password: "b") { success } x: tokenAuth(username: "a", password: "c") { success }`:                                           false,
+		`register(email: "", username: "", password1: "", password2: "") { success } tokenAuth(username: "a", password: "b") { success }`:                      false,
+		`verifyAccount(token: "a") { success } x: verifyAccount(token: "b") { success }`:                                                                       false,
+		`resendActivationEmail(email: "a") { success } x: resendActivationEmail(email: "b") { success }`:                                                       false,
+		`refreshToken(refreshToken: "a") { success } x: refreshToken(refreshToken: "b") { success }`:                                                           false,
+		`passwordReset(token: "a", newPassword1: "", newPassword2: "") { success } x: passwordSet(token: "b", newPassword1: "", newPassword2: "") { success }`: false,
+		`sendPasswordResetEmail(email: "a") { success } x: sendPasswordResetEmail(email: "b") { success }`:                                                     false,
+		`archiveAccount(password: "a") { success } swapEmails(password: "b") { success }`:                                                                      false,
+		`verifySecondaryEmail(token: "a") { success } x: verifySecondaryEmail(token: "b") { success }`:                                                         false,
+		`verifyToken(token: "a") { success } x: verifyToken(token: "b") { success }`:                                                                           true,
+		`revokeToken(refreshToken: "a") { success } x: revokeToken(refreshToken: "b") { success } tokenAuth(username: "a", password: "b") { success }`:         true,
 	} {
 		status, got := s.post(t, flavours[0], "mutation { "+names+" }")
 		if refused := strings.Contains(got, `"code":"one_credential_mutation"`); refused == allowed || refused != (status == 400) {

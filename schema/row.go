@@ -3,6 +3,8 @@ package schema
 import (
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
 
 	"github.com/graphql-go/graphql"
 
@@ -13,9 +15,10 @@ import (
 // mutation is one row of the API.
 type mutation struct {
 	name, typ, doc string
-	repeatable     bool // a request may have any number of it
+	repeatable     bool           // a request may have any number of it
+	needs          accounts.Needs // of the caller, beside a login; for guarded rows only
 
-	// Set by open and openErr.
+	// Set by newRow.
 	args    []argument
 	outputs []outputField
 	run     func(ctx context.Context, args map[string]any) (out any, err error)
@@ -40,6 +43,49 @@ type outputField struct {
 
 // open is a row that needs nobody to be logged in. Its arguments are the arg tags of In.
 func open[In, Out any](m mutation, call func(context.Context, In) (*Out, error), outputs ...output[Out]) mutation {
+	m = newRow(m, call, outputs)
+	if m.needs != 0 || m.proof() != nil {
+		panic(fmt.Sprintf("schema: %s: an open row asks nothing of its caller", m.name))
+	}
+	return m
+}
+
+// openErr is open for what has no output.
+func openErr[In any](m mutation, call func(context.Context, In) error) mutation {
+	return open(m, func(ctx context.Context, in In) (*struct{}, error) { return nil, call(ctx, in) })
+}
+
+// guarded is a row on the caller's own account: it is called only for who has logged in and has what the row needs, asked
+// for in the order of the API. A row without needs is a programmer's mistake, and so is one that needs the password
+// and does not take it, or the other way round.
+func guarded[In, Out any](svc *accounts.Service, m mutation, call func(context.Context, *accounts.User, In) (*Out, error), outputs ...output[Out]) mutation {
+	m = newRow(m, func(ctx context.Context, in In) (out *Out, err error) {
+		u, err := viewer(ctx)
+		if err != nil {
+			return nil, err
+		}
+		field, password := "", ""
+		if proof := m.proof(); proof != nil {
+			field, password = proof.name, reflect.ValueOf(in).Field(proof.index).String()
+		}
+		err = svc.AsOwner(ctx, u, m.needs, field, password, func(owner *accounts.User) (err error) {
+			out, err = call(ctx, owner, in)
+			return err
+		})
+		return out, err
+	}, outputs)
+	if m.needs == 0 || (m.needs&accounts.NeedsPassword != 0) != (m.proof() != nil) {
+		panic(fmt.Sprintf("schema: %s: a guarded row has needs, and takes the password if and only if it needs that", m.name))
+	}
+	return m
+}
+
+// guardedErr is guarded for what has no output.
+func guardedErr[In any](svc *accounts.Service, m mutation, call func(context.Context, *accounts.User, In) error) mutation {
+	return guarded(svc, m, func(ctx context.Context, u *accounts.User, in In) (*struct{}, error) { return nil, call(ctx, u, in) })
+}
+
+func newRow[In, Out any](m mutation, call func(context.Context, In) (*Out, error), outputs []output[Out]) mutation {
 	m.args = argumentsOf[In](m.name)
 	m.run = func(ctx context.Context, args map[string]any) (any, error) {
 		return call(ctx, decode[In](m.args, args))
@@ -53,9 +99,14 @@ func open[In, Out any](m mutation, call func(context.Context, In) (*Out, error),
 	return m
 }
 
-// openErr is open for what has no output.
-func openErr[In any](m mutation, call func(context.Context, In) error) mutation {
-	return open(m, func(ctx context.Context, in In) (*struct{}, error) { return nil, call(ctx, in) })
+// proof is the argument that a guard compares with the caller's password, nil for none.
+func (m mutation) proof() *argument {
+	for i := range m.args {
+		if m.args[i].proof {
+			return &m.args[i]
+		}
+	}
+	return nil
 }
 
 // outcome is the source of a payload.

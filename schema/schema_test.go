@@ -170,9 +170,9 @@ func (s *site) post(tb testing.TB, f flavour, query string, headers ...string) (
 }
 
 // run sends a mutation and returns what stands under its name.
-func (s *site) run(tb testing.TB, f flavour, name, args, fields string) string {
+func (s *site) run(tb testing.TB, f flavour, name, args, fields string, headers ...string) string {
 	tb.Helper()
-	status, body := s.post(tb, f, f.mutation(name, args, fields))
+	status, body := s.post(tb, f, f.mutation(name, args, fields), headers...)
 	var a struct{ Data map[string]json.RawMessage }
 	if err := json.Unmarshal([]byte(body), &a); err != nil || status != 200 || strings.Contains(body, `"errors":[{"message"`) && a.Data[name] == nil {
 		tb.Fatalf("%s(%s): status %d, %s", name, args, status, body)
@@ -186,10 +186,10 @@ type session struct {
 	Token, RefreshToken string
 }
 
-func (s *site) session(tb testing.TB, f flavour, name, args string) session {
+func (s *site) session(tb testing.TB, f flavour, name, args string, headers ...string) session {
 	tb.Helper()
 	var out session
-	if err := json.Unmarshal([]byte(s.run(tb, f, name, args, "success token refreshToken")), &out); err != nil || !out.Success || out.Token == "" {
+	if err := json.Unmarshal([]byte(s.run(tb, f, name, args, "success token refreshToken", headers...)), &out); err != nil || !out.Success || out.Token == "" {
 		tb.Fatalf("%s(%s): %+v, %v", name, args, out, err)
 	}
 	return out

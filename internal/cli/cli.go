@@ -29,7 +29,7 @@ type commands struct {
 	DataDir    string `placeholder:"DIR" help:"Where database, keys and mails lie (server.data_dir)."`
 
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the server. Without a command, this is it."`
-	User    userCmd    `cmd:"" help:"Look at and add accounts, beside a running server or without one."`
+	User    userCmd    `cmd:"" help:"Look at, add and change accounts, beside a running server or without one."`
 	Schema  schemaCmd  `cmd:"" help:"Print the GraphQL schema."`
 	Mail    mailCmd    `cmd:"" help:"Look at the mails that are sent."`
 	Config  configCmd  `cmd:"" help:"Look at the settings."`

@@ -1,0 +1,243 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+// SetUserInput is what an operator changes of an account; nil stays as it is.
+type SetUserInput struct {
+	Username, Email     *string
+	SecondaryEmail      *string // "": none any more
+	FirstName, LastName *string
+
+	Verified, Archived, Active, Staff, Superuser *bool
+}
+
+// SetUser changes an account without sending mail. What it ends: all sessions and links when the account is deactivated
+// or archived, or when one of its addresses moves or goes. Problems come back as Errors; it fails with
+// ErrNotFound.
+func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*User, error) {
+	var u *User
+	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		before, err := resolve(ctx, tx, ref)
+		if err != nil {
+			return err
+		}
+		after, err := s.checkChange(ctx, tx, before, in)
+		if err != nil {
+			return err
+		}
+		if err := s.change(ctx, tx, before, after); err != nil {
+			return err
+		}
+		u, err = userByID(ctx, tx, before.ID)
+		return err
+	})
+	return u, err
+}
+
+// changed is an account as it is to be. key is that of a new username, "" where the username stays.
+type changed struct {
+	User
+	key string
+}
+
+// checkChange judges what is given as a registration is judged.
+func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *User, in SetUserInput) (*changed, error) {
+	after := &changed{User: *before}
+	errs := Errors{}
+	own := before.addresses()[0]
+	claim := map[string]Address{}
+	if in.Email != nil {
+		if address, ok := cleanEmail("email", *in.Email, errs); ok {
+			own, claim["email"] = address, address
+			after.canonical, after.Email = address.Canonical, address.Shown
+		}
+	}
+	if in.SecondaryEmail != nil {
+		if *in.SecondaryEmail == "" {
+			after.secondary, after.SecondaryEmail = "", ""
+		} else if address, ok := cleanEmail("secondary_email", *in.SecondaryEmail, errs); ok {
+			claim["secondary_email"] = address
+			after.secondary, after.SecondaryEmail = address.Canonical, address.Shown
+		}
+	}
+	for field, address := range claim {
+		holder, err := userByAddress(ctx, tx, address.Canonical)
+		if err != nil {
+			return nil, err
+		}
+		if holder != nil && holder.ID != before.ID {
+			errs.add(field, errEmailInUse)
+		}
+	}
+	if after.canonical == after.secondary {
+		field := "secondary_email"
+		if in.SecondaryEmail == nil {
+			field = "email"
+		}
+		errs.add(field, errEmailInUse)
+	}
+	if in.Username != nil {
+		if username, ok := cleanText("username", *in.Username, maxName, errs); ok {
+			if after.Username, after.key, ok = cleanUsername("username", username, own, errs); ok {
+				holder, err := userByUsername(ctx, tx, after.key)
+				if err != nil {
+					return nil, err
+				}
+				if holder != nil && holder.ID != before.ID {
+					errs.add("username", errUsernameInUse)
+				}
+			}
+		}
+	}
+	for _, name := range []struct {
+		field string
+		given *string
+		to    *string
+	}{{"first_name", in.FirstName, &after.FirstName}, {"last_name", in.LastName, &after.LastName}} {
+		if name.given != nil {
+			*name.to = trim(*name.given)
+			checkText(name.field, *name.to, maxName, errs)
+		}
+	}
+	for _, flag := range []struct{ given, to *bool }{
+		{in.Verified, &after.Verified}, {in.Archived, &after.Archived}, {in.Active, &after.IsActive},
+		{in.Staff, &after.IsStaff}, {in.Superuser, &after.IsSuperuser},
+	} {
+		if flag.given != nil {
+			*flag.to = *flag.given
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return after, nil
+}
+
+func (s *Service) change(ctx context.Context, tx *store.Tx, before *User, after *changed) error {
+	if err := updateUser(ctx, tx, after); err != nil {
+		return err
+	}
+	for _, address := range after.addresses() {
+		if err := claimAddress(ctx, tx, before.ID, address); err != nil {
+			return err
+		}
+	}
+	if before.canonical != after.canonical || before.secondary != after.secondary {
+		if err := placeAddresses(ctx, tx, before, after.canonical, after.secondary); err != nil {
+			return err
+		}
+	}
+	reason := ""
+	if before.moves(after.canonical, after.secondary) {
+		reason = "address changed"
+	}
+	if after.Archived && !before.Archived {
+		reason = "account archived"
+		if err := setArchived(ctx, tx, before.ID); err != nil {
+			return err
+		}
+	}
+	if !after.IsActive && before.IsActive {
+		reason = "deactivated"
+		if err := deactivate(ctx, tx, before.ID); err != nil {
+			return err
+		}
+	}
+	if reason == "" {
+		return nil
+	}
+	return s.tokens.EndAll(ctx, tx, before.ID, 0, reason)
+}
+
+// SetUserPassword gives an account another password, without the old one and without mail. It is judged as at a
+// registration (problems of "password"); all sessions and links end. It fails with ErrNotFound.
+func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*User, error) {
+	u, err := s.FindUser(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	errs := Errors{}
+	if cleanPassword("password", password, errs) {
+		s.settings.Passwords.checkPassword("password", password, u.similarTo(), errs)
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	encoded, err := s.hasher.Hash(ctx, clientOf(ctx), password)
+	if err != nil {
+		return nil, err
+	}
+	err = s.db.Write(ctx, func(tx *store.Tx) (err error) {
+		if err := s.replacePassword(ctx, tx, u.ID, encoded, "password set by an operator"); err != nil {
+			return err
+		}
+		if u, err = userByID(ctx, tx, u.ID); err == nil && u == nil {
+			err = fmt.Errorf("%w: %q has been deleted meanwhile", ErrNotFound, ref)
+		}
+		return err
+	})
+	return u, err
+}
+
+// DeleteUser deactivates an account or deletes whatever there is of it, as Delete does, without mail. permanently goes before
+// Settings.DeletePermanently. It returns the account as it is, or was, and fails with ErrNotFound.
+func (s *Service) DeleteUser(ctx context.Context, ref string, permanently bool) (*User, error) {
+	var u *User
+	err := s.db.Write(ctx, func(tx *store.Tx) (err error) {
+		if u, err = resolve(ctx, tx, ref); err != nil {
+			return err
+		}
+		if permanently || s.settings.DeletePermanently {
+			return s.remove(ctx, tx, u.ID, true)
+		}
+		if err := s.remove(ctx, tx, u.ID, false); err != nil {
+			return err
+		}
+		u, err = userByID(ctx, tx, u.ID)
+		return err
+	})
+	return u, err
+}
+
+// Sessions lists the sessions of a user by id, those that have ended too. It fails with ErrNotFound.
+func (s *Service) Sessions(ctx context.Context, ref string) ([]tokens.Session, error) {
+	var list []tokens.Session
+	err := s.db.Read(ctx, func(tx *store.Tx) error {
+		u, err := resolve(ctx, tx, ref)
+		if err != nil {
+			return err
+		}
+		list, err = s.tokens.Sessions(ctx, tx, u.ID)
+		return err
+	})
+	return list, err
+}
+
+// ErrNoSession says that a user has no live session of that id.
+var ErrNoSession = errors.New("there is no such session")
+
+// EndSession ends one session of a user, or with id 0 all of them. It fails with ErrNotFound and ErrNoSession.
+func (s *Service) EndSession(ctx context.Context, ref string, id int64) error {
+	const reason = "revoked by an operator"
+	return s.db.Write(ctx, func(tx *store.Tx) error {
+		u, err := resolve(ctx, tx, ref)
+		if err != nil {
+			return err
+		}
+		if id == 0 {
+			return s.tokens.EndAll(ctx, tx, u.ID, 0, reason)
+		}
+		err = s.tokens.End(ctx, tx, u.ID, id, reason)
+		if errors.Is(err, tokens.ErrInvalid) {
+			return fmt.Errorf("%w: %d is no live session of %q", ErrNoSession, id, ref)
+		}
+		return err
+	})
+}

@@ -1,0 +1,254 @@
+package accounts
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"accountd/tokens"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// TestSetUser: what each change does to the account, and whether it ends sessions.
+func TestSetUser(t *testing.T) {
+	tests := []struct {
+		name   string
+		in     SetUserInput
+		want   func(u *User)
+		ends   string // why sessions end, "" if they do not
+		epochs [2]int64
+	}{
+		{"nothing", SetUserInput{}, func(*User) {}, "", [2]int64{}},
+		{"names", SetUserInput{FirstName: ptr(" Ada "), LastName: ptr("Lovelace")}, func(u *User) { u.FirstName, u.LastName = "Ada", "Lovelace" }, "", [2]int64{}},
+		{"username", SetUserInput{Username: ptr(" Countess ")}, func(u *User) { u.Username = "Countess" }, "", [2]int64{}},
+		{"username in another case", SetUserInput{Username: ptr("ADA")}, func(u *User) { u.Username = "ADA" }, "", [2]int64{}},
+		{"flags", SetUserInput{Verified: ptr(false), Staff: ptr(true), Superuser: ptr(true)}, func(u *User) { u.Verified, u.IsStaff, u.IsSuperuser = false, true, true }, "", [2]int64{}},
+		{"flags as they are", SetUserInput{Verified: ptr(true), Staff: ptr(false), Active: ptr(true), Archived: ptr(false)}, func(*User) {}, "", [2]int64{}},
+		{"archived", SetUserInput{Archived: ptr(true)}, func(u *User) { u.Archived = true }, "account archived", [2]int64{1, 0}},
+		{"inactive", SetUserInput{Active: ptr(false)}, func(u *User) { u.IsActive = false }, "deactivated", [2]int64{1, 1}},
+		{"address in another case", SetUserInput{Email: ptr("ADA@Example.com")}, func(u *User) { u.Email = "ADA@example.com" }, "", [2]int64{}},
+		{"another address, and it as username", SetUserInput{Email: ptr("New@Example.com"), Username: ptr("new@example.com")}, func(u *User) {
+			u.Email, u.canonical, u.Username = "New@example.com", "new@example.com", "new@example.com"
+		}, "address changed", [2]int64{1, 1}},
+		{"another secondary address", SetUserInput{SecondaryEmail: ptr("New@Example.com")}, func(u *User) { u.SecondaryEmail, u.secondary = "New@example.com", "new@example.com" }, "address changed", [2]int64{1, 1}},
+		{"no secondary address", SetUserInput{SecondaryEmail: ptr("")}, func(u *User) { u.SecondaryEmail, u.secondary = "", "" }, "address changed", [2]int64{1, 1}},
+		{"addresses swapped", SetUserInput{Email: ptr("Ada2@example.com"), SecondaryEmail: ptr("Ada@example.com")}, func(u *User) {
+			u.Email, u.SecondaryEmail, u.canonical, u.secondary = u.SecondaryEmail, u.Email, u.secondary, u.canonical
+		}, "address changed", [2]int64{1, 1}},
+		{"secondary address becomes the primary one", SetUserInput{Email: ptr("ada2@example.com"), SecondaryEmail: ptr("")}, func(u *User) {
+			u.Email, u.canonical, u.SecondaryEmail, u.secondary = "ada2@example.com", "ada2@example.com", "", ""
+		}, "address changed", [2]int64{1, 1}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHarness(t, notices)
+			h.ada(t)
+			h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
+			bob := h.user(t, "bob")
+			session := h.login(t)
+			want := h.user(t, "ada")
+			test.want(want)
+			want.credentialEpoch += test.epochs[0]
+			want.secondaryEpoch += test.epochs[1]
+			got, err := h.SetUser(t.Context(), "ada", test.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameUser(t, want, got)
+			sameUser(t, want, h.user(t, want.Email))
+			sameUser(t, bob, h.user(t, "2"))
+			if n := h.count(t, `SELECT count(*) FROM addresses WHERE user_id = 1`); n != len(want.addresses()) {
+				t.Errorf("%d addresses", n)
+			}
+			if test.ends == "" {
+				if n := h.live(t, 1); n != 1 {
+					t.Errorf("%d sessions", n)
+				}
+			} else {
+				h.dead(t, session)
+				if n := h.count(t, `SELECT count(*) FROM sessions WHERE end_reason = ?`, test.ends); n != 1 {
+					t.Errorf("it ended %d sessions", n)
+				}
+			}
+			h.sent(t)
+		})
+	}
+	t.Run("a first secondary address", func(t *testing.T) {
+		h := newHarness(t)
+		h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com"})
+		h.login(t)
+		if u, err := h.SetUser(t.Context(), "1", SetUserInput{SecondaryEmail: ptr("Ada2@example.com")}); err != nil || u.SecondaryEmail != "Ada2@example.com" || h.live(t, 1) != 1 {
+			t.Errorf("%+v, %v", u, err)
+		}
+		h.set(t, 1, "is_active", 0)
+		h.set(t, 1, "archived", 1)
+		if u, err := h.SetUser(t.Context(), "1", SetUserInput{Active: ptr(true), Archived: ptr(false)}); err != nil || !u.IsActive || u.Archived {
+			t.Errorf("%+v, %v", u, err)
+		}
+	})
+}
+
+func TestSetUserRefusals(t *testing.T) {
+	h := newHarness(t)
+	h.ada(t)
+	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", SecondaryEmail: "bob2@example.com"})
+	long := strings.Repeat("a", 151)
+	secondaryInUse := Errors{"secondary_email": emailInUse["email"]}
+	tests := []struct {
+		name string
+		in   SetUserInput
+		want error
+	}{
+		{"everything", SetUserInput{Username: ptr("a b"), Email: ptr("b"), SecondaryEmail: ptr(" "), FirstName: &long, LastName: ptr("a\x00"), Staff: ptr(true)}, Errors{
+			"username": {badUsername}, "email": {badEmail}, "secondary_email": {required}, "first_name": {maxLength(150, 151)}, "last_name": {nullChars},
+		}},
+		{"blank", SetUserInput{Username: ptr(""), Email: ptr("")}, Errors{"username": {required}, "email": {required}}},
+		{"username taken", SetUserInput{Username: ptr("BOB"), Staff: ptr(true)}, usernameInUse},
+		{"another's address as username", SetUserInput{Username: ptr("bob@example.com")}, Errors{"username": {badUsername}}},
+		{"the old address as username", SetUserInput{Username: ptr("ada@example.com"), Email: ptr("new@example.com")}, Errors{"username": {badUsername}}},
+		{"address claimed", SetUserInput{Email: ptr("BOB2@example.com")}, emailInUse},
+		{"secondary address claimed", SetUserInput{SecondaryEmail: ptr("bob@example.com"), Active: ptr(false)}, secondaryInUse},
+		{"one address twice", SetUserInput{SecondaryEmail: ptr("ADA@example.com")}, secondaryInUse},
+		{"one address twice, the other way round", SetUserInput{Email: ptr("ada2@example.com")}, emailInUse},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			h.refused(t, test.want, func() error { _, err := h.SetUser(t.Context(), "ada", test.in); return err })
+		})
+	}
+}
+
+// TestNobodyToChange: each operation of commands says so, and changes nothing.
+func TestNobodyToChange(t *testing.T) {
+	h := newHarness(t)
+	h.ada(t)
+	before := h.dump(t)
+	for name, op := range map[string]func() error{
+		"SetUser":         func() error { _, err := h.SetUser(t.Context(), "nobody", SetUserInput{Staff: ptr(true)}); return err },
+		"SetUserPassword": func() error { _, err := h.SetUserPassword(t.Context(), "nobody", password); return err },
+		"DeleteUser":      func() error { _, err := h.DeleteUser(t.Context(), "nobody", true); return err },
+		"Sessions":        func() error { _, err := h.Sessions(t.Context(), "nobody"); return err },
+		"EndSession":      func() error { return h.EndSession(t.Context(), "nobody", 0) },
+	} {
+		if err := op(); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	same(t, before, h.dump(t))
+}
+
+func TestSetUserPassword(t *testing.T) {
+	h := newHarness(t, notices)
+	h.ada(t)
+	session := h.login(t)
+	h.events(t)
+	set := func(password string) func() error {
+		return func() error { _, err := h.SetUserPassword(t.Context(), "ada", password); return err }
+	}
+	for password, want := range map[string]Errors{
+		"": {"password": {required}}, "a\x00": {"password": {nullChars}}, "12345": {"password": {tooShort, tooCommon, allNumeric}},
+		strings.Repeat("p", 1025): {"password": {tooLongBytes}}, "ada@example.com": {"password": {similar("email address")}},
+	} {
+		h.refused(t, want, set(password))
+	}
+	want := h.user(t, "ada")
+	u, err := h.SetUserPassword(t.Context(), "ada", newPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.password, want.credentialEpoch, want.secondaryEpoch = u.password, want.credentialEpoch+1, want.secondaryEpoch+1
+	sameUser(t, want, u)
+	h.dead(t, session)
+	h.sent(t)
+	h.refused(t, invalidCredentials, h.tryLogin(t, byUsername("ada", password)))
+	if _, err := h.Login(t.Context(), byUsername("ada", newPassword)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSetUserPasswordMeetsChange: the account goes while its password is hashed; or a login began with the old one.
+func TestSetUserPasswordMeetsChange(t *testing.T) {
+	h := newHarness(t, oneHashAtATime)
+	h.ada(t)
+	set := func() error { _, err := h.SetUserPassword(t.Context(), "ada", newPassword); return err }
+	errs := h.whileHashing(t, func() {}, set, h.tryLogin(t, byUsername("ada", password)))
+	if errs[0] != nil || errs[1] != nil && !equalErrors(errs[1], invalidCredentials) || h.live(t, 1) != 0 {
+		t.Errorf("%v, %d sessions", errs, h.live(t, 1))
+	}
+	errs = h.whileHashing(t, func() { h.exec(t, `DELETE FROM users`) }, set)
+	if !errors.Is(errs[0], ErrNotFound) {
+		t.Errorf("%v", errs[0])
+	}
+}
+
+func TestDeleteUser(t *testing.T) {
+	for _, test := range []struct{ flag, setting, gone bool }{{false, false, false}, {true, false, true}, {false, true, true}} {
+		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
+			h := newHarness(t, notices, func(s *Settings, _ *tokens.Settings) { s.DeletePermanently = test.setting })
+			h.ada(t)
+			session := h.login(t)
+			want := h.user(t, "ada")
+			u, err := h.DeleteUser(t.Context(), "ada", test.flag)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !test.gone {
+				want.IsActive, want.credentialEpoch, want.secondaryEpoch = false, want.credentialEpoch+1, want.secondaryEpoch+1
+			}
+			sameUser(t, want, u)
+			if _, err := h.FindUser(t.Context(), "1"); errors.Is(err, ErrNotFound) != test.gone {
+				t.Errorf("found: %v", err)
+			}
+			h.dead(t, session)
+			h.sent(t)
+		})
+	}
+}
+
+func TestSessions(t *testing.T) {
+	h := newHarness(t)
+	h.ada(t)
+	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
+	if _, err := h.Login(t.Context(), byUsername("bob", password)); err != nil {
+		t.Fatal(err)
+	}
+	start := h.now().Unix()
+	first, second := h.login(t), h.login(t)
+	h.advance(1e9)
+	if _, err := h.RefreshToken(t.Context(), RefreshTokenInput{&first.RefreshToken}); err != nil {
+		t.Fatal(err)
+	}
+	const seconds = int64(week / 1e9)
+	list, err := h.Sessions(t.Context(), "ada")
+	if err != nil || len(list) != 2 || list[0].ID != 2 || list[0].StartedAt != start || list[0].RefreshedAt != start+1 || *list[0].ExpiresAt != start+1+seconds ||
+		list[1].ID != 3 || list[1].RefreshedAt != start || *list[1].ExpiresAt != start+seconds || list[0].EndedAt != nil || !list[0].Live(start) || list[0].Live(start+1+seconds) {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	h.events(t)
+	for _, id := range []int64{1, 4, -1} { // another's, nobody's
+		before := h.dump(t)
+		if err := h.EndSession(t.Context(), "ada", id); !errors.Is(err, ErrNoSession) {
+			t.Errorf("%d: %v", id, err)
+		}
+		same(t, before, h.dump(t))
+	}
+	if err := h.EndSession(t.Context(), "ada", 3); err != nil {
+		t.Fatal(err)
+	}
+	h.dead(t, second)
+	if err := h.EndSession(t.Context(), "ada", 3); !errors.Is(err, ErrNoSession) {
+		t.Errorf("ended twice: %v", err)
+	}
+	if n := h.live(t, 1); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+	if err := h.EndSession(t.Context(), "ada", 0); err != nil {
+		t.Fatal(err)
+	}
+	list, err = h.Sessions(t.Context(), "ada")
+	if err != nil || *list[0].EndedAt != start+1 || list[0].EndReason != "revoked by an operator" || list[0].Live(start) || h.live(t, 2) != 1 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}

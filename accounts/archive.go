@@ -1,0 +1,70 @@
+package accounts
+
+import (
+	"context"
+
+	"accountd/email"
+	"accountd/internal/store"
+)
+
+// ArchiveInput are the arguments of archiveAccount.
+type ArchiveInput struct {
+	Password string `arg:"password,proof"`
+}
+
+// Archive puts the account away until the next login and ends all sessions.
+func (s *Service) Archive(ctx context.Context, u *User, _ ArchiveInput) error {
+	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		now, err := s.owner(ctx, tx, u)
+		if err != nil {
+			return err
+		}
+		if err := setArchived(ctx, tx, now.ID); err != nil {
+			return err
+		}
+		if err := s.tokens.EndAll(ctx, tx, now.ID, 0, "account archived"); err != nil {
+			return err
+		}
+		return s.notify(ctx, tx, email.NoticeAccountArchived, now)
+	})
+	if err != nil {
+		return err
+	}
+	s.event(ctx, "account_archived", u.ID)
+	return nil
+}
+
+// DeleteInput are the arguments of deleteAccount.
+type DeleteInput struct {
+	Password string `arg:"password,proof"`
+}
+
+// Delete deactivates the account, whose names stay taken, or under Settings.DeletePermanently deletes whatever there is
+// of it. All sessions end.
+func (s *Service) Delete(ctx context.Context, u *User, _ DeleteInput) error {
+	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		now, err := s.owner(ctx, tx, u)
+		if err != nil {
+			return err
+		}
+		if err := s.remove(ctx, tx, now.ID, s.settings.DeletePermanently); err != nil {
+			return err
+		}
+		return s.notify(ctx, tx, email.NoticeAccountDeleted, now)
+	})
+	if err != nil {
+		return err
+	}
+	s.event(ctx, "account_deleted", u.ID)
+	return nil
+}
+
+func (s *Service) remove(ctx context.Context, tx *store.Tx, id int64, permanently bool) error {
+	if permanently {
+		return deleteUser(ctx, tx, id)
+	}
+	if err := deactivate(ctx, tx, id); err != nil {
+		return err
+	}
+	return s.tokens.EndAll(ctx, tx, id, 0, "account deleted")
+}

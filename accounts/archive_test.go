@@ -1,0 +1,146 @@
+package accounts
+
+import (
+	"testing"
+
+	"accountd/tokens"
+)
+
+func deletePermanently(s *Settings, _ *tokens.Settings) { s.DeletePermanently = true }
+
+const (
+	archivedNotice = "Your account on Acme has been archived"
+	deletedNotice  = "Your account on Acme has been deleted"
+)
+
+func TestArchive(t *testing.T) {
+	h := newHarness(t, notices)
+	h.ada(t)
+	other, caller := h.login(t), h.login(t)
+	h.events(t)
+	h.fillOutbox(t)
+	before := h.user(t, "ada")
+	h.succeed(t, "Archive", caller.Token)
+	h.happened(t, "account_archived 1")
+	h.sent(t, notice("Ada@example.com", archivedNotice), notice("Ada2@example.com", archivedNotice))
+	before.Archived, before.credentialEpoch = true, before.credentialEpoch+1
+	sameUser(t, before, h.user(t, "ada"))
+	h.dead(t, other)
+	h.dead(t, caller)
+	if out := h.login(t); !out.Unarchived {
+		t.Error("a login does not take it back")
+	}
+}
+
+// TestArchiveMeetsLogin: in whatever order, an archived account has no session, and one that has been taken back has
+// the login's.
+func TestArchiveMeetsLogin(t *testing.T) {
+	for range 20 {
+		h := newHarness(t)
+		h.ada(t)
+		token := h.login(t).Token
+		archive := h.own(t, operation(t, "Archive"), token, password)
+		for i, err := range atOnce(2, func(i int) error { return []func() error{archive, h.tryLogin(t, byUsername("ada", password))}[i]() }) {
+			if err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+		if archived, live := h.user(t, "ada").Archived, h.live(t, 1); archived != (live == 0) || live > 1 {
+			t.Errorf("archived %t, %d sessions", archived, live)
+		}
+	}
+}
+
+func TestDelete(t *testing.T) {
+	h := newHarness(t, notices)
+	h.ada(t)
+	other, caller := h.login(t), h.login(t)
+	h.events(t)
+	h.fillOutbox(t)
+	before := h.user(t, "ada")
+	h.succeed(t, "Delete", caller.Token)
+	h.happened(t, "account_deleted 1")
+	h.sent(t, notice("Ada@example.com", deletedNotice), notice("Ada2@example.com", deletedNotice))
+	before.IsActive, before.credentialEpoch, before.secondaryEpoch = false, before.credentialEpoch+1, before.secondaryEpoch+1
+	sameUser(t, before, h.user(t, "ada"))
+	h.dead(t, other)
+	h.dead(t, caller)
+	h.emptyOutbox(t)
+	h.refused(t, invalidCredentials, h.tryLogin(t, byUsername("ada", password)))
+	h.refused(t, nil, h.sendReset(t, "ada@example.com"))
+	register := func(in RegisterInput) func() error {
+		return func() error { _, err := h.Register(t.Context(), in); return err }
+	}
+	h.refused(t, usernameInUse, register(RegisterInput{"new@example.com", "ada", password, password}))
+	h.refused(t, emailInUse, register(RegisterInput{"ada@example.com", "new", password, password}))
+	h.refused(t, emailInUse, register(RegisterInput{"ada2@example.com", "new", password, password}))
+}
+
+// TestDeletePermanently: nothing is left, the names are free, and who takes them inherits nothing.
+func TestDeletePermanently(t *testing.T) {
+	h := newHarness(t, notices, deletePermanently)
+	h.ada(t)
+	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", Verified: true})
+	bob := h.user(t, "bob")
+	other, caller := h.login(t), h.login(t)
+	links := map[tokens.Purpose]string{}
+	for _, purpose := range []tokens.Purpose{tokens.Activation, tokens.PasswordReset, tokens.PasswordSet, tokens.SecondaryEmail} {
+		link, err := h.Link(t.Context(), purpose, "ada", "new@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		links[purpose] = link.Token
+	}
+	h.events(t)
+	h.succeed(t, "Delete", caller.Token)
+	h.happened(t, "account_deleted 1")
+	h.sent(t, notice("Ada@example.com", deletedNotice), notice("Ada2@example.com", deletedNotice))
+	for table, column := range map[string]string{"users": "id", "user_status": "user_id", "addresses": "user_id", "sessions": "user_id"} {
+		if n := h.count(t, `SELECT count(*) FROM `+table+` WHERE `+column+` = 1`); n != 0 {
+			t.Errorf("%d rows left in %s", n, table)
+		}
+	}
+	if n := h.count(t, `SELECT count(*) FROM refresh_tokens`); n != 0 {
+		t.Errorf("%d refresh tokens left", n)
+	}
+	sameUser(t, bob, h.user(t, "bob"))
+	if _, err := h.Register(t.Context(), RegisterInput{"Ada@example.com", "ada", newPassword, newPassword}); err != nil {
+		t.Fatal(err)
+	}
+	if u := h.user(t, "ada"); u.ID <= 2 {
+		t.Errorf("an id was used twice: %d", u.ID)
+	}
+	h.activation(t, "Ada@example.com")
+	h.events(t)
+	h.dead(t, other)
+	h.dead(t, caller)
+	h.refused(t, invalidToken, h.verify(t, links[tokens.Activation]))
+	h.refused(t, invalidToken, h.reset(t, links[tokens.PasswordReset], password))
+	h.refused(t, invalidToken, h.setFirst(t, links[tokens.PasswordSet], password))
+	h.refused(t, invalidToken, h.confirm(t, links[tokens.SecondaryEmail]))
+	h.refused(t, invalidCredentials, h.tryLogin(t, byUsername("ada", password)))
+}
+
+// TestDeleteMeetsRefresh: whoever is first, no session is live afterwards.
+func TestDeleteMeetsRefresh(t *testing.T) {
+	for i := range 20 {
+		h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.DeletePermanently = i%2 == 0 })
+		h.ada(t)
+		caller, other := h.login(t), h.login(t)
+		ops := []func() error{h.own(t, operation(t, "Delete"), caller.Token, password), func() error {
+			out, err := h.RefreshToken(t.Context(), RefreshTokenInput{&other.RefreshToken})
+			if err == nil {
+				*other = *out
+			}
+			return err
+		}}
+		errs := atOnce(2, func(i int) error { return ops[i]() })
+		if errs[0] != nil || errs[1] != nil && !equalErrors(errs[1], invalidToken) {
+			t.Errorf("%v", errs)
+		}
+		h.dead(t, other)
+		if live := h.live(t, 1); live != 0 {
+			t.Errorf("%d sessions", live)
+		}
+	}
+}

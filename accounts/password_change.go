@@ -1,0 +1,48 @@
+package accounts
+
+import (
+	"context"
+
+	"accountd/email"
+	"accountd/internal/store"
+)
+
+// ChangePasswordInput are the arguments of passwordChange.
+type ChangePasswordInput struct {
+	OldPassword  string `arg:"oldPassword,proof"`
+	NewPassword1 string `arg:"newPassword1"`
+	NewPassword2 string `arg:"newPassword2"`
+}
+
+// ChangePassword sets another password. All sessions end, the caller's own too, and a new one begins.
+func (s *Service) ChangePassword(ctx context.Context, u *User, in ChangePasswordInput) (*Session, error) {
+	if err := s.checkNewPassword(u, in.NewPassword1, in.NewPassword2); err != nil {
+		return nil, err
+	}
+	encoded, err := s.hasher.Hash(ctx, clientOf(ctx), in.NewPassword2)
+	if err != nil {
+		return nil, err
+	}
+	out := &Session{}
+	err = s.db.Write(ctx, func(tx *store.Tx) error {
+		now, err := s.owner(ctx, tx, u)
+		if err != nil {
+			return err
+		}
+		if err := s.replacePassword(ctx, tx, now.ID, encoded, "password changed"); err != nil {
+			return err
+		}
+		if out.User, err = userByID(ctx, tx, now.ID); err != nil {
+			return err
+		}
+		if err := s.notify(ctx, tx, email.NoticePasswordChanged, now); err != nil {
+			return err
+		}
+		return s.startSession(ctx, tx, out.User, out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.event(ctx, "password_changed", u.ID)
+	return out, nil
+}

@@ -1,0 +1,97 @@
+package accounts
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"accountd/internal/store"
+)
+
+// The statements of operations that change an account. What kills links that are out moves an epoch: credential_epoch
+// those for a new password, secondary_epoch those for a secondary address.
+
+func setPassword(ctx context.Context, tx *store.Tx, id int64, encoded string) error {
+	if _, err := tx.ExecContext(ctx, `
+		UPDATE users SET password = ?, credential_epoch = credential_epoch + 1, secondary_epoch = secondary_epoch + 1
+		WHERE id = ?`, encoded, id); err != nil {
+		return fmt.Errorf("set password: %w", err)
+	}
+	return nil
+}
+
+func setArchived(ctx context.Context, tx *store.Tx, id int64) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET archived = 1 WHERE user_id = ?`, id); err != nil {
+		return fmt.Errorf("archive: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET credential_epoch = credential_epoch + 1 WHERE id = ?`, id); err != nil {
+		return fmt.Errorf("archive: %w", err)
+	}
+	return nil
+}
+
+func deactivate(ctx context.Context, tx *store.Tx, id int64) error {
+	if _, err := tx.ExecContext(ctx, `
+		UPDATE users SET is_active = 0, credential_epoch = credential_epoch + 1, secondary_epoch = secondary_epoch + 1
+		WHERE id = ?`, id); err != nil {
+		return fmt.Errorf("deactivate: %w", err)
+	}
+	return nil
+}
+
+// deleteUser deletes the row and, by the foreign keys, everything that belongs to it.
+func deleteUser(ctx context.Context, tx *store.Tx, id int64) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM users WHERE id = ?`, id); err != nil {
+		return fmt.Errorf("delete user: %w", err)
+	}
+	return nil
+}
+
+// claimAddress gives a free address to a user. One of their own it shows as it is written now.
+func claimAddress(ctx context.Context, tx *store.Tx, id int64, a Address) error {
+	if _, err := tx.ExecContext(ctx, `
+		INSERT INTO addresses (canonical, user_id, address) VALUES (?, ?, ?)
+		ON CONFLICT (canonical) DO UPDATE SET address = excluded.address WHERE user_id = excluded.user_id`, a.Canonical, id, a.Shown); err != nil {
+		return fmt.Errorf("claim address: %w", err)
+	}
+	return nil
+}
+
+// placeAddresses says which of a user's addresses is the primary and which the secondary one ("": none), and gives the
+// others up.
+func placeAddresses(ctx context.Context, tx *store.Tx, u *User, primary, secondary string) error {
+	if _, err := tx.ExecContext(ctx, `
+		UPDATE users SET email = ?, credential_epoch = credential_epoch + ?, secondary_epoch = secondary_epoch + 1
+		WHERE id = ?`, primary, u.moves(primary, secondary), u.ID); err != nil {
+		return fmt.Errorf("set primary address: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET secondary_email = ? WHERE user_id = ?`,
+		sql.NullString{String: secondary, Valid: secondary != ""}, u.ID); err != nil {
+		return fmt.Errorf("set secondary address: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM addresses WHERE user_id = ? AND canonical <> ? AND canonical <> ?`,
+		u.ID, primary, secondary); err != nil {
+		return fmt.Errorf("give addresses up: %w", err)
+	}
+	return nil
+}
+
+// updateUser writes what an operator may change, but for addresses and epochs.
+func updateUser(ctx context.Context, tx *store.Tx, u *changed) error {
+	if _, err := tx.ExecContext(ctx, `
+		UPDATE users SET first_name = ?, last_name = ?, is_active = ?, is_staff = ?, is_superuser = ? WHERE id = ?`,
+		u.FirstName, u.LastName, u.IsActive, u.IsStaff, u.IsSuperuser, u.ID); err != nil {
+		return fmt.Errorf("update user: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET verified = ?, archived = ? WHERE user_id = ?`,
+		u.Verified, u.Archived, u.ID); err != nil {
+		return fmt.Errorf("update user status: %w", err)
+	}
+	if u.key == "" {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET username = ?, username_key = ? WHERE id = ?`, u.Username, u.key, u.ID); err != nil {
+		return fmt.Errorf("update username: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package accounts
+
+import (
+	"context"
+
+	"accountd/email"
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+// SendSecondaryEmailActivationInput are the arguments of sendSecondaryEmailActivation.
+type SendSecondaryEmailActivationInput struct {
+	Email    string `arg:"email"`
+	Password string `arg:"password,proof"`
+}
+
+// SendSecondaryEmailActivation mails a link to a new address, which becomes the secondary one when it is confirmed.
+// Until then nothing is stored. Under RevealNothing the address of another account is not told: its owner is.
+func (s *Service) SendSecondaryEmailActivation(ctx context.Context, u *User, in SendSecondaryEmailActivationInput) error {
+	errs := Errors{}
+	address, ok := cleanEmail("email", in.Email, errs)
+	if !ok {
+		return errs
+	}
+	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		now, err := s.owner(ctx, tx, u)
+		if err != nil {
+			return err
+		}
+		holder, err := userByAddress(ctx, tx, address.Canonical)
+		if err != nil {
+			return err
+		}
+		if holder != nil && (holder.ID == now.ID || s.settings.Reveal != RevealNothing) {
+			return one("email", errEmailInUse)
+		}
+		if err := s.outbox.Accepting(ctx, tx); err != nil {
+			return mailProblem(err)
+		}
+		if holder != nil {
+			return s.tellHolder(ctx, tx, holder, address)
+		}
+		token, err := s.tokens.SignAction(tokens.Action{
+			Purpose: tokens.SecondaryEmail, User: now.ID, Address: address.text(), Epoch: now.secondaryEpoch,
+		})
+		if err != nil {
+			return err
+		}
+		return s.outbox.Send(ctx, tx, email.Mail{Kind: email.SecondaryEmailActivation, To: address.mailbox(), User: now.mailUser(), Token: token})
+	})
+	if err != nil {
+		return err
+	}
+	s.event(ctx, "secondary_email_requested", u.ID)
+	return nil
+}
+
+// tellHolder mails the active holder of an address that somebody else wanted it for an account.
+func (s *Service) tellHolder(ctx context.Context, tx *store.Tx, holder *User, wanted Address) error {
+	stored, _ := holder.address(wanted.Canonical)
+	if !holder.IsActive {
+		return nil
+	}
+	return s.outbox.Send(ctx, tx, email.Mail{Kind: email.NoticeRegistration, To: stored.mailbox(), User: holder.mailUser()})
+}
+
+// VerifySecondaryEmailInput are the arguments of verifySecondaryEmail.
+type VerifySecondaryEmailInput struct {
+	Token string `arg:"token"`
+}
+
+// VerifySecondaryEmail makes the address that a token was mailed to the secondary one, in place of any other. It logs
+// nobody in, and verifies no primary address.
+func (s *Service) VerifySecondaryEmail(ctx context.Context, in VerifySecondaryEmailInput) error {
+	action, err := s.tokens.VerifyAction(in.Token, tokens.SecondaryEmail)
+	if err != nil {
+		return tokenProblem(err)
+	}
+	address, err := ParseAddress(action.Address)
+	if err != nil {
+		return one(NonField, errInvalidToken)
+	}
+	err = s.db.Write(ctx, func(tx *store.Tx) error {
+		u, err := userByID(ctx, tx, action.User)
+		if err != nil {
+			return err
+		}
+		if u == nil || !u.IsActive {
+			return one(NonField, errInvalidToken)
+		}
+		claimed, err := addressClaimed(ctx, tx, address.Canonical)
+		if err != nil {
+			return err
+		}
+		if claimed {
+			return one(NonField, errEmailInUse)
+		}
+		if action.Epoch != u.secondaryEpoch {
+			return one(NonField, errInvalidToken)
+		}
+		if err := claimAddress(ctx, tx, u.ID, address); err != nil {
+			return err
+		}
+		if err := placeAddresses(ctx, tx, u, u.canonical, address.Canonical); err != nil {
+			return err
+		}
+		return s.notifyMoved(ctx, tx, email.NoticeSecondaryAdded, u)
+	})
+	if err != nil {
+		return err
+	}
+	s.event(ctx, "secondary_email_verified", action.User)
+	return nil
+}
+
+// SwapEmailsInput are the arguments of swapEmails.
+type SwapEmailsInput struct {
+	Password string `arg:"password,proof"`
+}
+
+// SwapEmails lets the primary and the secondary address change places. All sessions but the caller's end.
+func (s *Service) SwapEmails(ctx context.Context, u *User, _ SwapEmailsInput) error {
+	return s.moveAddress(ctx, u, "emails_swapped", email.NoticeEmailsSwapped, func(now *User) (primary, secondary string) {
+		return now.secondary, now.canonical
+	})
+}
+
+// RemoveSecondaryEmailInput are the arguments of removeSecondaryEmail.
+type RemoveSecondaryEmailInput struct {
+	Password string `arg:"password,proof"`
+}
+
+// RemoveSecondaryEmail gives the secondary address up. All sessions but the caller's end.
+func (s *Service) RemoveSecondaryEmail(ctx context.Context, u *User, _ RemoveSecondaryEmailInput) error {
+	return s.moveAddress(ctx, u, "secondary_email_removed", email.NoticeSecondaryRemoved, func(now *User) (primary, secondary string) {
+		return now.canonical, ""
+	})
+}
+
+func (s *Service) moveAddress(ctx context.Context, u *User, event string, kind email.Kind, places func(now *User) (primary, secondary string)) error {
+	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		now, err := s.owner(ctx, tx, u)
+		if err != nil {
+			return err
+		}
+		primary, secondary := places(now)
+		if err := placeAddresses(ctx, tx, now, primary, secondary); err != nil {
+			return err
+		}
+		if err := s.tokens.EndAll(ctx, tx, now.ID, now.session, words(event)); err != nil {
+			return err
+		}
+		return s.notifyMoved(ctx, tx, kind, now)
+	})
+	if err != nil {
+		return err
+	}
+	s.event(ctx, event, u.ID)
+	return nil
+}

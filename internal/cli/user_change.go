@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"accountd/accounts"
+)
+
+type userSetCmd struct {
+	User           string  `arg:"" help:"Id, username or address."`
+	Username       *string `help:"What the user logs in by."`
+	Email          *string `placeholder:"ADDRESS" help:"The primary address. Sessions and mailed links end."`
+	SecondaryEmail *string `placeholder:"ADDRESS" help:"The secondary address, taken as verified; \"\" for none."`
+	FirstName      *string
+	LastName       *string
+	Verified       *bool `negatable:"" help:"The address is verified."`
+	Archived       *bool `negatable:"" help:"Put away; sessions end, logging in takes it back."`
+	Active         *bool `negatable:"" help:"May log in. Without, sessions end."`
+	Staff          *bool `negatable:"" help:"May look at other accounts."`
+	Superuser      *bool `negatable:""`
+	asJSON
+}
+
+// Run judges what is given as a registration is judged, and leaves the rest as it is.
+func (cmd *userSetCmd) Run(a *app) error {
+	in := accounts.SetUserInput{
+		Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail, FirstName: cmd.FirstName, LastName: cmd.LastName,
+		Verified: cmd.Verified, Archived: cmd.Archived, Active: cmd.Active, Staff: cmd.Staff, Superuser: cmd.Superuser,
+	}
+	if in == (accounts.SetUserInput{}) {
+		return usageError{errors.New("user set: say what is to change, as in --email=ada@example.com or --no-staff")}
+	}
+	return a.printed(cmd.asJSON, func(svc *accounts.Service) (*accounts.User, error) { return svc.SetUser(a.ctx, cmd.User, in) })
+}
+
+type userSetPasswordCmd struct {
+	User          string `arg:"" help:"Id, username or address."`
+	PasswordStdin bool   `required:"" help:"Read the password from standard input: its first line."`
+	asJSON
+}
+
+// Run judges the password as at a registration. All sessions end.
+func (cmd *userSetPasswordCmd) Run(a *app) error {
+	password, err := readLine(a.Stdin)
+	if err != nil {
+		return fmt.Errorf("password from standard input: %w", err)
+	}
+	return a.printed(cmd.asJSON, func(svc *accounts.Service) (*accounts.User, error) {
+		return svc.SetUserPassword(a.ctx, cmd.User, password)
+	})
+}
+
+type userDeleteCmd struct {
+	User        string `arg:"" help:"Id, username or address."`
+	Permanently bool   `help:"Delete whatever there is of the account, whatever accounts.delete_permanently says. There is no way back."`
+	asJSON
+}
+
+// Run prints the account as it is afterwards, or was before it was deleted for good.
+func (cmd *userDeleteCmd) Run(a *app) error {
+	return a.printed(cmd.asJSON, func(svc *accounts.Service) (*accounts.User, error) {
+		return svc.DeleteUser(a.ctx, cmd.User, cmd.Permanently)
+	})
+}
+
+// printed runs fn on the accounts that are there and prints whom it returns.
+func (a *app) printed(form asJSON, fn func(*accounts.Service) (*accounts.User, error)) error {
+	return a.withAccounts(func(svc *accounts.Service) error {
+		u, err := fn(svc)
+		if err != nil {
+			return err
+		}
+		return form.print(a.Stdout, u)
+	})
+}

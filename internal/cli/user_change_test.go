@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"accountd/accounts"
+	"accountd/internal/config"
+)
+
+const goodPassword = "quiet-otter-42"
+
+func (w *world) addAda() {
+	w.t.Helper()
+	w.stdin = goodPassword
+	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--secondary-email=ada@home.example", "--password-stdin", "--verified")
+	w.stdin = ""
+}
+
+// login begins a session of ada's.
+func (w *world) login() *accounts.Session {
+	w.t.Helper()
+	c, err := config.Load("", w.environ, config.Overrides{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	a := &app{Env: Env{Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}, ctx: w.t.Context()}
+	var out *accounts.Session
+	name := "ada"
+	if err := a.withService(c, func(svc *accounts.Service) (err error) {
+		out, err = svc.Login(w.t.Context(), accounts.LoginInput{Username: &name, Password: goodPassword})
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return out
+}
+
+func TestUserSet(t *testing.T) {
+	w := newWorld(t)
+	w.addAda()
+	equal(t, w.ok("user", "set", "ada", "--username=Countess", "--email=New@Example.com", "--secondary-email=", "--first-name=Ada", "--last-name=King",
+		"--no-verified", "--archived", "--no-active", "--staff", "--superuser"),
+		`id:        1
+username:  Countess
+email:     New@example.com
+secondary: -
+name:      Ada King
+state:     unverified, archived, inactive, staff, superuser
+joined:    2027-01-15 08:00:00 UTC
+`)
+	equal(t, w.ok("user", "set", "countess", "--first-name=", "--last-name=", "--verified", "--no-archived", "--active", "--no-staff", "--no-superuser",
+		"--secondary-email=Second@example.com", "--json"),
+		`{"id":1,"username":"Countess","email":"New@example.com","verified":true,"archived":false,"is_active":true,"is_staff":false,"secondary_email":"Second@example.com"}`+"\n")
+	before := w.ok("user", "show", "1")
+	w.fails(exitFailure, "accountd: email: Enter a valid email address.\naccountd: username: This field is required.\n", "user", "set", "1", "--staff", "--email=x", "--username=")
+	w.fails(exitFailure, "accountd: there is no such user: \"nobody\" is no id, username or address\n", "user", "set", "nobody", "--staff")
+	w.fails(exitUsage, "accountd: user set: say what is to change, as in --email=ada@example.com or --no-staff\nTry accountd --help.\n", "user", "set", "1")
+	w.fails(exitUsage, "accountd: user set: say what is to change, as in --email=ada@example.com or --no-staff\nTry accountd --help.\n", "user", "set", "1", "--json")
+	equal(t, w.ok("user", "show", "1"), before)
+	if sent, err := filepath.Glob("data/spool/*/*"); err != nil || len(sent) > 0 {
+		t.Errorf("mails %v, %v", sent, err)
+	}
+}
+
+func TestUserSetPassword(t *testing.T) {
+	w := newWorld(t)
+	w.addAda()
+	w.login()
+	w.stdin = "12345\n"
+	w.fails(exitFailure, `accountd: password: This password is too short. It must contain at least 8 characters.
+accountd: password: This password is too common.
+accountd: password: This password is entirely numeric.
+`, "user", "set-password", "ada", "--password-stdin")
+	w.fails(exitUsage, "accountd: missing flags: --password-stdin\nTry accountd --help.\n", "user", "set-password", "ada")
+	w.stdin = "  brisk heron 71 \r\nignored\n"
+	if out := w.ok("user", "set-password", "ada", "--password-stdin", "--json"); !strings.HasPrefix(out, `{"id":1,"username":"ada",`) {
+		t.Error(out)
+	}
+	if out := w.ok("user", "sessions", "ada"); !strings.Contains(out, "ended: password set by an operator") || strings.Contains(out, "live") {
+		t.Error(out)
+	}
+}
+
+func TestUserDelete(t *testing.T) {
+	w := newWorld(t)
+	w.addAda()
+	w.login()
+	equal(t, w.ok("user", "delete", "ada", "--json"),
+		`{"id":1,"username":"ada","email":"ada@example.com","verified":true,"archived":false,"is_active":false,"is_staff":false,"secondary_email":"ada@home.example"}`+"\n")
+	if out := w.ok("user", "sessions", "1"); !strings.Contains(out, "ended: account deleted") {
+		t.Error(out)
+	}
+	if out := w.ok("user", "delete", "ada", "--permanently"); !strings.Contains(out, "ada@home.example") {
+		t.Error(out)
+	}
+	w.fails(exitFailure, "accountd: there is no such user: \"ada\" is no id, username or address\n", "user", "delete", "ada")
+	w.environ = append(w.environ, "ACCOUNTD_ACCOUNTS_DELETE_PERMANENTLY=true")
+	w.addAda()
+	w.ok("user", "delete", "ada")
+	equal(t, w.ok("user", "list"), "ID  USERNAME  EMAIL  STATE\n")
+}
+
+func TestUserSessions(t *testing.T) {
+	w := newWorld(t)
+	w.addAda()
+	equal(t, w.ok("user", "sessions", "ada"), "ID  STARTED  REFRESHED  EXPIRES  STATE\n")
+	for range 3 {
+		w.login()
+	}
+	equal(t, w.ok("user", "sessions", "ada", "--revoke=2"), `ID  STARTED              REFRESHED            EXPIRES              STATE
+1   2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  live
+2   2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  ended: revoked by an operator
+3   2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  live
+`)
+	w.fails(exitFailure, "accountd: there is no such session: 2 is no live session of \"ada\"\n", "user", "sessions", "ada", "--revoke=2")
+	w.fails(exitFailure, "accountd: there is no such user: \"eve\" is no id, username or address\n", "user", "sessions", "eve", "--revoke-all")
+	w.fails(exitUsage, "accountd: --revoke takes the id of a session, as `user sessions` lists them\nTry accountd --help.\n", "user", "sessions", "ada", "--revoke=0")
+	w.fails(exitUsage, "accountd: --revoke and --revoke-all can't be used together\nTry accountd --help.\n", "user", "sessions", "ada", "--revoke=1", "--revoke-all")
+	const first = `{"id":1,"started_at":1800000000,"refreshed_at":1800000000,"expires_at":1800604800,`
+	lines := strings.Split(w.ok("user", "sessions", "ada", "--json"), "\n")
+	if len(lines) != 4 || lines[0] != first+`"ended_at":null,"state":"live","end_reason":null}` {
+		t.Errorf("%q", lines)
+	}
+	lines = strings.Split(w.ok("user", "sessions", "ada", "--revoke-all", "--json"), "\n")
+	if lines[0] != first+`"ended_at":1800000000,"state":"ended","end_reason":"revoked by an operator"}` || !strings.Contains(lines[2], `"state":"ended"`) {
+		t.Errorf("%q", lines)
+	}
+}

@@ -1,0 +1,79 @@
+package tokens
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"accountd/internal/store"
+)
+
+func (f *fixture) sessions(t *testing.T, user int64) (list []Session) {
+	t.Helper()
+	err := f.db.Read(t.Context(), func(tx *store.Tx) (err error) {
+		list, err = f.Sessions(t.Context(), tx, user)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// TestSessions: when a session expires depends on what it has: a refresh token, an absolute limit, or neither.
+func TestSessions(t *testing.T) {
+	const start, day = int64(1_800_000_000), 24 * 3600
+	at := func(unix int64) *int64 { return &unix }
+	for name, test := range map[string]struct {
+		refresh bool
+		limit   time.Duration
+		want    *int64
+	}{
+		"refresh token":             {true, 90 * day * time.Second, at(start + 7*day)},
+		"refresh token, near limit": {true, day * time.Second, at(start + day)},
+		"limit only":                {false, day * time.Second, at(start + day)},
+		"neither":                   {false, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := testSettings
+			s.AllowRefresh, s.SessionLifetime = test.refresh, test.limit
+			f := newFixture(t, s)
+			var pair Pair
+			f.write(t, func(tx *store.Tx) (err error) {
+				pair, err = f.Start(t.Context(), tx, Subject{ID: 2})
+				return err
+			})
+			want := Session{ID: pair.Session, StartedAt: start, RefreshedAt: start, ExpiresAt: test.want}
+			if diff := cmp.Diff([]Session{want}, f.sessions(t, 2)); diff != "" {
+				t.Fatalf("(-want +got):\n%s", diff)
+			}
+			if test.want != nil && (!want.Live(*test.want-1) || want.Live(*test.want)) || test.want == nil && !want.Live(1<<40) {
+				t.Error("it is live at the wrong time")
+			}
+			if others := f.sessions(t, 1); len(others) != 0 {
+				t.Errorf("another user's: %+v", others)
+			}
+			end := func(user, session int64) (err error) {
+				return f.db.Write(t.Context(), func(tx *store.Tx) error { return f.End(t.Context(), tx, user, session, "because") })
+			}
+			for _, wrong := range [][2]int64{{1, pair.Session}, {2, pair.Session + 1}, {2, 0}} {
+				if err := end(wrong[0], wrong[1]); !errors.Is(err, ErrInvalid) {
+					t.Errorf("%v: %v", wrong, err)
+				}
+			}
+			f.advance(time.Second)
+			if err := end(2, pair.Session); err != nil {
+				t.Fatal(err)
+			}
+			want.EndedAt, want.EndReason = at(start+1), "because"
+			if diff := cmp.Diff([]Session{want}, f.sessions(t, 2)); diff != "" || want.Live(start) {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if err := end(2, pair.Session); !errors.Is(err, ErrInvalid) {
+				t.Errorf("ended twice: %v", err)
+			}
+		})
+	}
+}
