@@ -60,7 +60,7 @@ func resetMail(to string) sentMail {
 
 func notice(to, subject string) sentMail { return sentMail{To: "<" + to + ">", Subject: subject} }
 
-const passwordNotice = "Your password on Acme has changed"
+const passwordNotice = "Your password on Acme has been changed"
 
 // live is how many sessions of a user have not ended.
 func (h *harness) live(t *testing.T, id int64) int {

@@ -28,8 +28,8 @@ func secondaryMail(to string) sentMail {
 }
 
 const (
-	addedNotice   = "A second address for your account on Acme"
-	swappedNotice = "Your addresses on Acme have changed places"
+	addedNotice   = "An address was added to your account on Acme"
+	swappedNotice = "The addresses of your account on Acme were swapped"
 	removedNotice = "An address was removed from your account on Acme"
 )
 
