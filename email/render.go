@@ -25,7 +25,21 @@ const (
 	PasswordReset            Kind = "password_reset"
 )
 
-var kinds = []Kind{Activation, ActivationResend, SecondaryEmailActivation, PasswordSet, PasswordReset}
+// The kinds of notices: they tell the owner of an account what has happened to it, and have no token.
+const (
+	NoticeRegistration     Kind = "notice_registration"
+	NoticePasswordChanged  Kind = "notice_password_changed"
+	NoticeSecondaryAdded   Kind = "notice_secondary_added"
+	NoticeEmailsSwapped    Kind = "notice_emails_swapped"
+	NoticeSecondaryRemoved Kind = "notice_secondary_removed"
+	NoticeAccountArchived  Kind = "notice_account_archived"
+	NoticeAccountDeleted   Kind = "notice_account_deleted"
+)
+
+var kinds = []Kind{
+	Activation, ActivationResend, SecondaryEmailActivation, PasswordSet, PasswordReset, NoticeRegistration, NoticePasswordChanged,
+	NoticeSecondaryAdded, NoticeEmailsSwapped, NoticeSecondaryRemoved, NoticeAccountArchived, NoticeAccountDeleted,
+}
 
 //go:embed templates
 var embedded embed.FS
@@ -76,7 +90,10 @@ func (o *Outbox) render(m Mail, name string, at time.Time) ([]byte, error) {
 	if t == nil {
 		return nil, fmt.Errorf("there is no such kind")
 	}
-	c := content{User: m.User, Name: m.User.Username, Token: m.Token, Link: o.Link(m.Kind, m.Token), SiteName: o.settings.SiteName}
+	c := content{User: m.User, Name: m.User.Username, Token: m.Token, SiteName: o.settings.SiteName}
+	if m.Token != "" {
+		c.Link = o.Link(m.Kind, m.Token)
+	}
 	if c.Name == "" {
 		c.Name = m.User.Email
 	}
