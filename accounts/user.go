@@ -25,7 +25,11 @@ type User struct {
 	Archived       bool
 	DateJoined     time.Time
 	LastLogin      *time.Time // nil: never
+	Fields         Values     // every configured field, nil for no value; nil where none are configured
 
+	ownUsername     string // "": none
+	usernameKey     string
+	public          Values // the part of Fields that templates see
 	password        string // encoded hash, "": none
 	canonical       string // of Email
 	credentialEpoch int64
@@ -35,7 +39,21 @@ type User struct {
 func (u *User) subject() tokens.Subject { return tokens.Subject{ID: u.ID, Username: u.Username} }
 
 func (u *User) mailUser() email.User {
-	return email.User{ID: u.ID, Username: u.Username, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName}
+	return email.User{ID: u.ID, Username: u.Username, Email: u.Email, FirstName: u.FirstName, LastName: u.LastName, Fields: u.public}
+}
+
+// setFields takes the values of fields as the database has them.
+func (u *User) setFields(fields []Field, values []any) {
+	if len(fields) == 0 {
+		return
+	}
+	u.Fields, u.public = Values{}, Values{}
+	for i, f := range fields {
+		u.Fields[f.Name] = f.read(values[i])
+		if f.Public {
+			u.public[f.Name] = u.Fields[f.Name]
+		}
+	}
 }
 
 // mailbox is where mail to an address goes: the local part as its owner wrote it, the domain in ASCII.
@@ -64,7 +82,7 @@ func (s *Service) holder(ctx context.Context, claims tokens.Claims) (*User, erro
 		if err != nil || !live {
 			return err
 		}
-		u, err = userByID(ctx, tx, claims.Subject)
+		u, err = s.userByID(ctx, tx, claims.Subject)
 		return err
 	})
 	if err != nil || u == nil || !u.IsActive {

@@ -21,7 +21,7 @@ func (s *Service) VerifyAccount(ctx context.Context, in VerifyAccountInput) erro
 		return tokenProblem(err)
 	}
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
-		u, err := userByID(ctx, tx, action.User)
+		u, err := s.userByID(ctx, tx, action.User)
 		switch {
 		case err != nil:
 			return err
@@ -59,7 +59,7 @@ func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivation
 		if err := s.outbox.Accepting(ctx, tx); err != nil {
 			return mailProblem(err)
 		}
-		u, err := userByAddress(ctx, tx, address.Canonical)
+		u, err := s.userByAddress(ctx, tx, address.Canonical)
 		if err == nil && u != nil && u.IsActive && !u.Verified {
 			id = u.ID
 		}
@@ -69,7 +69,7 @@ func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivation
 		return err
 	}
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		u, err := userByID(ctx, tx, id)
+		u, err := s.userByID(ctx, tx, id)
 		if err != nil || u == nil || !u.IsActive || u.Verified {
 			return err // changed since the look: nothing to send
 		}

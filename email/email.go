@@ -42,6 +42,8 @@ type Settings struct {
 type User struct {
 	ID                                   int64
 	Username, Email, FirstName, LastName string
+
+	Fields map[string]any // those that a site has configured and shows; nil: no value
 }
 
 // Mail is a message to be made. To is a bare address with an ASCII domain.
