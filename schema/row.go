@@ -18,6 +18,7 @@ type mutation struct {
 
 	fields  []accounts.Argument // what arg:"fields" of its input struct stands for
 	without []string            // arguments that the settings take away
+	needs   accounts.Needs      // of a guarded row
 
 	// Set by open and openErr.
 	args    []argument
@@ -60,6 +61,20 @@ func open[In, Out any](m mutation, call func(context.Context, In) (*Out, error),
 // openErr is open for what has no output.
 func openErr[In any](m mutation, call func(context.Context, In) error) mutation {
 	return open(m, func(ctx context.Context, in In) (*struct{}, error) { return nil, call(ctx, in) })
+}
+
+// guardedErr is a row for the caller's own account: call is reached by who has what m.needs says.
+func guardedErr[In any](svc *accounts.Service, m mutation, call func(context.Context, *accounts.User, In) error) mutation {
+	if m.needs == 0 {
+		panic("schema: " + m.name + " is guarded and needs nothing")
+	}
+	return openErr(m, func(ctx context.Context, in In) error {
+		u, err := viewer(ctx)
+		if err != nil {
+			return err
+		}
+		return svc.AsOwner(ctx, u, m.needs, "", "", func(owner *accounts.User) error { return call(ctx, owner, in) })
+	})
 }
 
 // outcome is the source of a payload.
