@@ -53,6 +53,12 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 			doc: "Logs out: ends the session of a refresh token.",
 		}, svc.RevokeToken, revoked),
 	}
+	if fields := s.Accounts.UpdateArguments(); len(fields) > 0 {
+		rows = append(rows, guardedErr(svc, mutation{
+			name: "updateAccount", typ: "UpdateAccount", repeatable: true, fields: fields, needs: accounts.NeedsVerified,
+			doc: "Changes the fields that are given; an empty text clears one.",
+		}, svc.UpdateAccount))
+	}
 	return rows
 }
 
