@@ -167,17 +167,26 @@ func (f form) custom() []fieldValue {
 	return list
 }
 
-// compilePatterns are the patterns of fields, for whole texts.
+// CompilePattern is the pattern of a field, for a whole text; nil for none.
+func CompilePattern(pattern string) (*regexp.Regexp, error) {
+	if pattern == "" {
+		return nil, nil
+	}
+	if _, err := regexp.Compile(pattern); err != nil { // alone, so that "a)|(b" does not pass
+		return nil, err
+	}
+	return regexp.Compile(`\A(?:` + pattern + `)\z`)
+}
+
+// compilePatterns are the patterns of fields, by name.
 func compilePatterns(fields []Field) (map[string]*regexp.Regexp, error) {
 	patterns := map[string]*regexp.Regexp{}
 	for _, f := range fields {
-		if f.Pattern == "" {
-			continue
-		}
-		if _, err := regexp.Compile(f.Pattern); err != nil {
+		pattern, err := CompilePattern(f.Pattern)
+		if err != nil {
 			return nil, fmt.Errorf("pattern of field %s: %w", f.Name, err)
 		}
-		patterns[f.Name] = regexp.MustCompile(`\A(?:` + f.Pattern + `)\z`)
+		patterns[f.Name] = pattern
 	}
 	return patterns, nil
 }
