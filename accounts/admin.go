@@ -50,9 +50,6 @@ func (s *Service) addUserArguments() []Argument {
 	return args
 }
 
-// Fields are the ones that the site has configured.
-func (s *Service) Fields() []Field { return s.settings.Fields }
-
 // AddUser creates an account without sending mail. Problems come back as Errors.
 func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	errs := Errors{}
