@@ -1,15 +1,19 @@
 package main_test
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"accountd/internal/cli"
 )
 
 // TestErrorCodes: docs/api.md lists the values of extensions.code that the code can give, all and no others.
@@ -51,6 +55,28 @@ func TestNotice(t *testing.T) {
 		name := strings.TrimPrefix(version.ReplaceAllString(module, ""), "github.com/")
 		if !strings.Contains(string(notice), name) && !strings.Contains(string(notice), path.Dir(name)+"/*") {
 			t.Errorf("NOTICE does not name %s", module)
+		}
+	}
+}
+
+// TestSettingsInDocuments: what docs/api.md shows as settings can be used.
+func TestSettingsInDocuments(t *testing.T) {
+	text, err := os.ReadFile("docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllSubmatch(text, -1)
+	if len(examples) == 0 {
+		t.Fatal("no settings")
+	}
+	for _, example := range examples {
+		file := filepath.Join(t.TempDir(), "config.toml")
+		if err := os.WriteFile(file, example[1], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if code := cli.Run(t.Context(), cli.Env{Args: []string{"config", "check", "--config", file}, Stdout: &out, Stderr: &out}); code != 0 {
+			t.Errorf("%s\n%s", example[1], out.String())
 		}
 	}
 }

@@ -5,13 +5,14 @@
 // hashes outside of transactions, and makes its whole change, mail included, in one. What a user can be told
 // comes back as Errors (or *UsageError, *BusyError); every other error is the server's own.
 //
-// Tables: users, user_status, addresses.
+// Tables: users, user_status, addresses, user_fields.
 package accounts
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 
 	"accountd/email"
 	"accountd/internal/store"
@@ -53,6 +54,8 @@ type Service struct {
 	outbox   *email.Outbox
 	hasher   *hasher
 	settings Settings
+	users    userQueries
+	patterns map[string]*regexp.Regexp // of fields, by name
 	log      *slog.Logger
 }
 
@@ -62,7 +65,13 @@ func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *
 	if err != nil {
 		return nil, err
 	}
-	return &Service{db: db, tokens: t, outbox: outbox, hasher: h, settings: s, log: log}, nil
+	patterns, err := compilePatterns(s.Fields)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{
+		db: db, tokens: t, outbox: outbox, hasher: h, settings: s, users: newUserQueries(s.Fields), patterns: patterns, log: log,
+	}, nil
 }
 
 type clientKey struct{}

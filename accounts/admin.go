@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
 	"accountd/email"
@@ -18,25 +20,42 @@ var ErrNotFound = errors.New("there is no such user")
 type AddUserInput struct {
 	Username, Email, SecondaryEmail, FirstName, LastName string
 
+	Fields Values // configured ones
+
 	Password   string
 	NoPassword bool // no usable password; Password is not looked at
 
 	Verified, Archived, Inactive, Staff, Superuser bool
 }
 
+func (in AddUserInput) values() Values {
+	values := Values{"email": in.Email, "username": in.Username, "first_name": in.FirstName, "last_name": in.LastName}
+	for _, f := range builtIn {
+		if values[f.Name] == "" {
+			delete(values, f.Name)
+		}
+	}
+	maps.Copy(values, in.Fields)
+	return values
+}
+
+// operatorArguments are all fields, under the names that they have in the settings. An operator has to give what an account
+// cannot be without.
+func (s *Service) operatorArguments() []Argument {
+	var args []Argument
+	for _, f := range slices.Concat(builtIn, s.settings.Fields) {
+		required := f.Name == "email" || f.Name == "username" && slices.Contains(s.settings.RegisterFields, "username")
+		args = append(args, Argument{Name: f.Name, Field: f, Required: required})
+	}
+	return args
+}
+
 // AddUser creates an account without sending mail. Problems come back as Errors.
 func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	errs := Errors{}
-	n := newUser{
-		firstName: trim(in.FirstName), lastName: trim(in.LastName), verified: in.Verified, archived: in.Archived,
-		inactive: in.Inactive, staff: in.Staff, root: in.Superuser,
-	}
-	n.email, _ = cleanEmail("email", in.Email, errs)
-	if username, ok := cleanText("username", in.Username, maxName, errs); ok {
-		n.username, n.usernameKey, _ = cleanUsername("username", username, n.email, errs)
-	}
-	checkText("first_name", n.firstName, maxName, errs)
-	checkText("last_name", n.lastName, maxName, errs)
+	f := s.judge(s.operatorArguments(), in.values(), Address{}, errs)
+	n := f.newUser()
+	n.verified, n.archived, n.inactive, n.staff, n.root = in.Verified, in.Archived, in.Inactive, in.Staff, in.Superuser
 	if in.SecondaryEmail != "" {
 		secondary, ok := cleanEmail("secondary_email", in.SecondaryEmail, errs)
 		if ok && secondary.Canonical == n.email.Canonical {
@@ -45,7 +64,7 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 		n.secondary = &secondary
 	}
 	if !in.NoPassword && cleanPassword("password", in.Password, errs) {
-		s.settings.Passwords.checkPassword("password", in.Password, similarTo{n.username, n.firstName, n.lastName, n.email.Shown}, errs)
+		s.settings.Passwords.checkPassword("password", in.Password, f.who, errs)
 	}
 	if len(errs) > 0 {
 		return nil, errs
@@ -58,11 +77,17 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	}
 	var u *User
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		if err := f.taken(ctx, tx, 0, errs); err != nil {
+			return err
+		}
+		if len(errs) > 0 {
+			return errs
+		}
 		id, err := insertUser(ctx, tx, n)
 		if err != nil {
 			return err
 		}
-		u, err = userByID(ctx, tx, id)
+		u, err = s.userByID(ctx, tx, id)
 		return err
 	})
 	return u, err
@@ -72,23 +97,23 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 func (s *Service) FindUser(ctx context.Context, ref string) (*User, error) {
 	var u *User
 	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
-		u, err = resolve(ctx, tx, ref)
+		u, err = s.resolve(ctx, tx, ref)
 		return err
 	})
 	return u, err
 }
 
-func resolve(ctx context.Context, tx *store.Tx, ref string) (*User, error) {
+func (s *Service) resolve(ctx context.Context, tx *store.Tx, ref string) (*User, error) {
 	if id, err := strconv.ParseInt(ref, 10, 64); err == nil {
-		if u, err := userByID(ctx, tx, id); err != nil || u != nil {
+		if u, err := s.userByID(ctx, tx, id); err != nil || u != nil {
 			return u, err
 		}
 	}
-	if u, err := userByUsername(ctx, tx, usernameKey(ref)); err != nil || u != nil {
+	if u, err := s.userByUsername(ctx, tx, usernameKey(ref)); err != nil || u != nil {
 		return u, err
 	}
 	if address, err := ParseAddress(trim(ref)); err == nil {
-		if u, err := userByAddress(ctx, tx, address.Canonical); err != nil || u != nil {
+		if u, err := s.userByAddress(ctx, tx, address.Canonical); err != nil || u != nil {
 			return u, err
 		}
 	}
@@ -103,7 +128,7 @@ func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
 	for {
 		var list []*User
 		err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
-			list, err = listUsers(ctx, tx, after, batch)
+			list, err = s.listUsers(ctx, tx, after, batch)
 			return err
 		})
 		if err != nil {

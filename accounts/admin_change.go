@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
 	"accountd/internal/store"
 	"accountd/tokens"
@@ -11,6 +12,8 @@ import (
 
 // SetUserInput is what an operator changes of an account; nil stays as it is.
 type SetUserInput struct {
+	Fields Values // configured ones
+
 	Username, Email     *string
 	SecondaryEmail      *string // "": none any more
 	FirstName, LastName *string
@@ -24,7 +27,7 @@ type SetUserInput struct {
 func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*User, error) {
 	var u *User
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
-		before, err := resolve(ctx, tx, ref)
+		before, err := s.resolve(ctx, tx, ref)
 		if err != nil {
 			return err
 		}
@@ -35,30 +38,44 @@ func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*Us
 		if err := s.change(ctx, tx, before, after); err != nil {
 			return err
 		}
-		u, err = userByID(ctx, tx, before.ID)
+		u, err = s.userByID(ctx, tx, before.ID)
 		return err
 	})
 	return u, err
 }
 
-// changed is an account as it is to be. key is that of a new username, "" where the username stays.
+// changed is an account as it is to be, and what is to be of its fields.
 type changed struct {
 	User
-	key string
+	form form
+}
+
+// values are the fields that are given.
+func (in SetUserInput) values() Values {
+	values := maps.Clone(in.Fields)
+	if values == nil {
+		values = Values{}
+	}
+	for field, value := range map[string]*string{
+		"email": in.Email, "username": in.Username, "first_name": in.FirstName, "last_name": in.LastName,
+	} {
+		if value != nil {
+			values[field] = *value
+		}
+	}
+	return values
 }
 
 // checkChange judges what is given as a registration is judged.
 func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *User, in SetUserInput) (*changed, error) {
-	after := &changed{User: *before}
 	errs := Errors{}
-	own := before.addresses()[0]
-	claim := map[string]Address{}
-	if in.Email != nil {
-		if address, ok := cleanEmail("email", *in.Email, errs); ok {
-			own, claim["email"] = address, address
-			after.canonical, after.Email = address.Canonical, address.Shown
-		}
+	args := s.operatorArguments()
+	for i := range args {
+		args[i].Required = args[i].Field.Name == "email" && in.Email != nil
 	}
+	after := &changed{User: *before, form: s.judgeUpdate(args, in.values(), before.addresses()[0], errs)}
+	after.canonical, after.Email = after.form.address.Canonical, after.form.address.Shown
+	claim := map[string]Address{"email": after.form.address}
 	if in.SecondaryEmail != nil {
 		if *in.SecondaryEmail == "" {
 			after.secondary, after.SecondaryEmail = "", ""
@@ -68,7 +85,7 @@ func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *User, i
 		}
 	}
 	for field, address := range claim {
-		holder, err := userByAddress(ctx, tx, address.Canonical)
+		holder, err := s.userByAddress(ctx, tx, address.Canonical)
 		if err != nil {
 			return nil, err
 		}
@@ -83,28 +100,8 @@ func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *User, i
 		}
 		errs.add(field, errEmailInUse)
 	}
-	if in.Username != nil {
-		if username, ok := cleanText("username", *in.Username, maxName, errs); ok {
-			if after.Username, after.key, ok = cleanUsername("username", username, own, errs); ok {
-				holder, err := userByUsername(ctx, tx, after.key)
-				if err != nil {
-					return nil, err
-				}
-				if holder != nil && holder.ID != before.ID {
-					errs.add("username", errUsernameInUse)
-				}
-			}
-		}
-	}
-	for _, name := range []struct {
-		field string
-		given *string
-		to    *string
-	}{{"first_name", in.FirstName, &after.FirstName}, {"last_name", in.LastName, &after.LastName}} {
-		if name.given != nil {
-			*name.to = trim(*name.given)
-			checkText(name.field, *name.to, maxName, errs)
-		}
+	if err := after.form.takenFrom(ctx, tx, before, errs); err != nil {
+		return nil, err
 	}
 	for _, flag := range []struct{ given, to *bool }{
 		{in.Verified, &after.Verified}, {in.Archived, &after.Archived}, {in.Active, &after.IsActive},
@@ -121,6 +118,9 @@ func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *User, i
 }
 
 func (s *Service) change(ctx context.Context, tx *store.Tx, before *User, after *changed) error {
+	if err := after.form.update(ctx, tx, before); err != nil {
+		return err
+	}
 	if err := updateUser(ctx, tx, after); err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*U
 		if err := s.replacePassword(ctx, tx, u.ID, encoded, "password set by an operator"); err != nil {
 			return err
 		}
-		if u, err = userByID(ctx, tx, u.ID); err == nil && u == nil {
+		if u, err = s.userByID(ctx, tx, u.ID); err == nil && u == nil {
 			err = fmt.Errorf("%w: %q has been deleted meanwhile", ErrNotFound, ref)
 		}
 		return err
@@ -191,7 +191,7 @@ func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*U
 func (s *Service) DeleteUser(ctx context.Context, ref string, permanently bool) (*User, error) {
 	var u *User
 	err := s.db.Write(ctx, func(tx *store.Tx) (err error) {
-		if u, err = resolve(ctx, tx, ref); err != nil {
+		if u, err = s.resolve(ctx, tx, ref); err != nil {
 			return err
 		}
 		if permanently || s.settings.DeletePermanently {
@@ -200,7 +200,7 @@ func (s *Service) DeleteUser(ctx context.Context, ref string, permanently bool) 
 		if err := s.remove(ctx, tx, u.ID, false); err != nil {
 			return err
 		}
-		u, err = userByID(ctx, tx, u.ID)
+		u, err = s.userByID(ctx, tx, u.ID)
 		return err
 	})
 	return u, err
@@ -210,7 +210,7 @@ func (s *Service) DeleteUser(ctx context.Context, ref string, permanently bool) 
 func (s *Service) Sessions(ctx context.Context, ref string) ([]tokens.Session, error) {
 	var list []tokens.Session
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
-		u, err := resolve(ctx, tx, ref)
+		u, err := s.resolve(ctx, tx, ref)
 		if err != nil {
 			return err
 		}
@@ -227,7 +227,7 @@ var ErrNoSession = errors.New("there is no such session")
 func (s *Service) EndSession(ctx context.Context, ref string, id int64) error {
 	const reason = "revoked by an operator"
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		u, err := resolve(ctx, tx, ref)
+		u, err := s.resolve(ctx, tx, ref)
 		if err != nil {
 			return err
 		}

@@ -71,9 +71,9 @@ func TestDelete(t *testing.T) {
 	register := func(in RegisterInput) func() error {
 		return func() error { _, err := h.Register(t.Context(), in); return err }
 	}
-	h.refused(t, usernameInUse, register(RegisterInput{"new@example.com", "ada", password, password}))
-	h.refused(t, emailInUse, register(RegisterInput{"ada@example.com", "new", password, password}))
-	h.refused(t, emailInUse, register(RegisterInput{"ada2@example.com", "new", password, password}))
+	h.refused(t, usernameInUse, register(registration("new@example.com", "ada", password, password)))
+	h.refused(t, emailInUse, register(registration("ada@example.com", "new", password, password)))
+	h.refused(t, emailInUse, register(registration("ada2@example.com", "new", password, password)))
 }
 
 // TestDeletePermanently: nothing is left, the names are free, and who takes them inherits nothing.
@@ -104,7 +104,7 @@ func TestDeletePermanently(t *testing.T) {
 		t.Errorf("%d refresh tokens left", n)
 	}
 	sameUser(t, bob, h.user(t, "bob"))
-	if _, err := h.Register(t.Context(), RegisterInput{"Ada@example.com", "ada", newPassword, newPassword}); err != nil {
+	if _, err := h.Register(t.Context(), registration("Ada@example.com", "ada", newPassword, newPassword)); err != nil {
 		t.Fatal(err)
 	}
 	if u := h.user(t, "ada"); u.ID <= 2 {

@@ -45,6 +45,7 @@ var (
 	errReplacement     = Problem{"The replacement character U+FFFD is not allowed: something was lost on the way here.", "invalid"}
 	errInvalidEmail    = Problem{"Enter a valid email address.", "invalid"}
 	errInvalidUsername = Problem{"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.", "invalid"}
+	errInvalidValue    = Problem{"Enter a valid value.", "invalid"}
 	errMismatch        = Problem{"The two password fields didn’t match.", "password_mismatch"}
 	errTooCommon       = Problem{"This password is too common.", "password_too_common"}
 	errNumeric         = Problem{"This password is entirely numeric.", "password_entirely_numeric"}
@@ -52,6 +53,21 @@ var (
 
 func errMaxLength(limit, got int) Problem {
 	return Problem{fmt.Sprintf("Ensure this value has at most %d characters (it has %d).", limit, got), "max_length"}
+}
+
+// maxEcho is how much of a value a message repeats, in code points.
+const maxEcho = 50
+
+func errInvalidChoice(value any) Problem {
+	shown := []rune(fmt.Sprint(value))
+	if len(shown) > maxEcho {
+		shown = append(shown[:maxEcho], '…')
+	}
+	return Problem{fmt.Sprintf("Select a valid choice. %s is not one of the available choices.", string(shown)), "invalid_choice"}
+}
+
+func errFieldInUse(label string) Problem {
+	return Problem{fmt.Sprintf("User with this %s already exists.", label), "unique"}
 }
 
 func errTooShort(limit int) Problem {

@@ -1,9 +1,19 @@
 package accounts
 
+import (
+	"errors"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
 // FieldType is the GraphQL type of a field's values.
 type FieldType string
 
-// The types of fields.
+// The types of fields. The values of each, in Go, are string, int (of 32 bits), float64 (finite), bool and time.Time.
 const (
 	String   FieldType = "String"
 	Int      FieldType = "Int"
@@ -12,13 +22,159 @@ const (
 	DateTime FieldType = "DateTime"
 )
 
+// MaxFieldLength is how long a String may be at most, in code points.
+const MaxFieldLength = 10_000
+
 // Field is a further field of every account, as a site configures it.
 type Field struct {
 	Name      string // as in "phone_number"; phoneNumber in the API
 	Type      FieldType
-	MaxLength int    // of a String, in code points; 0: the longest that is allowed
+	MaxLength int    // of a String, in code points; 0: MaxFieldLength
 	Pattern   string // that a whole String has to match; "": any
 	Choices   []any  // string, int64 or float64, as Type has it; none: any value
 	Unique    bool
 	Public    bool // shown in UserNode and to templates
+}
+
+// builtIn are the fields of every account that the same lists of settings make arguments.
+var builtIn = []Field{
+	{Name: "email", Type: String, MaxLength: maxEmail},
+	{Name: "username", Type: String, MaxLength: maxName},
+	{Name: "first_name", Type: String, MaxLength: maxName},
+	{Name: "last_name", Type: String, MaxLength: maxName},
+}
+
+// Values are values of fields by the name of the field. In a form nil, or an empty text, clears a field that is there;
+// one that is not in it stays as it is.
+type Values map[string]any
+
+// Argument is a field as an argument of an operation.
+type Argument struct {
+	Name     string // as in "phoneNumber"
+	Field    Field
+	Required bool
+}
+
+// RegisterArguments are the arguments of register beside the passwords, in the order of its form.
+func (s Settings) RegisterArguments() []Argument {
+	return append(s.arguments(s.RegisterFields, true), s.arguments(s.RegisterOptionalFields, false)...)
+}
+
+// UpdateArguments are the arguments of updateAccount.
+func (s Settings) UpdateArguments() []Argument { return s.arguments(s.UpdateFields, false) }
+
+func (s Settings) arguments(names []string, required bool) []Argument {
+	var args []Argument
+	for _, f := range slices.Concat(builtIn, s.Fields) {
+		if i := slices.Index(names, f.Name); i >= 0 {
+			args = append(args, Argument{Name: ArgumentName(f.Name), Field: f, Required: required})
+		}
+	}
+	slices.SortFunc(args, func(a, b Argument) int { return slices.Index(names, a.Field.Name) - slices.Index(names, b.Field.Name) })
+	return args
+}
+
+// ArgumentName is the name that a field has in the API: camelCase, as graphene makes it ("a_b" is aB, "a__b" is a_B).
+func ArgumentName(field string) string {
+	parts := strings.Split(field, "_")
+	for i, part := range parts[1:] {
+		if part == "" {
+			part = "_"
+		}
+		parts[i+1] = strings.ToUpper(part[:1]) + strings.ToLower(part[1:])
+	}
+	return strings.Join(parts, "")
+}
+
+// label is the field in a sentence: "Phone number".
+func (f Field) label() string {
+	words := strings.ReplaceAll(f.Name, "_", " ")
+	return strings.ToUpper(words[:1]) + words[1:]
+}
+
+func (f Field) maxLength() int {
+	if f.MaxLength == 0 {
+		return MaxFieldLength
+	}
+	return f.MaxLength
+}
+
+// Parse reads a value as a command line has it: a DateTime as RFC 3339, a Boolean as true or false.
+func (f Field) Parse(text string) (any, error) {
+	switch f.Type {
+	case Int:
+		if n, err := strconv.ParseInt(text, 10, 32); err == nil {
+			return int(n), nil
+		}
+		return nil, errors.New("is not a whole number of 32 bits")
+	case Float:
+		if n, err := strconv.ParseFloat(text, 64); err == nil && !math.IsInf(n, 0) && !math.IsNaN(n) {
+			return n, nil
+		}
+		return nil, errors.New("is not a number")
+	case Boolean:
+		if text == "true" || text == "false" {
+			return text == "true", nil
+		}
+		return nil, errors.New("is neither true nor false")
+	case DateTime:
+		if t, ok := ParseDateTime(text); ok {
+			return t, nil
+		}
+		return nil, errors.New("is not a time such as 2020-01-31T23:59:59+00:00")
+	default:
+		return text, nil
+	}
+}
+
+// rfc3339 is what time.Parse is laxer than: it takes one-digit hours and fractions after a comma.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$`)
+
+// ParseDateTime reads RFC 3339 in the years 1 to 9999. A fraction of a second is cut off.
+func ParseDateTime(text string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil || !rfc3339.MatchString(text) {
+		return time.Time{}, false
+	}
+	t = time.Unix(t.Unix(), 0).UTC()
+	return t, t.Year() >= 1 && t.Year() <= 9999
+}
+
+// FormatDateTime writes whole seconds in UTC: 2020-01-31T23:59:59+00:00.
+func FormatDateTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05+00:00") }
+
+// stored is a value as the database has it.
+func stored(value any) any {
+	if t, ok := value.(time.Time); ok {
+		return t.Unix()
+	}
+	return value
+}
+
+// read is a value from the database, nil where it does not fit the type that the field has now.
+func (f Field) read(value any) any {
+	switch v := value.(type) {
+	case string:
+		if f.Type == String {
+			return v
+		}
+	case float64:
+		if f.Type == Float {
+			return v
+		}
+	case int64:
+		switch {
+		case f.Type == Int && v >= math.MinInt32 && v <= math.MaxInt32:
+			return int(v)
+		case f.Type == Float:
+			return float64(v)
+		case f.Type == Boolean && (v == 0 || v == 1):
+			return v == 1
+		case f.Type == DateTime:
+			if t := time.Unix(v, 0).UTC(); t.Year() >= 1 && t.Year() <= 9999 {
+				return t
+			}
+		}
+	}
+	return nil
 }

@@ -17,17 +17,8 @@ func trim(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f })
 }
 
-// cleanText is the first phase for a text that must be there: trimmed, not empty, no NUL, at most limit
-// code points. All that apply are reported, in this order: too long, then NUL.
-func cleanText(field, value string, limit int, errs Errors) (clean string, ok bool) {
-	clean = trim(value)
-	if clean == "" {
-		errs.add(field, errRequired)
-		return "", false
-	}
-	return clean, checkText(field, clean, limit, errs)
-}
-
+// checkText is what the first phase says of a text that is there: at most limit code points, no NUL. All that apply
+// are reported, in this order.
 func checkText(field, value string, limit int, errs Errors) bool {
 	ok := true
 	if n := utf8.RuneCountInString(value); n > limit {

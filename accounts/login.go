@@ -3,11 +3,15 @@ package accounts
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"accountd/internal/store"
 )
 
-// LoginInput are the arguments of tokenAuth: the password and exactly one name to log in by.
+// LoginInput are the arguments of tokenAuth: the password and exactly one name to log in by, out of
+// Settings.LoginFields.
 type LoginInput struct {
 	Password string  `arg:"password"`
 	Email    *string `arg:"email,optional"`
@@ -18,8 +22,9 @@ type LoginInput struct {
 // password, an unknown or inactive user and one without a password. Nothing changes before the password
 // is proven; then an archived account is taken back.
 func (s *Service) Login(ctx context.Context, in LoginInput) (*Session, error) {
-	if (in.Email == nil) == (in.Username == nil) {
-		return nil, &UsageError{"Must login with password and one of the following fields ['email', 'username']."}
+	if !in.names(s.settings.LoginFields) {
+		return nil, &UsageError{fmt.Sprintf("Must login with password and one of the following fields ['%s'].",
+			strings.Join(s.settings.LoginFields, "', '"))}
 	}
 	for {
 		out, err := s.login(ctx, in)
@@ -27,6 +32,14 @@ func (s *Service) Login(ctx context.Context, in LoginInput) (*Session, error) {
 			return out, err
 		}
 	}
+}
+
+// names reports whether there is exactly one name, and that it is one of fields.
+func (in LoginInput) names(fields []string) bool {
+	if in.Email != nil {
+		return in.Username == nil && slices.Contains(fields, "email")
+	}
+	return in.Username != nil && slices.Contains(fields, "username")
 }
 
 // errPasswordReplaced says that another password, or another hash of the same, was stored while one was compared
@@ -63,7 +76,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 	}
 	out := &Session{}
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
-		now, err := userByID(ctx, tx, u.ID)
+		now, err := s.userByID(ctx, tx, u.ID)
 		if err != nil {
 			return err
 		}
@@ -77,7 +90,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 			return err
 		}
 		out.Unarchived = now.Archived
-		if out.User, err = userByID(ctx, tx, u.ID); err != nil {
+		if out.User, err = s.userByID(ctx, tx, u.ID); err != nil {
 			return err
 		}
 		return s.startSession(ctx, tx, out.User, out)
@@ -92,13 +105,13 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 // loginUser finds who is meant, nil for nobody.
 func (s *Service) loginUser(ctx context.Context, tx *store.Tx, in LoginInput) (*User, error) {
 	if in.Username != nil {
-		return userByUsername(ctx, tx, usernameKey(*in.Username))
+		return s.userByUsername(ctx, tx, usernameKey(*in.Username))
 	}
 	address, err := ParseAddress(trim(*in.Email))
 	if err != nil {
 		return nil, nil // no address, so nobody's
 	}
-	u, err := userByAddress(ctx, tx, address.Canonical)
+	u, err := s.userByAddress(ctx, tx, address.Canonical)
 	if err != nil || u == nil || u.canonical != address.Canonical && !s.settings.LoginWithSecondaryEmail {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func (s *Service) notify(ctx context.Context, tx *store.Tx, kind email.Kind, sta
 
 // notifyMoved is notify after a change of addresses.
 func (s *Service) notifyMoved(ctx context.Context, tx *store.Tx, kind email.Kind, before *User) error {
-	after, err := userByID(ctx, tx, before.ID)
+	after, err := s.userByID(ctx, tx, before.ID)
 	if err != nil {
 		return err
 	}

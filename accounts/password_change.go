@@ -32,7 +32,7 @@ func (s *Service) ChangePassword(ctx context.Context, u *User, in ChangePassword
 		if err := s.replacePassword(ctx, tx, now.ID, encoded, "password changed"); err != nil {
 			return err
 		}
-		if out.User, err = userByID(ctx, tx, now.ID); err != nil {
+		if out.User, err = s.userByID(ctx, tx, now.ID); err != nil {
 			return err
 		}
 		if err := s.notify(ctx, tx, email.NoticePasswordChanged, now); err != nil {

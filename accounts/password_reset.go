@@ -69,7 +69,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 	}
 	var u *User
 	err = s.db.Read(ctx, func(tx *store.Tx) (err error) {
-		u, err = userByID(ctx, tx, action.User)
+		u, err = s.userByID(ctx, tx, action.User)
 		return err
 	})
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 	}
 	verified := false
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
-		now, err := userByID(ctx, tx, action.User)
+		now, err := s.userByID(ctx, tx, action.User)
 		if err != nil {
 			return err
 		}

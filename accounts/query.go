@@ -10,10 +10,13 @@ import (
 	"accountd/internal/store"
 )
 
-// selectUser is completed by a condition. Every user has a status and a primary address.
+// selectUser is completed by the columns of configured fields, fromUser and a condition. Every user has a status and a
+// primary address.
 const selectUser = `
-	SELECT u.id, u.username, p.address, u.email, u.first_name, u.last_name, u.password, u.is_active, u.is_staff,
-		u.is_superuser, u.date_joined, u.last_login, u.credential_epoch, u.secondary_epoch, s.verified, s.archived, s.secondary_email, b.address
+	SELECT u.id, u.username, u.username_key, p.address, u.email, u.first_name, u.last_name, u.password, u.is_active, u.is_staff,
+		u.is_superuser, u.date_joined, u.last_login, u.credential_epoch, u.secondary_epoch, s.verified, s.archived, s.secondary_email, b.address`
+
+const fromUser = `
 	FROM users u
 	JOIN user_status s ON s.user_id = u.id
 	JOIN addresses p ON p.canonical = u.email
@@ -22,18 +25,24 @@ const selectUser = `
 
 type scanner interface{ Scan(dest ...any) error }
 
-func scanUser(row scanner) (*User, error) {
+func (s *Service) scanUser(row scanner) (*User, error) {
 	var u User
-	var username, secondary, secondaryShown sql.NullString
+	var username, usernameKey, secondary, secondaryShown sql.NullString
 	var joined int64
 	var lastLogin sql.NullInt64
-	err := row.Scan(&u.ID, &username, &u.Email, &u.canonical, &u.FirstName, &u.LastName, &u.password, &u.IsActive, &u.IsStaff,
-		&u.IsSuperuser, &joined, &lastLogin, &u.credentialEpoch, &u.secondaryEpoch, &u.Verified, &u.Archived, &secondary, &secondaryShown)
-	if err != nil {
+	into := []any{&u.ID, &username, &usernameKey, &u.Email, &u.canonical, &u.FirstName, &u.LastName, &u.password, &u.IsActive, &u.IsStaff,
+		&u.IsSuperuser, &joined, &lastLogin, &u.credentialEpoch, &u.secondaryEpoch, &u.Verified, &u.Archived, &secondary, &secondaryShown}
+	fields := make([]any, len(s.settings.Fields))
+	for i := range fields {
+		into = append(into, &fields[i])
+	}
+	if err := row.Scan(into...); err != nil {
 		return nil, err
 	}
+	u.setFields(s.settings.Fields, fields)
 	u.Username, u.DateJoined = username.String, time.Unix(joined, 0).UTC()
 	u.secondary, u.SecondaryEmail = secondary.String, secondaryShown.String
+	u.ownUsername, u.usernameKey = username.String, usernameKey.String
 	if !username.Valid {
 		u.Username = u.Email
 	}
@@ -45,8 +54,8 @@ func scanUser(row scanner) (*User, error) {
 }
 
 // findUser returns nil where nobody is found.
-func findUser(ctx context.Context, tx *store.Tx, query string, arg any) (*User, error) {
-	u, err := scanUser(tx.QueryRowContext(ctx, query, arg))
+func (s *Service) findUser(ctx context.Context, tx *store.Tx, query string, arg any) (*User, error) {
+	u, err := s.scanUser(tx.QueryRowContext(ctx, query, arg))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -56,29 +65,30 @@ func findUser(ctx context.Context, tx *store.Tx, query string, arg any) (*User, 
 	return u, nil
 }
 
-func userByID(ctx context.Context, tx *store.Tx, id int64) (*User, error) {
-	return findUser(ctx, tx, selectUser+`WHERE u.id = ?`, id)
+func (s *Service) userByID(ctx context.Context, tx *store.Tx, id int64) (*User, error) {
+	return s.findUser(ctx, tx, s.users.byID, id)
 }
 
-func userByUsername(ctx context.Context, tx *store.Tx, key string) (*User, error) {
-	return findUser(ctx, tx, selectUser+`WHERE u.username_key = ?`, key)
+func (s *Service) userByUsername(ctx context.Context, tx *store.Tx, key string) (*User, error) {
+	return s.findUser(ctx, tx, s.users.byUsername, key)
 }
 
 // userByAddress finds the owner of a canonical address, be it their primary or secondary one.
-func userByAddress(ctx context.Context, tx *store.Tx, canonical string) (*User, error) {
-	return findUser(ctx, tx, selectUser+`WHERE u.id = (SELECT user_id FROM addresses WHERE canonical = ?)`, canonical)
+func (s *Service) userByAddress(ctx context.Context, tx *store.Tx, canonical string) (*User, error) {
+	return s.findUser(ctx, tx, s.users.byAddress, canonical)
 }
 
-func exists(ctx context.Context, tx *store.Tx, query string, arg any) (bool, error) {
+func exists(ctx context.Context, tx *store.Tx, query string, args ...any) (bool, error) {
 	var found bool
-	if err := tx.QueryRowContext(ctx, query, arg).Scan(&found); err != nil {
+	if err := tx.QueryRowContext(ctx, query, args...).Scan(&found); err != nil {
 		return false, fmt.Errorf("look up: %w", err)
 	}
 	return found, nil
 }
 
-func usernameTaken(ctx context.Context, tx *store.Tx, key string) (bool, error) {
-	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE username_key = ?)`, key)
+// usernameTaken reports whether somebody but except has this username.
+func usernameTaken(ctx context.Context, tx *store.Tx, key string, except int64) (bool, error) {
+	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE username_key = ? AND id <> ?)`, key, except)
 }
 
 func addressClaimed(ctx context.Context, tx *store.Tx, canonical string) (bool, error) {
@@ -87,23 +97,19 @@ func addressClaimed(ctx context.Context, tx *store.Tx, canonical string) (bool, 
 
 // newUser is what an account starts with.
 type newUser struct {
-	username, usernameKey string
+	username, usernameKey string // "": none of its own
 	email                 Address
 	secondary             *Address
 	firstName, lastName   string
 	password              string // encoded hash
 	verified, archived    bool
 	inactive, staff, root bool
+	fields                []fieldValue
 }
 
-// insertUser fails with Errors when the username or an address is taken. The transaction has the write
-// lock, so what it finds free stays free; the unique indexes stand behind it.
+// insertUser fails with Errors when an address is taken; whether something else is, form.taken has said. The transaction
+// has the write lock, so what is found free stays free; the unique indexes stand behind it.
 func insertUser(ctx context.Context, tx *store.Tx, n newUser) (int64, error) {
-	if taken, err := usernameTaken(ctx, tx, n.usernameKey); err != nil {
-		return 0, err
-	} else if taken {
-		return 0, one("username", errUsernameInUse)
-	}
 	claim := []Address{n.email}
 	if n.secondary != nil {
 		claim = append(claim, *n.secondary)
@@ -118,7 +124,7 @@ func insertUser(ctx context.Context, tx *store.Tx, n newUser) (int64, error) {
 	result, err := tx.ExecContext(ctx, `
 		INSERT INTO users (username, username_key, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		n.username, n.usernameKey, n.email.Canonical, n.firstName, n.lastName, n.password, !n.inactive, n.staff, n.root, tx.Now.Unix())
+		orNull(n.username), orNull(n.usernameKey), n.email.Canonical, n.firstName, n.lastName, n.password, !n.inactive, n.staff, n.root, tx.Now.Unix())
 	if err != nil {
 		return 0, fmt.Errorf("insert user: %w", err)
 	}
@@ -134,13 +140,24 @@ func insertUser(ctx context.Context, tx *store.Tx, n newUser) (int64, error) {
 	}
 	var secondary sql.NullString
 	if n.secondary != nil {
-		secondary = sql.NullString{String: n.secondary.Canonical, Valid: true}
+		secondary = orNull(n.secondary.Canonical)
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO user_status (user_id, verified, archived, secondary_email) VALUES (?, ?, ?, ?)`,
 		id, n.verified, n.archived, secondary); err != nil {
 		return 0, fmt.Errorf("insert user status: %w", err)
 	}
-	return id, nil
+	return id, setFields(ctx, tx, id, n.fields)
+}
+
+func orNull(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
+
+// setProfile stores what updateAccount may change in users. An empty username is none.
+func setProfile(ctx context.Context, tx *store.Tx, id int64, username, usernameKey, firstName, lastName string) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET username = ?, username_key = ?, first_name = ?, last_name = ? WHERE id = ?`,
+		orNull(username), orNull(usernameKey), firstName, lastName, id); err != nil {
+		return fmt.Errorf("update user: %w", err)
+	}
+	return nil
 }
 
 func setVerified(ctx context.Context, tx *store.Tx, id int64) error {
@@ -165,15 +182,15 @@ func recordLogin(ctx context.Context, tx *store.Tx, id int64, password string) e
 }
 
 // listUsers returns up to limit users with an id greater than after, in order.
-func listUsers(ctx context.Context, tx *store.Tx, after int64, limit int) ([]*User, error) {
-	rows, err := tx.QueryContext(ctx, selectUser+`WHERE u.id > ? ORDER BY u.id LIMIT ?`, after, limit)
+func (s *Service) listUsers(ctx context.Context, tx *store.Tx, after int64, limit int) ([]*User, error) {
+	rows, err := tx.QueryContext(ctx, s.users.list, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
 	defer rows.Close()
 	var list []*User
 	for rows.Next() {
-		u, err := scanUser(rows)
+		u, err := s.scanUser(rows)
 		if err != nil {
 			return nil, fmt.Errorf("list users: %w", err)
 		}

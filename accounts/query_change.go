@@ -76,22 +76,16 @@ func placeAddresses(ctx context.Context, tx *store.Tx, u *User, primary, seconda
 	return nil
 }
 
-// updateUser writes what an operator may change, but for addresses and epochs.
+// updateUser writes what an operator may change, but for fields, addresses and epochs.
 func updateUser(ctx context.Context, tx *store.Tx, u *changed) error {
 	if _, err := tx.ExecContext(ctx, `
-		UPDATE users SET first_name = ?, last_name = ?, is_active = ?, is_staff = ?, is_superuser = ? WHERE id = ?`,
-		u.FirstName, u.LastName, u.IsActive, u.IsStaff, u.IsSuperuser, u.ID); err != nil {
+		UPDATE users SET is_active = ?, is_staff = ?, is_superuser = ? WHERE id = ?`,
+		u.IsActive, u.IsStaff, u.IsSuperuser, u.ID); err != nil {
 		return fmt.Errorf("update user: %w", err)
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET verified = ?, archived = ? WHERE user_id = ?`,
 		u.Verified, u.Archived, u.ID); err != nil {
 		return fmt.Errorf("update user status: %w", err)
-	}
-	if u.key == "" {
-		return nil
-	}
-	if _, err := tx.ExecContext(ctx, `UPDATE users SET username = ?, username_key = ? WHERE id = ?`, u.Username, u.key, u.ID); err != nil {
-		return fmt.Errorf("update username: %w", err)
 	}
 	return nil
 }

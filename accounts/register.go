@@ -3,50 +3,69 @@ package accounts
 import (
 	"context"
 
-	"golang.org/x/text/unicode/norm"
-
 	"accountd/email"
 	"accountd/internal/store"
 	"accountd/tokens"
 )
 
-// RegisterInput are the arguments of register.
+// RegisterInput are the arguments of register. Where registration is passwordless, the passwords are not looked at.
 type RegisterInput struct {
-	Email     string `arg:"email"`
-	Username  string `arg:"username"`
+	Fields    Values `arg:"fields"` // those of Settings.RegisterArguments
 	Password1 string `arg:"password1"`
 	Password2 string `arg:"password2"`
 }
 
-// Register creates an account, sends its activation mail, and logs in where the settings let unverified
-// users. Problems of the form come all at once; a claimed address and a full outbox only for a clean form.
+// Register creates an account, sends its mails, and logs in where the settings let unverified users. Problems of the
+// form come all at once; a claimed address and a full outbox only for a clean form.
+//
+// Under RevealNothing a claimed address is no problem: its owner gets a mail, and the answer, always without tokens,
+// is the same as for a free one.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, error) {
-	n, err := s.checkNewUser(ctx, in)
+	f, err := s.checkRegistration(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	if n.password, err = s.hasher.Hash(ctx, clientOf(ctx), in.Password2); err != nil {
-		return nil, err
+	n := f.newUser()
+	if !s.settings.PasswordlessRegistration {
+		if n.password, err = s.hasher.Hash(ctx, clientOf(ctx), in.Password2); err != nil {
+			return nil, err
+		}
 	}
 	out := &Session{}
+	event := "user_registered"
 	var id int64
-	err = s.db.Write(ctx, func(tx *store.Tx) (err error) {
+	err = s.db.Write(ctx, func(tx *store.Tx) error {
+		errs := Errors{}
+		if err := f.taken(ctx, tx, 0, errs); err != nil {
+			return err
+		}
+		if len(errs) > 0 {
+			return errs
+		}
+		if err := s.acceptingRegistration(ctx, tx); err != nil {
+			return err
+		}
+		if s.settings.Reveal == RevealNothing {
+			owner, err := s.userByAddress(ctx, tx, n.email.Canonical)
+			if err != nil {
+				return err
+			}
+			if owner != nil {
+				id, event = owner.ID, "registration_of_claimed_address"
+				return s.sendRegistrationNotice(ctx, tx, owner, n.email.Canonical)
+			}
+		}
 		if id, err = insertUser(ctx, tx, n); err != nil {
 			return err
 		}
-		u, err := userByID(ctx, tx, id)
+		u, err := s.userByID(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if s.settings.SendActivationEmail {
-			if err := s.outbox.Accepting(ctx, tx); err != nil {
-				return mailProblem(err)
-			}
-			if err := s.sendActivation(ctx, tx, u, email.Activation); err != nil {
-				return err
-			}
+		if err := s.sendRegistered(ctx, tx, u); err != nil {
+			return err
 		}
-		if s.settings.AllowLoginNotVerified {
+		if s.settings.AllowLoginNotVerified && !s.settings.PasswordlessRegistration && s.settings.Reveal != RevealNothing {
 			return s.startSession(ctx, tx, u, out)
 		}
 		return nil
@@ -54,55 +73,81 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 	if err != nil {
 		return nil, err
 	}
-	s.event(ctx, "user_registered", id)
+	s.event(ctx, event, id)
 	return out, nil
 }
 
-// checkNewUser judges a registration form in the three phases of the API, then the address and the outbox.
-func (s *Service) checkNewUser(ctx context.Context, in RegisterInput) (newUser, error) {
+// checkRegistration judges a registration form in the three phases of the API, then the address and the outbox.
+func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form, error) {
 	errs := Errors{}
-	var n newUser
-	var who similarTo
-	address, emailOK := cleanEmail("email", in.Email, errs)
-	if emailOK {
-		n.email, who.Email = address, trim(in.Email)
-	}
-	username, usernameOK := cleanText("username", in.Username, maxName, errs)
-	if usernameOK {
-		// What the password is compared with is the name as typed, whether or not it turns out to be allowed.
-		who.Username = norm.NFKC.String(username)
-		n.username, n.usernameKey, usernameOK = cleanUsername("username", username, address, errs)
-	}
-	passwordOK := cleanPasswords("password1", "password2", in.Password1, in.Password2, errs)
+	f := s.judge(s.settings.RegisterArguments(), in.Fields, Address{}, errs)
+	passwordOK := !s.settings.PasswordlessRegistration && cleanPasswords("password1", "password2", in.Password1, in.Password2, errs)
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
-		if usernameOK {
-			taken, err := usernameTaken(ctx, tx, n.usernameKey)
-			if err != nil {
-				return err
-			}
-			if taken {
-				errs.add("username", errUsernameInUse)
-			}
+		if err := f.taken(ctx, tx, 0, errs); err != nil {
+			return err
 		}
 		if passwordOK {
-			s.settings.Passwords.checkPassword("password2", in.Password2, who, errs)
+			s.settings.Passwords.checkPassword("password2", in.Password2, f.who, errs)
 		}
 		if len(errs) > 0 {
 			return errs
 		}
-		claimed, err := addressClaimed(ctx, tx, n.email.Canonical)
-		if err != nil {
+		if s.settings.Reveal != RevealNothing {
+			claimed, err := addressClaimed(ctx, tx, f.address.Canonical)
+			if err != nil {
+				return err
+			}
+			if claimed {
+				return one("email", errEmailInUse)
+			}
+		}
+		return s.acceptingRegistration(ctx, tx)
+	})
+	return f, err
+}
+
+func (s *Service) sendsPasswordSet() bool {
+	return s.settings.PasswordlessRegistration && s.settings.SendPasswordSetEmail
+}
+
+// acceptingRegistration fails with Errors when register may have to send a mail and none are taken.
+func (s *Service) acceptingRegistration(ctx context.Context, tx *store.Tx) error {
+	if s.settings.SendActivationEmail || s.sendsPasswordSet() || s.settings.Reveal == RevealNothing {
+		return mailProblem(s.outbox.Accepting(ctx, tx))
+	}
+	return nil
+}
+
+// sendRegistered sends the mails of a new account.
+func (s *Service) sendRegistered(ctx context.Context, tx *store.Tx, u *User) error {
+	if s.settings.SendActivationEmail {
+		if err := s.sendActivation(ctx, tx, u, email.Activation); err != nil {
 			return err
 		}
-		if claimed {
-			return one("email", errEmailInUse)
-		}
-		if s.settings.SendActivationEmail {
-			return mailProblem(s.outbox.Accepting(ctx, tx))
-		}
+	}
+	if !s.sendsPasswordSet() {
 		return nil
+	}
+	token, err := s.tokens.SignAction(tokens.Action{
+		Purpose: tokens.PasswordSet, User: u.ID, Address: u.canonical, Epoch: u.credentialEpoch,
 	})
-	return n, err
+	if err != nil {
+		return err
+	}
+	return s.outbox.Send(ctx, tx, email.Mail{Kind: email.PasswordSet, To: u.mailbox(), User: u.mailUser(), Token: token})
+}
+
+// sendRegistrationNotice tells an owner, at the address that somebody has tried to register, that they have an account.
+// Who has given theirs up hears nothing.
+func (s *Service) sendRegistrationNotice(ctx context.Context, tx *store.Tx, owner *User, canonical string) error {
+	if !owner.IsActive {
+		return nil
+	}
+	to := owner.mailbox()
+	if canonical != owner.canonical {
+		to = Address{Canonical: canonical, Shown: owner.SecondaryEmail}.mailbox()
+	}
+	return s.outbox.Send(ctx, tx, email.Mail{Kind: email.NoticeRegistration, To: to, User: owner.mailUser()})
 }
 
 // sendActivation mails the link that verifies the account's primary address.

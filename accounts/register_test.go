@@ -46,53 +46,53 @@ func TestRegisterRefusals(t *testing.T) {
 		in   RegisterInput
 		want Errors
 	}{
-		{"nothing", RegisterInput{}, Errors{"email": {required}, "username": {required}, "password1": {required}, "password2": {required}}},
-		{"blank", RegisterInput{" \t", "\u00a0\x1c", password, password}, Errors{"email": {required}, "username": {required}}},
-		{"all three phases", RegisterInput{"bob", "b b", "123", "123"}, Errors{"email": {badEmail}, "username": {badUsername}, "password2": {tooShort, tooCommon, allNumeric}}},
-		{"mismatch beside others", RegisterInput{"bob", "ADA", "1", "2"}, Errors{"email": {badEmail}, "username": {usernameInUse["username"][0]}, "password2": {mismatch}}},
-		{"mismatch hides the rules", RegisterInput{"bob@example.com", "bob", password, "1"}, Errors{"password2": {mismatch}}},
-		{"empty first does not", RegisterInput{"bob@example.com", "bob", "", "1234567"}, Errors{"password1": {required}, "password2": {tooShort, tooCommon, allNumeric}}},
-		{"empty second", RegisterInput{"bob@example.com", "bob", password, ""}, Errors{"password2": {required}}},
-		{"passwords are not trimmed", RegisterInput{"bob@example.com", "bob", password, password + " "}, Errors{"password2": {mismatch}}},
-		{"long", RegisterInput{a(243) + "@example.com", a(151), password, password}, Errors{"email": {maxLength(254, 255)}, "username": {maxLength(150, 151)}}},
-		{"long in code points", RegisterInput{"bob@example.com", strings.Repeat("ж", 151), password, password}, Errors{"username": {maxLength(150, 151)}}},
-		{"NUL", RegisterInput{"b\x00b@example.com", "b\x00b", "a\x00b", "a\x00b"}, Errors{"email": {badEmail, nullChars}, "username": {nullChars}, "password1": {nullChars}, "password2": {nullChars}}},
-		{"long and NUL", RegisterInput{a(254) + "\x00", a(150) + "\x00", password, password}, Errors{"email": {badEmail, maxLength(254, 255), nullChars}, "username": {maxLength(150, 151), nullChars}}},
-		{"bad username", RegisterInput{"bob@example.com", "bob!", password, password}, Errors{"username": {badUsername}}},
-		{"judged after NFKC", RegisterInput{"bob@example.com", "b½b", password, password}, Errors{"username": {badUsername}}},
-		{"somebody else's address as name", RegisterInput{"bob@example.com", "ada@example.com", password, password}, Errors{"username": {badUsername}}},
-		{"taken", RegisterInput{"bob@example.com", "ada", password, password}, usernameInUse},
-		{"taken, other case", RegisterInput{"bob@example.com", " aDa ", password, password}, usernameInUse},
-		{"taken, full width", RegisterInput{"bob@example.com", "ａｄａ", password, password}, usernameInUse},
-		{"taken, folded", RegisterInput{"bob@example.com", "STRASSE", password, password}, usernameInUse},
-		{"taken by an inactive user", RegisterInput{"bob@example.com", "gone", password, password}, usernameInUse},
-		{"similar to the username", RegisterInput{"x@example.com", "hildegunde", "hildegunde1", "hildegunde1"}, Errors{"password2": {similar("username")}}},
-		{"similar to a name that is refused", RegisterInput{"x@example.com", "hildegunde!", "hildegunde1", "hildegunde1"}, Errors{"username": {badUsername}, "password2": {similar("username")}}},
-		{"similar to the address", RegisterInput{"hildegunde@example.com", "bob", "hildegunde1", "hildegunde1"}, Errors{"password2": {similar("email address")}}},
-		{"first hit only", RegisterInput{"hildegunde@example.com", "hildegunde", "hildegunde1", "hildegunde1"}, Errors{"password2": {similar("username")}}},
-		{"a refused address is not compared", RegisterInput{"hildegunde", "bob", "hildegunde1", "hildegunde1"}, Errors{"email": {badEmail}}},
-		{"all rules in order", RegisterInput{"bob@example.com", "1234567", "1234567", "1234567"}, Errors{"password2": {similar("username"), tooShort, tooCommon, allNumeric}}},
-		{"too many bytes, and nothing else", RegisterInput{"bob@example.com", "bob", strings.Repeat("1", 1025), strings.Repeat("1", 1025)}, Errors{"password2": {tooLongBytes}}},
-		{"claimed as primary", RegisterInput{"ada@example.com", "bob", password, password}, emailInUse},
-		{"claimed, other case", RegisterInput{" ADA@EXAMPLE.com ", "bob", password, password}, emailInUse},
-		{"claimed as secondary", RegisterInput{"ada2@EXAMPLE.com", "bob", password, password}, emailInUse},
-		{"claimed, in Punycode", RegisterInput{"X@xn--bcher-kva.example", "bob", password, password}, emailInUse},
-		{"claimed by an inactive user", RegisterInput{"gone@example.com", "bob", password, password}, emailInUse},
-		{"a claimed address is told to clean forms only", RegisterInput{"ada@example.com", "ada", "1", "1"}, Errors{"username": usernameInUse["username"], "password2": {tooShort, tooCommon, allNumeric}}},
+		{"nothing", registration("", "", "", ""), Errors{"email": {required}, "username": {required}, "password1": {required}, "password2": {required}}},
+		{"blank", registration(" \t", "\u00a0\x1c", password, password), Errors{"email": {required}, "username": {required}}},
+		{"all three phases", registration("bob", "b b", "123", "123"), Errors{"email": {badEmail}, "username": {badUsername}, "password2": {tooShort, tooCommon, allNumeric}}},
+		{"mismatch beside others", registration("bob", "ADA", "1", "2"), Errors{"email": {badEmail}, "username": {usernameInUse["username"][0]}, "password2": {mismatch}}},
+		{"mismatch hides the rules", registration("bob@example.com", "bob", password, "1"), Errors{"password2": {mismatch}}},
+		{"empty first does not", registration("bob@example.com", "bob", "", "1234567"), Errors{"password1": {required}, "password2": {tooShort, tooCommon, allNumeric}}},
+		{"empty second", registration("bob@example.com", "bob", password, ""), Errors{"password2": {required}}},
+		{"passwords are not trimmed", registration("bob@example.com", "bob", password, password+" "), Errors{"password2": {mismatch}}},
+		{"long", registration(a(243)+"@example.com", a(151), password, password), Errors{"email": {maxLength(254, 255)}, "username": {maxLength(150, 151)}}},
+		{"long in code points", registration("bob@example.com", strings.Repeat("ж", 151), password, password), Errors{"username": {maxLength(150, 151)}}},
+		{"NUL", registration("b\x00b@example.com", "b\x00b", "a\x00b", "a\x00b"), Errors{"email": {badEmail, nullChars}, "username": {nullChars}, "password1": {nullChars}, "password2": {nullChars}}},
+		{"long and NUL", registration(a(254)+"\x00", a(150)+"\x00", password, password), Errors{"email": {badEmail, maxLength(254, 255), nullChars}, "username": {maxLength(150, 151), nullChars}}},
+		{"bad username", registration("bob@example.com", "bob!", password, password), Errors{"username": {badUsername}}},
+		{"judged after NFKC", registration("bob@example.com", "b½b", password, password), Errors{"username": {badUsername}}},
+		{"somebody else's address as name", registration("bob@example.com", "ada@example.com", password, password), Errors{"username": {badUsername}}},
+		{"taken", registration("bob@example.com", "ada", password, password), usernameInUse},
+		{"taken, other case", registration("bob@example.com", " aDa ", password, password), usernameInUse},
+		{"taken, full width", registration("bob@example.com", "ａｄａ", password, password), usernameInUse},
+		{"taken, folded", registration("bob@example.com", "STRASSE", password, password), usernameInUse},
+		{"taken by an inactive user", registration("bob@example.com", "gone", password, password), usernameInUse},
+		{"similar to the username", registration("x@example.com", "hildegunde", "hildegunde1", "hildegunde1"), Errors{"password2": {similar("username")}}},
+		{"similar to a name that is refused", registration("x@example.com", "hildegunde!", "hildegunde1", "hildegunde1"), Errors{"username": {badUsername}, "password2": {similar("username")}}},
+		{"similar to the address", registration("hildegunde@example.com", "bob", "hildegunde1", "hildegunde1"), Errors{"password2": {similar("email address")}}},
+		{"first hit only", registration("hildegunde@example.com", "hildegunde", "hildegunde1", "hildegunde1"), Errors{"password2": {similar("username")}}},
+		{"a refused address is not compared", registration("hildegunde", "bob", "hildegunde1", "hildegunde1"), Errors{"email": {badEmail}}},
+		{"all rules in order", registration("bob@example.com", "1234567", "1234567", "1234567"), Errors{"password2": {similar("username"), tooShort, tooCommon, allNumeric}}},
+		{"too many bytes, and nothing else", registration("bob@example.com", "bob", strings.Repeat("1", 1025), strings.Repeat("1", 1025)), Errors{"password2": {tooLongBytes}}},
+		{"claimed as primary", registration("ada@example.com", "bob", password, password), emailInUse},
+		{"claimed, other case", registration(" ADA@EXAMPLE.com ", "bob", password, password), emailInUse},
+		{"claimed as secondary", registration("ada2@EXAMPLE.com", "bob", password, password), emailInUse},
+		{"claimed, in Punycode", registration("X@xn--bcher-kva.example", "bob", password, password), emailInUse},
+		{"claimed by an inactive user", registration("gone@example.com", "bob", password, password), emailInUse},
+		{"a claimed address is told to clean forms only", registration("ada@example.com", "ada", "1", "1"), Errors{"username": usernameInUse["username"], "password2": {tooShort, tooCommon, allNumeric}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { h.refused(t, test.want, h.register(t, test.in)) })
 	}
 	t.Run("outbox full", func(t *testing.T) {
 		h.fillOutbox(t)
-		h.refused(t, emailFail, h.register(t, RegisterInput{"bob@example.com", "bob", password, password}))
-		h.refused(t, emailInUse, h.register(t, RegisterInput{"ada@example.com", "bob", password, password}))
-		h.refused(t, usernameInUse, h.register(t, RegisterInput{"ada@example.com", "ada", password, password}))
+		h.refused(t, emailFail, h.register(t, registration("bob@example.com", "bob", password, password)))
+		h.refused(t, emailInUse, h.register(t, registration("ada@example.com", "bob", password, password)))
+		h.refused(t, usernameInUse, h.register(t, registration("ada@example.com", "ada", password, password)))
 		h.emptyOutbox(t)
 	})
 	t.Run("outbox full meanwhile", func(t *testing.T) {
 		h := newHarness(t, oneHashAtATime)
-		errs := h.whileHashing(t, func() { h.fillOutbox(t) }, h.register(t, RegisterInput{"bob@example.com", "bob", password, password}))
+		errs := h.whileHashing(t, func() { h.fillOutbox(t) }, h.register(t, registration("bob@example.com", "bob", password, password)))
 		if n := h.count(t, `SELECT count(*) FROM users`); n != 0 || !cmp.Equal(errs, []error{emailFail}) {
 			t.Errorf("%d users, %#v", n, errs)
 		}
@@ -102,7 +102,7 @@ func TestRegisterRefusals(t *testing.T) {
 // TestRegister: the account, its mail, and a session, because unverified users may log in.
 func TestRegister(t *testing.T) {
 	h := newHarness(t)
-	out, err := h.Register(t.Context(), RegisterInput{" Ada.L@BÜCHER.example\n", " ａda ", password, password})
+	out, err := h.Register(t.Context(), registration(" Ada.L@BÜCHER.example\n", " ａda ", password, password))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestRegister(t *testing.T) {
 	if _, err := h.Login(t.Context(), byEmail("ada.l@xn--bcher-kva.example", password)); err != nil {
 		t.Errorf("login with the password of the form: %v", err)
 	}
-	if _, err := h.Register(t.Context(), RegisterInput{"bob@example.com", "Bob@Example.com", password, password}); err != nil {
+	if _, err := h.Register(t.Context(), registration("bob@example.com", "Bob@Example.com", password, password)); err != nil {
 		t.Errorf("one's own address as username: %v", err)
 	}
 }
@@ -140,17 +140,17 @@ func TestRegister(t *testing.T) {
 func TestRegisterEdges(t *testing.T) {
 	h := newHarness(t)
 	long := strings.Repeat("q", 1024)
-	in := RegisterInput{strings.Repeat("a", 242) + "@example.com", strings.Repeat("ж", 150), long, long}
+	in := registration(strings.Repeat("a", 242)+"@example.com", strings.Repeat("ж", 150), long, long)
 	if _, err := h.Register(t.Context(), in); err != nil {
 		t.Error(err)
 	}
-	if _, err := h.Register(t.Context(), RegisterInput{"bob@example.com", "bob", "8lettrs!", "8lettrs!"}); err != nil {
+	if _, err := h.Register(t.Context(), registration("bob@example.com", "bob", "8lettrs!", "8lettrs!")); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestRegisterSettings(t *testing.T) {
-	in := RegisterInput{"ada@example.com", "ada", password, password}
+	in := registration("ada@example.com", "ada", password, password)
 	t.Run("unverified users may not log in", func(t *testing.T) {
 		h := newHarness(t, verifiedLoginsOnly)
 		out, err := h.Register(t.Context(), in)
@@ -182,7 +182,7 @@ func TestRegisterSettings(t *testing.T) {
 		h := newHarness(t, func(s *Settings, _ *tokens.Settings) {
 			s.Passwords = PasswordSettings{MaxBytes: 1024, Argon2: s.Passwords.Argon2}
 		})
-		if _, err := h.Register(t.Context(), RegisterInput{"1@example.com", "1", "1", "1"}); err != nil {
+		if _, err := h.Register(t.Context(), registration("1@example.com", "1", "1", "1")); err != nil {
 			t.Error(err)
 		}
 	})
@@ -197,12 +197,12 @@ func TestRegisterAtOnce(t *testing.T) {
 		want Errors
 	}{
 		{"one address", func(i int) RegisterInput {
-			return RegisterInput{[]string{"ada@example.com", "ADA@example.com"}[i%2], fmt.Sprintf("user%d", i), password, password}
+			return registration([]string{"ada@example.com", "ADA@example.com"}[i%2], fmt.Sprintf("user%d", i), password, password)
 		}, emailInUse},
 		{"one username", func(i int) RegisterInput {
-			return RegisterInput{fmt.Sprintf("user%d@example.com", i), []string{"ada", "ADA"}[i%2], password, password}
+			return registration(fmt.Sprintf("user%d@example.com", i), []string{"ada", "ADA"}[i%2], password, password)
 		}, usernameInUse},
-		{"both", func(int) RegisterInput { return RegisterInput{"ada@example.com", "ada", password, password} }, usernameInUse},
+		{"both", func(int) RegisterInput { return registration("ada@example.com", "ada", password, password) }, usernameInUse},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -226,7 +226,7 @@ func TestRegisterAtOnce(t *testing.T) {
 		h := newHarness(t, oneHashAtATime)
 		errs := h.whileHashing(t, func() {
 			h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com", NoPassword: true})
-		}, h.register(t, RegisterInput{"ada@example.com", "bob", password, password}), h.register(t, RegisterInput{"bob@example.com", "ada", password, password}))
+		}, h.register(t, registration("ada@example.com", "bob", password, password)), h.register(t, registration("bob@example.com", "ada", password, password)))
 		if want := []error{emailInUse, usernameInUse}; !cmp.Equal(errs, want) {
 			t.Errorf("errors %#v, want %#v", errs, want)
 		}

@@ -27,7 +27,7 @@ func (s *Service) SendSecondaryEmailActivation(ctx context.Context, u *User, in 
 		if err != nil {
 			return err
 		}
-		holder, err := userByAddress(ctx, tx, address.Canonical)
+		holder, err := s.userByAddress(ctx, tx, address.Canonical)
 		if err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func (s *Service) VerifySecondaryEmail(ctx context.Context, in VerifySecondaryEm
 		return one(NonField, errInvalidToken)
 	}
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
-		u, err := userByID(ctx, tx, action.User)
+		u, err := s.userByID(ctx, tx, action.User)
 		if err != nil {
 			return err
 		}

@@ -87,7 +87,8 @@ func newHarness(t *testing.T, change ...func(*Settings, *tokens.Settings)) *harn
 	dir := t.TempDir()
 	h := &harness{at: time.Unix(1_800_000_000, 0), spool: filepath.Join(dir, "spool")}
 	s := Settings{
-		AllowLoginNotVerified: true, LoginWithSecondaryEmail: true, SendActivationEmail: true,
+		AllowLoginNotVerified: true, LoginWithSecondaryEmail: true, SendActivationEmail: true, LoginFields: []string{"email", "username"},
+		RegisterFields: []string{"email", "username"}, UpdateFields: []string{"first_name", "last_name"},
 		Passwords: PasswordSettings{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024, Argon2: cheap},
 	}
 	s.Passwords.Argon2.Queue = 128
@@ -136,6 +137,11 @@ func (h *harness) add(t *testing.T, in AddUserInput) *User {
 		t.Fatal(err)
 	}
 	return u
+}
+
+// registration is the form of the default settings.
+func registration(email, username, password1, password2 string) RegisterInput {
+	return RegisterInput{Values{"email": email, "username": username}, password1, password2}
 }
 
 func (h *harness) ada(t *testing.T) *User {
@@ -222,8 +228,8 @@ func (h *harness) dump(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
-		for _, table := range []string{"users", "user_status", "addresses", "sessions", "refresh_tokens", "outbox"} {
-			rows, err := tx.Tx.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1")
+		for _, table := range []string{"users", "user_status", "addresses", "user_fields", "sessions", "refresh_tokens", "outbox"} {
+			rows, err := tx.Tx.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1, 2")
 			if err != nil {
 				return err
 			}
@@ -430,8 +436,8 @@ func TestBusy(t *testing.T) {
 	register := func(in RegisterInput) func() error {
 		return func() error { _, err := h.Register(t.Context(), in); return err }
 	}
-	h.refused(t, busy, register(RegisterInput{"bob@example.com", "bob", password, password}))
-	h.refused(t, emailInUse, register(RegisterInput{"ada@example.com", "bob", password, password})) // costs no hash
+	h.refused(t, busy, register(registration("bob@example.com", "bob", password, password)))
+	h.refused(t, emailInUse, register(registration("ada@example.com", "bob", password, password))) // costs no hash
 	h.refused(t, busy, func() error {
 		_, err := h.AddUser(t.Context(), AddUserInput{Username: "bob", Email: "bob@example.com", Password: password})
 		return err
@@ -454,7 +460,7 @@ func TestCancelled(t *testing.T) {
 // TestNothingPersonalIsLogged: events name ids, and no address, name, password or token.
 func TestNothingPersonalIsLogged(t *testing.T) {
 	h := newHarness(t)
-	in := RegisterInput{"Ada@example.com", "ada", password, password}
+	in := registration("Ada@example.com", "ada", password, password)
 	first, err := h.Register(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)

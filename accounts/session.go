@@ -67,7 +67,7 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
 		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), func(id int64) (tokens.Subject, error) {
 			user = id
-			u, err := userByID(ctx, tx, id)
+			u, err := s.userByID(ctx, tx, id)
 			if err != nil {
 				return tokens.Subject{}, err
 			}

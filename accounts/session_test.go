@@ -128,7 +128,7 @@ func TestSessionsPerUser(t *testing.T) {
 	h := newHarness(t, func(_ *Settings, ts *tokens.Settings) { ts.SessionsPerUser = 2 })
 	h.ada(t)
 	first, second := h.login(t), h.login(t)
-	if _, err := h.Register(t.Context(), RegisterInput{"bob@example.com", "bob", password, password}); err != nil {
+	if _, err := h.Register(t.Context(), registration("bob@example.com", "bob", password, password)); err != nil {
 		t.Fatal(err)
 	}
 	h.accessGood(t, first.Token)

@@ -25,7 +25,10 @@ type User struct {
 	Archived       bool
 	DateJoined     time.Time
 	LastLogin      *time.Time // nil: never
+	Fields         Values     // every configured field, nil for no value; nil where none are configured
 
+	ownUsername     string // "": none
+	usernameKey     string
 	password        string // encoded hash, "": none
 	canonical       string // of Email
 	secondary       string // canonical form of SecondaryEmail
@@ -42,6 +45,18 @@ func (u *User) mailUser() email.User {
 	return email.User{
 		ID: u.ID, Username: u.Username, Email: u.Email, SecondaryEmail: u.SecondaryEmail, FirstName: u.FirstName, LastName: u.LastName,
 		IsStaff: u.IsStaff, IsActive: u.IsActive, Verified: u.Verified, Archived: u.Archived, DateJoined: u.DateJoined, LastLogin: u.LastLogin,
+		Fields: u.Fields,
+	}
+}
+
+// setFields takes the values of fields as the database has them.
+func (u *User) setFields(fields []Field, values []any) {
+	if len(fields) == 0 {
+		return
+	}
+	u.Fields = Values{}
+	for i, f := range fields {
+		u.Fields[f.Name] = f.read(values[i])
 	}
 }
 
@@ -79,7 +94,7 @@ func (u *User) moves(primary, secondary string) bool {
 }
 
 func (u *User) similarTo() similarTo {
-	return similarTo{Username: u.Username, FirstName: u.FirstName, LastName: u.LastName, Email: u.Email}
+	return similarTo{Username: u.ownUsername, FirstName: u.FirstName, LastName: u.LastName, Email: u.Email}
 }
 
 // hasPassword reports whether a password is set. What Django stores where there is none begins with an
@@ -110,7 +125,7 @@ func (s *Service) sessionUser(ctx context.Context, tx *store.Tx, session, id int
 	if err != nil || !live {
 		return nil, err
 	}
-	u, err := userByID(ctx, tx, id)
+	u, err := s.userByID(ctx, tx, id)
 	if err != nil || u == nil || !u.IsActive {
 		return nil, err
 	}

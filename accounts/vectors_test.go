@@ -121,11 +121,9 @@ func TestUsernameVectors(t *testing.T) {
 	var excepted []string
 	for _, c := range cases {
 		errs := Errors{}
-		shown := ""
-		clean, ok := cleanText("username", c.Input, maxName, errs)
-		if ok {
-			shown, _, ok = cleanUsername("username", clean, Address{}, errs)
-		}
+		args := Settings{RegisterFields: []string{"username"}}.RegisterArguments()
+		shown := (&Service{}).judge(args, Values{"username": c.Input}, Address{}, errs).text("username")
+		clean, ok := trim(c.Input), shown != ""
 		if normal := norm.NFKC.String(clean); ok != (len(c.Errors) == 0) && (normal != clean || !highlyRestrictive(normal)) {
 			excepted = append(excepted, c.Input)
 			continue

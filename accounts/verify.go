@@ -21,7 +21,7 @@ func (s *Service) VerifyAccount(ctx context.Context, in VerifyAccountInput) erro
 		return tokenProblem(err)
 	}
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
-		u, err := userByID(ctx, tx, action.User)
+		u, err := s.userByID(ctx, tx, action.User)
 		switch {
 		case err != nil:
 			return err
@@ -70,7 +70,7 @@ func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *sto
 		return errs
 	}
 	owner := func(tx *store.Tx) (*User, error) {
-		u, err := userByAddress(ctx, tx, address.Canonical)
+		u, err := s.userByAddress(ctx, tx, address.Canonical)
 		if err != nil || u == nil || !u.IsActive {
 			return nil, err
 		}

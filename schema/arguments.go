@@ -3,59 +3,81 @@ package schema
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/graphql-go/graphql"
+
+	"accountd/accounts"
 )
 
-// argument is one argument of a mutation: a field of its operation's input struct.
+// argument is one argument of a mutation: a field of its operation's input struct, or a key of its Values.
 type argument struct {
-	name     string
-	optional bool
-	proof    bool // the caller's present password
-	index    int  // of the struct's field
-}
-
-func (a argument) typ() graphql.Input {
-	if a.optional {
-		return graphql.String
-	}
-	return graphql.NewNonNull(graphql.String)
+	name  string
+	typ   graphql.Input
+	index int    // of the struct's field
+	field string // key of the Values; "": the struct's field itself
+	proof bool   // the caller's present password
 }
 
 // argumentsOf reads the arg tags of In: `arg:"name"` on a string is a String!, `arg:"name,optional"` on a *string a
-// String; `arg:"name,proof"` is a String! that a guard compares with the caller's password. A field without a tag is a
-// programmer's mistake.
-func argumentsOf[In any](mutation string) []argument {
+// String; `arg:"name,proof"` is a String! that a guard compares with the caller's password, and `arg:"fields"` on
+// accounts.Values stands for m.fields. Those in m.without are left out. A field without a tag is a programmer's mistake.
+func argumentsOf[In any](m mutation) []argument {
 	t := reflect.TypeFor[In]()
 	var args []argument
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, option, _ := strings.Cut(f.Tag.Get("arg"), ",")
-		a := argument{name: name, optional: option == "optional", proof: option == "proof", index: i}
-		want := reflect.TypeFor[string]()
-		if a.optional {
-			want = reflect.TypeFor[*string]()
+		optional, proof := option == "optional", option == "proof"
+		switch {
+		case name == "fields" && f.Type == reflect.TypeFor[accounts.Values]():
+			for _, a := range m.fields {
+				args = append(args, argument{name: a.Name, typ: inputType(a.Field.Type, a.Required), index: i, field: a.Field.Name})
+			}
+		case name == "" || optional && f.Type != reflect.TypeFor[*string]() || !optional && f.Type != reflect.TypeFor[string](), option != "" && !optional && !proof:
+			panic(fmt.Sprintf("schema: %s: field %s of %s cannot be an argument", m.name, f.Name, t))
+		case !slices.Contains(m.without, name):
+			args = append(args, argument{name: name, typ: inputType(accounts.String, !optional), index: i, proof: proof})
 		}
-		if name == "" || f.Type != want || option != "" && !a.optional && !a.proof {
-			panic(fmt.Sprintf("schema: %s: field %s of %s cannot be an argument", mutation, f.Name, t))
-		}
-		args = append(args, a)
 	}
 	return args
 }
 
-// decode fills In. Values have been coerced to their types; an optional one may be missing or null.
+// scalars are the types of fields that settings choose.
+var scalars = map[accounts.FieldType]*graphql.Scalar{
+	accounts.String: graphql.String, accounts.Int: graphql.Int, accounts.Float: graphql.Float,
+	accounts.Boolean: graphql.Boolean, accounts.DateTime: dateTime,
+}
+
+func inputType(t accounts.FieldType, required bool) graphql.Input {
+	if required {
+		return graphql.NewNonNull(scalars[t])
+	}
+	return scalars[t]
+}
+
+// decode fills In. Values have been coerced to their types; an optional one may be missing or null. Values tell the two
+// apart.
 func decode[In any](args []argument, values map[string]any) In {
 	var in In
 	v := reflect.ValueOf(&in).Elem()
 	for _, a := range args {
-		text, given := values[a.name].(string)
-		switch {
-		case !a.optional:
-			v.Field(a.index).SetString(text)
-		case given:
-			v.Field(a.index).Set(reflect.ValueOf(&text))
+		value, given := values[a.name]
+		target := v.Field(a.index)
+		switch text, isText := value.(string); {
+		case a.field != "":
+			if target.IsNil() {
+				target.Set(reflect.ValueOf(accounts.Values{}))
+			}
+			if given {
+				target.Interface().(accounts.Values)[a.field] = value
+			}
+		case !isText:
+		case target.Kind() == reflect.Pointer:
+			target.Set(reflect.ValueOf(&text))
+		default:
+			target.SetString(text)
 		}
 	}
 	return in

@@ -1,6 +1,9 @@
 package schema
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/graphql-go/graphql"
 
 	"accountd/accounts"
@@ -23,9 +26,13 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 	if s.Accounts.AllowLoginNotVerified {
 		registered = []output[accounts.Session]{token, refreshToken}
 	}
-	return []mutation{
+	var noPassword []string
+	if s.Accounts.PasswordlessRegistration {
+		noPassword = []string{"password1", "password2"}
+	}
+	rows := []mutation{
 		open(mutation{
-			name: "register", typ: "Register",
+			name: "register", typ: "Register", fields: s.Accounts.RegisterArguments(), without: noPassword,
 			doc: "Creates an account and mails the link that verifies its address.",
 		}, svc.Register, registered...),
 		openErr(mutation{
@@ -77,8 +84,8 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 			doc: "Gives the caller's secondary address up, and ends all other sessions.",
 		}, svc.RemoveSecondaryEmail),
 		open(mutation{
-			name: "tokenAuth", typ: "ObtainJSONWebToken",
-			doc: "Logs in with the password and either the email or the username.",
+			name: "tokenAuth", typ: "ObtainJSONWebToken", without: notIn(s.Accounts.LoginFields, "email", "username"),
+			doc: "Logs in with the password and one name: " + strings.Join(s.Accounts.LoginFields, " or ") + ".",
 		}, svc.Login, token, refreshToken, unarchiving, user, payload, refreshExpiresIn),
 		open(mutation{
 			name: "verifyToken", typ: "VerifyToken", repeatable: true,
@@ -93,4 +100,16 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 			doc: "Logs out: ends the session of a refresh token.",
 		}, svc.RevokeToken, revoked),
 	}
+	if fields := s.Accounts.UpdateArguments(); len(fields) > 0 {
+		rows = append(rows, guardedErr(svc, mutation{
+			name: "updateAccount", typ: "UpdateAccount", repeatable: true, fields: fields, needs: accounts.NeedsVerified,
+			doc: "Changes the fields that are given; an empty text clears one.",
+		}, svc.UpdateAccount))
+	}
+	return rows
+}
+
+// notIn are the names that list lacks.
+func notIn(list []string, names ...string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(list, name) })
 }

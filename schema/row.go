@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 
 	"github.com/graphql-go/graphql"
@@ -17,6 +18,9 @@ type mutation struct {
 	name, typ, doc string
 	repeatable     bool           // a request may have any number of it
 	needs          accounts.Needs // of the caller, beside a login; for guarded rows only
+
+	fields  []accounts.Argument // what arg:"fields" of its input struct stands for
+	without []string            // arguments that the settings take away
 
 	// Set by newRow.
 	args    []argument
@@ -86,7 +90,7 @@ func guardedErr[In any](svc *accounts.Service, m mutation, call func(context.Con
 }
 
 func newRow[In, Out any](m mutation, call func(context.Context, In) (*Out, error), outputs []output[Out]) mutation {
-	m.args = argumentsOf[In](m.name)
+	m.args = argumentsOf[In](m)
 	m.run = func(ctx context.Context, args map[string]any) (any, error) {
 		return call(ctx, decode[In](m.args, args))
 	}
@@ -123,18 +127,21 @@ func (m mutation) field(style Style) *graphql.Field {
 	}
 	args := graphql.FieldConfigArgument{}
 	for _, a := range m.args {
-		args[a.name] = &graphql.ArgumentConfig{Type: a.typ()}
+		args[a.name] = &graphql.ArgumentConfig{Type: a.typ}
 	}
 	return &graphql.Field{
 		Type: m.payload(m.typ), Description: m.doc, Args: args,
-		Resolve: func(p graphql.ResolveParams) (any, error) { return m.resolve(p.Context, p.Args) },
+		Resolve: func(p graphql.ResolveParams) (any, error) {
+			maps.DeleteFunc(p.Args, func(_ string, value any) bool { return value == nil }) // null is as good as absent
+			return m.resolve(p.Context, p.Args)
+		},
 	}
 }
 
 func (m mutation) relayField() *graphql.Field {
 	input := graphql.InputObjectConfigFieldMap{"clientMutationId": {Type: graphql.String}}
 	for _, a := range m.args {
-		input[a.name] = &graphql.InputObjectFieldConfig{Type: a.typ()}
+		input[a.name] = &graphql.InputObjectFieldConfig{Type: a.typ}
 	}
 	typ := graphql.NewNonNull(graphql.NewInputObject(graphql.InputObjectConfig{Name: m.typ + "Input", Fields: input}))
 	payload := m.payload(m.typ + "Payload")

@@ -55,7 +55,8 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 	dir := tb.TempDir()
 	s := &site{now: time.Unix(1_800_000_000, 0).UTC(), spool: filepath.Join(dir, "spool")}
 	o := options{outbox: 10, headers: []string{"JWT", "Bearer"}, accounts: accounts.Settings{
-		AllowLoginNotVerified: true, LoginWithSecondaryEmail: true, SendActivationEmail: true,
+		AllowLoginNotVerified: true, LoginWithSecondaryEmail: true, SendActivationEmail: true, LoginFields: []string{"email", "username"},
+		RegisterFields: []string{"email", "username"}, UpdateFields: []string{"first_name", "last_name"},
 		Passwords: accounts.PasswordSettings{
 			MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024,
 			Argon2: accounts.Argon2Settings{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurrent: 2, Queue: 64},

@@ -6,18 +6,30 @@ import (
 	"time"
 
 	"github.com/graphql-go/graphql"
+	"github.com/graphql-go/graphql/language/ast"
 
 	"accountd/accounts"
 )
 
-var dateTime = outputScalar("DateTime", "A point in time as 2020-01-31T23:59:59+00:00: whole seconds, UTC.", func(v any) any {
-	switch t := v.(type) {
-	case time.Time:
-		return t.UTC().Format("2006-01-02T15:04:05+00:00")
-	case *time.Time:
-		return t.UTC().Format("2006-01-02T15:04:05+00:00")
-	}
-	return nil
+var dateTime = graphql.NewScalar(graphql.ScalarConfig{
+	Name: "DateTime", Description: "A point in time as 2020-01-31T23:59:59+00:00: whole seconds, UTC.",
+	Serialize: func(v any) any {
+		switch t := v.(type) {
+		case time.Time:
+			return accounts.FormatDateTime(t)
+		case *time.Time:
+			return accounts.FormatDateTime(*t)
+		}
+		return nil
+	},
+	ParseValue: func(v any) any {
+		text, _ := v.(string)
+		if t, ok := accounts.ParseDateTime(text); ok {
+			return t
+		}
+		return nil
+	},
+	ParseLiteral: func(ast.Value) any { return nil }, // literals go through ParseValue, too
 })
 
 var genericScalar = outputScalar("GenericScalar", "A JSON value.", func(v any) any { return v })
@@ -28,7 +40,7 @@ var node = graphql.NewInterface(graphql.InterfaceConfig{
 })
 
 // newUserNode builds UserNode as the settings want it.
-func newUserNode(Settings) *graphql.Object {
+func newUserNode(s Settings) *graphql.Object {
 	fields := graphql.Fields{
 		"id": userField(graphql.NewNonNull(graphql.ID), "Opaque, and the same for ever.", func(u *accounts.User) any {
 			return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "UserNode:%d", u.ID))
@@ -45,6 +57,12 @@ func newUserNode(Settings) *graphql.Object {
 		"isStaff":        userField(graphql.NewNonNull(graphql.Boolean), "Whether the account may look at others.", func(u *accounts.User) any { return u.IsStaff }),
 		"dateJoined":     userField(graphql.NewNonNull(dateTime), "When the account was made.", func(u *accounts.User) any { return u.DateJoined }),
 		"lastLogin":      userField(dateTime, "The last login with a password; null for never.", func(u *accounts.User) any { return u.LastLogin }),
+	}
+	for _, f := range s.Accounts.Fields {
+		if f.Public {
+			fields[accounts.ArgumentName(f.Name)] = userField(scalars[f.Type], "The configured field "+f.Name+"; null for no value.",
+				func(u *accounts.User) any { return u.Fields[f.Name] })
+		}
 	}
 	return graphql.NewObject(graphql.ObjectConfig{
 		Name: "UserNode", Description: "An account.", Interfaces: []*graphql.Interface{node}, Fields: fields,

@@ -62,6 +62,9 @@ func (cmd *serveCmd) Run(a *app) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	defer closeInto(&err, h.close)
+	if err := h.service.CheckFields(starting); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	if err := h.outbox.Start(starting); err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"accountd/accounts"
 	"accountd/internal/config"
@@ -58,17 +59,18 @@ func (a *app) withService(c *config.Config, fn func(*accounts.Service) error) (e
 }
 
 type userAddCmd struct {
-	Username       string `required:"" help:"What the user logs in by."`
+	Username       string `help:"What the user logs in by. Not needed where register_fields has no username."`
 	Email          string `required:"" help:"Where mail to the user goes."`
 	SecondaryEmail string `help:"A second address, taken as verified."`
 	PasswordStdin  bool   `xor:"password" required:"" help:"Read the password from standard input: its first line."`
 	NoPassword     bool   `xor:"password" required:"" help:"No password: nobody logs in until one is set."`
 	FirstName      string
 	LastName       string
-	Verified       bool `help:"The address is verified."`
-	Archived       bool `help:"Put away; logging in takes it back."`
-	Inactive       bool `help:"May not log in."`
-	Staff          bool `help:"May look at other accounts."`
+	Field          []string `sep:"none" placeholder:"NAME=VALUE" help:"A field of accounts.fields; for several, give it again."`
+	Verified       bool     `help:"The address is verified."`
+	Archived       bool     `help:"Put away; logging in takes it back."`
+	Inactive       bool     `help:"May not log in."`
+	Staff          bool     `help:"May look at other accounts."`
 	Superuser      bool
 	asJSON
 }
@@ -83,6 +85,9 @@ func (cmd *userAddCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if in.Fields, err = parseFields(c.AccountSettings().Fields, cmd.Field); err != nil {
+		return usageError{err}
+	}
 	if cmd.PasswordStdin {
 		if in.Password, err = readLine(a.Stdin); err != nil {
 			return fmt.Errorf("password from standard input: %w", err)
@@ -95,6 +100,32 @@ func (cmd *userAddCmd) Run(a *app) error {
 		}
 		return cmd.print(a.Stdout, u)
 	})
+}
+
+// parseFields reads NAME=VALUE, each name once, with values as the fields' types have them; without a VALUE the field
+// has none.
+func parseFields(fields []accounts.Field, pairs []string) (accounts.Values, error) {
+	values := accounts.Values{}
+	for _, pair := range pairs {
+		name, text, _ := strings.Cut(pair, "=")
+		i := slices.IndexFunc(fields, func(f accounts.Field) bool { return f.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("--field %s: %q is no field of accounts.fields", pair, name)
+		}
+		if _, twice := values[name]; twice {
+			return nil, fmt.Errorf("--field %s: %s is given twice", pair, name)
+		}
+		values[name] = nil
+		if text == "" {
+			continue
+		}
+		value, err := fields[i].Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("--field %s: %q %w", pair, text, err)
+		}
+		values[name] = value
+	}
+	return values, nil
 }
 
 // readLine reads the first line, without its end. A password may have spaces, so nothing is trimmed.
@@ -172,21 +203,37 @@ func (cmd *userLinkCmd) Run(a *app) error {
 
 // print writes one account.
 func (f asJSON) print(w io.Writer, u *accounts.User) error {
+	fields := map[string]any{}
+	for name, value := range u.Fields {
+		if at, isTime := value.(time.Time); isTime {
+			value = accounts.FormatDateTime(at)
+		}
+		fields[name] = value
+	}
 	if !f.JSON {
-		_, err := fmt.Fprintf(w, "id:        %d\nusername:  %s\nemail:     %s\nsecondary: %s\nname:      %s\nstate:     %s\njoined:    %s\n",
+		text := fmt.Sprintf("id:        %d\nusername:  %s\nemail:     %s\nsecondary: %s\nname:      %s\nstate:     %s\njoined:    %s\n",
 			u.ID, u.Username, u.Email, orDash(u.SecondaryEmail), orDash(strings.TrimSpace(u.FirstName+" "+u.LastName)), state(u), u.DateJoined.Format("2006-01-02 15:04:05 MST"))
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			shown := "-"
+			if fields[name] != nil {
+				shown = fmt.Sprint(fields[name])
+			}
+			text += fmt.Sprintf("%-10s %s\n", name+":", shown)
+		}
+		_, err := io.WriteString(w, text)
 		return err
 	}
 	return json.NewEncoder(w).Encode(struct {
-		ID             int64   `json:"id"`
-		Username       string  `json:"username"`
-		Email          string  `json:"email"`
-		Verified       bool    `json:"verified"`
-		Archived       bool    `json:"archived"`
-		IsActive       bool    `json:"is_active"`
-		IsStaff        bool    `json:"is_staff"`
-		SecondaryEmail *string `json:"secondary_email"`
-	}{u.ID, u.Username, u.Email, u.Verified, u.Archived, u.IsActive, u.IsStaff, orNull(u.SecondaryEmail)})
+		ID             int64          `json:"id"`
+		Username       string         `json:"username"`
+		Email          string         `json:"email"`
+		Verified       bool           `json:"verified"`
+		Archived       bool           `json:"archived"`
+		IsActive       bool           `json:"is_active"`
+		IsStaff        bool           `json:"is_staff"`
+		SecondaryEmail *string        `json:"secondary_email"`
+		Fields         map[string]any `json:"fields,omitempty"`
+	}{u.ID, u.Username, u.Email, u.Verified, u.Archived, u.IsActive, u.IsStaff, orNull(u.SecondaryEmail), fields})
 }
 
 // state is what is out of the ordinary about an account, in words.

@@ -3,8 +3,10 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"reflect"
 
 	"accountd/accounts"
+	"accountd/internal/config"
 )
 
 type userSetCmd struct {
@@ -14,11 +16,12 @@ type userSetCmd struct {
 	SecondaryEmail *string `placeholder:"ADDRESS" help:"The secondary address, taken as verified; \"\" for none."`
 	FirstName      *string
 	LastName       *string
-	Verified       *bool `negatable:"" help:"The address is verified."`
-	Archived       *bool `negatable:"" help:"Put away; sessions end, logging in takes it back."`
-	Active         *bool `negatable:"" help:"May log in. Without, sessions end."`
-	Staff          *bool `negatable:"" help:"May look at other accounts."`
-	Superuser      *bool `negatable:""`
+	Field          []string `sep:"none" placeholder:"NAME=VALUE" help:"A field of accounts.fields; NAME= takes its value away."`
+	Verified       *bool    `negatable:"" help:"The address is verified."`
+	Archived       *bool    `negatable:"" help:"Put away; sessions end, logging in takes it back."`
+	Active         *bool    `negatable:"" help:"May log in. Without, sessions end."`
+	Staff          *bool    `negatable:"" help:"May look at other accounts."`
+	Superuser      *bool    `negatable:""`
 	asJSON
 }
 
@@ -28,7 +31,14 @@ func (cmd *userSetCmd) Run(a *app) error {
 		Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail, FirstName: cmd.FirstName, LastName: cmd.LastName,
 		Verified: cmd.Verified, Archived: cmd.Archived, Active: cmd.Active, Staff: cmd.Staff, Superuser: cmd.Superuser,
 	}
-	if in == (accounts.SetUserInput{}) {
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
+	if in.Fields, err = parseFields(c.AccountSettings().Fields, cmd.Field); err != nil {
+		return usageError{err}
+	}
+	if reflect.DeepEqual(in, accounts.SetUserInput{Fields: accounts.Values{}}) {
 		return usageError{errors.New("user set: say what is to change, as in --email=ada@example.com or --no-staff")}
 	}
 	return a.printed(cmd.asJSON, func(svc *accounts.Service) (*accounts.User, error) { return svc.SetUser(a.ctx, cmd.User, in) })

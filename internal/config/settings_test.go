@@ -33,8 +33,8 @@ documents = 15
 page = 18
 sessions_per_user = 16
 [accounts]
-login_fields = ["username"]
-register_fields = ["email"]
+login_fields = ["email"]
+register_fields = ["email", "phone"]
 register_optional_fields = ["first_name"]
 update_fields = ["phone"]
 send_password_set_email = true
@@ -96,7 +96,7 @@ variables = { support = "help" }
 	check("email", c.EmailSettings(), "f@e.example", "site", "https://app.example", "a", "b", "c", "d", c.SpoolDir(), 9, "t",
 		map[string]string{"support": "help"}, map[string]any{"phone": "1"})
 	check("limits", c.FrontDoorLimits(), 1001, 1000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1300, 14*s, 15)
-	check("accounts", c.AccountSettings(), true, []string{"username"}, true, []string{"email"}, []string{"first_name"}, []string{"phone"},
+	check("accounts", c.AccountSettings(), true, []string{"email"}, true, []string{"email", "phone"}, []string{"first_name"}, []string{"phone"},
 		[]accounts.Field{{Name: "phone", Type: "String", MaxLength: 20, Pattern: "[0-9]+", Choices: []any{"1", "2"}, Unique: true, Public: true}},
 		false, true, true, accounts.RevealAll, true, true, nil)
 	check("passwords", c.AccountSettings().Passwords, 21, 0.5, true, true, 122, nil)

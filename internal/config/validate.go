@@ -30,6 +30,8 @@ func (l *loader) validate() {
 	l.require(!l.changed("limits.query", "limits.body") || c.Limits.Query <= c.Limits.Body, "limits.query",
 		"is more than limits.body, "+quote(c.Limits.Body.String())+", lets in", "raise limits.body or lower this", "limits.body")
 
+	l.accountFields()
+
 	l.require(isToken(c.Tokens.HeaderName), "tokens.header_name", "is not the name of a header", `use a name such as "Authorization"`)
 	l.require(!reservedHeader(c.Tokens.HeaderName), "tokens.header_name", "has another meaning in HTTP", `use "Authorization" or a name of your own`)
 	l.require(len(c.Tokens.HeaderPrefixes) > 0 && !slices.ContainsFunc(c.Tokens.HeaderPrefixes, func(p string) bool { return !isToken(p) }),
@@ -90,12 +92,20 @@ func (l *loader) require(ok bool, key, message, remedy string, others ...string)
 	if ok || l.bad[key] || slices.ContainsFunc(others, func(other string) bool { return l.bad[other] }) {
 		return
 	}
+	l.complain(key, message, remedy)
+}
+
+// complain reports key, in whatever else it is wrong.
+func (l *loader) complain(key, message, remedy string) {
 	origin := l.config.origins[key]
 	if origin == "" {
 		origin = "default"
 	}
-	value := settings[key].in(l.config).Interface()
-	l.problem(Problem{Origin: origin, Key: key, Value: render(value), Message: message, Remedy: remedy})
+	value := render(settings[key].in(l.config).Interface())
+	if settings[key].isTable() {
+		value = "" // the message says which part
+	}
+	l.problem(Problem{Origin: origin, Key: key, Value: value, Message: message, Remedy: remedy})
 }
 
 // changed reports whether none of keys has its default value: one setting alone does not contradict a default
@@ -183,5 +193,5 @@ func (c *Config) Warnings() []string {
 	if !c.Loopback() && time.Duration(c.Tokens.AccessLifetime) > day {
 		warnings = append(warnings, "tokens.access_lifetime is over a day: services that check access tokens by themselves notice a logout that late")
 	}
-	return warnings
+	return append(warnings, c.accountWarnings()...)
 }

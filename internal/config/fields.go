@@ -1,0 +1,227 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"accountd/accounts"
+)
+
+// Bounds of [[accounts.fields]].
+const (
+	maxFields    = 100 // each is a column of every query of a user
+	maxFieldName = 60
+	maxPattern   = 1000
+	maxChoices   = 1000
+)
+
+var fieldName = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+
+// builtInFields are the ones that the lists of [accounts] may name beside configured ones.
+var builtInFields = []string{"email", "username", "first_name", "last_name"}
+
+// takenNames have a meaning of their own among the arguments and fields that a configured field stands beside.
+var takenNames = append([]string{
+	"id", "pk", "password", "password1", "password2", "old_password", "new_password1", "new_password2", "is_staff", "is_superuser", "is_active",
+	"date_joined", "last_login", "verified", "archived", "secondary_email", "status", "token", "refresh_token", "payload", "refresh_expires_in",
+	"unarchiving", "user", "success", "errors", "client_mutation_id", "input", "first", "last", "before", "after", "offset",
+}, builtInFields...)
+
+// Why an account cannot be given some fields by its own owner.
+const (
+	ofStaff = "would let anybody make themselves staff, or come back after being deactivated"
+	setBy   = `remove it; "accountd user" sets it`
+)
+
+// forbidden says of a field why it is in no such list, and what to do instead.
+var forbidden = map[string]map[string][2]string{
+	"register": {
+		"password":     {"is asked for twice by register itself, as password1 and password2", "remove it"},
+		"is_staff":     {ofStaff, setBy},
+		"is_superuser": {ofStaff, setBy},
+		"is_active":    {ofStaff, setBy},
+	},
+	"update": {
+		"email":        {"could be changed without a proof that the new address is its owner's", "remove it; sendSecondaryEmailActivation and swapEmails change addresses"},
+		"password":     {"could be changed without knowing the old one", "remove it; passwordChange changes passwords"},
+		"is_staff":     {ofStaff, setBy},
+		"is_superuser": {ofStaff, setBy},
+		"is_active":    {ofStaff, setBy},
+	},
+}
+
+// accountFields checks the fields of accounts and the lists that name them.
+func (l *loader) accountFields() {
+	const fields, register, optional, update, login = "accounts.fields", "accounts.register_fields", "accounts.register_optional_fields",
+		"accounts.update_fields", "accounts.login_fields"
+	a := l.config.Accounts
+	known := slices.Clone(builtInFields)
+	for _, f := range a.Fields {
+		known = append(known, f.Name)
+	}
+	l.configuredFields(fields, a.Fields)
+	if !l.bad[fields] { // otherwise nobody knows what may be named
+		l.fieldList(register, a.RegisterFields, known, forbidden["register"])
+		l.fieldList(optional, a.RegisterOptionalFields, known, forbidden["register"])
+		l.fieldList(update, a.UpdateFields, known, forbidden["update"])
+	}
+	for _, name := range a.RegisterOptionalFields {
+		l.require(!slices.Contains(a.RegisterFields, name) || name == "email", optional,
+			"has "+quote(name)+", which accounts.register_fields has as well", "leave it in one of the two", register)
+	}
+	l.require(slices.Contains(a.RegisterFields, "email"), register, `lacks "email"`,
+		"add it: every account has an address, which is where its mails go", optional)
+	l.require(!slices.Contains(a.RegisterOptionalFields, "email"), optional, `has "email"`,
+		"remove it: every account has an address, and accounts.register_fields asks for it")
+
+	l.fieldList(login, a.LoginFields, []string{"email", "username"}, nil)
+	l.require(len(a.LoginFields) > 0, login, "is empty", `use ["email", "username"], or one of them`)
+	l.require(slices.Contains(a.LoginFields, "email") || slices.Contains(a.RegisterFields, "username"), login,
+		`lacks "email", while accounts.register_fields lacks "username": accounts without a username could never log in`,
+		`add "email" here, or "username" to accounts.register_fields`, register)
+	l.require(a.RevealAccounts != "nothing" || l.config.Queries.Users != "public", "accounts.reveal_accounts",
+		`hides who has an account, while queries.users = "public" shows everybody`, `use "staff" there, or "register" here`, "queries.users")
+}
+
+// fieldList checks a list of names of fields.
+func (l *loader) fieldList(key string, names, known []string, forbidden map[string][2]string) {
+	if l.bad[key] {
+		return
+	}
+	for i, name := range names {
+		why, isForbidden := forbidden[name]
+		switch {
+		case isForbidden:
+			l.complain(key, "has "+quote(name)+", which "+why[0], why[1])
+		case !slices.Contains(known, name):
+			l.complain(key, "has "+quote(name)+", which is no field", suggest(name, known, "possible are "+strings.Join(known, ", ")))
+		case slices.Contains(names[:i], name):
+			l.complain(key, "has "+quote(name)+" twice", "remove one of them")
+		}
+	}
+}
+
+// configuredFields checks [[accounts.fields]], all of each.
+func (l *loader) configuredFields(key string, fields []Field) {
+	if l.bad[key] {
+		return
+	}
+	if len(fields) > maxFields {
+		l.complain(key, fmt.Sprintf("has %d fields", len(fields)), fmt.Sprintf("use at most %d", maxFields))
+	}
+	names := map[string]string{} // by argument
+	for _, name := range takenNames {
+		names[accounts.ArgumentName(name)] = name
+	}
+	for _, f := range fields {
+		bad := func(message, remedy string) { l.complain(key, "has a field "+quote(f.Name)+" "+message, remedy) }
+		if !fieldName.MatchString(f.Name) || len(f.Name) > maxFieldName {
+			bad("whose name cannot be one", fmt.Sprintf(`use at most %d lower-case letters and digits, words joined by "_", such as "phone_number"`, maxFieldName))
+			continue
+		}
+		argument := accounts.ArgumentName(f.Name)
+		switch other, taken := names[argument]; {
+		case taken && slices.Contains(takenNames, other):
+			bad("whose name is taken", "choose another: "+argument+" is accountd's own")
+		case taken && other == f.Name:
+			bad("twice", "remove one of them")
+		case taken:
+			bad("that the API cannot tell from "+quote(other)+", both "+argument, "rename one of them")
+		}
+		names[argument] = f.Name
+		f.check(bad)
+	}
+}
+
+// check judges what a field says of its values.
+func (f Field) check(bad func(message, remedy string)) {
+	text := f.Type == string(accounts.String)
+	if !slices.Contains([]accounts.FieldType{accounts.String, accounts.Int, accounts.Float, accounts.Boolean, accounts.DateTime}, accounts.FieldType(f.Type)) {
+		bad("of the type "+quote(f.Type), `use "String", "Int", "Float", "Boolean" or "DateTime"`)
+		return
+	}
+	if f.MaxLength != 0 && !text {
+		bad("with a max_length", "remove it: only a String has a length")
+	} else if f.MaxLength < 0 || f.MaxLength > accounts.MaxFieldLength {
+		bad(fmt.Sprintf("with the max_length %d", f.MaxLength), fmt.Sprintf("use 1 to %d", accounts.MaxFieldLength))
+	}
+	if f.Pattern != "" && !text {
+		bad("with a pattern", "remove it: only a String has one")
+	} else if _, err := accounts.CompilePattern(f.Pattern); err != nil {
+		bad("whose pattern "+quote(f.Pattern)+" is no regular expression: "+err.Error(), "use the syntax of RE2, such as '[0-9]{5}'")
+	} else if len(f.Pattern) > maxPattern {
+		bad(fmt.Sprintf("whose pattern has %d bytes", len(f.Pattern)), fmt.Sprintf("use at most %d", maxPattern))
+	} else {
+		f.checkChoices(bad)
+	}
+	if f.Unique && f.Type == string(accounts.Boolean) {
+		bad("that is unique", "remove that: there would be two accounts")
+	}
+}
+
+// checkChoices judges the choices of a field that is fine otherwise.
+func (f Field) checkChoices(bad func(message, remedy string)) {
+	if len(f.Choices) > maxChoices {
+		bad(fmt.Sprintf("with %d choices", len(f.Choices)), fmt.Sprintf("use at most %d", maxChoices))
+		return
+	}
+	if f.Type == string(accounts.Boolean) || f.Type == string(accounts.DateTime) {
+		if len(f.Choices) > 0 {
+			bad("with choices", "remove them: a "+f.Type+" has none")
+		}
+		return
+	}
+	pattern, _ := accounts.CompilePattern(f.Pattern) // check has seen its error
+	seen := map[string]bool{}
+	for _, choice := range f.Choices {
+		shown := render(choice)
+		if seen[shown] {
+			bad("with the choice "+shown+" twice", "remove one of them")
+		}
+		seen[shown] = true
+		switch v := choice.(type) {
+		case string:
+			switch n := utf8.RuneCountInString(v); {
+			case f.Type != string(accounts.String):
+				bad("with the choice "+shown, "use values of the type "+f.Type)
+			case v == "" || strings.TrimSpace(v) != v || strings.ContainsRune(v, 0):
+				bad("with the choice "+shown+", which no form can give", "use texts without spaces around them")
+			case f.MaxLength > 0 && n > f.MaxLength:
+				bad(fmt.Sprintf("with the choice %s, which is longer than its max_length, %d", shown, f.MaxLength), "shorten it or raise max_length")
+			case pattern != nil && !pattern.MatchString(v):
+				bad("with the choice "+shown+", which does not match its pattern, "+quote(f.Pattern), "change one of them")
+			}
+		case int64:
+			if f.Type == string(accounts.String) || f.Type == string(accounts.Int) && int64(int32(v)) != v {
+				bad("with the choice "+shown, "use values of the type "+f.Type)
+			}
+		case float64:
+			if f.Type != string(accounts.Float) || v-v != 0 { // infinity and NaN
+				bad("with the choice "+shown, "use values of the type "+f.Type)
+			}
+		default:
+			bad("with the choice "+shown, "use values of the type "+f.Type)
+		}
+	}
+}
+
+// accountWarnings are what is possible in [accounts] but hardly meant.
+func (c *Config) accountWarnings() []string {
+	var warnings []string
+	a := c.Accounts
+	if a.SendPasswordSetEmail && !a.PasswordlessRegistration {
+		warnings = append(warnings, "accounts.send_password_set_email does nothing without accounts.passwordless_registration")
+	}
+	if a.PasswordlessRegistration && !a.SendPasswordSetEmail && !a.SendActivationEmail {
+		warnings = append(warnings, "accounts.passwordless_registration without accounts.send_password_set_email and accounts.send_activation_email: "+
+			"register sends nothing that leads to a password; accountd user link password_set makes such links")
+	}
+	if a.RevealAccounts == "nothing" && !a.PasswordlessRegistration {
+		warnings = append(warnings, `accounts.reveal_accounts = "nothing": who registers an address and then logs in with the password still `+
+			"learns whether it was free; accounts.passwordless_registration prevents that")
+	}
+	return warnings
+}

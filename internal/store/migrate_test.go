@@ -1,0 +1,95 @@
+package store
+
+import (
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMigrateFromFirst: a file of the first schema comes up to the newest one with everything in it, and once only.
+func TestMigrateFromFirst(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	first, err := migrations.ReadFile("migrations/0001_init.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{
+		string(first), "PRAGMA user_version = 1",
+		`BEGIN; INSERT INTO users (id, username, username_key, email, date_joined) VALUES (7, 'Ada', 'ada', 'ada@example.com', 1);
+		INSERT INTO addresses VALUES ('ada@example.com', 7, 'Ada@example.com'); INSERT INTO user_status (user_id) VALUES (7); COMMIT`,
+	} {
+		if _, err := old.Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		db, err := Open(t.Context(), path, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var version, users int
+		err = db.Read(t.Context(), func(tx *Tx) error {
+			return tx.QueryRowContext(t.Context(), `SELECT user_version, (SELECT count(*) FROM users WHERE id = 7 AND username = 'Ada') FROM pragma_user_version`).Scan(&version, &users)
+		})
+		if err != nil || version < 2 || users != 1 {
+			t.Errorf("version %d, %d users, %v", version, users, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestUserFields: one value for each account and field, of a type of its own, and gone with the account.
+func TestUserFields(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	exec := func(query string, args ...any) error {
+		return db.Write(t.Context(), func(tx *Tx) error {
+			_, err := tx.Tx.ExecContext(t.Context(), query, args...)
+			return err
+		})
+	}
+	for i, name := range []string{"a", "b"} {
+		if err := exec(`INSERT INTO addresses VALUES (?1, ?2, ?1); INSERT INTO users (id, email, date_joined) VALUES (?2, ?1, 1)`, name, i+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const insert = `INSERT INTO user_fields (user_id, name, value, is_unique) VALUES (?, ?, ?, ?)`
+	for _, c := range []struct {
+		name    string
+		args    []any
+		refused string
+	}{
+		{"a text", []any{1, "x", "1", 0}, ""},
+		{"the same for another", []any{2, "x", "1", 0}, ""},
+		{"twice for one", []any{1, "x", "2", 0}, "UNIQUE"},
+		{"unique", []any{1, "y", "1", 1}, ""},
+		{"unique, but a number", []any{2, "y", 1, 1}, ""},
+		{"unique, for nobody", []any{3, "y", "2", 1}, "FOREIGN KEY"},
+		{"null", []any{1, "z", nil, 0}, "NOT NULL"},
+		{"unique of one field", []any{1, "v", "1", 1}, ""},
+		{"unique, taken", []any{2, "v", "1", 1}, "UNIQUE"},
+	} {
+		if err := exec(insert, c.args...); (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if err := exec(`DELETE FROM users WHERE id = 1`); err != nil {
+		t.Fatal(err)
+	}
+	var left int
+	if err := db.Read(t.Context(), func(tx *Tx) error {
+		return tx.QueryRowContext(t.Context(), `SELECT count(*) FROM user_fields`).Scan(&left)
+	}); err != nil || left != 2 {
+		t.Errorf("%d values, %v", left, err)
+	}
+}

@@ -1,0 +1,225 @@
+package schema_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"accountd/accounts"
+	"accountd/schema"
+)
+
+// shapes are settings that change the schema.
+var shapes = map[string]func(*accounts.Settings){
+	"fields":                   everyField,
+	"email_only":               func(s *accounts.Settings) { s.RegisterFields, s.LoginFields = []string{"email"}, []string{"email"} },
+	"passwordless":             func(s *accounts.Settings) { s.PasswordlessRegistration = true },
+	"login_by_username":        func(s *accounts.Settings) { s.LoginFields = []string{"username"} },
+	"no_update_fields":         func(s *accounts.Settings) { s.UpdateFields = nil },
+	"login_of_verified_only":   func(s *accounts.Settings) { s.AllowLoginNotVerified = false },
+	"update_of_the_username":   func(s *accounts.Settings) { s.UpdateFields = []string{"username", "first_name"} },
+	"register_optional_fields": func(s *accounts.Settings) { s.RegisterOptionalFields = []string{"last_name"} },
+}
+
+func everyField(s *accounts.Settings) {
+	s.Fields = []accounts.Field{
+		{Name: "phone_number", Type: accounts.String, MaxLength: 10, Pattern: `\+?[0-9]+`, Unique: true, Public: true},
+		{Name: "level", Type: accounts.Int, Choices: []any{int64(1), int64(2)}, Public: true},
+		{Name: "ratio", Type: accounts.Float, Public: true},
+		{Name: "news", Type: accounts.Boolean, Public: true},
+		{Name: "born", Type: accounts.DateTime, Public: true},
+		{Name: "hidden", Type: accounts.String},
+	}
+	s.RegisterFields = []string{"phone_number", "email", "username", "level"}
+	s.RegisterOptionalFields = []string{"ratio", "news", "born", "first_name", "hidden"}
+	s.UpdateFields = []string{"level", "ratio", "news", "born", "phone_number", "hidden", "last_name"}
+}
+
+// TestShapes holds what each of these settings changes in both schemas against testdata/sdl; `go test ./schema -update`
+// rewrites it. A line with a minus is one that the default settings have.
+func TestShapes(t *testing.T) {
+	usual := newSite(t).api
+	for name, change := range shapes {
+		t.Run(name, func(t *testing.T) {
+			api := newSite(t, func(o *options) { change(&o.accounts) }).api
+			var got strings.Builder
+			for _, style := range []schema.Style{schema.Plain, schema.Relay} {
+				fmt.Fprintf(&got, "# %s\n%s", map[schema.Style]string{schema.Plain: "plain", schema.Relay: "relay"}[style], changed(usual.SDL(style), api.SDL(style)))
+			}
+			path := filepath.Join("..", "testdata", "sdl", name+".diff")
+			if *update {
+				if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got.String()); diff != "" {
+				t.Errorf("-%s +built:\n%s", path, diff)
+			}
+		})
+	}
+}
+
+// changed lists the lines by which two schemas differ, each under the name of its type, descriptions left out.
+func changed(before, after string) string {
+	lines := func(sdl string) (list []string) {
+		typ, text := "", false
+		for line := range strings.Lines(sdl) {
+			line = strings.TrimRight(line, "\n")
+			switch trimmed := strings.TrimSpace(line); {
+			case trimmed == `"""`:
+				text = !text
+			case text, trimmed == "", trimmed == "}":
+			case line[0] != ' ':
+				typ = strings.Fields(line)[1]
+				list = append(list, strings.TrimSuffix(line, " {"))
+			default:
+				list = append(list, typ+"."+trimmed)
+			}
+		}
+		return list
+	}
+	was, is := map[string]bool{}, map[string]bool{}
+	for _, line := range lines(before) {
+		was[line] = true
+	}
+	var out strings.Builder
+	for _, line := range lines(after) {
+		if is[line] = true; !was[line] {
+			out.WriteString("+ " + line + "\n")
+		}
+	}
+	for _, line := range lines(before) {
+		if !is[line] {
+			out.WriteString("- " + line + "\n")
+		}
+	}
+	return out.String()
+}
+
+// TestFields: fields of every type go in as arguments, by literal, and come out of UserNode.
+func TestFields(t *testing.T) {
+	const shown = "phoneNumber level ratio news born firstName lastName"
+	for _, f := range flavours {
+		t.Run(f.name, func(t *testing.T) {
+			s := newSite(t, func(o *options) { everyField(&o.accounts) })
+			ada := registration("ada")
+			out := s.session(t, f, "register", ada+`, phoneNumber: " +123 ", level: 2, ratio: 0.1, news: false, born: "1815-12-10T01:00:00+01:00", hidden: "h", firstName: " Ada "`)
+			me := func(want string) {
+				t.Helper()
+				if _, got := s.post(t, f, "{ me { "+shown+" } }", "Authorization", "JWT "+out.Token); got != `{"data":{"me":`+want+`}}` {
+					t.Errorf("me is %s, want %s", got, want)
+				}
+			}
+			me(`{"phoneNumber":"+123","level":2,"ratio":0.1,"news":false,"born":"1815-12-10T00:00:00+00:00","firstName":"Ada","lastName":""}`)
+
+			// The keys of errors are in the order of the arguments.
+			got := s.run(t, f, "register", strings.Replace(registration("bob"), "bob@", "b b@", 1)+`, phoneNumber: "1x", level: 3, firstName: "`+strings.Repeat("a", 151)+`"`, "success errors token")
+			want := `{"success":false,"errors":{"phoneNumber":[{"message":"Enter a valid value.","code":"invalid"}],"email":[{"message":"Enter a valid email address.","code":"invalid"}],` +
+				`"level":[{"message":"Select a valid choice. 3 is not one of the available choices.","code":"invalid_choice"}],` +
+				`"firstName":[{"message":"Ensure this value has at most 150 characters (it has 151).","code":"max_length"}]},"token":null}`
+			if got != want {
+				t.Errorf("\n got %s\nwant %s", got, want)
+			}
+			got = s.run(t, f, "register", registration("bob")+`, phoneNumber: "+123", level: 1, ratio: null, news: null, born: null, hidden: ""`, "success errors")
+			if want = `{"success":false,"errors":{"phoneNumber":[{"message":"User with this Phone number already exists.","code":"unique"}]}}`; got != want {
+				t.Errorf("\n got %s\nwant %s", got, want)
+			}
+
+			s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, "ada")+`"`, "success")
+			update := func(args, want string) {
+				t.Helper()
+				status, got := s.post(t, f, f.mutation("updateAccount", args, "success errors"), "Authorization", "JWT "+out.Token)
+				if got != `{"data":{"updateAccount":`+want+`}}` {
+					t.Errorf("%s: status %d, %s", args, status, got)
+				}
+			}
+			const ok = `{"success":true,"errors":null}`
+			update(`level: 1, ratio: -2, lastName: "King"`, ok)
+			me(`{"phoneNumber":"+123","level":1,"ratio":-2,"news":false,"born":"1815-12-10T00:00:00+00:00","firstName":"Ada","lastName":"King"}`)
+			update(`phoneNumber: "", lastName: "", born: null, level: null`, ok)
+			if f.relay {
+				me(`{"phoneNumber":null,"level":null,"ratio":-2,"news":false,"born":null,"firstName":"Ada","lastName":""}`)
+			} else {
+				me(`{"phoneNumber":null,"level":1,"ratio":-2,"news":false,"born":"1815-12-10T00:00:00+00:00","firstName":"Ada","lastName":""}`)
+			}
+			update(`phoneNumber: "x", level: 7, lastName: "Noel"`, `{"success":false,"errors":{"level":[{"message":"Select a valid choice. 7 is not one of the available choices.","code":"invalid_choice"}],`+
+				`"phoneNumber":[{"message":"Enter a valid value.","code":"invalid"}]}}`)
+
+			for _, bad := range []string{`born: "yesterday"`, `born: "1815-12-10"`, `born: 5`, `level: "1"`, `level: 1.5`, `ratio: "1"`, `ratio: 1e999`, `news: "true"`, `news: 1`, `firstName: "a"`, `email: "a@example.com"`, `isStaff: true`} {
+				if status, got := s.post(t, f, f.mutation("updateAccount", bad, "success"), "Authorization", "JWT "+out.Token); status != 400 && !strings.Contains(got, `"code":"variables"`) {
+					t.Errorf("%s: status %d, %s", bad, status, got)
+				}
+			}
+			for _, missing := range []string{ada, ada + `, phoneNumber: null, level: 1`, ada + `, level: 1`} {
+				if status, got := s.post(t, f, f.mutation("register", missing, "success")); status != 400 {
+					t.Errorf("%s: status %d, %s", missing, status, got)
+				}
+			}
+		})
+	}
+}
+
+// TestUpdateAccountGuard: nobody, and nobody unverified; and more than one in a request is no harm.
+func TestUpdateAccountGuard(t *testing.T) {
+	for _, f := range flavours {
+		s := newSite(t)
+		token := s.session(t, f, "register", registration("ada")).Token
+		call := func(want string, headers ...string) {
+			t.Helper()
+			if _, got := s.post(t, f, f.mutation("updateAccount", `firstName: "Ada"`, "success errors"), headers...); got != `{"data":{"updateAccount":`+want+`}}` {
+				t.Errorf("%s: %s", f.name, got)
+			}
+		}
+		call(`{"success":false,"errors":{"nonFieldErrors":[{"message":"Unauthenticated.","code":"unauthenticated"}]}}`)
+		call(`{"success":false,"errors":{"nonFieldErrors":[{"message":"Unauthenticated.","code":"unauthenticated"}]}}`, "Authorization", "JWT x")
+		call(`{"success":false,"errors":{"nonFieldErrors":[{"message":"Please verify your account.","code":"not_verified"}]}}`, "Authorization", "JWT "+token)
+		s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, "ada")+`"`, "success")
+		call(`{"success":true,"errors":null}`, "Authorization", "JWT "+token)
+		query := `mutation { a: updateAccount(firstName: "B") { success } b: updateAccount(lastName: "C") { success } }`
+		if f.relay {
+			query = `mutation { a: updateAccount(input: {firstName: "B"}) { success } b: updateAccount(input: {lastName: "C"}) { success } }`
+		}
+		if _, got := s.post(t, f, query, "Authorization", "JWT "+token); got != `{"data":{"a":{"success":true},"b":{"success":true}}}` {
+			t.Errorf("%s: %s", f.name, got)
+		}
+	}
+}
+
+// TestRegistrationSettings: what the payload of register has where it gives out no tokens.
+func TestRegistrationSettings(t *testing.T) {
+	const silent = `{"success":true,"errors":null,"token":null,"refreshToken":null}`
+	for _, f := range flavours {
+		s := newSite(t, func(o *options) { o.accounts.PasswordlessRegistration = true })
+		if got := s.run(t, f, "register", `email: "ada@acme.example", username: "ada"`, "success errors token refreshToken"); got != silent {
+			t.Errorf("passwordless, %s: %s", f.name, got)
+		}
+		s = newSite(t, func(o *options) { o.accounts.Reveal = accounts.RevealNothing })
+		for range 2 {
+			if got := s.run(t, f, "register", strings.Replace(registration("ada"), `"ada"`, fmt.Sprintf(`"ada%d"`, len(s.mails(t))), 1), "success errors token refreshToken"); got != silent {
+				t.Errorf("nothing revealed, %s: %s", f.name, got)
+			}
+		}
+		if mails := s.mails(t); len(mails) != 2 || !strings.Contains(mails[0]+mails[1], "Subject: You already have an account on Acme") {
+			t.Errorf("mails %q", mails)
+		}
+		s = newSite(t, func(o *options) {
+			o.accounts.RegisterFields, o.accounts.LoginFields = []string{"email"}, []string{"email"}
+		})
+		out := s.session(t, f, "register", fmt.Sprintf(`email: "Ada@acme.example", password1: %q, password2: %q`, goodPassword, goodPassword))
+		if _, got := s.post(t, f, "{ me { username email } }", "Authorization", "JWT "+out.Token); got != `{"data":{"me":{"username":"Ada@acme.example","email":"Ada@acme.example"}}}` {
+			t.Errorf("email only, %s: %s", f.name, got)
+		}
+		status, got := s.post(t, f, f.mutation("tokenAuth", `password: "x"`, "success"))
+		if status != 200 || !strings.Contains(got, `"message":"Must login with password and one of the following fields ['email']."`) {
+			t.Errorf("%s: status %d, %s", f.name, status, got)
+		}
+	}
+}
