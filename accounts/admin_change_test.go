@@ -50,6 +50,7 @@ func TestSetUser(t *testing.T) {
 			session := h.login(t)
 			want := h.user(t, "ada")
 			test.want(want)
+			want.ownUsername, want.usernameKey = want.Username, usernameKey(want.Username)
 			want.credentialEpoch += test.epochs[0]
 			want.secondaryEpoch += test.epochs[1]
 			got, err := h.SetUser(t.Context(), "ada", test.in)

@@ -18,13 +18,15 @@ func TestNeeds(t *testing.T) {
 		"sendSecondaryEmailActivation": "login, verified, password",
 		"swapEmails":                   "login, verified, secondary, password",
 		"removeSecondaryEmail":         "login, verified, secondary, password",
+		"updateAccount":                "login, verified",
 	}
 	public := map[string]bool{
 		"register": true, "verifyAccount": true, "resendActivationEmail": true, "sendPasswordResetEmail": true, "passwordReset": true,
 		"passwordSet": true, "verifySecondaryEmail": true, "tokenAuth": true, "verifyToken": true, "refreshToken": true, "revokeToken": true,
 	}
 	got := map[string]string{}
-	for _, m := range mutations(nil, Settings{}, newUserNode(Settings{})) {
+	s := Settings{Accounts: accounts.Settings{UpdateFields: []string{"first_name"}}}
+	for _, m := range mutations(nil, s, newUserNode(s)) {
 		if m.needs == 0 {
 			if !public[m.name] {
 				t.Errorf("%s is open to everybody", m.name)
