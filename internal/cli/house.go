@@ -30,7 +30,7 @@ func openHouse(ctx context.Context, c *config.Config, now func() time.Time, log 
 	if err := makeDataDir(c); err != nil {
 		return nil, err
 	}
-	keys, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm)
+	keys, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, now)
 	if err != nil {
 		return nil, err
 	}
