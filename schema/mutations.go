@@ -12,9 +12,13 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		name: "user", typ: userNode, doc: "Who has logged in.",
 		get: func(s *accounts.Session) any { return s.User },
 	}
+	session := []output[accounts.Session]{token}
+	if s.LongRunning {
+		session = append(session, refreshToken)
+	}
 	var registered []output[accounts.Session]
 	if s.Accounts.AllowLoginNotVerified {
-		registered = []output[accounts.Session]{token, refreshToken}
+		registered = session
 	}
 	return []mutation{
 		open(mutation{
@@ -32,18 +36,32 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		open(mutation{
 			name: "tokenAuth", typ: "ObtainJSONWebToken",
 			doc: "Logs in with the password and either the email or the username.",
-		}, svc.Login, token, refreshToken, unarchiving, user, payload, refreshExpiresIn),
+		}, svc.Login, append([]output[accounts.Session]{unarchiving, user, payload, refreshExpiresIn}, session...)...),
 		open(mutation{
 			name: "verifyToken", typ: "VerifyToken", repeatable: true,
 			doc: "Tells what a good access token claims.",
 		}, svc.VerifyToken, payload),
-		open(mutation{
-			name: "refreshToken", typ: "RefreshToken",
-			doc: "Exchanges a refresh token for a new access token and the next refresh token.",
-		}, svc.RefreshToken, token, refreshToken, payload, refreshExpiresIn),
-		open(mutation{
-			name: "revokeToken", typ: "RevokeToken", repeatable: true,
-			doc: "Logs out: ends the session of a refresh token.",
-		}, svc.RevokeToken, revoked),
+		refresh(svc, s, append([]output[accounts.Session]{payload, refreshExpiresIn}, session...)),
+		revoke(svc, s),
 	}
+}
+
+func refresh(svc *accounts.Service, s Settings, outputs []output[accounts.Session]) mutation {
+	m := mutation{name: "refreshToken", typ: "RefreshToken"}
+	if !s.LongRunning {
+		m.doc = "Exchanges an access token that has not expired for the next one of its session."
+		return open(m, svc.RefreshAccessToken, outputs...)
+	}
+	m.doc = "Exchanges a refresh token for a new access token and the refresh token to go on with."
+	return open(m, svc.RefreshToken, outputs...)
+}
+
+func revoke(svc *accounts.Service, s Settings) mutation {
+	m := mutation{name: "revokeToken", typ: "RevokeToken", repeatable: true}
+	if !s.LongRunning {
+		m.doc = "Logs out: ends the session of an access token."
+		return open(m, svc.RevokeAccessToken, revoked)
+	}
+	m.doc = "Logs out: ends the session of a refresh token."
+	return open(m, svc.RevokeToken, revoked)
 }
