@@ -15,13 +15,16 @@ const MaxKeyFile = 64 << 10
 
 // parseImported reads a key as other programs keep it. PEM: a private key (PKCS #8, PKCS #1, SEC 1), or a public one that
 // only verifies (PKIX, PKCS #1); algorithm "" takes the one that the key is for. Anything else is the text of an HMAC
-// secret, as Django's SECRET_KEY, without the line's end; algorithm says for which hash.
-func parseImported(raw []byte, algorithm string) (storedKey, error) {
+// secret, as Django's SECRET_KEY, without the line's end; algorithm says for which hash, usual when it is "".
+func parseImported(raw []byte, algorithm, usual string) (storedKey, error) {
 	if len(raw) > MaxKeyFile {
 		return storedKey{}, fmt.Errorf("the file has more than %d bytes: that is no key", MaxKeyFile)
 	}
 	if bytes.Contains(raw, []byte("-----BEGIN ")) {
 		return parsePEM(raw, algorithm)
+	}
+	if algorithm == "" {
+		algorithm = usual
 	}
 	secret := bytes.TrimRight(raw, "\r\n")
 	switch {

@@ -27,7 +27,8 @@ const (
 	minSecret   = 32 // bytes of any HMAC key: less can be guessed
 )
 
-// ringFile is keys.json. Each list begins with the key in use.
+// ringFile is keys.json. The first key of a list is in use: of access keys, the first that can sign for the configured
+// algorithm.
 type ringFile struct {
 	Version int         `json:"version"`
 	Access  []storedKey `json:"access"`

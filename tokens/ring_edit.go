@@ -95,11 +95,12 @@ func (f KeyFile) Rotate(kind KeyKind, algorithm string) (Key, error) {
 	})
 }
 
-// Import adds an access key that exists already: a PEM file or a text secret, as ParseKey takes it. With sign it is the
-// one that signs from now on, otherwise it only verifies.
+// Import adds an access key that exists already: PEM, or the text of an HMAC secret of at least 32 bytes. With algorithm ""
+// a pair says itself what it is for, and a secret is for the configured algorithm. With sign the key signs from now on,
+// otherwise it only verifies.
 func (f KeyFile) Import(raw []byte, algorithm string, sign bool) (Key, error) {
 	return f.edit(func(file *ringFile) (string, error) {
-		key, err := parseImported(raw, algorithm)
+		key, err := parseImported(raw, algorithm, f.Algorithm)
 		if err != nil {
 			return "", err
 		}

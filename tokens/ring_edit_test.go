@@ -186,6 +186,7 @@ func TestImport(t *testing.T) {
 	}{
 		{"Django's SECRET_KEY", "HS256", []byte(django + "\n"), true, "HS256"},
 		{"a secret beside the own", "HS512", []byte(django + "\r\n"), false, "HS512"},
+		{"a secret for the configured algorithm", "", []byte(django), true, "HS384"},
 		{"PKCS #8 Ed25519", "", pkcs8(ed), true, "EdDSA"},
 		{"PKCS #8 EC", "ES256", pkcs8(ec), true, "ES256"},
 		{"SEC 1", "", sec1PEM, true, "ES256"},
