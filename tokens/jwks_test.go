@@ -36,9 +36,11 @@ func (k publicKey) verifies(t *testing.T, signed string, signature []byte) bool 
 	case "OKP EdDSA Ed25519":
 		return ed25519.Verify(bytesOf(t, k.X), []byte(signed), signature)
 	case "EC ES256 P-256":
+		point := append(append([]byte{4}, bytesOf(t, k.X)...), bytesOf(t, k.Y)...) // SEC 1: uncompressed
+		public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+		must(t, err)
 		half := len(signature) / 2
-		return ecdsa.Verify(&ecdsa.PublicKey{Curve: elliptic.P256(), X: number(k.X), Y: number(k.Y)}, sum[:],
-			new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:]))
+		return ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:]))
 	case "RSA RS256 ":
 		return rsa.VerifyPKCS1v15(&rsa.PublicKey{N: number(k.N), E: int(number(k.E).Int64())}, crypto.SHA256, sum[:], signature) == nil
 	}
