@@ -94,7 +94,7 @@ func newHarness(t *testing.T, change ...func(*Settings, *tokens.Settings)) *harn
 	s.Passwords.Argon2.Queue = 128
 	ts := tokens.Settings{
 		Algorithm: "HS256", AccessLifetime: 5 * time.Minute, RefreshLifetime: week, SessionLifetime: 90 * 24 * time.Hour,
-		RotationGrace: 20 * time.Second, AllowRefresh: true, RefreshBytes: 32, SessionsPerUser: 200,
+		RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotate: true, RefreshBytes: 32, SessionsPerUser: 200,
 		ActivationLifetime: week, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
 	}
 	for _, f := range change {
@@ -109,7 +109,7 @@ func newHarness(t *testing.T, change ...func(*Settings, *tokens.Settings)) *harn
 	db, err := store.Open(t.Context(), filepath.Join(dir, "test.db"), h.now)
 	must(err)
 	t.Cleanup(func() { _ = db.Close() })
-	keys, err := tokens.OpenKeys(filepath.Join(dir, "keys.json"), ts.Algorithm)
+	keys, err := tokens.OpenKeys(filepath.Join(dir, "keys.json"), ts.Algorithm, h.now)
 	must(err)
 	issuer, err := tokens.New(keys, ts, h.now)
 	must(err)

@@ -59,23 +59,28 @@ type RefreshTokenInput struct {
 	RefreshToken *string `arg:"refreshToken,optional"`
 }
 
-// RefreshToken exchanges a refresh token for the next pair. It is refused to users who could not log in.
+// mayRefresh decides for tokens whether the holder of a session may go on: everybody who could log in, but for
+// archived users.
+func (s *Service) mayRefresh(ctx context.Context, tx *store.Tx) func(userID int64) (tokens.Subject, error) {
+	return func(id int64) (tokens.Subject, error) {
+		u, err := s.userByID(ctx, tx, id)
+		if err != nil {
+			return tokens.Subject{}, err
+		}
+		if u == nil || !u.IsActive || u.Archived || !u.Verified && !s.settings.AllowLoginNotVerified {
+			return tokens.Subject{}, tokens.ErrInvalid
+		}
+		return u.subject(), nil
+	}
+}
+
+// RefreshToken exchanges a refresh token for the next pair.
 func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Session, error) {
 	out := &Session{}
 	var user int64
 	var stolen *tokens.ReuseError
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
-		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), func(id int64) (tokens.Subject, error) {
-			user = id
-			u, err := s.userByID(ctx, tx, id)
-			if err != nil {
-				return tokens.Subject{}, err
-			}
-			if u == nil || !u.IsActive || u.Archived || !u.Verified && !s.settings.AllowLoginNotVerified {
-				return tokens.Subject{}, tokens.ErrInvalid
-			}
-			return u.subject(), nil
-		})
+		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), s.mayRefresh(ctx, tx))
 		if errors.As(err, &stolen) {
 			return nil // the end of the session has to be committed
 		}
@@ -83,6 +88,7 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 			return err
 		}
 		out.set(pair)
+		user = pair.Claims.Subject
 		return nil
 	})
 	if err != nil {
@@ -92,7 +98,33 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 		s.event(ctx, "refresh_token_reused", stolen.User)
 		return nil, one(NonField, errInvalidToken)
 	}
-	s.event(ctx, "refresh_token_rotated", user)
+	event := "refresh_token_rotated"
+	if out.RefreshToken == given(in.RefreshToken) {
+		event = "token_refreshed" // it stays good
+	}
+	s.event(ctx, event, user)
+	return out, nil
+}
+
+// RefreshAccessTokenInput are the arguments of refreshToken where there are no refresh tokens.
+type RefreshAccessTokenInput struct {
+	Token *string `arg:"token,optional"`
+}
+
+// RefreshAccessToken exchanges a live access token for the next one of its session.
+func (s *Service) RefreshAccessToken(ctx context.Context, in RefreshAccessTokenInput) (*Session, error) {
+	out := &Session{}
+	err := s.db.Read(ctx, func(tx *store.Tx) error {
+		pair, err := s.tokens.RefreshAccess(ctx, tx, given(in.Token), s.mayRefresh(ctx, tx))
+		if err == nil {
+			out.set(pair)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, tokenProblem(err)
+	}
+	s.event(ctx, "token_refreshed", out.Payload.Subject)
 	return out, nil
 }
 
@@ -108,17 +140,32 @@ type Revocation struct {
 
 // RevokeToken ends the session of a refresh token, access tokens included.
 func (s *Service) RevokeToken(ctx context.Context, in RevokeTokenInput) (*Revocation, error) {
+	return s.revoke(ctx, s.tokens.Revoke, given(in.RefreshToken), "refresh_token_revoked")
+}
+
+// RevokeAccessTokenInput are the arguments of revokeToken where there are no refresh tokens.
+type RevokeAccessTokenInput struct {
+	Token *string `arg:"token,optional"`
+}
+
+// RevokeAccessToken ends the session of an access token, which may have expired: nobody is to be told that they
+// cannot log out.
+func (s *Service) RevokeAccessToken(ctx context.Context, in RevokeAccessTokenInput) (*Revocation, error) {
+	return s.revoke(ctx, s.tokens.RevokeAccess, given(in.Token), "token_revoked")
+}
+
+func (s *Service) revoke(ctx context.Context, end func(context.Context, *store.Tx, string) (int64, error), token, event string) (*Revocation, error) {
 	var out Revocation
 	var user int64
 	err := s.db.Write(ctx, func(tx *store.Tx) (err error) {
 		out.Revoked = tx.Now.Unix()
-		user, err = s.tokens.Revoke(ctx, tx, given(in.RefreshToken))
+		user, err = end(ctx, tx, token)
 		return err
 	})
 	if err != nil {
 		return nil, tokenProblem(err)
 	}
-	s.event(ctx, "refresh_token_revoked", user)
+	s.event(ctx, event, user)
 	return &out, nil
 }
 

@@ -100,6 +100,26 @@ func (o *Outbox) Accepting(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
+// Waiting is how many messages in the outbox can be opened. Those whose key is gone wait for nothing but the key.
+func (o *Outbox) Waiting(ctx context.Context) (n int, err error) {
+	for after := int64(0); ; {
+		var rows []row
+		err := o.db.Read(ctx, func(tx *store.Tx) (err error) {
+			rows, err = listRows(ctx, tx, after, drainBatch)
+			return err
+		})
+		if err != nil || len(rows) == 0 {
+			return n, err
+		}
+		for _, r := range rows {
+			if _, err := o.seal.Open(r.sealed, []byte(r.name)); err == nil {
+				n++
+			}
+			after = r.id
+		}
+	}
+}
+
 // Send makes the message and stores it as part of the transaction. When that has committed, the message is
 // published before Write returns, in the process that serves.
 func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {

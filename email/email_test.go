@@ -32,7 +32,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	keys, err := tokens.OpenKeys(filepath.Join(dir, "keys.json"), "HS256")
+	keys, err := tokens.OpenKeys(filepath.Join(dir, "keys.json"), "HS256", db.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestUnreadableRow(t *testing.T) {
 	keyFile := filepath.Join(filepath.Dir(f.dir), "keys.json")
 	restart := func(want ...string) {
 		t.Helper()
-		keys, err := tokens.OpenKeys(keyFile, "HS256")
+		keys, err := tokens.OpenKeys(keyFile, "HS256", f.db.Now)
 		if err != nil {
 			t.Fatal(err)
 		}

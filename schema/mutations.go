@@ -22,9 +22,13 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		name: "user", typ: userNode, doc: "Who has logged in.",
 		get: func(s *accounts.Session) any { return s.User },
 	}
+	session := []output[accounts.Session]{token}
+	if s.LongRunning {
+		session = append(session, refreshToken)
+	}
 	var registered []output[accounts.Session]
 	if s.Accounts.AllowLoginNotVerified {
-		registered = []output[accounts.Session]{token, refreshToken}
+		registered = session
 	}
 	var noPassword []string
 	if s.Accounts.PasswordlessRegistration {
@@ -58,7 +62,7 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		guarded(svc, mutation{
 			name: "passwordChange", typ: "PasswordChange", needs: verified | password,
 			doc: "Sets another password, ends all sessions and begins a new one.",
-		}, svc.ChangePassword, token, refreshToken),
+		}, svc.ChangePassword, session...),
 		guardedErr(svc, mutation{
 			name: "archiveAccount", typ: "ArchiveAccount", needs: verified | password,
 			doc: "Puts the caller's account away until the next login, and ends all sessions.",
@@ -86,19 +90,13 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		open(mutation{
 			name: "tokenAuth", typ: "ObtainJSONWebToken", without: notIn(s.Accounts.LoginFields, "email", "username"),
 			doc: "Logs in with the password and one name: " + strings.Join(s.Accounts.LoginFields, " or ") + ".",
-		}, svc.Login, token, refreshToken, unarchiving, user, payload, refreshExpiresIn),
+		}, svc.Login, append([]output[accounts.Session]{unarchiving, user, payload, refreshExpiresIn}, session...)...),
 		open(mutation{
 			name: "verifyToken", typ: "VerifyToken", repeatable: true,
 			doc: "Tells what a good access token claims.",
 		}, svc.VerifyToken, payload),
-		open(mutation{
-			name: "refreshToken", typ: "RefreshToken",
-			doc: "Exchanges a refresh token for a new access token and the next refresh token.",
-		}, svc.RefreshToken, token, refreshToken, payload, refreshExpiresIn),
-		open(mutation{
-			name: "revokeToken", typ: "RevokeToken", repeatable: true,
-			doc: "Logs out: ends the session of a refresh token.",
-		}, svc.RevokeToken, revoked),
+		refresh(svc, s, append([]output[accounts.Session]{payload, refreshExpiresIn}, session...)),
+		revoke(svc, s),
 	}
 	if fields := s.Accounts.UpdateArguments(); len(fields) > 0 {
 		rows = append(rows, guardedErr(svc, mutation{
@@ -112,4 +110,24 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 // notIn are the names that list lacks.
 func notIn(list []string, names ...string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(list, name) })
+}
+
+func refresh(svc *accounts.Service, s Settings, outputs []output[accounts.Session]) mutation {
+	m := mutation{name: "refreshToken", typ: "RefreshToken"}
+	if !s.LongRunning {
+		m.doc = "Exchanges an access token that has not expired for the next one of its session."
+		return open(m, svc.RefreshAccessToken, outputs...)
+	}
+	m.doc = "Exchanges a refresh token for a new access token and the refresh token to go on with."
+	return open(m, svc.RefreshToken, outputs...)
+}
+
+func revoke(svc *accounts.Service, s Settings) mutation {
+	m := mutation{name: "revokeToken", typ: "RevokeToken", repeatable: true}
+	if !s.LongRunning {
+		m.doc = "Logs out: ends the session of an access token."
+		return open(m, svc.RevokeAccessToken, revoked)
+	}
+	m.doc = "Logs out: ends the session of a refresh token."
+	return open(m, svc.RevokeToken, revoked)
 }

@@ -46,6 +46,7 @@ type site struct {
 
 type options struct {
 	accounts accounts.Settings
+	tokens   tokens.Settings
 	outbox   int
 	headers  []string
 }
@@ -61,6 +62,10 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 			MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024,
 			Argon2: accounts.Argon2Settings{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurrent: 2, Queue: 64},
 		},
+	}, tokens: tokens.Settings{
+		Algorithm: "HS256", Issuer: "https://acme.example", AccessLifetime: 5 * time.Minute, RefreshLifetime: 7 * 24 * time.Hour,
+		SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotate: true, RefreshBytes: 32, SessionsPerUser: 50,
+		ActivationLifetime: 7 * 24 * time.Hour, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
 	}}
 	for _, fn := range change {
 		fn(&o)
@@ -75,13 +80,9 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 	s.db, err = store.Open(tb.Context(), filepath.Join(dir, "test.db"), s.clock)
 	must(err)
 	tb.Cleanup(func() { _ = s.db.Close() })
-	keys, err := tokens.OpenKeys(filepath.Join(dir, "keys.json"), "HS256")
+	keys, err := tokens.OpenKeys(filepath.Join(dir, "keys.json"), "HS256", s.clock)
 	must(err)
-	issuer, err := tokens.New(keys, tokens.Settings{
-		Algorithm: "HS256", Issuer: "https://acme.example", AccessLifetime: 5 * time.Minute, RefreshLifetime: 7 * 24 * time.Hour,
-		SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, RefreshBytes: 32, SessionsPerUser: 50,
-		ActivationLifetime: 7 * 24 * time.Hour, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
-	}, s.clock)
+	issuer, err := tokens.New(keys, o.tokens, s.clock)
 	must(err)
 	log := slog.New(slog.NewTextHandler(&s.log, nil))
 	outbox, err := email.New(s.db, keys, email.Settings{
@@ -98,7 +99,7 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 			Body: 64 << 10, Query: 16 << 10, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15, IntrospectionDepth: 20,
 			Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: 10 * time.Second, Documents: 100,
 		},
-		Introspection: true, Accounts: o.accounts,
+		Introspection: true, Accounts: o.accounts, LongRunning: o.tokens.LongRunning,
 		HeaderName: "Authorization", HeaderPrefixes: o.headers,
 		ClientAddr: func(context.Context) string { return "192.0.2.1" }, RequestID: func(context.Context) string { return "req-1" }, Log: log,
 	})

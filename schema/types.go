@@ -93,7 +93,7 @@ var (
 		get: func(s *accounts.Session) any { return orNull(s.Token) },
 	}
 	refreshToken = output[accounts.Session]{
-		name: "refreshToken", typ: graphql.String, doc: "Good once, for the next pair of tokens.",
+		name: "refreshToken", typ: graphql.String, doc: "What refreshToken takes for the next pair of tokens.",
 		get: func(s *accounts.Session) any { return orNull(s.RefreshToken) },
 	}
 	payload = output[accounts.Session]{
@@ -101,7 +101,7 @@ var (
 		get: func(s *accounts.Session) any { return s.Payload },
 	}
 	refreshExpiresIn = output[accounts.Session]{
-		name: "refreshExpiresIn", typ: graphql.Int, doc: "When the refresh token expires, in seconds since 1970.",
+		name: "refreshExpiresIn", typ: graphql.Int, doc: "Until when refreshToken goes on with the session, in seconds since 1970.",
 		get: func(s *accounts.Session) any { return orNull(s.RefreshExpiresIn) },
 	}
 	unarchiving = output[accounts.Session]{

@@ -67,7 +67,7 @@ func (i *Issuer) sign(who Subject, session int64, now time.Time, orig int64) (st
 	if err != nil {
 		return "", claims, fmt.Errorf("encode claims: %w", err)
 	}
-	key := i.keys.access[0]
+	key := i.keys.ring().signing
 	headers := jws.NewHeaders()
 	if err := errors.Join(headers.Set(jws.TypeKey, "JWT"), headers.Set(jws.KeyIDKey, key.id)); err != nil {
 		return "", claims, fmt.Errorf("sign access token: %w", err)
@@ -83,34 +83,51 @@ func (i *Issuer) sign(who Subject, session int64, now time.Time, orig int64) (st
 // algorithm, then its times and names (RFC 8725). It fails with ErrInvalid or ErrExpired. Whether the
 // session still lives, Live says.
 func (i *Issuer) Verify(raw string) (Claims, error) {
-	if len(raw) > maxAccessToken || strings.Count(raw, ".") != 2 {
+	claims, notBefore, err := i.signed(raw)
+	if err != nil {
+		return Claims{}, err
+	}
+	now, leeway := i.now().Unix(), int64(i.settings.Leeway/time.Second)
+	if claims.ExpiresAt+leeway <= now {
+		return Claims{}, ErrExpired
+	}
+	if claims.IssuedAt > now+leeway || notBefore > now+leeway {
 		return Claims{}, ErrInvalid
 	}
+	return claims, nil
+}
+
+// signed says what an access token claims that is ours, however old.
+func (i *Issuer) signed(raw string) (claims Claims, notBefore int64, err error) {
+	if len(raw) > maxAccessToken || strings.Count(raw, ".") != 2 {
+		return Claims{}, 0, ErrInvalid
+	}
 	header, rest, _ := strings.Cut(raw, ".")
-	if !i.acceptsHeader(header) {
-		return Claims{}, ErrInvalid
+	kid, ok := i.acceptsHeader(header)
+	if !ok {
+		return Claims{}, 0, ErrInvalid
 	}
 	for segment := range strings.SplitSeq(rest, ".") {
 		if _, err := decodeSegment(segment); err != nil {
-			return Claims{}, ErrInvalid
+			return Claims{}, 0, ErrInvalid
 		}
 	}
-	for _, key := range i.keys.access {
+	for _, key := range i.keys.ring().candidates(kid) {
 		// The key is bound to its algorithm: what the header asks for is never believed.
 		verified, err := jws.Verify([]byte(raw), jws.WithKey(key.alg, key.verify))
 		if err == nil {
-			return i.check(verified)
+			return i.claims(verified)
 		}
 	}
-	return Claims{}, ErrInvalid
+	return Claims{}, 0, ErrInvalid
 }
 
 // acceptsHeader refuses every header but the ones this package writes: another type, another algorithm,
 // and extensions that would have to be understood (crit) or point to keys (jku, jwk, x5u, x5c).
-func (i *Issuer) acceptsHeader(segment string) bool {
+func (i *Issuer) acceptsHeader(segment string) (kid string, ok bool) {
 	raw, err := decodeSegment(segment)
 	if err != nil {
-		return false
+		return "", false
 	}
 	var header struct {
 		Alg string `json:"alg"`
@@ -119,28 +136,25 @@ func (i *Issuer) acceptsHeader(segment string) bool {
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	return dec.Decode(&header) == nil && !dec.More() && header.Typ == "JWT" && header.Alg == i.settings.Algorithm
+	ok = dec.Decode(&header) == nil && !dec.More() && header.Typ == "JWT" && header.Alg == i.settings.Algorithm
+	return header.Kid, ok
 }
 
-func (i *Issuer) check(payload []byte) (Claims, error) {
+func (i *Issuer) claims(payload []byte) (claims Claims, notBefore int64, err error) {
 	var wire wireClaims
 	if json.Unmarshal(payload, &wire) != nil || wire.Exp == nil || wire.Iat == nil || wire.OrigIat == nil {
-		return Claims{}, ErrInvalid
+		return Claims{}, 0, ErrInvalid
 	}
 	subject, err1 := strconv.ParseInt(wire.Sub, 10, 64)
 	session, err2 := strconv.ParseInt(wire.Sid, 10, 64)
 	if err1 != nil || err2 != nil || wire.Iss != i.settings.Issuer || wire.Aud != i.settings.Audience {
-		return Claims{}, ErrInvalid
+		return Claims{}, 0, ErrInvalid
 	}
-	now, leeway := i.now().Unix(), int64(i.settings.Leeway/time.Second)
-	if *wire.Exp+leeway <= now {
-		return Claims{}, ErrExpired
-	}
-	if *wire.Iat > now+leeway || wire.NotBefore != nil && *wire.NotBefore > now+leeway {
-		return Claims{}, ErrInvalid
+	if wire.NotBefore != nil {
+		notBefore = *wire.NotBefore
 	}
 	return Claims{
 		Username: wire.Username, Subject: subject, Session: session,
 		ExpiresAt: *wire.Exp, IssuedAt: *wire.Iat, OrigIssuedAt: *wire.OrigIat, Issuer: wire.Iss, Audience: wire.Aud,
-	}, nil
+	}, notBefore, nil
 }

@@ -50,7 +50,7 @@ func (i *Issuer) SignAction(a Action) (string, error) {
 	b = binary.AppendVarint(b, a.User)
 	b = binary.AppendVarint(b, a.Epoch)
 	b = append(b, a.Address...)
-	b = append(b, mac(i.keys.action[0], b)...)
+	b = append(b, mac(i.keys.ring().action[0], b)...)
 	token := base64.RawURLEncoding.EncodeToString(b)
 	if len(token) > maxAction {
 		return "", fmt.Errorf("sign action token: an address of %d bytes is too long", len(a.Address))
@@ -92,7 +92,7 @@ func (i *Issuer) VerifyAction(raw string, want Purpose) (Action, error) {
 }
 
 func (i *Issuer) signedAction(message, sum []byte) bool {
-	for _, key := range i.keys.action {
+	for _, key := range i.keys.ring().action {
 		if hmac.Equal(mac(key, message), sum) {
 			return true
 		}

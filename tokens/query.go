@@ -49,29 +49,35 @@ func endSessions(ctx context.Context, tx *store.Tx, user, except int64, reason s
 	return nil
 }
 
-func liveSession(ctx context.Context, tx *store.Tx, session, user int64) (bool, error) {
-	var one int
-	err := tx.QueryRowContext(ctx, `
-		SELECT 1 FROM sessions
-		WHERE id = ? AND user_id = ? AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?)`,
-		session, user, tx.Now.Unix()).Scan(&one)
+// sessionRow is what decides whether a session goes on.
+type sessionRow struct {
+	limit *int64 // unix seconds; nil: none
+	ended bool
+}
+
+func (s sessionRow) over(now int64) bool { return s.ended || s.limit != nil && *s.limit <= now }
+
+// findSession fails with ErrInvalid when the user has no such session.
+func findSession(ctx context.Context, tx *store.Tx, session, user int64) (sessionRow, error) {
+	var row sessionRow
+	err := tx.QueryRowContext(ctx,
+		`SELECT expires_at, ended_at IS NOT NULL FROM sessions WHERE id = ? AND user_id = ?`, session, user).Scan(&row.limit, &row.ended)
 	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+		return row, ErrInvalid
 	}
 	if err != nil {
-		return false, fmt.Errorf("look up session: %w", err)
+		return row, fmt.Errorf("look up session: %w", err)
 	}
-	return true, nil
+	return row, nil
 }
 
 // refreshRow is a refresh token with the session it belongs to. Times are unix seconds.
 type refreshRow struct {
+	sessionRow
 	hash      []byte
 	session   int64
 	user      int64
 	started   int64
-	limit     *int64 // of the session; nil: none
-	ended     bool
 	expires   int64
 	rotatedAt *int64 // nil: the live leaf
 	successor []byte // sealed
@@ -102,6 +108,15 @@ func findRefresh(ctx context.Context, tx *store.Tx, hash []byte) (refreshRow, er
 		return row, fmt.Errorf("look up refresh token: %w", err)
 	}
 	return row, nil
+}
+
+// extendRefresh gives a refresh token that was used and stays good its new idle limit.
+func extendRefresh(ctx context.Context, tx *store.Tx, hash []byte, expires int64) error {
+	_, err := tx.ExecContext(ctx, `UPDATE refresh_tokens SET issued_at = ?, expires_at = ? WHERE hash = ?`, tx.Now.Unix(), expires, hash)
+	if err != nil {
+		return fmt.Errorf("extend refresh token: %w", err)
+	}
+	return nil
 }
 
 func markRotated(ctx context.Context, tx *store.Tx, hash, successor []byte) error {

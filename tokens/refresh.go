@@ -7,6 +7,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,18 +18,14 @@ import (
 type Pair struct {
 	Access           string
 	Claims           Claims
-	Refresh          string // "": refresh tokens are switched off
-	RefreshExpiresAt int64  // unix seconds
+	Refresh          string // "": there are no refresh tokens
+	RefreshExpiresAt int64  // unix seconds; until when the session can be refreshed. 0: it cannot
 	Session          int64
 }
 
 // Start begins a session. When the user has more than Settings.SessionsPerUser, the oldest end.
 func (i *Issuer) Start(ctx context.Context, tx *store.Tx, who Subject) (Pair, error) {
-	var limit *int64
-	if i.settings.SessionLifetime > 0 {
-		at := tx.Now.Add(i.settings.SessionLifetime).Unix()
-		limit = &at
-	}
+	limit := i.limit(tx.Now)
 	session, err := insertSession(ctx, tx, who.ID, limit)
 	if err != nil {
 		return Pair{}, err
@@ -37,12 +34,41 @@ func (i *Issuer) Start(ctx context.Context, tx *store.Tx, who Subject) (Pair, er
 		return Pair{}, err
 	}
 	pair, err := i.pair(who, session, tx.Now, tx.Now.Unix())
-	if err != nil || !i.settings.AllowRefresh {
-		return pair, err
+	switch {
+	case err != nil || !i.settings.AllowRefresh:
+	case i.settings.LongRunning:
+		pair.Refresh, pair.RefreshExpiresAt, err = i.issueLeaf(ctx, tx, session, limit)
+	default:
+		pair.RefreshExpiresAt = i.refreshableUntil(tx.Now.Unix(), limit)
 	}
-	pair.Refresh, pair.RefreshExpiresAt, err = i.issueLeaf(ctx, tx, session, limit)
 	return pair, err
 }
+
+// limit is when a session that begins now is over, however often it is refreshed; nil: never. Without refresh
+// tokens nothing but this says when its row has served its time.
+func (i *Issuer) limit(now time.Time) *int64 {
+	s := i.settings
+	lasting := s.SessionLifetime
+	shorten := func(d time.Duration) {
+		if lasting == 0 || d < lasting {
+			lasting = d
+		}
+	}
+	switch {
+	case !s.AllowRefresh:
+		shorten(i.accessMargin())
+	case !s.LongRunning:
+		shorten(s.RefreshLifetime + i.accessMargin())
+	}
+	if lasting == 0 {
+		return nil
+	}
+	at := now.Add(lasting).Unix()
+	return &at
+}
+
+// accessMargin is how long the last access token of a session is good after it was issued.
+func (i *Issuer) accessMargin() time.Duration { return i.settings.AccessLifetime + i.settings.Leeway }
 
 func (i *Issuer) pair(who Subject, session int64, now time.Time, orig int64) (Pair, error) {
 	access, claims, err := i.sign(who, session, now, orig)
@@ -52,19 +78,26 @@ func (i *Issuer) pair(who Subject, session int64, now time.Time, orig int64) (Pa
 // issueLeaf stores a new refresh token as the family's live leaf. limit is the session's absolute end.
 func (i *Issuer) issueLeaf(ctx context.Context, tx *store.Tx, session int64, limit *int64) (raw string, expires int64, err error) {
 	raw = base64.RawURLEncoding.EncodeToString(randomBytes(i.settings.RefreshBytes))
-	expires = tx.Now.Add(i.settings.RefreshLifetime).Unix()
-	if limit != nil {
-		expires = min(expires, *limit)
-	}
+	expires = i.idleUntil(tx.Now, limit)
 	return raw, expires, insertRefresh(ctx, tx, hash(raw), session, expires)
+}
+
+// idleUntil is when a refresh token expires that nobody uses from now on.
+func (i *Issuer) idleUntil(now time.Time, limit *int64) int64 {
+	at := now.Add(i.settings.RefreshLifetime).Unix()
+	if limit != nil {
+		at = min(at, *limit)
+	}
+	return at
 }
 
 // Refresh exchanges a refresh token for the next pair. allow says who the user is now, or why they may not
 // go on; its error is returned as it is and nothing changes.
 //
-// The live leaf is rotated. A rotated token within its grace period, or whose successor was never used (the
-// reply was lost), is answered with the live leaf, never with a second branch. Any other rotated token
-// has been stolen, one way or the other: the session ends and the error is *ReuseError.
+// The live leaf is rotated, or with Settings.Rotate off stays the leaf, good for another RefreshLifetime.
+// A rotated token within its grace period, or whose successor was never used (the reply was lost), is
+// answered with the live leaf, never with a second branch. Any other rotated token has been stolen, one way
+// or the other: the session ends and the error is *ReuseError.
 func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow func(userID int64) (Subject, error)) (Pair, error) {
 	if !i.settings.AllowRefresh {
 		return Pair{}, ErrInvalid
@@ -74,7 +107,7 @@ func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow fu
 		return Pair{}, err
 	}
 	now := tx.Now.Unix()
-	if row.ended || row.limit != nil && *row.limit <= now {
+	if row.over(now) {
 		return Pair{}, ErrInvalid
 	}
 	leaf, leafRaw := row, raw
@@ -94,9 +127,13 @@ func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow fu
 	if err != nil {
 		return Pair{}, err
 	}
-	if row.rotatedAt != nil {
+	switch {
+	case row.rotatedAt != nil:
 		pair.Refresh, pair.RefreshExpiresAt = leafRaw, leaf.expires
 		return pair, nil
+	case !i.settings.Rotate:
+		pair.Refresh, pair.RefreshExpiresAt = raw, i.idleUntil(tx.Now, row.limit)
+		return pair, extendRefresh(ctx, tx, row.hash, pair.RefreshExpiresAt)
 	}
 	pair.Refresh, pair.RefreshExpiresAt, err = i.issueLeaf(ctx, tx, row.session, row.limit)
 	if err != nil {
@@ -156,7 +193,11 @@ func (i *Issuer) EndAll(ctx context.Context, tx *store.Tx, userID, except int64,
 
 // Live says whether the session is the user's and has neither ended nor reached its absolute limit.
 func (i *Issuer) Live(ctx context.Context, tx *store.Tx, session, user int64) (bool, error) {
-	return liveSession(ctx, tx, session, user)
+	row, err := findSession(ctx, tx, session, user)
+	if errors.Is(err, ErrInvalid) {
+		return false, nil
+	}
+	return err == nil && !row.over(tx.Now.Unix()), err
 }
 
 func hash(raw string) []byte {

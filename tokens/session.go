@@ -28,7 +28,7 @@ func (i *Issuer) Sessions(ctx context.Context, tx *store.Tx, user int64) ([]Sess
 
 // End ends one session of a user. It fails with ErrInvalid when that is not theirs or has ended.
 func (i *Issuer) End(ctx context.Context, tx *store.Tx, user, session int64, reason string) error {
-	live, err := liveSession(ctx, tx, session, user)
+	live, err := i.Live(ctx, tx, session, user)
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,6 @@ package tokens
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -41,7 +39,7 @@ func (f *fixture) advance(d time.Duration) {
 
 var testSettings = Settings{
 	Algorithm: "HS256", Issuer: "http://localhost:8080", AccessLifetime: 5 * time.Minute, RefreshLifetime: 7 * 24 * time.Hour,
-	SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, RefreshBytes: 32, SessionsPerUser: 3,
+	SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotate: true, RefreshBytes: 32, SessionsPerUser: 3,
 	ActivationLifetime: 7 * 24 * time.Hour, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
 }
 
@@ -53,7 +51,7 @@ func newFixture(t *testing.T, s Settings) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.db.Close() })
-	keys, err := OpenKeys(filepath.Join(t.TempDir(), "keys.json"), s.Algorithm)
+	keys, err := OpenKeys(filepath.Join(t.TempDir(), "keys.json"), s.Algorithm, f.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,19 +358,10 @@ func TestAccessTokens(t *testing.T) {
 func TestForgedAccessTokens(t *testing.T) {
 	f := newFixture(t, testSettings)
 	pair := f.start(t)
-	secret := f.keys.access[0].sign.([]byte)
+	secret := f.keys.ring().signing.sign.([]byte)
 	now := f.now().Unix()
 	good := map[string]any{"username": "ada", "exp": now + 300, "iat": now, "origIat": now, "sub": "1", "sid": "1", "iss": "http://localhost:8080"}
-	forge := func(header string, claims map[string]any) string {
-		payload, err := json.Marshal(claims)
-		if err != nil {
-			t.Fatal(err)
-		}
-		signed := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
-		h := hmac.New(sha256.New, secret)
-		h.Write([]byte(signed))
-		return signed + "." + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
-	}
+	forge := func(header string, claims map[string]any) string { return hmacToken(t, secret, header, claims) }
 	with := func(key string, value any) map[string]any {
 		claims := map[string]any{}
 		for k, v := range good {
@@ -422,6 +411,17 @@ func TestForgedAccessTokens(t *testing.T) {
 	}
 }
 
+// hmacToken signs by hand.
+func hmacToken(t *testing.T, secret []byte, header string, claims map[string]any) string {
+	t.Helper()
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
+	return signed + "." + base64.RawURLEncoding.EncodeToString(mac(secret, []byte(signed)))
+}
+
 func mustAction(t *testing.T, f *fixture, a Action) string {
 	t.Helper()
 	token, err := f.SignAction(a)
@@ -469,67 +469,38 @@ func TestActionTokens(t *testing.T) {
 	}
 }
 
-func TestKeyFile(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "keys.json")
-	first, err := OpenKeys(path, "HS256")
-	if err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Stat(path)
-	if err != nil || checksModes && info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
-	}
-	again, err := OpenKeys(path, "HS256")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed, err := first.Seal([]byte("secret"), []byte("a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if plain, err := again.Open(sealed, []byte("a")); err != nil || string(plain) != "secret" {
-		t.Errorf("Open = %q, %v", plain, err)
-	}
-	if _, err := again.Open(sealed, []byte("b")); !errors.Is(err, ErrInvalid) {
-		t.Errorf("with another label: %v", err)
-	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
-		t.Errorf("beside the key file: %v, %v", entries, err)
-	}
-	refusals := map[string]func(path string) error{
-		"another algorithm": func(p string) error { _, err := OpenKeys(p, "EdDSA"); return err },
-		"readable by others": func(p string) error {
-			if err := os.Chmod(p, 0o640); err != nil {
-				t.Fatal(err)
-			}
-			_, err := OpenKeys(p, "HS256")
-			return err
-		},
-		"a link": func(p string) error {
-			if err := os.Symlink(p, p+".link"); err != nil {
-				t.Fatal(err)
-			}
-			_, err := OpenKeys(p+".link", "HS256")
-			return err
-		},
-		"garbage": func(p string) error {
-			if err := os.WriteFile(p, []byte("{"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, err := OpenKeys(p, "HS256")
-			return err
-		},
-	}
-	for name, open := range refusals {
-		t.Run(name, func(t *testing.T) {
-			p := filepath.Join(t.TempDir(), "keys.json")
-			if _, err := OpenKeys(p, "HS256"); err != nil {
-				t.Fatal(err)
-			}
-			err := open(p)
-			if err == nil || !strings.Contains(err.Error(), p) {
-				t.Errorf("error %v, want one that names the file", err)
+// TestVerifySettings: each setting that a token is held against, at its edge.
+func TestVerifySettings(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*Settings) // of who verifies
+		wait   time.Duration
+		want   error
+	}{
+		{"as issued", func(*Settings) {}, 0, nil},
+		{"a second before exp", func(*Settings) {}, 5*time.Minute - time.Second, nil},
+		{"at exp", func(*Settings) {}, 5 * time.Minute, ErrExpired},
+		{"before the end of the leeway", func(s *Settings) { s.Leeway = 10 * time.Second }, 5*time.Minute + 9*time.Second, nil},
+		{"at the end of the leeway", func(s *Settings) { s.Leeway = 10 * time.Second }, 5*time.Minute + 10*time.Second, ErrExpired},
+		{"from a clock that is ahead", func(*Settings) {}, -time.Second, ErrInvalid},
+		{"from a clock ahead by the leeway", func(s *Settings) { s.Leeway = 10 * time.Second }, -10 * time.Second, nil},
+		{"from a clock ahead by more", func(s *Settings) { s.Leeway = 10 * time.Second }, -11 * time.Second, ErrInvalid},
+		{"another audience", func(s *Settings) { s.Audience = "other" }, 0, ErrInvalid},
+		{"no audience wanted", func(s *Settings) { s.Audience = "" }, 0, ErrInvalid},
+		{"another issuer", func(s *Settings) { s.Issuer = "https://other.example" }, 0, ErrInvalid},
+		{"another issuer, and expired", func(s *Settings) { s.Issuer = "https://other.example" }, time.Hour, ErrInvalid},
+		{"no issuer wanted", func(s *Settings) { s.Issuer = "" }, 0, ErrInvalid},
+		{"access_lifetime is the issuer's", func(s *Settings) { s.AccessLifetime = time.Second }, time.Minute, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := testSettings
+			s.Audience = "app"
+			f := newFixture(t, s)
+			pair := f.start(t)
+			test.change(&f.settings)
+			f.advance(test.wait)
+			if _, err := f.Verify(pair.Access); !errors.Is(err, test.want) {
+				t.Errorf("Verify = %v, want %v", err, test.want)
 			}
 		})
 	}

@@ -30,6 +30,8 @@ type commands struct {
 
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the server. Without a command, this is it."`
 	User    userCmd    `cmd:"" help:"Look at, add and change accounts, beside a running server or without one."`
+	Keys    keysCmd    `cmd:"" help:"Look at and change the key ring, beside a running server or without one."`
+	Tokens  tokensCmd  `cmd:"" help:"Clear sessions away."`
 	Schema  schemaCmd  `cmd:"" help:"Print the GraphQL schema."`
 	Mail    mailCmd    `cmd:"" help:"Look at the mails that are sent."`
 	Config  configCmd  `cmd:"" help:"Look at the settings."`

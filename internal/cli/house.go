@@ -20,6 +20,7 @@ import (
 // house is the packages put together over one data directory.
 type house struct {
 	config  *config.Config
+	keys    *tokens.Keys
 	db      *store.DB
 	outbox  *email.Outbox
 	service *accounts.Service
@@ -30,7 +31,7 @@ func openHouse(ctx context.Context, c *config.Config, now func() time.Time, log 
 	if err := makeDataDir(c); err != nil {
 		return nil, err
 	}
-	keys, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm)
+	keys, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, now)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +43,7 @@ func openHouse(ctx context.Context, c *config.Config, now func() time.Time, log 
 	if err != nil {
 		return nil, err
 	}
-	h := &house{config: c, db: db}
+	h := &house{config: c, keys: keys, db: db}
 	if h.outbox, err = email.New(db, keys, c.EmailSettings(), log); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

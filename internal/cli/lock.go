@@ -39,3 +39,19 @@ func lock(dir string) (io.Closer, error) {
 	}
 	return f, nil
 }
+
+// lockKeys keeps other commands from changing the key ring at path until the returned file is closed. The file stays.
+func lockKeys(path string) (io.Closer, error) {
+	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock key ring: %w", err)
+	}
+	err = lockFile(f)
+	if errors.Is(err, errLocked) {
+		err = fmt.Errorf("another command is changing the keys in %s: run this one again when that is done", path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}

@@ -79,12 +79,14 @@ func (cmd *serveCmd) Run(a *app) (err error) {
 	return serve(a, h, srv, listener, log)
 }
 
-// serve runs the server and the publishing of mails side by side. Publishing goes on until the last request is
-// answered.
+// serve runs the server and what it does by itself side by side: publishing mails, following the key file, clearing
+// old sessions away. All that goes on until the last request is answered.
 func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slog.Logger) error {
-	publishing, stop := context.WithCancel(context.WithoutCancel(a.ctx))
+	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))
 	var running sync.WaitGroup
-	running.Go(func() { h.outbox.Run(publishing) })
+	running.Go(func() { h.outbox.Run(background) })
+	running.Go(func() { h.keys.Follow(background, log) })
+	running.Go(func() { h.service.ClearHourly(background) })
 	defer running.Wait()
 	defer stop()
 
@@ -118,7 +120,7 @@ func newServer(h *house, log *slog.Logger) (*server.Server, error) {
 		page = graphiql.Handler()
 	}
 	return server.New(server.Settings{
-		Plain: api.Handler(schema.Plain), Relay: api.Handler(schema.Relay), Page: page,
+		Plain: api.Handler(schema.Plain), Relay: api.Handler(schema.Relay), Page: page, JWKS: http.HandlerFunc(h.keys.ServeJWKS),
 		Hosts: c.Hosts(), PublicURL: c.PublicURL(), Log: log,
 		Ready: func(ctx context.Context) error {
 			return errors.Join(h.outbox.Healthy(), h.db.Read(ctx, func(*store.Tx) error { return nil }))
@@ -143,6 +145,9 @@ func printReady(w io.Writer, c *config.Config) {
 	fmt.Fprintf(w, "accountd is ready\n\n  API       %s/graphql\n  Relay     %s/relay\n", url, url)
 	if c.GraphiQL() {
 		fmt.Fprintf(w, "  GraphiQL  %s/\n", url)
+	}
+	if c.PublishesKeys() {
+		fmt.Fprintf(w, "  Keys      %s/.well-known/jwks.json\n", url)
 	}
 	fmt.Fprintf(w, "  Mail      %s\n\n", filepath.Join(c.SpoolDir(), "new"))
 }

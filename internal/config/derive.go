@@ -74,6 +74,9 @@ func (c *Config) GraphiQL() bool { return c.auto(c.GraphQL.GraphiQL) }
 
 func (c *Config) auto(toggle Toggle) bool { return toggle == On || toggle == Auto && c.Loopback() }
 
+// PublishesKeys reports whether access tokens are checked by a public key.
+func (c *Config) PublishesKeys() bool { return !strings.HasPrefix(c.Tokens.Algorithm, "HS") }
+
 // TokenArgument is the argument of query fields that carries an access token; "" where there is none.
 func (c *Config) TokenArgument() string {
 	if !c.Tokens.AllowArgument {

@@ -23,6 +23,8 @@ type Settings struct {
 	Plain, Relay http.Handler
 	Page         http.Handler // at / and below /graphiql/; nil: none
 
+	JWKS http.Handler // at /.well-known/jwks.json; nil: none
+
 	// Hosts are the host names that requests may be for, lower case, without ports and brackets.
 	Hosts []string
 
@@ -68,6 +70,9 @@ func New(s Settings) (*Server, error) {
 	if s.Page != nil {
 		mux.Handle("/{$}", s.Page)
 		mux.Handle("/graphiql/", s.Page)
+	}
+	if s.JWKS != nil {
+		mux.Handle("GET /.well-known/jwks.json", s.JWKS)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "There is nothing here. The API is at /graphql and /relay.", http.StatusNotFound)

@@ -36,7 +36,7 @@ func newSite(t *testing.T, change ...func(*Settings)) *site {
 		})
 	}
 	settings := Settings{
-		Plain: echo("plain"), Relay: echo("relay"), Page: echo("page"), Hosts: []string{"127.0.0.1", "::1", "localhost"},
+		Plain: echo("plain"), Relay: echo("relay"), Page: echo("page"), JWKS: echo("keys"), Hosts: []string{"127.0.0.1", "::1", "localhost"},
 		PublicURL: "http://localhost:8080", Ready: func(context.Context) error { return s.ready }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	for _, fn := range change {
@@ -95,6 +95,8 @@ func TestRoutes(t *testing.T) {
 		{"POST /relay HTTP/1.1\nHost: localhost", 200, "relay for 127.0.0.1"},
 		{"GET / HTTP/1.1\nHost: localhost", 200, "page for 127.0.0.1"},
 		{"GET /graphiql/x.js HTTP/1.1\nHost: localhost", 200, "page for 127.0.0.1"},
+		{"GET /.well-known/jwks.json HTTP/1.1\nHost: localhost", 200, "keys for 127.0.0.1"},
+		{"POST /.well-known/jwks.json HTTP/1.1\nHost: localhost", 404, "There is nothing here. The API is at /graphql and /relay.\n"},
 		{"GET /livez HTTP/1.1\nHost: localhost", 200, "ok\n"},
 		{"GET /readyz HTTP/1.1\nHost: 10.9.8.7", 200, "ok\n"},
 		{"GET /nothing HTTP/1.1\nHost: localhost", 404, "There is nothing here. The API is at /graphql and /relay.\n"},
@@ -106,7 +108,10 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%q: status %d, %q", test.request, resp.StatusCode, body)
 		}
 	}
-	without := newSite(t, func(s *Settings) { s.Page = nil })
+	without := newSite(t, func(s *Settings) { s.Page, s.JWKS = nil, nil })
+	if resp, _ := without.raw(t, "GET /.well-known/jwks.json HTTP/1.1\nHost: localhost"); resp.StatusCode != 404 {
+		t.Errorf("without keys: status %d", resp.StatusCode)
+	}
 	if resp, _ := without.raw(t, "GET / HTTP/1.1\nHost: localhost"); resp.StatusCode != 404 {
 		t.Errorf("without a page: status %d", resp.StatusCode)
 	}

@@ -182,6 +182,43 @@ func TestRefusedFiles(t *testing.T) {
 	})
 }
 
+// TestMigrate: a file of the first schema gets the newest one and keeps its rows.
+func TestMigrate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	first, err := migrations.ReadFile("migrations/0001_init.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := newConn("file:" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{string(first), "PRAGMA user_version = 1", strings.Replace(insert, "?", "'a'", 1)} {
+		if _, err := c.db.Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.close(); err != nil {
+		t.Fatal(err)
+	}
+	schema := func(db *DB) (objects string) {
+		err := db.Read(t.Context(), func(tx *Tx) error {
+			return tx.QueryRowContext(t.Context(), `SELECT group_concat(sql, ';' ORDER BY name) FROM sqlite_schema`).Scan(&objects)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return objects
+	}
+	db := open(t, path)
+	if n := count(t, db); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+	if migrated, fresh := schema(db), schema(open(t, filepath.Join(t.TempDir(), "test.db"))); migrated != fresh || !strings.Contains(fresh, "sessions_ended") {
+		t.Errorf("migrated\n%s\nfresh\n%s", migrated, fresh)
+	}
+}
+
 func TestReopen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)

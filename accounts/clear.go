@@ -1,0 +1,83 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+const (
+	clearInterval = time.Hour
+
+	// clearAfter is how long the hourly run leaves sessions that are over: so long an expired refresh token can still
+	// be revoked, and an operator sees why a session ended.
+	clearAfter = 7 * 24 * time.Hour
+)
+
+// ClearInput says which sessions to delete.
+type ClearInput struct {
+	ExpiredOnly bool          // not those that were ended
+	Keep        time.Duration // how long they have to have been over
+}
+
+// ClearSessions deletes sessions that are over, and refresh tokens that have expired, in short transactions that let
+// others in between. What it has deleted when an error comes stays deleted.
+func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (tokens.Cleared, error) {
+	var all tokens.Cleared
+	steps := []func(context.Context, *store.Tx, time.Duration) (tokens.Cleared, error){s.tokens.ClearExpired}
+	if !in.ExpiredOnly {
+		steps = append(steps, s.tokens.ClearEnded)
+	}
+	for _, clear := range steps {
+		for more := true; more; {
+			var batch tokens.Cleared
+			err := s.db.Write(ctx, func(tx *store.Tx) (err error) {
+				batch, err = clear(ctx, tx, in.Keep)
+				return err
+			})
+			if err != nil {
+				return all, err
+			}
+			all.Add(batch)
+			more = batch != tokens.Cleared{}
+		}
+	}
+	return all, nil
+}
+
+// ClearHourly deletes what has been over for a week, every hour, until ctx ends.
+func (s *Service) ClearHourly(ctx context.Context) {
+	tick := time.NewTicker(clearInterval)
+	defer tick.Stop()
+	last := s.db.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			last = s.clearOld(ctx, last)
+		}
+	}
+}
+
+// clearOld is one hourly run; last is when the one before was. It deletes nothing when the clock has moved by more than the
+// hour: a clock that is set to next year by mistake must not cost everybody their session for good.
+func (s *Service) clearOld(ctx context.Context, last time.Time) (now time.Time) {
+	now = s.db.Now()
+	if moved := now.Sub(last); moved < 0 || moved > 2*clearInterval {
+		s.log.WarnContext(ctx, "the clock has been changed; old sessions are cleared away when it has been steady for an hour", slog.Duration("moved", moved))
+		return now
+	}
+	cleared, err := s.ClearSessions(ctx, ClearInput{Keep: clearAfter})
+	switch {
+	case err != nil && !errors.Is(err, context.Canceled):
+		s.log.ErrorContext(ctx, "old sessions cannot be cleared away; it is tried again in an hour", "error", err)
+	case cleared != tokens.Cleared{}:
+		s.log.InfoContext(ctx, "old sessions were cleared away", slog.Int64("sessions", cleared.Sessions), slog.Int64("refresh_tokens", cleared.RefreshTokens))
+	}
+	return now
+}

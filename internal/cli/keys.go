@@ -1,0 +1,290 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"accountd/internal/config"
+	"accountd/tokens"
+)
+
+type keysCmd struct {
+	List   keysListCmd   `cmd:"" help:"Print all keys, without their secrets."`
+	Rotate keysRotateCmd `cmd:"" help:"Make a new key that signs from now on; the others go on verifying."`
+	Import keysImportCmd `cmd:"" help:"Add a key that exists already, such as Django's SECRET_KEY."`
+	Retire keysRetireCmd `cmd:"" help:"Remove a key: what it signed is refused from then on."`
+}
+
+// keyFile is the key ring that the settings name.
+func (a *app) keyFile(c *config.Config) tokens.KeyFile {
+	return tokens.KeyFile{Path: c.KeysFile(), Algorithm: c.Tokens.Algorithm, Now: a.Now}
+}
+
+// changeKeys runs fn on a key ring that no other command changes meanwhile. A mistyped directory is told, not created.
+func (a *app) changeKeys(fn func(*config.Config, tokens.KeyFile) error) (err error) {
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(c.KeysFile()); err != nil {
+		return noKeys(err)
+	}
+	return a.lockedKeys(c, fn)
+}
+
+func (a *app) lockedKeys(c *config.Config, fn func(*config.Config, tokens.KeyFile) error) (err error) {
+	privateFiles()
+	held, err := lockKeys(c.KeysFile())
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, held.Close)
+	return fn(c, a.keyFile(c))
+}
+
+func noKeys(err error) error {
+	return fmt.Errorf("no key ring here: %w: name the server's directory with --data-dir", err)
+}
+
+type keysListCmd struct{ keyJSON }
+
+// Run prints the keys by kind, the one in use first.
+func (cmd *keysListCmd) Run(a *app) error {
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
+	keys, err := a.keyFile(c).List()
+	if errors.Is(err, fs.ErrNotExist) {
+		return noKeys(err)
+	}
+	if err != nil {
+		return err
+	}
+	if cmd.JSON {
+		for _, k := range keys {
+			if err := cmd.print(a.Stdout, k); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tKIND\tALGORITHM\tCREATED\tUSE")
+	for _, k := range keys {
+		does, undoes := verbs(k.Kind)
+		use := "none: tokens.algorithm is " + c.Tokens.Algorithm
+		switch {
+		case k.Signs:
+			use = does + " and " + undoes
+		case k.Verifies:
+			use = undoes
+		}
+		created := "unknown"
+		if !k.Created.IsZero() {
+			created = k.Created.Format("2006-01-02 15:04:05 MST")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.Kind, k.Algorithm, created, use)
+	}
+	return w.Flush()
+}
+
+type keysRotateCmd struct {
+	Kind      string `enum:"access,action,seal" default:"access" help:"access: access tokens; action: the links in mails; seal: mails that wait in the outbox."`
+	Algorithm string `enum:",HS256,HS384,HS512,EdDSA,ES256,RS256" default:"" help:"Of an access key (tokens.algorithm). With another one, change the setting next."`
+	keyJSON
+}
+
+// Run says what becomes of the older keys.
+func (cmd *keysRotateCmd) Run(a *app) error {
+	kind := tokens.KeyKind(cmd.Kind)
+	if kind != tokens.AccessKeys && cmd.Algorithm != "" {
+		return usageError{errors.New("--algorithm goes with --kind access")}
+	}
+	return a.changeKeys(func(c *config.Config, file tokens.KeyFile) error {
+		algorithm := cmd.Algorithm
+		if algorithm == "" {
+			algorithm = c.Tokens.Algorithm
+		}
+		key, err := file.Rotate(kind, algorithm)
+		if err != nil {
+			return err
+		}
+		return cmd.report(a.Stdout, c, key)
+	})
+}
+
+type keysImportCmd struct {
+	File      string `arg:"" help:"PEM, or one line with the secret; - reads standard input."`
+	Algorithm string `enum:",HS256,HS384,HS512,EdDSA,ES256,RS256" default:"" help:"What the key is for (PEM: what it says itself; a secret: tokens.algorithm)."`
+	Sign      bool   `help:"Sign with it from now on; otherwise it only verifies."`
+	keyJSON
+}
+
+// Run makes a key ring where there is none, so that the first start finds the imported key.
+func (cmd *keysImportCmd) Run(a *app) error {
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
+	raw, err := a.readKey(cmd.File)
+	if err != nil {
+		return fmt.Errorf("key to import: %w", err)
+	}
+	privateFiles()
+	if _, err := os.Stat(c.KeysFile()); errors.Is(err, fs.ErrNotExist) {
+		if err := makeDataDir(c); err != nil {
+			return err
+		}
+		if _, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, a.Now); err != nil {
+			return err
+		}
+	}
+	return a.lockedKeys(c, func(c *config.Config, file tokens.KeyFile) error {
+		key, err := file.Import(raw, cmd.Algorithm, cmd.Sign)
+		if err != nil {
+			return fmt.Errorf("%s: %w", cmd.File, err)
+		}
+		return cmd.report(a.Stdout, c, key)
+	})
+}
+
+// readKey reads no more than a key can have, and one byte that shows that there is more.
+func (a *app) readKey(name string) (raw []byte, err error) {
+	in := a.Stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() // only read
+		in = f
+	}
+	return io.ReadAll(io.LimitReader(in, tokens.MaxKeyFile+1))
+}
+
+type keysRetireCmd struct {
+	ID string `arg:"" help:"As keys list prints it."`
+	keyJSON
+}
+
+// Run says what stops working.
+func (cmd *keysRetireCmd) Run(a *app) error {
+	return a.changeKeys(func(c *config.Config, file tokens.KeyFile) error {
+		if err := a.checkOutbox(c, file, cmd.ID); err != nil {
+			return err
+		}
+		key, err := file.Retire(cmd.ID)
+		if err != nil {
+			return err
+		}
+		if cmd.JSON {
+			return cmd.print(a.Stdout, key)
+		}
+		what := "Nothing that it sealed is left."
+		switch {
+		case key.Kind == tokens.ActionKeys:
+			what = "Links in mails that it signed have stopped working."
+		case key.Kind == tokens.AccessKeys && !key.Verifies:
+			what = "It was not in use."
+		case key.Kind == tokens.AccessKeys && c.Tokens.LongRunning && c.Tokens.AllowRefresh:
+			what = "Access tokens that it signed are refused; refreshToken gives new ones."
+		case key.Kind == tokens.AccessKeys:
+			what = "Access tokens that it signed are refused; who has one logs in again."
+		}
+		_, err = fmt.Fprintf(a.Stdout, "The %s key %s is gone. %s\n", key.Kind, key.ID, what)
+		return err
+	})
+}
+
+// checkOutbox refuses to retire a seal key while mails wait that it may have sealed.
+func (a *app) checkOutbox(c *config.Config, file tokens.KeyFile, id string) (err error) {
+	keys, err := file.List()
+	if err != nil {
+		return err
+	}
+	sealing := false
+	for _, k := range keys {
+		sealing = sealing || k.ID == id && k.Kind == tokens.SealKeys
+	}
+	if !sealing {
+		return nil
+	}
+	if _, err := os.Stat(c.DatabaseFile()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	h, err := openHouse(a.ctx, c, a.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, h.close)
+	waiting, err := h.outbox.Waiting(a.ctx)
+	if err == nil && waiting > 0 {
+		err = fmt.Errorf("%d mails are on their way to the spool, and the key may be needed for them: try again when they are there", waiting)
+	}
+	return err
+}
+
+// keyJSON is how the commands on keys print one.
+type keyJSON struct {
+	JSON bool `name:"json" help:"Print one JSON object a line."`
+}
+
+// report says what a new key does.
+func (f keyJSON) report(w io.Writer, c *config.Config, key tokens.Key) error {
+	if f.JSON {
+		return f.print(w, key)
+	}
+	does, undoes := verbs(key.Kind)
+	text := "It " + undoes + " from now on; a running server uses it within a second."
+	switch {
+	case !key.Verifies:
+		text = fmt.Sprintf("It works once tokens.algorithm is %s and the server has been restarted; access tokens of %s end then.", key.Algorithm, c.Tokens.Algorithm)
+	case key.Signs:
+		text = fmt.Sprintf("It %s from now on; a running server uses it within a second. Retire the older ones %s.", does, retirement(c, key.Kind))
+	}
+	_, err := fmt.Fprintf(w, "The ring has a new %s key, %s (%s). %s\n", key.Kind, key.ID, key.Algorithm, text)
+	return err
+}
+
+// verbs are what the key in use does, and what the older ones go on doing.
+func verbs(kind tokens.KeyKind) (does, undoes string) {
+	if kind == tokens.SealKeys {
+		return "seals", "opens"
+	}
+	return "signs", "verifies"
+}
+
+// retirement is when nothing is left that an older key is needed for.
+func retirement(c *config.Config, kind tokens.KeyKind) string {
+	t := c.Tokens
+	switch kind {
+	case tokens.AccessKeys:
+		return "in " + (t.AccessLifetime + t.Leeway).String() + ", when the last token that they signed has expired"
+	case tokens.ActionKeys:
+		return "in " + max(t.ActivationLifetime, t.PasswordResetLifetime, t.PasswordSetLifetime, t.SecondaryEmailLifetime).String() + ", when the last link that they signed has expired"
+	}
+	return "in a minute, when no mail waits that they sealed"
+}
+
+func (keyJSON) print(w io.Writer, k tokens.Key) error {
+	created := k.Created.Format(time.RFC3339)
+	if k.Created.IsZero() {
+		created = ""
+	}
+	return json.NewEncoder(w).Encode(struct {
+		ID        string  `json:"id"`
+		Kind      string  `json:"kind"`
+		Algorithm string  `json:"algorithm"`
+		Created   *string `json:"created"`
+		Signs     bool    `json:"signs"`
+		Verifies  bool    `json:"verifies"`
+	}{k.ID, string(k.Kind), k.Algorithm, orNull(created), k.Signs, k.Verifies})
+}

@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"accountd/accounts"
+)
+
+type tokensCmd struct {
+	Clear tokensClearCmd `cmd:"" help:"Delete sessions that have ended or expired, and refresh tokens that have expired."`
+}
+
+type tokensClearCmd struct {
+	Expired bool `help:"Only what has expired; sessions that were ended stay to be looked at."`
+	JSON    bool `name:"json" help:"Print one JSON object."`
+}
+
+// Run deletes what is over now. A server does the same every hour, with what has been over for a week.
+func (cmd *tokensClearCmd) Run(a *app) error {
+	return a.withAccounts(func(svc *accounts.Service) error {
+		cleared, err := svc.ClearSessions(a.ctx, accounts.ClearInput{ExpiredOnly: cmd.Expired})
+		if err != nil {
+			return fmt.Errorf("after %d sessions and %d refresh tokens: %w", cleared.Sessions, cleared.RefreshTokens, err)
+		}
+		if cmd.JSON {
+			return json.NewEncoder(a.Stdout).Encode(struct {
+				Sessions      int64 `json:"sessions"`
+				RefreshTokens int64 `json:"refresh_tokens"`
+			}{cleared.Sessions, cleared.RefreshTokens})
+		}
+		_, err = fmt.Fprintf(a.Stdout, "Deleted %d sessions and %d refresh tokens.\n", cleared.Sessions, cleared.RefreshTokens)
+		return err
+	})
+}

@@ -1,0 +1,193 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"accountd/internal/store"
+)
+
+// clear runs batches until one deletes nothing, and counts what was deleted; no batch may be larger than most rows.
+func (f *fixture) clear(t *testing.T, batch func(context.Context, *store.Tx, time.Duration) (Cleared, error), keep time.Duration) Cleared {
+	t.Helper()
+	const most = 500
+	var all Cleared
+	for {
+		var one Cleared
+		f.write(t, func(tx *store.Tx) (err error) {
+			one, err = batch(t.Context(), tx, keep)
+			return err
+		})
+		if one == (Cleared{}) {
+			return all
+		}
+		if one.Sessions+one.RefreshTokens > most {
+			t.Errorf("%+v in one transaction", one)
+		}
+		all.Add(one)
+	}
+}
+
+func (f *fixture) cleared(t *testing.T, got, want Cleared) {
+	t.Helper()
+	if got != want {
+		t.Errorf("cleared %+v, want %+v", got, want)
+	}
+}
+
+func (f *fixture) end(t *testing.T, session int64) {
+	t.Helper()
+	f.write(t, func(tx *store.Tx) error { return endSession(t.Context(), tx, session, "test") })
+}
+
+func TestClearExpired(t *testing.T) {
+	s := testSettings
+	s.Leeway, s.SessionsPerUser = 10*time.Second, 100
+	f := newFixture(t, s)
+	idle, alive, ended := f.start(t), f.start(t), f.start(t)
+	f.end(t, ended.Session)
+	f.advance(6 * 24 * time.Hour)
+	next, err := f.refresh(alive.Refresh)
+	must(t, err)
+	f.advance(24*time.Hour + s.AccessLifetime + s.Leeway - time.Second)
+	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{}) // an access token may have been given out at the last moment
+	f.advance(time.Second)
+	f.cleared(t, f.clear(t, f.ClearExpired, time.Second), Cleared{})
+	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: 2, RefreshTokens: 3}) // idle, ended, and the first token of alive
+	if f.live(t, idle.Session) || !f.live(t, next.Session) {
+		t.Error("the wrong session is gone")
+	}
+	for _, raw := range []string{idle.Refresh, ended.Refresh, alive.Refresh} {
+		if _, err := f.refresh(raw); !errors.Is(err, ErrInvalid) || reused(err) {
+			t.Errorf("a token that is gone: %v", err)
+		}
+	}
+	if _, err := f.refresh(next.Refresh); err != nil {
+		t.Errorf("the live leaf: %v", err)
+	}
+}
+
+// TestClearKeepsWhatIsNeeded: as long as a rotated token could still be used by a thief, theft is found.
+func TestClearKeepsWhatIsNeeded(t *testing.T) {
+	f := newFixture(t, testSettings)
+	first := f.start(t)
+	second, err := f.refresh(first.Refresh)
+	must(t, err)
+	_, err = f.refresh(second.Refresh)
+	must(t, err)
+	f.advance(7*24*time.Hour - time.Second)
+	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{})
+	f.cleared(t, f.clear(t, f.ClearEnded, 0), Cleared{})
+	if _, err := f.refresh(first.Refresh); !reused(err) {
+		t.Errorf("a stolen token: %v", err)
+	}
+}
+
+func TestClearEnded(t *testing.T) {
+	s := testSettings
+	s.SessionsPerUser = 100
+	f := newFixture(t, s)
+	first, other := f.start(t), f.start(t)
+	second, err := f.refresh(first.Refresh)
+	must(t, err)
+	f.end(t, first.Session)
+	f.advance(time.Hour)
+	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{})
+	f.cleared(t, f.clear(t, f.ClearEnded, time.Hour+time.Second), Cleared{})
+	f.cleared(t, f.clear(t, f.ClearEnded, time.Hour), Cleared{Sessions: 1, RefreshTokens: 2})
+	for _, raw := range []string{first.Refresh, second.Refresh} {
+		if _, err := f.refresh(raw); !errors.Is(err, ErrInvalid) || reused(err) {
+			t.Errorf("a token that is gone: %v", err)
+		}
+	}
+	if _, err := f.refresh(other.Refresh); err != nil {
+		t.Errorf("the other session: %v", err)
+	}
+}
+
+// TestClearWithoutRefreshTokens: sessions that never had one are over with their limit.
+func TestClearWithoutRefreshTokens(t *testing.T) {
+	for name, change := range map[string]func(*Settings){
+		"long_running":  func(s *Settings) { s.LongRunning, s.RefreshLifetime = false, 10*time.Minute },
+		"allow_refresh": func(s *Settings) { s.AllowRefresh, s.SessionLifetime = false, 0 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := testSettings
+			change(&s)
+			f := newFixture(t, s)
+			pair := f.start(t)
+			lasts := s.AccessLifetime
+			if s.AllowRefresh {
+				lasts += s.RefreshLifetime
+			}
+			f.advance(lasts + s.AccessLifetime - time.Second)
+			f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{})
+			f.advance(time.Second)
+			f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: 1})
+			if f.live(t, pair.Session) {
+				t.Error("it lives")
+			}
+		})
+	}
+}
+
+// TestClearMany: more than one batch, and one session with more tokens than that.
+func TestClearMany(t *testing.T) {
+	fill := func(t *testing.T, f *fixture) {
+		f.write(t, func(tx *store.Tx) error {
+			for _, query := range []string{
+				`INSERT INTO sessions (id, user_id, created_at, expires_at, ended_at)
+				 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i, 1, 0, 2, 1 FROM n`,
+				`INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at)
+				 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT randomblob(32), max(1, i - 1000), 0, 1 FROM n`,
+			} {
+				if _, err := tx.ExecContext(t.Context(), query); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	want := Cleared{Sessions: 1000, RefreshTokens: 2000}
+	f := newFixture(t, testSettings)
+	fill(t, f)
+	f.cleared(t, f.clear(t, f.ClearEnded, 0), want)
+	fill(t, f)
+	f.cleared(t, f.clear(t, f.ClearExpired, 0), want)
+}
+
+// TestClearPlans: no statement looks at all rows.
+func TestClearPlans(t *testing.T) {
+	f := newFixture(t, testSettings)
+	for _, query := range []string{clearExpiredRefresh, clearEmptySession, clearExpiredSessions, clearEndedRefresh, clearEndedSessions} {
+		must(t, f.db.Read(t.Context(), func(tx *store.Tx) error {
+			args := make([]any, strings.Count(query, "?"))
+			for i := range args {
+				args[i] = 1
+			}
+			rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			steps := 0
+			for ; rows.Next(); steps++ {
+				var id, parent, unused int
+				var step string
+				if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+					return err
+				}
+				if strings.Contains(step, "SCAN") || strings.Contains(step, "TEMP B-TREE") {
+					t.Errorf("%s: %s", query, step)
+				}
+			}
+			if steps == 0 {
+				t.Errorf("%s: no plan", query)
+			}
+			return rows.Err()
+		}))
+	}
+}

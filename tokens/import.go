@@ -1,0 +1,103 @@
+package tokens
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MaxKeyFile is how many bytes a file with a key to import may have.
+const MaxKeyFile = 64 << 10
+
+// parseImported reads a key as other programs keep it. PEM: a private key (PKCS #8, PKCS #1, SEC 1), or a public one that
+// only verifies (PKIX, PKCS #1); algorithm "" takes the one that the key is for. Anything else is the text of an HMAC
+// secret, as Django's SECRET_KEY, without the line's end; algorithm says for which hash, usual when it is "".
+func parseImported(raw []byte, algorithm, usual string) (storedKey, error) {
+	if len(raw) > MaxKeyFile {
+		return storedKey{}, fmt.Errorf("the file has more than %d bytes: that is no key", MaxKeyFile)
+	}
+	if bytes.Contains(raw, []byte("-----BEGIN ")) {
+		return parsePEM(raw, algorithm)
+	}
+	if algorithm == "" {
+		algorithm = usual
+	}
+	secret := bytes.TrimRight(raw, "\r\n")
+	switch {
+	case !symmetric(algorithm):
+		return storedKey{}, errors.New("the file has no PEM, so it is taken for an HMAC secret: say --algorithm HS256, HS384 or HS512")
+	case bytes.ContainsAny(secret, "\r\n"):
+		return storedKey{}, errors.New("the file has several lines: a secret is one")
+	case len(secret) < minSecret:
+		return storedKey{}, fmt.Errorf("the secret has %d bytes: with less than %d, who has one token can find it by trying; run accountd keys rotate to make a strong one, and give that to whoever checks tokens",
+			len(secret), minSecret)
+	}
+	return storedKey{Algorithm: algorithm, Secret: secret}, nil
+}
+
+func parsePEM(raw []byte, algorithm string) (storedKey, error) {
+	var found *pem.Block
+	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "EC PARAMETERS" { // openssl ecparam puts them before the key
+			continue
+		}
+		if found != nil {
+			return storedKey{}, errors.New("the file has several PEM blocks: leave the key alone in it")
+		}
+		found = block
+	}
+	if found == nil {
+		return storedKey{}, errors.New("the file's PEM cannot be read")
+	}
+	key, public, err := parseBlock(found)
+	if err != nil {
+		return storedKey{}, err
+	}
+	if key.Algorithm, err = algorithmOf(public); err != nil {
+		return storedKey{}, fmt.Errorf("the key cannot be used: %w", err)
+	}
+	if algorithm != "" && algorithm != key.Algorithm {
+		return storedKey{}, fmt.Errorf("the key is for %s, not %s", key.Algorithm, algorithm)
+	}
+	return key, nil
+}
+
+// parseBlock gives a key in the form in which it is stored, and its public part.
+func parseBlock(block *pem.Block) (key storedKey, public any, err error) {
+	var private any
+	switch {
+	case block.Headers["DEK-Info"] != "" || block.Type == "ENCRYPTED PRIVATE KEY":
+		return key, nil, errors.New("the key is encrypted with a passphrase: decrypt it first, as with openssl pkey")
+	case block.Type == "PRIVATE KEY":
+		private, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case block.Type == "RSA PRIVATE KEY":
+		private, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case block.Type == "EC PRIVATE KEY":
+		private, err = x509.ParseECPrivateKey(block.Bytes)
+	case block.Type == "PUBLIC KEY":
+		public, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case block.Type == "RSA PUBLIC KEY":
+		public, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	case strings.HasSuffix(block.Type, "CERTIFICATE"):
+		return key, nil, errors.New("the file has a certificate: take its key out first, as with openssl x509 -pubkey -noout")
+	default:
+		return key, nil, fmt.Errorf("a PEM block of type %q is no key that access tokens can have", block.Type)
+	}
+	if err != nil {
+		return key, nil, fmt.Errorf("the key cannot be read: %w", err)
+	}
+	if private == nil {
+		key.Public, err = x509.MarshalPKIXPublicKey(public)
+		return key, public, err
+	}
+	signer, ok := private.(crypto.Signer)
+	if !ok {
+		return key, nil, fmt.Errorf("the key cannot be used: a %T cannot sign", private)
+	}
+	key.Secret, err = x509.MarshalPKCS8PrivateKey(private)
+	return key, signer.Public(), err
+}

@@ -1,0 +1,45 @@
+package tokens
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/lestrrat-go/jwx/v2/jwk"
+)
+
+// publicKeys is the JSON Web Key Set (RFC 7517) of keys, nil when the algorithm has no public ones.
+func publicKeys(algorithm string, keys []accessKey) ([]byte, error) {
+	if symmetric(algorithm) {
+		return nil, nil
+	}
+	set := jwk.NewSet()
+	for _, key := range keys {
+		public, err := jwk.FromRaw(key.verify)
+		if err == nil {
+			err = errors.Join(public.Set(jwk.KeyIDKey, key.id), public.Set(jwk.AlgorithmKey, key.alg),
+				public.Set(jwk.KeyUsageKey, jwk.ForSignature), set.AddKey(public))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("publish access key %s: %w", key.id, err)
+		}
+	}
+	return json.Marshal(set)
+}
+
+// ServeJWKS answers with the public keys that access tokens are checked by. They are for everybody: any origin may
+// read them, and caches may keep them for a while.
+func (k *Keys) ServeJWKS(w http.ResponseWriter, _ *http.Request) {
+	set := k.ring().jwks
+	if set == nil {
+		http.Error(w, "Access tokens are signed with "+k.algorithm+", whose key is secret, so there is none to publish here. "+
+			"With tokens.algorithm EdDSA, ES256 or RS256 there is.", http.StatusNotFound)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/jwk-set+json")
+	h.Set("Cache-Control", "public, max-age=300")
+	h.Set("Access-Control-Allow-Origin", "*")
+	_, _ = w.Write(set) // the client has gone: nobody is left to tell
+}

@@ -1,0 +1,95 @@
+package tokens
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+)
+
+func keepSettings() Settings {
+	s := testSettings
+	s.Rotate = false
+	return s
+}
+
+// TestKeep: the same token again and again, for another week each time, but not beyond the session.
+func TestKeep(t *testing.T) {
+	f := newFixture(t, keepSettings())
+	first := f.start(t)
+	for range 14 {
+		f.advance(6 * 24 * time.Hour)
+		next, err := f.refresh(first.Refresh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		until := min(f.now().Add(7*24*time.Hour).Unix(), first.Claims.IssuedAt+90*24*3600)
+		if next.Refresh != first.Refresh || next.RefreshExpiresAt != until || next.Session != first.Session || next.Claims.OrigIssuedAt != first.Claims.OrigIssuedAt {
+			t.Fatalf("%+v, want until %d", next, until)
+		}
+	}
+	f.advance(6*24*time.Hour - time.Second)
+	if _, err := f.refresh(first.Refresh); err != nil {
+		t.Errorf("a second before 90 days: %v", err)
+	}
+	f.advance(time.Second)
+	if _, err := f.refresh(first.Refresh); !errors.Is(err, ErrInvalid) {
+		t.Errorf("after 90 days: %v", err)
+	}
+}
+
+func TestKeepIdle(t *testing.T) {
+	f := newFixture(t, keepSettings())
+	first := f.start(t)
+	f.advance(time.Hour)
+	if _, err := f.refresh(first.Refresh); err != nil {
+		t.Fatal(err)
+	}
+	f.advance(7*24*time.Hour - time.Second)
+	if _, err := f.refresh(first.Refresh); err != nil {
+		t.Errorf("a second before a week of rest: %v", err)
+	}
+	f.advance(7 * 24 * time.Hour)
+	if _, err := f.refresh(first.Refresh); !errors.Is(err, ErrInvalid) {
+		t.Errorf("after a week: %v", err)
+	}
+}
+
+func TestKeepAtOnce(t *testing.T) {
+	f := newFixture(t, keepSettings())
+	first := f.start(t)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if pair, err := f.refresh(first.Refresh); err != nil || pair.Refresh != first.Refresh {
+				t.Errorf("%+v, %v", pair, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestRotationChanges: sessions survive the setting in both directions, and theft before it is still theft.
+func TestRotationChanges(t *testing.T) {
+	f := newFixture(t, testSettings)
+	first := f.start(t)
+	second, err := f.refresh(first.Refresh)
+	must(t, err)
+	f.settings.Rotate = false
+	if again, err := f.refresh(first.Refresh); err != nil || again.Refresh != second.Refresh {
+		t.Errorf("a rotated token, after the change: %q, %v", again.Refresh, err)
+	}
+	if kept, err := f.refresh(second.Refresh); err != nil || kept.Refresh != second.Refresh {
+		t.Errorf("the live leaf: %q, %v", kept.Refresh, err)
+	}
+	f.settings.Rotate = true
+	third, err := f.refresh(second.Refresh)
+	if err != nil || third.Refresh == second.Refresh {
+		t.Errorf("back again: %+v, %v", third, err)
+	}
+	f.settings.Rotate = false
+	f.advance(time.Minute)
+	if _, err := f.refresh(first.Refresh); !reused(err) {
+		t.Errorf("a stolen token: %v", err)
+	}
+}

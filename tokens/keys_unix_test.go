@@ -1,0 +1,25 @@
+//go:build unix
+
+package tokens
+
+import (
+	"os"
+	"syscall"
+	"testing"
+)
+
+// TestKeepOwner: root rotates, and the server's user can still read.
+func TestKeepOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	f := newKeyFile(t, "HS256")
+	must(t, os.Chown(f.Path, 1234, 2345))
+	_, err := f.Rotate(AccessKeys, "HS256")
+	must(t, err)
+	info, err := os.Stat(f.Path)
+	must(t, err)
+	if stat := info.Sys().(*syscall.Stat_t); stat.Uid != 1234 || stat.Gid != 2345 {
+		t.Errorf("owner %d:%d", stat.Uid, stat.Gid)
+	}
+}

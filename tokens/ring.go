@@ -1,0 +1,266 @@
+package tokens
+
+import (
+	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+)
+
+const (
+	secretBytes = 64 // of a generated HMAC key: RFC 7518, section 3.2 asks for as many bits as the hash has
+	minSecret   = 32 // bytes of any HMAC key: less can be guessed
+)
+
+// ringFile is keys.json. The first key of a list is in use: of access keys, the first that can sign for the configured
+// algorithm.
+type ringFile struct {
+	Version int         `json:"version"`
+	Access  []storedKey `json:"access"`
+	Action  []storedKey `json:"action"`
+	Seal    []storedKey `json:"seal"`
+}
+
+// storedKey is one key. Secret is base64 of raw bytes for HMAC and AES, of PKCS #8 DER for the others; a key that only
+// verifies has its PKIX DER in Public instead.
+type storedKey struct {
+	ID        string `json:"id"`
+	Algorithm string `json:"algorithm,omitempty"` // of access keys
+	Created   int64  `json:"created,omitempty"`   // unix seconds; 0: unknown
+	Secret    []byte `json:"secret,omitempty"`
+	Public    []byte `json:"public,omitempty"`
+}
+
+func parseRing(raw []byte) (*ringFile, error) {
+	var file ringFile
+	if err := json.Unmarshal(raw, &file); err != nil {
+		return nil, fmt.Errorf("not a key ring (%w): restore it from a backup; without it every session and link ends", err)
+	}
+	if file.Version != 1 {
+		return nil, fmt.Errorf("version %d is not known to this accountd", file.Version)
+	}
+	return &file, nil
+}
+
+// keys checks every key of the file and gives those that work under algorithm.
+func (f *ringFile) keys(algorithm string) (*ring, error) {
+	r := &ring{}
+	seen := map[string]bool{}
+	for _, stored := range f.Access {
+		key, err := stored.parse()
+		if err == nil && (stored.ID == "" || seen[stored.ID]) {
+			err = errors.New("another key has this id")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("access key %s: %w", stored.ID, err)
+		}
+		seen[stored.ID] = true
+		if stored.Algorithm != algorithm {
+			continue // must not verify (RFC 8725, section 3.1)
+		}
+		if r.signing.sign == nil && key.sign != nil {
+			r.signing = key
+		}
+		r.access = append(r.access, key)
+	}
+	if r.signing.sign == nil {
+		return nil, fmt.Errorf("it has no key that signs for tokens.algorithm %s: run accountd keys rotate with this setting to make one, or set the algorithm that the ring is for", algorithm)
+	}
+	for _, stored := range f.Action {
+		if len(stored.Secret) < minSecret {
+			return nil, fmt.Errorf("action key %s is shorter than %d bytes", stored.ID, minSecret)
+		}
+		r.action = append(r.action, stored.Secret)
+	}
+	for _, stored := range f.Seal {
+		aead, err := newAEAD(stored.Secret)
+		if err != nil {
+			return nil, fmt.Errorf("seal key %s: %w", stored.ID, err)
+		}
+		r.seal = append(r.seal, aead)
+	}
+	if len(r.action) == 0 || len(r.seal) == 0 {
+		return nil, errors.New("it lacks action or seal keys: restore it from a backup")
+	}
+	var err error
+	r.jwks, err = publicKeys(algorithm, r.access)
+	return r, err
+}
+
+func (s storedKey) parse() (accessKey, error) {
+	key := accessKey{id: s.ID, alg: jwa.SignatureAlgorithm(s.Algorithm)}
+	if symmetric(s.Algorithm) {
+		if len(s.Secret) < minSecret {
+			return key, fmt.Errorf("a secret shorter than %d bytes can be guessed", minSecret)
+		}
+		key.sign, key.verify = s.Secret, s.Secret
+		return key, nil
+	}
+	if s.Secret == nil {
+		public, err := x509.ParsePKIXPublicKey(s.Public)
+		if err != nil {
+			return key, err
+		}
+		key.verify = public
+	} else {
+		private, err := x509.ParsePKCS8PrivateKey(s.Secret)
+		if err != nil {
+			return key, err
+		}
+		signer, ok := private.(crypto.Signer)
+		if !ok {
+			return key, fmt.Errorf("a %T cannot sign", private)
+		}
+		key.sign, key.verify = private, signer.Public()
+	}
+	algorithm, err := algorithmOf(key.verify)
+	if err == nil && algorithm != s.Algorithm {
+		err = fmt.Errorf("a key for %s is no key for %s", algorithm, s.Algorithm)
+	}
+	return key, err
+}
+
+func symmetric(algorithm string) bool { return strings.HasPrefix(algorithm, "HS") }
+
+// algorithmOf is the one algorithm that a public key is used with here.
+func algorithmOf(public any) (string, error) {
+	switch key := public.(type) {
+	case ed25519.PublicKey:
+		return "EdDSA", nil
+	case *ecdsa.PublicKey:
+		if key.Curve != elliptic.P256() {
+			return "", fmt.Errorf("its curve is %s; ES256 takes P-256", key.Curve.Params().Name)
+		}
+		return "ES256", nil
+	case *rsa.PublicKey:
+		if bits := key.N.BitLen(); bits < 2048 || bits > 8192 {
+			return "", fmt.Errorf("it has %d bits; RS256 takes 2048 to 8192", bits)
+		}
+		return "RS256", nil
+	}
+	return "", fmt.Errorf("a %T is for no algorithm that access tokens can have", public)
+}
+
+// newKey generates an access key.
+func newKey(algorithm string, now time.Time) (storedKey, error) {
+	var key any
+	var err error
+	switch algorithm {
+	case "HS256", "HS384", "HS512":
+		stored := newSecret(secretBytes, now)
+		stored.Algorithm = algorithm
+		return stored, nil
+	case "EdDSA":
+		_, key, err = ed25519.GenerateKey(rand.Reader)
+	case "ES256":
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "RS256":
+		key, err = rsa.GenerateKey(rand.Reader, 3072)
+	default:
+		return storedKey{}, fmt.Errorf("unknown algorithm %q", algorithm)
+	}
+	if err != nil {
+		return storedKey{}, err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	return storedKey{ID: newID(), Algorithm: algorithm, Created: now.Unix(), Secret: secret}, err
+}
+
+// newSecret generates a key of n random bytes.
+func newSecret(n int, now time.Time) storedKey {
+	return storedKey{ID: newID(), Created: now.Unix(), Secret: randomBytes(n)}
+}
+
+func newID() string { return rand.Text()[:12] }
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand ends the process instead
+	return b
+}
+
+// createRing writes a new ring so that it is either whole and durable or not there: every session and
+// every link in a mail depends on it from the first answer on.
+func createRing(path, algorithm string, now time.Time) error {
+	access, err := newKey(algorithm, now)
+	if err != nil {
+		return err
+	}
+	file := &ringFile{
+		Version: 1, Access: []storedKey{access},
+		Action: []storedKey{newSecret(32, now)}, Seal: []storedKey{newSecret(32, now)},
+	}
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, ".keys-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) // gone already when all went well
+	if err := file.write(tmp); err != nil {
+		return err
+	}
+	// Link refuses to replace a ring that another process made meanwhile; that one is used then.
+	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// replace puts the file in the place of the one at path, whose owner it keeps, as a whole: a reader finds either.
+// One process at a time may do so.
+func (f *ringFile) replace(path string, old fs.FileInfo) error {
+	tmp := path + ".new"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a process that was killed
+		return err
+	}
+	w, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp)
+	if err := keepOwner(w, old); err != nil {
+		return errors.Join(err, w.Close())
+	}
+	if err := f.write(w); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// write writes the file durably and closes w.
+func (f *ringFile) write(w *os.File) error {
+	raw, err := json.MarshalIndent(f, "", "  ")
+	if err == nil {
+		_, err = w.Write(append(raw, '\n'))
+	}
+	return errors.Join(err, w.Sync(), w.Close())
+}
+
+func newAEAD(key []byte) (cipher.AEAD, error) {
+	if len(key) != 32 {
+		return nil, fmt.Errorf("it has %d bytes, not 32", len(key))
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}

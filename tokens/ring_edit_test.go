@@ -1,0 +1,274 @@
+package tokens
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func newKeyFile(t *testing.T, algorithm string) KeyFile {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keys.json")
+	openKeys(t, path, algorithm)
+	return KeyFile{Path: path, Algorithm: algorithm, Now: start}
+}
+
+func (f KeyFile) list(t *testing.T) []Key {
+	t.Helper()
+	keys, err := f.List()
+	must(t, err)
+	return keys
+}
+
+func TestRotateAndRetire(t *testing.T) {
+	for _, kind := range []KeyKind{AccessKeys, ActionKeys, SealKeys} {
+		t.Run(string(kind), func(t *testing.T) {
+			f := newKeyFile(t, "HS256")
+			of := func() (list []Key) {
+				for _, k := range f.list(t) {
+					if k.Kind == kind {
+						list = append(list, k)
+					}
+				}
+				return list
+			}
+			before := of()
+			if len(before) != 1 || !before[0].Signs || !before[0].Verifies || !before[0].Created.Equal(start()) {
+				t.Fatalf("%+v", before)
+			}
+			old := before[0]
+			if _, err := f.Retire(old.ID); err == nil || !strings.Contains(err.Error(), "run accountd keys rotate --kind "+string(kind)) {
+				t.Errorf("the only key: %v", err)
+			}
+			fresh, err := f.Rotate(kind, "HS256")
+			must(t, err)
+			old.Signs = false
+			if diff := cmp.Diff([]Key{fresh, old}, of()); diff != "" || !fresh.Signs || fresh.ID == old.ID {
+				t.Errorf("-want +got\n%s", diff)
+			}
+			if kind == SealKeys {
+				if _, err := f.Retire(old.ID); err == nil || !strings.Contains(err.Error(), "was in use until 0 s ago") {
+					t.Errorf("at once: %v", err)
+				}
+				f.Now = func() time.Time { return start().Add(time.Minute) }
+			}
+			retired, err := f.Retire(old.ID)
+			if diff := cmp.Diff(old, retired); err != nil || diff != "" {
+				t.Errorf("%v\n%s", err, diff)
+			}
+			if diff := cmp.Diff([]Key{fresh}, of()); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+			if _, err := f.Retire(old.ID); err == nil || !strings.Contains(err.Error(), "accountd keys list") {
+				t.Errorf("twice: %v", err)
+			}
+			if len(f.list(t)) != 3 {
+				t.Errorf("others have changed: %+v", f.list(t))
+			}
+			openKeys(t, f.Path, "HS256")
+			if info, err := os.Stat(f.Path); err != nil || checksModes && info.Mode().Perm() != 0o600 {
+				t.Errorf("%v, %v", info, err)
+			}
+			if entries, err := os.ReadDir(filepath.Dir(f.Path)); err != nil || len(entries) != 1 {
+				t.Errorf("beside the key file: %v, %v", entries, err)
+			}
+		})
+	}
+}
+
+func TestRetiredKeyVerifiesNothing(t *testing.T) {
+	f := newFixture(t, testSettings)
+	file := KeyFile{Path: f.keys.path, Algorithm: "HS256", Now: f.now}
+	old, pair := f.keys.ring().signing.id, f.start(t)
+	_, err := file.Rotate(AccessKeys, "HS256")
+	must(t, err)
+	f.keys.reload(slog.New(slog.DiscardHandler))
+	if _, err := f.Verify(pair.Access); err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.Retire(old)
+	must(t, err)
+	f.keys.reload(slog.New(slog.DiscardHandler))
+	if _, err := f.Verify(pair.Access); err == nil {
+		t.Error("a retired key still verifies")
+	}
+	if _, err := f.refresh(pair.Refresh); err != nil {
+		t.Errorf("the refresh token: %v", err)
+	}
+}
+
+// TestRefusedEdits: what is refused changes no byte.
+func TestRefusedEdits(t *testing.T) {
+	f := newKeyFile(t, "HS256")
+	before, err := os.ReadFile(f.Path)
+	must(t, err)
+	for name, edit := range map[string]func() (Key, error){
+		"unknown algorithm": func() (Key, error) { return f.Rotate(AccessKeys, "HS1") },
+		"unknown id":        func() (Key, error) { return f.Retire("x") },
+		"no id":             func() (Key, error) { return f.Retire("") },
+		"bad import":        func() (Key, error) { return f.Import(nil, "HS256", true) },
+		"no file":           func() (Key, error) { return KeyFile{Path: f.Path + "x", Now: start}.Rotate(ActionKeys, "") },
+	} {
+		if key, err := edit(); err == nil {
+			t.Errorf("%s: %+v", name, key)
+		}
+	}
+	if after, err := os.ReadFile(f.Path); err != nil || string(after) != string(before) {
+		t.Errorf("the file has changed, %v", err)
+	}
+	for range maxKeys - 1 {
+		_, err := f.Rotate(ActionKeys, "")
+		must(t, err)
+	}
+	if _, err := f.Rotate(ActionKeys, ""); err == nil || !strings.Contains(err.Error(), "has 32 keys of this kind") {
+		t.Errorf("one too many: %v", err)
+	}
+}
+
+// TestLeftover: a command that was killed half-way leaves a file that the next one does not mind.
+func TestLeftover(t *testing.T) {
+	f := newKeyFile(t, "HS256")
+	must(t, os.WriteFile(f.Path+".new", []byte("{"), 0o600))
+	if _, err := f.Rotate(AccessKeys, "HS256"); err != nil {
+		t.Error(err)
+	}
+	must(t, os.MkdirAll(filepath.Join(f.Path+".new", "x"), 0o700))
+	if _, err := f.Rotate(AccessKeys, "HS256"); err == nil || !strings.Contains(err.Error(), f.Path) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func pemOf(t *testing.T, typ string, der []byte, err error) []byte {
+	t.Helper()
+	must(t, err)
+	return pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: der})
+}
+
+func TestImport(t *testing.T) {
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	ec384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	must(t, err)
+	rs, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	pkcs8 := func(key any) []byte {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		return pemOf(t, "PRIVATE KEY", der, err)
+	}
+	pkix := func(key any) []byte {
+		der, err := x509.MarshalPKIXPublicKey(key)
+		return pemOf(t, "PUBLIC KEY", der, err)
+	}
+	sec1, err := x509.MarshalECPrivateKey(ec)
+	sec1PEM := pemOf(t, "EC PRIVATE KEY", sec1, err)
+	parameters := pemOf(t, "EC PARAMETERS", []byte{6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7}, nil)
+	const django = "k3y!with-50-characters-as-startproject-makes-it-$#@"
+
+	for _, test := range []struct {
+		name, algorithm string
+		raw             []byte
+		sign            bool
+		want            string // algorithm, or what the error says
+	}{
+		{"Django's SECRET_KEY", "HS256", []byte(django + "\n"), true, "HS256"},
+		{"a secret beside the own", "HS512", []byte(django + "\r\n"), false, "HS512"},
+		{"a secret for the configured algorithm", "", []byte(django), true, "HS384"},
+		{"PKCS #8 Ed25519", "", pkcs8(ed), true, "EdDSA"},
+		{"PKCS #8 EC", "ES256", pkcs8(ec), true, "ES256"},
+		{"SEC 1", "", sec1PEM, true, "ES256"},
+		{"SEC 1 after its parameters", "", append(parameters, sec1PEM...), true, "ES256"},
+		{"PKCS #8 RSA", "RS256", pkcs8(rs), true, "RS256"},
+		{"PKCS #1", "", pemOf(t, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rs), nil), true, "RS256"},
+		{"public Ed25519", "", pkix(ed.Public()), false, "EdDSA"},
+		{"public PKCS #1", "", pemOf(t, "RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rs.PublicKey), nil), false, "RS256"},
+
+		{"31 bytes", "HS256", []byte(django[:31]), true, "the secret has 31 bytes: with less than 32"},
+		{"nothing", "HS256", []byte("\n"), true, "the secret has 0 bytes"},
+		{"two lines", "HS256", []byte(django + "\n" + django), true, "several lines"},
+		{"a secret for a key pair", "EdDSA", []byte(django), true, "say --algorithm HS256"},
+		{"a book", "HS256", []byte(strings.Repeat("a", MaxKeyFile+1)), true, "more than 65536 bytes"},
+		{"another algorithm", "ES256", pkcs8(ed), true, "the key is for EdDSA, not ES256"},
+		{"a pair as a secret", "HS256", pkix(rs.Public()), true, "the key is for RS256, not HS256"},
+		{"another curve", "", pkcs8(ec384), true, "its curve is P-384"},
+		{"a public key to sign", "", pkix(ed.Public()), true, "a public key cannot sign"},
+		{"two keys", "", append(pkcs8(ed), pkcs8(ec)...), true, "several PEM blocks"},
+		{"encrypted", "", pemOf(t, "ENCRYPTED PRIVATE KEY", []byte("x"), nil), true, "encrypted with a passphrase"},
+		{"encrypted as of old", "", []byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"), true, "encrypted with a passphrase"},
+		{"a certificate", "", pemOf(t, "CERTIFICATE", []byte("x"), nil), true, "openssl x509 -pubkey"},
+		{"something else", "", pemOf(t, "DSA PRIVATE KEY", []byte("x"), nil), true, `"DSA PRIVATE KEY" is no key`},
+		{"garbage in PEM", "", pemOf(t, "PRIVATE KEY", []byte("x"), nil), true, "the key cannot be read"},
+		{"cut off", "", pkcs8(ed)[:60], true, "the file's PEM cannot be read"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newKeyFile(t, "HS384")
+			key, err := f.Import(test.raw, test.algorithm, test.sign)
+			if strings.Contains(test.want, " ") {
+				if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), django[:31]) {
+					t.Errorf("%+v, %v; want an error with %q", key, err, test.want)
+				}
+				return
+			}
+			if err != nil || key.Algorithm != test.want || key.Kind != AccessKeys || !key.Created.Equal(start()) {
+				t.Fatalf("%+v, %v", key, err)
+			}
+			f.Algorithm = test.want
+			keys := f.list(t)
+			if at := map[bool]int{true: 0, false: 1}[test.sign]; keys[at].ID != key.ID || keys[at].Signs != (test.sign || symmetric(test.want)) || !keys[at].Verifies {
+				t.Errorf("%+v", keys)
+			}
+			if _, err := f.Import(test.raw, test.algorithm, test.sign); err == nil || !strings.Contains(err.Error(), "already: "+key.ID) {
+				t.Errorf("once more: %v", err)
+			}
+			if !test.sign && !symmetric(test.want) {
+				return // verifies only: no ring to sign with
+			}
+			s := testSettings
+			s.Algorithm = test.want
+			issuer, err := New(openKeys(t, f.Path, test.want), s, start)
+			must(t, err)
+			token, _, err := issuer.sign(ada, 1, start(), start().Unix())
+			must(t, err)
+			if _, err := issuer.Verify(token); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestVerifyOnlyKey: tokens that the holder of the private key signs are accepted, and none are signed with it.
+func TestVerifyOnlyKey(t *testing.T) {
+	theirs, ours := newKeyFile(t, "EdDSA"), newKeyFile(t, "EdDSA")
+	s := testSettings
+	s.Algorithm = "EdDSA"
+	them, err := New(openKeys(t, theirs.Path, "EdDSA"), s, start)
+	must(t, err)
+	der, err := x509.MarshalPKIXPublicKey(them.keys.ring().signing.verify)
+	_, err = ours.Import(pemOf(t, "PUBLIC KEY", der, err), "", false)
+	must(t, err)
+	us, err := New(openKeys(t, ours.Path, "EdDSA"), s, start)
+	must(t, err)
+	token, _, err := them.sign(ada, 1, start(), start().Unix())
+	must(t, err)
+	if _, err := us.Verify(token); err != nil {
+		t.Errorf("theirs: %v", err)
+	}
+	token, _, err = us.sign(ada, 1, start(), start().Unix())
+	must(t, err)
+	if _, err := them.Verify(token); err == nil {
+		t.Error("ours is signed with a key that we do not have")
+	}
+}
