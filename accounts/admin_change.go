@@ -206,9 +206,9 @@ func (s *Service) DeleteUser(ctx context.Context, ref string, permanently bool) 
 	return u, err
 }
 
-// Sessions lists the sessions of a user by id, those that have ended too. It fails with ErrNotFound.
-func (s *Service) Sessions(ctx context.Context, ref string) ([]tokens.Session, error) {
-	var list []tokens.Session
+// Sessions lists the sessions of a user, the newest first, those that have ended too. It fails with ErrNotFound.
+func (s *Service) Sessions(ctx context.Context, ref string) ([]tokens.SessionState, error) {
+	var list []tokens.SessionState
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
 		u, err := s.resolve(ctx, tx, ref)
 		if err != nil {

@@ -223,8 +223,8 @@ func TestSessions(t *testing.T) {
 	}
 	const seconds = int64(week / 1e9)
 	list, err := h.Sessions(t.Context(), "ada")
-	if err != nil || len(list) != 2 || list[0].ID != 2 || list[0].StartedAt != start || list[0].RefreshedAt != start+1 || *list[0].ExpiresAt != start+1+seconds ||
-		list[1].ID != 3 || list[1].RefreshedAt != start || *list[1].ExpiresAt != start+seconds || list[0].EndedAt != nil || !list[0].Live(start) || list[0].Live(start+1+seconds) {
+	if err != nil || len(list) != 2 || list[1].ID != 2 || list[1].CreatedAt != start || list[1].RefreshedAt != start+1 || *list[1].Ends() != start+1+seconds ||
+		list[0].ID != 3 || list[0].RefreshedAt != start || *list[0].Ends() != start+seconds || list[1].EndedAt != nil || !list[1].Live(start) || list[1].Live(start+1+seconds) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	h.events(t)
@@ -249,7 +249,7 @@ func TestSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	list, err = h.Sessions(t.Context(), "ada")
-	if err != nil || *list[0].EndedAt != start+1 || list[0].EndReason != "revoked by an operator" || list[0].Live(start) || h.live(t, 2) != 1 {
+	if err != nil || *list[1].EndedAt != start+1 || list[1].EndReason != "revoked by an operator" || list[1].Live(start) || h.live(t, 2) != 1 {
 		t.Errorf("%+v, %v", list, err)
 	}
 }

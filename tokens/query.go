@@ -132,20 +132,20 @@ func markRotated(ctx context.Context, tx *store.Tx, hash, successor []byte) erro
 	return nil
 }
 
-func listSessions(ctx context.Context, tx *store.Tx, user int64) ([]Session, error) {
+func listSessions(ctx context.Context, tx *store.Tx, user int64) ([]SessionState, error) {
 	rows, err := tx.QueryContext(ctx, `
-		SELECT s.id, s.created_at, s.ended_at, s.end_reason,
+		SELECT s.id, s.created_at, s.expires_at, s.ended_at, s.end_reason,
 			coalesce((SELECT max(t.issued_at) FROM refresh_tokens t WHERE t.session_id = s.id), s.created_at),
-			coalesce((SELECT max(t.expires_at) FROM refresh_tokens t WHERE t.session_id = s.id AND t.rotated_at IS NULL), s.expires_at)
-		FROM sessions s WHERE s.user_id = ? ORDER BY s.id`, user)
+			(SELECT max(t.expires_at) FROM refresh_tokens t WHERE t.session_id = s.id AND t.rotated_at IS NULL)
+		FROM sessions s WHERE s.user_id = ? ORDER BY s.id DESC`, user)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
 	defer rows.Close()
-	var list []Session
+	var list []SessionState
 	for rows.Next() {
-		var s Session
-		if err := rows.Scan(&s.ID, &s.StartedAt, &s.EndedAt, &s.EndReason, &s.RefreshedAt, &s.ExpiresAt); err != nil {
+		var s SessionState
+		if err := rows.Scan(&s.ID, &s.CreatedAt, &s.ExpiresAt, &s.EndedAt, &s.EndReason, &s.RefreshedAt, &s.IdleUntil); err != nil {
 			return nil, fmt.Errorf("list sessions: %w", err)
 		}
 		list = append(list, s)

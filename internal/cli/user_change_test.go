@@ -106,26 +106,26 @@ func TestUserDelete(t *testing.T) {
 func TestUserSessions(t *testing.T) {
 	w := newWorld(t)
 	w.addAda()
-	equal(t, w.ok("user", "sessions", "ada"), "ID  STARTED  REFRESHED  EXPIRES  STATE\n")
+	equal(t, w.ok("user", "sessions", "ada"), "ID  CREATED  REFRESHED  EXPIRES  STATE\n")
 	for range 3 {
 		w.login()
 	}
-	equal(t, w.ok("user", "sessions", "ada", "--revoke=2"), `ID  STARTED              REFRESHED            EXPIRES              STATE
-1   2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  live
-2   2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  ended: revoked by an operator
+	equal(t, w.ok("user", "sessions", "ada", "--revoke=2"), `ID  CREATED              REFRESHED            EXPIRES              STATE
 3   2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  live
+2   2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  ended: revoked by an operator
+1   2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  live
 `)
 	w.fails(exitFailure, "accountd: there is no such session: 2 is no live session of \"ada\"\n", "user", "sessions", "ada", "--revoke=2")
 	w.fails(exitFailure, "accountd: there is no such user: \"eve\" is no id, username or address\n", "user", "sessions", "eve", "--revoke-all")
 	w.fails(exitUsage, "accountd: --revoke takes the id of a session, as `user sessions` lists them\nTry accountd --help.\n", "user", "sessions", "ada", "--revoke=0")
 	w.fails(exitUsage, "accountd: --revoke and --revoke-all can't be used together\nTry accountd --help.\n", "user", "sessions", "ada", "--revoke=1", "--revoke-all")
-	const first = `{"id":1,"started_at":1800000000,"refreshed_at":1800000000,"expires_at":1800604800,`
+	const first = `{"id":1,"created_at":1800000000,"refreshed_at":1800000000,"expires_at":1800604800,`
 	lines := strings.Split(w.ok("user", "sessions", "ada", "--json"), "\n")
-	if len(lines) != 4 || lines[0] != first+`"ended_at":null,"state":"live","end_reason":null}` {
+	if len(lines) != 4 || lines[2] != first+`"ended_at":null,"state":"live","end_reason":null}` {
 		t.Errorf("%q", lines)
 	}
 	lines = strings.Split(w.ok("user", "sessions", "ada", "--revoke-all", "--json"), "\n")
-	if lines[0] != first+`"ended_at":1800000000,"state":"ended","end_reason":"revoked by an operator"}` || !strings.Contains(lines[2], `"state":"ended"`) {
+	if lines[2] != first+`"ended_at":1800000000,"state":"ended","end_reason":"revoked by an operator"}` || !strings.Contains(lines[0], `"state":"ended"`) {
 		t.Errorf("%q", lines)
 	}
 }

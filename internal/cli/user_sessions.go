@@ -45,39 +45,39 @@ func (cmd *userSessionsCmd) Run(a *app) error {
 	})
 }
 
-func sessionTable(out io.Writer, list []tokens.Session, now int64) error {
+func sessionTable(out io.Writer, list []tokens.SessionState, now int64) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSTARTED\tREFRESHED\tEXPIRES\tSTATE")
+	fmt.Fprintln(w, "ID\tCREATED\tREFRESHED\tEXPIRES\tSTATE")
 	for _, s := range list {
 		words := sessionState(s, now)
 		if s.EndReason != "" {
 			words += ": " + s.EndReason
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", s.ID, clock(&s.StartedAt), clock(&s.RefreshedAt), clock(s.ExpiresAt), words)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", s.ID, clock(&s.CreatedAt), clock(&s.RefreshedAt), clock(s.Ends()), words)
 	}
 	return w.Flush()
 }
 
 // sessionLines prints times as unix seconds, as the API does.
-func sessionLines(out io.Writer, list []tokens.Session, now int64) error {
+func sessionLines(out io.Writer, list []tokens.SessionState, now int64) error {
 	enc := json.NewEncoder(out)
 	for _, s := range list {
 		if err := enc.Encode(struct {
 			ID          int64   `json:"id"`
-			StartedAt   int64   `json:"started_at"`
+			CreatedAt   int64   `json:"created_at"`
 			RefreshedAt int64   `json:"refreshed_at"`
 			ExpiresAt   *int64  `json:"expires_at"`
 			EndedAt     *int64  `json:"ended_at"`
 			State       string  `json:"state"`
 			EndReason   *string `json:"end_reason"`
-		}{s.ID, s.StartedAt, s.RefreshedAt, s.ExpiresAt, s.EndedAt, sessionState(s, now), orNull(s.EndReason)}); err != nil {
+		}{s.ID, s.CreatedAt, s.RefreshedAt, s.Ends(), s.EndedAt, sessionState(s, now), orNull(s.EndReason)}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func sessionState(s tokens.Session, now int64) string {
+func sessionState(s tokens.SessionState, now int64) string {
 	switch {
 	case s.EndedAt != nil:
 		return "ended"

@@ -10,7 +10,7 @@ import (
 	"accountd/internal/store"
 )
 
-func (f *fixture) sessions(t *testing.T, user int64) (list []Session) {
+func (f *fixture) sessions(t *testing.T, user int64) (list []SessionState) {
 	t.Helper()
 	err := f.db.Read(t.Context(), func(tx *store.Tx) (err error) {
 		list, err = f.Sessions(t.Context(), tx, user)
@@ -22,19 +22,20 @@ func (f *fixture) sessions(t *testing.T, user int64) (list []Session) {
 	return list
 }
 
-// TestSessions: when a session expires depends on what it has: a refresh token, an absolute limit, or neither.
-func TestSessions(t *testing.T) {
+// TestSessionsOfUser: when a session expires depends on what it has: a refresh token, an absolute limit, or only an access
+// token.
+func TestSessionsOfUser(t *testing.T) {
 	const start, day = int64(1_800_000_000), 24 * 3600
 	at := func(unix int64) *int64 { return &unix }
 	for name, test := range map[string]struct {
-		refresh bool
-		limit   time.Duration
-		want    *int64
+		refresh      bool
+		limit        time.Duration
+		idle, limits *int64
 	}{
-		"refresh token":             {true, 90 * day * time.Second, at(start + 7*day)},
-		"refresh token, near limit": {true, day * time.Second, at(start + day)},
-		"limit only":                {false, day * time.Second, at(start + day)},
-		"neither":                   {false, 0, nil},
+		"refresh token":             {true, 90 * day * time.Second, at(start + 7*day), at(start + 90*day)},
+		"refresh token, near limit": {true, day * time.Second, at(start + day), at(start + day)},
+		"refresh token, no limit":   {true, 0, at(start + 7*day), nil},
+		"access token only":         {false, day * time.Second, nil, at(start + 300)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := testSettings
@@ -45,11 +46,11 @@ func TestSessions(t *testing.T) {
 				pair, err = f.Start(t.Context(), tx, Subject{ID: 2})
 				return err
 			})
-			want := Session{ID: pair.Session, StartedAt: start, RefreshedAt: start, ExpiresAt: test.want}
-			if diff := cmp.Diff([]Session{want}, f.sessions(t, 2)); diff != "" {
+			want := SessionState{ID: pair.Session, CreatedAt: start, RefreshedAt: start, ExpiresAt: test.limits, IdleUntil: test.idle}
+			if diff := cmp.Diff([]SessionState{want}, f.sessions(t, 2)); diff != "" {
 				t.Fatalf("(-want +got):\n%s", diff)
 			}
-			if test.want != nil && (!want.Live(*test.want-1) || want.Live(*test.want)) || test.want == nil && !want.Live(1<<40) {
+			if end := want.Ends(); !want.Live(*end-1) || want.Live(*end) || test.idle != nil && end != test.idle {
 				t.Error("it is live at the wrong time")
 			}
 			if others := f.sessions(t, 1); len(others) != 0 {
@@ -68,7 +69,7 @@ func TestSessions(t *testing.T) {
 				t.Fatal(err)
 			}
 			want.EndedAt, want.EndReason = at(start+1), "because"
-			if diff := cmp.Diff([]Session{want}, f.sessions(t, 2)); diff != "" || want.Live(start) {
+			if diff := cmp.Diff([]SessionState{want}, f.sessions(t, 2)); diff != "" || want.Live(start) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if err := end(2, pair.Session); !errors.Is(err, ErrInvalid) {
