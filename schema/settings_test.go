@@ -42,10 +42,14 @@ func everyField(s *accounts.Settings) {
 // TestShapes holds what each of these settings changes in both schemas against testdata/sdl; `go test ./schema -update`
 // rewrites it. A line with a minus is one that the default settings have.
 func TestShapes(t *testing.T) {
-	usual := newSite(t).api
+	changes := map[string]func(*options){"no_refresh_tokens": withoutRefreshTokens}
 	for name, change := range shapes {
+		changes[name] = func(o *options) { change(&o.accounts) }
+	}
+	usual := newSite(t).api
+	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
-			api := newSite(t, func(o *options) { change(&o.accounts) }).api
+			api := newSite(t, change).api
 			var got strings.Builder
 			for _, style := range []schema.Style{schema.Plain, schema.Relay} {
 				fmt.Fprintf(&got, "# %s\n%s", map[schema.Style]string{schema.Plain: "plain", schema.Relay: "relay"}[style], changed(usual.SDL(style), api.SDL(style)))

@@ -72,10 +72,13 @@ ratio:     0.1
 		"ratio=1e999":         `"1e999" is not a number`,
 		"news_letter=yes":     `"yes" is neither true nor false`,
 		"born=1815-12-10":     `"1815-12-10" is not a time such as 2020-01-31T23:59:59+00:00`,
-		"level":               `"" is not a whole number of 32 bits`,
+		"level":               `write NAME=VALUE`,
 	} {
 		w.fails(exitUsage, "accountd: --field "+field+": "+want+"\nTry accountd --help.\n", append(add, "--field="+field)...)
 	}
+	set := w.ok("user", "set", "ada@example.com", "--field=level=", "--field=phone=+2", "--json")
+	equal(t, set[strings.Index(set, `"fields"`):], `"fields":{"born":"1815-12-10T00:00:00+00:00","level":null,"news_letter":false,"phone":"+2","ratio":0.1}}`+"\n")
+	w.fails(exitFailure, "accountd: phone: Enter a valid value.\n", "user", "set", "1", "--field=phone=x", "--field=level=1")
 	w.fails(exitUsage, "accountd: --field level=2: level is given twice\nTry accountd --help.\n", append(add, "--field=level=1", "--field=level=2")...)
 
 	w.write("config.toml", "")

@@ -107,7 +107,10 @@ func (cmd *userAddCmd) Run(a *app) error {
 func parseFields(fields []accounts.Field, pairs []string) (accounts.Values, error) {
 	values := accounts.Values{}
 	for _, pair := range pairs {
-		name, text, _ := strings.Cut(pair, "=")
+		name, text, given := strings.Cut(pair, "=")
+		if !given {
+			return nil, fmt.Errorf("--field %s: write NAME=VALUE", pair)
+		}
 		i := slices.IndexFunc(fields, func(f accounts.Field) bool { return f.Name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("--field %s: %q is no field of accounts.fields", pair, name)
