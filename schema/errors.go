@@ -71,9 +71,34 @@ func (e expectedErrors) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-var expectedErrorType = outputScalar("ExpectedErrorType",
-	"What was wrong with a request: an object from argument to a list of {message, code}. What belongs to no argument is under nonFieldErrors.",
-	func(v any) any { return v })
+// listedError is a problem as graphql.error_shape "list" has it.
+type listedError struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+	Code    string `json:"code"`
+}
+
+func (e expectedErrors) list() []listedError {
+	var out []listedError
+	for _, f := range e {
+		for _, p := range f.problems {
+			out = append(out, listedError{f.field, p.Message, p.Code})
+		}
+	}
+	return out
+}
+
+// newExpectedErrorType is the type of the field errors in one of its two shapes.
+func newExpectedErrorType(list bool) *graphql.Scalar {
+	if list {
+		return outputScalar("ExpectedErrorType",
+			"What was wrong with a request: a list of {field, message, code}. The field of what belongs to no argument is nonFieldErrors.",
+			func(v any) any { return v.(expectedErrors).list() })
+	}
+	return outputScalar("ExpectedErrorType",
+		"What was wrong with a request: an object from argument to a list of {message, code}. What belongs to no argument is under nonFieldErrors.",
+		func(v any) any { return v })
+}
 
 // outputScalar is a scalar that no argument has.
 func outputScalar(name, doc string, serialize func(any) any) *graphql.Scalar {

@@ -92,11 +92,19 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 			doc: "Logs in with the password and one name: " + strings.Join(s.Accounts.LoginFields, " or ") + ".",
 		}, svc.Login, append([]output[accounts.Session]{unarchiving, user, payload, refreshExpiresIn}, session...)...),
 		open(mutation{
-			name: "verifyToken", typ: "VerifyToken", repeatable: true,
+			name: "verifyToken", typ: "VerifyToken", repeatable: true, fromCookie: true,
 			doc: "Tells what a good access token claims.",
 		}, svc.VerifyToken, payload),
 		refresh(svc, s, append([]output[accounts.Session]{payload, refreshExpiresIn}, session...)),
 		revoke(svc, s),
+		open(mutation{
+			name: "deleteTokenCookie", typ: "DeleteJSONWebTokenCookie", repeatable: true, bare: true,
+			doc: "Makes the browser forget the access token. The session goes on: revokeToken ends it.",
+		}, deleteCookie(s.Cookies.Name), deleted),
+		open(mutation{
+			name: "deleteRefreshTokenCookie", typ: "DeleteRefreshTokenCookie", repeatable: true, bare: true,
+			doc: "Makes the browser forget the refresh token. The session goes on: revokeToken ends it.",
+		}, deleteCookie(s.Cookies.RefreshName), deleted),
 	}
 	if fields := s.Accounts.UpdateArguments(); len(fields) > 0 {
 		rows = append(rows, guardedErr(svc, mutation{
@@ -113,7 +121,7 @@ func notIn(list []string, names ...string) []string {
 }
 
 func refresh(svc *accounts.Service, s Settings, outputs []output[accounts.Session]) mutation {
-	m := mutation{name: "refreshToken", typ: "RefreshToken"}
+	m := mutation{name: "refreshToken", typ: "RefreshToken", fromCookie: true}
 	if !s.LongRunning {
 		m.doc = "Exchanges an access token that has not expired for the next one of its session."
 		return open(m, svc.RefreshAccessToken, outputs...)
@@ -123,7 +131,7 @@ func refresh(svc *accounts.Service, s Settings, outputs []output[accounts.Sessio
 }
 
 func revoke(svc *accounts.Service, s Settings) mutation {
-	m := mutation{name: "revokeToken", typ: "RevokeToken", repeatable: true}
+	m := mutation{name: "revokeToken", typ: "RevokeToken", repeatable: true, fromCookie: true}
 	if !s.LongRunning {
 		m.doc = "Logs out: ends the session of an access token."
 		return open(m, svc.RevokeAccessToken, revoked)

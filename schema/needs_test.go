@@ -23,6 +23,7 @@ func TestNeeds(t *testing.T) {
 	public := map[string]bool{
 		"register": true, "verifyAccount": true, "resendActivationEmail": true, "sendPasswordResetEmail": true, "passwordReset": true,
 		"passwordSet": true, "verifySecondaryEmail": true, "tokenAuth": true, "verifyToken": true, "refreshToken": true, "revokeToken": true,
+		"deleteTokenCookie": true, "deleteRefreshTokenCookie": true,
 	}
 	got := map[string]string{}
 	s := Settings{Accounts: accounts.Settings{UpdateFields: []string{"first_name"}}}

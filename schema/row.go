@@ -18,6 +18,10 @@ type mutation struct {
 	name, typ, doc string
 	repeatable     bool           // a request may have any number of it
 	needs          accounts.Needs // of the caller, beside a login; for guarded rows only
+	fromCookie     bool           // without its argument token or refreshToken it takes the cookie
+	bare           bool           // the payload has neither success nor errors
+
+	errors *graphql.Scalar // the type of the field errors; set by shaped
 
 	fields  []accounts.Argument // what arg:"fields" of its input struct stands for
 	without []string            // arguments that the settings take away
@@ -164,20 +168,21 @@ func (m mutation) relayField() *graphql.Field {
 }
 
 func (m mutation) payload(name string) *graphql.Object {
-	fields := graphql.Fields{
-		"success": {
+	fields := graphql.Fields{}
+	if !m.bare {
+		fields["success"] = &graphql.Field{
 			Type: graphql.Boolean, Description: "Whether everything was done that was asked for; otherwise nothing was.",
 			Resolve: func(p graphql.ResolveParams) (any, error) { return p.Source.(*outcome).errors == nil, nil },
-		},
-		"errors": {
-			Type: expectedErrorType, Description: "What was wrong, by argument; null when nothing was.",
+		}
+		fields["errors"] = &graphql.Field{
+			Type: m.errors, Description: "What was wrong, by argument; null when nothing was.",
 			Resolve: func(p graphql.ResolveParams) (any, error) {
 				if errs := p.Source.(*outcome).errors; errs != nil {
 					return errs, nil
 				}
 				return nil, nil
 			},
-		},
+		}
 	}
 	for _, o := range m.outputs {
 		fields[o.name] = &graphql.Field{Type: o.typ, Description: o.doc, Resolve: func(p graphql.ResolveParams) (any, error) {
@@ -193,6 +198,9 @@ func (m mutation) payload(name string) *graphql.Object {
 // resolve runs the operation and sorts its error: what a user can be told goes into the payload, what a developer
 // can be told into the errors of the response, and the rest is the server's own.
 func (m mutation) resolve(ctx context.Context, args map[string]any) (*outcome, error) {
+	if m.fromCookie {
+		args = jarOf(ctx).arguments(m.args, args)
+	}
 	out, err := m.run(ctx, args)
 	var problems accounts.Errors
 	if errors.As(err, &problems) {
@@ -201,6 +209,7 @@ func (m mutation) resolve(ctx context.Context, args map[string]any) (*outcome, e
 	if err != nil {
 		return nil, clientError(err)
 	}
+	jarOf(ctx).succeeded(out)
 	return &outcome{out: out}, nil
 }
 

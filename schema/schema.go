@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/graphql-go/graphql"
 
@@ -58,7 +59,7 @@ type Cookies struct {
 	Secure            bool
 	Path, Domain      string
 	SameSite          http.SameSite
-	HideTokenFields   bool // token and refreshToken are not in the schema
+	HideTokenFields   bool // token and refreshToken are not in the schema; with Enabled only
 }
 
 // API is both schemas over one service.
@@ -69,10 +70,16 @@ type API struct {
 // New builds the schemas.
 func New(svc *accounts.Service, s Settings) (*API, error) {
 	userNode := newUserNode(s)
-	rows := mutations(svc, s, userNode)
+	rows := shaped(mutations(svc, s, userNode), s)
 	a := &API{}
 	for _, style := range []Style{Plain, Relay} {
-		built, err := build(rows, style, userNode)
+		asked := queries(userNode)
+		if s.TokenArgument != "" {
+			if err := withTokenArgument(svc, asked, s.TokenArgument); err != nil {
+				return nil, err
+			}
+		}
+		built, err := build(rows, style, userNode, asked)
 		if err != nil {
 			return nil, err
 		}
@@ -81,9 +88,10 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 			Introspection: s.Introspection,
 			Exclusive:     exclusive(rows),
 			Context: func(ctx context.Context, r *http.Request) context.Context {
-				ctx = accounts.WithClient(ctx, s.ClientAddr(ctx))
-				return withViewer(ctx, svc, accessToken(r, s))
+				ctx = withJar(accounts.WithClient(ctx, s.ClientAddr(ctx)), s.Cookies, r)
+				return withViewer(ctx, svc, accessToken(r, s, jarOf(ctx)))
 			},
+			Finish:    s.finish(svc),
 			RequestID: s.RequestID,
 			Log:       s.Log,
 		})
@@ -100,14 +108,26 @@ func (a *API) Handler(style Style) http.Handler { return a.doors[style] }
 // SDL is one flavour in the schema definition language, sorted by name.
 func (a *API) SDL(style Style) string { return a.doors[style].SDL() }
 
-func build(rows []mutation, style Style, userNode *graphql.Object) (graphql.Schema, error) {
+// shaped gives rows what the settings want of all of them alike.
+func shaped(rows []mutation, s Settings) []mutation {
+	errors := newExpectedErrorType(s.ErrorList)
+	for i := range rows {
+		rows[i].errors = errors
+		if s.Cookies.HideTokenFields {
+			rows[i].outputs = slices.DeleteFunc(rows[i].outputs, func(o outputField) bool { return o.name == token.name || o.name == refreshToken.name })
+		}
+	}
+	return rows
+}
+
+func build(rows []mutation, style Style, userNode *graphql.Object, queries graphql.Fields) (graphql.Schema, error) {
 	fields := graphql.Fields{}
 	for _, m := range rows {
 		fields[m.name] = m.field(style)
 	}
 	return graphql.NewSchema(graphql.SchemaConfig{
 		Query: graphql.NewObject(graphql.ObjectConfig{
-			Name: "Query", Description: "What can be asked without changing anything.", Fields: queries(userNode),
+			Name: "Query", Description: "What can be asked without changing anything.", Fields: queries,
 		}),
 		Mutation: graphql.NewObject(graphql.ObjectConfig{
 			Name: "Mutation", Description: "Everything that changes an account or a session.", Fields: fields,

@@ -112,6 +112,10 @@ var (
 		name: "revoked", typ: graphql.Int, doc: "When the session ended, in seconds since 1970.",
 		get: func(r *accounts.Revocation) any { return r.Revoked },
 	}
+	deleted = output[deletion]{
+		name: "deleted", typ: graphql.NewNonNull(graphql.Boolean), doc: "Whether the cookie came; false where tokens do not travel in cookies.",
+		get: func(d *deletion) any { return d.deleted },
+	}
 )
 
 func orNull[T comparable](v T) any {

@@ -6,6 +6,7 @@ import (
 
 	"accountd/email"
 	"accountd/internal/config"
+	"accountd/schema"
 )
 
 type configCmd struct {
@@ -22,6 +23,10 @@ func (*configCheckCmd) Run(a *app) error {
 		return err
 	}
 	if _, err := email.NewComposer(c.EmailSettings()); err != nil {
+		return err
+	}
+	// A name that two arguments would have shows only in the schema.
+	if _, err := schema.New(nil, schemaSettings(c, newLog(a.Stderr, c.Log))); err != nil {
 		return err
 	}
 	for _, warning := range c.Warnings() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -64,6 +65,17 @@ func (c *Config) Hosts() []string {
 	}
 	slices.Sort(hosts)
 	return slices.Compact(hosts)
+}
+
+// TrustedProxies are the networks of server.trusted_proxies.
+func (c *Config) TrustedProxies() []netip.Prefix {
+	var networks []netip.Prefix
+	for _, text := range c.Server.TrustedProxies {
+		if network, ok := parseNetwork(text); ok {
+			networks = append(networks, network)
+		}
+	}
+	return networks
 }
 
 // Introspection reports whether clients may ask for the schema.

@@ -44,6 +44,8 @@ func (l *loader) validate() {
 		"tokens.rotation_grace", "is longer than tokens.refresh_lifetime, "+quote(c.Tokens.RefreshLifetime.String()),
 		`lower it; "20s" is enough for a second tab`, "tokens.refresh_lifetime")
 
+	l.validateWeb()
+
 	l.require(c.Passwords.MinLength <= c.Passwords.MaxBytes, "passwords.min_length",
 		"is more than passwords.max_bytes, "+strconv.Itoa(c.Passwords.MaxBytes)+", lets in", "raise passwords.max_bytes or lower this", "passwords.max_bytes")
 	argon2 := c.Passwords.Argon2
@@ -193,5 +195,5 @@ func (c *Config) Warnings() []string {
 	if !c.Loopback() && time.Duration(c.Tokens.AccessLifetime) > day {
 		warnings = append(warnings, "tokens.access_lifetime is over a day: services that check access tokens by themselves notice a logout that late")
 	}
-	return append(warnings, c.accountWarnings()...)
+	return slices.Concat(warnings, c.accountWarnings(), c.webWarnings())
 }

@@ -49,6 +49,9 @@ type Settings struct {
 	// does not count: work that has begun is finished whether or not the client waits.
 	Context func(context.Context, *http.Request) context.Context
 
+	// Finish adds headers to the answer once every resolver has returned. It gets what Context made. nil: none.
+	Finish func(context.Context, http.Header)
+
 	// RequestID is the name under which failures of the server are logged.
 	RequestID func(context.Context) string
 

@@ -2,6 +2,7 @@ package frontdoor
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -175,4 +176,34 @@ func FuzzBody(f *testing.F) {
 			t.Errorf("%q: %s", body, answer)
 		}
 	})
+}
+
+// TestFinish: headers may be added once resolvers have run, whatever they answered, and to nothing that was not executed.
+func TestFinish(t *testing.T) {
+	s := newSite(t, func(s *Settings) {
+		s.Limits.Response = 1000
+		s.Finish = func(ctx context.Context, h http.Header) { h.Add("X-Finished", ctx.Value(agentKey{}).(string)) }
+	})
+	for body, want := range map[string]string{
+		`{"query":"{ color }"}`:             "curl",
+		`{"query":"mutation { bump }"}`:     "curl",
+		`{"query":"{ refuses { name } }"}`:  "curl",
+		`{"query":"{ busy }"}`:              "curl",
+		`{"query":"{ panics }"}`:            "curl",
+		`{"query":"{ big }"}`:               "curl", // too large to be answered, but done
+		`{"query":"{ nothing }"}`:           "",
+		`{"query":"{ need }"}`:              "",
+		`{"query":"mutation { bump("}`:      "",
+		`[{"query":"mutation { bump }"}]`:   "",
+		`{"query":"mutation { bump } {a}"}`: "",
+	} {
+		req := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("X-Agent", "curl")
+		w := httptest.NewRecorder()
+		s.door.ServeHTTP(w, req)
+		if got := w.Result().Header.Get("X-Finished"); got != want {
+			t.Errorf("%s: %q, want %q: %s", body, got, want, w.Body)
+		}
+	}
 }

@@ -63,6 +63,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	x := &execution{door: d, ctx: d.settings.Context(ctx, r), vars: vars}
 	x.run(op)
+	if d.settings.Finish != nil {
+		d.settings.Finish(x.ctx, w.Header())
+	}
 	d.answer(w, t, x)
 }
 

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rs/cors"
 )
 
 // Settings are what is served, and for whom.
@@ -31,6 +33,15 @@ type Settings struct {
 	// PublicURL is the address that users see. Its origin is one's own, also behind a proxy that changes Host.
 	PublicURL string
 
+	// Origins are those whose pages may use the API as well, cookies included, as browsers write them.
+	Origins []string
+
+	// TokenHeader is the header that carries access tokens, which such pages may send.
+	TokenHeader string
+
+	// TrustedProxies are the peers whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+
 	// Ready says why requests cannot be served well, nil when they can.
 	Ready func(context.Context) error
 
@@ -39,11 +50,13 @@ type Settings struct {
 
 // Server is an HTTP server that has not begun yet.
 type Server struct {
-	http  *http.Server
-	hosts []string
-	https bool
-	own   *http.CrossOriginProtection
-	log   *slog.Logger
+	http    *http.Server
+	hosts   []string
+	https   bool
+	proxies []netip.Prefix
+	own     *http.CrossOriginProtection
+	cors    *cors.Cors
+	log     *slog.Logger
 }
 
 // New returns a server for s. It fails when PublicURL is none.
@@ -52,13 +65,14 @@ func New(s Settings) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv := &Server{hosts: s.Hosts, https: public.Scheme == "https", own: http.NewCrossOriginProtection(), log: s.Log}
-	if err := srv.own.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
+	srv := &Server{hosts: s.Hosts, https: public.Scheme == "https", proxies: s.TrustedProxies, log: s.Log}
+	if srv.own, err = protection(append([]string{public.Scheme + "://" + public.Host}, s.Origins...)); err != nil {
 		return nil, err
 	}
+	srv.cors = sharing(s.Origins, s.TokenHeader)
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", srv.sameOrigin(s.Plain))
-	mux.Handle("/relay", srv.sameOrigin(s.Relay))
+	mux.Handle("/graphql", srv.ourPages(s.Plain))
+	mux.Handle("/relay", srv.ourPages(s.Relay))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { health(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		err := s.Ready(r.Context())
@@ -116,7 +130,7 @@ type request struct{ id, client string }
 func RequestID(ctx context.Context) string { return from(ctx).id }
 
 // ClientAddr is the network address that the request of ctx came from: of IPv6 the first 64 bits, which is what one
-// customer of a provider has.
+// customer of a provider has. It is the peer's, or behind trusted proxies what they say.
 func ClientAddr(ctx context.Context) string { return from(ctx).client }
 
 func from(ctx context.Context) request {
@@ -127,7 +141,7 @@ func from(ctx context.Context) request {
 // outer names the request, sets the headers of every answer, and keeps a panic from being more than one failed request.
 func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := request{id: rand.Text(), client: client(r.RemoteAddr)}
+		info := request{id: rand.Text(), client: client(r, s.proxies)}
 		h := w.Header()
 		h.Set("X-Request-Id", info.id)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -175,20 +189,6 @@ func (w *statusWriter) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func client(remote string) string {
-	addr, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return remote
-	}
-	ip := addr.Addr().Unmap()
-	if ip.Is6() {
-		if prefix, err := ip.WithZone("").Prefix(64); err == nil {
-			return prefix.String()
-		}
-	}
-	return ip.String()
-}
-
 // knownHost refuses requests for other names than ours, so that a page whose name was made to point here (DNS
 // rebinding) is not taken for one of our own. Health checks come by address and stay.
 func (s *Server) knownHost(next http.Handler) http.Handler {
@@ -210,18 +210,6 @@ func hostName(host string) string {
 		host = strings.TrimSuffix(inner, "]")
 	}
 	return strings.ToLower(host)
-}
-
-// sameOrigin refuses what a page of another origin made a browser send (OWASP: Cross-Site Request Forgery).
-func (s *Server) sameOrigin(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Add("Vary", "Origin")
-		if err := s.own.Check(r); err != nil {
-			refuse(w, http.StatusForbidden, "Pages of other origins may not use this server.", "forbidden_origin", "")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // refuse answers as GraphQL errors look, because it is GraphQL clients that read it.

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"net/http"
+	"net/netip"
+	"testing"
+)
+
+func TestClientAddr(t *testing.T) {
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:ffff::/48")}
+	tests := []struct {
+		name, peer string
+		forwarded  []string
+		want       string
+	}{
+		{"peer", "198.51.100.1:1234", nil, "198.51.100.1"},
+		{"IPv4 as IPv6", "[::ffff:198.51.100.1]:1", nil, "198.51.100.1"},
+		{"IPv6 by its network", "[2001:db8:1:2:3:4:5:6]:1", nil, "2001:db8:1:2::/64"},
+		{"an interface", "[fe80::1%eth0]:1", nil, "fe80::/64"},
+		{"a Unix socket", "@", []string{"203.0.113.9"}, "@"},
+		{"a stranger who forwards", "198.51.100.1:1234", []string{"203.0.113.9"}, "198.51.100.1"},
+		{"next to a proxy's address", "192.0.2.8:1", []string{"203.0.113.9"}, "192.0.2.8"},
+
+		{"one proxy", "10.1.2.3:1", []string{"203.0.113.9"}, "203.0.113.9"},
+		{"by its only address", "192.0.2.7:1", []string{"203.0.113.9"}, "203.0.113.9"},
+		{"proxy as IPv6", "[::ffff:10.1.2.3]:1", []string{"203.0.113.9"}, "203.0.113.9"},
+		{"IPv6 proxy", "[2001:db8:ffff::1]:1", []string{"203.0.113.9"}, "203.0.113.9"},
+		{"client wrote a hop", "10.1.2.3:1", []string{"192.0.2.200, 203.0.113.9"}, "203.0.113.9"},
+		{"client wrote a proxy's hop", "10.1.2.3:1", []string{"10.9.9.9, 203.0.113.9"}, "203.0.113.9"},
+		{"client wrote nonsense", "10.1.2.3:1", []string{"<script>, ,,, 203.0.113.9"}, "203.0.113.9"},
+		{"client wrote a line", "10.1.2.3:1", []string{"192.0.2.200", "203.0.113.9"}, "203.0.113.9"},
+		{"two proxies", "10.1.2.3:1", []string{"192.0.2.200, 203.0.113.9, 10.4.5.6"}, "203.0.113.9"},
+		{"two proxies, two lines", "10.1.2.3:1", []string{"203.0.113.9", "192.0.2.7"}, "203.0.113.9"},
+		{"IPv6 client", "10.1.2.3:1", []string{"2001:db8:1:2:3:4:5:6"}, "2001:db8:1:2::/64"},
+		{"IPv6 client with a port", "10.1.2.3:1", []string{"[2001:db8:1:2:3:4:5:6]:443"}, "2001:db8:1:2::/64"},
+		{"client with a port", "10.1.2.3:1", []string{"203.0.113.9:5555"}, "203.0.113.9"},
+		{"client as IPv6", "10.1.2.3:1", []string{"::ffff:203.0.113.9"}, "203.0.113.9"},
+		{"proxy's hop as IPv6", "10.1.2.3:1", []string{"203.0.113.9, ::ffff:10.0.0.1"}, "203.0.113.9"},
+		{"loopback client", "10.1.2.3:1", []string{"127.0.0.1"}, "127.0.0.1"},
+
+		{"no header", "10.1.2.3:1", nil, "10.1.2.3"},
+		{"empty", "10.1.2.3:1", []string{""}, "10.1.2.3"},
+		{"malformed", "10.1.2.3:1", []string{"203.0.113.9, unknown"}, "10.1.2.3"},
+		{"malformed behind a proxy", "10.1.2.3:1", []string{"unknown, 10.4.5.6"}, "10.1.2.3"},
+		{"trailing comma", "10.1.2.3:1", []string{"203.0.113.9,"}, "10.1.2.3"},
+		{"brackets", "10.1.2.3:1", []string{"[2001:db8::1]"}, "10.1.2.3"},
+		{"leading zeros", "10.1.2.3:1", []string{"203.0.113.09"}, "10.1.2.3"},
+		{"all proxies", "10.1.2.3:1", []string{"10.0.0.1, 192.0.2.7"}, "10.1.2.3"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := &http.Request{RemoteAddr: test.peer, Header: http.Header{
+				"X-Forwarded-For": test.forwarded, "Forwarded": {"for=192.0.2.200"}, "X-Real-Ip": {"192.0.2.200"}, "X-Forwarded-Host": {"192.0.2.200"},
+			}}
+			if got := client(r, proxies); got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+			direct := client(&http.Request{RemoteAddr: test.peer}, nil)
+			if got := client(r, nil); got != direct {
+				t.Errorf("without proxies it is %s, want %s", got, direct)
+			}
+		})
+	}
+}
+
+// TestForwarded: handlers get the client of the settings.
+func TestForwarded(t *testing.T) {
+	s := newSite(t, func(s *Settings) { s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	const request = "POST /graphql HTTP/1.1\nHost: localhost\nX-Forwarded-For: 192.0.2.1\nX-Forwarded-For: 203.0.113.9, 127.0.0.2"
+	if _, body := s.raw(t, request); body != "plain for 203.0.113.9" {
+		t.Error(body)
+	}
+	if _, body := newSite(t).raw(t, request); body != "plain for 127.0.0.1" {
+		t.Errorf("without trust: %s", body)
+	}
+}

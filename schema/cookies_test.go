@@ -1,0 +1,425 @@
+package schema_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"accountd/accounts"
+	"accountd/internal/store"
+	"accountd/schema"
+	"accountd/tokens"
+)
+
+// inCookies serves the API in cookie mode.
+func inCookies(change ...func(*schema.Cookies)) func(*options) {
+	return func(o *options) {
+		o.schema = func(s *schema.Settings) {
+			s.Cookies = schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: http.SameSiteLaxMode}
+			for _, fn := range change {
+				fn(&s.Cookies)
+			}
+		}
+	}
+}
+
+// browser keeps cookies as a browser does, and what the last answer has set.
+type browser struct {
+	*site
+	f       flavour
+	cookies map[string]string
+	set     []string // Set-Cookie, values replaced by * where they are tokens
+}
+
+func (s *site) browser(f flavour) *browser {
+	return &browser{site: s, f: f, cookies: map[string]string{}}
+}
+
+// send posts a query with the cookies and returns the body.
+func (b *browser) send(t *testing.T, query string, headers ...string) string {
+	t.Helper()
+	body, err := json.Marshal(map[string]string{"query": query})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequest("POST", b.URL+b.f.path, strings.NewReader(string(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for name, value := range b.cookies {
+		req.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	for pair := range slices.Chunk(headers, 2) {
+		req.Header.Add(pair[0], pair[1])
+	}
+	resp, err := b.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer json.RawMessage
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		t.Fatal(err)
+	}
+	b.set = nil
+	for i, c := range resp.Cookies() {
+		line := resp.Header["Set-Cookie"][i]
+		if c.Value != "" {
+			line = strings.Replace(line, c.Value, "*", 1)
+			b.cookies[c.Name] = c.Value
+		}
+		if c.MaxAge < 0 {
+			delete(b.cookies, c.Name)
+		}
+		b.set = append(b.set, line)
+	}
+	return string(answer)
+}
+
+// mutate sends a mutation and holds its payload and the cookies that it sets against what is wanted.
+func (b *browser) mutate(t *testing.T, name, args, fields, want string, cookies ...string) {
+	t.Helper()
+	if got := b.send(t, b.f.mutation(name, args, fields)); got != `{"data":{"`+name+`":`+want+`}}` {
+		t.Errorf("%s(%s): %s, want %s", name, args, got, want)
+	}
+	if diff := cmp.Diff(cookies, b.set); diff != "" {
+		t.Errorf("%s(%s): cookies (-want +got):\n%s", name, args, diff)
+	}
+}
+
+const (
+	setAccess     = "JWT=*; Path=/; Max-Age=300; HttpOnly; SameSite=Lax"
+	setRefresh    = "JWT-refresh-token=*; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax"
+	expireAccess  = "JWT=; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; HttpOnly; SameSite=Lax"
+	expireRefresh = "JWT-refresh-token=; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; HttpOnly; SameSite=Lax"
+
+	accepted = `{"success":true}`
+	refused  = `{"success":false}`
+	loginAda = `username: "ada", password: "` + goodPassword + `"`
+)
+
+// TestCookieAttributes: each setting is in the cookies that are set, and in those that expire them.
+func TestCookieAttributes(t *testing.T) {
+	for name, test := range map[string]struct {
+		change               func(*schema.Cookies)
+		cookie, refresh, end string
+	}{
+		"as it is": {func(*schema.Cookies) {}, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Lax"},
+		"secure": {func(c *schema.Cookies) { c.Name, c.RefreshName, c.Secure = "__Host-a", "__Host-r", true },
+			"__Host-a", "__Host-r", "; HttpOnly; Secure; SameSite=Lax"},
+		"strict": {func(c *schema.Cookies) { c.SameSite = http.SameSiteStrictMode }, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Strict"},
+		"none":   {func(c *schema.Cookies) { c.SameSite, c.Secure = http.SameSiteNoneMode, true }, "JWT", "JWT-refresh-token", "; HttpOnly; Secure; SameSite=None"},
+		"path":   {func(c *schema.Cookies) { c.Path = "/graphql" }, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Lax"},
+		"domain": {func(c *schema.Cookies) { c.Domain = "acme.example" }, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Lax"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path, domain := "; Path=/", ""
+			if name == "path" {
+				path = "; Path=/graphql"
+			}
+			if name == "domain" {
+				domain = "; Domain=acme.example"
+			}
+			b := newSite(t, inCookies(test.change)).browser(flavours[0])
+			b.mutate(t, "register", registration("ada"), "success", accepted,
+				test.cookie+"=*"+path+domain+"; Max-Age=300"+test.end, test.refresh+"=*"+path+domain+"; Max-Age=604800"+test.end)
+			const past = "; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0"
+			b.mutate(t, "revokeToken", "", "success", accepted, test.cookie+"="+path+domain+past+test.end, test.refresh+"="+path+domain+past+test.end)
+		})
+	}
+}
+
+// TestCookieConversation goes through everything that sets, takes and expires cookies, in both flavours.
+func TestCookieConversation(t *testing.T) {
+	for _, f := range flavours {
+		t.Run(f.name, func(t *testing.T) {
+			s := newSite(t, inCookies())
+			b := s.browser(f)
+			me := func(want string) {
+				t.Helper()
+				if got := b.send(t, "{ me { username } }"); got != `{"data":{"me":`+want+`}}` || b.set != nil {
+					t.Errorf("me: %s, want %s; cookies %q", got, want, b.set)
+				}
+			}
+			me("null")
+			b.mutate(t, "tokenAuth", loginAda, "success", refused)
+			b.mutate(t, "register", registration("ada"), "success", accepted, setAccess, setRefresh)
+			me(`{"username":"ada"}`)
+			b.mutate(t, "register", registration("ada"), "success", refused)
+			b.mutate(t, "tokenAuth", `username: "ada", password: "wrong"`, "success", refused)
+			b.mutate(t, "tokenAuth", loginAda, "success", accepted, setAccess, setRefresh)
+
+			b.mutate(t, "verifyToken", "", "success", accepted)
+			b.mutate(t, "verifyToken", "token: null", "success", accepted)
+			b.mutate(t, "verifyToken", `token: ""`, "success", refused)
+			b.mutate(t, "verifyToken", `token: "`+b.cookies["JWT-refresh-token"]+`"`, "success", refused)
+
+			before := b.cookies["JWT-refresh-token"]
+			s.pass(time.Minute)
+			b.mutate(t, "refreshToken", "", "success errors", `{"success":true,"errors":null}`, setAccess, setRefresh)
+			if b.cookies["JWT-refresh-token"] == before {
+				t.Error("the refresh token was not rotated")
+			}
+			s.pass(time.Second)
+			b.cookies["JWT-refresh-token"], before = before, b.cookies["JWT-refresh-token"] // a lost reply
+			b.mutate(t, "refreshToken", "", "success", accepted, setAccess, strings.Replace(setRefresh, "604800", "604799", 1))
+			if b.cookies["JWT-refresh-token"] != before {
+				t.Error("a lost reply is answered with a second branch")
+			}
+			b.mutate(t, "refreshToken", `refreshToken: "nonsense"`, "success", refused)
+
+			// The session of others ends without a word to this one.
+			other := s.session(t, f, "tokenAuth", loginAda)
+			b.mutate(t, "revokeToken", `refreshToken: "`+other.RefreshToken+`"`, "success", accepted)
+			me(`{"username":"ada"}`)
+			b.mutate(t, "revokeToken", "", "success", accepted, expireAccess, expireRefresh)
+			me("null")
+			b.mutate(t, "revokeToken", "", "success", refused)
+			b.mutate(t, "refreshToken", "", "success", refused)
+			b.mutate(t, "verifyToken", "", "success", refused)
+		})
+	}
+}
+
+// TestAccessCookieAlone: without refresh tokens there is one cookie, which is refreshed and revoked by itself.
+func TestAccessCookieAlone(t *testing.T) {
+	for _, f := range flavours {
+		b := newSite(t, withoutRefreshTokens, inCookies()).browser(f)
+		b.mutate(t, "register", registration("ada"), "success", accepted, setAccess)
+		first := b.cookies["JWT"]
+		b.pass(time.Minute)
+		b.mutate(t, "refreshToken", "", "success", accepted, setAccess)
+		if b.cookies["JWT"] == first {
+			t.Error("the access token is the same")
+		}
+		if got := b.send(t, "{ me { username } }"); got != `{"data":{"me":{"username":"ada"}}}` {
+			t.Error(got)
+		}
+		b.mutate(t, "revokeToken", "", "success", accepted, expireAccess)
+		b.mutate(t, "refreshToken", "", "success", refused)
+	}
+}
+
+// TestEndedSessionsExpireCookies: whatever ended the session, with the next thing that succeeds its cookies go; each for
+// itself.
+func TestEndedSessionsExpireCookies(t *testing.T) {
+	for _, f := range flavours {
+		s := newSite(t, inCookies())
+		b := s.browser(f)
+		b.mutate(t, "register", registration("ada"), "success", accepted, setAccess, setRefresh)
+		verify := `token: "` + s.activationToken(t, "ada") + `"`
+		session := s.session(t, f, "tokenAuth", loginAda)
+		b.cookies = map[string]string{"JWT": session.Token, "JWT-refresh-token": session.RefreshToken}
+		if err := s.db.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.ExecContext(t.Context(), `UPDATE sessions SET ended_at = 1, end_reason = 'test' WHERE id = 2`)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		b.mutate(t, "verifyAccount", `token: "x"`, "success", refused) // changes nothing
+		b.mutate(t, "verifyAccount", verify, "success", accepted, expireAccess, expireRefresh)
+
+		// An access token that is over leaves the refresh token alone.
+		session = s.session(t, f, "tokenAuth", loginAda)
+		b.cookies = map[string]string{"JWT": session.Token, "JWT-refresh-token": session.RefreshToken}
+		s.pass(5 * time.Minute)
+		b.mutate(t, "resendActivationEmail", `email: "ada@acme.example"`, "success", accepted, expireAccess)
+		// A refresh token that was rotated is the session's still.
+		b.mutate(t, "refreshToken", "", "success", accepted, setAccess, setRefresh)
+		b.cookies["JWT-refresh-token"] = session.RefreshToken
+		b.mutate(t, "resendActivationEmail", `email: "ada@acme.example"`, "success", accepted)
+		// Its own session, by an argument.
+		b.mutate(t, "revokeToken", `refreshToken: "`+session.RefreshToken+`"`, "success", accepted, expireAccess, expireRefresh)
+	}
+}
+
+// TestCookiesOfAccountMutations: who is known by a cookie may do everything to the own account, and what ends the session
+// expires the cookies, what begins another one sets them.
+func TestCookiesOfAccountMutations(t *testing.T) {
+	const password = `password: "` + goodPassword + `"`
+	both, gone := []string{setAccess, setRefresh}, []string{expireAccess, expireRefresh}
+	for _, test := range []struct {
+		name, args string
+		deletes    bool // for good
+		cookies    []string
+	}{
+		{"passwordChange", `oldPassword: "x", newPassword1: "` + otherPassword + `", newPassword2: "` + otherPassword + `"`, false, nil},
+		{"passwordChange", `oldPassword: "` + goodPassword + `", newPassword1: "` + otherPassword + `", newPassword2: "` + otherPassword + `"`, false, both},
+		{"passwordReset", `token: "RESET", newPassword1: "` + otherPassword + `", newPassword2: "` + otherPassword + `"`, false, gone},
+		{"archiveAccount", `password: "x"`, false, nil},
+		{"archiveAccount", password, false, gone},
+		{"deleteAccount", password, false, gone},
+		{"deleteAccount", password, true, gone},
+		{"swapEmails", password, false, nil}, // ends all sessions but this one
+		{"removeSecondaryEmail", password, false, nil},
+		{"sendSecondaryEmailActivation", password + `, email: "ada3@acme.example"`, false, nil},
+	} {
+		for _, f := range flavours {
+			cookieMode := inCookies()
+			s := newSite(t, func(o *options) { cookieMode(o); o.accounts.DeletePermanently = test.deletes })
+			s.add(t, f, accounts.AddUserInput{Username: "ada", Verified: true, SecondaryEmail: "ada2@acme.example"})
+			b := s.browser(f)
+			b.mutate(t, "tokenAuth", loginAda, "success", accepted, both...)
+			args := test.args
+			if test.name == "passwordReset" {
+				args = strings.Replace(args, "RESET", s.link(t, tokens.PasswordReset, "ada", ""), 1)
+			}
+			want := accepted
+			if strings.Contains(args, `"x"`) {
+				want = refused
+			}
+			b.mutate(t, test.name, args, "success", want, test.cookies...)
+			me := `{"data":{"me":{"username":"ada"}}}`
+			if len(test.cookies) > 0 && test.cookies[0] == expireAccess {
+				me = `{"data":{"me":null}}`
+			}
+			if got := b.send(t, "{ me { username } }"); got != me {
+				t.Errorf("%s: after %s: %s", f.name, test.name, got)
+			}
+		}
+	}
+}
+
+// TestCookiesOfOneRequest: of several mutations in a request the last word counts, and a login outlives the end of the
+// session before it.
+func TestCookiesOfOneRequest(t *testing.T) {
+	for query, want := range map[string][]string{
+		`mutation { revokeToken { success } tokenAuth(` + loginAda + `) { success } }`:                                      {setAccess, setRefresh},
+		`mutation { tokenAuth(` + loginAda + `) { success } revokeToken { success } }`:                                      {setAccess, setRefresh},
+		`mutation { tokenAuth(` + loginAda + `) { success } deleteTokenCookie { deleted } }`:                                {expireAccess, setRefresh},
+		`mutation { deleteTokenCookie { deleted } tokenAuth(` + loginAda + `) { success } }`:                                {setAccess, setRefresh},
+		`mutation { deleteTokenCookie { deleted } deleteRefreshTokenCookie { deleted } }`:                                   {expireAccess, expireRefresh},
+		`mutation { a: verifyToken { success } tokenAuth(username: "ada", password: "x") { success } }`:                     nil,
+		`mutation { revokeToken { success } tokenAuth(username: "ada", password: "x") { success } }`:                        {expireAccess, expireRefresh},
+		`mutation { tokenAuth(` + loginAda + `) { success user { broken: firstName } } verifyToken(token: "") { success }}`: {setAccess, setRefresh},
+	} {
+		b := newSite(t, inCookies()).browser(flavours[0])
+		b.mutate(t, "register", registration("ada"), "success", accepted, setAccess, setRefresh)
+		b.send(t, query)
+		if diff := cmp.Diff(want, b.set); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
+		}
+	}
+}
+
+// TestDeleteCookies is the two mutations that only forget, with cookies, without, and where they are not used.
+func TestDeleteCookies(t *testing.T) {
+	for _, f := range flavours {
+		b := newSite(t, inCookies()).browser(f)
+		for name, cookie := range map[string]string{"deleteTokenCookie": "JWT", "deleteRefreshTokenCookie": "JWT-refresh-token"} {
+			b.cookies = map[string]string{}
+			b.mutate(t, name, "", "deleted", `{"deleted":false}`)
+			b.cookies = map[string]string{cookie: "nonsense", "another": "one"}
+			b.mutate(t, name, "", "deleted", `{"deleted":true}`, map[string]string{"JWT": expireAccess, "JWT-refresh-token": expireRefresh}[cookie])
+		}
+		off := newSite(t).browser(f)
+		off.cookies = map[string]string{"JWT": "x", "JWT-refresh-token": "x", "": "x"}
+		off.mutate(t, "deleteTokenCookie", "", "deleted", `{"deleted":false}`)
+		off.mutate(t, "deleteRefreshTokenCookie", "", "deleted", `{"deleted":false}`)
+	}
+}
+
+// TestHeaderOrCookie is section 2 of the contract in cookie mode: a header that is well-formed decides alone.
+func TestHeaderOrCookie(t *testing.T) {
+	s := newSite(t, inCookies())
+	ada := s.session(t, flavours[0], "register", registration("ada"))
+	bob := s.session(t, flavours[0], "register", registration("bob"))
+	s.run(t, flavours[0], "revokeToken", `refreshToken: "`+s.session(t, flavours[0], "tokenAuth", loginAda).RefreshToken+`"`, "success")
+	for _, test := range []struct {
+		name    string
+		headers []string
+		want    string
+	}{
+		{"cookie", []string{"Cookie", "JWT=" + ada.Token}, "ada"},
+		{"quoted", []string{"Cookie", `JWT="` + ada.Token + `"`}, "ada"},
+		{"among others", []string{"Cookie", "a=b; JWT=" + ada.Token + "; JWT2=x"}, "ada"},
+		{"in two lines", []string{"Cookie", "a=b", "Cookie", "JWT=" + ada.Token}, "ada"},
+		{"header wins", []string{"Cookie", "JWT=" + ada.Token, "Authorization", "JWT " + bob.Token}, "bob"},
+		{"bad token in the header", []string{"Cookie", "JWT=" + ada.Token, "Authorization", "JWT x"}, ""},
+		{"bad token, other prefix", []string{"Cookie", "JWT=" + ada.Token, "Authorization", "bearer x"}, ""},
+		{"another scheme", []string{"Cookie", "JWT=" + ada.Token, "Authorization", "Basic YTpi"}, "ada"},
+		{"one word", []string{"Cookie", "JWT=" + ada.Token, "Authorization", "JWT"}, "ada"},
+		{"three words", []string{"Cookie", "JWT=" + ada.Token, "Authorization", "JWT x y"}, "ada"},
+		{"no header's text", []string{"Cookie", "JWT=" + ada.Token, "Authorization", ""}, "ada"},
+		{"refresh token", []string{"Cookie", "JWT=" + ada.RefreshToken}, ""},
+		{"refresh cookie", []string{"Cookie", "JWT-refresh-token=" + ada.Token}, ""},
+		{"other case", []string{"Cookie", "jwt=" + ada.Token}, ""},
+		{"twice", []string{"Cookie", "JWT=" + ada.Token + "; JWT=" + bob.Token}, ""},
+		{"twice the same", []string{"Cookie", "JWT=" + ada.Token + "; JWT=" + ada.Token}, ""},
+		{"twice in two lines", []string{"Cookie", "JWT=" + ada.Token, "Cookie", "JWT=x"}, ""},
+		{"too long", []string{"Cookie", "JWT=" + ada.Token + strings.Repeat("x", 4096)}, ""},
+		{"empty", []string{"Cookie", "JWT="}, ""},
+		{"none", nil, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			want := `{"data":{"me":null}}`
+			if test.want != "" {
+				want = `{"data":{"me":{"username":"` + test.want + `"}}}`
+			}
+			b := s.browser(flavours[0])
+			if got := b.send(t, "{ me { username } }", test.headers...); got != want || b.set != nil {
+				t.Errorf("%s, want %s; cookies %q", got, want, b.set)
+			}
+		})
+	}
+}
+
+// TestNoCookieMode: without it cookies are neither read nor set.
+func TestNoCookieMode(t *testing.T) {
+	for _, f := range flavours {
+		s := newSite(t, inCookies(func(c *schema.Cookies) { c.Enabled = false }))
+		b := s.browser(f)
+		b.mutate(t, "register", registration("ada"), "success", accepted)
+		session := s.session(t, f, "tokenAuth", loginAda)
+		b.cookies = map[string]string{"JWT": session.Token, "JWT-refresh-token": session.RefreshToken}
+		if got := b.send(t, "{ me { pk } }"); got != `{"data":{"me":null}}` {
+			t.Error(got)
+		}
+		for _, name := range []string{"verifyToken", "refreshToken", "revokeToken"} {
+			b.mutate(t, name, "", "success", refused)
+		}
+		b.mutate(t, "revokeToken", `refreshToken: "`+session.RefreshToken+`"`, "success", accepted)
+	}
+}
+
+// TestHiddenTokens: with hide_token_fields no payload has a token, and cookies carry them all the same.
+func TestHiddenTokens(t *testing.T) {
+	for i, f := range flavours {
+		s := newSite(t, inCookies(func(c *schema.Cookies) { c.HideTokenFields = true }))
+		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL([]schema.Style{schema.Plain, schema.Relay}[i])})
+		for _, typ := range ours.Types {
+			if typ.Kind == ast.Object && (typ.Fields.ForName("token") != nil || typ.Fields.ForName("refreshToken") != nil && typ.Name != "Mutation") {
+				t.Errorf("%s: %s has tokens", f.name, typ.Name)
+			}
+		}
+		b := s.browser(f)
+		b.mutate(t, "register", registration("ada"), "success", accepted, setAccess, setRefresh)
+		b.mutate(t, "tokenAuth", loginAda, "success refreshExpiresIn", `{"success":true,"refreshExpiresIn":1800604800}`, setAccess, setRefresh)
+		b.mutate(t, "refreshToken", "", "success", accepted, setAccess, setRefresh)
+		if got := b.send(t, f.mutation("tokenAuth", loginAda, "token")); !strings.Contains(got, `"code":"validation"`) || b.set != nil {
+			t.Errorf("%s: %s", f.name, got)
+		}
+	}
+}
+
+// TestCookiesWhenTheDatabaseFails: what cannot be looked up is not expired, and nobody is told that they are logged out.
+func TestCookiesWhenTheDatabaseFails(t *testing.T) {
+	s := newSite(t, inCookies())
+	b := s.browser(flavours[0])
+	b.mutate(t, "register", registration("ada"), "success", accepted, setAccess, setRefresh)
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.mutate(t, "deleteTokenCookie", "", "deleted", `{"deleted":true}`, expireAccess)
+	if log := s.log.String(); !strings.Contains(log, "whether a cookie's session goes on") || !strings.Contains(log, "request=req-1") || strings.Contains(log, b.cookies["JWT-refresh-token"]) {
+		t.Errorf("log: %s", log)
+	}
+}

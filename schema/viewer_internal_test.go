@@ -1,0 +1,20 @@
+package schema
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/graphql-go/graphql"
+)
+
+// TestTokenArgumentClash: a name that a query field has an argument of already is refused, with the setting to change.
+func TestTokenArgumentClash(t *testing.T) {
+	fields := graphql.Fields{
+		"me":   {Type: graphql.String},
+		"user": {Type: graphql.String, Args: graphql.FieldConfigArgument{"id": {Type: graphql.ID}}},
+	}
+	err := withTokenArgument(nil, fields, "id")
+	if err == nil || !strings.Contains(err.Error(), `tokens.argument_name = "id" is an argument of the query user already: choose another name`) {
+		t.Errorf("error %v", err)
+	}
+}

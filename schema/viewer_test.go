@@ -1,0 +1,72 @@
+package schema_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"accountd/schema"
+)
+
+func withArgument(name string) func(*options) {
+	return func(o *options) {
+		o.schema = func(s *schema.Settings) { s.TokenArgument = name }
+	}
+}
+
+// TestTokenArgument: it decides who is asking for its field, whatever the header says, and for no other.
+func TestTokenArgument(t *testing.T) {
+	for _, f := range flavours {
+		s := newSite(t, withArgument("accessToken"))
+		ada := s.session(t, f, "register", registration("ada"))
+		bob := s.session(t, f, "register", registration("bob"))
+		const asAda, asBob, nobody = `{"username":"ada"}`, `{"username":"bob"}`, "null"
+		for _, test := range []struct{ header, argument, want string }{
+			{"", "", nobody},
+			{"", `(accessToken: "` + ada.Token + `")`, asAda},
+			{"JWT " + bob.Token, "", asBob},
+			{"JWT " + bob.Token, `(accessToken: "` + ada.Token + `")`, asAda},
+			{"JWT " + bob.Token, `(accessToken: null)`, asBob},
+			{"JWT " + bob.Token, `(accessToken: "")`, nobody},
+			{"JWT " + bob.Token, `(accessToken: "nonsense")`, nobody},
+			{"JWT " + bob.Token, `(accessToken: "` + ada.RefreshToken + `")`, nobody},
+			{"JWT " + bob.Token, `(accessToken: "JWT ` + ada.Token + `")`, nobody},
+			{"JWT nonsense", `(accessToken: "` + ada.Token + `")`, asAda},
+		} {
+			want := `{"data":{"me":` + test.want + `}}`
+			if _, got := s.post(t, f, "{ me"+test.argument+" { username } }", "Authorization", test.header); got != want {
+				t.Errorf("%s: header %q, argument %s: %s, want %s", f.name, test.header, test.argument, got, want)
+			}
+		}
+		_, got := s.post(t, f, `{ a: me(accessToken: "`+ada.Token+`") { username } b: me { username } c: me(accessToken: "x") { username } }`, "Authorization", "JWT "+bob.Token)
+		if want := `{"data":{"a":` + asAda + `,"b":` + asBob + `,"c":null}}`; got != want {
+			t.Errorf("%s: %s", f.name, got)
+		}
+		if log := s.log.String(); strings.Contains(log, ada.Token) {
+			t.Errorf("the log has the token: %s", log)
+		}
+	}
+}
+
+// TestTokenArgumentIsEverywhere: every query field has it, no mutation does, and without the setting none.
+func TestTokenArgumentIsEverywhere(t *testing.T) {
+	for _, style := range []schema.Style{schema.Plain, schema.Relay} {
+		with := gqlparser.MustLoadSchema(&ast.Source{Name: "with", Input: newSite(t, withArgument("accessToken")).api.SDL(style)})
+		without := newSite(t).api.SDL(style)
+		for _, f := range with.Query.Fields {
+			if a := f.Arguments.ForName("accessToken"); !strings.HasPrefix(f.Name, "__") && (a == nil || a.Type.String() != "String") {
+				t.Errorf("%s has %v", f.Name, a)
+			}
+		}
+		for _, f := range with.Mutation.Fields {
+			if f.Arguments.ForName("accessToken") != nil {
+				t.Errorf("%s has it", f.Name)
+			}
+		}
+		if strings.Contains(without, "accessToken") {
+			t.Error("it is there without the setting")
+		}
+	}
+}
