@@ -42,8 +42,8 @@ type Settings struct {
 
 	ErrorList     bool                // errors are a list of {field, message, code} instead of a map
 	Users         string              // who may ask for others: staff, verified, authenticated or public
-	ExcludeFields []string            // of UserNode, as in "last_login"
-	FilterFields  map[string][]string // lookups by field, as in "status__verified"
+	ExcludeFields []string            // of accounts.FieldNames
+	FilterFields  map[string][]string // lookups of accounts.FilterFields
 	Page          int                 // edges of one page at most
 
 	ClientAddr func(context.Context) string // network address of who is asking
@@ -70,9 +70,13 @@ type API struct {
 func New(svc *accounts.Service, s Settings) (*API, error) {
 	userNode := newUserNode(s)
 	rows := mutations(svc, s, userNode)
+	queries, err := queries(svc, s, userNode)
+	if err != nil {
+		return nil, err
+	}
 	a := &API{}
 	for _, style := range []Style{Plain, Relay} {
-		built, err := build(rows, style, userNode)
+		built, err := build(rows, style, userNode, queries)
 		if err != nil {
 			return nil, err
 		}
@@ -100,14 +104,14 @@ func (a *API) Handler(style Style) http.Handler { return a.doors[style] }
 // SDL is one flavour in the schema definition language, sorted by name.
 func (a *API) SDL(style Style) string { return a.doors[style].SDL() }
 
-func build(rows []mutation, style Style, userNode *graphql.Object) (graphql.Schema, error) {
+func build(rows []mutation, style Style, userNode *graphql.Object, queries graphql.Fields) (graphql.Schema, error) {
 	fields := graphql.Fields{}
 	for _, m := range rows {
 		fields[m.name] = m.field(style)
 	}
 	return graphql.NewSchema(graphql.SchemaConfig{
 		Query: graphql.NewObject(graphql.ObjectConfig{
-			Name: "Query", Description: "What can be asked without changing anything.", Fields: queries(userNode),
+			Name: "Query", Description: "What can be asked without changing anything.", Fields: queries,
 		}),
 		Mutation: graphql.NewObject(graphql.ObjectConfig{
 			Name: "Mutation", Description: "Everything that changes an account or a session.", Fields: fields,

@@ -49,6 +49,7 @@ type options struct {
 	tokens   tokens.Settings
 	outbox   int
 	headers  []string
+	schema   func(*schema.Settings) // changes how the API is served
 }
 
 func newSite(tb testing.TB, change ...func(*options)) *site {
@@ -94,15 +95,23 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 	must(outbox.Start(tb.Context()))
 	s.svc, err = accounts.New(s.db, issuer, outbox, o.accounts, log)
 	must(err)
-	s.api, err = schema.New(s.svc, schema.Settings{
+	served := schema.Settings{
 		Limits: frontdoor.Limits{
 			Body: 64 << 10, Query: 16 << 10, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15, IntrospectionDepth: 20,
 			Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: 10 * time.Second, Documents: 100,
 		},
 		Introspection: true, Accounts: o.accounts, LongRunning: o.tokens.LongRunning,
 		HeaderName: "Authorization", HeaderPrefixes: o.headers,
+		Users: "staff", Page: 100, FilterFields: map[string][]string{
+			"email": {"exact"}, "username": {"exact", "icontains", "istartswith"}, "is_active": {"exact"},
+			"status__archived": {"exact"}, "status__verified": {"exact"}, "status__secondary_email": {"exact"},
+		},
 		ClientAddr: func(context.Context) string { return "192.0.2.1" }, RequestID: func(context.Context) string { return "req-1" }, Log: log,
-	})
+	}
+	if o.schema != nil {
+		o.schema(&served)
+	}
+	s.api, err = schema.New(s.svc, served)
 	must(err)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", s.api.Handler(schema.Plain))

@@ -71,6 +71,7 @@ func (l *loader) validate() {
 	} {
 		l.require(isPath(link.path), link.key, "is not a path", `use letters, digits, "-", "_", "." and "/", such as "account/activate"`)
 	}
+	l.validateQueries()
 }
 
 // What headers of a mail have room for.
@@ -193,5 +194,5 @@ func (c *Config) Warnings() []string {
 	if !c.Loopback() && time.Duration(c.Tokens.AccessLifetime) > day {
 		warnings = append(warnings, "tokens.access_lifetime is over a day: services that check access tokens by themselves notice a logout that late")
 	}
-	return append(warnings, c.accountWarnings()...)
+	return append(append(warnings, c.accountWarnings()...), c.queryWarnings()...)
 }
