@@ -72,7 +72,7 @@ func (q *filtered) text(f Filter, field FilterField, value string) error {
 			q.and("f.user_id = ("+field.owner+" = ?)", address.Canonical)
 			return nil
 		}
-		q.and(field.folded+" = ?", store.Fold(value))
+		q.and(field.folded+" <> '' AND "+field.folded+" = ?", store.Fold(value)) // as its index is
 		if f.Lookup == Exact {
 			q.and(field.shown+" = ?", store.Normal(value))
 		}
@@ -123,7 +123,7 @@ func (q *filtered) oneOf(f Filter, field FilterField, value string) error {
 		q.and("f.user_id IN ("+field.owner+item+")", list(folded))
 		return nil
 	}
-	q.and(field.folded+item, list(folded))
+	q.and(field.folded+" <> '' AND "+field.folded+item, list(folded))
 	q.and(field.shown+item, list(shown))
 	return nil
 }
@@ -150,7 +150,7 @@ func (q *filtered) switches(list []Filter) {
 		if q.found || q.match != "" || i != max(best, 0) {
 			column = "+" + column
 		}
-		q.and(column+" = ?", f.Value)
+		q.and(column + map[any]string{true: " = 1", false: " = 0"}[f.Value])
 		q.filters++
 	}
 }
