@@ -14,20 +14,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"accountd/accounts"
-	"accountd/internal/store"
 	"accountd/schema"
 )
-
-func (s *site) exec(tb testing.TB, query string, args ...any) {
-	tb.Helper()
-	err := s.db.Write(tb.Context(), func(tx *store.Tx) error {
-		_, err := tx.Tx.ExecContext(tb.Context(), query, args...)
-		return err
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
 
 func (s *site) add(tb testing.TB, in accounts.AddUserInput) *accounts.User {
 	tb.Helper()
