@@ -71,7 +71,10 @@ func TestFilters(t *testing.T) {
 		{"beginning with case", is("username", StartsWith, "A"), []string{"Ada"}},
 		{"not the beginning", is("username", IStartsWith, "dam"), nil},
 		{"longer than any", is("username", IContains, "ada"+strings.Repeat("m", 70000)), nil},
-		{"longer than the phrase", is("username", IStartsWith, strings.Repeat("a", 65)), nil},
+		{"longer than what is looked up", is("username", IStartsWith, "adamantine"), nil},
+		{"the trigrams of another", is("username", IContains, "adanant"), nil},
+		{"its trigrams, in another order", is("username", IContains, "antada"), nil},
+		{"repeated", is("username", IStartsWith, strings.Repeat("a", 65)), nil},
 		{"one of several", is("username", In, "Ada, Kelvin,,nobody, ada"), []string{"Ada", "Kelvin"}},
 		{"none of several", is("username", In, ","), nil},
 

@@ -6,15 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"accountd/internal/store"
 )
 
-// maxPhrase is how many characters of a text are looked for in the index of substrings, which is enough to leave few
-// users; every one that it finds is compared with the whole text.
-const maxPhrase = 64
+// maxTrigrams is how many threes of characters of one text are looked for in the index of substrings. Few are enough to
+// leave few users, each of which is compared with the whole text; each one more costs every search.
+const maxTrigrams = 4
 
 // filtered is the users that filters leave, as SQL over user_search f. What a client sent is in args only.
 type filtered struct {
@@ -78,22 +79,42 @@ func (q *filtered) text(f Filter, field FilterField, value string) error {
 		}
 		return nil
 	}
-	at, start := "> 0", ""
-	if f.Lookup == StartsWith || f.Lookup == IStartsWith {
-		at, start = "= 1", "\x02\x02"
-	}
 	folded := store.Fold(value)
+	at, phrase := "> 0", folded
+	if f.Lookup == StartsWith || f.Lookup == IStartsWith {
+		at, phrase = "= 1", "\x02"+folded // one of the two marks is enough, unless only one letter follows
+		if utf8.RuneCountInString(folded) == 1 {
+			phrase = "\x02\x02" + folded
+		}
+	}
 	q.and("instr("+field.folded+", ?) "+at, folded)
 	if field.Kind == TextFilter && (f.Lookup == Contains || f.Lookup == StartsWith) {
 		q.and("instr("+field.shown+", ?) "+at, store.Normal(value))
 	}
-	if phrase := start + folded; field.substrings != "" && utf8.RuneCountInString(phrase) >= 3 {
+	for _, trigram := range trigrams(phrase) {
+		if field.substrings == "" {
+			break
+		}
 		if q.match != "" {
 			q.match += " AND "
 		}
-		q.match += field.substrings + ` : "` + strings.ReplaceAll(firstRunes(phrase, maxPhrase), `"`, `""`) + `"`
+		q.match += field.substrings + ` : "` + strings.ReplaceAll(trigram, `"`, `""`) + `"`
 	}
 	return nil
+}
+
+// trigrams are threes of characters that a text with s in it has: side by side, and the last one.
+func trigrams(s string) []string {
+	runes := []rune(s)
+	var list []string
+	for i := 0; i+3 <= len(runes) && len(list) < maxTrigrams-1; i += 3 {
+		list = append(list, string(runes[i:i+3]))
+	}
+	if len(runes) > 3 {
+		list = append(list, string(runes[len(runes)-3:]))
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // maxIn is how many values one filter may list.
@@ -153,16 +174,6 @@ func (q *filtered) switches(list []Filter) {
 		q.and(column + map[any]string{true: " = 1", false: " = 0"}[f.Value])
 		q.filters++
 	}
-}
-
-func firstRunes(s string, n int) string {
-	for i := range s {
-		if n == 0 {
-			return s[:i]
-		}
-		n--
-	}
-	return s
 }
 
 // selectIDs is the query for the ids after one and before another, in order or, with descending, in the opposite one.
