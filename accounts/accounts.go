@@ -5,7 +5,7 @@
 // hashes outside of transactions, and makes its whole change, mail included, in one. What a user can be told
 // comes back as Errors (or *UsageError, *BusyError); every other error is the server's own.
 //
-// Tables: users, user_status, addresses, user_fields.
+// Tables: users, user_status, addresses, user_fields, and user_search with user_substrings, which triggers keep.
 package accounts
 
 import (

@@ -187,6 +187,10 @@ func (s *Service) listUsers(ctx context.Context, tx *store.Tx, after int64, limi
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
+	return s.scanUsers(rows)
+}
+
+func (s *Service) scanUsers(rows *sql.Rows) ([]*User, error) {
 	defer rows.Close()
 	var list []*User
 	for rows.Next() {

@@ -16,7 +16,10 @@ type fieldValue struct {
 
 // userQueries are the ways to find users. Their text depends on the fields that are configured, and on nothing else:
 // one query reads a user whole, and without such fields it costs nothing to have the possibility.
-type userQueries struct{ byID, byUsername, byAddress, list string }
+type userQueries struct {
+	selectFrom                        string // to be completed by a condition
+	byID, byUsername, byAddress, list string
+}
 
 func newUserQueries(fields []Field) userQueries {
 	var columns strings.Builder
@@ -25,6 +28,7 @@ func newUserQueries(fields []Field) userQueries {
 	}
 	sel := selectUser + columns.String() + fromUser
 	return userQueries{
+		selectFrom: sel,
 		byID:       sel + `WHERE u.id = ?`,
 		byUsername: sel + `WHERE u.username_key = ?`,
 		byAddress:  sel + `WHERE u.id = (SELECT user_id FROM addresses WHERE canonical = ?)`,

@@ -39,6 +39,14 @@ type User struct {
 	needs   Needs // what AsOwner has found that who is asking has
 }
 
+// FieldNames are the fields of an account that are shown, by their names in settings.
+func FieldNames() []string {
+	return []string{
+		"id", "pk", "username", "email", "secondary_email", "first_name", "last_name", "verified", "archived", "is_active", "is_staff",
+		"date_joined", "last_login",
+	}
+}
+
 func (u *User) subject() tokens.Subject { return tokens.Subject{ID: u.ID, Username: u.Username} }
 
 func (u *User) mailUser() email.User {

@@ -4,8 +4,9 @@ import (
 	"strings"
 	"unicode"
 
-	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+
+	"accountd/internal/store"
 )
 
 // cleanUsername is the second phase for a username that survived the first: it is normalised (NFKC) and
@@ -28,11 +29,8 @@ func isOwnAddress(username string, own Address) bool {
 	return err == nil && own.Canonical == address.Canonical
 }
 
-// usernameKey is the form in which usernames are compared: NFKC, without case (Unicode's full folding).
-func usernameKey(s string) string {
-	// Folding can leave a string that is not normalised, so normalise again (Unicode, section 3.13, D146).
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(trim(s))))
-}
+// usernameKey is the form in which usernames are compared.
+func usernameKey(s string) string { return store.Fold(trim(s)) }
 
 func validUsername(s string) bool {
 	for _, r := range s {

@@ -43,8 +43,8 @@ type Settings struct {
 
 	ErrorList     bool                // errors are a list of {field, message, code} instead of a map
 	Users         string              // who may ask for others: staff, verified, authenticated or public
-	ExcludeFields []string            // of UserNode, as in "last_login"
-	FilterFields  map[string][]string // lookups by field, as in "status__verified"
+	ExcludeFields []string            // of accounts.FieldNames
+	FilterFields  map[string][]string // lookups of accounts.FilterFields
 	Page          int                 // edges of one page at most
 
 	ClientAddr func(context.Context) string // network address of who is asking
@@ -71,15 +71,18 @@ type API struct {
 func New(svc *accounts.Service, s Settings) (*API, error) {
 	userNode := newUserNode(s)
 	rows := shaped(mutations(svc, s, userNode), s)
+	queries, err := queries(svc, s, userNode)
+	if err != nil {
+		return nil, err
+	}
+	if s.TokenArgument != "" {
+		if err := withTokenArgument(svc, queries, s.TokenArgument); err != nil {
+			return nil, err
+		}
+	}
 	a := &API{}
 	for _, style := range []Style{Plain, Relay} {
-		asked := queries(userNode)
-		if s.TokenArgument != "" {
-			if err := withTokenArgument(svc, asked, s.TokenArgument); err != nil {
-				return nil, err
-			}
-		}
-		built, err := build(rows, style, userNode, asked)
+		built, err := build(rows, style, userNode, queries)
 		if err != nil {
 			return nil, err
 		}

@@ -102,6 +102,10 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 		},
 		Introspection: true, Accounts: o.accounts, LongRunning: o.tokens.LongRunning,
 		HeaderName: "Authorization", HeaderPrefixes: o.headers,
+		Users: "staff", Page: 100, FilterFields: map[string][]string{
+			"email": {"exact"}, "username": {"exact", "icontains", "istartswith"}, "is_active": {"exact"},
+			"status__archived": {"exact"}, "status__verified": {"exact"}, "status__secondary_email": {"exact"},
+		},
 		ClientAddr: func(context.Context) string { return "192.0.2.1" }, RequestID: func(context.Context) string { return "req-1" }, Log: log,
 	}
 	if o.schema != nil {

@@ -1,8 +1,6 @@
 package schema
 
 import (
-	"encoding/base64"
-	"fmt"
 	"time"
 
 	"github.com/graphql-go/graphql"
@@ -42,48 +40,33 @@ var node = graphql.NewInterface(graphql.InterfaceConfig{
 // newUserNode builds UserNode as the settings want it.
 func newUserNode(s Settings) *graphql.Object {
 	fields := graphql.Fields{
-		"id": userField(graphql.NewNonNull(graphql.ID), "Opaque, and the same for ever.", func(u *accounts.User) any {
-			return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "UserNode:%d", u.ID))
-		}),
-		"pk":             userField(graphql.Int, "The number of the account.", func(u *accounts.User) any { return u.ID }),
-		"username":       userField(graphql.NewNonNull(graphql.String), "Unique whatever its case.", func(u *accounts.User) any { return u.Username }),
-		"email":          userField(graphql.NewNonNull(graphql.String), "The primary address.", func(u *accounts.User) any { return u.Email }),
-		"secondaryEmail": userField(graphql.String, "A second, verified address; null for none.", func(u *accounts.User) any { return orNull(u.SecondaryEmail) }),
-		"firstName":      userField(graphql.NewNonNull(graphql.String), "", func(u *accounts.User) any { return u.FirstName }),
-		"lastName":       userField(graphql.NewNonNull(graphql.String), "", func(u *accounts.User) any { return u.LastName }),
-		"verified":       userField(graphql.Boolean, "Whether the primary address is verified.", func(u *accounts.User) any { return u.Verified }),
-		"archived":       userField(graphql.Boolean, "Whether the owner has put the account away; logging in takes it back.", func(u *accounts.User) any { return u.Archived }),
-		"isActive":       userField(graphql.NewNonNull(graphql.Boolean), "False for a deleted account.", func(u *accounts.User) any { return u.IsActive }),
-		"isStaff":        userField(graphql.NewNonNull(graphql.Boolean), "Whether the account may look at others.", func(u *accounts.User) any { return u.IsStaff }),
-		"dateJoined":     userField(graphql.NewNonNull(dateTime), "When the account was made.", func(u *accounts.User) any { return u.DateJoined }),
-		"lastLogin":      userField(dateTime, "The last login with a password; null for never.", func(u *accounts.User) any { return u.LastLogin }),
+		"id":             part(graphql.NewNonNull(graphql.ID), "Opaque, and the same for ever.", func(u *accounts.User) any { return userID(u.ID) }),
+		"pk":             part(graphql.Int, "The number of the account.", func(u *accounts.User) any { return u.ID }),
+		"username":       part(graphql.NewNonNull(graphql.String), "Unique whatever its case.", func(u *accounts.User) any { return u.Username }),
+		"email":          part(graphql.NewNonNull(graphql.String), "The primary address.", func(u *accounts.User) any { return u.Email }),
+		"secondaryEmail": part(graphql.String, "A second, verified address; null for none.", func(u *accounts.User) any { return orNull(u.SecondaryEmail) }),
+		"firstName":      part(graphql.NewNonNull(graphql.String), "", func(u *accounts.User) any { return u.FirstName }),
+		"lastName":       part(graphql.NewNonNull(graphql.String), "", func(u *accounts.User) any { return u.LastName }),
+		"verified":       part(graphql.Boolean, "Whether the primary address is verified.", func(u *accounts.User) any { return u.Verified }),
+		"archived":       part(graphql.Boolean, "Whether the owner has put the account away; logging in takes it back.", func(u *accounts.User) any { return u.Archived }),
+		"isActive":       part(graphql.NewNonNull(graphql.Boolean), "False for a deleted account.", func(u *accounts.User) any { return u.IsActive }),
+		"isStaff":        part(graphql.NewNonNull(graphql.Boolean), "Whether the account may look at others.", func(u *accounts.User) any { return u.IsStaff }),
+		"dateJoined":     part(graphql.NewNonNull(dateTime), "When the account was made.", func(u *accounts.User) any { return u.DateJoined }),
+		"lastLogin":      part(dateTime, "The last login with a password; null for never.", func(u *accounts.User) any { return u.LastLogin }),
 	}
 	for _, f := range s.Accounts.Fields {
 		if f.Public {
-			fields[accounts.ArgumentName(f.Name)] = userField(scalars[f.Type], "The configured field "+f.Name+"; null for no value.",
+			fields[accounts.ArgumentName(f.Name)] = part(scalars[f.Type], "The configured field "+f.Name+"; null for no value.",
 				func(u *accounts.User) any { return u.Fields[f.Name] })
 		}
+	}
+	for _, name := range s.ExcludeFields {
+		delete(fields, accounts.ArgumentName(name))
 	}
 	return graphql.NewObject(graphql.ObjectConfig{
 		Name: "UserNode", Description: "An account.", Interfaces: []*graphql.Interface{node}, Fields: fields,
 		IsTypeOf: func(p graphql.IsTypeOfParams) bool { _, ok := p.Value.(*accounts.User); return ok },
 	})
-}
-
-func userField(typ graphql.Output, doc string, get func(*accounts.User) any) *graphql.Field {
-	return &graphql.Field{Type: typ, Description: doc, Resolve: func(p graphql.ResolveParams) (any, error) {
-		return get(p.Source.(*accounts.User)), nil
-	}}
-}
-
-// queries are the fields of Query.
-func queries(userNode *graphql.Object) graphql.Fields {
-	return graphql.Fields{
-		"me": {
-			Type: userNode, Description: "The account that the request's access token belongs to; null without a good one.",
-			Resolve: func(p graphql.ResolveParams) (any, error) { return viewer(p.Context) },
-		},
-	}
 }
 
 // Outputs that several mutations have.

@@ -161,6 +161,17 @@ func TestContradictions(t *testing.T) {
 		{"script link", "[email]\nlink_base = \"javascript:alert(1)\"", "is not a web address"},
 		{"path up", "[email]\nactivation_path = \"../x\"", "is not a path"},
 		{"path with query", "[email]\npassword_set_path = \"x?y\"", "is not a path"},
+		{"excluded", "[queries]\nexclude_fields = [\"last_login\", \"pk\", \"password\", \"is_superuser\"]", ""},
+		{"excluded id", "[queries]\nexclude_fields = [\"id\"]", `f:2: queries.exclude_fields = ["id"] has id, by which clients tell accounts apart`},
+		{"excluded unknown", "[queries]\nexclude_fields = [\"lastlogin\"]", `has "lastlogin", which UserNode does not have: did you mean last_login?`},
+		{"excluded nonsense", "[queries]\nexclude_fields = [\"xyz\"]", `which UserNode does not have: use some of pk, username, email`},
+		{"filter", "[queries]\nfilter_fields = { email = [\"in\"], is_staff = [\"exact\"], last_name = [\"istartswith\"], status__secondary_email = [\"contains\"] }", ""},
+		{"no filters", "[queries]\nfilter_fields = {}", ""},
+		{"filter unknown", "[queries.filter_fields]\nstatus_verified = [\"exact\"]", `f:1: queries.filter_fields has "status_verified", by which users cannot be filtered: did you mean status__verified?`},
+		{"filter impossible", "[queries.filter_fields]\nis_superuser = [\"exact\"]", "has \"is_superuser\", by which users cannot be filtered"},
+		{"filter by date", "[queries.filter_fields]\ndate_joined = [\"exact\"]", "use some of email, first_name"},
+		{"lookup unknown", "[queries.filter_fields]\nusername = [\"exact\", \"icontain\"]", `has the lookup "icontain" of username, which does not fit: did you mean icontains?`},
+		{"lookup of a switch", "[queries.filter_fields]\nis_active = [\"icontains\"]", `has the lookup "icontains" of is_active, which does not fit: use some of exact`},
 		{"deep path", "[email]\nsecondary_email_path = \"/a/b/\"", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

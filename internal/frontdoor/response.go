@@ -10,7 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// Values of extensions.code that the front door itself gives.
+// Values of extensions.code. permission_denied is for resolvers to give.
 const (
 	CodeSyntax                = "syntax"
 	CodeValidation            = "validation"
@@ -20,6 +20,7 @@ const (
 	CodeTooComplex            = "too_complex"
 	CodeOneCredentialMutation = "one_credential_mutation"
 	CodeWrongUsage            = "wrong_usage"
+	CodePermissionDenied      = "permission_denied"
 	CodeBadString             = "bad_string"
 	CodeBusy                  = "busy"
 	CodeInternal              = "internal"

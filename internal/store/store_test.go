@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -233,5 +234,51 @@ func TestReopen(t *testing.T) {
 	}
 	if n := count(t, open(t, path)); n != 1 {
 		t.Errorf("%d rows after reopening", n)
+	}
+}
+
+// TestMigrateWithUsers: a file of the first schema, frozen here as a step, gets its search tables filled.
+func TestMigrateWithUsers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	first, err := migrations.ReadFile("migrations/0001_init.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{string(first), `
+		INSERT INTO users (username, email, first_name, date_joined) VALUES ('Straße', 'a@example.com', 'Ada', 1), (NULL, 'b@example.com', '', 1);
+		INSERT INTO addresses (canonical, user_id, address) VALUES ('a@example.com', 1, 'A@example.com'), ('b@example.com', 2, 'B@example.com');
+		INSERT INTO user_status (user_id, verified) VALUES (1, 1), (2, 0);
+		PRAGMA user_version = 1`} {
+		if _, err := old.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, path)
+	for query, want := range map[string]string{
+		`SELECT group_concat(username || ' ' || email || ' ' || first_name || ' ' || verified, ', ') FROM user_search`: "strasse a@example.com ada 1, b@example.com b@example.com  0",
+		`SELECT group_concat(rowid) FROM user_substrings WHERE user_substrings MATCH 'username : "ass"'`:               "1",
+		`SELECT group_concat(rowid) FROM user_substrings WHERE user_substrings MATCH 'example'`:                        "1,2",
+		`PRAGMA integrity_check`: "ok",
+	} {
+		err := db.Read(t.Context(), func(tx *Tx) error {
+			var got string
+			if err := tx.QueryRowContext(t.Context(), query).Scan(&got); err != nil {
+				return err
+			}
+			if got != want {
+				t.Errorf("%s: %q, want %q", query, got, want)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("%s: %v", query, err)
+		}
 	}
 }

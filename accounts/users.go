@@ -1,0 +1,201 @@
+package accounts
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"accountd/internal/store"
+)
+
+// UserQuery asks for a page of users by id, with the arguments of a Relay connection (Relay cursor connections
+// specification, section 4) and an offset. nil is an argument that was not given.
+type UserQuery struct {
+	Filters []Filter
+
+	First, Last   *int
+	After, Before *string // cursors
+	Offset        *int    // how many to leave out, after After
+
+	// Limit is how many First and Last may ask for, and First where neither is given.
+	Limit int
+}
+
+// UserPage is a part of a list of users.
+type UserPage struct {
+	Edges                []UserEdge
+	HasNext, HasPrevious bool
+}
+
+// UserEdge is a user in a page.
+type UserEdge struct {
+	Cursor string // of this place in every list of users, for ever
+	User   *User
+}
+
+// UserByID returns nil where nobody has the id.
+func (s *Service) UserByID(ctx context.Context, id int64) (*User, error) {
+	var u *User
+	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+		u, err = s.userByID(ctx, tx, id)
+		return err
+	})
+	return u, err
+}
+
+// Users lists users. It fails with *UsageError for arguments that cannot be, and with the context's error when that
+// ends before everybody has been looked at.
+func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
+	w, err := q.window()
+	if err != nil {
+		return nil, err
+	}
+	among, err := filter(q.Filters)
+	if err != nil {
+		return nil, err
+	}
+	if among.none {
+		return &UserPage{}, nil
+	}
+	return s.page(ctx, w, among)
+}
+
+func (s *Service) page(ctx context.Context, w window, among *filtered) (page *UserPage, err error) {
+	err = s.db.Read(ctx, func(tx *store.Tx) error {
+		if err := w.skip(ctx, tx, among); err != nil {
+			return err
+		}
+		page, err = s.edges(ctx, tx, &w, among)
+		return err
+	})
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("list users: %w", ctx.Err()) // whatever an interrupted query has to say
+	}
+	return page, err
+}
+
+// window is what a query asks for, once its arguments are found good.
+type window struct {
+	first, last   int // -1: not given
+	after, before int64
+	isAfter       bool
+	isBefore      bool
+	offset        int
+}
+
+// noEnd is greater than any id.
+const noEnd = math.MaxInt64
+
+func (q UserQuery) window() (window, error) {
+	w := window{first: -1, last: -1, before: noEnd}
+	for _, arg := range []struct {
+		name    string
+		given   *int
+		into    *int
+		limited bool
+	}{{"first", q.First, &w.first, true}, {"last", q.Last, &w.last, true}, {"offset", q.Offset, &w.offset, false}} {
+		switch {
+		case arg.given == nil:
+			continue
+		case *arg.given < 0:
+			return w, &UsageError{fmt.Sprintf("Argument %s must not be negative.", arg.name)}
+		case arg.limited && *arg.given > q.Limit:
+			return w, &UsageError{fmt.Sprintf("Requesting %d records on the `users` connection exceeds the `%s` limit of %d records.",
+				*arg.given, arg.name, q.Limit)}
+		}
+		*arg.into = *arg.given
+	}
+	if q.First == nil && q.Last == nil {
+		w.first = q.Limit
+	}
+	var err error
+	if q.After != nil {
+		w.isAfter = true
+		if w.after, err = parseCursor("after", *q.After); err != nil {
+			return w, err
+		}
+	}
+	if q.Before != nil {
+		w.isBefore = true
+		if w.before, err = parseCursor("before", *q.Before); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+// skip turns an offset into the cursor of the last user that it leaves out.
+func (w *window) skip(ctx context.Context, tx *store.Tx, among *filtered) error {
+	if w.offset == 0 {
+		return nil
+	}
+	id, err := among.nth(ctx, tx, w.after, noEnd, false, w.offset-1)
+	if err != nil {
+		return err
+	}
+	if id == 0 {
+		id = noEnd - 1 // beyond the last
+	}
+	w.after, w.isAfter = id, true
+	return nil
+}
+
+// edges follows EdgesToReturn, HasNextPage and HasPreviousPage of the specification: first counts before last.
+func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *filtered) (page *UserPage, err error) {
+	backward := w.first < 0
+	users, err := s.filteredUsers(ctx, tx, among, w.after, w.before, backward, max(w.first, w.last)+1)
+	if err != nil {
+		return nil, err
+	}
+	page = &UserPage{HasNext: w.first >= 0 && len(users) > w.first, HasPrevious: w.last >= 0 && len(users) > w.last}
+	if backward {
+		slices.Reverse(users)
+	} else {
+		users = users[:min(len(users), w.first)]
+	}
+	if w.last >= 0 {
+		users = users[max(len(users)-w.last, 0):]
+	}
+	for _, u := range users {
+		page.Edges = append(page.Edges, UserEdge{cursor(u.ID), u})
+	}
+	if w.first < 0 && w.isBefore {
+		id, err := among.nth(ctx, tx, w.before-1, noEnd, false, 0)
+		if err != nil {
+			return nil, err
+		}
+		page.HasNext = id != 0
+	}
+	if w.last < 0 && w.isAfter {
+		id, err := among.nth(ctx, tx, 0, w.after+1, true, 0)
+		if err != nil {
+			return nil, err
+		}
+		page.HasPrevious = id != 0
+	}
+	return page, nil
+}
+
+// cursorPrefix is the version of what cursors are made of.
+const cursorPrefix = "users1:"
+
+func cursor(id int64) string {
+	return base64.RawURLEncoding.EncodeToString(strconv.AppendInt([]byte(cursorPrefix), id, 10))
+}
+
+// parseCursor takes what cursor gives, to the letter. The user may be gone by now.
+func parseCursor(argument, text string) (int64, error) {
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err == nil {
+		digits, _ := strings.CutPrefix(string(raw), cursorPrefix)
+		var id int64
+		if id, err = strconv.ParseInt(digits, 10, 64); err == nil && id > 0 && id < noEnd && cursor(id) == text {
+			return id, nil
+		}
+	}
+	return 0, &UsageError{fmt.Sprintf("Argument %s is not a valid cursor: send one that an edge, or pageInfo, had.", argument)}
+}

@@ -1,0 +1,249 @@
+package accounts
+
+import (
+	"encoding/base64"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// listed is a page by ids.
+type listed struct {
+	IDs       []int64
+	Next, Pre bool
+}
+
+func (h *harness) list(t *testing.T, q UserQuery) listed {
+	t.Helper()
+	page, err := h.Users(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := listed{Next: page.HasNext, Pre: page.HasPrevious}
+	for _, e := range page.Edges {
+		out.IDs = append(out.IDs, e.User.ID)
+		if e.Cursor != cursor(e.User.ID) {
+			t.Errorf("user %d has the cursor %s", e.User.ID, e.Cursor)
+		}
+	}
+	return out
+}
+
+// seed adds n accounts behind the service's back; every third is inactive.
+func (h *harness) seed(t *testing.T, n int) {
+	t.Helper()
+	const numbers = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) `
+	h.exec(t, numbers+`INSERT INTO users (id, username, username_key, email, is_active, date_joined)
+		SELECT i, 'User' || i, 'user' || i, 'u' || i || '@example.com', i % 3 > 0, 0 FROM n;`+
+		numbers+`INSERT INTO addresses (canonical, user_id, address) SELECT 'u' || i || '@example.com', i, 'U' || i || '@example.com' FROM n;`+
+		numbers+`INSERT INTO user_status (user_id, verified) SELECT i, i % 2 FROM n`, n, n, n)
+}
+
+// slowPage is the specification's algorithm word for word, over all ids that fit.
+func slowPage(ids []int64, q UserQuery) listed {
+	edges := slices.Clone(ids)
+	var prior, following bool
+	if q.After != nil || q.Offset != nil && *q.Offset > 0 {
+		after := int64(0)
+		if q.After != nil {
+			after, _ = parseCursor("", *q.After)
+		}
+		start := len(edges)
+		for i, id := range edges {
+			if id > after {
+				start = i
+				break
+			}
+		}
+		if q.Offset != nil {
+			start = min(start+*q.Offset, len(edges))
+		}
+		prior, edges = start > 0, edges[start:]
+	}
+	if q.Before != nil {
+		before, _ := parseCursor("", *q.Before)
+		following = len(ids) > 0 && ids[len(ids)-1] >= before
+		edges = slices.DeleteFunc(edges, func(id int64) bool { return id >= before })
+	}
+	first := q.First
+	if q.First == nil && q.Last == nil {
+		first = &q.Limit
+	}
+	var out listed
+	switch {
+	case first != nil:
+		out.Next = len(edges) > *first
+	case q.Before != nil:
+		out.Next = following
+	}
+	switch {
+	case q.Last != nil:
+		out.Pre = len(edges) > *q.Last
+	default:
+		out.Pre = prior
+	}
+	if first != nil && len(edges) > *first {
+		edges = edges[:*first]
+	}
+	if q.Last != nil && len(edges) > *q.Last {
+		edges = edges[len(edges)-*q.Last:]
+	}
+	if len(edges) > 0 {
+		out.IDs = edges
+	}
+	return out
+}
+
+// TestPages holds pages against slowPage, with users that come and go between them.
+func TestPages(t *testing.T) {
+	h := newHarness(t)
+	const users = 40
+	h.seed(t, users)
+	alive := map[int64]bool{}
+	for i := range int64(users) {
+		alive[i+1] = true
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	number := func(most int) *int {
+		if random.IntN(2) == 0 {
+			return nil
+		}
+		n := random.IntN(most)
+		return &n
+	}
+	place := func() *string {
+		if random.IntN(2) == 0 {
+			return nil
+		}
+		c := cursor(1 + random.Int64N(users+10))
+		return &c
+	}
+	for round := range 3000 {
+		if round%50 == 49 {
+			id := 1 + random.Int64N(users)
+			h.exec(t, `DELETE FROM users WHERE id = ?`, id)
+			delete(alive, id)
+		}
+		if round%200 == 199 {
+			u := h.add(t, AddUserInput{Username: "new" + string(rune('a'+round/200)), Email: string(rune('a'+round/200)) + "@example.com", NoPassword: true})
+			alive[u.ID] = true
+		}
+		q := UserQuery{First: number(12), Last: number(12), Offset: number(12), After: place(), Before: place(), Limit: 11}
+		fits := func(int64) bool { return true }
+		switch random.IntN(4) {
+		case 0:
+			q.Filters = []Filter{{"is_active", Exact, true}}
+			fits = func(id int64) bool { return id%3 > 0 || id > users }
+		case 1:
+			q.Filters = []Filter{{"username", IContains, "SER1"}}
+			fits = func(id int64) bool { return id == 1 || id >= 10 && id < 20 }
+		case 2:
+			q.Filters = []Filter{{"username", IStartsWith, "u"}}
+			fits = func(id int64) bool { return id <= users }
+		}
+		var ids []int64
+		for id := range alive {
+			if fits(id) {
+				ids = append(ids, id)
+			}
+		}
+		slices.Sort(ids)
+		if diff := cmp.Diff(slowPage(ids, q), h.list(t, q)); diff != "" {
+			t.Fatalf("round %d, %+v over %v (-want +got):\n%s", round, q, ids, diff)
+		}
+	}
+}
+
+// TestWholeList pages through everything in both directions while users go, and meets everybody else once.
+func TestWholeList(t *testing.T) {
+	h := newHarness(t)
+	h.seed(t, 50)
+	var forward, backward []int64
+	q := UserQuery{First: ptr(7), Limit: 100}
+	for {
+		page := h.list(t, q)
+		forward = append(forward, page.IDs...)
+		if page.Pre != (q.After != nil) {
+			t.Errorf("after %v: previous %t", page.IDs, page.Pre)
+		}
+		if !page.Next {
+			break
+		}
+		last := page.IDs[len(page.IDs)-1]
+		q.After = ptr(cursor(last))
+		h.exec(t, `DELETE FROM users WHERE id = ?`, last)
+	}
+	q = UserQuery{Last: ptr(7), Limit: 100}
+	for {
+		page := h.list(t, q)
+		slices.Reverse(page.IDs)
+		backward = append(backward, page.IDs...)
+		if page.Next != (q.Before != nil) {
+			t.Errorf("before %v: next %t", page.IDs, page.Next)
+		}
+		if !page.Pre {
+			break
+		}
+		q.Before = ptr(cursor(page.IDs[len(page.IDs)-1]))
+	}
+	if len(forward) != 50 || !slices.IsSorted(forward) {
+		t.Errorf("forward %v", forward)
+	}
+	if len(backward) != 43 {
+		t.Errorf("backward %v", backward)
+	}
+}
+
+func TestPageRefusals(t *testing.T) {
+	h := newHarness(t)
+	h.seed(t, 3)
+	for _, test := range []struct {
+		name string
+		q    UserQuery
+		want string // "": none
+	}{
+		{"at the limit", UserQuery{First: ptr(100), Last: ptr(100)}, ""},
+		{"first", UserQuery{First: ptr(101)}, "Requesting 101 records on the `users` connection exceeds the `first` limit of 100 records."},
+		{"last", UserQuery{Last: ptr(101)}, "Requesting 101 records on the `users` connection exceeds the `last` limit of 100 records."},
+		{"negative first", UserQuery{First: ptr(-1)}, "Argument first must not be negative."},
+		{"negative last", UserQuery{Last: ptr(math.MinInt32)}, "Argument last must not be negative."},
+		{"negative offset", UserQuery{Offset: ptr(-1)}, "Argument offset must not be negative."},
+		{"far offset", UserQuery{Offset: ptr(math.MaxInt32)}, ""},
+		{"far after", UserQuery{After: ptr(cursor(noEnd - 1))}, ""},
+		{"far before", UserQuery{Before: ptr(cursor(noEnd - 1)), Last: ptr(2)}, ""},
+	} {
+		test.q.Limit = 100
+		_, err := h.Users(t.Context(), test.q)
+		if test.want == "" && err != nil || test.want != "" && !cmp.Equal(err, error(&UsageError{test.want})) {
+			t.Errorf("%s: error %v, want %q", test.name, err, test.want)
+		}
+	}
+	for _, c := range []string{
+		"", "1", "garbage", "YXJyYXljb25uZWN0aW9uOjA=", "VXNlck5vZGU6MQ==", "\x00", "é", cursor(0), cursor(-1), cursor(noEnd), cursor(1) + "=", cursor(1) + " ", cursor(1) + "\n",
+		base64.RawURLEncoding.EncodeToString([]byte("users1:01")), base64.RawURLEncoding.EncodeToString([]byte("users1:+1")),
+		base64.RawURLEncoding.EncodeToString([]byte("1")), base64.RawURLEncoding.EncodeToString([]byte("users2:1")),
+		base64.RawURLEncoding.EncodeToString([]byte("users1:9223372036854775808")), base64.RawURLEncoding.EncodeToString([]byte("users1:1 OR 1")),
+	} {
+		for name, q := range map[string]UserQuery{"after": {After: &c, Limit: 100}, "before": {Before: &c, Limit: 100}} {
+			_, err := h.Users(t.Context(), q)
+			want := &UsageError{"Argument " + name + " is not a valid cursor: send one that an edge, or pageInfo, had."}
+			if !cmp.Equal(err, error(want)) {
+				t.Errorf("%s %q: error %v, want %v", name, c, err, want)
+			}
+		}
+	}
+}
+
+func TestUserByID(t *testing.T) {
+	h := newHarness(t)
+	ada := h.ada(t)
+	for id, want := range map[int64]*User{ada.ID: ada, ada.ID + 1: nil, 0: nil, -1: nil, math.MaxInt64: nil} {
+		got, err := h.UserByID(t.Context(), id)
+		if err != nil || (got == nil) != (want == nil) || got != nil && got.Username != want.Username {
+			t.Errorf("user %d is %v, %v", id, got, err)
+		}
+	}
+}

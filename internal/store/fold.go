@@ -1,0 +1,35 @@
+package store
+
+import (
+	"database/sql/driver"
+	"fmt"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+	"modernc.org/sqlite"
+)
+
+// Normal is the form in which texts are compared with regard to case: NFKC.
+func Normal(s string) string { return norm.NFKC.String(s) }
+
+// Fold is the form in which texts are compared without regard to case: NFKC, and Unicode's full case folding.
+func Fold(s string) string {
+	// Folding can leave a string that is not normalised, so normalise again (Unicode, section 3.13, D146).
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
+}
+
+// The same two in SQL, for triggers and queries: SQLite's own lower and LIKE know ASCII only.
+func init() {
+	for name, f := range map[string]func(string) string{"normal": Normal, "fold": Fold} {
+		sqlite.MustRegisterDeterministicScalarFunction(name, 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+			switch text := args[0].(type) {
+			case nil:
+				return nil, nil
+			case string:
+				return f(text), nil
+			default:
+				return nil, fmt.Errorf("%s of a %T", name, text)
+			}
+		})
+	}
+}

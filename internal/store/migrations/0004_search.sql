@@ -1,0 +1,102 @@
+-- What users are filtered by: one row for each user, kept right by triggers. Text is in the form that fold, a function
+-- of this program, gives it: NFKC without case.
+
+CREATE TABLE user_search (
+  user_id         INTEGER PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+  username        TEXT NOT NULL,                  -- as shown: the address of an account without one
+  email           TEXT NOT NULL,
+  first_name      TEXT NOT NULL,
+  last_name       TEXT NOT NULL,
+  secondary_email TEXT NOT NULL,                  -- '': none
+  is_active       INTEGER NOT NULL,
+  is_staff        INTEGER NOT NULL,
+  verified        INTEGER NOT NULL,
+  archived        INTEGER NOT NULL
+) STRICT;
+
+-- Each of these also has the row's id at its end, so that what it finds comes in the order of ids. Most users cost no
+-- entry in the partial ones, and what most users have is soon found without.
+CREATE INDEX user_search_username ON user_search (username);
+CREATE INDEX user_search_first_name ON user_search (first_name) WHERE first_name <> '';
+CREATE INDEX user_search_last_name ON user_search (last_name) WHERE last_name <> '';
+CREATE INDEX user_search_inactive ON user_search (is_active) WHERE is_active = 0;
+CREATE INDEX user_search_staff ON user_search (is_staff) WHERE is_staff = 1;
+CREATE INDEX user_search_verified ON user_search (verified);
+CREATE INDEX user_search_archived ON user_search (archived) WHERE archived = 1;
+
+CREATE VIEW user_search_source AS
+  SELECT u.id AS user_id, fold(coalesce(u.username, p.address)) AS username, fold(p.address) AS email,
+    fold(u.first_name) AS first_name, fold(u.last_name) AS last_name, coalesce(fold(b.address), '') AS secondary_email,
+    u.is_active, u.is_staff, s.verified, s.archived
+  FROM users u
+  JOIN user_status s ON s.user_id = u.id
+  JOIN addresses p ON p.canonical = u.email
+  LEFT JOIN addresses b ON b.canonical = s.secondary_email;
+
+-- Inserting an id here brings its row up to date. Until a user has its three parts there is none.
+CREATE VIEW user_search_refresh AS SELECT 0 AS user_id;
+CREATE TRIGGER user_search_refresh INSTEAD OF INSERT ON user_search_refresh BEGIN
+  INSERT INTO user_search (user_id, username, email, first_name, last_name, secondary_email, is_active, is_staff, verified, archived)
+  SELECT user_id, username, email, first_name, last_name, secondary_email, is_active, is_staff, verified, archived
+  FROM user_search_source WHERE user_id = NEW.user_id
+  ON CONFLICT (user_id) DO UPDATE SET
+    username = excluded.username, email = excluded.email, first_name = excluded.first_name, last_name = excluded.last_name,
+    secondary_email = excluded.secondary_email, is_active = excluded.is_active, is_staff = excluded.is_staff,
+    verified = excluded.verified, archived = excluded.archived;
+END;
+
+CREATE TRIGGER users_search_insert AFTER INSERT ON users BEGIN
+  INSERT INTO user_search_refresh (user_id) VALUES (NEW.id);
+END;
+CREATE TRIGGER users_search_update AFTER UPDATE OF username, email, first_name, last_name, is_active, is_staff ON users BEGIN
+  INSERT INTO user_search_refresh (user_id) VALUES (NEW.id);
+END;
+CREATE TRIGGER user_status_search_insert AFTER INSERT ON user_status BEGIN
+  INSERT INTO user_search_refresh (user_id) VALUES (NEW.user_id);
+END;
+CREATE TRIGGER user_status_search_update AFTER UPDATE OF verified, archived, secondary_email ON user_status BEGIN
+  INSERT INTO user_search_refresh (user_id) VALUES (NEW.user_id);
+END;
+CREATE TRIGGER addresses_search_insert AFTER INSERT ON addresses BEGIN
+  INSERT INTO user_search_refresh (user_id) VALUES (NEW.user_id);
+END;
+CREATE TRIGGER addresses_search_update AFTER UPDATE ON addresses BEGIN
+  INSERT INTO user_search_refresh (user_id) VALUES (NEW.user_id);
+END;
+
+-- The index of substrings: every three characters in a row are a word. Two characters that nobody types stand before
+-- each text, so that the beginning of a text, even of one letter, is a substring like any other.
+CREATE VIEW user_search_text AS
+  SELECT user_id, char(2, 2) || username AS username, char(2, 2) || email AS email, char(2, 2) || first_name AS first_name,
+    char(2, 2) || last_name AS last_name, char(2, 2) || secondary_email AS secondary_email
+  FROM user_search;
+CREATE VIRTUAL TABLE user_substrings USING fts5 (
+  username, email, first_name, last_name, secondary_email,
+  content = 'user_search_text', content_rowid = 'user_id', columnsize = 0, tokenize = 'trigram case_sensitive 1'
+);
+-- What is deleted leaves the index at once, not at some later merge.
+INSERT INTO user_substrings (user_substrings, rank) VALUES ('secure-delete', 1);
+
+CREATE TRIGGER user_substrings_insert AFTER INSERT ON user_search BEGIN
+  INSERT INTO user_substrings (rowid, username, email, first_name, last_name, secondary_email)
+  VALUES (NEW.user_id, char(2, 2) || NEW.username, char(2, 2) || NEW.email, char(2, 2) || NEW.first_name,
+    char(2, 2) || NEW.last_name, char(2, 2) || NEW.secondary_email);
+END;
+CREATE TRIGGER user_substrings_delete AFTER DELETE ON user_search BEGIN
+  INSERT INTO user_substrings (user_substrings, rowid, username, email, first_name, last_name, secondary_email)
+  VALUES ('delete', OLD.user_id, char(2, 2) || OLD.username, char(2, 2) || OLD.email, char(2, 2) || OLD.first_name,
+    char(2, 2) || OLD.last_name, char(2, 2) || OLD.secondary_email);
+END;
+CREATE TRIGGER user_substrings_update AFTER UPDATE ON user_search
+WHEN (OLD.username, OLD.email, OLD.first_name, OLD.last_name, OLD.secondary_email)
+  IS NOT (NEW.username, NEW.email, NEW.first_name, NEW.last_name, NEW.secondary_email)
+BEGIN
+  INSERT INTO user_substrings (user_substrings, rowid, username, email, first_name, last_name, secondary_email)
+  VALUES ('delete', OLD.user_id, char(2, 2) || OLD.username, char(2, 2) || OLD.email, char(2, 2) || OLD.first_name,
+    char(2, 2) || OLD.last_name, char(2, 2) || OLD.secondary_email);
+  INSERT INTO user_substrings (rowid, username, email, first_name, last_name, secondary_email)
+  VALUES (NEW.user_id, char(2, 2) || NEW.username, char(2, 2) || NEW.email, char(2, 2) || NEW.first_name,
+    char(2, 2) || NEW.last_name, char(2, 2) || NEW.secondary_email);
+END;
+
+INSERT INTO user_search_refresh (user_id) SELECT id FROM users;
