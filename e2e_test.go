@@ -64,22 +64,7 @@ func runScript(t *testing.T, file string, relay bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	now := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
-	s := &script{
-		T: t, relay: relay, dir: t.TempDir(), vars: map[string]string{}, read: map[string]bool{}, stop: func() {},
-		env: []string{"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1", "ACCOUNTD_LOG_LEVEL=error"},
-		now: func() time.Time {
-			mu.Lock()
-			defer mu.Unlock()
-			return now
-		},
-		pass: func(d time.Duration) {
-			mu.Lock()
-			defer mu.Unlock()
-			now = now.Add(d)
-		},
-	}
+	s := newScript(t, relay)
 	defer func() { s.stop() }()
 	lines := strings.Split(string(text), "\n")
 	for i := 0; i < len(lines); i++ {
@@ -96,6 +81,25 @@ func runScript(t *testing.T, file string, relay bool) {
 		s.statement(head, body)
 	}
 	s.noMail()
+}
+
+func newScript(t *testing.T, relay bool) *script {
+	var mu sync.Mutex
+	now := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
+	return &script{
+		T: t, relay: relay, dir: t.TempDir(), vars: map[string]string{}, read: map[string]bool{}, stop: func() {},
+		env: []string{"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1", "ACCOUNTD_LOG_LEVEL=error"},
+		now: func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return now
+		},
+		pass: func(d time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			now = now.Add(d)
+		},
+	}
 }
 
 func (s *script) fail(format string, args ...any) {
