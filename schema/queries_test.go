@@ -17,25 +17,13 @@ import (
 	"accountd/schema"
 )
 
-func (s *site) account(tb testing.TB, in accounts.AddUserInput) *accounts.User {
+// account makes an account without a password.
+func (s *site) account(tb testing.TB, in accounts.AddUserInput) {
 	tb.Helper()
-	if in.Password == "" {
-		in.NoPassword = true
-	}
-	u, err := s.svc.AddUser(tb.Context(), in)
-	if err != nil {
+	in.NoPassword = true
+	if _, err := s.svc.AddUser(tb.Context(), in); err != nil {
 		tb.Fatal(err)
 	}
-	return u
-}
-
-// loggedIn adds an account and returns its access token.
-func (s *site) loggedIn(tb testing.TB, in accounts.AddUserInput) string {
-	tb.Helper()
-	in.Password = goodPassword
-	in.Email = in.Username + "@acme.example"
-	s.account(tb, in)
-	return s.session(tb, flavours[0], "tokenAuth", fmt.Sprintf("username: %q, password: %q", in.Username, goodPassword)).Token
 }
 
 func publicSite(tb testing.TB, change ...func(*schema.Settings)) *site {
@@ -59,12 +47,12 @@ func TestWhoMayAsk(t *testing.T) {
 		"public":        strings.Join(callers, " "),
 	} {
 		s := newSite(t, func(o *options) { o.schema = func(s *schema.Settings) { s.Users = policy } })
-		tokens := map[string]string{"garbage": "a.b.c"}
+		headers := map[string][]string{"garbage": {"Authorization", "JWT a.b.c"}}
 		for _, in := range []accounts.AddUserInput{
 			{Username: "unverified"}, {Username: "verified", Verified: true}, {Username: "archived", Verified: true}, {Username: "inactive", Verified: true},
 			{Username: "superuser", Superuser: true}, {Username: "staff", Staff: true},
 		} {
-			tokens[in.Username] = s.loggedIn(t, in)
+			headers[in.Username] = s.add(t, flavours[0], in)
 		}
 		s.exec(t, `UPDATE user_status SET archived = 1 WHERE user_id = (SELECT id FROM users WHERE username = 'archived')`)
 		s.exec(t, `UPDATE users SET is_active = 0 WHERE username = 'inactive'`)
@@ -76,7 +64,7 @@ func TestWhoMayAsk(t *testing.T) {
 					`user(id: "nobody") { username }`,
 				} {
 					field, _, _ := strings.Cut(query, "(")
-					status, got := s.post(t, f, "{ "+query+" }", "Authorization", "JWT "+tokens[caller])
+					status, got := s.post(t, f, "{ "+query+" }", headers[caller]...)
 					want := fmt.Sprintf(`{"errors":[{"message":"You do not have permission to perform this action","locations":[{"line":1,"column":3}],"path":[%q],`+
 						`"extensions":{"code":"permission_denied"}}],"data":{%q:null}}`, field, field)
 					if slices.Contains(strings.Fields(allowed), caller) {
@@ -100,8 +88,8 @@ func TestWhoMayAsk(t *testing.T) {
 // TestRefusedBesideGranted: what is refused takes nothing else of the answer with it.
 func TestRefusedBesideGranted(t *testing.T) {
 	s := newSite(t)
-	token := s.loggedIn(t, accounts.AddUserInput{Username: "ada"})
-	_, got := s.post(t, flavours[0], "{ users { edges { cursor } } me { username } }", "Authorization", "JWT "+token)
+	header := s.add(t, flavours[0], accounts.AddUserInput{Username: "ada"})
+	_, got := s.post(t, flavours[0], "{ users { edges { cursor } } me { username } }", header...)
 	if !strings.HasSuffix(got, `"data":{"users":null,"me":{"username":"ada"}}}`) || strings.Count(got, "permission_denied") != 1 {
 		t.Error(got)
 	}
@@ -350,5 +338,36 @@ func TestFieldNames(t *testing.T) {
 	parsed := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: newSite(t).api.SDL(schema.Plain)})
 	if fields := parsed.Types["UserNode"].Fields; len(fields) != len(accounts.FieldNames()) {
 		t.Errorf("UserNode has %d fields, accounts.FieldNames %d", len(fields), len(accounts.FieldNames()))
+	}
+}
+
+// TestUsersFields: configured fields come with a page, and can be excluded like any other.
+func TestUsersFields(t *testing.T) {
+	for _, exclude := range [][]string{nil, {"phone_number"}} {
+		s := newSite(t, func(o *options) {
+			o.accounts.Fields = []accounts.Field{{Name: "phone_number", Type: accounts.String, Public: true}}
+			o.schema = func(s *schema.Settings) { s.Users, s.ExcludeFields = "public", exclude }
+		})
+		s.account(t, accounts.AddUserInput{Username: "ada", Email: "ada@acme.example", Fields: accounts.Values{"phone_number": "123"}})
+		s.account(t, accounts.AddUserInput{Username: "bob", Email: "bob@acme.example"})
+		want := `{"data":{"users":{"edges":[{"node":{"phoneNumber":"123"}},{"node":{"phoneNumber":null}}]}}}`
+		for _, f := range flavours {
+			status, got := s.post(t, f, "{ users { edges { node { phoneNumber } } } }")
+			if exclude == nil && got != want || exclude != nil && status != 400 {
+				t.Errorf("without %q: %d %s", exclude, status, got)
+			}
+		}
+	}
+}
+
+// TestUsersTokenArgument: whose token a field has decides what that field may.
+func TestUsersTokenArgument(t *testing.T) {
+	s := newSite(t, func(o *options) { o.schema = func(s *schema.Settings) { s.TokenArgument = "token" } })
+	token := strings.TrimPrefix(s.add(t, flavours[0], accounts.AddUserInput{Username: "ada", Staff: true})[1], "JWT ")
+	for _, f := range flavours {
+		_, got := s.post(t, f, fmt.Sprintf(`{ a: users(token: %q, first: 1) { edges { node { username } } } b: users { edges { cursor } } c: user(token: %q, id: "VXNlck5vZGU6MQ==") { pk } }`, token, token))
+		if !strings.HasSuffix(got, `"data":{"a":{"edges":[{"node":{"username":"ada"}}]},"b":null,"c":{"pk":1}}}`) || strings.Count(got, "permission_denied") != 1 {
+			t.Errorf("%s: %s", f.name, got)
+		}
 	}
 }
