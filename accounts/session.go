@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"accountd/email"
 	"accountd/internal/store"
 	"accountd/tokens"
 )
@@ -81,8 +82,12 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 	var stolen *tokens.ReuseError
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
 		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), s.mayRefresh(ctx, tx))
-		if errors.As(err, &stolen) {
-			return nil // the end of the session has to be committed
+		if errors.As(err, &stolen) { // the end of the session has to be committed
+			u, err := s.userByID(ctx, tx, stolen.User)
+			if err != nil || u == nil || !u.IsActive {
+				return err
+			}
+			return s.notify(ctx, tx, email.NoticeSessionsEnded, u)
 		}
 		if err != nil {
 			return err

@@ -141,7 +141,7 @@ func TestSessionsPerUser(t *testing.T) {
 }
 
 func TestRefreshToken(t *testing.T) {
-	h := newHarness(t)
+	h := newHarness(t, notices)
 	ada := h.ada(t)
 	first := h.login(t)
 	before := h.user(t, "ada")
@@ -172,6 +172,8 @@ func TestRefreshToken(t *testing.T) {
 		t.Errorf("a stolen token: %v", err)
 	}
 	h.happened(t, "refresh_token_reused 1")
+	const loggedOut = "You have been logged out of Acme"
+	h.sent(t, notice("Ada@example.com", loggedOut), notice("Ada2@example.com", loggedOut))
 	h.accessRefused(t, invalidToken, &third.Token)
 	for _, token := range []string{first.RefreshToken, second.RefreshToken, third.RefreshToken} {
 		h.refused(t, invalidToken, h.tryRefresh(t, &token))

@@ -31,6 +31,12 @@ func openHouse(ctx context.Context, c *config.Config, now func() time.Time, log 
 	if err := makeDataDir(c); err != nil {
 		return nil, err
 	}
+	if _, err := os.Stat(c.KeysFile()); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(c.DatabaseFile()); err == nil {
+			log.Warn("there are accounts and no keys: new ones are made, and every session and mailed link ends; stop, and restore the key file, if that is not meant",
+				"file", c.KeysFile())
+		}
+	}
 	keys, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, now)
 	if err != nil {
 		return nil, err

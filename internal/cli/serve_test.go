@@ -35,6 +35,24 @@ func refuse(t *testing.T, args ...string) string {
 	return string(out)
 }
 
+// TestLostKeys: a server whose key ring is gone starts with a new one, and says what that ends.
+func TestLostKeys(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	const warning = "there are accounts and no keys"
+	for _, lost := range []bool{false, true} {
+		s := servertest.Start(t, dataDir, servertest.CheapHashing...)
+		if strings.Contains(s.Log(), warning) != lost {
+			t.Errorf("lost %t: it prints\n%s", lost, s.Log())
+		}
+		if err := s.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(dataDir, "keys.json")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestReady: the block that is printed names what is there.
 func TestReady(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
