@@ -163,7 +163,7 @@ func (s *Service) Link(ctx context.Context, purpose tokens.Purpose, ref, newAddr
 	kind := email.Kind(purpose)
 	switch purpose {
 	case tokens.Activation:
-		action.Epoch = 0
+		action.Epoch = u.secondaryEpoch
 	case tokens.SecondaryEmail:
 		address, err := ParseAddress(trim(newAddress))
 		if err != nil {

@@ -22,8 +22,8 @@ type SetUserInput struct {
 }
 
 // SetUser changes an account without sending mail. What it ends: all sessions and links when the account is deactivated
-// or archived, or when one of its addresses moves or goes. Problems come back as Errors; it fails with
-// ErrNotFound.
+// or archived, or when one of its addresses moves or goes; links that verify an address when the account is verified no
+// more. Problems come back as Errors; it fails with ErrNotFound.
 func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*User, error) {
 	var u *User
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
@@ -123,6 +123,11 @@ func (s *Service) change(ctx context.Context, tx *store.Tx, before *User, after 
 	}
 	if err := updateUser(ctx, tx, after); err != nil {
 		return err
+	}
+	if before.Verified && !after.Verified {
+		if err := endAddressLinks(ctx, tx, before.ID); err != nil {
+			return err
+		}
 	}
 	for _, address := range after.addresses() {
 		if err := claimAddress(ctx, tx, before.ID, address); err != nil {

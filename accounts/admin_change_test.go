@@ -24,7 +24,7 @@ func TestSetUser(t *testing.T) {
 		{"names", SetUserInput{FirstName: ptr(" Ada "), LastName: ptr("Lovelace")}, func(u *User) { u.FirstName, u.LastName = "Ada", "Lovelace" }, "", [2]int64{}},
 		{"username", SetUserInput{Username: ptr(" Countess ")}, func(u *User) { u.Username = "Countess" }, "", [2]int64{}},
 		{"username in another case", SetUserInput{Username: ptr("ADA")}, func(u *User) { u.Username = "ADA" }, "", [2]int64{}},
-		{"flags", SetUserInput{Verified: ptr(false), Staff: ptr(true), Superuser: ptr(true)}, func(u *User) { u.Verified, u.IsStaff, u.IsSuperuser = false, true, true }, "", [2]int64{}},
+		{"flags", SetUserInput{Verified: ptr(false), Staff: ptr(true), Superuser: ptr(true)}, func(u *User) { u.Verified, u.IsStaff, u.IsSuperuser = false, true, true }, "", [2]int64{0, 1}},
 		{"flags as they are", SetUserInput{Verified: ptr(true), Staff: ptr(false), Active: ptr(true), Archived: ptr(false)}, func(*User) {}, "", [2]int64{}},
 		{"archived", SetUserInput{Archived: ptr(true)}, func(u *User) { u.Archived = true }, "account archived", [2]int64{1, 0}},
 		{"inactive", SetUserInput{Active: ptr(false)}, func(u *User) { u.IsActive = false }, "deactivated", [2]int64{1, 1}},

@@ -166,7 +166,7 @@ func TestLink(t *testing.T) {
 		url     string
 		want    tokens.Action
 	}{
-		{tokens.Activation, "", "https://acme.example/activate/", tokens.Action{Address: "ada@example.com"}},
+		{tokens.Activation, "", "https://acme.example/activate/", tokens.Action{Address: "ada@example.com", Epoch: 7}},
 		{tokens.PasswordReset, "", "https://acme.example/password-reset/", tokens.Action{Address: "ada@example.com", Epoch: 1}},
 		{tokens.PasswordSet, "", "https://acme.example/password-set/", tokens.Action{Address: "ada@example.com", Epoch: 1}},
 		{tokens.SecondaryEmail, " New@BÜCHER.example", "https://acme.example/activate/", tokens.Action{Address: "New@bücher.example", Epoch: 7}},

@@ -9,7 +9,7 @@ import (
 )
 
 // The statements of operations that change an account. What kills links that are out moves an epoch: credential_epoch
-// those for a new password, secondary_epoch those for a secondary address.
+// those for a new password, secondary_epoch those that verify an address, primary or secondary.
 
 func setPassword(ctx context.Context, tx *store.Tx, id int64, encoded string) error {
 	if _, err := tx.ExecContext(ctx, `
@@ -35,6 +35,14 @@ func deactivate(ctx context.Context, tx *store.Tx, id int64) error {
 		UPDATE users SET is_active = 0, credential_epoch = credential_epoch + 1, secondary_epoch = secondary_epoch + 1
 		WHERE id = ?`, id); err != nil {
 		return fmt.Errorf("deactivate: %w", err)
+	}
+	return nil
+}
+
+// endAddressLinks kills the links that are out to verify an address.
+func endAddressLinks(ctx context.Context, tx *store.Tx, id int64) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET secondary_epoch = secondary_epoch + 1 WHERE id = ?`, id); err != nil {
+		return fmt.Errorf("end links: %w", err)
 	}
 	return nil
 }

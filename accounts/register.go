@@ -152,7 +152,9 @@ func (s *Service) sendRegistrationNotice(ctx context.Context, tx *store.Tx, owne
 
 // sendActivation mails the link that verifies the account's primary address.
 func (s *Service) sendActivation(ctx context.Context, tx *store.Tx, u *User, kind email.Kind) error {
-	token, err := s.tokens.SignAction(tokens.Action{Purpose: tokens.Activation, User: u.ID, Address: u.canonical})
+	token, err := s.tokens.SignAction(tokens.Action{
+		Purpose: tokens.Activation, User: u.ID, Address: u.canonical, Epoch: u.secondaryEpoch,
+	})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (s *Service) VerifyAccount(ctx context.Context, in VerifyAccountInput) erro
 			return one(NonField, errInvalidToken)
 		case u.Verified:
 			return one(NonField, errAlreadyVerified)
-		case u.canonical != action.Address:
+		case u.canonical != action.Address || u.secondaryEpoch != action.Epoch:
 			return one(NonField, errInvalidToken)
 		}
 		return setVerified(ctx, tx, u.ID)

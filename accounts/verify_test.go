@@ -120,6 +120,46 @@ func TestVerifyAccountRefusals(t *testing.T) {
 	}
 }
 
+// TestActivationDoesNotComeBack: an operator who takes a verification back is not outdone by a link that was mailed before,
+// used or not.
+func TestActivationDoesNotComeBack(t *testing.T) {
+	h := newHarness(t)
+	h.unverified(t)
+	link := func() string {
+		l, err := h.Link(t.Context(), tokens.Activation, "ada", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l.Token
+	}
+	set := func(in SetUserInput) {
+		if _, err := h.SetUser(t.Context(), "ada", in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used, other := link(), link()
+	if err := h.verify(t, used)(); err != nil {
+		t.Fatal(err)
+	}
+	h.happened(t, "user_verified 1")
+	set(SetUserInput{Verified: ptr(false)})
+	h.refused(t, invalidToken, h.verify(t, used))
+	h.refused(t, invalidToken, h.verify(t, other))
+	before := link()
+	set(SetUserInput{Email: ptr("new@example.com")})
+	set(SetUserInput{Email: ptr("Ada@example.com")})
+	h.refused(t, invalidToken, h.verify(t, before))
+	next := link()
+	set(SetUserInput{Verified: ptr(false), FirstName: ptr("Ada")}) // as it is
+	if err := h.verify(t, next)(); err != nil {
+		t.Error(err)
+	}
+	h.happened(t, "user_verified 1")
+	if err := h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{"ada@example.com"}); err != nil || len(h.mails(t)) != 0 {
+		t.Errorf("%v, or a mail", err)
+	}
+}
+
 func TestVerifyAccountAtOnce(t *testing.T) {
 	const n = 100
 	h := newHarness(t)

@@ -17,7 +17,7 @@ type userSetCmd struct {
 	FirstName      *string
 	LastName       *string
 	Field          []string `sep:"none" placeholder:"NAME=VALUE" help:"A field of accounts.fields; NAME= takes its value away."`
-	Verified       *bool    `negatable:"" help:"The address is verified."`
+	Verified       *bool    `negatable:"" help:"The address is verified. Without, links that verify one end."`
 	Archived       *bool    `negatable:"" help:"Put away; sessions end, logging in takes it back."`
 	Active         *bool    `negatable:"" help:"May log in. Without, sessions end."`
 	Staff          *bool    `negatable:"" help:"May look at other accounts."`
