@@ -55,6 +55,7 @@ type Service struct {
 	hasher   *hasher
 	settings Settings
 	users    userQueries
+	filters  map[string]FilterField
 	patterns map[string]*regexp.Regexp // of fields, by name
 	log      *slog.Logger
 }
@@ -70,7 +71,7 @@ func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *
 		return nil, err
 	}
 	return &Service{
-		db: db, tokens: t, outbox: outbox, hasher: h, settings: s, users: newUserQueries(s.Fields), patterns: patterns, log: log,
+		db: db, tokens: t, outbox: outbox, hasher: h, settings: s, users: newUserQueries(s.Fields), filters: s.FilterFields(), patterns: patterns, log: log,
 	}, nil
 }
 

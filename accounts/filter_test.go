@@ -168,8 +168,11 @@ func TestFilters(t *testing.T) {
 
 // TestFilterMistakes: what the settings would have refused is a programmer's mistake.
 func TestFilterMistakes(t *testing.T) {
+	h := newHarness(t, searchable)
 	for _, f := range []Filter{
 		{"password", Exact, "x"}, {"is_active", IExact, true}, {"is_active", Exact, "true"}, {"username", Exact, true}, {"username", "regex", "x"},
+		{"hidden", Exact, "x"}, {"level", In, "1"}, {"level", Exact, "1"}, {"level", Exact, int64(1)}, {"ratio", Exact, 1}, {"news", Exact, 1},
+		{"born", Exact, "1970-01-01T00:00:00Z"}, {"about", Exact, 1}, {"about", Exact, nil},
 	} {
 		func() {
 			defer func() {
@@ -177,7 +180,7 @@ func TestFilterMistakes(t *testing.T) {
 					t.Errorf("%v is a filter", f)
 				}
 			}()
-			_, _ = filter([]Filter{f})
+			_, _ = h.filter([]Filter{f})
 		}()
 	}
 }
@@ -300,7 +303,7 @@ func TestPlans(t *testing.T) {
 		{name: "a part before a switch", filters: []Filter{{"is_staff", Exact, true}, {"username", IContains, "ada"}}, want: bySubstring},
 	} {
 		for _, descending := range []bool{false, true} {
-			q, err := filter(test.filters)
+			q, err := h.filter(test.filters)
 			if err != nil {
 				t.Fatal(err)
 			}

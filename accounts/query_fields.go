@@ -24,7 +24,7 @@ type userQueries struct {
 func newUserQueries(fields []Field) userQueries {
 	var columns strings.Builder
 	for _, f := range fields {
-		fmt.Fprintf(&columns, ", (SELECT value FROM user_fields WHERE user_id = u.id AND name = '%s')", strings.ReplaceAll(f.Name, "'", "''"))
+		fmt.Fprintf(&columns, ", (SELECT value FROM user_fields WHERE user_id = u.id AND name = %s)", f.literal())
 	}
 	sel := selectUser + columns.String() + fromUser
 	return userQueries{
@@ -35,6 +35,9 @@ func newUserQueries(fields []Field) userQueries {
 		list:       sel + `WHERE u.id > ? ORDER BY u.id LIMIT ?`,
 	}
 }
+
+// literal is the field's name in SQL.
+func (f Field) literal() string { return "'" + strings.ReplaceAll(f.Name, "'", "''") + "'" }
 
 // fieldTaken reports whether somebody but except has this value.
 func fieldTaken(ctx context.Context, tx *store.Tx, name string, value any, except int64) (bool, error) {
@@ -67,4 +70,34 @@ func countClashes(ctx context.Context, tx *store.Tx, name string) (n int, err er
 		return 0, fmt.Errorf("count values of field %s: %w", name, err)
 	}
 	return n, nil
+}
+
+// valueCondition is a condition on one row of user_fields v, which fits one user at most once.
+type valueCondition struct {
+	where  string
+	args   []any
+	common bool // many users may fit
+}
+
+// normalValue is the value of a row of user_fields v as store.Normal makes it, NULL for one that is no text.
+const normalValue = "iif(typeof(v.value) = 'text', normal(v.value), NULL)"
+
+// being is the condition that a configured text is what a lookup of whole texts asks for.
+func (f FilterField) being(lookup Lookup, text string) valueCondition {
+	is, folded, shown := " = ?", store.Fold(text), store.Normal(text)
+	if lookup == In {
+		is = oneOfList
+		folded, shown = items(text)
+	}
+	c := valueCondition{f.values + " AND v.folded" + is, []any{folded}, f.common}
+	if lookup != IExact {
+		c.where, c.args = c.where+" AND "+normalValue+is, append(c.args, shown)
+	}
+	return c
+}
+
+// holding is the condition that a configured field that is no text has a value. One of a type that read would not show
+// does not fit.
+func (f FilterField) holding(value any) valueCondition {
+	return valueCondition{f.values + " AND v.value = ? AND typeof(v.value) IN (" + f.stored + ")", []any{stored(value)}, f.common}
 }

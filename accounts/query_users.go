@@ -19,41 +19,57 @@ const maxTrigrams = 4
 
 // filtered is the users that filters leave, as SQL over user_search f. What a client sent is in args only.
 type filtered struct {
-	match   string   // of user_substrings; "": it is of no use
-	where   []string // all have to hold
-	args    []any    // of where
-	found   bool     // where says which rows, by an index, so that no other index is wanted
+	match   string          // of user_substrings; "": it is of no use
+	lead    *valueCondition // whose index leads to the users; nil: none
+	where   []string        // all have to hold
+	args    []any           // of where
+	found   bool            // lead or where says which rows, by an index, so that no other index is wanted
 	filters int
 	none    bool // nobody can match
 }
 
 // filter adds one condition each. It fails with *UsageError for a value that nobody may ask for.
-func filter(list []Filter) (*filtered, error) {
+func (s *Service) filter(list []Filter) (*filtered, error) {
 	q := &filtered{}
-	var switches []Filter
+	var values []valueCondition // of configured fields
+	var rare, usual []string    // switches, by whether few users have the value
 	for _, f := range list {
-		field := f.field()
-		if field.Kind == SwitchFilter {
-			switches = append(switches, f)
+		field := s.filterField(f)
+		switch field.kind {
+		case switchFilter:
+			condition := field.folded + map[any]string{true: " = 1", false: " = 0"}[f.Value]
+			if f.Value != field.usual {
+				rare = append(rare, condition)
+			} else {
+				usual = append(usual, condition)
+			}
+			q.filters++
+			continue
+		case valueFilter:
+			values = append(values, field.holding(f.Value))
+			q.filters++
 			continue
 		}
-		value := trim(f.Value.(string))
-		if value == "" {
+		text := trim(f.Value.(string))
+		if text == "" {
 			continue
 		}
 		q.filters++
-		if strings.ContainsRune(value, 0) {
+		if strings.ContainsRune(text, 0) {
 			q.none = true // no text has one
 			continue
 		}
-		if err := q.text(f, field, value); err != nil {
-			return nil, err
+		if f.Lookup == In && strings.Count(text, ",") >= maxIn {
+			return nil, &UsageError{fmt.Sprintf("A filter by %s takes at most %d values, not %d.", f.Field, maxIn, strings.Count(text, ",")+1)}
+		}
+		if field.values != "" && f.Lookup.whole() {
+			values = append(values, field.being(f.Lookup, text))
+		} else {
+			q.text(f.Lookup, field, text)
 		}
 	}
-	if q.found {
-		q.match = "" // one index is enough
-	}
-	q.switches(switches)
+	q.choose(values, len(rare) > 0)
+	q.switches(append(rare, usual...))
 	return q, nil
 }
 
@@ -61,34 +77,55 @@ func (q *filtered) and(condition string, args ...any) {
 	q.where, q.args = append(q.where, condition), append(q.args, args...)
 }
 
-func (q *filtered) text(f Filter, field FilterField, value string) error {
-	switch f.Lookup {
+// choose decides which index leads to the users, if where has none: the one of a configured field that tells them apart,
+// the one of substrings, the one of a rare switch, the one of any other configured field.
+func (q *filtered) choose(values []valueCondition, rareSwitch bool) {
+	best := slices.IndexFunc(values, func(v valueCondition) bool { return !v.common })
+	if best < 0 && q.match == "" && !rareSwitch {
+		best = 0
+	}
+	for i, v := range values {
+		if i == best && !q.found {
+			q.lead = &v
+		} else {
+			q.and("EXISTS (SELECT 1 FROM user_fields v WHERE v.user_id = f.user_id AND "+v.where+")", v.args...)
+		}
+	}
+	q.found = q.found || q.lead != nil
+	if q.found {
+		q.match = "" // one index is enough
+	}
+}
+
+func (q *filtered) text(lookup Lookup, field FilterField, value string) {
+	switch lookup {
 	case In:
-		return q.oneOf(f, field, value)
+		q.oneOf(field, value)
+		return
 	case Exact, IExact:
 		q.found = true
-		if field.Kind == AddressFilter {
+		if field.kind == addressFilter {
 			address, err := ParseAddress(value)
 			q.none = q.none || err != nil
 			q.and("f.user_id = ("+field.owner+" = ?)", address.Canonical)
-			return nil
+			return
 		}
 		q.and(field.folded+" <> '' AND "+field.folded+" = ?", store.Fold(value)) // as its index is
-		if f.Lookup == Exact {
+		if lookup == Exact {
 			q.and(field.shown+" = ?", store.Normal(value))
 		}
-		return nil
+		return
 	}
 	folded := store.Fold(value)
 	at, phrase := "> 0", folded
-	if f.Lookup == StartsWith || f.Lookup == IStartsWith {
+	if lookup == StartsWith || lookup == IStartsWith {
 		at, phrase = "= 1", "\x02"+folded // one of the two marks is enough, unless only one letter follows
 		if utf8.RuneCountInString(folded) == 1 {
 			phrase = "\x02\x02" + folded
 		}
 	}
 	q.and("instr("+field.folded+", ?) "+at, folded)
-	if field.Kind == TextFilter && (f.Lookup == Contains || f.Lookup == StartsWith) {
+	if field.kind == textFilter && (lookup == Contains || lookup == StartsWith) {
 		q.and("instr("+field.shown+", ?) "+at, store.Normal(value))
 	}
 	for _, trigram := range trigrams(phrase) {
@@ -100,7 +137,6 @@ func (q *filtered) text(f Filter, field FilterField, value string) error {
 		}
 		q.match += field.substrings + ` : "` + strings.ReplaceAll(trigram, `"`, `""`) + `"`
 	}
-	return nil
 }
 
 // trigrams are threes of characters that a text with s in it has: side by side, and the last one.
@@ -120,33 +156,35 @@ func trigrams(s string) []string {
 // maxIn is how many values one filter may list.
 const maxIn = 100
 
-func (q *filtered) oneOf(f Filter, field FilterField, value string) error {
-	folded, shown := []string{}, []string{}
-	for item := range strings.SplitSeq(value, ",") {
-		item = trim(item)
-		if item == "" {
-			continue
-		}
-		if field.Kind == AddressFilter {
-			if address, err := ParseAddress(item); err == nil {
-				folded = append(folded, address.Canonical)
-			}
-			continue
-		}
-		folded, shown = append(folded, store.Fold(item)), append(shown, store.Normal(item))
-	}
-	if n := strings.Count(value, ",") + 1; n > maxIn {
-		return &UsageError{fmt.Sprintf("A filter by %s takes at most %d values, not %d.", f.Field, maxIn, n)}
-	}
-	const item = " IN (SELECT value FROM json_each(?))"
+// oneOfList completes a column or an expression.
+const oneOfList = " IN (SELECT value FROM json_each(?))"
+
+func (q *filtered) oneOf(field FilterField, value string) {
 	q.found = true
-	if field.Kind == AddressFilter {
-		q.and("f.user_id IN ("+field.owner+item+")", list(folded))
-		return nil
+	if field.kind != addressFilter {
+		folded, shown := items(value)
+		q.and(field.folded+" <> '' AND "+field.folded+oneOfList, folded)
+		q.and(field.shown+oneOfList, shown)
+		return
 	}
-	q.and(field.folded+" <> '' AND "+field.folded+item, list(folded))
-	q.and(field.shown+item, list(shown))
-	return nil
+	addresses := []string{}
+	for item := range strings.SplitSeq(value, ",") {
+		if address, err := ParseAddress(trim(item)); err == nil {
+			addresses = append(addresses, address.Canonical)
+		}
+	}
+	q.and("f.user_id IN ("+field.owner+oneOfList+")", list(addresses))
+}
+
+// items are the values of a list, as store.Fold and as store.Normal make them, for oneOfList.
+func items(value string) (folded, shown string) {
+	f, n := []string{}, []string{}
+	for item := range strings.SplitSeq(value, ",") {
+		if item = trim(item); item != "" {
+			f, n = append(f, store.Fold(item)), append(n, store.Normal(item))
+		}
+	}
+	return list(f), list(n)
 }
 
 func list(items []string) string {
@@ -157,22 +195,14 @@ func list(items []string) string {
 	return string(encoded)
 }
 
-// switches lets SQLite use the index of at most one: the first that few users have, if nothing else finds them. A + keeps
-// it from the others, between which it could not choose.
-func (q *filtered) switches(list []Filter) {
-	best := -1
-	for i, f := range list {
-		if f.Value != f.field().usual && best < 0 {
-			best = i
+// switches lets SQLite use the index of at most one, the first, if nothing else finds users and few have its value. A +
+// keeps it from the others, between which it could not choose.
+func (q *filtered) switches(conditions []string) {
+	for i, condition := range conditions {
+		if q.found || q.match != "" || i > 0 {
+			condition = "+" + condition
 		}
-	}
-	for i, f := range list {
-		column := f.field().folded
-		if q.found || q.match != "" || i != max(best, 0) {
-			column = "+" + column
-		}
-		q.and(column + map[any]string{true: " = 1", false: " = 0"}[f.Value])
-		q.filters++
+		q.and(condition)
 	}
 }
 
@@ -184,6 +214,10 @@ func (q *filtered) selectIDs(after, before int64, descending bool) (query string
 	if q.match != "" {
 		from, id = "user_substrings x CROSS JOIN user_search f ON f.user_id = x.rowid", "x.rowid"
 		where, args = append(where, "x.user_substrings MATCH ?"), append(args, q.match)
+	}
+	if q.lead != nil {
+		from, id = "user_fields v CROSS JOIN user_search f ON f.user_id = v.user_id", "v.user_id"
+		where, args = append(where, q.lead.where), append(args, q.lead.args...)
 	}
 	where = append(append(where, id+" > ?", id+" < ?"), q.where...)
 	args = append(append(args, after, before), q.args...)

@@ -39,12 +39,19 @@ type User struct {
 	needs   Needs // what AsOwner has found that who is asking has
 }
 
-// FieldNames are the fields of an account that are shown, by their names in settings.
-func FieldNames() []string {
-	return []string{
+// FieldNames are the fields of an account that are shown, by their names in settings: built-in ones, then those of the
+// configured ones that are public.
+func (s Settings) FieldNames() []string {
+	names := []string{
 		"id", "pk", "username", "email", "secondary_email", "first_name", "last_name", "verified", "archived", "is_active", "is_staff",
 		"date_joined", "last_login",
 	}
+	for _, f := range s.Fields {
+		if f.Public {
+			names = append(names, f.Name)
+		}
+	}
+	return names
 }
 
 func (u *User) subject() tokens.Subject { return tokens.Subject{ID: u.ID, Username: u.Username} }

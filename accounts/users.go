@@ -54,7 +54,7 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	among, err := filter(q.Filters)
+	among, err := s.filter(q.Filters)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func populate(b *testing.B, n int) *Service {
 			b.Fatal(err)
 		}
 	}
-	return &Service{db: db, users: newUserQueries(nil)}
+	return &Service{db: db, users: newUserQueries(nil), filters: Settings{}.FilterFields()}
 }
 
 // BenchmarkUsers is a page of 20 among few and among many accounts. What uses an index costs about the same in both; a

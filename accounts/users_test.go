@@ -99,9 +99,11 @@ func slowPage(ids []int64, q UserQuery) listed {
 
 // TestPages holds pages against slowPage, with users that come and go between them.
 func TestPages(t *testing.T) {
-	h := newHarness(t)
+	h := newHarness(t, searchable)
 	const users = 40
 	h.seed(t, users)
+	h.exec(t, `INSERT INTO user_fields (user_id, name, value) SELECT id, 'level', id % 4 FROM users WHERE id % 5 > 0;
+		INSERT INTO user_fields (user_id, name, value) SELECT id, 'about', 'Team ' || (id % 3) FROM users`)
 	alive := map[int64]bool{}
 	for i := range int64(users) {
 		alive[i+1] = true
@@ -133,7 +135,7 @@ func TestPages(t *testing.T) {
 		}
 		q := UserQuery{First: number(12), Last: number(12), Offset: number(12), After: place(), Before: place(), Limit: 11}
 		fits := func(int64) bool { return true }
-		switch random.IntN(4) {
+		switch random.IntN(8) {
 		case 0:
 			q.Filters = []Filter{{"is_active", Exact, true}}
 			fits = func(id int64) bool { return id%3 > 0 || id > users }
@@ -143,6 +145,18 @@ func TestPages(t *testing.T) {
 		case 2:
 			q.Filters = []Filter{{"username", IStartsWith, "u"}}
 			fits = func(id int64) bool { return id <= users }
+		case 3:
+			q.Filters = []Filter{{"level", Exact, 1}}
+			fits = func(id int64) bool { return id <= users && id%5 > 0 && id%4 == 1 }
+		case 4:
+			q.Filters = []Filter{{"about", In, "Team 1, Team 2"}}
+			fits = func(id int64) bool { return id <= users && id%3 > 0 }
+		case 5:
+			q.Filters = []Filter{{"about", IStartsWith, "TEAM 1"}, {"is_active", Exact, true}}
+			fits = func(id int64) bool { return id <= users && id%3 == 1 }
+		case 6:
+			q.Filters = []Filter{{"about", Exact, "Team 1"}, {"level", Exact, 3}}
+			fits = func(id int64) bool { return id <= users && id%3 == 1 && id%5 > 0 && id%4 == 3 }
 		}
 		var ids []int64
 		for id := range alive {

@@ -125,30 +125,23 @@ func usersField(svc *accounts.Service, s Settings, userNode *graphql.Object) (*g
 // filterArguments adds the filters of the settings to args, and returns them by argument.
 func filterArguments(s Settings, args graphql.FieldConfigArgument) (map[string]accounts.Filter, error) {
 	filters := map[string]accounts.Filter{}
-	fields := accounts.FilterFields()
-	for name, lookups := range s.FilterFields {
-		var typ graphql.Input = graphql.String
-		if fields[name].Kind == accounts.SwitchFilter {
-			typ = graphql.Boolean
-		}
-		for _, lookup := range lookups {
-			argument := filterArgument(name, accounts.Lookup(lookup))
+	fields := s.Accounts.FilterFields()
+	for _, name := range slices.Sorted(maps.Keys(s.FilterFields)) {
+		field, ok := fields[name]
+		for _, lookup := range s.FilterFields[name] {
+			lookup := accounts.Lookup(lookup)
+			if !ok || !slices.Contains(field.Lookups(), lookup) {
+				return nil, fmt.Errorf("queries.filter_fields has %s of %s, by which users cannot be filtered: leave it out", lookup, name)
+			}
+			argument := accounts.FilterArgument(name, lookup)
 			if args[argument] != nil {
 				return nil, fmt.Errorf("queries.filter_fields gives users a second argument %s, for %s of %s: leave it out, or call the field otherwise", argument, lookup, name)
 			}
-			args[argument] = &graphql.ArgumentConfig{Type: typ}
-			filters[argument] = accounts.Filter{Field: name, Lookup: accounts.Lookup(lookup)}
+			args[argument] = &graphql.ArgumentConfig{Type: scalars[field.Type]}
+			filters[argument] = accounts.Filter{Field: name, Lookup: lookup}
 		}
 	}
 	return filters, nil
-}
-
-// filterArgument is the argument of a filter: status_SecondaryEmail_Icontains.
-func filterArgument(field string, lookup accounts.Lookup) string {
-	if lookup != accounts.Exact {
-		field += "__" + string(lookup)
-	}
-	return accounts.ArgumentName(field)
 }
 
 // given is the value of an optional argument, nil for one that is missing or null.

@@ -149,6 +149,30 @@ func TestUsersAnswer(t *testing.T) {
 	}
 }
 
+// finds holds the usernames that users answers against want, which has spaces between them.
+func (s *site) finds(t *testing.T, f flavour, args, want string) {
+	t.Helper()
+	status, body := s.post(t, f, "{ users"+args+" { edges { node { username } } } }")
+	var answer struct {
+		Data struct {
+			Users struct {
+				Edges []struct{ Node struct{ Username string } }
+			}
+		}
+		Errors []any
+	}
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range answer.Data.Users.Edges {
+		names = append(names, e.Node.Username)
+	}
+	if got := strings.Join(names, " "); status != 200 || got != want || answer.Errors != nil {
+		t.Errorf("%s: users%s finds %q, want %q (%d %s)", f.name, args, got, want, status, body)
+	}
+}
+
 // TestUsersArguments: filters and pages as they are asked for over HTTP, order free, null and "" as good as absent.
 func TestUsersArguments(t *testing.T) {
 	s := publicSite(t, func(s *schema.Settings) {
@@ -197,25 +221,7 @@ func TestUsersArguments(t *testing.T) {
 		`(username_Istartswith: "a", username_Icontains: "daMAnt")`: "Adamant",
 	} {
 		for _, f := range flavours {
-			status, body := s.post(t, f, "{ users"+args+" { edges { node { username } } } }")
-			var answer struct {
-				Data struct {
-					Users struct {
-						Edges []struct{ Node struct{ Username string } }
-					}
-				}
-				Errors []any
-			}
-			if err := json.Unmarshal([]byte(body), &answer); err != nil {
-				t.Fatal(err)
-			}
-			var names []string
-			for _, e := range answer.Data.Users.Edges {
-				names = append(names, e.Node.Username)
-			}
-			if got := strings.Join(names, " "); status != 200 || got != want || answer.Errors != nil {
-				t.Errorf("%s: users%s finds %q, want %q (%d %s)", f.name, args, got, want, status, body)
-			}
+			s.finds(t, f, args, want)
 		}
 	}
 }
@@ -304,7 +310,7 @@ func TestQueryShapes(t *testing.T) {
 		filters map[string][]string
 		want    string
 	}{
-		{"everything but the id", accounts.FieldNames()[1:], nil, "id: ID!\n" + pages + "(first: Int)\n(last: Int)\n(offset: Int)\n"},
+		{"everything but the id", accounts.Settings{}.FieldNames()[1:], nil, "id: ID!\n" + pages + "(first: Int)\n(last: Int)\n(offset: Int)\n"},
 		{"some", []string{"last_login", "date_joined", "is_staff", "secondary_email", "first_name", "last_name", "archived", "pk"}, map[string][]string{
 			"first_name": {"exact", "icontains"}, "is_staff": {"exact"}, "email": {"in"},
 			"status__secondary_email": {"exact", "iexact", "contains", "icontains", "startswith", "istartswith", "in"},
@@ -336,8 +342,8 @@ func TestArgumentsTwice(t *testing.T) {
 // TestFieldNames: what settings can exclude is what UserNode has.
 func TestFieldNames(t *testing.T) {
 	parsed := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: newSite(t).api.SDL(schema.Plain)})
-	if fields := parsed.Types["UserNode"].Fields; len(fields) != len(accounts.FieldNames()) {
-		t.Errorf("UserNode has %d fields, accounts.FieldNames %d", len(fields), len(accounts.FieldNames()))
+	if fields, names := parsed.Types["UserNode"].Fields, (accounts.Settings{}).FieldNames(); len(fields) != len(names) {
+		t.Errorf("UserNode has %d fields, FieldNames %d", len(fields), len(names))
 	}
 }
 

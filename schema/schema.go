@@ -43,8 +43,8 @@ type Settings struct {
 
 	ErrorList     bool                // errors are a list of {field, message, code} instead of a map
 	Users         string              // who may ask for others: staff, verified, authenticated or public
-	ExcludeFields []string            // of accounts.FieldNames
-	FilterFields  map[string][]string // lookups of accounts.FilterFields
+	ExcludeFields []string            // of Accounts.FieldNames
+	FilterFields  map[string][]string // lookups of Accounts.FilterFields
 	Page          int                 // edges of one page at most
 
 	ClientAddr func(context.Context) string // network address of who is asking

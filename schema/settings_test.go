@@ -42,7 +42,12 @@ func everyField(s *accounts.Settings) {
 // TestShapes holds what each of these settings changes in both schemas against testdata/sdl; `go test ./schema -update`
 // rewrites it. A line with a minus is one that the default settings have.
 func TestShapes(t *testing.T) {
-	changes := map[string]func(*options){"no_refresh_tokens": withoutRefreshTokens}
+	changes := map[string]func(*options){"no_refresh_tokens": withoutRefreshTokens, "queries_of_fields": func(o *options) {
+		everyField(&o.accounts)
+		o.schema = func(s *schema.Settings) {
+			s.FilterFields, s.ExcludeFields = fieldFilters(), []string{"born", "phone_number", "last_login"}
+		}
+	}}
 	for name, change := range shapes {
 		changes[name] = func(o *options) { change(&o.accounts) }
 	}

@@ -170,8 +170,8 @@ func TestContradictions(t *testing.T) {
 		{"filter unknown", "[queries.filter_fields]\nstatus_verified = [\"exact\"]", `f:1: queries.filter_fields has "status_verified", by which users cannot be filtered: did you mean status__verified?`},
 		{"filter impossible", "[queries.filter_fields]\nis_superuser = [\"exact\"]", "has \"is_superuser\", by which users cannot be filtered"},
 		{"filter by date", "[queries.filter_fields]\ndate_joined = [\"exact\"]", "use some of email, first_name"},
-		{"lookup unknown", "[queries.filter_fields]\nusername = [\"exact\", \"icontain\"]", `has the lookup "icontain" of username, which does not fit: did you mean icontains?`},
-		{"lookup of a switch", "[queries.filter_fields]\nis_active = [\"icontains\"]", `has the lookup "icontains" of is_active, which does not fit: use some of exact`},
+		{"lookup unknown", "[queries.filter_fields]\nusername = [\"exact\", \"icontain\"]", `has the lookup "icontain" of username, which does not fit a String: did you mean icontains?`},
+		{"lookup of a switch", "[queries.filter_fields]\nis_active = [\"icontains\"]", `has the lookup "icontains" of is_active, which does not fit a Boolean: use some of exact`},
 		{"deep path", "[email]\nsecondary_email_path = \"/a/b/\"", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

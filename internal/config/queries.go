@@ -8,37 +8,75 @@ import (
 	"accountd/accounts"
 )
 
-// validateQueries checks the names of fields and lookups, each of which becomes a part of the schema.
+// validateQueries checks the names of fields and lookups, each of which becomes a part of the schema. The configured
+// fields have been checked before; where they are bad, nobody knows which names there are.
 func (l *loader) validateQueries() {
-	q := l.config.Queries
+	const exclude, filters = "queries.exclude_fields", "queries.filter_fields"
+	q, unsure := l.config.Queries, l.bad["accounts.fields"]
+	var site accounts.Settings
+	hidden := map[string]bool{}
+	if !unsure {
+		site = l.config.AccountSettings()
+		for _, f := range site.Fields {
+			hidden[f.Name] = !f.Public
+		}
+	}
+	shown := site.FieldNames()
 	for _, name := range q.ExcludeFields {
 		switch {
 		case name == "id":
-			l.complain("queries.exclude_fields", "has id, by which clients tell accounts apart", `leave it out; "pk" can be excluded`)
-		case !slices.Contains(accounts.FieldNames(), name) && !neverShown(name):
-			l.complain("queries.exclude_fields", "has "+quote(name)+", which UserNode does not have",
-				suggest(name, accounts.FieldNames(), "use some of "+strings.Join(accounts.FieldNames()[1:], ", ")))
+			l.complain(exclude, "has id, by which clients tell accounts apart", `leave it out; "pk" can be excluded`)
+		case hidden[name]:
+			l.complain(exclude, "has "+quote(name)+", which is not public", "leave it out: UserNode does not have it anyway")
+		case !slices.Contains(shown, name) && !neverShown(name) && !unsure:
+			l.complain(exclude, "has "+quote(name)+", which UserNode does not have",
+				suggest(name, shown, "use some of "+strings.Join(shown[1:], ", ")))
 		}
 	}
-	fields := accounts.FilterFields()
+	fields := site.FilterFields()
+	arguments := []string{"id", "first", "last", "before", "after", "offset"}
 	for _, name := range sortedKeys(q.FilterFields) {
 		field, ok := fields[name]
-		if !ok {
-			l.complain("queries.filter_fields", "has "+quote(name)+", by which users cannot be filtered",
+		switch {
+		case ok:
+			arguments = append(arguments, l.lookups(filters, name, field, q.FilterFields[name])...)
+		case hidden[name]:
+			l.complain(filters, "has "+quote(name)+", which is not public: a filter would tell what is hidden",
+				"leave it out, or make the field public")
+		case !unsure:
+			l.complain(filters, "has "+quote(name)+", by which users cannot be filtered",
 				suggest(name, sortedKeys(fields), "use some of "+strings.Join(sortedKeys(fields), ", ")))
-			continue
-		}
-		var fitting []string
-		for _, lookup := range field.Lookups() {
-			fitting = append(fitting, string(lookup))
-		}
-		for _, lookup := range q.FilterFields[name] {
-			if !slices.Contains(fitting, lookup) {
-				l.complain("queries.filter_fields", fmt.Sprintf("has the lookup %s of %s, which does not fit", quote(lookup), name),
-					suggest(lookup, fitting, "use some of "+strings.Join(fitting, ", ")))
-			}
 		}
 	}
+	l.require(!slices.Contains(arguments, l.config.TokenArgument()), "tokens.argument_name", "is an argument of the queries user and users already",
+		`choose another name, such as "token"`, "tokens.allow_argument", filters)
+}
+
+// lookups checks the lookups of one field and returns the arguments that they become. Names of fields being what they
+// are, no two of different fields are the same: only one lookup twice gives one argument twice.
+func (l *loader) lookups(key, name string, field accounts.FilterField, lookups []string) (arguments []string) {
+	var fitting []string
+	for _, lookup := range field.Lookups() {
+		fitting = append(fitting, string(lookup))
+	}
+	for i, lookup := range lookups {
+		switch {
+		case !slices.Contains(fitting, lookup):
+			l.complain(key, fmt.Sprintf("has the lookup %s of %s, which does not fit %s", quote(lookup), name, withArticle(field.Type)),
+				suggest(lookup, fitting, "use some of "+strings.Join(fitting, ", ")))
+		case slices.Contains(lookups[:i], lookup):
+			l.complain(key, fmt.Sprintf("has the lookup %s of %s twice", quote(lookup), name), "remove one of them")
+		}
+		arguments = append(arguments, accounts.FilterArgument(name, accounts.Lookup(lookup)))
+	}
+	return arguments
+}
+
+func withArticle(t accounts.FieldType) string {
+	if t == accounts.Int {
+		return "an Int"
+	}
+	return "a " + string(t)
 }
 
 // neverShown are the fields that the API we follow has to exclude, and that no schema here has.

@@ -49,6 +49,41 @@ func TestMigrateFromFirst(t *testing.T) {
 	}
 }
 
+// TestMigrateValues: what users are searched by is there for values that are older than it.
+func TestMigrateValues(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	old, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	queries := []string{"PRAGMA user_version = 4", `BEGIN; INSERT INTO users (id, username, username_key, email, date_joined) VALUES (7, 'Ada', 'ada', 'ada@example.com', 1);
+		INSERT INTO addresses VALUES ('ada@example.com', 7, 'Ada@example.com'); INSERT INTO user_status (user_id) VALUES (7);
+		INSERT INTO user_fields (user_id, name, value) VALUES (7, 'text', 'Straße'), (7, 'number', 5), (7, 'bytes', x'41'); COMMIT`}
+	for _, file := range []string{"0004_search", "0003_clear", "0002_fields", "0001_init"} {
+		text, err := migrations.ReadFile("migrations/" + file + ".sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		queries = append([]string{string(text)}, queries...)
+	}
+	for _, query := range queries {
+		if _, err := old.Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, path)
+	var folded string
+	err = db.Read(t.Context(), func(tx *Tx) error {
+		return tx.QueryRowContext(t.Context(), `SELECT group_concat(name || ' ' || coalesce(folded, 'NULL'), ', ' ORDER BY name) FROM user_fields`).Scan(&folded)
+	})
+	if want := "bytes NULL, number NULL, text strasse"; err != nil || folded != want {
+		t.Errorf("%s, %v, want %s", folded, err, want)
+	}
+}
+
 // TestUserFields: one value for each account and field, of a type of its own, and gone with the account.
 func TestUserFields(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
