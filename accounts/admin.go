@@ -148,6 +148,7 @@ func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
 
 // Link is a token as a mail would carry it.
 type Link struct {
+	User  *User // whose it is
 	Token string
 	URL   string
 }
@@ -175,5 +176,5 @@ func (s *Service) Link(ctx context.Context, purpose tokens.Purpose, ref, newAddr
 	if err != nil {
 		return Link{}, err
 	}
-	return Link{Token: token, URL: s.outbox.Link(kind, token)}, nil
+	return Link{User: u, Token: token, URL: s.outbox.Link(kind, token)}, nil
 }

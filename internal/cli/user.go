@@ -195,11 +195,14 @@ func (cmd *userLinkCmd) Run(a *app) error {
 		}
 		if cmd.JSON {
 			return json.NewEncoder(a.Stdout).Encode(struct {
-				Token string `json:"token"`
-				Link  string `json:"link"`
-			}{link.Token, link.URL})
+				Token    string `json:"token"`
+				Link     string `json:"link"`
+				ID       int64  `json:"id"`
+				Username string `json:"username"`
+			}{link.Token, link.URL, link.User.ID, link.User.Username})
 		}
-		_, err = fmt.Fprintf(a.Stdout, "token: %s\nlink:  %s\n", link.Token, link.URL)
+		// Whose it is, because a number can be somebody's id and somebody else's username.
+		_, err = fmt.Fprintf(a.Stdout, "token: %s\nlink:  %s\nuser:  %d, %s, %s\n", link.Token, link.URL, link.User.ID, link.User.Username, link.User.Email)
 		return err
 	})
 }

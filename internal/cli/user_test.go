@@ -54,15 +54,18 @@ func TestUserLink(t *testing.T) {
 	w := newWorld(t)
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	for kind, path := range map[string]string{"activation": "activate", "password_reset": "password-reset", "password_set": "password-set"} {
-		if out := w.ok("user", "link", kind, "ada"); !regexp.MustCompile(`^token: (\S+)\nlink:  http://127\.0\.0\.1:8080/` + path + `/\S+\n$`).MatchString(out) {
+		if out := w.ok("user", "link", kind, "ada"); !regexp.MustCompile(`^token: (\S+)\nlink:  http://127\.0\.0\.1:8080/` + path + `/\S+\nuser:  1, ada, \S+\n$`).MatchString(out) {
 			t.Errorf("%s prints %q", kind, out)
 		}
 	}
-	var link struct{ Token, Link string }
+	var link struct {
+		Token, Link, Username string
+		ID                    int
+	}
 	if err := json.Unmarshal([]byte(w.ok("user", "link", "secondary_email", "ada", "--email=ada@home.example", "--json")), &link); err != nil {
 		t.Fatal(err)
 	}
-	if link.Token == "" || link.Link != "http://127.0.0.1:8080/activate/"+link.Token {
+	if link.Token == "" || link.Link != "http://127.0.0.1:8080/activate/"+link.Token || link.ID != 1 || link.Username != "ada" {
 		t.Errorf("%+v", link)
 	}
 	w.fails(exitFailure, "accountd: email: Enter a valid email address.\n", "user", "link", "secondary_email", "ada", "--email=ada")
