@@ -55,6 +55,8 @@ type script struct {
 	outputs map[string][]string // of the payload of a mutation, beside success and errors
 
 	as   string            // name of the access token's variable; "": nobody
+	send [][2]string       // further headers of requests
+	last string            // status and headers of the last answer
 	vars map[string]string // what was captured
 	read map[string]bool   // mails that a line has spoken of
 }
@@ -65,6 +67,7 @@ func runScript(t *testing.T, file string, relay bool) {
 		t.Fatal(err)
 	}
 	s := newScript(t, relay)
+	s.vars["dir"] = s.dir
 	defer func() { s.stop() }()
 	lines := strings.Split(string(text), "\n")
 	for i := 0; i < len(lines); i++ {
@@ -114,11 +117,19 @@ func (s *script) statement(head string, body []string) {
 	}
 	switch word {
 	case "config":
-		if err := os.WriteFile(filepath.Join(s.dir, "config.toml"), []byte(strings.Join(body, "\n")), 0o600); err != nil {
-			s.fail("%v", err)
-		}
+		s.write("config.toml", s.expand(strings.Join(body, "\n")))
 		s.stop()
 		s.url = ""
+	case "file":
+		s.write(rest, strings.Join(body, "\n"))
+	case "send":
+		s.send = nil
+		for _, line := range body {
+			name, value, _ := strings.Cut(s.expand(line), ": ")
+			s.send = append(s.send, [2]string{name, value})
+		}
+	case "answered":
+		s.holds("the answer was", s.last, body)
 	case "as":
 		s.as = strings.TrimPrefix(rest, "nobody")
 	case "pass":
@@ -135,6 +146,17 @@ func (s *script) statement(head string, body []string) {
 		s.query(rest, body)
 	default:
 		s.mutation(head, body)
+	}
+}
+
+// write makes a file in the script's directory.
+func (s *script) write(name, text string) {
+	path := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		s.fail("%v", err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.fail("%v", err)
 	}
 }
 
@@ -225,19 +247,25 @@ func (s *script) command(args, body []string) {
 	if got := cli.Run(s.Context(), s.program(&out, &out, strings.NewReader(stdin.String()), args...)); got != want {
 		s.fail("exits with %d: %s", got, out.String())
 	}
+	s.holds("it prints", out.String(), body)
+}
+
+// holds compares a text with the lines of a body: "~ text" has to be in it, "! text" must not, and "$ name regexp" keeps
+// the group.
+func (s *script) holds(what, got string, body []string) {
 	for _, line := range body {
 		mark, text, _ := strings.Cut(line, " ")
 		text = s.expand(text)
 		switch {
-		case mark == "~" && !strings.Contains(out.String(), text):
-			s.fail("prints\n%s\nwithout %s", out.String(), text)
-		case mark == "!" && strings.Contains(out.String(), text):
-			s.fail("prints\n%s\nwith %s", out.String(), text)
-		case mark == "$": // "$ name regexp": captures the group
+		case mark == "~" && !strings.Contains(got, text):
+			s.fail("%s\n%s\nwithout %s", what, got, text)
+		case mark == "!" && strings.Contains(got, text):
+			s.fail("%s\n%s\nwith %s", what, got, text)
+		case mark == "$":
 			name, pattern, _ := strings.Cut(text, " ")
-			found := regexp.MustCompile(pattern).FindStringSubmatch(out.String())
+			found := regexp.MustCompile(pattern).FindStringSubmatch(got)
 			if len(found) != 2 {
-				s.fail("prints\n%s\nwithout %s", out.String(), pattern)
+				s.fail("%s\n%s\nwithout %s", what, got, pattern)
 			}
 			s.vars[name] = found[1]
 		}
@@ -300,11 +328,7 @@ func (s *script) mail(rest string, body []string) {
 		if err != nil {
 			s.fail("%v", err)
 		}
-		for _, line := range body {
-			if text, ok := strings.CutPrefix(line, "~ "); ok && !bytes.Contains(raw, []byte(s.expand(text))) {
-				s.fail("the mail lacks %q:\n%s", text, raw)
-			}
-		}
+		s.holds("the mail is", "From: "+m.Header.Get("From")+"\n\n"+string(raw), body)
 		found := link.FindSubmatch(raw)
 		if name := strings.TrimPrefix(strings.TrimSpace(parts[2]), "$"); name != "" {
 			if found == nil {
@@ -422,6 +446,9 @@ func (s *script) query(text string, body []string) {
 	s.match(string(answer.Data), strings.TrimPrefix(strings.Join(body, ""), "-> "))
 }
 
+// endpoint is the path of the API, by whether it is the Relay one.
+var endpoint = map[bool]string{false: "/graphql", true: "/relay"}
+
 type gqlAnswer struct {
 	Data   json.RawMessage
 	Errors []struct {
@@ -435,7 +462,7 @@ func (s *script) post(query string) gqlAnswer {
 	if err != nil {
 		s.fail("%v", err)
 	}
-	req, err := http.NewRequest(http.MethodPost, s.url+map[bool]string{false: "/graphql", true: "/relay"}[s.relay], bytes.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, s.url+endpoint[s.relay], bytes.NewReader(body))
 	if err != nil {
 		s.fail("%v", err)
 	}
@@ -443,11 +470,20 @@ func (s *script) post(query string) gqlAnswer {
 	if s.as != "" {
 		req.Header.Set("Authorization", "JWT "+s.vars[s.as])
 	}
+	for _, header := range s.send {
+		req.Header.Add(header[0], header[1])
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		s.fail("%v", err)
 	}
 	defer resp.Body.Close()
+	var head strings.Builder
+	fmt.Fprintln(&head, resp.Status)
+	if err := resp.Header.Write(&head); err != nil {
+		s.fail("%v", err)
+	}
+	s.last = head.String()
 	var answer gqlAnswer
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		s.fail("%v", err)
