@@ -67,7 +67,7 @@ func runScript(t *testing.T, file string, relay bool) {
 		t.Fatal(err)
 	}
 	s := newScript(t, relay)
-	s.vars["dir"] = s.dir
+	s.vars["dir"], s.vars["flavour"] = s.dir, strings.Trim(endpoint[relay], "/")
 	defer func() { s.stop() }()
 	lines := strings.Split(string(text), "\n")
 	for i := 0; i < len(lines); i++ {
