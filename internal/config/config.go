@@ -266,7 +266,13 @@ func (l *loader) set(s setting, origin string, shown string, decode func(reflect
 		err = s.check(value)
 	}
 	if err != nil {
-		l.problem(Problem{Origin: origin, Key: s.key, Value: shown, Message: err.Error(), Remedy: s.remedy()})
+		all := []error{err}
+		if several, ok := err.(interface{ Unwrap() []error }); ok { // a table, with each of its items
+			all = several.Unwrap()
+		}
+		for _, err := range all {
+			l.problem(Problem{Origin: origin, Key: s.key, Value: shown, Message: err.Error(), Remedy: s.remedy()})
+		}
 		return
 	}
 	s.in(l.config).Set(value)

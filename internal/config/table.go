@@ -45,15 +45,16 @@ func decodeMap[T any](v reflect.Value, raw any) error {
 		return errors.New("is not a table")
 	}
 	decoded := make(map[string]T, len(table))
+	var problems []error
 	for _, name := range sortedKeys(table) {
 		var item T
 		if err := decodeTOML(reflect.ValueOf(&item).Elem(), table[name]); err != nil {
-			return fmt.Errorf("has an item %s that %w", joinKey([]string{name}), err)
+			problems = append(problems, fmt.Errorf("has an item %s that %w", joinKey([]string{name}), err))
 		}
 		decoded[name] = item
 	}
 	v.Set(reflect.ValueOf(decoded))
-	return nil
+	return errors.Join(problems...)
 }
 
 func decodeFields(v reflect.Value, raw any) error {
@@ -62,21 +63,22 @@ func decodeFields(v reflect.Value, raw any) error {
 		return errors.New("is not a list of tables")
 	}
 	fields := make([]Field, len(list))
+	var problems []error
 	for i, item := range list {
 		table, ok := item.(map[string]any)
 		if !ok {
 			return errors.New("has an item that is no table")
 		}
-		if err := fields[i].decode(table); err != nil {
-			return fmt.Errorf("has an item %s that %w", quote(fields[i].Name), err)
+		for _, problem := range fields[i].decode(table) {
+			problems = append(problems, fmt.Errorf("has an item %s that %s", quote(fields[i].Name), problem))
 		}
 	}
 	v.Set(reflect.ValueOf(fields))
-	return nil
+	return errors.Join(problems...)
 }
 
-// decode reads one table of [[accounts.fields]]; validate judges what it says.
-func (f *Field) decode(table map[string]any) error {
+// decode reads one table of [[accounts.fields]] and returns what is wrong with its keys; validate judges what it says.
+func (f *Field) decode(table map[string]any) (problems []string) {
 	f.Public = true
 	v := reflect.ValueOf(f).Elem()
 	keys := map[string]reflect.Value{}
@@ -89,21 +91,22 @@ func (f *Field) decode(table map[string]any) error {
 	for _, key := range sortedKeys(table) {
 		field, known := keys[key]
 		if !known {
-			return fmt.Errorf("has an unknown key %s; possible are %s", quote(key), strings.Join(sortedKeys(keys), ", "))
+			problems = append(problems, fmt.Sprintf("has an unknown key %s; possible are %s", quote(key), strings.Join(sortedKeys(keys), ", ")))
+			continue
 		}
 		if key == "choices" {
 			list, ok := table[key].([]any)
 			if !ok {
-				return errors.New("has choices that are no list")
+				problems = append(problems, "has choices that are no list")
 			}
 			f.Choices = list
 			continue
 		}
 		if err := decodeTOML(field, table[key]); err != nil {
-			return fmt.Errorf("has a %s that %w", key, err)
+			problems = append(problems, fmt.Sprintf("has a %s that %s", key, err))
 		}
 	}
-	return nil
+	return problems
 }
 
 // decodeTableText reads the TOML value of a variable.

@@ -97,6 +97,28 @@ func TestTableProblems(t *testing.T) {
 	}
 }
 
+// TestEveryTableProblem: one wrong item does not hide another.
+func TestEveryTableProblem(t *testing.T) {
+	got := strings.Join(problems(t, `
+[accounts]
+fields = [{ name = "a", typ = "Int", unique = 1 }, { name = "b", choices = 1 }]
+[queries.filter_fields]
+email = 1
+username = "exact"
+`), "\n")
+	for _, want := range []string{
+		`"a" that has an unknown key "typ"`, `"a" that has a unique that has the wrong type`, `"b" that has choices that are no list`,
+		"has an item email that", "has an item username that",
+	} {
+		if strings.Count(got, want) != 1 {
+			t.Errorf("%s\nlacks %s", got, want)
+		}
+	}
+	if lines := strings.Count(got, "\n") + 1; lines != 5 {
+		t.Errorf("%d problems, want 5:\n%s", lines, got)
+	}
+}
+
 func TestToggles(t *testing.T) {
 	for text, want := range map[string]Toggle{`true`: On, `false`: Off, `"on"`: On, `"off"`: Off, `"auto"`: Auto} {
 		if got := mustLoad(t, "[graphql]\ngraphiql = "+text).GraphQL.GraphiQL; got != want {
