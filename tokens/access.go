@@ -56,11 +56,11 @@ func (c Claims) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// sign makes the access token of a session. orig is the time of its first token.
-func (i *Issuer) sign(who Subject, session int64, now time.Time, orig int64) (string, Claims, error) {
+// sign makes the access token of a session. orig is the time of its first token, expires of its own end.
+func (i *Issuer) sign(who Subject, session int64, now time.Time, orig, expires int64) (string, Claims, error) {
 	claims := Claims{
 		Username: who.Username, Subject: who.ID, Session: session,
-		ExpiresAt: now.Add(i.settings.AccessLifetime).Unix(), IssuedAt: now.Unix(), OrigIssuedAt: orig,
+		ExpiresAt: expires, IssuedAt: now.Unix(), OrigIssuedAt: orig,
 		Issuer: i.settings.Issuer, Audience: i.settings.Audience,
 	}
 	payload, err := json.Marshal(claims)

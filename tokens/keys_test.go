@@ -176,7 +176,7 @@ func TestRotateWhileServing(t *testing.T) {
 					return
 				default:
 				}
-				token, _, err := f.sign(ada, old.Session, f.now(), f.now().Unix())
+				token, _, err := f.sign(ada, old.Session, f.now(), f.now().Unix(), f.now().Unix()+300)
 				if err == nil {
 					_, err = f.Verify(token)
 				}

@@ -33,7 +33,7 @@ func (i *Issuer) Start(ctx context.Context, tx *store.Tx, who Subject) (Pair, er
 	if err := endOldest(ctx, tx, who.ID, i.settings.SessionsPerUser); err != nil {
 		return Pair{}, err
 	}
-	pair, err := i.pair(who, session, tx.Now, tx.Now.Unix())
+	pair, err := i.pair(who, session, tx.Now, tx.Now.Unix(), limit)
 	switch {
 	case err != nil || !i.settings.AllowRefresh:
 	case i.settings.LongRunning:
@@ -70,8 +70,14 @@ func (i *Issuer) limit(now time.Time) *int64 {
 // accessMargin is how long the last access token of a session is good after it was issued.
 func (i *Issuer) accessMargin() time.Duration { return i.settings.AccessLifetime + i.settings.Leeway }
 
-func (i *Issuer) pair(who Subject, session int64, now time.Time, orig int64) (Pair, error) {
-	access, claims, err := i.sign(who, session, now, orig)
+// pair makes the access token. It outlives its session nowhere, so that whoever checks it without asking here refuses it
+// then, too.
+func (i *Issuer) pair(who Subject, session int64, now time.Time, orig int64, limit *int64) (Pair, error) {
+	expires := now.Add(i.settings.AccessLifetime).Unix()
+	if limit != nil {
+		expires = min(expires, *limit)
+	}
+	access, claims, err := i.sign(who, session, now, orig, expires)
 	return Pair{Access: access, Claims: claims, Session: session}, err
 }
 
@@ -123,7 +129,7 @@ func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow fu
 	if err != nil {
 		return Pair{}, err
 	}
-	pair, err := i.pair(who, row.session, tx.Now, row.started)
+	pair, err := i.pair(who, row.session, tx.Now, row.started, row.limit)
 	if err != nil {
 		return Pair{}, err
 	}

@@ -28,7 +28,7 @@ func (i *Issuer) RefreshAccess(ctx context.Context, tx *store.Tx, raw string, al
 	if err != nil {
 		return Pair{}, err
 	}
-	pair, err := i.pair(who, claims.Session, tx.Now, claims.OrigIssuedAt)
+	pair, err := i.pair(who, claims.Session, tx.Now, claims.OrigIssuedAt, session.limit)
 	pair.RefreshExpiresAt = until
 	return pair, err
 }

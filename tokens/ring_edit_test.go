@@ -240,7 +240,7 @@ func TestImport(t *testing.T) {
 			s.Algorithm = test.want
 			issuer, err := New(openKeys(t, f.Path, test.want), s, start)
 			must(t, err)
-			token, _, err := issuer.sign(ada, 1, start(), start().Unix())
+			token, _, err := issuer.sign(ada, 1, start(), start().Unix(), start().Unix()+300)
 			must(t, err)
 			if _, err := issuer.Verify(token); err != nil {
 				t.Error(err)
@@ -261,12 +261,12 @@ func TestVerifyOnlyKey(t *testing.T) {
 	must(t, err)
 	us, err := New(openKeys(t, ours.Path, "EdDSA"), s, start)
 	must(t, err)
-	token, _, err := them.sign(ada, 1, start(), start().Unix())
+	token, _, err := them.sign(ada, 1, start(), start().Unix(), start().Unix()+300)
 	must(t, err)
 	if _, err := us.Verify(token); err != nil {
 		t.Errorf("theirs: %v", err)
 	}
-	token, _, err = us.sign(ada, 1, start(), start().Unix())
+	token, _, err = us.sign(ada, 1, start(), start().Unix(), start().Unix()+300)
 	must(t, err)
 	if _, err := them.Verify(token); err == nil {
 		t.Error("ours is signed with a key that we do not have")

@@ -78,3 +78,22 @@ func TestSessionsOfUser(t *testing.T) {
 		})
 	}
 }
+
+// TestAccessTokenEndsWithItsSession: none is good for longer than the absolute limit, whoever checks it.
+func TestAccessTokenEndsWithItsSession(t *testing.T) {
+	s := testSettings
+	s.SessionLifetime, s.RefreshLifetime = 10*time.Minute, 10*time.Minute
+	f := newFixture(t, s)
+	pair := f.start(t)
+	end := pair.Claims.IssuedAt + 600
+	for _, want := range []int64{pair.Claims.IssuedAt + 300, pair.Claims.IssuedAt + 480, end} {
+		if pair.Claims.ExpiresAt != want {
+			t.Errorf("issued at %d it expires at %d, want %d", pair.Claims.IssuedAt, pair.Claims.ExpiresAt, want)
+		}
+		f.advance(3 * time.Minute)
+		var err error
+		if pair, err = f.refresh(pair.Refresh); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
