@@ -23,7 +23,7 @@ import (
 	"accountd/internal/cli"
 )
 
-// TestScripts runs testdata/e2e/*.txt against the whole program, each in both flavours of the API. README.md there
+// TestScripts runs testdata/e2e/*.script against the whole program, each in both flavours of the API. README.md there
 // says what a script looks like.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "e2e", "*.script"))
