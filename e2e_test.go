@@ -127,6 +127,8 @@ func (s *script) statement(head string, body []string) {
 			s.fail("%v", err)
 		}
 		s.pass(d)
+	case "block":
+		s.block(rest)
 	case "run":
 		s.command(strings.Fields(s.expand(rest)), body)
 	case "mail":
@@ -135,6 +137,18 @@ func (s *script) statement(head string, body []string) {
 		s.query(rest, body)
 	default:
 		s.mutation(head, body)
+	}
+}
+
+// block puts a file in the place of a folder of the data directory, while the server runs.
+func (s *script) block(name string) {
+	s.start()
+	path := filepath.Join(s.dir, "data", name)
+	if err := os.Rename(path, path+".away"); err != nil {
+		s.fail("%v", err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		s.fail("%v", err)
 	}
 }
 
