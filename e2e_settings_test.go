@@ -21,7 +21,6 @@ var elsewhere = map[string]string{
 	"passwords.argon2.concurrent":  "TestGateBounds",
 	"passwords.argon2.queue":       "TestGateBounds",
 	"email.spool_dir":              "TestDerived",
-	"email.max_outbox":             "TestRowsWaitForTheProcessThatServes",
 }
 
 // TestEverySettingHasAScript: whatever the API we follow can be set to, and what is set beside it, a script sets to

@@ -23,7 +23,7 @@ import (
 	"accountd/internal/cli"
 )
 
-// TestScripts runs testdata/e2e/*.txt against the whole program, each in both flavours of the API. README.md there
+// TestScripts runs testdata/e2e/*.script against the whole program, each in both flavours of the API. README.md there
 // says what a script looks like.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "e2e", "*.script"))
@@ -138,6 +138,8 @@ func (s *script) statement(head string, body []string) {
 			s.fail("%v", err)
 		}
 		s.pass(d)
+	case "block":
+		s.block(rest)
 	case "run":
 		s.command(strings.Fields(s.expand(rest)), body)
 	case "mail":
@@ -156,6 +158,18 @@ func (s *script) write(name, text string) {
 		s.fail("%v", err)
 	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.fail("%v", err)
+	}
+}
+
+// block puts a file in the place of a folder of the data directory, while the server runs.
+func (s *script) block(name string) {
+	s.start()
+	path := filepath.Join(s.dir, "data", name)
+	if err := os.Rename(path, path+".away"); err != nil {
+		s.fail("%v", err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		s.fail("%v", err)
 	}
 }

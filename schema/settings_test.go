@@ -42,12 +42,18 @@ func everyField(s *accounts.Settings) {
 // TestShapes holds what each of these settings changes in both schemas against testdata/sdl; `go test ./schema -update`
 // rewrites it. A line with a minus is one that the default settings have.
 func TestShapes(t *testing.T) {
-	changes := map[string]func(*options){"no_refresh_tokens": withoutRefreshTokens, "queries_of_fields": func(o *options) {
-		everyField(&o.accounts)
-		o.schema = func(s *schema.Settings) {
-			s.FilterFields, s.ExcludeFields = fieldFilters(), []string{"born", "phone_number", "last_login"}
-		}
-	}}
+	changes := map[string]func(*options){
+		"no_refresh_tokens":   withoutRefreshTokens,
+		"hidden_token_fields": inCookies(func(c *schema.Cookies) { c.HideTokenFields = true }),
+		"token_argument":      func(o *options) { o.schema = func(s *schema.Settings) { s.TokenArgument = "accessToken" } },
+		"exclude_fields":      func(o *options) { o.schema = func(s *schema.Settings) { s.ExcludeFields = []string{"email", "pk"} } },
+		"queries_of_fields": func(o *options) {
+			everyField(&o.accounts)
+			o.schema = func(s *schema.Settings) {
+				s.FilterFields, s.ExcludeFields = fieldFilters(), []string{"born", "phone_number", "last_login"}
+			}
+		},
+	}
 	for name, change := range shapes {
 		changes[name] = func(o *options) { change(&o.accounts) }
 	}
@@ -79,7 +85,7 @@ func TestShapes(t *testing.T) {
 // changed lists the lines by which two schemas differ, each under the name of its type, descriptions left out.
 func changed(before, after string) string {
 	lines := func(sdl string) (list []string) {
-		typ, text := "", false
+		typ, text, field := "", false, "" // field: one whose arguments have lines of their own, as far as it was read
 		for line := range strings.Lines(sdl) {
 			line = strings.TrimRight(line, "\n")
 			switch trimmed := strings.TrimSpace(line); {
@@ -89,6 +95,13 @@ func changed(before, after string) string {
 			case line[0] != ' ':
 				typ = strings.Fields(line)[1]
 				list = append(list, strings.TrimSuffix(line, " {"))
+			case field != "" && trimmed[0] == ')':
+				list = append(list, strings.TrimSuffix(field, ", ")+trimmed)
+				field = ""
+			case field != "":
+				field += trimmed + ", "
+			case strings.HasSuffix(trimmed, "("):
+				field = typ + "." + trimmed
 			default:
 				list = append(list, typ+"."+trimmed)
 			}
