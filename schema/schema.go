@@ -65,6 +65,7 @@ type Cookies struct {
 // API is both schemas over one service.
 type API struct {
 	doors [2]*frontdoor.Door // by Style
+	auth  http.Handler
 }
 
 // New builds the schemas.
@@ -80,7 +81,11 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 			return nil, err
 		}
 	}
-	a := &API{}
+	asking := func(ctx context.Context, r *http.Request) context.Context {
+		ctx = withJar(accounts.WithClient(ctx, s.ClientAddr(ctx)), s.Cookies, r)
+		return withViewer(ctx, svc, accessToken(r, s, jarOf(ctx)))
+	}
+	a := &API{auth: forwardAuth(asking, s)}
 	for _, style := range []Style{Plain, Relay} {
 		built, err := build(rows, style, userNode, queries)
 		if err != nil {
@@ -90,13 +95,10 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 			Limits:        s.Limits,
 			Introspection: s.Introspection,
 			Exclusive:     exclusive(rows),
-			Context: func(ctx context.Context, r *http.Request) context.Context {
-				ctx = withJar(accounts.WithClient(ctx, s.ClientAddr(ctx)), s.Cookies, r)
-				return withViewer(ctx, svc, accessToken(r, s, jarOf(ctx)))
-			},
-			Finish:    s.finish(svc),
-			RequestID: s.RequestID,
-			Log:       s.Log,
+			Context:       asking,
+			Finish:        s.finish(svc),
+			RequestID:     s.RequestID,
+			Log:           s.Log,
 		})
 		if err != nil {
 			return nil, err

@@ -120,7 +120,7 @@ func newServer(h *house, log *slog.Logger) (*server.Server, error) {
 		page = graphiql.Handler()
 	}
 	return server.New(server.Settings{
-		Plain: api.Handler(schema.Plain), Relay: api.Handler(schema.Relay), Page: page, JWKS: http.HandlerFunc(h.keys.ServeJWKS),
+		Plain: api.Handler(schema.Plain), Relay: api.Handler(schema.Relay), Page: page, JWKS: http.HandlerFunc(h.keys.ServeJWKS), Auth: api.Auth(),
 		Hosts: c.Hosts(), PublicURL: c.PublicURL(), Log: log,
 		Origins: c.Server.CORSOrigins, TokenHeader: c.Tokens.HeaderName, TrustedProxies: c.TrustedProxies(),
 		Ready: func(ctx context.Context) error {

@@ -51,3 +51,21 @@ func (s *Server) ourPages(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	}))
 }
+
+// forwarded is for what a reverse proxy asks on behalf of a request to something behind it, whose headers it passes on.
+// The cookies of a page of another origin do not count for what may change something there. They do where
+// X-Forwarded-Method says that it was only to be read, so that links from elsewhere work; but not with an Origin, as scripts
+// and WebSockets have it. Such a page cannot set X-Forwarded-Method itself.
+func (s *Server) forwarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		original := *r
+		original.Method = http.MethodPost // unless it is known to be safe
+		if methods := r.Header.Values("X-Forwarded-Method"); len(methods) == 1 && r.Header.Get("Origin") == "" {
+			original.Method = methods[0]
+		}
+		if s.own.Check(&original) != nil {
+			r.Header.Del("Cookie")
+		}
+		next.ServeHTTP(w, r)
+	})
+}

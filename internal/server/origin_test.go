@@ -142,3 +142,46 @@ func TestOriginThatIsNone(t *testing.T) {
 		t.Error("a path was taken for an origin")
 	}
 }
+
+// TestForwardedPages: whose cookies count when a proxy asks for a request that it has in hand.
+func TestForwardedPages(t *testing.T) {
+	s := newSite(t, shared)
+	for _, test := range []struct {
+		headers string // of the browser's request, as the proxy passes them on, and the proxy's
+		counts  bool
+	}{
+		{"", true}, // no browser
+		{"Sec-Fetch-Site: same-origin", true},
+		{"Sec-Fetch-Site: none", true},
+		{"Sec-Fetch-Site: same-origin\nOrigin: https://the.app\nX-Forwarded-Method: POST", true},
+		{"Origin: http://localhost:8080\nX-Forwarded-Method: DELETE", true},
+		{"Sec-Fetch-Site: cross-site\nOrigin: https://app.example\nX-Forwarded-Method: POST", true}, // server.cors_origins
+		// A link from elsewhere.
+		{"Sec-Fetch-Site: cross-site\nX-Forwarded-Method: GET", true},
+		{"Sec-Fetch-Site: same-site\nX-Forwarded-Method: HEAD", true},
+		{"Sec-Fetch-Site: cross-site", false}, // unknown method
+		{"Sec-Fetch-Site: cross-site\nX-Forwarded-Method: get", false},
+		{"Sec-Fetch-Site: cross-site\nX-Forwarded-Method: ", false},
+		{"Sec-Fetch-Site: cross-site\nX-Forwarded-Method: GET\nX-Forwarded-Method: POST", false},
+		{"Sec-Fetch-Site: cross-site\nX-Forwarded-Method: POST", false},
+		{"Sec-Fetch-Site: same-site\nX-Forwarded-Method: POST", false},
+		// A form, a script, a WebSocket of elsewhere.
+		{"Sec-Fetch-Site: cross-site\nOrigin: null\nX-Forwarded-Method: POST", false},
+		{"Sec-Fetch-Site: cross-site\nOrigin: https://evil.example\nX-Forwarded-Method: POST", false},
+		{"Origin: https://evil.example\nX-Forwarded-Method: POST", false},
+		{"Sec-Fetch-Site: cross-site\nOrigin: https://evil.example\nX-Forwarded-Method: GET", false},
+		{"Origin: https://evil.example\nX-Forwarded-Method: GET\nUpgrade: websocket", false},
+	} {
+		resp, body := s.raw(t, strings.TrimSuffix("GET /auth HTTP/1.1\nHost: localhost\nCookie: JWT=x\n"+test.headers, "\n"))
+		want := "auth for 127.0.0.1"
+		if test.counts {
+			want += " with JWT=x"
+		}
+		if resp.StatusCode != 200 || body != want {
+			t.Errorf("%q: status %d, %s, want %s", test.headers, resp.StatusCode, body, want)
+		}
+	}
+	if resp, _ := s.raw(t, "GET /auth HTTP/1.1\nHost: evil.example"); resp.StatusCode != 421 {
+		t.Errorf("unknown host: status %d", resp.StatusCode)
+	}
+}

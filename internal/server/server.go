@@ -26,6 +26,7 @@ type Settings struct {
 	Page         http.Handler // at / and below /graphiql/; nil: none
 
 	JWKS http.Handler // at /.well-known/jwks.json; nil: none
+	Auth http.Handler // at /auth, for reverse proxies that ask who somebody is
 
 	// Hosts are the host names that requests may be for, lower case, without ports and brackets.
 	Hosts []string
@@ -73,6 +74,7 @@ func New(s Settings) (*Server, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", srv.ourPages(s.Plain))
 	mux.Handle("/relay", srv.ourPages(s.Relay))
+	mux.Handle("GET /auth", srv.forwarded(s.Auth))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { health(w, nil) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		err := s.Ready(r.Context())

@@ -39,7 +39,7 @@ func newSite(t *testing.T, change ...func(*Settings)) *site {
 		})
 	}
 	settings := Settings{
-		Plain: echo("plain"), Relay: echo("relay"), Page: echo("page"), JWKS: echo("keys"), Hosts: []string{"127.0.0.1", "::1", "localhost"},
+		Plain: echo("plain"), Relay: echo("relay"), Page: echo("page"), JWKS: echo("keys"), Auth: echo("auth"), Hosts: []string{"127.0.0.1", "::1", "localhost"},
 		PublicURL: "http://localhost:8080", Ready: func(context.Context) error { return s.ready }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	for _, fn := range change {
@@ -100,6 +100,8 @@ func TestRoutes(t *testing.T) {
 		{"GET /graphiql/x.js HTTP/1.1\nHost: localhost", 200, "page for 127.0.0.1"},
 		{"GET /.well-known/jwks.json HTTP/1.1\nHost: localhost", 200, "keys for 127.0.0.1"},
 		{"POST /.well-known/jwks.json HTTP/1.1\nHost: localhost", 404, "There is nothing here. The API is at /graphql and /relay.\n"},
+		{"GET /auth HTTP/1.1\nHost: localhost", 200, "auth for 127.0.0.1"},
+		{"POST /auth HTTP/1.1\nHost: localhost", 404, "There is nothing here. The API is at /graphql and /relay.\n"},
 		{"GET /livez HTTP/1.1\nHost: localhost", 200, "ok\n"},
 		{"GET /readyz HTTP/1.1\nHost: 10.9.8.7", 200, "ok\n"},
 		{"GET /nothing HTTP/1.1\nHost: localhost", 404, "There is nothing here. The API is at /graphql and /relay.\n"},
