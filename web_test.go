@@ -167,3 +167,41 @@ func loggedIn(t *testing.T, server *servertest.Server) *http.Client {
 	}
 	return client
 }
+
+// TestAuthRoute: what a proxy can ask the whole program, and how.
+func TestAuthRoute(t *testing.T) {
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		method, host, token string
+		status              int
+		user                string
+	}{
+		{"GET", "", session.Token, 204, "1"},
+		{"HEAD", "", session.Token, 204, "1"},
+		{"GET", "", "", 401, ""},
+		{"HEAD", "", "", 401, ""},
+		{"POST", "", session.Token, 404, ""},
+		{"GET", "localhost", session.Token, 204, "1"},
+		{"GET", "app.example.com", session.Token, 421, ""},
+	} {
+		req, err := http.NewRequest(test.method, server.URL+"/auth", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = test.host
+		req.Header.Set("Authorization", "Bearer "+test.token)
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		h := resp.Header
+		if resp.StatusCode != test.status || h.Get("X-Accountd-User") != test.user || h.Get("Cache-Control") != "no-store" || h.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s for %q: status %d, %v", test.method, test.host, resp.StatusCode, h)
+		}
+	}
+}
