@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
 	"crypto/hmac"
@@ -11,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -52,6 +54,26 @@ func integrating(t *testing.T) map[string]string {
 		blocks[name] = block[3]
 	}
 	return blocks
+}
+
+// examples is a directory with the document's code, the Go part built.
+func examples(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range integrating(t) {
+		if strings.Contains(name, ".") {
+			write(t, filepath.Join(dir, name), text)
+		}
+	}
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "integrating"))); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", "examples", "main.go", "verify.go", "ask.go")
+	build.Dir = dir
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return dir
 }
 
 // forger signs what it likes with the server's own key, after the example of a good token.
@@ -112,20 +134,7 @@ func TestIntegratingDocument(t *testing.T) {
 			t.Skipf("the examples need %s: %v", tool, err)
 		}
 	}
-	dir := t.TempDir()
-	for name, text := range integrating(t) {
-		if strings.Contains(name, ".") {
-			write(t, filepath.Join(dir, name), text)
-		}
-	}
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "integrating"))); err != nil {
-		t.Fatal(err)
-	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", "examples", "main.go", "verify.go", "ask.go")
-	build.Dir = dir
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	dir := examples(t)
 	secretFile := filepath.Join(dir, "secret.txt")
 	write(t, secretFile, sharedSecret+"\n")
 	public, private, err := ed25519.GenerateKey(nil)
@@ -240,6 +249,79 @@ func TestIntegratingDocument(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestIntegratingRotation: back ends that have read the public keys learn a new one from its first token.
+func TestIntegratingRotation(t *testing.T) {
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skipf("an example needs node: %v", err)
+	}
+	dir := examples(t)
+	env := append([]string{"ACCOUNTD_TOKENS_ALGORITHM=EdDSA", "ACCOUNTD_TOKENS_ISSUER=" + appIssuer}, servertest.CheapHashing...)
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...)
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type backEnd struct {
+		name string
+		in   io.WriteCloser
+		out  *bufio.Scanner
+	}
+	var backEnds []backEnd
+	for _, program := range []string{"./examples", "node main.mjs"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		args := strings.Fields(program)
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Dir, cmd.Stderr = dir, t.Output()
+		cmd.Env = append(os.Environ(), "ALGORITHM=EdDSA", "ISSUER="+appIssuer, "JWKS="+server.URL+"/.well-known/jwks.json", "API="+server.URL+"/graphql")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			in.Close()
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%s: %v", program, err)
+			}
+		}()
+		backEnds = append(backEnds, backEnd{program, in, bufio.NewScanner(out)})
+	}
+	check := func(when, token string) {
+		t.Helper()
+		for _, b := range backEnds {
+			if _, err := io.WriteString(b.in, token+"\n"); err != nil {
+				t.Fatal(err)
+			}
+			if !b.out.Scan() || b.out.Text() != "1 1" {
+				t.Fatalf("%s, %s: %q, %v", b.name, when, b.out.Text(), b.out.Err())
+			}
+		}
+	}
+	check("before", session.Token)
+	command(t, env, "keys", "rotate", "--data-dir", server.DataDir)
+	before, _, _ := strings.Cut(session.Token, ".")
+	for deadline := time.Now().Add(30 * time.Second); strings.HasPrefix(session.Token, before+"."); { // the server reads the ring once a second
+		if time.Now().After(deadline) {
+			t.Fatal("the new key does not sign after half a minute")
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-t.Context().Done():
+		}
+		if session, err = server.Login(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
+			t.Fatal(session, err)
+		}
+	}
+	check("after", session.Token)
 }
 
 // command runs the program with its variables.
