@@ -49,16 +49,13 @@ type Relay struct {
 	trouble  string               // guarded by mu; with files, the last that was logged
 }
 
-// NewRelay checks the password file. The outbox is the one whose spool is to be delivered; Run starts.
-func NewRelay(o *Outbox, s SMTPSettings) (*Relay, error) {
-	if err := s.Check(); err != nil {
-		return nil, err
-	}
+// NewRelay makes the relay of an outbox's spool; Run starts it. Settings with a login have passed Check.
+func NewRelay(o *Outbox, s SMTPSettings) *Relay {
 	return &Relay{
 		settings: s, from: o.from.Address, outbox: o, spool: o.spool, now: o.db.Now, log: o.log,
 		dial: (&net.Dialer{}).DialContext, chance: rand.Float64,
 		onTheWay: map[string]bool{}, held: map[string]time.Time{}, sent: map[string]bool{},
-	}, nil
+	}
 }
 
 // Run delivers until ctx ends; what is on its way then has a few seconds. Only the process that publishes may call it, after

@@ -30,7 +30,8 @@ type post struct {
 	random   *rand.Rand
 	logged   safeBuffer
 
-	stop func() // ends outbox and relay, as their process does
+	stop  func() // ends outbox and relay, as their process does
+	crash func() // has them do nothing more; stop waits until they know
 }
 
 // safeBuffer may be written to by many.
@@ -92,15 +93,16 @@ func (p *post) startRelay() {
 func (p *post) run(beside func(context.Context)) {
 	p.t.Helper()
 	outbox := p.Outbox
-	relay, err := NewRelay(outbox, p.settings)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	relay := NewRelay(outbox, p.settings)
 	relay.dial, relay.roots, relay.chance = p.server.dial, p.server.roots, p.random.Float64
 	ctx, cancel := context.WithCancel(p.t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { beside(ctx) })
 	running.Go(func() { relay.Run(ctx) })
+	p.crash = func() {
+		cancel()
+		p.server.cut()
+	}
 	p.stop = func() {
 		cancel()
 		running.Wait()

@@ -35,6 +35,7 @@ type mailServer struct {
 	script   func(at event) error // guarded by mu; what happens instead of success
 	down     bool                 // guarded by mu; connections are refused
 	dials    int                  // guarded by mu
+	clients  []net.Conn           // guarded by mu; all there have been
 	reached  map[string]int       // guarded by mu; step and recipient → how often
 	accepted map[string][]string  // guarded by mu; recipient → the Message-IDs that were taken
 	messages []string             // guarded by mu; what was taken, in order
@@ -139,6 +140,7 @@ func (m *mailServer) dial(ctx context.Context, network, address string) (net.Con
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("connection refused")}
 	}
 	client, server := net.Pipe()
+	m.do(func() { m.clients = append(m.clients, client) })
 	select {
 	case m.conns <- server:
 		return client, nil
@@ -151,6 +153,15 @@ func (m *mailServer) do(fn func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	fn()
+}
+
+// cut ends all connections.
+func (m *mailServer) cut() {
+	m.do(func() {
+		for _, conn := range m.clients {
+			_ = conn.Close()
+		}
+	})
 }
 
 // come asks the script what happens at a step.
