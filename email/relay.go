@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -68,6 +69,9 @@ func (r *Relay) Run(ctx context.Context) {
 	defer look.Stop()
 	for {
 		more, err := r.scan()
+		if err == nil {
+			r.forgetTrouble()
+		}
 		r.report(err)
 		for range more {
 			running.Go(func() { r.work(ctx) })
@@ -86,6 +90,7 @@ func (r *Relay) scan() (more int, err error) {
 	defer r.mu.Unlock()
 	now := r.now()
 	r.fresh, r.again = nil, nil
+	maps.DeleteFunc(r.held, func(_ string, until time.Time) bool { return !now.Before(until) })
 	names, err := r.spool.mails("new")
 	if err != nil {
 		return 0, fmt.Errorf("look into the spool: %w", err)
@@ -101,7 +106,7 @@ func (r *Relay) scan() (more int, err error) {
 		at, tried := next[name]
 		_, onTheWay := r.onTheWay[name]
 		switch {
-		case onTheWay || now.Before(r.held[name]):
+		case onTheWay || !r.held[name].IsZero():
 		case r.sent[name]:
 			err = errors.Join(err, r.remove(name))
 		case !tried:
@@ -210,6 +215,13 @@ func (r *Relay) serverWorks() {
 		r.log.Info("mail is delivered again", "server", r.settings.address())
 		r.report(r.spool.forget(serverRetry))
 	}
+}
+
+// forgetTrouble has report log it when it comes back.
+func (r *Relay) forgetTrouble() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trouble = ""
 }
 
 // report logs trouble with the spool's files when it changes.

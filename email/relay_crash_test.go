@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/emersion/go-smtp"
 )
 
 // TestRelayKilled: whatever the step at which the process dies, the mail is delivered once, and twice only when the server
@@ -179,6 +181,67 @@ func TestRelayStalls(t *testing.T) {
 			if p.taken(to) != 1 {
 				t.Fatalf("%s is held up: %+v", to, p.list())
 			}
+		}
+	})
+}
+
+// TestRelayReconnects: a server may end a connection that has taken a mail; the next mail goes out by another at once.
+func TestRelayReconnects(t *testing.T) {
+	for name, fail := range map[string]error{"cut": errCut, "421": &smtp.SMTPError{Code: 421, Message: "enough"}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, StartTLS, func(t *testing.T, p *post) {
+				p.script(func(at event) error {
+					if at.step == "mail" && at.n%2 == 0 {
+						return fail
+					}
+					return nil
+				})
+				for i := range 4 {
+					p.write(fileName(time.Now()), letter(fmt.Sprintf("ada%d@example.com", i)))
+				}
+				relay := NewRelay(p.Outbox, p.settings)
+				relay.dial, relay.roots, relay.chance = p.server.dial, p.server.roots, p.random.Float64
+				if more, err := relay.scan(); more != maxConnections || err != nil {
+					t.Fatal(more, err)
+				}
+				relay.work(t.Context())
+				p.empty()
+				if relay.server.Attempts != 0 || len(p.server.messages) != 4 {
+					t.Errorf("%d failures of the server, %d mails", relay.server.Attempts, len(p.server.messages))
+				}
+			})
+		})
+	}
+}
+
+// TestRelayHolds: what cannot be written down holds a mail back all the same, and is logged.
+func TestRelayHolds(t *testing.T) {
+	inBubble(t, NoTLS, func(t *testing.T, p *post) {
+		tries := 0
+		p.script(func(at event) error {
+			if at.step == "rcpt" {
+				tries++
+				return errLater
+			}
+			return nil
+		})
+		name := fileName(time.Now())
+		p.start()
+		p.write(name, letter("ada@example.com"))
+		if err := os.RemoveAll(filepath.Join(p.dir, "tmp")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(45 * time.Second)
+		if tries != 1 || !strings.Contains(p.logged.String(), "write down when a mail is tried again") {
+			t.Errorf("%d tries:\n%s", tries, &p.logged)
+		}
+		if err := os.Mkdir(filepath.Join(p.dir, "tmp"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		p.script(func(event) error { return nil })
+		time.Sleep(time.Minute)
+		if p.taken("ada@example.com") != 1 {
+			t.Error("not tried again")
 		}
 	})
 }

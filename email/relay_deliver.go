@@ -14,7 +14,7 @@ func (r *Relay) deliver(ctx context.Context, c *connection, name string) *connec
 	state, err := r.spool.loadRetry(name)
 	defer r.release(name)
 	if err != nil {
-		r.hold(name, state, err)
+		r.hold(name, r.now().Add(firstBackoff), err)
 		return c
 	}
 	raw, to, err := r.read(ctx, name, state)
@@ -26,7 +26,7 @@ func (r *Relay) deliver(ctx context.Context, c *connection, name string) *connec
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, errForeign) || errors.Is(err, errUnsettled):
 		return c // taken away, swapped, or too early
 	case err != nil:
-		r.hold(name, state, err)
+		r.hold(name, r.now().Add(firstBackoff), err)
 		return c
 	}
 	c, err = r.send(ctx, c, to, raw)
@@ -134,14 +134,14 @@ func (r *Relay) tryLater(name string, state retry, reason string) {
 	state.next = r.now().Add(wait)
 	r.log.Warn("mail_deferred", "mail", name, "attempts", state.Attempts, "wait", wait.Round(time.Second), "error", reason)
 	if err := r.spool.saveRetry(name, state); err != nil {
-		r.hold(name, state, fmt.Errorf("write down when a mail is tried again: %w", err))
+		r.hold(name, state.next, fmt.Errorf("write down when a mail is tried again: %w", err))
 	}
 }
 
 // hold leaves a mail alone for a while although that cannot be written down.
-func (r *Relay) hold(name string, state retry, err error) {
+func (r *Relay) hold(name string, until time.Time, err error) {
 	r.mu.Lock()
-	r.held[name] = r.now().Add(backoff(firstBackoff, longestWait, state.Attempts+1, r.chance()))
+	r.held[name] = until
 	r.mu.Unlock()
 	r.report(err)
 }
@@ -150,6 +150,6 @@ func (r *Relay) hold(name string, state retry, err error) {
 func (r *Relay) giveUp(name string, state retry, reason string) {
 	r.log.Error("mail_given_up", "mail", name, "attempts", state.Attempts+1, "reason", reason)
 	if err := r.spool.giveUp(name, reason); err != nil {
-		r.hold(name, state, fmt.Errorf("move a mail to failed: %w", err))
+		r.hold(name, r.now().Add(firstBackoff), fmt.Errorf("move a mail to failed: %w", err))
 	}
 }

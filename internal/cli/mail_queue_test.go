@@ -18,7 +18,8 @@ import (
 
 // mailbox is a mail server on this machine that takes mail for everybody but nobody@.
 type mailbox struct {
-	addr *net.TCPAddr
+	addr    *net.TCPAddr
+	arrived chan string // as many mails as fit in
 
 	mu    sync.Mutex
 	mails []string // guarded by mu
@@ -30,7 +31,7 @@ func newMailbox(t *testing.T) *mailbox {
 	if err != nil {
 		t.Fatal(err)
 	}
-	box := &mailbox{addr: listener.Addr().(*net.TCPAddr)}
+	box := &mailbox{addr: listener.Addr().(*net.TCPAddr), arrived: make(chan string, 10)}
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return boxSession{box}, nil }))
 	server.AllowInsecureAuth = true
 	var serving sync.WaitGroup
@@ -70,6 +71,10 @@ func (s boxSession) Data(r io.Reader) error {
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
 	s.box.mails = append(s.box.mails, string(raw))
+	select {
+	case s.box.arrived <- string(raw):
+	default:
+	}
 	return err
 }
 
