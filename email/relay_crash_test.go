@@ -225,12 +225,11 @@ func TestRelayHolds(t *testing.T) {
 			}
 			return nil
 		})
-		name := fileName(time.Now())
-		p.start()
-		p.write(name, letter("ada@example.com"))
-		if err := os.RemoveAll(filepath.Join(p.dir, "tmp")); err != nil {
+		p.write(fileName(time.Now()), letter("ada@example.com"))
+		if err := os.Remove(filepath.Join(p.dir, "tmp")); err != nil {
 			t.Fatal(err)
 		}
+		p.startRelay()
 		time.Sleep(45 * time.Second)
 		if tries != 1 || !strings.Contains(p.logged.String(), "write down when a mail is tried again") {
 			t.Errorf("%d tries:\n%s", tries, &p.logged)

@@ -61,6 +61,7 @@ func inBubble(t *testing.T, mode TLSMode, test func(t *testing.T, p *post)) {
 			settings: SMTPSettings{Host: "mail.example.com", Port: 587, TLS: mode},
 		}
 		p.fixture = openFixture(t, p.root, 100_000, time.Now)
+		p.Outbox.log = slog.New(slog.NewTextHandler(io.MultiWriter(&p.logged, t.Output()), nil))
 		test(t, p)
 		if p.stop != nil {
 			p.stop()
@@ -71,8 +72,7 @@ func inBubble(t *testing.T, mode TLSMode, test func(t *testing.T, p *post)) {
 // start runs what a process that serves runs.
 func (p *post) start() {
 	p.t.Helper()
-	log := slog.New(slog.NewTextHandler(io.MultiWriter(&p.logged, p.t.Output()), nil))
-	outbox, err := New(p.db, p.Outbox.seal, p.Outbox.settings, log)
+	outbox, err := New(p.db, p.Outbox.seal, p.Outbox.settings, p.Outbox.log)
 	if err != nil {
 		p.t.Fatal(err)
 	}
