@@ -93,17 +93,11 @@ func (c *Composer) compose(m Mail, name string, at time.Time) (Message, error) {
 	if hasLongLine(out.Text) || hasLongLine(out.HTML) {
 		encoding = gomail.EncodingQP
 	}
-	id := strings.TrimSuffix(name, ".eml")
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding), gomail.WithBoundary("accountd-"+id))
-	if err := msg.To(m.To); err != nil {
-		return Message{}, fmt.Errorf("recipient: %w", err)
+	msg, err := c.message(m.To, strings.TrimSuffix(name, ".eml"), at, encoding)
+	if err != nil {
+		return Message{}, err
 	}
-	msg.FromMailAddress(c.from)
-	_, domain, _ := strings.Cut(c.from.Address, "@")
-	msg.SetMessageIDWithValue(id + "@" + domain)
-	msg.SetDateWithValue(at.UTC())
 	msg.Subject(out.Subject)
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no vacation replies, please
 	msg.SetBodyString(gomail.TypeTextPlain, crlf(out.Text))
 	msg.AddAlternativeString(gomail.TypeTextHTML, crlf(out.HTML))
 	var raw bytes.Buffer
@@ -112,6 +106,20 @@ func (c *Composer) compose(m Mail, name string, at time.Time) (Message, error) {
 	}
 	out.Raw = raw.Bytes()
 	return out, nil
+}
+
+// message is one without subject and body. The id is part of its Message-ID and its MIME boundary.
+func (c *Composer) message(to, id string, at time.Time, encoding gomail.Encoding) (*gomail.Msg, error) {
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding), gomail.WithBoundary("accountd-"+id))
+	if err := msg.To(to); err != nil {
+		return nil, fmt.Errorf("recipient: %w", err)
+	}
+	msg.FromMailAddress(c.from)
+	_, domain, _ := strings.Cut(c.from.Address, "@")
+	msg.SetMessageIDWithValue(id + "@" + domain)
+	msg.SetDateWithValue(at.UTC())
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no vacation replies, please
+	return msg, nil
 }
 
 // crlf ends lines as RFC 5322 wants them; with no transfer encoding nothing else does.

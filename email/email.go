@@ -2,10 +2,11 @@
 //
 // It promises that a message exists exactly when the transaction that caused it has committed, that a
 // reader of the spool never sees half a file, and that nothing accepted is lost. A message may come twice
-// (with the same Message-ID) when a reader takes the file away within the second before a crash. It delivers
-// nothing: that is for whoever reads the spool.
+// (with the same Message-ID) when a reader takes the file away within the second before a crash. Delivering is for whoever
+// reads the spool: a Relay, if there is a mail server, or others.
 //
-// Files: a Maildir (tmp, new, cur, and failed for messages given up), mode 0700, files 0600. Table: outbox.
+// Files: a Maildir (tmp, new, cur, and failed for messages given up) with retry, what the Relay remembers of messages that
+// wait; mode 0700, files 0600. Table: outbox.
 package email
 
 import (

@@ -25,9 +25,14 @@ var ada = User{ID: 1, Username: "ada", Email: "ada@example.com"}
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	dir := t.TempDir()
 	at := time.Unix(1_800_000_000, 0).UTC()
-	db, err := store.Open(t.Context(), filepath.Join(dir, "test.db"), func() time.Time { return at })
+	return openFixture(t, t.TempDir(), 3, func() time.Time { return at })
+}
+
+// openFixture opens what is in dir, as another process would.
+func openFixture(t *testing.T, dir string, maxOutbox int, now func() time.Time) *fixture {
+	t.Helper()
+	db, err := store.Open(t.Context(), filepath.Join(dir, "test.db"), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +45,7 @@ func newFixture(t *testing.T) *fixture {
 	f.Outbox, err = New(db, keys, Settings{
 		From: "Acme <accounts@example.org>", SiteName: "Acme", LinkBase: "https://acme.example/", ActivationPath: "activate",
 		SecondaryEmailPath: "activate", PasswordResetPath: "password-reset", PasswordSetPath: "password-set",
-		SpoolDir: f.dir, MaxOutbox: 3,
+		SpoolDir: f.dir, MaxOutbox: maxOutbox,
 	}, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)

@@ -61,6 +61,14 @@ func rowExists(ctx context.Context, tx *store.Tx, id int64) (bool, error) {
 	return true, nil
 }
 
+// nameExists tells whether a message by this name has a row.
+func nameExists(ctx context.Context, tx *store.Tx, name string) (exists bool, err error) {
+	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM outbox WHERE name = ?)`, name).Scan(&exists); err != nil {
+		return false, fmt.Errorf("look up outbox row by name: %w", err)
+	}
+	return exists, nil
+}
+
 func deleteRows(ctx context.Context, tx *store.Tx, rows []row) error {
 	for _, r := range rows {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE id = ?`, r.id); err != nil {

@@ -12,11 +12,11 @@ import (
 )
 
 // spool is a Maildir: tmp holds files being written, new what nobody has taken, cur and failed what readers
-// moved there. The value is the directory's path.
+// moved there. Beside it, retry is what the relay remembers of mails in new. The value is the directory's path.
 type spool string
 
 func openSpool(dir string) (spool, error) {
-	for _, sub := range []string{"", "tmp", "new", "cur", "failed"} {
+	for _, sub := range []string{"", "tmp", "new", "cur", "failed", "retry"} {
 		path := filepath.Join(dir, sub)
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return "", fmt.Errorf("spool: %w", err)
@@ -98,3 +98,22 @@ func (s spool) publish(name string, raw []byte) error {
 
 // sync makes the names in new durable.
 func (s spool) sync() error { return syncDir(filepath.Join(string(s), "new")) }
+
+func (s spool) newPath(name string) string { return filepath.Join(string(s), "new", name) }
+
+// replace writes a small file as a whole, with a time unless that is zero. It is there after a crash of the process, and
+// after one of the machine perhaps.
+func (s spool) replace(path string, raw []byte, at time.Time) error {
+	tmp := filepath.Join(string(s), "tmp", rand.Text())
+	err := os.WriteFile(tmp, raw, 0o600)
+	if err == nil && !at.IsZero() {
+		err = os.Chtimes(tmp, at, at)
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp) // it may not be there; what is left goes at the next start
+	}
+	return err
+}

@@ -33,7 +33,7 @@ type commands struct {
 	Keys    keysCmd    `cmd:"" help:"Look at and change the key ring, beside a running server or without one."`
 	Tokens  tokensCmd  `cmd:"" help:"Clear sessions away."`
 	Schema  schemaCmd  `cmd:"" help:"Print the GraphQL schema."`
-	Mail    mailCmd    `cmd:"" help:"Look at the mails that are sent."`
+	Mail    mailCmd    `cmd:"" help:"Look at the mails that are sent, and at those that could not be."`
 	Config  configCmd  `cmd:"" help:"Look at the settings."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

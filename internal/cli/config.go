@@ -25,6 +25,9 @@ func (*configCheckCmd) Run(a *app) error {
 	if _, err := email.NewComposer(c.EmailSettings()); err != nil {
 		return err
 	}
+	if err := c.SMTPSettings().Check(); err != nil {
+		return err
+	}
 	// A name that two arguments would have shows only in the schema.
 	if _, err := schema.New(nil, schemaSettings(c, newLog(a.Stderr, c.Log))); err != nil {
 		return err

@@ -12,6 +12,11 @@ import (
 
 type mailCmd struct {
 	Preview mailPreviewCmd `cmd:"" help:"Print a mail as the settings and templates make it, with sample data."`
+	List    mailListCmd    `cmd:"" help:"List the mails in the spool: when they are tried again, and why they were not delivered."`
+	Show    mailShowCmd    `cmd:"" help:"Print a mail in the spool as it is. Its links are good: show it to nobody."`
+	Retry   mailRetryCmd   `cmd:"" help:"Try a mail now, also one that was given up."`
+	Drop    mailDropCmd    `cmd:"" help:"Delete a mail in the spool."`
+	Test    mailTestCmd    `cmd:"" help:"Send a test message now, and say what fails and what to do about it."`
 }
 
 type mailPreviewCmd struct {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"accountd/email"
 	"accountd/internal/config"
 	"accountd/internal/graphiql"
 	"accountd/internal/server"
@@ -43,6 +44,9 @@ func (cmd *serveCmd) Run(a *app) (err error) {
 	log := newLog(a.Stderr, c.Log)
 	for _, warning := range c.Warnings() {
 		log.Warn(warning)
+	}
+	if err := c.SMTPSettings().Check(); err != nil {
+		return err
 	}
 	if err := makeDataDir(c); err != nil {
 		return err
@@ -79,12 +83,15 @@ func (cmd *serveCmd) Run(a *app) (err error) {
 	return serve(a, h, srv, listener, log)
 }
 
-// serve runs the server and what it does by itself side by side: publishing mails, following the key file, clearing
+// serve runs the server and what it does by itself side by side: publishing mails, delivering them, following the key file, clearing
 // old sessions away. All that goes on until the last request is answered.
 func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slog.Logger) error {
 	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))
 	var running sync.WaitGroup
 	running.Go(func() { h.outbox.Run(background) })
+	if smtp := h.config.SMTPSettings(); smtp.Host != "" {
+		running.Go(func() { email.NewRelay(h.outbox, smtp).Run(background) })
+	}
 	running.Go(func() { h.keys.Follow(background, log) })
 	running.Go(func() { h.service.ClearHourly(background) })
 	defer running.Wait()
@@ -150,7 +157,11 @@ func printReady(w io.Writer, c *config.Config) {
 	if c.PublishesKeys() {
 		fmt.Fprintf(w, "  Keys      %s/.well-known/jwks.json\n", url)
 	}
-	fmt.Fprintf(w, "  Mail      %s\n\n", filepath.Join(c.SpoolDir(), "new"))
+	mail := filepath.Join(c.SpoolDir(), "new")
+	if smtp := c.SMTPSettings(); smtp.Host != "" {
+		mail = fmt.Sprintf("by %s:%d", smtp.Host, smtp.Port)
+	}
+	fmt.Fprintf(w, "  Mail      %s\n\n", mail)
 }
 
 // closeInto adds the error of a deferred closing to the one that is returned.

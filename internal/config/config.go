@@ -193,6 +193,17 @@ type Email struct {
 	TemplatesDir       string `toml:"templates_dir"`
 
 	Variables map[string]string `toml:"variables"`
+
+	SMTP SMTP `toml:"smtp"`
+}
+
+// SMTP is [email.smtp]. Config.SMTPSettings fills in what is derived.
+type SMTP struct {
+	Host         string `toml:"host"`
+	Port         int    `toml:"port" min:"0" max:"65535"`
+	Username     string `toml:"username"`
+	PasswordFile string `toml:"password_file"`
+	TLS          string `toml:"tls" one:"starttls,implicit,none"`
 }
 
 // Overrides are the settings that commands take as flags; "" is a flag that was not given.

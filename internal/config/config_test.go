@@ -106,7 +106,8 @@ func TestDefaultValues(t *testing.T) {
 		Passwords: Passwords{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024,
 			Argon2: Argon2{Memory: 19 << 20, Iterations: 2, Parallelism: 1, Queue: 64}},
 		Email: Email{From: "accountd <accounts@localhost>", SiteName: "accountd", ActivationPath: "activate", SecondaryEmailPath: "activate",
-			PasswordResetPath: "password-reset", PasswordSetPath: "password-set", MaxOutbox: 10000, Notices: true, Variables: map[string]string{}},
+			PasswordResetPath: "password-reset", PasswordSetPath: "password-set", MaxOutbox: 10000, Notices: true, Variables: map[string]string{},
+			SMTP: SMTP{TLS: "starttls"}},
 	}
 	if diff := cmp.Diff(want, c, cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".origins" }, cmp.Ignore())); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)

@@ -53,6 +53,16 @@ func (c *Config) EmailSettings() email.Settings {
 	}
 }
 
+// SMTPSettings is what email needs for delivery; Host is "" where there is none.
+func (c *Config) SMTPSettings() email.SMTPSettings {
+	m := c.Email.SMTP
+	port := m.Port
+	if port == 0 {
+		port = map[string]int{"starttls": 587, "implicit": 465, "none": 25}[m.TLS]
+	}
+	return email.SMTPSettings{Host: m.Host, Port: port, Username: m.Username, PasswordFile: m.PasswordFile, TLS: email.TLSMode(m.TLS)}
+}
+
 // sampleFields are the fields that templates may show, with a value that such a field may have.
 func (c *Config) sampleFields() map[string]any {
 	samples := map[string]any{}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"accountd/accounts"
+	"accountd/email"
 )
 
 // TestSettingsReachTheirPackages sets everything to values that differ from each other and from zero, so that a
@@ -77,6 +78,12 @@ password_set_path = "d"
 max_outbox = 9
 templates_dir = "t"
 variables = { support = "help" }
+[email.smtp]
+host = "h"
+port = 20
+username = "u"
+password_file = "p"
+tls = "implicit"
 `)
 	s := time.Second
 	check := func(name string, got any, want ...any) {
@@ -95,6 +102,7 @@ variables = { support = "help" }
 	check("tokens", c.TokenSettings(), "EdDSA", "http://127.0.0.1:8080", "aud", 1*s, 2*s, 5*s, 6*s, 3*s, true, true, false, 17, 16, 7*s, 8*s, 9*s, 10*s)
 	check("email", c.EmailSettings(), "f@e.example", "site", "https://app.example", "a", "b", "c", "d", c.SpoolDir(), 9, "t",
 		map[string]string{"support": "help"}, map[string]any{"phone": "1"})
+	check("email.smtp", c.SMTPSettings(), "h", 20, "u", "p", email.ImplicitTLS)
 	check("limits", c.FrontDoorLimits(), 1001, 1000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1300, 14*s, 15)
 	check("accounts", c.AccountSettings(), true, []string{"email"}, true, []string{"email", "phone"}, []string{"first_name"}, []string{"phone"},
 		[]accounts.Field{{Name: "phone", Type: "String", MaxLength: 20, Pattern: "[0-9]+", Choices: []any{"1", "2"}, Unique: true, Public: true}},

@@ -73,6 +73,7 @@ func (l *loader) validate() {
 	} {
 		l.require(isPath(link.path), link.key, "is not a path", `use letters, digits, "-", "_", "." and "/", such as "account/activate"`)
 	}
+	l.validateSMTP()
 	l.validateQueries()
 }
 
@@ -196,5 +197,5 @@ func (c *Config) Warnings() []string {
 	if !c.Loopback() && time.Duration(c.Tokens.AccessLifetime) > day {
 		warnings = append(warnings, "tokens.access_lifetime is over a day: services that check access tokens by themselves notice a logout that late")
 	}
-	return slices.Concat(warnings, c.accountWarnings(), c.queryWarnings(), c.webWarnings())
+	return slices.Concat(warnings, c.accountWarnings(), c.queryWarnings(), c.webWarnings(), c.smtpWarnings())
 }

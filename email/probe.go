@@ -1,0 +1,58 @@
+package email
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"mime"
+	"net"
+	"net/mail"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+// SendTest sends a message to an address now, past outbox and spool, and says at which step it failed and what to do.
+func SendTest(ctx context.Context, c *Composer, s SMTPSettings, to string, at time.Time) error {
+	if !isPlainAddress(to) {
+		return fmt.Errorf("%q is no address: write it without a name, and its domain in ASCII", to)
+	}
+	raw, err := c.testMessage(to, at)
+	if err != nil {
+		return fmt.Errorf("make the test message: %w", err)
+	}
+	conn, err := s.connect(ctx, (&net.Dialer{}).DialContext, nil)
+	if err != nil {
+		return errors.New(s.explain(err))
+	}
+	if err := conn.send(c.from.Address, to, raw); err != nil {
+		conn.close()
+		return errors.New(s.explain(err))
+	}
+	conn.quit()
+	return nil
+}
+
+func (c *Composer) testMessage(to string, at time.Time) ([]byte, error) {
+	id := strings.TrimSuffix(fileName(at), ".eml")
+	msg, err := c.message(to, id, at, gomail.NoEncoding)
+	if err != nil {
+		return nil, err
+	}
+	msg.Subject(c.settings.SiteName + ": a test of accountd's mail")
+	msg.SetBodyString(gomail.TypeTextPlain, "This is a test: mail from "+c.settings.SiteName+" arrives here.\r\n")
+	var raw bytes.Buffer
+	_, err = msg.WriteTo(&raw)
+	return raw.Bytes(), err
+}
+
+// subjectOf is the subject as people read it.
+func subjectOf(message *mail.Message) string {
+	raw := message.Header.Get("Subject")
+	if subject, err := new(mime.WordDecoder).DecodeHeader(raw); err == nil {
+		return subject
+	}
+	return raw
+}

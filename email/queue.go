@@ -1,0 +1,197 @@
+package email
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrNoMail says that the spool has no mail of a name.
+var ErrNoMail = errors.New("there is no such mail in the spool")
+
+// Queue is a spool as its operator sees it, beside the server or without one.
+type Queue struct{ spool spool }
+
+// Queued is a mail in the spool that has not been delivered.
+type Queued struct {
+	Name     string
+	Failed   bool   // given up: it lies in failed until it is dropped or tried again
+	To       string // "" where the file has none
+	Subject  string
+	Made     time.Time
+	Attempts int       // so far
+	Next     time.Time // of the next attempt; zero: as soon as possible, or never when Failed
+	Error    string    // why it has not been delivered, in one line; "": not tried yet
+}
+
+// OpenQueue fails where there is no spool.
+func OpenQueue(dir string) (Queue, error) {
+	if _, err := os.Stat(filepath.Join(dir, "new")); err != nil {
+		return Queue{}, fmt.Errorf("no mails here: %w", err)
+	}
+	_, err := openSpool(dir) // one of an older version has no retry
+	return Queue{spool(dir)}, err
+}
+
+// List is what waits, oldest first, and then what was given up.
+func (q Queue) List() ([]Queued, error) {
+	waiting, err := q.spool.mails("new")
+	if err != nil {
+		return nil, err
+	}
+	failed, err := q.spool.mails("failed")
+	if err != nil {
+		return nil, err
+	}
+	server, err := q.spool.loadRetry(serverRetry)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Queued, 0, len(waiting)+len(failed))
+	for _, name := range waiting {
+		m := q.describe("new", name)
+		state, err := q.spool.loadRetry(name)
+		if err != nil {
+			return nil, err
+		}
+		m.Attempts, m.Next, m.Error = state.Attempts, state.next, state.Error
+		if server.Attempts > 0 {
+			m.Error = server.Error // it keeps all of them waiting
+			if server.next.After(m.Next) {
+				m.Next = server.next
+			}
+		}
+		list = append(list, m)
+	}
+	for _, name := range failed {
+		m := q.describe("failed", name)
+		m.Failed = true
+		reason, err := os.ReadFile(filepath.Join(string(q.spool), "failed", reasonName(name)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // another reader moves mails there without one
+			return nil, err
+		}
+		m.Error = shortReply(string(reason))
+		list = append(list, m)
+	}
+	return list, nil
+}
+
+// describe reads what a list shows of a file. What cannot be read stays empty: the relay will say why.
+func (q Queue) describe(sub, name string) Queued {
+	m := Queued{Name: name, Made: madeAt(name)}
+	raw, err := readMail(filepath.Join(string(q.spool), sub, name))
+	if err != nil {
+		return m
+	}
+	if message, err := mail.ReadMessage(bytes.NewReader(raw)); err == nil {
+		m.To, m.Subject = shortReply(message.Header.Get("To")), shortReply(subjectOf(message))
+	}
+	return m
+}
+
+// find gives the directory that a mail is in. The name may be without its ending.
+func (q Queue) find(name string) (sub, file string, err error) {
+	file = strings.TrimSuffix(name, ".eml") + ".eml"
+	if ownName.MatchString(file) {
+		for _, sub := range []string{"new", "failed"} {
+			info, err := os.Lstat(filepath.Join(string(q.spool), sub, file))
+			if err == nil && info.Mode().IsRegular() {
+				return sub, file, nil
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return "", "", err
+			}
+		}
+	}
+	return "", "", fmt.Errorf("%q: %w: mail list has their names", name, ErrNoMail)
+}
+
+// Read is the mail as it is.
+func (q Queue) Read(name string) ([]byte, error) {
+	sub, file, err := q.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return readMail(filepath.Join(string(q.spool), sub, file))
+}
+
+// Retry has a mail tried now, as if it had never failed, whether it waits or was given up. A running server notices within
+// a second.
+func (q Queue) Retry(name string, now time.Time) error {
+	sub, file, err := q.find(name)
+	if err != nil {
+		return err
+	}
+	if err := q.spool.saveRetry(file, retry{Since: now.Unix(), next: now}); err != nil {
+		return err
+	}
+	if sub == "failed" {
+		if err := os.Rename(filepath.Join(string(q.spool), sub, file), q.spool.newPath(file)); err != nil {
+			return err
+		}
+		if err := errors.Join(q.spool.sync(), q.removeReason(file)); err != nil {
+			return err
+		}
+	}
+	return q.retryServer(now)
+}
+
+// RetryAll is Retry for every mail of List, and says for how many.
+func (q Queue) RetryAll(now time.Time) (int, error) {
+	waiting, err := q.spool.mails("new")
+	if err != nil {
+		return 0, err
+	}
+	failed, err := q.spool.mails("failed")
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, name := range slices.Concat(waiting, failed) {
+		switch err := q.Retry(name, now); {
+		case errors.Is(err, ErrNoMail) || errors.Is(err, fs.ErrNotExist): // delivered since
+		case err != nil:
+			return n, err
+		default:
+			n++
+		}
+	}
+	return n, q.retryServer(now)
+}
+
+// retryServer has the server tried now if it is being left alone.
+func (q Queue) retryServer(now time.Time) error {
+	server, err := q.spool.loadRetry(serverRetry)
+	if err != nil || server.Attempts == 0 {
+		return err
+	}
+	server.next = now
+	return q.spool.saveRetry(serverRetry, server)
+}
+
+// Drop deletes a mail for good. One that is being handed to the mail server may arrive all the same.
+func (q Queue) Drop(name string) error {
+	sub, file, err := q.find(name)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(string(q.spool), sub, file)); err != nil {
+		return err
+	}
+	return errors.Join(q.removeReason(file), q.spool.forget(file))
+}
+
+func (q Queue) removeReason(file string) error {
+	err := os.Remove(filepath.Join(string(q.spool), "failed", reasonName(file)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,422 @@
+package email
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+)
+
+// TestRelayKilled: whatever the step at which the process dies, the mail is delivered once, and twice only when the server
+// had taken it and its answer was lost; then both have one Message-ID.
+func TestRelayKilled(t *testing.T) {
+	for _, test := range []struct {
+		step string
+		want int
+	}{{"greeting", 1}, {"mail", 1}, {"rcpt", 1}, {"data", 1}, {"accepted", 2}} {
+		t.Run(test.step, func(t *testing.T) {
+			inBubble(t, StartTLS, func(t *testing.T, p *post) {
+				killed := false
+				p.script(func(at event) error {
+					if at.step == test.step && !killed {
+						killed = true
+						p.crash()
+						return errCut
+					}
+					return nil
+				})
+				p.start()
+				p.mail("ada@example.com")
+				time.Sleep(5 * time.Second)
+				p.stop()
+				if names := p.in("new"); !killed || len(names) != 1 || len(p.in("retry")) != 0 {
+					t.Fatalf("killed %t, in new %q, in retry %q", killed, names, p.in("retry"))
+				}
+				p.start()
+				time.Sleep(5 * time.Second)
+				p.empty()
+				ids := p.server.accepted["ada@example.com"]
+				if len(ids) != test.want || len(slices.Compact(ids)) != 1 {
+					t.Errorf("taken: %q, want %d", ids, test.want)
+				}
+			})
+		})
+	}
+}
+
+// TestRelayKilledUnsettled: a process that dies after publishing and before its row is deleted has sent nothing.
+func TestRelayKilledUnsettled(t *testing.T) {
+	inBubble(t, StartTLS, func(t *testing.T, p *post) {
+		if err := p.Start(t.Context()); err != nil { // and no Run, which would settle
+			t.Fatal(err)
+		}
+		p.startRelay()
+		p.mail("ada@example.com")
+		time.Sleep(time.Minute)
+		p.crash()
+		p.stop()
+		if len(p.spooled(t)) != 1 || p.rows(t) != 1 || p.taken("ada@example.com") != 0 {
+			t.Fatalf("%d mails, %d rows, taken %d times", len(p.spooled(t)), p.rows(t), p.taken("ada@example.com"))
+		}
+		p.start()
+		time.Sleep(5 * time.Second)
+		p.empty()
+		if p.rows(t) != 0 || p.taken("ada@example.com") != 1 {
+			t.Errorf("%d rows, taken %d times", p.rows(t), p.taken("ada@example.com"))
+		}
+	})
+}
+
+// TestRelayRemembers: a new process does not try again what has just failed, and gives up what was being given up.
+func TestRelayRemembers(t *testing.T) {
+	inBubble(t, StartTLS, func(t *testing.T, p *post) {
+		tries := 0
+		p.script(func(at event) error {
+			if at.step == "rcpt" {
+				tries++
+				return errLater
+			}
+			return nil
+		})
+		p.start()
+		p.mail("ada@example.com")
+		time.Sleep(2 * time.Second)
+		for range 20 {
+			p.stop()
+			p.start()
+			time.Sleep(2 * time.Second)
+		}
+		if tries != 1 {
+			t.Errorf("%d tries in 42 seconds", tries)
+		}
+		p.stop()
+		name := p.in("new")[0]
+		reason := filepath.Join(p.dir, "failed", reasonName(name)) // written, and then killed
+		if err := os.WriteFile(reason, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.script(func(at event) error { return map[string]error{"rcpt": errNever}[at.step] })
+		p.start()
+		time.Sleep(2 * time.Minute)
+		text, err := os.ReadFile(reason)
+		if err != nil || !strings.HasPrefix(string(text), "RCPT TO: 550 5.1.1 no such user: ") || len(p.in("failed")) != 2 || len(p.in("new"))+len(p.in("retry")) != 0 {
+			t.Errorf("%q, %v, in failed %q", text, err, p.in("failed"))
+		}
+	})
+}
+
+// TestRelayEnds: what is on its way when the process is told to end is finished if the server is quick, and kept if not.
+func TestRelayEnds(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		stall time.Duration
+		want  int // mails that are still there
+	}{{"quick", 2 * time.Second, 0}, {"slow", time.Minute, 1}} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, StartTLS, func(t *testing.T, p *post) {
+				p.script(func(at event) error {
+					if at.step == "data" {
+						time.Sleep(test.stall)
+					}
+					return nil
+				})
+				p.start()
+				p.mail("ada@example.com")
+				time.Sleep(1500 * time.Millisecond)
+				before := time.Now()
+				p.stop()
+				if took := time.Since(before); took > stopTime+quitTime {
+					t.Errorf("it takes %v to end", took)
+				}
+				if got := len(p.in("new")); got != test.want || len(p.in("retry")) != 0 {
+					t.Errorf("%d mails left, want %d; in retry %q", got, test.want, p.in("retry"))
+				}
+			})
+		})
+	}
+}
+
+// TestRelayStalls: a server that stalls for a minute, or for good, on some mails delays no other. A slow answer to the
+// message is waited for, as giving up would make two of it.
+func TestRelayStalls(t *testing.T) {
+	inBubble(t, StartTLS, func(t *testing.T, p *post) {
+		p.script(func(at event) error {
+			switch {
+			case local(at.to) == "stall" && at.step == "rcpt":
+				time.Sleep(10 * time.Minute)
+			case local(at.to) == "slow" && at.step == "accepted":
+				time.Sleep(time.Minute)
+			}
+			return nil
+		})
+		p.start()
+		p.mail("slow@example.com")
+		p.mail("stall1@example.com")
+		p.mail("ada@example.com")
+		time.Sleep(3 * time.Second)
+		if p.taken("ada@example.com") != 1 {
+			t.Error("held up by two that stall")
+		}
+		time.Sleep(2 * time.Minute)
+		if p.taken("slow@example.com") != 1 || len(p.list()) != 1 {
+			t.Errorf("slow was taken %d times; the list has %+v", p.taken("slow@example.com"), p.list())
+		}
+		// More of them than connections. They are tried again, and again leave one for what is new.
+		for i := range 9 {
+			p.mail(fmt.Sprintf("stall%d@example.com", i+2))
+		}
+		time.Sleep(10 * time.Minute)
+		for i := range 30 {
+			to := fmt.Sprintf("ada%d@example.com", i)
+			p.mail(to)
+			time.Sleep(3 * time.Second)
+			if p.taken(to) != 1 {
+				t.Fatalf("%s is held up: %+v", to, p.list())
+			}
+		}
+	})
+}
+
+// TestRelayReconnects: a server may end a connection that has taken a mail; the next mail goes out by another at once.
+func TestRelayReconnects(t *testing.T) {
+	for name, fail := range map[string]error{"cut": errCut, "421": &smtp.SMTPError{Code: 421, Message: "enough"}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, StartTLS, func(t *testing.T, p *post) {
+				p.script(func(at event) error {
+					if at.step == "mail" && at.n%2 == 0 {
+						return fail
+					}
+					return nil
+				})
+				for i := range 4 {
+					p.write(fileName(time.Now()), letter(fmt.Sprintf("ada%d@example.com", i)))
+				}
+				relay := NewRelay(p.Outbox, p.settings)
+				relay.dial, relay.roots, relay.chance = p.server.dial, p.server.roots, p.random.Float64
+				if more, err := relay.scan(); more != maxConnections || err != nil {
+					t.Fatal(more, err)
+				}
+				relay.work(t.Context())
+				p.empty()
+				if relay.server.Attempts != 0 || len(p.server.messages) != 4 {
+					t.Errorf("%d failures of the server, %d mails", relay.server.Attempts, len(p.server.messages))
+				}
+			})
+		})
+	}
+}
+
+// TestRelayHolds: what cannot be written down holds a mail back all the same, and is logged.
+func TestRelayHolds(t *testing.T) {
+	inBubble(t, NoTLS, func(t *testing.T, p *post) {
+		tries := 0
+		p.script(func(at event) error {
+			if at.step == "rcpt" {
+				tries++
+				return errLater
+			}
+			return nil
+		})
+		p.write(fileName(time.Now()), letter("ada@example.com"))
+		if err := os.Remove(filepath.Join(p.dir, "tmp")); err != nil {
+			t.Fatal(err)
+		}
+		p.startRelay()
+		time.Sleep(45 * time.Second)
+		if tries != 1 || !strings.Contains(p.logged.String(), "write down when a mail is tried again") {
+			t.Errorf("%d tries:\n%s", tries, &p.logged)
+		}
+		if err := os.Mkdir(filepath.Join(p.dir, "tmp"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		p.script(func(event) error { return nil })
+		time.Sleep(time.Minute)
+		if p.taken("ada@example.com") != 1 {
+			t.Error("not tried again")
+		}
+	})
+}
+
+// TestRelayPoison: a thousand mails that never go out come first. A good one has its turn behind them once, and none has to
+// wait for them when they are tried again.
+func TestRelayPoison(t *testing.T) {
+	inBubble(t, NoTLS, func(t *testing.T, p *post) {
+		const poison, each = 1000, 100 * time.Millisecond
+		p.script(func(at event) error {
+			if local(at.to) == "poison" && at.step == "rcpt" {
+				time.Sleep(each)
+				return errLater
+			}
+			return nil
+		})
+		for i := range poison {
+			p.write(fileName(time.Now().Add(-time.Hour)), letter(fmt.Sprintf("poison%d@example.com", i)))
+		}
+		p.start()
+		p.mail("ada@example.com")
+		time.Sleep(poison*each/maxConnections + 3*time.Second)
+		if p.taken("ada@example.com") != 1 {
+			t.Fatal("its turn did not come")
+		}
+		time.Sleep(20 * time.Second) // they come again
+		for i := range 5 {
+			to := fmt.Sprintf("ada%d@example.com", i)
+			p.mail(to)
+			time.Sleep(2 * time.Second)
+			if p.taken(to) != 1 {
+				t.Errorf("%s is held up", to)
+			}
+		}
+		if len(p.in("retry")) != poison || len(p.in("new")) != poison {
+			t.Errorf("%d remembered, %d in new", len(p.in("retry")), len(p.in("new")))
+		}
+	})
+}
+
+// TestRelayUndeletable: a mail that is delivered and cannot be deleted is not sent again by this process, and deleted when
+// that is possible.
+func TestRelayUndeletable(t *testing.T) {
+	inBubble(t, NoTLS, func(t *testing.T, p *post) {
+		aside := filepath.Join(p.root, "aside")
+		var path string
+		p.script(func(at event) error {
+			if at.step != "accepted" {
+				return nil
+			}
+			path = p.spool.newPath(p.in("new")[0])
+			if err := errors.Join(os.Rename(path, aside), os.MkdirAll(filepath.Join(path, "full"), 0o700)); err != nil {
+				t.Error(err)
+			}
+			return nil
+		})
+		p.start()
+		p.mail("ada@example.com")
+		time.Sleep(time.Minute)
+		if !strings.Contains(p.logged.String(), "delete a mail that has been delivered") {
+			t.Errorf("it was deleted:\n%s", &p.logged)
+		}
+		if err := errors.Join(os.RemoveAll(path), os.Rename(aside, path)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		p.empty()
+		if p.taken("ada@example.com") != 1 {
+			t.Errorf("sent %d times", p.taken("ada@example.com"))
+		}
+	})
+}
+
+// TestMailHarness has processes that are killed, a server that misbehaves in every way, and operations that are rolled back,
+// and counts. Run it alone: go test -run TestMailHarness -v ./email
+func TestMailHarness(t *testing.T) {
+	inBubble(t, StartTLS, func(t *testing.T, p *post) {
+		const seed = 7
+		t.Logf("seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, seed))
+		deferred, cuts := 0, 0
+		mayDouble := map[string]bool{}
+		p.script(func(at event) error {
+			p.server.mu.Lock()
+			defer p.server.mu.Unlock()
+			again := at.n <= 2
+			switch kind := local(at.to); {
+			case at.step == "greeting" && at.n%3 == 0, // every third connection is cut
+				kind == "cut" && at.step == "data" && again:
+				cuts++
+				return errCut
+			case kind == "lost" && at.step == "accepted" && at.n == 1:
+				cuts++
+				mayDouble[at.to] = true
+				return errCut
+			case (kind == "later" && at.step == "rcpt" || kind == "full" && at.step == "data") && again:
+				deferred++
+				return errLater
+			case kind == "never" && at.step == "rcpt", kind == "spam" && at.step == "data":
+				return errNever
+			}
+			return nil
+		})
+		for i := range 1000 {
+			text := letter(fmt.Sprintf("never%d@poison.example", i))
+			if i%2 == 0 {
+				text = "no mail"
+			}
+			p.write(fileName(time.Now().Add(-time.Hour)), text)
+		}
+		const poison = 1000
+		kinds := []string{"ada", "ada", "ada", "later", "full", "never", "spam", "cut", "lost"}
+		var committed, dead int
+		refused := errors.New("rolled back")
+		p.start()
+		for i := range 400 {
+			kind := kinds[random.IntN(len(kinds))]
+			to := fmt.Sprintf("%s%d@example.com", kind, i)
+			switch {
+			case i%10 == 9:
+				err := p.send(t, Mail{Kind: NoticePasswordChanged, To: fmt.Sprintf("ghost%d@example.com", i), User: ada}, refused)
+				if !errors.Is(err, refused) {
+					t.Fatal(err)
+				}
+			default:
+				p.mail(to)
+				committed++
+				if kind == "never" || kind == "spam" {
+					dead++
+				}
+			}
+			if i%20 == 19 {
+				time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
+			}
+			if i%50 == 49 { // killed in the middle of whatever it does
+				p.server.do(func() {
+					for _, name := range p.in("new") {
+						if raw, err := os.ReadFile(p.spool.newPath(name)); err == nil {
+							if to, err := recipient(raw); err == nil {
+								mayDouble[to] = true // the answer to it may be lost
+							}
+						} else if !errors.Is(err, fs.ErrNotExist) {
+							t.Error(err)
+						}
+					}
+				})
+				p.crash()
+				p.stop()
+				p.start()
+			}
+		}
+		time.Sleep(2 * time.Hour)
+		p.stop()
+
+		var sent, duplicated, unfounded int
+		for to, ids := range p.server.accepted {
+			sent++
+			if len(ids) > 1 {
+				duplicated += len(ids) - 1
+				if !mayDouble[to] || len(slices.Compact(ids)) != 1 {
+					t.Errorf("%s got %q", to, ids)
+				}
+			}
+			if strings.HasPrefix(to, "ghost") {
+				unfounded++
+			}
+		}
+		failed := len(p.in("failed"))/2 - poison
+		lost := committed - (sent - unfounded) - failed - len(p.in("new"))
+		t.Logf("committed %d, sent %d, retried %d, cut %d, dead %d (and %d poison), duplicated %d, lost %d, unfounded %d",
+			committed, sent, deferred, cuts, failed, poison, duplicated, lost, unfounded)
+		if lost != 0 || unfounded != 0 || failed != dead || len(p.in("new"))+len(p.in("retry"))+len(p.in("tmp")) != 0 || p.rows(t) != 0 {
+			t.Errorf("dead %d, want %d; in new %d, in retry %d, in tmp %d; %d rows", failed, dead, len(p.in("new")), len(p.in("retry")), len(p.in("tmp")), p.rows(t))
+		}
+		if deferred == 0 || cuts == 0 || duplicated == 0 {
+			t.Error("the server did not misbehave")
+		}
+	})
+}

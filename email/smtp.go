@@ -1,0 +1,396 @@
+package email
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/textproto"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wneessen/go-mail/smtp"
+)
+
+// TLSMode says how a connection to the mail server is encrypted.
+type TLSMode string
+
+// The modes.
+const (
+	StartTLS    TLSMode = "starttls" // by STARTTLS, without which nothing is sent (RFC 3207)
+	ImplicitTLS TLSMode = "implicit" // from the first byte (RFC 8314)
+	NoTLS       TLSMode = "none"
+)
+
+// SMTPSettings say which mail server takes the mails of the spool. Whoever fills them in has checked that a password is
+// not sent in clear over a network.
+type SMTPSettings struct {
+	Host         string // "": there is none, and mails stay in the spool for others to take
+	Port         int
+	Username     string // "": no authentication
+	PasswordFile string // one line, readable by its owner only
+	TLS          TLSMode
+}
+
+func (s SMTPSettings) address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
+
+// maxPassword is the largest password file, in bytes.
+const maxPassword = 4096
+
+// Check reads the password, and says what is wrong with its file.
+func (s SMTPSettings) Check() error {
+	_, err := s.password()
+	return err
+}
+
+// password is read for each connection: it can be changed without a restart.
+func (s SMTPSettings) password() (string, error) {
+	if s.Username == "" {
+		return "", nil
+	}
+	wrong := func(what, remedy string) error {
+		return fmt.Errorf("email.smtp.password_file %s %s: %s", s.PasswordFile, what, remedy)
+	}
+	info, err := os.Stat(s.PasswordFile)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("email.smtp.password_file: %w: write the password into this file, mode 0600", err)
+	case !info.Mode().IsRegular() || info.Size() > maxPassword:
+		return "", wrong("is no file with a password", "write the password into it, in one line")
+	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+		return "", wrong(fmt.Sprintf("can be read by others (mode %#o)", info.Mode().Perm()), "chmod 600 it, and change the password if others have seen it")
+	}
+	raw, err := os.ReadFile(s.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("email.smtp.password_file: %w", err)
+	}
+	password := strings.TrimRight(string(raw), "\r\n")
+	if password == "" || strings.ContainsAny(password, "\r\n\x00") {
+		return "", wrong("is not one line", "write the password into it, and nothing else")
+	}
+	return password, nil
+}
+
+// step is a step of delivery, as it is named in messages.
+type step string
+
+const (
+	stepConnect  step = "connect"
+	stepTLS      step = "TLS"
+	stepGreeting step = "greeting"
+	stepHello    step = "EHLO"
+	stepStartTLS step = "STARTTLS"
+	stepAuth     step = "AUTH"
+	stepMail     step = "MAIL FROM"
+	stepRcpt     step = "RCPT TO"
+	stepData     step = "DATA"
+	stepAccept   step = "the reply to the message"
+)
+
+// allowed is how long a step may take. RFC 5321, section 4.5.3.2, is more patient but for the last: giving up on a
+// server that has the message already makes two of it.
+func (s step) allowed() time.Duration {
+	switch s {
+	case stepConnect, stepTLS:
+		return 20 * time.Second
+	case stepAccept:
+		return 10 * time.Minute
+	default:
+		return 2 * time.Minute
+	}
+}
+
+// stopTime is how long a message on its way may take once the relay has been told to end.
+const stopTime = 5 * time.Second
+
+// quitTime is how long a server may take to say goodbye.
+const quitTime = time.Second
+
+// deliveryError is what went wrong at a step. Its text has one line.
+type deliveryError struct {
+	step step
+	err  error
+}
+
+func (e *deliveryError) Error() string {
+	text := e.err.Error()
+	var network *net.OpError
+	var timeout net.Error
+	var reply *textproto.Error
+	switch {
+	case errors.As(e.err, &reply):
+		text = fmt.Sprintf("%d %s", reply.Code, reply.Msg)
+	case errors.As(e.err, &timeout) && timeout.Timeout():
+		text = "no answer in time"
+	case errors.As(e.err, &network):
+		text = network.Err.Error() // without ports, which differ each time
+	}
+	return string(e.step) + ": " + shortReply(text)
+}
+
+func (e *deliveryError) Unwrap() error { return e.err }
+
+// code is the server's reply code; 0 where there was none.
+func (e *deliveryError) code() int {
+	var reply *textproto.Error
+	if errors.As(e.err, &reply) {
+		return reply.Code
+	}
+	return 0
+}
+
+// ofMessage reports whether the failure is about this message alone. All else would meet the next one, too: nobody can be
+// delivered to while the server is away, refuses us or our sender, or wants another kind of connection (530, 538).
+func (e *deliveryError) ofMessage() bool {
+	switch e.step {
+	case stepRcpt, stepData, stepAccept:
+		return e.code() != 530 && e.code() != 538
+	default:
+		return false
+	}
+}
+
+// permanent reports whether trying again is of no use.
+func (e *deliveryError) permanent() bool { return e.ofMessage() && e.code() >= 500 }
+
+// usable reports whether the connection can take another message.
+func (e *deliveryError) usable() bool { return e.ofMessage() && e.code() >= 400 && e.code() != 421 }
+
+// shortReply is what a server said, in one line that fits into a list.
+func shortReply(text string) string {
+	const most = 300
+	if runes := []rune(oneLine(text)); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return oneLine(text)
+}
+
+// connection is one to a mail server that takes messages. One goroutine uses it.
+type connection struct {
+	client *smtp.Client
+	conn   net.Conn
+	unstop func() bool
+
+	mu     sync.Mutex
+	stopBy time.Time // guarded by mu; zero until the context has ended
+}
+
+// paced is a connection whose deadlines are its steps' alone: crypto/tls would take five seconds more for its goodbye.
+type paced struct{ net.Conn }
+
+func (paced) SetDeadline(time.Time) error      { return nil }
+func (paced) SetReadDeadline(time.Time) error  { return nil }
+func (paced) SetWriteDeadline(time.Time) error { return nil }
+
+// dialer connects; net.Dialer's is one.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// connect makes a connection that is ready for messages. It fails with a *deliveryError, or an error of the password
+// file. When ctx ends, what is on its way has stopTime.
+func (s SMTPSettings) connect(ctx context.Context, dial dialer, roots *x509.CertPool) (*connection, error) {
+	password, err := s.password()
+	if err != nil {
+		return nil, err
+	}
+	dialing, cancel := context.WithTimeout(ctx, stepConnect.allowed())
+	defer cancel()
+	conn, err := dial(dialing, "tcp", s.address())
+	if err != nil {
+		return nil, &deliveryError{stepConnect, err}
+	}
+	c := &connection{conn: conn}
+	c.unstop = context.AfterFunc(ctx, c.stop)
+	if err := c.open(s, password, roots); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *connection) open(s SMTPSettings, password string, roots *x509.CertPool) error {
+	encryption := &tls.Config{ServerName: s.Host, RootCAs: roots, MinVersion: tls.VersionTLS12}
+	var conn net.Conn = paced{c.conn}
+	if s.TLS == ImplicitTLS {
+		encrypted := tls.Client(conn, encryption)
+		if err := c.do(stepTLS, encrypted.Handshake); err != nil {
+			return err
+		}
+		conn = encrypted
+	}
+	err := c.do(stepGreeting, func() (err error) {
+		c.client, err = smtp.NewClient(conn, s.Host)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	// Our addresses are ASCII: asking for SMTPUTF8 would only make servers refuse what they can deliver.
+	c.client.SkipSMTPUTF8(true)
+	if err := c.do(stepHello, func() error { return c.client.Hello(helloName()) }); err != nil {
+		return err
+	}
+	if s.TLS == StartTLS {
+		err := c.do(stepStartTLS, func() error {
+			if offered, _ := c.client.Extension("STARTTLS"); !offered {
+				return errNoStartTLS
+			}
+			return c.client.StartTLS(encryption)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if s.Username == "" {
+		return nil
+	}
+	return c.do(stepAuth, func() error { return c.authenticate(s, password) })
+}
+
+var (
+	errNoStartTLS = errors.New("the server does not offer it")
+	errNoAuth     = errors.New("the server offers neither PLAIN nor LOGIN on this connection")
+)
+
+func (c *connection) authenticate(s SMTPSettings, password string) error {
+	_, offered := c.client.Extension("AUTH")
+	inClear := s.TLS == NoTLS // to this machine only
+	for mechanism := range strings.FieldsSeq(strings.ToUpper(offered)) {
+		switch mechanism {
+		case "PLAIN":
+			return c.client.Auth(smtp.PlainAuth("", s.Username, password, s.Host, inClear))
+		case "LOGIN":
+			return c.client.Auth(smtp.LoginAuth(s.Username, password, s.Host, inClear))
+		}
+	}
+	return errNoAuth
+}
+
+// helloName is what this machine calls itself.
+func helloName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return "localhost"
+	}
+	return name
+}
+
+// send hands one message over, as it is. When it returns nil, the server has taken it and answers for it. It fails with a
+// *deliveryError.
+func (c *connection) send(from, to string, raw []byte) error {
+	if err := c.do(stepMail, func() error { return c.client.Mail("<" + from + ">") }); err != nil {
+		return err
+	}
+	if err := c.do(stepRcpt, func() error { return c.client.Rcpt("<" + to + ">") }); err != nil {
+		return err
+	}
+	return c.do(stepData, func() error {
+		body, err := c.client.Data()
+		if err != nil {
+			return err
+		}
+		if _, err := body.Write(raw); err != nil {
+			return err
+		}
+		c.allow(stepAccept.allowed())
+		if err := body.Close(); err != nil {
+			return &deliveryError{stepAccept, err}
+		}
+		return nil
+	})
+}
+
+// reset makes the connection ready for another message after one was refused.
+func (c *connection) reset() error { return c.do(stepMail, c.client.Reset) }
+
+// quit ends the session politely, without holding up what comes next.
+func (c *connection) quit() {
+	c.allow(quitTime)
+	_ = c.client.Quit() // all that was sent is answered for
+	c.close()
+}
+
+func (c *connection) close() {
+	c.unstop()
+	_ = c.conn.Close() // nothing more is wanted of it
+}
+
+// do runs a step within its time.
+func (c *connection) do(s step, fn func() error) error {
+	c.allow(s.allowed())
+	err := fn()
+	var inner *deliveryError
+	if err == nil || errors.As(err, &inner) {
+		return err
+	}
+	return &deliveryError{s, err}
+}
+
+func (c *connection) allow(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	by := time.Now().Add(d) // sockets know no other clock
+	if !c.stopBy.IsZero() && c.stopBy.Before(by) {
+		by = c.stopBy
+	}
+	_ = c.conn.SetDeadline(by) // fails on closed connections only, and so does what follows
+}
+
+func (c *connection) stop() {
+	c.mu.Lock()
+	c.stopBy = time.Now().Add(stopTime)
+	c.mu.Unlock()
+	c.allow(stopTime)
+}
+
+// remedy is what an operator can do about an error of connect or send; "" where the error says it.
+func (s SMTPSettings) remedy(err error) string {
+	var failed *deliveryError
+	if !errors.As(err, &failed) {
+		return ""
+	}
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var dns *net.DNSError
+	switch code := failed.code(); {
+	case errors.As(err, &dns):
+		return "check email.smtp.host: this name cannot be looked up"
+	case errors.As(err, &certificate):
+		return "write the name that the server's certificate is for into email.smtp.host, or make this machine trust who issued it"
+	case errors.As(err, &record) || failed.step == stepTLS:
+		return `the server does not begin with TLS on this port: set email.smtp.tls = "starttls", or port 465`
+	case failed.step == stepConnect || failed.step == stepGreeting && code == 0:
+		return fmt.Sprintf("check that a mail server listens on %s and that no firewall is between; port 465 wants email.smtp.tls = %q", s.address(), ImplicitTLS)
+	case errors.Is(err, errNoStartTLS):
+		return `use the server's port for submission (587), or set email.smtp.tls = "implicit" (465); "none" only for a server on this machine`
+	case errors.Is(err, errNoAuth):
+		return "use the server's port for submission, or leave email.smtp.username empty if it wants no login"
+	case failed.step == stepAuth && code != 0:
+		return "check email.smtp.username and the password in email.smtp.password_file; some providers want a password made for apps"
+	case code == 530 || code == 538:
+		return "set email.smtp.username and email.smtp.password_file, and a TLS that the server wants"
+	case failed.step == stepMail && code != 0:
+		return "set email.from to an address that this server may send for"
+	case failed.step == stepRcpt && code != 0:
+		return "check the address; if every address is refused, the server wants a login: email.smtp.username"
+	case code/100 == 4:
+		return "the server asks to try again later"
+	case code/100 == 5:
+		return "the server does not want this message: ask its operator, with what it replied"
+	default:
+		return "the connection broke off: try again, and ask the server's operator if it goes on"
+	}
+}
+
+// explain is the error with its remedy.
+func (s SMTPSettings) explain(err error) string {
+	if remedy := s.remedy(err); remedy != "" {
+		return err.Error() + ": " + remedy
+	}
+	return err.Error()
+}

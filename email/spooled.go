@@ -1,0 +1,122 @@
+package email
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ownName are the names that fileName makes. Other files in the spool are somebody else's.
+var ownName = regexp.MustCompile(`^[0-9]{1,18}\.[A-Z2-7]{26}\.eml$`)
+
+// maxMail is the largest mail that is sent, in bytes. What templates can make is far below.
+const maxMail = 8 << 20
+
+// errForeign says that something in the spool bears the name of a mail and is no file.
+var errForeign = errors.New("is not a regular file")
+
+// badMail says why a file cannot be sent, now or ever.
+type badMail string
+
+func (e badMail) Error() string { return "the file " + string(e) }
+
+// reasonName is the file in failed that says why a mail is there.
+func reasonName(name string) string { return strings.TrimSuffix(name, ".eml") + ".txt" }
+
+// madeAt is when a mail was made, as its name says.
+func madeAt(name string) time.Time {
+	digits, _, _ := strings.Cut(name, ".")
+	micro, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMicro(micro).UTC()
+}
+
+// mails are the names of the mails in a directory of the spool, oldest first. Directories, links and what others have put
+// there are left alone.
+func (s spool) mails(sub string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(string(s), sub)) // sorted, and with that by time
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range entries {
+		if entry.Type().IsRegular() && ownName.MatchString(entry.Name()) {
+			names = append(names, entry.Name())
+		}
+	}
+	return names, nil
+}
+
+// readMail reads a file of the spool and follows no link. It fails with badMail when it is larger than any mail.
+func readMail(path string) ([]byte, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errForeign
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	opened, err := f.Stat()
+	if err == nil && !os.SameFile(info, opened) {
+		err = fs.ErrNotExist // it went between the two
+	}
+	if err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxMail+1))
+	if err == nil && len(raw) > maxMail {
+		err = badMail(fmt.Sprintf("is larger than %d bytes", maxMail))
+	}
+	return raw, err
+}
+
+// recipient is the one address that a mail goes to: its To header. It fails with badMail.
+func recipient(raw []byte) (string, error) {
+	if len(raw) == 0 {
+		return "", badMail("is empty")
+	}
+	message, err := mail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		return "", badMail("is no mail: " + shortReply(err.Error()))
+	}
+	for _, name := range []string{"From", "To", "Message-Id"} {
+		if n := len(message.Header[name]); n != 1 {
+			return "", badMail(fmt.Sprintf("has %d headers %s, and not one", n, name))
+		}
+	}
+	for _, name := range []string{"Cc", "Bcc"} {
+		if len(message.Header[name]) != 0 {
+			return "", badMail("has the header " + name + ", which none of ours has")
+		}
+	}
+	to := message.Header.Get("To")
+	address, err := mail.ParseAddress(to)
+	if err != nil || !isPlainAddress(address.Address) {
+		return "", badMail("has no usable address in its header To")
+	}
+	return address.Address, nil
+}
+
+// isPlainAddress takes what can stand in an SMTP command between < and > without quoting.
+func isPlainAddress(address string) bool {
+	local, domain, _ := strings.Cut(address, "@")
+	return local != "" && domain != "" && len(address) <= 254 && !strings.ContainsFunc(address, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`<>()[]\,;:"`, r)
+	}) && strings.Count(address, "@") == 1
+}
