@@ -36,7 +36,7 @@ type Relay struct {
 	log      *slog.Logger
 	dial     dialer
 	roots    *x509.CertPool // nil: the system's
-	chance   func() float64 // 0 to 1
+	chance   func() float64 // 0 to 1; workers call it at the same time
 
 	mu       sync.Mutex
 	fresh    []string             // guarded by mu; not tried yet, oldest first

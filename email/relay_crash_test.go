@@ -200,7 +200,7 @@ func TestRelayReconnects(t *testing.T) {
 					p.write(fileName(time.Now()), letter(fmt.Sprintf("ada%d@example.com", i)))
 				}
 				relay := NewRelay(p.Outbox, p.settings)
-				relay.dial, relay.roots, relay.chance = p.server.dial, p.server.roots, p.random.Float64
+				relay.dial, relay.roots, relay.chance = p.server.dial, p.server.roots, p.chance
 				if more, err := relay.scan(); more != maxConnections || err != nil {
 					t.Fatal(more, err)
 				}

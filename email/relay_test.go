@@ -27,7 +27,7 @@ type post struct {
 	root     string
 	server   *mailServer
 	settings SMTPSettings
-	random   *rand.Rand
+	chance   func() float64
 	logged   safeBuffer
 
 	stop  func() // ends outbox and relay, as their process does
@@ -52,12 +52,23 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
+// seededChance gives the same numbers each time.
+func seededChance() func() float64 {
+	var mu sync.Mutex
+	random := rand.New(rand.NewPCG(1, 2))
+	return func() float64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return random.Float64()
+	}
+}
+
 // inBubble runs a test with a mail server.
 func inBubble(t *testing.T, mode TLSMode, test func(t *testing.T, p *post)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := &post{
-			t: t, root: t.TempDir(), server: newMailServer(t, mode), random: rand.New(rand.NewPCG(1, 2)),
+			t: t, root: t.TempDir(), server: newMailServer(t, mode), chance: seededChance(),
 			settings: SMTPSettings{Host: "mail.example.com", Port: 587, TLS: mode},
 		}
 		p.fixture = openFixture(t, p.root, 100_000, time.Now)
@@ -94,7 +105,7 @@ func (p *post) run(beside func(context.Context)) {
 	p.t.Helper()
 	outbox := p.Outbox
 	relay := NewRelay(outbox, p.settings)
-	relay.dial, relay.roots, relay.chance = p.server.dial, p.server.roots, p.random.Float64
+	relay.dial, relay.roots, relay.chance = p.server.dial, p.server.roots, p.chance
 	ctx, cancel := context.WithCancel(p.t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { beside(ctx) })
