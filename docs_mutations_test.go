@@ -75,8 +75,8 @@ func TestMutationsDocument(t *testing.T) {
 			missing = append(missing, name)
 		}
 	}
-	slices.Sort(missing)
-	if diff := cmp.Diff([]string{"deleteRefreshTokenCookie", "deleteTokenCookie"}, missing); diff != "" {
-		t.Errorf("mutations without a section (-want +got):\n%s", diff)
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		t.Errorf("mutations without a section: %q", missing)
 	}
 }

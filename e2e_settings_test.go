@@ -21,6 +21,11 @@ var elsewhere = map[string]string{
 	"passwords.argon2.concurrent":  "TestGateBounds",
 	"passwords.argon2.queue":       "TestGateBounds",
 	"email.spool_dir":              "TestDerived",
+	"email.smtp.host":              "TestMailRelay", // these need a mail server
+	"email.smtp.port":              "TestMailRelay",
+	"email.smtp.tls":               "TestMailRelay",
+	"email.smtp.username":          "TestPasswordFile",
+	"email.smtp.password_file":     "TestPasswordFile",
 }
 
 // TestEverySettingHasAScript: whatever the API we follow can be set to, and what is set beside it, a script sets to

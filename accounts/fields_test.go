@@ -186,7 +186,7 @@ func TestUniqueIndex(t *testing.T) {
 		_, err := tx.ExecContext(t.Context(), insert, bob.ID, 1)
 		return err
 	})
-	if !store.IsUnique(err) {
+	if err == nil || !strings.Contains(err.Error(), "UNIQUE constraint failed") {
 		t.Errorf("two accounts have the value of a unique field: %v", err)
 	}
 }

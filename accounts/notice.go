@@ -42,3 +42,13 @@ func (s *Service) notifyMoved(ctx context.Context, tx *store.Tx, kind email.Kind
 	}
 	return s.notify(ctx, tx, kind, before, after)
 }
+
+// tellHolder mails the holder of an address, there, that somebody has wanted it for an account. Who has given theirs up
+// hears nothing.
+func (s *Service) tellHolder(ctx context.Context, tx *store.Tx, holder *User, canonical string) error {
+	if !holder.IsActive {
+		return nil
+	}
+	stored, _ := holder.address(canonical)
+	return s.outbox.Send(ctx, tx, email.Mail{Kind: email.NoticeRegistration, To: stored.mailbox(), User: holder.mailUser()})
+}

@@ -46,13 +46,13 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 			return err
 		}
 		if s.settings.Reveal == RevealNothing {
-			owner, err := s.userByAddress(ctx, tx, n.email.Canonical)
+			holder, err := s.userByAddress(ctx, tx, n.email.Canonical)
 			if err != nil {
 				return err
 			}
-			if owner != nil {
-				id, event = owner.ID, "registration_of_claimed_address"
-				return s.sendRegistrationNotice(ctx, tx, owner, n.email.Canonical)
+			if holder != nil {
+				id, event = holder.ID, "registration_of_claimed_address"
+				return s.tellHolder(ctx, tx, holder, n.email.Canonical)
 			}
 		}
 		if id, err = insertUser(ctx, tx, n); err != nil {
@@ -135,19 +135,6 @@ func (s *Service) sendRegistered(ctx context.Context, tx *store.Tx, u *User) err
 		return err
 	}
 	return s.outbox.Send(ctx, tx, email.Mail{Kind: email.PasswordSet, To: u.mailbox(), User: u.mailUser(), Token: token})
-}
-
-// sendRegistrationNotice tells an owner, at the address that somebody has tried to register, that they have an account.
-// Who has given theirs up hears nothing.
-func (s *Service) sendRegistrationNotice(ctx context.Context, tx *store.Tx, owner *User, canonical string) error {
-	if !owner.IsActive {
-		return nil
-	}
-	to := owner.mailbox()
-	if canonical != owner.canonical {
-		to = Address{Canonical: canonical, Shown: owner.SecondaryEmail}.mailbox()
-	}
-	return s.outbox.Send(ctx, tx, email.Mail{Kind: email.NoticeRegistration, To: to, User: owner.mailUser()})
 }
 
 // sendActivation mails the link that verifies the account's primary address.

@@ -38,7 +38,7 @@ func (s *Service) SendSecondaryEmailActivation(ctx context.Context, u *User, in 
 			return mailProblem(err)
 		}
 		if holder != nil {
-			return s.tellHolder(ctx, tx, holder, address)
+			return s.tellHolder(ctx, tx, holder, address.Canonical)
 		}
 		token, err := s.tokens.SignAction(tokens.Action{
 			Purpose: tokens.SecondaryEmail, User: now.ID, Address: address.text(), Epoch: now.secondaryEpoch,
@@ -53,15 +53,6 @@ func (s *Service) SendSecondaryEmailActivation(ctx context.Context, u *User, in 
 	}
 	s.event(ctx, "secondary_email_requested", u.ID)
 	return nil
-}
-
-// tellHolder mails the active holder of an address that somebody else wanted it for an account.
-func (s *Service) tellHolder(ctx context.Context, tx *store.Tx, holder *User, wanted Address) error {
-	stored, _ := holder.address(wanted.Canonical)
-	if !holder.IsActive {
-		return nil
-	}
-	return s.outbox.Send(ctx, tx, email.Mail{Kind: email.NoticeRegistration, To: stored.mailbox(), User: holder.mailUser()})
 }
 
 // VerifySecondaryEmailInput are the arguments of verifySecondaryEmail.

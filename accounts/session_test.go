@@ -119,7 +119,7 @@ func TestSessionLifetime(t *testing.T) {
 	}
 	h.accessGood(t, s.Token)
 	h.advance(time.Minute)
-	h.accessRefused(t, invalidToken, &s.Token)
+	h.accessRefused(t, expiredToken, &s.Token) // it was given no more time than the session had
 	h.refused(t, invalidToken, h.tryRefresh(t, &s.RefreshToken))
 }
 

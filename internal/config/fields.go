@@ -154,15 +154,14 @@ func (f Field) check(bad func(message, remedy string)) {
 		bad("whose pattern "+quote(f.Pattern)+" is no regular expression: "+err.Error(), "use the syntax of RE2, such as '[0-9]{5}'")
 	} else if len(f.Pattern) > maxPattern {
 		bad(fmt.Sprintf("whose pattern has %d bytes", len(f.Pattern)), fmt.Sprintf("use at most %d", maxPattern))
-	} else {
-		f.checkChoices(bad)
 	}
+	f.checkChoices(bad)
 	if f.Unique && f.Type == string(accounts.Boolean) {
 		bad("that is unique", "remove that: there would be two accounts")
 	}
 }
 
-// checkChoices judges the choices of a field that is fine otherwise.
+// checkChoices judges the choices of a field whose type is one.
 func (f Field) checkChoices(bad func(message, remedy string)) {
 	if len(f.Choices) > maxChoices {
 		bad(fmt.Sprintf("with %d choices", len(f.Choices)), fmt.Sprintf("use at most %d", maxChoices))
@@ -174,7 +173,7 @@ func (f Field) checkChoices(bad func(message, remedy string)) {
 		}
 		return
 	}
-	pattern, _ := accounts.CompilePattern(f.Pattern) // check has seen its error
+	pattern, _ := accounts.CompilePattern(f.Pattern) // a broken one is as good as none: check has told its error
 	seen := map[string]bool{}
 	for _, choice := range f.Choices {
 		shown := render(choice)

@@ -83,6 +83,8 @@ func TestConfiguredFields(t *testing.T) {
 		{"another type", `{name="a", type="string"}`, []string{`of the type "string"`}},
 		{"length of a number", `{name="a", type="Int", max_length=3}`, []string{"with a max_length: remove it: only a String has a length"}},
 		{"length", `{name="a", type="String", max_length=10001}, {name="b", type="String", max_length=-1}`, []string{"with the max_length 10001: use 1 to 10000", "with the max_length -1"}},
+		{"pattern and choices", `{name="a", type="Int", pattern="1", choices=["1"]}, {name="b", type="String", pattern="(", choices=[" "]}`,
+			[]string{"with a pattern: remove it", `with the choice "1": use values of the type Int`, `whose pattern "(" is no`, `with the choice " ", which no form can give`}},
 		{"pattern of a number", `{name="a", type="Float", pattern="1"}`, []string{"with a pattern: remove it"}},
 		{"pattern", `{name="a", type="String", pattern="("}, {name="b", type="String", pattern="a)|(b"}, {name="c", type="String", pattern="(?=a)"}`,
 			[]string{`whose pattern "(" is no regular expression: error parsing regexp: missing closing ): `, `"a)|(b" is no`, `"(?=a)" is no`}},

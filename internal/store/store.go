@@ -16,9 +16,6 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // readers is the size of the reading pool: with more, readers and the writer only contend for the cores.
@@ -127,11 +124,4 @@ func (db *DB) Read(ctx context.Context, fn func(*Tx) error) (err error) {
 	}
 	committed = true
 	return nil
-}
-
-// IsUnique reports whether err is a violated UNIQUE or PRIMARY KEY constraint.
-func IsUnique(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) &&
-		(e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 }
