@@ -63,7 +63,7 @@ func TestMailRelay(t *testing.T) {
 	if answer.StatusCode != http.StatusOK {
 		t.Errorf("readyz answers %d", answer.StatusCode)
 	}
-	if !strings.Contains(s.Log(), "Mail      by 127.0.0.1:1\n") || strings.Count(s.Log(), "mail cannot be delivered") != 1 {
+	if !strings.Contains(s.Log(), "/spool/new, delivered by 127.0.0.1:1\n") || strings.Count(s.Log(), "mail cannot be delivered") != 1 {
 		t.Errorf("it prints\n%s", s.Log())
 	}
 	s.Kill()

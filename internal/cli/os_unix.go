@@ -23,3 +23,10 @@ func openToOthers(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 
 
 // privateFiles makes every file that the process creates its owner's only.
 func privateFiles() { unix.Umask(0o077) }
+
+// parentGone returns a function that says whether the process that started this one has ended: then another has adopted
+// this one.
+func parentGone() func() bool {
+	parent := os.Getppid()
+	return func() bool { return os.Getppid() != parent }
+}

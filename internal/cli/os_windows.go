@@ -25,3 +25,16 @@ func openToOthers(fs.FileInfo) bool { return false }
 
 // privateFiles has nothing to do: files inherit the rights of their directory.
 func privateFiles() {}
+
+// parentGone returns a function that says whether the process that started this one has ended. Where it cannot be looked
+// at, it is taken to live.
+func parentGone() func() bool {
+	parent, err := windows.OpenProcess(windows.SYNCHRONIZE, false, uint32(os.Getppid()))
+	if err != nil {
+		return func() bool { return false }
+	}
+	return func() bool { // the handle is the process's, and ends with it
+		event, err := windows.WaitForSingleObject(parent, 0)
+		return err == nil && event == windows.WAIT_OBJECT_0
+	}
+}

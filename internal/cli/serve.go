@@ -15,6 +15,7 @@ import (
 
 	"accountd/email"
 	"accountd/internal/config"
+	"accountd/internal/devmail"
 	"accountd/internal/graphiql"
 	"accountd/internal/server"
 	"accountd/internal/store"
@@ -31,15 +32,24 @@ const gcPercent = 170
 type serveCmd struct {
 	Listen    string `placeholder:"HOST:PORT" help:"Where to listen (server.listen)."`
 	PublicURL string `placeholder:"URL" help:"The address that users see (server.public_url)."`
+	Ephemeral bool   `help:"For tests: a free port of this machine, a temporary directory that is removed at the end, passwords hashed cheaply. Prints one line of JSON when it is ready."`
 }
 
 // Run serves until its context ends, and then until requests that have begun are answered.
-func (cmd *serveCmd) Run(a *app) (err error) {
-	starting := context.WithoutCancel(a.ctx) // a start that is interrupted is finished, and then ended in order
+func (cmd *serveCmd) Run(a *app) error {
+	if cmd.Ephemeral {
+		return cmd.ephemeral(a)
+	}
 	c, err := a.settings(config.Overrides{Listen: cmd.Listen, PublicURL: cmd.PublicURL})
 	if err != nil {
 		return err
 	}
+	return cmd.run(a, c, printReady)
+}
+
+// run serves by c, and says so by ready.
+func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config.Config) error) (err error) {
+	starting := context.WithoutCancel(a.ctx) // a start that is interrupted is finished, and then ended in order
 	privateFiles()
 	log := newLog(a.Stderr, c.Log)
 	for _, warning := range c.Warnings() {
@@ -80,12 +90,12 @@ func (cmd *serveCmd) Run(a *app) (err error) {
 		debug.SetGCPercent(before) // GOGC says otherwise
 	}
 	debug.FreeOSMemory() // what starting needed
-	return serve(a, h, srv, listener, log)
+	return serve(a, h, srv, listener, log, ready)
 }
 
 // serve runs the server and what it does by itself side by side: publishing mails, delivering them, following the key file, clearing
 // old sessions away. All that goes on until the last request is answered.
-func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slog.Logger) error {
+func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slog.Logger, ready func(io.Writer, *config.Config) error) error {
 	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))
 	var running sync.WaitGroup
 	running.Go(func() { h.outbox.Run(background) })
@@ -99,7 +109,9 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(listener) }()
-	printReady(a.Stdout, h.config)
+	if err := ready(a.Stdout, h.config); err != nil {
+		log.Warn("nobody was told that the server is ready", "error", err)
+	}
 	select {
 	case err := <-failed:
 		return err
@@ -122,12 +134,15 @@ func newServer(h *house, log *slog.Logger) (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	var page http.Handler
+	var page, mail http.Handler
 	if c.GraphiQL() {
 		page = graphiql.Handler()
 	}
+	if c.DevMail() {
+		mail = devmail.Handler(c.SpoolDir())
+	}
 	return server.New(server.Settings{
-		Plain: api.Handler(schema.Plain), Relay: api.Handler(schema.Relay), Page: page, JWKS: http.HandlerFunc(h.keys.ServeJWKS), Auth: api.Auth(),
+		Plain: api.Handler(schema.Plain), Relay: api.Handler(schema.Relay), Page: page, Mail: mail, JWKS: http.HandlerFunc(h.keys.ServeJWKS), Auth: api.Auth(),
 		Hosts: c.Hosts(), PublicURL: c.PublicURL(), Log: log,
 		Origins: c.Server.CORSOrigins, TokenHeader: c.Tokens.HeaderName, TrustedProxies: c.TrustedProxies(),
 		Ready: func(ctx context.Context) error {
@@ -148,20 +163,24 @@ func schemaSettings(c *config.Config, log *slog.Logger) schema.Settings {
 }
 
 // printReady tells whoever started the server where everything is.
-func printReady(w io.Writer, c *config.Config) {
+func printReady(w io.Writer, c *config.Config) error {
 	url := c.PublicURL()
-	fmt.Fprintf(w, "accountd is ready\n\n  API       %s/graphql\n  Relay     %s/relay\n", url, url)
+	text := fmt.Sprintf("accountd is ready\n\n  API       %s/graphql\n  Relay     %s/relay\n", url, url)
 	if c.GraphiQL() {
-		fmt.Fprintf(w, "  GraphiQL  %s/\n", url)
+		text += fmt.Sprintf("  GraphiQL  %s/\n", url)
 	}
 	if c.PublishesKeys() {
-		fmt.Fprintf(w, "  Keys      %s/.well-known/jwks.json\n", url)
+		text += fmt.Sprintf("  Keys      %s/.well-known/jwks.json\n", url)
 	}
-	mail := filepath.Join(c.SpoolDir(), "new")
+	if c.DevMail() {
+		text += fmt.Sprintf("  Mail      %s/dev/mail\n", url)
+	}
+	spool := filepath.Join(c.SpoolDir(), "new")
 	if smtp := c.SMTPSettings(); smtp.Host != "" {
-		mail = fmt.Sprintf("by %s:%d", smtp.Host, smtp.Port)
+		spool += fmt.Sprintf(", delivered by %s:%d", smtp.Host, smtp.Port)
 	}
-	fmt.Fprintf(w, "  Mail      %s\n\n", mail)
+	_, err := fmt.Fprintf(w, "%s  Spool     %s\n\n", text, spool)
+	return err
 }
 
 // closeInto adds the error of a deferred closing to the one that is returned.

@@ -63,7 +63,7 @@ func TestReady(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	block := fmt.Sprintf("accountd is ready\n\n  API       %[1]s/graphql\n  Relay     %[1]s/relay\n  GraphiQL  %[1]s/\n  Mail      %[2]s/spool/new\n\n", s.URL, dataDir)
+	block := fmt.Sprintf("accountd is ready\n\n  API       %[1]s/graphql\n  Relay     %[1]s/relay\n  GraphiQL  %[1]s/\n  Mail      %[1]s/dev/mail\n  Spool     %[2]s/spool/new\n\n", s.URL, dataDir)
 	if !strings.Contains(s.Log(), block) {
 		t.Errorf("it prints\n%s\nand not\n%s", s.Log(), block)
 	}

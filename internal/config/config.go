@@ -209,6 +209,34 @@ type SMTP struct {
 // Overrides are the settings that commands take as flags; "" is a flag that was not given.
 type Overrides struct {
 	Listen, PublicURL, DataDir string
+
+	// Ephemeral is a server for tests, over DataDir: on a free port of 127.0.0.1 where Listen names none, by the address it
+	// listens on, with keys and spool of its own, no delivery, and with hashing as cheap as it gets, whatever file and environment say.
+	Ephemeral bool
+}
+
+// override is a setting that the command line decides, and by which flag.
+type override struct{ name, key, value string }
+
+func (o Overrides) flags() []override {
+	var flags []override
+	if o.Ephemeral {
+		const name = "--ephemeral"
+		flags = []override{
+			{name, "server.listen", "127.0.0.1:0"}, {name, "server.public_url", ""}, {name, "server.allowed_hosts", ""}, {name, "server.trusted_proxies", ""},
+			{name, "tokens.keys_file", ""}, {name, "email.spool_dir", ""}, {name, "email.smtp.host", ""},
+			{name, "email.smtp.username", ""}, {name, "email.smtp.password_file", ""},
+			{name, "passwords.argon2.memory", "8KiB"}, {name, "passwords.argon2.iterations", "1"}, {name, "passwords.argon2.parallelism", "1"},
+		}
+	}
+	for _, f := range []override{
+		{"--listen", "server.listen", o.Listen}, {"--public-url", "server.public_url", o.PublicURL}, {"--data-dir", "server.data_dir", o.DataDir},
+	} {
+		if f.value != "" {
+			flags = append(flags, f)
+		}
+	}
+	return flags
 }
 
 // Load reads the settings in force from the defaults, the file at path, the variables of env (NAME=value, as
@@ -228,14 +256,8 @@ func Load(path string, env []string, flags Overrides) (*Config, error) {
 	l.defaults = &builtIn
 	l.file(path, doc)
 	l.environment(env)
-	for _, flag := range []struct{ name, key, value string }{
-		{"--listen", "server.listen", flags.Listen},
-		{"--public-url", "server.public_url", flags.PublicURL},
-		{"--data-dir", "server.data_dir", flags.DataDir},
-	} {
-		if flag.value != "" {
-			l.text(settings[flag.key], flag.name, flag.value)
-		}
+	for _, f := range flags.flags() {
+		l.text(settings[f.key], f.name, f.value)
 	}
 	l.validate()
 	if len(l.problems) > 0 {

@@ -152,6 +152,27 @@ session_lifetime = 0
 	}
 }
 
+// TestEphemeral: what a test server fixes wins over every other source, and nothing else is touched.
+func TestEphemeral(t *testing.T) {
+	path := writeFile(t, "config.toml", `
+server = { listen = ":443", public_url = "https://a.example", allowed_hosts = ["b.example"], trusted_proxies = ["10.0.0.1"], cors_origins = ["http://localhost:3000"] }
+tokens.keys_file = "/secret/keys.json"
+email = { spool_dir = "/var/spool/accountd", link_base = "http://localhost:3000", smtp = { host = "smtp.example.com", username = "u", password_file = "/secret/password" } }
+`)
+	env := []string{"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=64MiB", "ACCOUNTD_PASSWORDS_ARGON2_PARALLELISM=4", "ACCOUNTD_SERVER_DATA_DIR=env"}
+	for listen, want := range map[string]string{"": "127.0.0.1:0", "127.0.0.1:4242": "127.0.0.1:4242"} {
+		c, err := Load(path, env, Overrides{Listen: listen, DataDir: "temporary", Ephemeral: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := c.Passwords.Argon2
+		got := []any{c.Server.Listen, c.PublicURL(), filepath.ToSlash(c.KeysFile()), filepath.ToSlash(c.SpoolDir()), c.DevMail(), a.Memory, a.Iterations, a.Parallelism, c.linkBase(), c.Server.CORSOrigins, c.SMTPSettings().Host}
+		if diff := cmp.Diff([]any{want, "http://" + want, "temporary/keys.json", "temporary/spool", true, Size(8192), 1, 1, "http://localhost:3000", []string{"http://localhost:3000"}, ""}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
 func TestWhichFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	c, err := Load("", nil, Overrides{})
@@ -239,8 +260,8 @@ func TestDerived(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := mustLoad(t, "", "ACCOUNTD_SERVER_LISTEN="+test.listen, "ACCOUNTD_SERVER_PUBLIC_URL="+test.public)
-			got := []any{c.PublicURL(), c.Loopback(), c.Introspection(), c.GraphiQL(), c.Hosts()}
-			if diff := cmp.Diff([]any{test.url, test.loopback, test.loopback, test.loopback, test.hosts}, got); diff != "" {
+			got := []any{c.PublicURL(), c.Loopback(), c.Introspection(), c.GraphiQL(), c.DevMail(), c.Hosts()}
+			if diff := cmp.Diff([]any{test.url, test.loopback, test.loopback, test.loopback, test.loopback, test.hosts}, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -250,6 +271,20 @@ func TestDerived(t *testing.T) {
 		c.Bound(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4242})
 		if c.PublicURL() != "http://localhost:4242" || !slices.Contains(c.Hosts(), "app.internal") {
 			t.Errorf("PublicURL %s, Hosts %q", c.PublicURL(), c.Hosts())
+		}
+	})
+	t.Run("mails", func(t *testing.T) {
+		for env, shown := range map[string]bool{
+			"ACCOUNTD_GRAPHQL_GRAPHIQL=on": true, "ACCOUNTD_GRAPHQL_GRAPHIQL=off": true, "ACCOUNTD_SERVER_CORS_ORIGINS=http://localhost:3000": true,
+			"ACCOUNTD_SERVER_ALLOWED_HOSTS=127.0.0.3, localhost": true,
+			"ACCOUNTD_SERVER_ALLOWED_HOSTS=localhost, a.example": false, "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1": false,
+		} {
+			if c := mustLoad(t, "", env); c.DevMail() != shown {
+				t.Errorf("%s: %t", env, c.DevMail())
+			}
+		}
+		if c := mustLoad(t, "[graphql]\ngraphiql = \"on\"\n[server]\npublic_url = \"https://a.example\"\n"); c.DevMail() {
+			t.Error("mails are shown to the world")
 		}
 	})
 	t.Run("on and off", func(t *testing.T) {

@@ -84,6 +84,12 @@ func (c *Config) Introspection() bool { return c.auto(c.GraphQL.Introspection) }
 // GraphiQL reports whether the page is served.
 func (c *Config) GraphiQL() bool { return c.auto(c.GraphQL.GraphiQL) }
 
+// DevMail reports whether the spool can be read at /dev/mail, by whoever reaches the server: only where that is this machine
+// by every setting, so that no reverse proxy can stand in front. No setting turns it on.
+func (c *Config) DevMail() bool {
+	return c.Loopback() && len(c.Server.TrustedProxies) == 0 && !slices.ContainsFunc(c.Server.AllowedHosts, func(host string) bool { return !isLoopback(host) })
+}
+
 func (c *Config) auto(toggle Toggle) bool { return toggle == On || toggle == Auto && c.Loopback() }
 
 // PublishesKeys reports whether access tokens are checked by a public key.

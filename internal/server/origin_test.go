@@ -185,3 +185,29 @@ func TestForwardedPages(t *testing.T) {
 		t.Errorf("unknown host: status %d", resp.StatusCode)
 	}
 }
+
+// TestMailIsOurs: pages of other origins, allowed ones too, and proxies do not read mails. A link to them can be followed.
+func TestMailIsOurs(t *testing.T) {
+	s := newSite(t, shared)
+	for header, status := range map[string]int{
+		"": 200, "Sec-Fetch-Site: same-origin": 200, "Sec-Fetch-Site: none": 200, "Origin: http://localhost": 200,
+		"Sec-Fetch-Site: cross-site": 403, "Sec-Fetch-Site: same-site": 403, "Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: no-cors": 403,
+		"Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: navigate": 200,
+		"Origin: https://evil.example":                         403, "Origin: null": 403,
+		"Origin: https://app.example": 403, "Origin: http://localhost:3000\nSec-Fetch-Site: same-site": 403,
+		"X-Forwarded-For: 192.0.2.1": 403, "X-Forwarded-Host: localhost": 403, "X-Forwarded-Proto: https": 403, "Forwarded: for=192.0.2.1": 403,
+		"X-Real-IP: 192.0.2.1": 403, "Via: 1.1 proxy": 403,
+	} {
+		request := "GET /dev/mail.json HTTP/1.1\nHost: localhost"
+		if header != "" {
+			request += "\n" + header
+		}
+		resp, body := s.raw(t, request)
+		if resp.StatusCode != status || (status == 200) != strings.Contains(body, "mail for") || resp.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%q: status %d, %s", header, resp.StatusCode, body)
+		}
+	}
+	if resp, _ := s.raw(t, "GET /dev/mail.json HTTP/1.1\nHost: evil.example"); resp.StatusCode != 421 {
+		t.Errorf("another host: status %d", resp.StatusCode)
+	}
+}

@@ -25,6 +25,8 @@ type Settings struct {
 	Plain, Relay http.Handler
 	Page         http.Handler // at / and below /graphiql/; nil: none
 
+	Mail http.Handler // at /dev/mail and below /dev/, not for pages of other origins; nil: none
+
 	JWKS http.Handler // at /.well-known/jwks.json; nil: none
 	Auth http.Handler // at /auth, for reverse proxies that ask who somebody is
 
@@ -86,6 +88,9 @@ func New(s Settings) (*Server, error) {
 	if s.Page != nil {
 		mux.Handle("/{$}", s.Page)
 		mux.Handle("/graphiql/", s.Page)
+	}
+	if s.Mail != nil {
+		mux.Handle("/dev/", srv.onlyOurs(s.Mail))
 	}
 	if s.JWKS != nil {
 		mux.Handle("GET /.well-known/jwks.json", s.JWKS)

@@ -39,7 +39,7 @@ func newSite(t *testing.T, change ...func(*Settings)) *site {
 		})
 	}
 	settings := Settings{
-		Plain: echo("plain"), Relay: echo("relay"), Page: echo("page"), JWKS: echo("keys"), Auth: echo("auth"), Hosts: []string{"127.0.0.1", "::1", "localhost"},
+		Plain: echo("plain"), Relay: echo("relay"), Page: echo("page"), Mail: echo("mail"), JWKS: echo("keys"), Auth: echo("auth"), Hosts: []string{"127.0.0.1", "::1", "localhost"},
 		PublicURL: "http://localhost:8080", Ready: func(context.Context) error { return s.ready }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	for _, fn := range change {
@@ -98,6 +98,8 @@ func TestRoutes(t *testing.T) {
 		{"POST /relay HTTP/1.1\nHost: localhost", 200, "relay for 127.0.0.1"},
 		{"GET / HTTP/1.1\nHost: localhost", 200, "page for 127.0.0.1"},
 		{"GET /graphiql/x.js HTTP/1.1\nHost: localhost", 200, "page for 127.0.0.1"},
+		{"GET /dev/mail HTTP/1.1\nHost: localhost", 200, "mail for 127.0.0.1"},
+		{"GET /dev/mail/1.A.eml HTTP/1.1\nHost: localhost", 200, "mail for 127.0.0.1"},
 		{"GET /.well-known/jwks.json HTTP/1.1\nHost: localhost", 200, "keys for 127.0.0.1"},
 		{"POST /.well-known/jwks.json HTTP/1.1\nHost: localhost", 404, "There is nothing here. The API is at /graphql and /relay.\n"},
 		{"GET /auth HTTP/1.1\nHost: localhost", 200, "auth for 127.0.0.1"},
@@ -113,12 +115,15 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%q: status %d, %q", test.request, resp.StatusCode, body)
 		}
 	}
-	without := newSite(t, func(s *Settings) { s.Page, s.JWKS = nil, nil })
+	without := newSite(t, func(s *Settings) { s.Page, s.Mail, s.JWKS = nil, nil, nil })
 	if resp, _ := without.raw(t, "GET /.well-known/jwks.json HTTP/1.1\nHost: localhost"); resp.StatusCode != 404 {
 		t.Errorf("without keys: status %d", resp.StatusCode)
 	}
 	if resp, _ := without.raw(t, "GET / HTTP/1.1\nHost: localhost"); resp.StatusCode != 404 {
 		t.Errorf("without a page: status %d", resp.StatusCode)
+	}
+	if resp, _ := without.raw(t, "GET /dev/mail HTTP/1.1\nHost: localhost"); resp.StatusCode != 404 {
+		t.Errorf("without mail: status %d", resp.StatusCode)
 	}
 }
 

@@ -1,0 +1,219 @@
+// Package accountdtest runs accountd inside a Go test: the whole program, in process, on a free port of 127.0.0.1, with a
+// temporary directory, cheap hashing and a clock that the test sets. It ends with the test.
+//
+//	server := accountdtest.New(t)
+//	ada := server.User(t, accountdtest.Verified)
+//	response, err := server.Client(t, ada).Post(server.URL+"/graphql", "application/json", query)
+//
+// It takes nothing from the environment or the working directory: settings are what Config says, and the defaults.
+package accountdtest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"accountd/internal/cli"
+	"accountd/internal/config"
+)
+
+// Server is a running accountd.
+type Server struct {
+	URL   string // http://127.0.0.1:PORT; the API is at /graphql and /relay
+	Clock *Clock // which the server goes by
+
+	settings string // the file
+	config   *config.Config
+	dataDir  string
+	users    atomic.Int64
+}
+
+// Option changes what New starts.
+type Option func(*options)
+
+type options struct{ settings string }
+
+// Config is the text of config.toml. Address, data directory, keys, spool and the cost of hashing are fixed.
+func Config(toml string) Option { return func(o *options) { o.settings = toml } }
+
+// New starts a server that ends with the test, and then is found to have ended well. Its log goes to the test's.
+func New(t testing.TB, opts ...Option) *Server {
+	t.Helper()
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	s := &Server{Clock: newClock(time.Now()), settings: filepath.Join(t.TempDir(), "config.toml")}
+	if err := os.WriteFile(s.settings, []byte(o.settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	out, in := io.Pipe()
+	exit := make(chan int, 1)
+	go func() {
+		code := cli.Run(ctx, cli.Env{Args: []string{"serve", "--ephemeral", "--config", s.settings}, Stdout: in, Stderr: t.Output(), Now: s.Clock.Now})
+		in.Close()
+		exit <- code
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if code := <-exit; code != 0 && !t.Failed() {
+			t.Errorf("accountd exits with %d", code)
+		}
+	})
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err != nil {
+		t.Fatal("accountd does not start; its log says why")
+	}
+	var ready struct {
+		URL     string `json:"url"`
+		DataDir string `json:"data_dir"`
+	}
+	if err := json.Unmarshal(line, &ready); err != nil {
+		t.Fatalf("accountd prints %q: %v", line, err)
+	}
+	s.URL, s.dataDir = ready.URL, ready.DataDir
+	if s.config, err = config.Load(s.settings, nil, config.Overrides{}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// State is something about a user that is out of the ordinary.
+type State string
+
+// The states of users. One without any is active, not verified, and has a password.
+const (
+	Verified     State = "--verified"
+	Archived     State = "--archived"
+	Inactive     State = "--inactive"
+	Staff        State = "--staff"
+	Superuser    State = "--superuser"
+	Passwordless State = "--no-password"
+)
+
+// User is an account that User has made.
+type User struct {
+	ID                        int64
+	Username, Email, Password string // Password is "" of a passwordless one
+}
+
+// User adds an account of its own name in these states. No mail is sent.
+func (s *Server) User(t testing.TB, states ...State) *User {
+	t.Helper()
+	name := fmt.Sprintf("user%d", s.users.Add(1))
+	u := &User{Email: name + "@example.com", Password: "quiet-otter-42"}
+	args := []string{"user", "add", "--json", "--email", u.Email, "--config", s.settings, "--data-dir", s.dataDir}
+	if slices.Contains(s.config.Accounts.RegisterFields, "username") {
+		args = append(args, "--username", name)
+	}
+	for _, state := range states {
+		args = append(args, string(state))
+	}
+	if slices.Contains(states, Passwordless) {
+		u.Password = ""
+	} else {
+		args = append(args, "--password-stdin")
+	}
+	var out, problems bytes.Buffer
+	code := cli.Run(t.Context(), cli.Env{
+		Args: args, Environ: cheapHashing, Stdin: strings.NewReader(u.Password + "\n"), Stdout: &out, Stderr: &problems, Now: s.Clock.Now,
+	})
+	if code != 0 {
+		t.Fatalf("add a user: %s", problems.String())
+	}
+	if err := json.Unmarshal(out.Bytes(), u); err != nil {
+		t.Fatalf("add a user: %v", err)
+	}
+	return u
+}
+
+// cheapHashing is for commands beside the server, which has it anyway.
+var cheapHashing = []string{
+	"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1", "ACCOUNTD_PASSWORDS_ARGON2_PARALLELISM=1",
+	"ACCOUNTD_TOKENS_KEYS_FILE=", "ACCOUNTD_EMAIL_SPOOL_DIR=",
+}
+
+// Client logs u in and returns a client whose requests to the server come from u, and to any other host from nobody. The
+// token is as good as any: it expires by Clock. A login takes an archived user back.
+func (s *Server) Client(t testing.TB, u *User) *http.Client {
+	t.Helper()
+	field, value := "email", u.Email
+	if !slices.Contains(s.config.Accounts.LoginFields, field) {
+		field, value = "username", u.Username
+	}
+	query := fmt.Sprintf(`mutation ($login: String!, $password: String!) { tokenAuth(%s: $login, password: $password) { errors token } }`, field)
+	body, err := json.Marshal(map[string]any{"query": query, "variables": map[string]string{"login": value, "password": u.Password}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post(s.URL+"/graphql", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct {
+		Data struct{ TokenAuth struct{ Token string } }
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil || answer.Data.TokenAuth.Token == "" {
+		t.Fatalf("%s cannot log in: %s", u.Email, raw)
+	}
+	return &http.Client{Transport: &bearer{
+		host: strings.TrimPrefix(s.URL, "http://"), header: s.config.Tokens.HeaderName, value: s.config.Tokens.HeaderPrefixes[0] + " " + answer.Data.TokenAuth.Token,
+	}}
+}
+
+// bearer sends an access token to one host.
+type bearer struct{ host, header, value string }
+
+func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Host == b.host {
+		r = r.Clone(r.Context())
+		r.Header.Set(b.header, b.value)
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// Mail is a message that the server has written. Link ends in Token; notices have neither.
+type Mail struct {
+	To, Subject, Link, Token, Text, HTML string
+	Date                                 time.Time
+}
+
+// Mail is the newest message to an address. A message is there when the request that caused it is answered, so nobody has to
+// wait for it; where there is none, the test fails.
+func (s *Server) Mail(t testing.TB, address string) *Mail {
+	t.Helper()
+	resp, err := http.Get(s.URL + "/dev/mail.json?limit=1&to=" + url.QueryEscape(address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("/dev/mail.json answers %s", resp.Status)
+	}
+	var mails []*Mail
+	if err := json.NewDecoder(resp.Body).Decode(&mails); err != nil {
+		t.Fatal(err)
+	}
+	if len(mails) == 0 {
+		t.Fatalf("no mail went to %s", address)
+	}
+	return mails[0]
+}

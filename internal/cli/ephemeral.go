@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"accountd/internal/config"
+)
+
+// ephemeral is a server for one test run: a directory of its own that goes with it.
+func (cmd *serveCmd) ephemeral(a *app) (err error) {
+	if a.commands.DataDir != "" {
+		return usageError{errors.New("--data-dir does not go with --ephemeral: it has a temporary directory of its own")}
+	}
+	if cmd.PublicURL != "" {
+		return usageError{errors.New("--public-url does not go with --ephemeral: it is seen at the address that it listens on")}
+	}
+	if host, _, err := net.SplitHostPort(cmd.Listen); err == nil {
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return usageError{fmt.Errorf("--listen %s: an ephemeral server is for this machine only: leave it out, or name a port of 127.0.0.1", cmd.Listen)}
+		}
+	}
+	dir, err := os.MkdirTemp("", "accountd-ephemeral-") // mode 0700
+	if err != nil {
+		return fmt.Errorf("temporary directory: %w", err)
+	}
+	defer closeInto(&err, func() error { return os.RemoveAll(dir) })
+	c, err := config.Load(a.commands.ConfigFile, a.Environ, config.Overrides{Listen: cmd.Listen, DataDir: dir, Ephemeral: true})
+	if err != nil {
+		return err
+	}
+	var ready atomic.Bool
+	if a.Stdin == os.Stdin { // a process of its own, not a test's
+		ctx, stop := whileWanted(a.ctx, os.Stdin, &ready)
+		defer stop()
+		a.ctx = ctx
+	}
+	return cmd.run(a, c, func(w io.Writer, c *config.Config) error {
+		ready.Store(true)
+		return printEphemeral(w, c)
+	})
+}
+
+// parentPoll is how often the parent is looked for.
+const parentPoll = 200 * time.Millisecond
+
+// whileWanted returns a context that ends with whoever started this process, so that a test run that is killed leaves
+// nothing behind: when the parent is gone, when the pipe that is stdin ends (its writer may be further up than the parent, a
+// shell), or when the terminal is closed. Linux's PR_SET_PDEATHSIG is of no use: it follows the parent's thread, and Go programs
+// that start this one end threads at will.
+func whileWanted(ctx context.Context, stdin *os.File, ready *atomic.Bool) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	hangup := make(chan os.Signal, 1)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(hangup, syscall.SIGHUP)
+	}
+	gone := parentGone()
+	go func() {
+		defer cancel()
+		defer signal.Stop(hangup)
+		tick := time.NewTicker(parentPoll)
+		defer tick.Stop()
+		for !gone() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangup:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	if info, err := stdin.Stat(); err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 {
+		go func() {
+			_, _ = io.Copy(io.Discard, stdin) // however it ends, nobody is there
+			if ready.Load() {                 // a pipe that was over before, as some CI runners give, says nothing
+				cancel()
+			}
+		}()
+	}
+	return ctx, cancel
+}
+
+// printEphemeral tells a program where everything is.
+func printEphemeral(w io.Writer, c *config.Config) error {
+	url := c.PublicURL()
+	return json.NewEncoder(w).Encode(struct {
+		URL     string `json:"url"`
+		GraphQL string `json:"graphql"`
+		Relay   string `json:"relay"`
+		Mail    string `json:"mail"`
+		DataDir string `json:"data_dir"`
+		PID     int    `json:"pid"`
+	}{url, url + "/graphql", url + "/relay", url + "/dev/mail", c.Server.DataDir, os.Getpid()})
+}

@@ -1,0 +1,205 @@
+//go:build unix
+
+package cli_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"accountd/internal/servertest"
+)
+
+// ready is the line of an ephemeral server.
+type ready struct {
+	URL, GraphQL, Relay, Mail string
+	DataDir                   string `json:"data_dir"`
+	PID                       int
+}
+
+// ephemeral starts cmd, whose standard output is a server's, and returns its line and what comes after.
+func ephemeral(t *testing.T, cmd *exec.Cmd) (ready, *bufio.Reader) {
+	t.Helper()
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(append(os.Environ(), cmd.Env...), "TMPDIR="+cmd.Dir)
+	cmd.Stderr = t.Output()
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it may have ended already
+	out := bufio.NewReader(stdout)
+	line, err := out.ReadBytes('\n')
+	if err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	var r ready
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&r); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	if info, err := os.Stat(r.DataDir); err != nil || info.Mode().Perm() != 0o700 || filepath.Dir(r.DataDir) != cmd.Dir {
+		t.Errorf("%s: %v, %v", r.DataDir, info, err)
+	}
+	t.Cleanup(func() { os.RemoveAll(r.DataDir) })
+	return r, out
+}
+
+// gone waits until the server has closed its output, and looks for what it leaves. That it ends is the matter, and go test's
+// deadline is the bound.
+func gone(t *testing.T, r ready, out io.Reader) {
+	t.Helper()
+	if rest, err := io.ReadAll(out); err != nil || len(rest) > 0 {
+		t.Errorf("after its line it prints %q, %v", rest, err)
+	}
+	if _, err := os.Stat(r.DataDir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its directory is still there: %v", err)
+	}
+	if left, err := filepath.Glob(filepath.Join(filepath.Dir(r.DataDir), "*")); err != nil || len(left) > 0 {
+		t.Errorf("it leaves %q, %v", left, err)
+	}
+}
+
+// TestEphemeral: everything is where the line says, apart from what settings say of it, and nothing is left.
+func TestEphemeral(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			elsewhere := t.TempDir()
+			cmd := exec.Command(servertest.Binary(t), "serve", "--ephemeral")
+			cmd.Env = []string{
+				"ACCOUNTD_SERVER_LISTEN=0.0.0.0:80", "ACCOUNTD_SERVER_PUBLIC_URL=https://accounts.example.com", "ACCOUNTD_SERVER_DATA_DIR=" + elsewhere,
+				"ACCOUNTD_TOKENS_KEYS_FILE=" + elsewhere + "/keys.json", "ACCOUNTD_EMAIL_SPOOL_DIR=" + elsewhere + "/spool",
+				"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=1GiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=9", "ACCOUNTD_PASSWORDS_ARGON2_PARALLELISM=4",
+				"ACCOUNTD_EMAIL_SITE_NAME=Acme",
+			}
+			r, out := ephemeral(t, cmd)
+			if !strings.HasPrefix(r.URL, "http://127.0.0.1:") || r.GraphQL != r.URL+"/graphql" || r.Relay != r.URL+"/relay" || r.Mail != r.URL+"/dev/mail" || r.PID != cmd.Process.Pid {
+				t.Errorf("%+v", r)
+			}
+			s := &servertest.Server{URL: r.URL}
+			if session, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
+				t.Fatalf("%+v, %v", session, err)
+			}
+			resp, err := http.Get(r.Mail + ".json?to=ada@example.com")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			var mails []struct{ Subject, Link, Token string }
+			if err := json.NewDecoder(resp.Body).Decode(&mails); err != nil || len(mails) != 1 || mails[0].Subject != "Activate your account on Acme" ||
+				mails[0].Link != r.URL+"/activate/"+mails[0].Token {
+				t.Errorf("mails %+v, %v", mails, err)
+			}
+			if left, err := os.ReadDir(elsewhere); err != nil || len(left) > 0 {
+				t.Errorf("it writes where settings say: %v, %v", left, err)
+			}
+			http.DefaultClient.CloseIdleConnections()
+			if err := cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			gone(t, r, out)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("exit: %v", err)
+			}
+		})
+	}
+}
+
+// TestEphemeralFollowsItsParent: when whoever started it is killed, it goes, and so does its directory.
+func TestEphemeralFollowsItsParent(t *testing.T) {
+	t.Parallel()
+	// The shell stays, so it is the parent.
+	cmd := exec.Command("sh", "-c", `"$0" serve --ephemeral </dev/null; exit`, servertest.Binary(t))
+	r, out := ephemeral(t, cmd)
+	if r.PID == cmd.Process.Pid {
+		t.Fatal("the shell has become the server")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	gone(t, r, out)
+	if took := time.Since(start); took > 10*time.Second { // about a fifth of one, on a machine at rest
+		t.Errorf("it takes %v", took)
+	}
+}
+
+// TestEphemeralFollowsStdin: the end of a pipe ends it, as when a grandparent is killed. /dev/null, and a pipe that was over
+// from the start, do not.
+func TestEphemeralFollowsStdin(t *testing.T) {
+	t.Parallel()
+	for name, ends := range map[string]bool{"open pipe": true, "ended pipe": false, "nothing": false} {
+		cmd := exec.Command(servertest.Binary(t), "serve", "--ephemeral")
+		var writer *os.File
+		if name != "nothing" {
+			reader, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer reader.Close()
+			cmd.Stdin, writer = reader, w
+			if name == "ended pipe" {
+				writer.Close()
+			}
+		}
+		r, out := ephemeral(t, cmd)
+		if ends {
+			writer.Close()
+			gone(t, r, out)
+			continue
+		}
+		if resp, err := http.Get(r.URL + "/readyz"); err != nil || resp.StatusCode != 200 {
+			t.Errorf("%s: %v", name, err)
+		}
+		http.DefaultClient.CloseIdleConnections()
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		gone(t, r, out)
+	}
+}
+
+// TestEphemeralRefuses: what does not go together is said before anything is made.
+func TestEphemeralRefuses(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		"--data-dir does not go with --ephemeral":                              {"--data-dir", "data"},
+		"--public-url does not go with --ephemeral":                            {"--public-url", "http://localhost:1"},
+		"--listen 0.0.0.0:0: an ephemeral server is for this machine only":     {"--listen", "0.0.0.0:0"},
+		"--listen :0: an ephemeral server is for this machine only":            {"--listen", ":0"},
+		"--listen accounts.example:0: an ephemeral server is for this machine": {"--listen", "accounts.example:0"},
+		"is not an address to listen on":                                       {"--listen", "nonsense"},
+		"missing.toml":                                                         {"--config", "missing.toml"},
+		"address already in use: choose another address with --listen":         {"--listen", "127.0.0.1:1"},
+	} {
+		if want[0] == 'a' {
+			args[1] = strings.TrimPrefix(servertest.Start(t, filepath.Join(t.TempDir(), "data")).URL, "http://")
+		}
+		cmd := exec.Command(servertest.Binary(t), append([]string{"serve", "--ephemeral"}, args...)...)
+		cmd.Dir = t.TempDir()
+		cmd.Env = append(os.Environ(), "TMPDIR="+cmd.Dir)
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) || strings.Contains(string(out), `"url"`) {
+			t.Errorf("%q: %v, %s", args, err, out)
+		}
+		if left, err := os.ReadDir(cmd.Dir); err != nil || len(left) > 0 {
+			t.Errorf("%q leaves %v, %v", args, left, err)
+		}
+	}
+}

@@ -1,0 +1,142 @@
+// Package devmail shows the spool, as a page for people and as JSON for end-to-end tests. It is for development: whoever
+// reaches it can take over accounts, so whoever mounts it sees to it that only this machine does. It changes nothing, and reads
+// mails that have been delivered or removed no more.
+package devmail
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var (
+	//go:embed page.html
+	pageHTML string
+	//go:embed page.css
+	pageCSS []byte
+	//go:embed page.js
+	pageJS []byte
+)
+
+// contentSecurityPolicy is the page's, and the mail's in its frame inherits it. Mails set styles on elements; nothing else
+// in one is loaded or run.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+const (
+	defaultLimit = 100 // messages of a list
+	maxLimit     = 1000
+)
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"utc": func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
+	"iso": func(t time.Time) string { return t.Format(time.RFC3339) },
+	// Links in the frame open a tab of their own: the sandbox lets them go nowhere else.
+	"framed": func(html string) string { return `<base target="_blank">` + html },
+}).Parse(pageHTML))
+
+// mailbox is what the page shows.
+type mailbox struct {
+	Messages []Message
+	Limit    int
+	Open     *Message // nil: none
+	Raw      string   // of Open
+	Missing  bool     // the one that was asked for is not there
+}
+
+// Handler serves the Maildir spool: /dev/mail is the page, /dev/mail/NAME the page with that mail, and /dev/mail.json the
+// newest messages, of the address to and at most limit of them where these are given. It sets every header that it needs, whatever
+// it is mounted in.
+func Handler(spool string) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/dev/mail", func(w http.ResponseWriter, _ *http.Request) { servePage(w, spool, "") })
+	mux.HandleFunc("/dev/mail/{name}", func(w http.ResponseWriter, r *http.Request) { servePage(w, spool, r.PathValue("name")) })
+	mux.HandleFunc("/dev/mail.json", func(w http.ResponseWriter, r *http.Request) { serveJSON(w, r, spool) })
+	mux.HandleFunc("/dev/mail.css", func(w http.ResponseWriter, _ *http.Request) {
+		serve(w, "text/css; charset=utf-8", http.StatusOK, pageCSS)
+	})
+	mux.HandleFunc("/dev/mail.js", func(w http.ResponseWriter, _ *http.Request) {
+		serve(w, "text/javascript; charset=utf-8", http.StatusOK, pageJS)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer") // pages have names of mails in their address, and mails have tokens
+		h.Set("Content-Security-Policy", contentSecurityPolicy)
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		if _, pattern := mux.Handler(r); pattern != "" && r.Method != http.MethodGet && r.Method != http.MethodHead {
+			h.Set("Allow", "GET, HEAD")
+			http.Error(w, "Mails are only read: GET or HEAD.", http.StatusMethodNotAllowed)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func serve(w http.ResponseWriter, contentType string, status int, body []byte) {
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client has gone: nobody is left to tell
+}
+
+func servePage(w http.ResponseWriter, spool, name string) {
+	var box mailbox
+	var err error
+	status := http.StatusOK
+	if name != "" {
+		var open Message
+		open, err = find(spool, name)
+		switch {
+		case err == nil:
+			box.Open, box.Raw = &open, open.raw
+		case errors.Is(err, fs.ErrNotExist):
+			box.Missing, status, err = true, http.StatusNotFound, nil
+		}
+	}
+	if err == nil {
+		box.Limit = defaultLimit
+		box.Messages, err = list(spool, "", defaultLimit)
+	}
+	var body bytes.Buffer
+	if err == nil {
+		err = page.Execute(&body, box)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	serve(w, "text/html; charset=utf-8", status, body.Bytes())
+}
+
+func serveJSON(w http.ResponseWriter, r *http.Request, spool string) {
+	limit, query := defaultLimit, r.URL.Query()
+	if text := query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxLimit {
+			http.Error(w, fmt.Sprintf("limit is a number from 1 to %d.", maxLimit), http.StatusBadRequest)
+			return
+		}
+		limit = n
+	}
+	messages, err := list(spool, strings.TrimSpace(query.Get("to")), limit)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	body, err := json.Marshal(messages)
+	if err != nil {
+		panic(err) // strings and times of four-digit years always encode
+	}
+	serve(w, "application/json; charset=utf-8", http.StatusOK, append(body, '\n'))
+}
