@@ -84,6 +84,7 @@ drwx------ data/spool
 drwx------ data/spool/cur
 drwx------ data/spool/failed
 drwx------ data/spool/new
+drwx------ data/spool/retry
 drwx------ data/spool/tmp
 `)
 	openUp := func(dir string) {
