@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -217,10 +218,10 @@ func TestRelayReconnects(t *testing.T) {
 // TestRelayHolds: what cannot be written down holds a mail back all the same, and is logged.
 func TestRelayHolds(t *testing.T) {
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
-		tries := 0
+		var tries atomic.Int32
 		p.script(func(at event) error {
 			if at.step == "rcpt" {
-				tries++
+				tries.Add(1)
 				return errLater
 			}
 			return nil
@@ -231,8 +232,8 @@ func TestRelayHolds(t *testing.T) {
 		}
 		p.startRelay()
 		time.Sleep(45 * time.Second)
-		if tries != 1 || !strings.Contains(p.logged.String(), "write down when a mail is tried again") {
-			t.Errorf("%d tries:\n%s", tries, &p.logged)
+		if tries.Load() != 1 || !strings.Contains(p.logged.String(), "write down when a mail is tried again") {
+			t.Errorf("%d tries:\n%s", tries.Load(), &p.logged)
 		}
 		if err := os.Mkdir(filepath.Join(p.dir, "tmp"), 0o700); err != nil {
 			t.Fatal(err)
