@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -77,8 +78,12 @@ func gone(t *testing.T, r ready, out io.Reader) {
 
 // TestEphemeral: everything is where the line says, apart from what settings say of it, and nothing is left.
 func TestEphemeral(t *testing.T) {
-	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
-		t.Run(signal.String(), func(t *testing.T) {
+	// Where the test was started under nohup, or in the background, the server would inherit that these are ignored.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGINT, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(caught) })
+	for _, end := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		t.Run(end.String(), func(t *testing.T) {
 			t.Parallel()
 			elsewhere := t.TempDir()
 			cmd := exec.Command(servertest.Binary(t), "serve", "--ephemeral")
@@ -110,7 +115,7 @@ func TestEphemeral(t *testing.T) {
 				t.Errorf("it writes where settings say: %v, %v", left, err)
 			}
 			http.DefaultClient.CloseIdleConnections()
-			if err := cmd.Process.Signal(signal); err != nil {
+			if err := cmd.Process.Signal(end); err != nil {
 				t.Fatal(err)
 			}
 			gone(t, r, out)
