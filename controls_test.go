@@ -1,0 +1,143 @@
+//go:build controls
+
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestControls puts the bugs of testdata/controls into the program, one at a time, and fails where the test that each
+// names stays green. The bug is an overlay of the build (go help build), so the files themselves are never changed;
+// GOFLAGS takes it into binaries that the test itself builds.
+//
+//	go test -tags controls -run TestControls -v -timeout 60m .
+func TestControls(t *testing.T) {
+	files, err := filepath.Glob("testdata/controls/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no controls: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			c := readControl(t, file)
+			var out bytes.Buffer
+			cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-count=1", "-run", c.test}, append(c.flags, c.pkg)...)...)
+			cmd.Env = append(os.Environ(), "GOFLAGS=-overlay="+c.overlay(t))
+			cmd.Stdout, cmd.Stderr = &out, &out
+			err := cmd.Run()
+			var exit *exec.ExitError
+			switch {
+			case err == nil:
+				t.Errorf("%s in %s stays green with the bug\n%s", c.test, c.pkg, out.String())
+			case !errors.As(err, &exit):
+				t.Fatal(err)
+			case !strings.Contains(out.String(), "--- FAIL: "):
+				t.Errorf("the bug is no program whose tests run:\n%s", out.String())
+			}
+		})
+	}
+}
+
+// control is one bug: replacements of text in files, and the test that has to fail with them.
+type control struct {
+	pkg, test string
+	flags     []string          // of go test
+	files     map[string]string // path to its text with the bug
+}
+
+// readControl reads a control:
+//
+//	# What the bug is.
+//	test PACKAGE REGEXP [FLAGS OF GO TEST]
+//	file PATH
+//	<<<<
+//	text that is there exactly once
+//	====
+//	text in its place
+//	>>>>
+//
+// A file can have several replacements, and a control several files.
+func readControl(t *testing.T, path string) control {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := control{files: map[string]string{}}
+	var file string
+	lines := strings.SplitAfter(string(text), "\n")
+	for i := 0; i < len(lines); i++ {
+		words := strings.Fields(lines[i])
+		switch {
+		case len(words) == 0 || words[0] == "#":
+		case words[0] == "test" && len(words) >= 3:
+			c.pkg, c.test, c.flags = words[1], words[2], words[3:]
+		case words[0] == "file" && len(words) == 2:
+			file = words[1]
+			if _, ok := c.files[file]; ok {
+				break
+			}
+			code, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.files[file] = string(code)
+		case words[0] == "<<<<":
+			old, next := block(lines[i+1:], "====")
+			bug, end := block(lines[i+1+next:], ">>>>")
+			i += next + end
+			if n := strings.Count(c.files[file], old); n != 1 || old == "" {
+				t.Fatalf("%s: %q is %d times in %q, not once: bring the control up to date", path, old, n, file)
+			}
+			c.files[file] = strings.Replace(c.files[file], old, bug, 1)
+		default:
+			t.Fatalf("%s:%d: %q is neither test, file nor a replacement", path, i+1, lines[i])
+		}
+	}
+	if c.test == "" || len(c.files) == 0 {
+		t.Fatalf("%s: no test or no file", path)
+	}
+	return c
+}
+
+// block is the text before the line that is end, and how many lines it and that line are.
+func block(lines []string, end string) (text string, n int) {
+	for i, line := range lines {
+		if strings.TrimSpace(line) == end {
+			return strings.Join(lines[:i], ""), i + 1
+		}
+	}
+	return strings.Join(lines, ""), len(lines)
+}
+
+// overlay writes the files with the bug, and the list of them that the go command takes.
+func (c control) overlay(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for path, text := range c.files {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace[path] = filepath.Join(dir, strings.ReplaceAll(path, string(filepath.Separator), "_"))
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
