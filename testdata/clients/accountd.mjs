@@ -1,0 +1,79 @@
+// What the programs of this folder share: a server of their own, its mails, and the row that says what has run.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export const password = "quiet-otter-42";
+export const ada = { email: "ada@example.com", username: "ada", password };
+
+// start starts a server with these variables as its settings: its URLs, and stop().
+export async function start(settings = {}) {
+	const child = spawn(process.env.ACCOUNTD, ["serve", "--ephemeral"], { env: { ...process.env, ...settings }, stdio: ["pipe", "pipe", "ignore"] });
+	process.on("exit", () => child.kill());
+	const [line] = await Promise.race([
+		once(createInterface({ input: child.stdout }), "line"),
+		once(child, "exit").then(([code]) => { throw new Error(`accountd ended with ${code}`); }),
+	]);
+	const stop = async () => {
+		child.kill();
+		await once(child, "exit");
+	};
+	return { ...JSON.parse(line), stop };
+}
+
+// addUser makes a user beside the running server, with flags such as --staff.
+export function addUser(accountd, username, ...flags) {
+	execFileSync(process.env.ACCOUNTD, [
+		"user", "add", "--data-dir", accountd.data_dir, "--username", username, "--email", `${username}@example.com`, "--password-stdin", "--verified", ...flags,
+	], { input: password, stdio: ["pipe", "ignore", "inherit"] });
+}
+
+// activation is the token of the activation mail to an address, which has come with the answer of register.
+export async function activation(accountd, to) {
+	const response = await fetch(`${accountd.mail}.json?limit=1&to=${encodeURIComponent(to)}`);
+	const [mail] = await response.json();
+	assert.equal(mail.subject, "Activate your account on accountd");
+	return mail.token;
+}
+
+// expiry is when an access token ends, in milliseconds since 1970.
+export const expiry = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString()).exp * 1000;
+
+// expired waits until an access token has ended, by its own word.
+export async function expired(token) {
+	while (Date.now() < expiry(token)) await sleep(expiry(token) - Date.now());
+}
+
+// counted is a fetch that keeps the queries which it sent in sent.
+export function counted() {
+	const counting = (url, init) => {
+		counting.sent.push(JSON.parse(init.body).query);
+		return fetch(url, init);
+	};
+	counting.sent = [];
+	return counting;
+}
+
+const steps = [];
+
+// step does a part of the conversation, and notes that it went well.
+export async function step(name, body) {
+	try {
+		const result = await body();
+		steps.push(name);
+		return result;
+	} catch (failure) {
+		console.error(`${process.argv[1]}: ${name}`);
+		throw failure;
+	}
+}
+
+// row prints what has run, by the packages of npm that it was about, with the versions that package-lock.json pins.
+export function row(...packages) {
+	const { packages: locked } = JSON.parse(readFileSync(new URL("package-lock.json", import.meta.url), "utf8"));
+	const versions = packages.map((name) => locked[`node_modules/${name}`].version);
+	console.log(`${packages.join(", ")} | ${[...new Set(versions)].join(", ")} | ${steps.join(", ")} | ok`);
+}
