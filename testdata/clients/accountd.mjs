@@ -1,4 +1,5 @@
-// What the programs of this folder share: a server of their own, its mails, and the row that says what has run.
+// What the programs of this folder share: a server of their own, its mails, and the row that says what has run. They run in this
+// folder, with the binary's path in ACCOUNTD.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +12,9 @@ export const ada = { email: "ada@example.com", username: "ada", password };
 
 // start starts a server with these variables as its settings: its URLs, and stop().
 export async function start(settings = {}) {
-	const child = spawn(process.env.ACCOUNTD, ["serve", "--ephemeral"], { env: { ...process.env, ...settings }, stdio: ["pipe", "pipe", "ignore"] });
+	const child = spawn(process.env.ACCOUNTD, ["serve", "--ephemeral"], {
+		env: { ...process.env, ACCOUNTD_LOG_LEVEL: "error", ...settings }, stdio: ["pipe", "pipe", "inherit"],
+	});
 	process.on("exit", () => child.kill());
 	const [line] = await Promise.race([
 		once(createInterface({ input: child.stdout }), "line"),
@@ -40,17 +43,21 @@ export async function activation(accountd, to) {
 }
 
 // expiry is when an access token ends, in milliseconds since 1970.
-export const expiry = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString()).exp * 1000;
+export function expiry(token) {
+	const claims = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+	return JSON.parse(atob(claims)).exp * 1000;
+}
 
 // expired waits until an access token has ended, by its own word.
 export async function expired(token) {
 	while (Date.now() < expiry(token)) await sleep(expiry(token) - Date.now());
 }
 
-// counted is a fetch that keeps the queries which it sent in sent.
+// counted is a fetch that keeps what it sent in sent: the method and the query.
 export function counted() {
 	const counting = (url, init) => {
-		counting.sent.push(JSON.parse(init.body).query);
+		const query = init.body ? JSON.parse(init.body).query : new URL(url).searchParams.get("query");
+		counting.sent.push(`${init.method} ${query}`);
 		return fetch(url, init);
 	};
 	counting.sent = [];
@@ -73,7 +80,7 @@ export async function step(name, body) {
 
 // row prints what has run, by the packages of npm that it was about, with the versions that package-lock.json pins.
 export function row(...packages) {
-	const { packages: locked } = JSON.parse(readFileSync(new URL("package-lock.json", import.meta.url), "utf8"));
+	const { packages: locked } = JSON.parse(readFileSync("package-lock.json", "utf8"));
 	const versions = packages.map((name) => locked[`node_modules/${name}`].version);
 	console.log(`${packages.join(", ")} | ${[...new Set(versions)].join(", ")} | ${steps.join(", ")} | ok`);
 }
