@@ -49,8 +49,9 @@ func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (tokens.Clea
 	return all, nil
 }
 
-// ClearHourly deletes what has been over for a week, every hour, until ctx ends.
+// ClearHourly deletes what has been over for a week, every hour, until ctx ends. First it says if the clock has gone back.
 func (s *Service) ClearHourly(ctx context.Context) {
+	s.checkClock(ctx)
 	tick := time.NewTicker(clearInterval)
 	defer tick.Stop()
 	last := s.db.Now()
@@ -80,4 +81,22 @@ func (s *Service) clearOld(ctx context.Context, last time.Time) (now time.Time) 
 		s.log.InfoContext(ctx, "old sessions were cleared away", slog.Int64("sessions", cleared.Sessions), slog.Int64("refresh_tokens", cleared.RefreshTokens))
 	}
 	return now
+}
+
+// checkClock warns when a session has begun later than now: the clock was set back while nobody served. Tokens that were used or
+// revoked stay so whatever the time is, but the limits of sessions and links last as much longer as the clock is behind.
+func (s *Service) checkClock(ctx context.Context) {
+	var began, now time.Time
+	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+		now = tx.Now
+		began, err = tokens.LastBegan(ctx, tx)
+		return err
+	})
+	switch {
+	case err != nil && !errors.Is(err, context.Canceled):
+		s.log.ErrorContext(ctx, "the clock cannot be compared with the file", "error", err)
+	case began.After(now):
+		s.log.WarnContext(ctx, "the clock has gone back: a session began later than now; set the clock of this machine",
+			slog.Time("now", now), slog.Time("session", began))
+	}
 }

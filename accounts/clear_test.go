@@ -106,3 +106,30 @@ func TestClearOld(t *testing.T) {
 	h.clearOld(t.Context(), last)
 	logged("old sessions cannot be cleared away")
 }
+
+// TestClockBehindTheFile: a clock that was set back is said at start, one that goes right is not.
+func TestClockBehindTheFile(t *testing.T) {
+	h := newHarness(t)
+	h.ada(t)
+	said := func(want string) {
+		t.Helper()
+		h.checkClock(t.Context())
+		if got := h.log.String(); strings.Count(got, "\n") != min(1, len(want)) || !strings.Contains(got, want) {
+			t.Errorf("logged %q, want %q", got, want)
+		}
+		h.log.Reset()
+	}
+	h.log.Reset()
+	said("")
+	h.login(t)
+	h.log.Reset()
+	said("")
+	h.advance(-24 * time.Hour)
+	said("the clock has gone back")
+	h.advance(25 * time.Hour)
+	said("")
+	if err := h.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	said("the clock cannot be compared")
+}

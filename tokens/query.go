@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"accountd/internal/store"
 )
@@ -151,4 +152,17 @@ func listSessions(ctx context.Context, tx *store.Tx, user int64) ([]SessionState
 		list = append(list, s)
 	}
 	return list, rows.Err()
+}
+
+// LastBegan is when the newest session began, the zero time when there is none.
+func LastBegan(ctx context.Context, tx *store.Tx) (time.Time, error) {
+	var at int64
+	err := tx.QueryRowContext(ctx, `SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1`).Scan(&at)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return time.Time{}, nil
+	case err != nil:
+		return time.Time{}, fmt.Errorf("find the newest session: %w", err)
+	}
+	return time.Unix(at, 0).UTC(), nil
 }

@@ -43,7 +43,7 @@ var testSettings = Settings{
 	ActivationLifetime: 7 * 24 * time.Hour, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
 }
 
-func newFixture(t *testing.T, s Settings) *fixture {
+func newFixture(t testing.TB, s Settings) *fixture {
 	t.Helper()
 	f := &fixture{at: time.Unix(1_800_000_000, 0), path: filepath.Join(t.TempDir(), "test.db")}
 	var err error
@@ -73,7 +73,7 @@ func newFixture(t *testing.T, s Settings) *fixture {
 	return f
 }
 
-func (f *fixture) write(t *testing.T, fn func(*store.Tx) error) {
+func (f *fixture) write(t testing.TB, fn func(*store.Tx) error) {
 	t.Helper()
 	if err := f.db.Write(t.Context(), fn); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func (f *fixture) write(t *testing.T, fn func(*store.Tx) error) {
 
 var ada = Subject{ID: 1, Username: "ada"}
 
-func (f *fixture) start(t *testing.T) Pair {
+func (f *fixture) start(t testing.TB) Pair {
 	t.Helper()
 	var pair Pair
 	f.write(t, func(tx *store.Tx) (err error) {

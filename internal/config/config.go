@@ -126,7 +126,7 @@ type Tokens struct {
 	Algorithm              string   `toml:"algorithm" one:"HS256,HS384,HS512,EdDSA,ES256,RS256"`
 	Issuer                 string   `toml:"issuer"`
 	Audience               string   `toml:"audience"`
-	Leeway                 Duration `toml:"leeway" min:"0s" max:"10m"`
+	Leeway                 Duration `toml:"leeway" min:"0s" max:"60s"`
 	AccessLifetime         Duration `toml:"access_lifetime" min:"1s" max:"365d"`
 	AllowRefresh           bool     `toml:"allow_refresh"`
 	LongRunning            bool     `toml:"long_running"`

@@ -191,10 +191,10 @@ func TestWhichFile(t *testing.T) {
 }
 
 func TestRedactedReadsBack(t *testing.T) {
-	c := mustLoad(t, "[email]\nsite_name = \"A \\\"B\\\" \\\\ é\"\n", "ACCOUNTD_TOKENS_LEEWAY=90s", "ACCOUNTD_TOKENS_SESSION_LIFETIME=36h")
+	c := mustLoad(t, "[email]\nsite_name = \"A \\\"B\\\" \\\\ é\"\n", "ACCOUNTD_TOKENS_LEEWAY=30s", "ACCOUNTD_TOKENS_SESSION_LIFETIME=36h")
 	text := c.Redacted()
 	for _, line := range []string{
-		`site_name = "A \"B\" \\ é" # ` + c.origins["email.site_name"], `leeway = "1m30s" # ACCOUNTD_TOKENS_LEEWAY`,
+		`site_name = "A \"B\" \\ é" # ` + c.origins["email.site_name"], `leeway = "30s" # ACCOUNTD_TOKENS_LEEWAY`,
 		`session_lifetime = "36h" # ACCOUNTD_TOKENS_SESSION_LIFETIME`, `public_url = "http://127.0.0.1:8080" # derived`,
 		`issuer = "http://127.0.0.1:8080" # derived`, `keys_file = "data/keys.json" # derived`, "[passwords.argon2]", `memory = "19MiB"`,
 	} {

@@ -1,0 +1,96 @@
+package tokens
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+// FuzzVerify: the one access token that passes is the one that was issued, to the byte.
+func FuzzVerify(f *testing.F) {
+	x := newFixture(f, testSettings)
+	live := x.start(f)
+	for _, seed := range []string{"", ".", "..", "a.b.c", live.Access, live.Access + "=", live.Access + "\n", strings.ToUpper(live.Access), live.Access[:len(live.Access)-1], live.Refresh} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		claims, err := x.Verify(raw)
+		switch {
+		case err == nil && raw != live.Access:
+			t.Errorf("%q passes as %+v", raw, claims)
+		case err != nil && !errors.Is(err, ErrInvalid):
+			t.Errorf("%q: %v", raw, err)
+		case raw == live.Access && claims != live.Claims:
+			t.Errorf("the issued token gives %+v, %v", claims, err)
+		}
+	})
+}
+
+// FuzzClaims: claims signed by the right key either give what they say or ErrInvalid or ErrExpired, and never
+// outlive their exp or come before their iat.
+func FuzzClaims(f *testing.F) {
+	x := newFixture(f, testSettings)
+	secret := x.keys.ring().signing.sign.([]byte)
+	now := x.now().Unix()
+	const header = `{"alg":"HS256","typ":"JWT"}`
+	for _, payload := range []string{
+		`{"username":"ada","exp":2000000000,"iat":1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
+		`{"username":"ada","exp":1e99,"iat":-1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
+		`{"exp":9223372036854775807,"iat":-9223372036854775808,"origIat":0,"sub":"+1","sid":" 1","iss":"http://localhost:8080","nbf":null}`,
+		`{"EXP":2000000000,"Iat":1,"ORIGIAT":1,"SUB":"1","SID":"1","ISS":"http://localhost:8080"}`, `[]`, `null`, `{}`, `{"exp":{}}`, "\x00",
+	} {
+		f.Add(header, payload)
+	}
+	f.Add(`{"alg":"none","typ":"JWT"}`, `{}`)
+	f.Add(`{"alg":"HS256","typ":"JWT","crit":["exp"]}`, `{}`)
+	f.Fuzz(func(t *testing.T, header, payload string) {
+		b64 := base64.RawURLEncoding.EncodeToString
+		message := b64([]byte(header)) + "." + b64([]byte(payload))
+		raw := message + "." + b64(mac(secret, []byte(message)))
+		claims, err := x.Verify(raw)
+		if err != nil {
+			if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpired) {
+				t.Errorf("%s: %v", payload, err)
+			}
+			return
+		}
+		if claims.ExpiresAt <= now || claims.IssuedAt > now || claims.Issuer != testSettings.Issuer || claims.Audience != testSettings.Audience {
+			t.Errorf("%s passes as %+v", payload, claims)
+		}
+		if strings.Contains(header, "none") || !strings.Contains(strings.ToLower(header), "hs256") {
+			t.Errorf("header %s passes", header)
+		}
+	})
+}
+
+// FuzzAction: nothing but the token that was made is taken, to the byte, for its own purpose and in its time.
+func FuzzAction(f *testing.F) {
+	x := newFixture(f, testSettings)
+	want := Action{Purpose: PasswordReset, User: 7, Address: "ada@example.com", Epoch: 3, IssuedAt: x.now().Unix()}
+	made, err := x.SignAction(want)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{"", made, made + "A", made[1:], strings.Repeat("A", 300)} {
+		f.Add(seed, uint8(0), int64(0))
+	}
+	f.Add(made, uint8(1), int64(0))
+	f.Add(made, uint8(0), int64(3601))
+	f.Fuzz(func(t *testing.T, raw string, purpose uint8, after int64) {
+		purposes := []Purpose{PasswordReset, Activation, PasswordSet, SecondaryEmail}
+		as := purposes[int(purpose)%len(purposes)]
+		moved := time.Duration(after%(400*24*3600)) * time.Second
+		x.advance(moved)
+		defer x.advance(-moved)
+		got, err := x.VerifyAction(raw, as)
+		good := raw == made && as == PasswordReset && moved <= time.Hour
+		if good != (err == nil) || err == nil && got != want {
+			t.Errorf("%q as %s after %s: %+v, %v", raw, as, moved, got, err)
+		}
+		if err != nil && !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpired) {
+			t.Errorf("%q: %v", raw, err)
+		}
+	})
+}
