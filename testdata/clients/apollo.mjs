@@ -7,8 +7,8 @@ import { activation, ada, counted, expired, expiry, row, start, step } from "./a
 const accountd = await start({ ACCOUNTD_TOKENS_ACCESS_LIFETIME: "2s" });
 const fetch = counted();
 let tokens = null; // of an app: in localStorage
-let refreshing = null;
 
+let refreshing = null;
 const REFRESH = gql`mutation Refresh($token: String!) { refreshToken(refreshToken: $token) { success token refreshToken } }`;
 const open = ["Register", "Verify", "Login", "Refresh", "Logout"]; // the operations that do not need a session
 
