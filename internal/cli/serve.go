@@ -136,7 +136,7 @@ func newServer(h *house, log *slog.Logger) (*server.Server, error) {
 	}
 	var page, mail http.Handler
 	if c.GraphiQL() {
-		page = graphiql.Handler()
+		page = graphiql.Handler(c.DevMail())
 	}
 	if c.DevMail() {
 		mail = devmail.Handler(c.SpoolDir())

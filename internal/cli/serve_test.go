@@ -81,6 +81,37 @@ func TestReady(t *testing.T) {
 	}
 }
 
+// TestMailLink: GraphiQL links to the mails where these can be read, and is there without them too.
+func TestMailLink(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		env    []string
+		status int
+		linked bool
+	}{
+		{"this machine only", nil, http.StatusOK, true},
+		{"a proxy may stand in front", []string{"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1"}, http.StatusNotFound, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(test.env, servertest.CheapHashing...)...)
+			for path, want := range map[string]int{"/": http.StatusOK, "/dev/mail": test.status} {
+				resp, err := http.Get(s.URL + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				if err != nil || resp.StatusCode != want {
+					t.Fatalf("%s: status %d, %v", path, resp.StatusCode, err)
+				}
+				if path == "/" && bytes.Contains(body, []byte(`data-mail="/dev/mail"`)) != test.linked {
+					t.Errorf("the page links to mails: %t", !test.linked)
+				}
+			}
+		})
+	}
+}
+
 // TestOneServerPerDirectory: the second one says who has it. Other commands work beside.
 func TestOneServerPerDirectory(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")

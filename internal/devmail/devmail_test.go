@@ -179,6 +179,11 @@ func TestPage(t *testing.T) {
 	if !strings.Contains(body, `<a href="https://x.example/`+token+`" target="_blank" rel="noopener noreferrer">`) {
 		t.Errorf("no link to follow:\n%s", body)
 	}
+	for name, shows := range map[string]bool{"1.A.eml": true, "2.A.eml": false} {
+		if got := strings.Contains(ask(spool, "GET", "/dev/mail/"+name).Body.String(), "by itself: <code>"+token+"</code>"); got != shows {
+			t.Errorf("%s shows a token: %t", name, got)
+		}
+	}
 	if body := ask(spoolOf(t, nil), "GET", "/dev/mail").Body.String(); !strings.Contains(body, "No mail yet") {
 		t.Errorf("an empty spool: %s", body)
 	}

@@ -41,12 +41,13 @@ type asset struct {
 // page is what GET / answers for one endpoint.
 type page struct {
 	Endpoint, Tabs, Other, OtherName string
+	Mail                             bool // the page links to /dev/mail
 }
 
 // Handler serves the page at / for the endpoint /graphql, at /?endpoint=relay for /relay, and their files below
 // /graphiql/. Any other value of endpoint is as none, so that no link can point the page at a foreign server. It sets
-// every header that the page needs, whatever it is mounted in.
-func Handler() http.Handler {
+// every header that the page needs, whatever it is mounted in. mail says whether /dev/mail is there, for the page to link to.
+func Handler(mail bool) http.Handler {
 	assets := map[string]*asset{} // by path
 	paths := map[string]string{}  // by name
 	for _, name := range []string{
@@ -57,8 +58,8 @@ func Handler() http.Handler {
 		paths[path.Base(a.path)] = a.path
 	}
 	index := template.Must(template.New("index").Funcs(template.FuncMap{"asset": func(name string) string { return paths[name] }}).Parse(indexHTML))
-	plain := render(index, page{Endpoint: "/graphql", Tabs: tabs("(", ")"), Other: "/?endpoint=relay", OtherName: "Relay flavour"})
-	relay := render(index, page{Endpoint: "/relay", Tabs: tabs("(input: {", "})"), Other: "/", OtherName: "plain flavour"})
+	plain := render(index, page{Endpoint: "/graphql", Tabs: tabs("(", ")"), Other: "/?endpoint=relay", OtherName: "Relay flavour", Mail: mail})
+	relay := render(index, page{Endpoint: "/relay", Tabs: tabs("(input: {", "})"), Other: "/", OtherName: "plain flavour", Mail: mail})
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

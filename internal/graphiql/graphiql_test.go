@@ -59,7 +59,7 @@ func sums(t *testing.T) map[string]string {
 
 // TestPage loads the pages as a browser would: every file that they name is there, and is what npm has.
 func TestPage(t *testing.T) {
-	server := httptest.NewServer(Handler())
+	server := httptest.NewServer(Handler(true))
 	defer server.Close()
 	for query, endpoint := range map[string]string{"": "/graphql", "?endpoint=relay": "/relay", "?endpoint=http://evil": "/graphql"} {
 		resp, body := get(t, server.URL+"/"+query, "")
@@ -121,9 +121,22 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// TestMail: the pages link to the mails only where these are.
+func TestMail(t *testing.T) {
+	for _, mail := range []bool{true, false} {
+		for _, path := range []string{"/", "/?endpoint=relay"} {
+			w := httptest.NewRecorder()
+			Handler(mail).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			if got := strings.Contains(w.Body.String(), ` data-mail="/dev/mail">`); got != mail {
+				t.Errorf("%s links to mails: %t, want %t", path, got, mail)
+			}
+		}
+	}
+}
+
 // TestMethods: the page and its files are only read, and what is not there is not there for any method.
 func TestMethods(t *testing.T) {
-	handler := Handler()
+	handler := Handler(true)
 	ask := func(method, path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(method, path, nil))
@@ -148,7 +161,7 @@ func TestMethods(t *testing.T) {
 }
 
 func TestEncodings(t *testing.T) {
-	handler := Handler()
+	handler := Handler(true)
 	file := load("assets/react.production.min.js.gz").path
 	for offer, packed := range map[string]bool{
 		"gzip": true, "br, GZIP": true, "br;q=1.0, gzip;q=0.5": true, "gzip; q=1": true, "gzip;q=0.001": true,

@@ -1,6 +1,6 @@
 // Mounts GraphiQL on one of the two endpoints, with a tab for each step of the first conversation.
 const root = document.getElementById('graphiql');
-const { endpoint, tabs, other, otherName } = root.dataset;
+const { endpoint, tabs, other, otherName, mail } = root.dataset;
 const h = React.createElement;
 
 // Each endpoint keeps its own tabs, and only until the browser's tab is closed: what is typed here has passwords and
@@ -24,5 +24,7 @@ ReactDOM.createRoot(root).render(
     shouldPersistHeaders: false,
     inputValueDeprecation: true,
     schemaDescription: true,
-  }, h(GraphiQL.Logo, null, 'accountd', h('a', { className: 'flavour', href: other }, otherName))),
+  }, h(GraphiQL.Logo, null, 'accountd',
+    mail && h('a', { className: 'link', href: mail, target: '_blank' }, 'Mail'),
+    h('a', { className: 'link', href: other }, otherName))),
 );
