@@ -1,25 +1,14 @@
 // The page /dev/mail in a browser: mails show up by themselves, are shown in their frame, their links open, and nothing in
 // one runs. Usage: node mail.mjs DIR, where DIR holds the binary accountd.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+import { browser as launch, complaintsOf, ephemeral } from "./start.mjs";
 
-const dir = process.argv[2];
-const server = spawn(join(dir, "accountd"), ["serve", "--ephemeral"], { cwd: dir, stdio: ["pipe", "pipe", "ignore"] });
-process.on("exit", () => server.kill());
-const [line] = await once(createInterface({ input: server.stdout }), "line");
-const { graphql, mail, data_dir: data, url } = JSON.parse(line);
-
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const { graphql, mail, data_dir: data, url, stop } = await ephemeral(process.argv[2]);
+const browser = await launch();
 const page = await browser.newPage();
-const complaints = [];
-const ours = "Blocked script execution in 'about:srcdoc'"; // what Playwright looks into the frame with
-page.on("console", (message) => message.type() === "error" && !message.text().startsWith(ours) && complaints.push(message.text()));
-page.on("pageerror", (error) => complaints.push(String(error)));
+const complaints = complaintsOf(page, /^Blocked script execution in 'about:srcdoc'/); // what Playwright looks into the frame with
 
 await page.goto(mail);
 await page.getByText("No mail yet").waitFor();
@@ -57,6 +46,4 @@ assert.ok(!loaded.includes("/livez"), "a mail loads what it likes");
 console.log("ok   nothing in a mail runs or is loaded");
 
 await browser.close();
-server.kill();
-await once(server, "exit");
-process.exit(0);
+await stop();

@@ -1,0 +1,158 @@
+// GraphiQL as somebody new uses it: the first conversation on its tabs, one by one, in both flavours of the API, with the mail
+// read at /dev/mail. All that is asserted is what the page shows. Usage: node graphiql.mjs DIR, where DIR holds the binary accountd.
+import assert from "node:assert/strict";
+import { browser as launch, complaintsOf, ephemeral } from "./start.mjs";
+
+const dir = process.argv[2];
+const browser = await launch();
+const steps = ["Register", "Verify", "LogIn", "Me", "Refresh", "LogOut"];
+
+// texts are the lines of an editor, which may indent by no-break spaces.
+async function texts(editor) {
+	return (await editor.locator(".CodeMirror-line").allInnerTexts()).join("\n").replaceAll("\u00a0", " ");
+}
+
+// Tour is the conversation on one page.
+class Tour {
+	constructor(page) {
+		this.page = page;
+		this.editor = page.getByLabel("Query Editor");
+		this.headers = page.getByLabel("Headers").locator(".CodeMirror");
+		this.result = page.getByLabel("Result Window");
+	}
+
+	// open shows a step, and waits until the button would send it.
+	async open(name) {
+		await this.page.locator(".graphiql-tab-button", { hasText: new RegExp(`^${name}$`) }).click();
+		await this.page.waitForFunction((name) => document.querySelector(".graphiql-query-editor .CodeMirror").CodeMirror.operationName === name, name);
+	}
+
+	// shown is the answer as the page has it, or null while there is none that is whole.
+	async shown() {
+		try {
+			return JSON.parse(await texts(this.result));
+		} catch {
+			return null;
+		}
+	}
+
+	// send presses the button, and gives what the page shows once that is the answer.
+	async send() {
+		const [answer] = await Promise.all([this.page.waitForResponse((r) => r.request().method() === "POST"), this.page.getByLabel(/^Execute query/).click()]);
+		const want = JSON.stringify(await answer.json());
+		for (let frames = 0; frames < 600; frames++) {
+			const shown = await this.shown();
+			if (JSON.stringify(shown) === want) return shown.data;
+			await this.page.evaluate(() => new Promise(requestAnimationFrame));
+		}
+		assert.fail(`the page does not show ${want}, but ${JSON.stringify(await this.shown())}`);
+	}
+
+	// paste puts text between the only empty quotes of the step.
+	async paste(text) {
+		await this.editor.locator(".cm-string", { hasText: /^""$/ }).click();
+		await this.page.keyboard.insertText(text);
+	}
+
+	// authorize makes text what follows JWT in the header.
+	async authorize(text) {
+		await this.headers.locator(".cm-string", { hasText: /^"JWT/ }).click();
+		await this.page.keyboard.press("Home");
+		await this.page.keyboard.press("Shift+End");
+		await this.page.keyboard.insertText(`"Authorization": "JWT ${text}"`);
+		assert.deepEqual(JSON.parse(await texts(this.headers)), { Authorization: `JWT ${text}` });
+	}
+}
+
+async function conversation(flavour) {
+	const server = await ephemeral(dir);
+	const context = await browser.newContext();
+	const page = await context.newPage();
+	const complaints = complaintsOf(page);
+	await page.goto(`${server.url}/`);
+	if (flavour === "Relay") await page.getByText("Relay flavour", { exact: true }).click();
+	const other = page.getByText(flavour === "Relay" ? "plain flavour" : "Relay flavour", { exact: true });
+	await other.waitFor();
+	const tour = new Tour(page);
+
+	await page.locator(".graphiql-tab-button").nth(steps.length - 1).waitFor();
+	assert.deepEqual(await page.locator(".graphiql-tab-button").allInnerTexts(), steps);
+	assert.equal(await page.locator(".graphiql-tab-active").innerText(), "Register");
+	assert.match(await tour.editor.innerText(), /# The first conversation with accountd/);
+
+	await tour.open("Register");
+	await tour.editor.locator(".CodeMirror-line", { hasText: /^ +errors$/ }).click();
+	await page.keyboard.press("End");
+	await page.keyboard.press("Enter");
+	await page.keyboard.type("tok");
+	await page.locator(".CodeMirror-hints").getByText("token", { exact: true }).waitFor(); // the schema has been read
+	await page.keyboard.press("Enter");
+	await page.keyboard.insertText(" refreshToken");
+	const { register } = await tour.send();
+	assert.deepEqual([register.success, register.errors], [true, null]);
+	assert.match(register.token, /^[\w-]+\.[\w-]+\.[\w-]+$/);
+	assert.match(register.refreshToken, /^[\w-]{43}$/);
+	console.log(`ok   ${flavour}: register shows both tokens, asked for by completion`);
+
+	await tour.open("Verify");
+	const { verifyAccount: blank } = await tour.send();
+	assert.deepEqual(blank, { success: false, errors: { nonFieldErrors: [{ message: "Invalid token.", code: "invalid_token" }] } });
+	const [mail] = await Promise.all([context.waitForEvent("page"), page.getByText("Mail", { exact: true }).click()]);
+	await mail.locator("#list").getByText("Activate your account").click();
+	const shown = mail.locator(".token code");
+	await shown.click(); // and all of it is chosen
+	const token = await mail.evaluate(() => String(getSelection()));
+	assert.equal(token, await shown.innerText());
+	await mail.close();
+	await tour.paste(token);
+	assert.deepEqual((await tour.send()).verifyAccount, { success: true, errors: null });
+	assert.equal((await tour.send()).verifyAccount.errors.nonFieldErrors[0].code, "already_verified");
+	console.log(`ok   ${flavour}: the mail's token, chosen by one click, verifies`);
+
+	await tour.open("LogIn");
+	const { tokenAuth } = await tour.send();
+	assert.deepEqual([tokenAuth.success, tokenAuth.errors, tokenAuth.user.username], [true, null, "ada"]);
+	await tour.open("Me");
+	assert.equal((await tour.send()).me, null);
+	await tour.authorize(tokenAuth.token);
+	const { me } = await tour.send();
+	assert.deepEqual([me.username, me.email, me.verified], ["ada", "ada@example.com", true]);
+	console.log(`ok   ${flavour}: log in, and me by the token in the header`);
+
+	await tour.open("Refresh");
+	await tour.paste(tokenAuth.refreshToken);
+	const { refreshToken: refreshed } = await tour.send();
+	assert.deepEqual([refreshed.success, refreshed.errors], [true, null]);
+	assert.notEqual(refreshed.refreshToken, tokenAuth.refreshToken);
+	await tour.open("Me");
+	await tour.authorize(refreshed.token);
+	assert.equal((await tour.send()).me.username, "ada");
+	console.log(`ok   ${flavour}: refresh, and me by the new token`);
+
+	await tour.open("LogOut");
+	await tour.paste(refreshed.refreshToken);
+	const { revokeToken } = await tour.send();
+	assert.deepEqual([revokeToken.success, revokeToken.errors], [true, null]);
+	await tour.open("Me");
+	assert.equal((await tour.send()).me, null);
+	console.log(`ok   ${flavour}: log out, and the token is nobody's`);
+
+	assert.deepEqual(await page.evaluate(() => Object.keys(localStorage)), []);
+	const fresh = await context.newPage();
+	await fresh.goto(page.url());
+	const again = new Tour(fresh);
+	await again.open("Refresh");
+	assert.equal(await again.editor.locator(".cm-string", { hasText: /^""$/ }).count(), 1);
+	console.log(`ok   ${flavour}: nothing that was typed is there in another tab of the browser`);
+
+	assert.deepEqual(complaints, []);
+	await context.close();
+	await server.stop();
+}
+
+try {
+	await conversation("plain");
+	await conversation("Relay");
+} finally {
+	await browser.close();
+}
