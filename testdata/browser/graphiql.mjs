@@ -1,11 +1,11 @@
 // GraphiQL as somebody new uses it: the first conversation on its tabs, one by one, in both flavours of the API, with the mail
-// read at /dev/mail. All that is asserted is what the page shows. Usage: node graphiql.mjs DIR, where DIR holds the binary accountd.
+// read at /dev/mail. All that is asserted is what the page shows. The variable ACCOUNTD is the binary.
 import assert from "node:assert/strict";
-import { browser as launch, complaintsOf, ephemeral } from "./start.mjs";
+import { start, step } from "../clients/accountd.mjs";
+import { browser as launch, complaintsOf, row } from "./start.mjs";
 
-const dir = process.argv[2];
 const browser = await launch();
-const steps = ["Register", "Verify", "LogIn", "Me", "Refresh", "LogOut"];
+const tabs = ["Register", "Verify", "LogIn", "Me", "Refresh", "LogOut"];
 
 // texts are the lines of an editor, which may indent by no-break spaces.
 async function texts(editor) {
@@ -64,86 +64,99 @@ class Tour {
 	}
 }
 
+// conversation is the whole of it, on the page of one flavour.
 async function conversation(flavour) {
-	const server = await ephemeral(dir);
+	const server = await start();
 	const context = await browser.newContext();
 	const page = await context.newPage();
 	const complaints = complaintsOf(page);
-	await page.goto(`${server.url}/`);
-	if (flavour === "Relay") await page.getByText("Relay flavour", { exact: true }).click();
-	const other = page.getByText(flavour === "Relay" ? "plain flavour" : "Relay flavour", { exact: true });
-	await other.waitFor();
 	const tour = new Tour(page);
+	let session;
 
-	await page.locator(".graphiql-tab-button").nth(steps.length - 1).waitFor();
-	assert.deepEqual(await page.locator(".graphiql-tab-button").allInnerTexts(), steps);
-	assert.equal(await page.locator(".graphiql-tab-active").innerText(), "Register");
-	assert.match(await tour.editor.innerText(), /# The first conversation with accountd/);
+	await step(`${flavour} tour`, async () => {
+		await page.goto(`${server.url}/`);
+		if (flavour === "Relay") await page.getByText("Relay flavour", { exact: true }).click();
+		await page.getByText(flavour === "Relay" ? "plain flavour" : "Relay flavour", { exact: true }).waitFor();
+		await page.locator(".graphiql-tab-button").nth(tabs.length - 1).waitFor();
+		assert.deepEqual(await page.locator(".graphiql-tab-button").allInnerTexts(), tabs);
+		assert.equal(await page.locator(".graphiql-tab-active").innerText(), "Register");
+		assert.match(await tour.editor.innerText(), /# The first conversation with accountd/);
+	});
 
-	await tour.open("Register");
-	await tour.editor.locator(".CodeMirror-line", { hasText: /^ +errors$/ }).click();
-	await page.keyboard.press("End");
-	await page.keyboard.press("Enter");
-	await page.keyboard.type("tok");
-	await page.locator(".CodeMirror-hints").getByText("token", { exact: true }).waitFor(); // the schema has been read
-	await page.keyboard.press("Enter");
-	await page.keyboard.insertText(" refreshToken");
-	const { register } = await tour.send();
-	assert.deepEqual([register.success, register.errors], [true, null]);
-	assert.match(register.token, /^[\w-]+\.[\w-]+\.[\w-]+$/);
-	assert.match(register.refreshToken, /^[\w-]{43}$/);
-	console.log(`ok   ${flavour}: register shows both tokens, asked for by completion`);
+	await step("register with tokens", async () => {
+		await tour.open("Register");
+		await tour.editor.locator(".CodeMirror-line", { hasText: /^ +errors$/ }).click();
+		await page.keyboard.press("End");
+		await page.keyboard.press("Enter");
+		await page.keyboard.type("tok");
+		await page.locator(".CodeMirror-hints").getByText("token", { exact: true }).waitFor(); // the schema has been read
+		await page.keyboard.press("Enter");
+		await page.keyboard.insertText(" refreshToken");
+		const { register } = await tour.send();
+		assert.deepEqual([register.success, register.errors], [true, null]);
+		assert.match(register.token, /^[\w-]+\.[\w-]+\.[\w-]+$/);
+		assert.match(register.refreshToken, /^[\w-]{43}$/);
+	});
 
-	await tour.open("Verify");
-	const { verifyAccount: blank } = await tour.send();
-	assert.deepEqual(blank, { success: false, errors: { nonFieldErrors: [{ message: "Invalid token.", code: "invalid_token" }] } });
-	const [mail] = await Promise.all([context.waitForEvent("page"), page.getByText("Mail", { exact: true }).click()]);
-	await mail.locator("#list").getByText("Activate your account").click();
-	const shown = mail.locator(".token code");
-	await shown.click(); // and all of it is chosen
-	const token = await mail.evaluate(() => String(getSelection()));
-	assert.equal(token, await shown.innerText());
-	await mail.close();
-	await tour.paste(token);
-	assert.deepEqual((await tour.send()).verifyAccount, { success: true, errors: null });
-	assert.equal((await tour.send()).verifyAccount.errors.nonFieldErrors[0].code, "already_verified");
-	console.log(`ok   ${flavour}: the mail's token, chosen by one click, verifies`);
+	await step("mail, verify", async () => {
+		await tour.open("Verify");
+		const { verifyAccount: blank } = await tour.send();
+		assert.deepEqual(blank, { success: false, errors: { nonFieldErrors: [{ message: "Invalid token.", code: "invalid_token" }] } });
+		const [mail] = await Promise.all([context.waitForEvent("page"), page.getByText("Mail", { exact: true }).click()]);
+		await mail.locator("#list").getByText("Activate your account").click();
+		const shown = mail.locator(".token code");
+		await shown.click(); // and all of it is chosen
+		const token = await mail.evaluate(() => String(getSelection()));
+		assert.equal(token, await shown.innerText());
+		await mail.close();
+		await tour.paste(token);
+		assert.deepEqual((await tour.send()).verifyAccount, { success: true, errors: null });
+		assert.equal((await tour.send()).verifyAccount.errors.nonFieldErrors[0].code, "already_verified");
+	});
 
-	await tour.open("LogIn");
-	const { tokenAuth } = await tour.send();
-	assert.deepEqual([tokenAuth.success, tokenAuth.errors, tokenAuth.user.username], [true, null, "ada"]);
-	await tour.open("Me");
-	assert.equal((await tour.send()).me, null);
-	await tour.authorize(tokenAuth.token);
-	const { me } = await tour.send();
-	assert.deepEqual([me.username, me.email, me.verified], ["ada", "ada@example.com", true]);
-	console.log(`ok   ${flavour}: log in, and me by the token in the header`);
+	await step("log in", async () => {
+		await tour.open("LogIn");
+		session = (await tour.send()).tokenAuth;
+		assert.deepEqual([session.success, session.errors, session.user.username], [true, null, "ada"]);
+	});
 
-	await tour.open("Refresh");
-	await tour.paste(tokenAuth.refreshToken);
-	const { refreshToken: refreshed } = await tour.send();
-	assert.deepEqual([refreshed.success, refreshed.errors], [true, null]);
-	assert.notEqual(refreshed.refreshToken, tokenAuth.refreshToken);
-	await tour.open("Me");
-	await tour.authorize(refreshed.token);
-	assert.equal((await tour.send()).me.username, "ada");
-	console.log(`ok   ${flavour}: refresh, and me by the new token`);
+	await step("me", async () => {
+		await tour.open("Me");
+		assert.equal((await tour.send()).me, null);
+		await tour.authorize(session.token);
+		const { me } = await tour.send();
+		assert.deepEqual([me.username, me.email, me.verified], ["ada", "ada@example.com", true]);
+	});
 
-	await tour.open("LogOut");
-	await tour.paste(refreshed.refreshToken);
-	const { revokeToken } = await tour.send();
-	assert.deepEqual([revokeToken.success, revokeToken.errors], [true, null]);
-	await tour.open("Me");
-	assert.equal((await tour.send()).me, null);
-	console.log(`ok   ${flavour}: log out, and the token is nobody's`);
+	await step("refresh", async () => {
+		await tour.open("Refresh");
+		await tour.paste(session.refreshToken);
+		const { refreshToken: refreshed } = await tour.send();
+		assert.deepEqual([refreshed.success, refreshed.errors], [true, null]);
+		assert.notEqual(refreshed.refreshToken, session.refreshToken);
+		session = refreshed;
+		await tour.open("Me");
+		await tour.authorize(session.token);
+		assert.equal((await tour.send()).me.username, "ada");
+	});
 
-	assert.deepEqual(await page.evaluate(() => Object.keys(localStorage)), []);
-	const fresh = await context.newPage();
-	await fresh.goto(page.url());
-	const again = new Tour(fresh);
-	await again.open("Refresh");
-	assert.equal(await again.editor.locator(".cm-string", { hasText: /^""$/ }).count(), 1);
-	console.log(`ok   ${flavour}: nothing that was typed is there in another tab of the browser`);
+	await step("log out", async () => {
+		await tour.open("LogOut");
+		await tour.paste(session.refreshToken);
+		const { revokeToken } = await tour.send();
+		assert.deepEqual([revokeToken.success, revokeToken.errors], [true, null]);
+		await tour.open("Me");
+		assert.equal((await tour.send()).me, null);
+	});
+
+	await step("nothing kept for another tab", async () => {
+		assert.deepEqual(await page.evaluate(() => Object.keys(localStorage)), []);
+		const fresh = await context.newPage();
+		await fresh.goto(page.url());
+		const again = new Tour(fresh);
+		await again.open("Refresh");
+		assert.equal(await again.editor.locator(".cm-string", { hasText: /^""$/ }).count(), 1);
+	});
 
 	assert.deepEqual(complaints, []);
 	await context.close();
@@ -156,3 +169,4 @@ try {
 } finally {
 	await browser.close();
 }
+row("GraphiQL");

@@ -1,49 +1,55 @@
 // The page /dev/mail in a browser: mails show up by themselves, are shown in their frame, their links open, and nothing in
-// one runs. Usage: node mail.mjs DIR, where DIR holds the binary accountd.
+// one runs. The variable ACCOUNTD is the binary.
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { browser as launch, complaintsOf, ephemeral } from "./start.mjs";
+import { start, step } from "../clients/accountd.mjs";
+import { browser as launch, complaintsOf, row } from "./start.mjs";
 
-const { graphql, mail, data_dir: data, url, stop } = await ephemeral(process.argv[2]);
+const { graphql, mail, data_dir: data, url, stop } = await start();
 const browser = await launch();
 const page = await browser.newPage();
 const complaints = complaintsOf(page, /^Blocked script execution in 'about:srcdoc'/); // what Playwright looks into the frame with
 
-await page.goto(mail);
-await page.getByText("No mail yet").waitFor();
-const query = 'mutation { register(email: "ada@example.com", username: "ada", password1: "quiet-otter-42", password2: "quiet-otter-42") { success } }';
-await fetch(graphql, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query }) });
-await page.locator("#list").getByText("ada@example.com").click(); // once the page has found it
+await step("a mail shows up and its link opens", async () => {
+	await page.goto(mail);
+	await page.getByText("No mail yet").waitFor();
+	const query = 'mutation { register(email: "ada@example.com", username: "ada", password1: "quiet-otter-42", password2: "quiet-otter-42") { success } }';
+	await fetch(graphql, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query }) });
+	await page.locator("#list").getByText("ada@example.com").click(); // once the page has found it
 
-const [{ link }] = await (await fetch(`${mail}.json`)).json();
-assert.equal(await page.getByText("Follow the link", { exact: true }).getAttribute("href"), link);
-const button = page.frameLocator("iframe").getByText("Activate the account", { exact: true });
-await button.waitFor();
-assert.equal(await button.evaluate((node) => getComputedStyle(node).backgroundColor), "rgb(43, 91, 208)"); // styles apply
-const [opened] = await Promise.all([page.context().waitForEvent("page"), button.click()]);
-await opened.waitForURL(link);
-assert.equal(await opened.evaluate(() => window.opener), null);
-assert.deepEqual(complaints, []);
-console.log("ok   a mail shows up, is shown, and its button opens the link");
+	const [{ link, token }] = await (await fetch(`${mail}.json`)).json();
+	assert.equal(await page.getByText("Follow the link", { exact: true }).getAttribute("href"), link);
+	assert.equal(await page.locator(".token code").innerText(), token);
+	const button = page.frameLocator("iframe").getByText("Activate the account", { exact: true });
+	await button.waitFor();
+	assert.equal(await button.evaluate((node) => getComputedStyle(node).backgroundColor), "rgb(43, 91, 208)"); // styles apply
+	const [opened] = await Promise.all([page.context().waitForEvent("page"), button.click()]);
+	await opened.waitForURL(link);
+	assert.equal(await opened.evaluate(() => window.opener), null);
+	assert.deepEqual(complaints, []);
+});
 
-await page.getByText("Raw", { exact: true }).click();
-assert.match(await page.locator("pre.raw").innerText(), /^Auto-Submitted: auto-generated/);
-console.log("ok   the raw mail");
+await step("raw", async () => {
+	await page.getByText("Raw", { exact: true }).click();
+	assert.match(await page.locator("pre.raw").innerText(), /^Auto-Submitted: auto-generated/);
+});
 
-await writeFile(join(data, "spool", "new", "9999999999999999.A.eml"), [
-	"To: eve@example.com", "Subject: </title><script>top.hacked = 1</script>", "Content-Type: text/html", "",
-	`<script>top.hacked = 1</script><img src="${url}/livez" onerror="top.hacked = 1"><a href="javascript:top.hacked = 1">go</a><p>end</p>`,
-].join("\r\n"));
-const loaded = [];
-page.on("requestfinished", (request) => loaded.push(new URL(request.url()).pathname));
-await page.locator("#list").getByText("eve@example.com").click();
-await page.frameLocator("iframe").getByText("end", { exact: true }).waitFor();
-await page.frameLocator("iframe").getByText("go", { exact: true }).click();
-await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
-assert.equal(await page.evaluate(() => window.hacked), undefined);
-assert.ok(!loaded.includes("/livez"), "a mail loads what it likes");
-console.log("ok   nothing in a mail runs or is loaded");
+await step("nothing in a mail runs or is loaded", async () => {
+	await writeFile(join(data, "spool", "new", "9999999999999999.A.eml"), [
+		"To: eve@example.com", "Subject: </title><script>top.hacked = 1</script>", "Content-Type: text/html", "",
+		`<script>top.hacked = 1</script><img src="${url}/livez" onerror="top.hacked = 1"><a href="javascript:top.hacked = 1">go</a><p>end</p>`,
+	].join("\r\n"));
+	const loaded = [];
+	page.on("requestfinished", (request) => loaded.push(new URL(request.url()).pathname));
+	await page.locator("#list").getByText("eve@example.com").click();
+	await page.frameLocator("iframe").getByText("end", { exact: true }).waitFor();
+	await page.frameLocator("iframe").getByText("go", { exact: true }).click();
+	await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
+	assert.equal(await page.evaluate(() => window.hacked), undefined);
+	assert.ok(!loaded.includes("/livez"), "a mail loads what it likes");
+});
 
 await browser.close();
 await stop();
+row("/dev/mail");

@@ -1,24 +1,66 @@
-// What the steps start, and what ends with them: Chromium, and servers that keep nothing.
-import { spawn } from "node:child_process";
+// What the programs of this folder share, beside what they have from testdata/clients: Chromium, pages of other origins, and how
+// a page asks.
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
+import { ran, start } from "../clients/accountd.mjs";
 
-// browser is Debian's Chromium, or the one that CHROMIUM names, without what it would ask the network for by itself.
-export function browser() {
-	return chromium.launch({
-		executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-		args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-	});
+// Debian's Chromium, or the one that CHROMIUM names, without what it would ask the network for by itself. Names below example are
+// this machine: sites that have nothing to do with it, by a browser's rules.
+const launch = {
+	executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+	args: [
+		"--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--host-resolver-rules=MAP *.example 127.0.0.1",
+	],
+};
+
+export async function browser() {
+	const browser = await chromium.launch(launch);
+	console.error(`${process.argv[1]}: Chromium ${browser.version()}`);
+	return browser;
 }
 
-// ephemeral starts `accountd serve --ephemeral`, and gives its line and what stops it.
-export async function ephemeral(dir) {
-	const server = spawn(join(dir, "accountd"), ["serve", "--ephemeral"], { cwd: dir, stdio: ["pipe", "pipe", "ignore"] });
-	process.on("exit", () => server.kill());
-	const [line] = await once(createInterface({ input: server.stdout }), "line");
-	return { ...JSON.parse(line), stop: () => server.kill() && once(server, "exit") };
+// thirdParty is a browser of its own whose user lets pages use the cookies of other sites, which the contexts of browser do not. Its
+// profile is left to whoever has set TMPDIR.
+export async function thirdParty() {
+	const profile = await mkdtemp(join(tmpdir(), "accountd-browser-"));
+	await mkdir(join(profile, "Default"));
+	await writeFile(join(profile, "Default", "Preferences"), JSON.stringify({ profile: { cookie_controls_mode: 0 } }));
+	return chromium.launchPersistentContext(profile, launch);
+}
+
+// pages serves empty pages, and says on which port.
+export async function pages() {
+	const server = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end("<!doctype html><title>page</title>"));
+	server.listen(0, "127.0.0.1");
+	await once(server, "listening");
+	server.unref();
+	return server.address().port;
+}
+
+// cookieMode starts a server that keeps tokens in cookies.
+export function cookieMode(settings) {
+	return start({ ACCOUNTD_TOKENS_COOKIES_ENABLED: "true", ...settings });
+}
+
+// ask posts a query from a page, and gives status, body and what may be read of the headers, or the failure's name.
+export function ask(page, url, query, init = {}) {
+	return page.evaluate(async ([url, query, init]) => {
+		try {
+			const answer = await fetch(url, {
+				method: "POST", credentials: "include", headers: { "Content-Type": "application/json", ...init.headers },
+				body: JSON.stringify({ query }), ...(init.request ?? {}),
+			});
+			return { type: answer.type, status: answer.status, body: await answer.text(), id: answer.headers.get("X-Request-Id") };
+		} catch (failure) {
+			return { failure: failure.name };
+		}
+	}, [url, query, init]);
 }
 
 // complaintsOf is a list that grows with what a page complains of: errors of scripts, and what a policy stops.
@@ -27,4 +69,10 @@ export function complaintsOf(page, expected) {
 	page.on("console", (message) => message.type() === "error" && !expected?.test(message.text()) && complaints.push(message.text()));
 	page.on("pageerror", (failure) => complaints.push(String(failure)));
 	return complaints;
+}
+
+// row prints what has run. Debian's Chromium moves on by itself, so the version is that of what drives it.
+export function row(name) {
+	const { packages } = JSON.parse(readFileSync(new URL("package-lock.json", import.meta.url), "utf8"));
+	ran(`Chromium: ${name}`, `playwright-core ${packages["node_modules/playwright-core"].version}`);
 }

@@ -82,5 +82,10 @@ export async function step(name, body) {
 export function row(...packages) {
 	const { packages: locked } = JSON.parse(readFileSync("package-lock.json", "utf8"));
 	const versions = packages.map((name) => locked[`node_modules/${name}`].version);
-	console.log(`${packages.join(", ")} | ${[...new Set(versions)].join(", ")} | ${steps.join(", ")} | ok`);
+	ran(packages.join(", "), [...new Set(versions)].join(", "));
+}
+
+// ran prints what has run, for what is no package of this folder.
+export function ran(name, version) {
+	console.log(`${name} | ${version} | ${steps.join(", ")} | ok`);
 }
