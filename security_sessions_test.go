@@ -252,7 +252,7 @@ func TestSecurityForgedTokens(t *testing.T) {
 		"empty": "", "a word": "a", "two parts": parts[0] + "." + parts[1], "four parts": session.Token + "." + parts[2],
 		"only dots": "..", "no header": "." + parts[1] + "." + parts[2], "no payload": parts[0] + ".." + parts[2], "no signature": parts[0] + "." + parts[1] + ".",
 		"payload twice": parts[0] + "." + parts[1] + "." + parts[1], "signature cut": session.Token[:len(session.Token)-1], "signature longer": session.Token + "A",
-		"padding": session.Token + "=", "standard base64": strings.NewReplacer("-", "+", "_", "/").Replace(head(`{"alg":"HS256","kid":"` + kid + `","typ":"JWT" }`)) + "+",
+		"padding": session.Token + "=", "standard base64": strings.NewReplacer("-", "+", "_", "/").Replace(head(`{"alg":"HS256","kid":"`+kid+`","typ":"JWT" }`)) + "+",
 		"header altered": flipped(0), "payload altered": flipped(1), "signature altered": flipped(2),
 		"5 KB": with("username", strings.Repeat("a", 5000)), "not JSON": forge(header, "not JSON", own), "an array": forge(header, "[]", own), "null": forge(header, "null", own),
 		"header not JSON": head("x"), "header an array": head("[]"), "header empty": head("{}"), "header with more after it": head(header + "{}"),
