@@ -40,6 +40,7 @@ type Relay struct {
 
 	mu       sync.Mutex
 	fresh    []string             // guarded by mu; not tried yet, oldest first
+	newest   bool                 // guarded by mu; whether the next of them is the newest
 	again    []string             // guarded by mu; tried before and due, the longest due first
 	onTheWay map[string]bool      // guarded by mu; true: it has been tried before
 	retrying int                  // guarded by mu; how many of those have been
@@ -124,8 +125,9 @@ func (r *Relay) scan() (more int, err error) {
 	return more, err
 }
 
-// take gives a worker the next mail: new ones first. While the server is left alone, only a worker that is connected
-// gets one.
+// take gives a worker the next mail: those that have not been tried first, of these the oldest and the newest in turn, so
+// that one which is made now does not wait behind however many have piled up. While the server is left alone, only a worker
+// that is connected gets one.
 func (r *Relay) take(connected bool) (name string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,7 +136,13 @@ func (r *Relay) take(connected bool) (name string, ok bool) {
 	}
 	switch {
 	case len(r.fresh) > 0:
-		name, r.fresh = r.fresh[0], r.fresh[1:]
+		last := len(r.fresh) - 1
+		if r.newest {
+			name, r.fresh = r.fresh[last], r.fresh[:last]
+		} else {
+			name, r.fresh = r.fresh[0], r.fresh[1:]
+		}
+		r.newest = !r.newest
 		r.onTheWay[name] = false
 	case len(r.again) > 0 && r.retrying < maxConnections-1:
 		name, r.again = r.again[0], r.again[1:]

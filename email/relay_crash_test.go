@@ -2,6 +2,7 @@ package email
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -246,11 +247,17 @@ func TestRelayHolds(t *testing.T) {
 	})
 }
 
-// TestRelayPoison: a thousand mails that never go out come first. A good one has its turn behind them once, and none has to
-// wait for them when they are tried again.
+// poison is how many mails that never go out TestRelayPoison and TestMailHarness put first.
+var poison = flag.Int("poison", 1000, "how many mails that never go out are queued first")
+
+// promptly is how long a mail may take to a server that answers: the rest of a second until the relay looks, and a second more.
+const promptly = 2 * time.Second
+
+// TestRelayPoison: mails that never go out come first, and each costs the server time. A good one waits behind them neither
+// when they are tried for the first time, nor when they are tried again; and one that lies among them has its turn.
 func TestRelayPoison(t *testing.T) {
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
-		const poison, each = 1000, 100 * time.Millisecond
+		const each = 100 * time.Millisecond
 		p.script(func(at event) error {
 			if local(at.to) == "poison" && at.step == "rcpt" {
 				time.Sleep(each)
@@ -258,26 +265,59 @@ func TestRelayPoison(t *testing.T) {
 			}
 			return nil
 		})
-		for i := range poison {
+		for i := range *poison {
 			p.write(fileName(time.Now().Add(-time.Hour)), letter(fmt.Sprintf("poison%d@example.com", i)))
-		}
-		p.start()
-		p.mail("ada@example.com")
-		time.Sleep(poison*each/maxConnections + 3*time.Second)
-		if p.taken("ada@example.com") != 1 {
-			t.Fatal("its turn did not come")
-		}
-		time.Sleep(20 * time.Second) // they come again
-		for i := range 5 {
-			to := fmt.Sprintf("ada%d@example.com", i)
-			p.mail(to)
-			time.Sleep(2 * time.Second)
-			if p.taken(to) != 1 {
-				t.Errorf("%s is held up", to)
+			if i == *poison/2 {
+				p.write(fileName(time.Now().Add(-time.Hour)), letter("among@example.com"))
 			}
 		}
-		if len(p.in("retry")) != poison || len(p.in("new")) != poison {
+		good := func(when string) {
+			for i := range 5 {
+				to := fmt.Sprintf("%s%d@example.com", when, i)
+				p.mail(to)
+				time.Sleep(promptly)
+				if p.taken(to) != 1 {
+					t.Errorf("%s is held up", to)
+				}
+			}
+		}
+		p.start()
+		time.Sleep(promptly)
+		good("first")
+		time.Sleep(time.Duration(*poison)*each/maxConnections + 3*time.Second)
+		if p.taken("among@example.com") != 1 {
+			t.Error("its turn did not come")
+		}
+		good("again")
+		if len(p.in("retry")) != *poison || len(p.in("new")) != *poison {
 			t.Errorf("%d remembered, %d in new", len(p.in("retry")), len(p.in("new")))
+		}
+	})
+}
+
+// TestRelayRefusedForNow: a server that refuses mails for now works. They do not add to what it is left alone for when
+// it breaks off.
+func TestRelayRefusedForNow(t *testing.T) {
+	inBubble(t, NoTLS, func(t *testing.T, p *post) {
+		p.script(func(at event) error {
+			switch {
+			case at.step == "greeting" && at.n%2 == 1:
+				return errCut
+			case local(at.to) == "later" && at.step == "rcpt":
+				return errLater
+			}
+			return nil
+		})
+		p.start()
+		p.mail("later@example.com")
+		time.Sleep(time.Hour)
+		if list := p.list(); len(list) != 1 || list[0].Attempts < 5 {
+			t.Fatalf("the list has %+v", list)
+		}
+		p.mail("ada@example.com")
+		time.Sleep(serverBackoff*12/10 + 2*promptly)
+		if p.taken("ada@example.com") != 1 {
+			t.Errorf("held up: %+v", p.list())
 		}
 	})
 }
@@ -315,8 +355,10 @@ func TestRelayUndeletable(t *testing.T) {
 	})
 }
 
-// TestMailHarness has processes that are killed, a server that misbehaves in every way, and operations that are rolled back,
-// and counts. Run it alone: go test -run TestMailHarness -v ./email
+// TestMailHarness has mails that never go out come first, processes that are killed, a server that misbehaves in every way, and
+// operations that are rolled back, and counts. Run it alone, with ten thousand of them:
+//
+//	go test -count=1 -run '^TestMailHarness$' -v ./email -poison 10000 | grep committed
 func TestMailHarness(t *testing.T) {
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {
 		const seed = 7
@@ -340,19 +382,26 @@ func TestMailHarness(t *testing.T) {
 			case (kind == "later" && at.step == "rcpt" || kind == "full" && at.step == "data") && again:
 				deferred++
 				return errLater
+			case kind == "forever" && at.step == "rcpt":
+				return errLater
 			case kind == "never" && at.step == "rcpt", kind == "spam" && at.step == "data":
 				return errNever
 			}
 			return nil
 		})
-		for i := range 1000 {
+		// A third is no mail, a third is refused for good, and a third is tried again for days.
+		waiting := 0
+		for i := range *poison {
 			text := letter(fmt.Sprintf("never%d@poison.example", i))
-			if i%2 == 0 {
+			switch i % 3 {
+			case 0:
 				text = "no mail"
+			case 1:
+				text = letter(fmt.Sprintf("forever%d@poison.example", i))
+				waiting++
 			}
 			p.write(fileName(time.Now().Add(-time.Hour)), text)
 		}
-		const poison = 1000
 		kinds := []string{"ada", "ada", "ada", "later", "full", "never", "spam", "cut", "lost"}
 		var committed, dead int
 		refused := errors.New("rolled back")
@@ -393,7 +442,7 @@ func TestMailHarness(t *testing.T) {
 				p.start()
 			}
 		}
-		time.Sleep(2 * time.Hour)
+		time.Sleep(30 * time.Minute) // what is refused twice is tried again after a minute and two more, and the server breaks off
 		p.stop()
 
 		var sent, duplicated, unfounded int
@@ -409,12 +458,14 @@ func TestMailHarness(t *testing.T) {
 				unfounded++
 			}
 		}
-		failed := len(p.in("failed"))/2 - poison
-		lost := committed - (sent - unfounded) - failed - len(p.in("new"))
-		t.Logf("committed %d, sent %d, retried %d, cut %d, dead %d (and %d poison), duplicated %d, lost %d, unfounded %d",
-			committed, sent, deferred, cuts, failed, poison, duplicated, lost, unfounded)
-		if lost != 0 || unfounded != 0 || failed != dead || len(p.in("new"))+len(p.in("retry"))+len(p.in("tmp")) != 0 || p.rows(t) != 0 {
-			t.Errorf("dead %d, want %d; in new %d, in retry %d, in tmp %d; %d rows", failed, dead, len(p.in("new")), len(p.in("retry")), len(p.in("tmp")), p.rows(t))
+		failed := len(p.in("failed"))/2 - (*poison - waiting)
+		left := len(p.in("new")) - waiting
+		remembered := slices.DeleteFunc(p.in("retry"), func(name string) bool { return name == serverRetry })
+		lost := committed - (sent - unfounded) - failed - left
+		t.Logf("committed %d, sent %d, retried %d, cut %d, dead %d (beside %d poison), duplicated %d, lost %d, unfounded %d",
+			committed, sent, deferred, cuts, failed, *poison, duplicated, lost, unfounded)
+		if lost != 0 || unfounded != 0 || failed != dead || left != 0 || len(remembered) != waiting || len(p.in("tmp")) != 0 || p.rows(t) != 0 {
+			t.Errorf("dead %d, want %d; in new %d, in retry %d, in tmp %d; %d rows", failed, dead, len(p.in("new")), len(remembered), len(p.in("tmp")), p.rows(t))
 		}
 		if deferred == 0 || cuts == 0 || duplicated == 0 {
 			t.Error("the server did not misbehave")

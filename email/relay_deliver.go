@@ -47,6 +47,9 @@ func (r *Relay) deliver(ctx context.Context, c *connection, name string) *connec
 		r.serverWorks()
 		r.giveUp(name, state, r.settings.explain(err))
 	default:
+		if failed.usable() {
+			r.serverWorks() // or mails that are refused for now would add to what it is left alone for when it breaks off
+		}
 		r.tryLater(name, state, r.settings.explain(err))
 	}
 	return c

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -75,7 +76,14 @@ var readyLine = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 // killed at the end of the test at the latest. env are further variables, NAME=value.
 func Start(tb testing.TB, dataDir string, env ...string) *Server {
 	tb.Helper()
-	cmd := exec.Command(Binary(tb), "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir)
+	return StartBy(tb, nil, dataDir, env...)
+}
+
+// StartBy is Start by a command that becomes the program which its arguments end with, such as setpriv.
+func StartBy(tb testing.TB, by []string, dataDir string, env ...string) *Server {
+	tb.Helper()
+	args := append(slices.Clone(by), Binary(tb), "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = filepath.Dir(dataDir) // no config.toml there
 	cmd.Env = append(os.Environ(), env...)
 	out, in, err := os.Pipe()
