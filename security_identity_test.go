@@ -299,6 +299,8 @@ func TestSecurityUsernames(t *testing.T) {
 		{"private use", "paypal\ue000", invalid},
 		{"all Cyrillic", "\u0436\u0443\u043a", "ok"},
 		{"all Cyrillic in capitals", "\u0416\u0423\u041a", taken},
+		{"all Cherokee", "\u13a0\u13b9", "ok"},
+		{"all Cherokee in small letters", "\uab70\uab89", taken},
 		{"sharp s", "stra\u00dfe", "ok"},
 		{"double s", "STRASSE", taken},
 		{"Kelvin sign", "\u212aim", "ok"}, // stored as Kim
