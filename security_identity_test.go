@@ -321,7 +321,7 @@ func TestSecurityUsernames(t *testing.T) {
 		{"151 characters", strings.Repeat("a", 151), "username max_length"},
 		{"more than 150 once normalised", strings.Repeat("\u3300", 38), "username max_length"},
 	}
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append([]string{"ACCOUNTD_ACCOUNTS_UPDATE_FIELDS=username"}, servertest.CheapHashing...)...)
 	onServer(t, server, "", "user", "add", "--username", "root", "--email", "root@example.com", "--no-password")
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -340,6 +340,21 @@ func TestSecurityUsernames(t *testing.T) {
 			}
 		})
 	}
+	t.Run("updateAccount", func(t *testing.T) {
+		onServer(t, server, "quiet-otter-42", "user", "add", "--username", "eve", "--email", "eve@example.com", "--secondary-email", "eve2@example.com", "--verified", "--password-stdin")
+		session, err := server.Login(http.DefaultClient, "eve", "quiet-otter-42")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{
+			"root@example.com": invalid, "eve2@example.com": invalid, "PayPal": taken, "p\u0430ypal": invalid, "eve\u200d": invalid, "EVE@example.com": "ok",
+		} {
+			got := answered(t, server, session.Token, "updateAccount", `mutation ($name: String!) { updateAccount(username: $name) { success errors } }`, map[string]any{"name": name})
+			if got != want {
+				t.Errorf("%+q: %s, want %s", name, got, want)
+			}
+		}
+	})
 	t.Run("long before it is normalised", func(t *testing.T) {
 		// NFKC makes eighteen characters of each, and takes long for the many marks of the other.
 		for _, name := range []string{strings.Repeat("\ufdfa", 20_000), "a" + strings.Repeat("\u0315\u0300", 15_000)} {
