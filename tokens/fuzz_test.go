@@ -95,8 +95,8 @@ func FuzzAction(f *testing.F) {
 	})
 }
 
-// FuzzActionToken: a token says what was signed, and one with any other bit in it says nothing.
-func FuzzActionToken(f *testing.F) {
+// FuzzAlteredAction: a token says what was signed, and one with any other bit in it says nothing.
+func FuzzAlteredAction(f *testing.F) {
 	x := newFixture(f, testSettings)
 	f.Fuzz(func(t *testing.T, user, epoch int64, address string, at uint16, flip byte) {
 		want := Action{Purpose: PasswordReset, User: user, Epoch: epoch, Address: address, IssuedAt: x.now().Unix()}
