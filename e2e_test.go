@@ -69,13 +69,19 @@ func runScript(t *testing.T, file string, relay bool) {
 	s := newScript(t, relay)
 	s.vars["dir"], s.vars["flavour"] = s.dir, strings.Trim(endpoint[relay], "/")
 	defer func() { s.stop() }()
-	lines := strings.Split(string(text), "\n")
+	s.play(filepath.Base(file), string(text))
+}
+
+// play runs the statements of a text, which name is said to hold.
+func (s *script) play(name, text string) {
+	s.Helper()
+	lines := strings.Split(text, "\n")
 	for i := 0; i < len(lines); i++ {
 		head := lines[i]
 		if strings.TrimSpace(head) == "" || head[0] == '#' {
 			continue
 		}
-		s.where = fmt.Sprintf("%s:%d", filepath.Base(file), i+1)
+		s.where = fmt.Sprintf("%s:%d", name, i+1)
 		var body []string
 		for i+1 < len(lines) && strings.HasPrefix(lines[i+1], "  ") {
 			i++

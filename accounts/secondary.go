@@ -61,7 +61,8 @@ type VerifySecondaryEmailInput struct {
 }
 
 // VerifySecondaryEmail makes the address that a token was mailed to the secondary one, in place of any other. It logs
-// nobody in, and verifies no primary address.
+// nobody in, and verifies no primary address. No session ends, even where an address is replaced: who asked for the link has
+// given the password, and follows it as nobody, so that there would be no session to spare.
 func (s *Service) VerifySecondaryEmail(ctx context.Context, in VerifySecondaryEmailInput) error {
 	action, err := s.tokens.VerifyAction(in.Token, tokens.SecondaryEmail)
 	if err != nil {

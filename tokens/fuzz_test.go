@@ -94,3 +94,39 @@ func FuzzAction(f *testing.F) {
 		}
 	})
 }
+
+// FuzzAlteredAction: a token says what was signed, and one with any other bit in it says nothing.
+func FuzzAlteredAction(f *testing.F) {
+	x := newFixture(f, testSettings)
+	f.Fuzz(func(t *testing.T, user, epoch int64, address string, at uint16, flip byte) {
+		want := Action{Purpose: PasswordReset, User: user, Epoch: epoch, Address: address, IssuedAt: x.now().Unix()}
+		token, err := x.SignAction(want)
+		if err != nil {
+			if len(address) < 600 {
+				t.Errorf("an address of %d bytes: %v", len(address), err)
+			}
+			return
+		}
+		if got, err := x.VerifyAction(token, PasswordReset); err != nil || got != want {
+			t.Errorf("%+v is read as %+v, %v", want, got, err)
+		}
+		if _, err := x.VerifyAction(token, Activation); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%+v activates: %v", want, err)
+		}
+		if flip == 0 {
+			return
+		}
+		raw, err := base64.RawURLEncoding.DecodeString(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw[int(at)%len(raw)] ^= flip
+		altered := []byte(token)
+		altered[int(at)%len(altered)] ^= flip
+		for _, other := range []string{base64.RawURLEncoding.EncodeToString(raw), string(altered)} {
+			if got, err := x.VerifyAction(other, PasswordReset); !errors.Is(err, ErrInvalid) {
+				t.Errorf("%q, altered from %q, is %+v, %v", other, token, got, err)
+			}
+		}
+	})
+}

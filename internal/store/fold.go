@@ -3,6 +3,8 @@ package store
 import (
 	"database/sql/driver"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
@@ -15,7 +17,16 @@ func Normal(s string) string { return norm.NFKC.String(s) }
 // Fold is the form in which texts are compared without regard to case: NFKC, and Unicode's full case folding.
 func Fold(s string) string {
 	// Folding can leave a string that is not normalised, so normalise again (Unicode, section 3.13, D146).
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
+	return norm.NFKC.String(strings.Map(foldCherokee, cases.Fold().String(norm.NFKC.String(s))))
+}
+
+// foldCherokee mends cases.Fold, which turns the capital letters of Cherokee into small ones and the small ones into capitals.
+// Unicode folds both to capitals (CaseFolding.txt): the small ones are younger.
+func foldCherokee(r rune) rune {
+	if r >= 0x13f8 && r <= 0x13fd || r >= 0xab70 && r <= 0xabbf {
+		return unicode.ToUpper(r)
+	}
+	return r
 }
 
 // The same two in SQL, for triggers and queries: SQLite's own lower and LIKE know ASCII only.
