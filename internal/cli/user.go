@@ -50,6 +50,9 @@ func (a *app) withAccounts(fn func(*accounts.Service) error) error {
 // the command's output is the record.
 func (a *app) withService(c *config.Config, fn func(*accounts.Service) error) (err error) {
 	privateFiles()
+	if err := makeDataDir(c, a.warn); err != nil {
+		return err
+	}
 	h, err := openHouse(a.ctx, c, a.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
