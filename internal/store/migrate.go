@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -24,36 +23,61 @@ func steps() ([]string, error) {
 	return names, err
 }
 
+// judge refuses a file that this program cannot serve, untouched: one that a newer accountd has written, and one that is no
+// accountd's. It reports whether there are users in it.
+func judge(ctx context.Context, file string) (users bool, err error) {
+	names, err := steps()
+	if err != nil {
+		return false, err
+	}
+	c, err := look(ctx, file, "&_pragma=query_only(1)")
+	if err != nil {
+		return false, err
+	}
+	defer c.close() // it was only read
+	var version int
+	if err := c.sql.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return false, err
+	}
+	switch {
+	case version == 0:
+		return false, notOurs("")
+	case version > len(names):
+		return false, newer(version, len(names))
+	}
+	objects, err := readSchema(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range []string{"users", "sessions", "outbox"} {
+		if _, ok := objects[name]; !ok {
+			return false, notOurs(name)
+		}
+	}
+	err = c.sql.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM users)`).Scan(&users)
+	return users, err
+}
+
 // migrate brings the file to the newest schema, one transaction a step: the version is part of the file and so of the step's
-// own transaction. A file that has users is backed up first. One with a higher version was written by a newer accountd and
-// is refused untouched.
-func (db *DB) migrate(ctx context.Context, file string, how opening) error {
+// own transaction. A file whose directory of backups is named is backed up first.
+func (db *DB) migrate(ctx context.Context, file string, backups string) error {
 	names, err := steps()
 	if err != nil {
 		return err
 	}
-	version, users := 0, false
+	var version int
 	err = db.Read(ctx, func(tx *Tx) error {
-		if version, err = tx.version(ctx); err != nil || version == 0 {
-			return err
-		}
-		if missing, err := missingObjects(ctx, tx, "users", "sessions", "outbox"); err != nil || missing != "" {
-			return errors.Join(err, notOurs(missing))
-		}
-		return tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM users)`).Scan(&users)
+		version, err = tx.version(ctx)
+		return err
 	})
-	switch {
-	case err != nil:
-		return fmt.Errorf("read schema: %w", err)
-	case version == 0 && !how.fresh:
-		return notOurs("")
-	case version > len(names):
-		return newer(version, len(names))
-	case version == len(names):
+	if err != nil {
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	if version >= len(names) {
 		return nil
 	}
-	if users && how.backups != "" {
-		if err := backupBefore(ctx, file, how.backups, version, db.now()); err != nil {
+	if backups != "" {
+		if err := backupBefore(ctx, file, backups, version, db.now()); err != nil {
 			return fmt.Errorf("back up before the migration from schema %d to %d: %w", version, len(names), err)
 		}
 	}
@@ -98,20 +122,6 @@ func notOurs(missing string) error {
 		missing = "all its tables"
 	}
 	return fmt.Errorf("it is no database of accountd's, or damaged: it lacks %s; name another directory, or bring a backup back with accountd restore FILE", missing)
-}
-
-// missingObjects names the first of names that the schema does not have, "" when it has all.
-func missingObjects(ctx context.Context, tx *Tx, names ...string) (string, error) {
-	for _, name := range names {
-		var exists bool
-		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)`, name).Scan(&exists); err != nil {
-			return "", err
-		}
-		if !exists {
-			return name, nil
-		}
-	}
-	return "", nil
 }
 
 // expectedSchema is every object that a file of a version has, by name, as SQLite writes it down.

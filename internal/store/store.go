@@ -59,13 +59,19 @@ func openFile(ctx context.Context, path string, now func() time.Time, how openin
 	}
 	err = inspect(abs)
 	if errors.Is(err, fs.ErrNotExist) && !how.copied {
-		err = create(ctx, abs, now)
-		if errors.Is(err, fs.ErrExist) { // made by another process meanwhile
-			err = inspect(abs)
+		if err = create(ctx, abs, now); errors.Is(err, fs.ErrExist) {
+			err = nil // made by another process meanwhile
 		}
 	}
 	if err != nil {
 		return fail(err)
+	}
+	users, err := judge(ctx, abs)
+	if err != nil {
+		return fail(err)
+	}
+	if !users {
+		how.backups = ""
 	}
 	db, err := openAt(ctx, abs, now, how)
 	if err != nil {
@@ -113,7 +119,7 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 		}
 		return errors.Join(db.readers.close(), c.close())
 	})
-	if err := db.migrate(ctx, abs, how); err != nil {
+	if err := db.migrate(ctx, abs, how.backups); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
