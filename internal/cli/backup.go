@@ -27,8 +27,8 @@ func (cmd *backupCmd) Run(a *app) (err error) {
 	if cmd.Keep < 0 {
 		return usageError{errors.New("--keep takes how many backups are to stay, 1 or more")}
 	}
-	if _, err := os.Stat(c.DatabaseFile()); err != nil {
-		return fmt.Errorf("no accounts here: %w: name the server's directory with --data-dir", err)
+	if err := haveAccounts(c); err != nil {
+		return err
 	}
 	privateFiles()
 	held, err := useData(c)
