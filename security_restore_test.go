@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"accountd/internal/servertest"
@@ -211,10 +212,11 @@ func straced(t *testing.T, call string, n int, dataDir string, args ...string) (
 	if err != nil && bytes.Contains(out, []byte("Operation not permitted")) {
 		t.Skipf("strace may not trace here: %s", out)
 	}
-	if err != nil && len(out) > 0 {
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus) // strace ends as the program did
+	if killed = ok && status.Signaled(); err != nil && !killed {
 		t.Fatalf("%s %d: %v\n%s", call, n, err, out)
 	}
-	return err != nil
+	return killed
 }
 
 // TestSecurityRestoreKilled kills restore at each step. Whatever comes next finds the accounts of before or those of the backup, and
