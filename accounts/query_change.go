@@ -47,6 +47,14 @@ func endAddressLinks(ctx context.Context, tx *store.Tx, id int64) error {
 	return nil
 }
 
+// endAllLinks kills every link that is out, of everybody.
+func endAllLinks(ctx context.Context, tx *store.Tx, by int64) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1`, by); err != nil {
+		return fmt.Errorf("end all links: %w", err)
+	}
+	return nil
+}
+
 // deleteUser deletes the row and, by the foreign keys, everything that belongs to it.
 func deleteUser(ctx context.Context, tx *store.Tx, id int64) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM users WHERE id = ?`, id); err != nil {

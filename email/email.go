@@ -70,16 +70,15 @@ type Outbox struct {
 	unsettled chan struct{} // has one when something has been added to published
 }
 
-// New reads the templates, as NewComposer does, and creates the spool directory where it is missing.
+// New reads the templates, as NewComposer does, and creates the spool directory where it is missing. That this cannot be done
+// is for Start to say: who does not serve needs no spool.
 func New(db *store.DB, seal Sealer, s Settings, log *slog.Logger) (*Outbox, error) {
 	composer, err := NewComposer(s)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := openSpool(s.SpoolDir)
-	if err != nil {
-		return nil, err
-	}
+	dir := spool(s.SpoolDir)
+	_ = dir.open()
 	return &Outbox{
 		Composer: composer, db: db, seal: seal, spool: dir, log: log, claimed: map[string]bool{}, unsettled: make(chan struct{}, 1),
 	}, nil
@@ -101,25 +100,40 @@ func (o *Outbox) Accepting(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
-// Waiting is how many messages in the outbox can be opened. Those whose key is gone wait for nothing but the key.
-func (o *Outbox) Waiting(ctx context.Context) (n int, err error) {
+// Backlog is what is in the outbox.
+type Backlog struct {
+	Waiting    int   // messages that can be opened
+	Unreadable int   // messages that were sealed with a key that is gone: they wait for nothing but the key
+	Oldest     int64 // when the oldest of those that wait was made, unix seconds; 0: there is none
+}
+
+// ReadBacklog looks at every message that is in the outbox.
+func ReadBacklog(ctx context.Context, db *store.DB, seal Sealer) (b Backlog, err error) {
 	for after := int64(0); ; {
 		var rows []row
-		err := o.db.Read(ctx, func(tx *store.Tx) (err error) {
+		err := db.Read(ctx, func(tx *store.Tx) (err error) {
 			rows, err = listRows(ctx, tx, after, drainBatch)
 			return err
 		})
 		if err != nil || len(rows) == 0 {
-			return n, err
+			return b, err
 		}
 		for _, r := range rows {
-			if _, err := o.seal.Open(r.sealed, []byte(r.name)); err == nil {
-				n++
-			}
 			after = r.id
+			if _, err := seal.Open(r.sealed, []byte(r.name)); err != nil {
+				b.Unreadable++
+				continue
+			}
+			b.Waiting++
+			if b.Oldest == 0 || r.createdAt < b.Oldest {
+				b.Oldest = r.createdAt
+			}
 		}
 	}
 }
+
+// DropAll removes every message from the outbox, and says how many. Only where nobody serves.
+func DropAll(ctx context.Context, tx *store.Tx) (int64, error) { return deleteAllRows(ctx, tx) }
 
 // Send makes the message and stores it as part of the transaction. When that has committed, the message is
 // published before Write returns, in the process that serves.

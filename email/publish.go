@@ -19,10 +19,13 @@ const (
 	settleDelay = 50 * time.Millisecond
 )
 
-// Start makes this process the one that publishes: it removes half-written files, publishes what an
+// Start makes this process the one that publishes: it creates the spool directory where it is missing, removes half-written files, publishes what an
 // earlier process left, and from then on each message right after its transaction. Only the holder of
 // the data directory's lock may call it. A spool that cannot be written is no error: Healthy tells.
 func (o *Outbox) Start(ctx context.Context) error {
+	if err := o.spool.open(); err != nil {
+		return err
+	}
 	if err := o.spool.clean(); err != nil {
 		return fmt.Errorf("clean the spool: %w", err)
 	}

@@ -11,9 +11,10 @@ import (
 
 // row is a message that waits for the spool.
 type row struct {
-	id     int64
-	name   string
-	sealed []byte
+	id        int64
+	name      string
+	createdAt int64 // unix seconds; of listed rows
+	sealed    []byte
 }
 
 func insertRow(ctx context.Context, tx *store.Tx, name string, sealed []byte) (int64, error) {
@@ -33,7 +34,7 @@ func countRows(ctx context.Context, tx *store.Tx) (n int, err error) {
 }
 
 func listRows(ctx context.Context, tx *store.Tx, after int64, limit int) ([]row, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, name, message FROM outbox WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
+	rows, err := tx.QueryContext(ctx, `SELECT id, name, created_at, message FROM outbox WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list outbox: %w", err)
 	}
@@ -41,7 +42,7 @@ func listRows(ctx context.Context, tx *store.Tx, after int64, limit int) ([]row,
 	var list []row
 	for rows.Next() {
 		var r row
-		if err := rows.Scan(&r.id, &r.name, &r.sealed); err != nil {
+		if err := rows.Scan(&r.id, &r.name, &r.createdAt, &r.sealed); err != nil {
 			return nil, fmt.Errorf("list outbox: %w", err)
 		}
 		list = append(list, r)
@@ -76,4 +77,12 @@ func deleteRows(ctx context.Context, tx *store.Tx, rows []row) error {
 		}
 	}
 	return nil
+}
+
+func deleteAllRows(ctx context.Context, tx *store.Tx) (int64, error) {
+	result, err := tx.ExecContext(ctx, `DELETE FROM outbox`)
+	if err != nil {
+		return 0, fmt.Errorf("delete all of the outbox: %w", err)
+	}
+	return result.RowsAffected()
 }

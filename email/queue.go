@@ -36,7 +36,7 @@ func OpenQueue(dir string) (Queue, error) {
 	if _, err := os.Stat(filepath.Join(dir, "new")); err != nil {
 		return Queue{}, fmt.Errorf("no mails here: %w", err)
 	}
-	_, err := openSpool(dir) // one of an older version has no retry
+	err := spool(dir).open() // one of an older version has no retry
 	return Queue{spool(dir)}, err
 }
 

@@ -15,17 +15,18 @@ import (
 // moved there. Beside it, retry is what the relay remembers of mails in new. The value is the directory's path.
 type spool string
 
-func openSpool(dir string) (spool, error) {
+// open creates the directories where they are missing.
+func (s spool) open() error {
 	for _, sub := range []string{"", "tmp", "new", "cur", "failed", "retry"} {
-		path := filepath.Join(dir, sub)
+		path := filepath.Join(string(s), sub)
 		if err := os.MkdirAll(path, 0o700); err != nil {
-			return "", fmt.Errorf("spool: %w", err)
+			return fmt.Errorf("spool: %w", err)
 		}
 		if err := os.Chmod(path, 0o700); err != nil {
-			return "", fmt.Errorf("spool: %w", err)
+			return fmt.Errorf("spool: %w", err)
 		}
 	}
-	return spool(dir), nil
+	return nil
 }
 
 // fileName is the final name of a message made at a time: sortable, and taken by no other.

@@ -50,6 +50,14 @@ func endSessions(ctx context.Context, tx *store.Tx, user, except int64, reason s
 	return nil
 }
 
+func endAllSessions(ctx context.Context, tx *store.Tx, reason string) (int64, error) {
+	result, err := tx.ExecContext(ctx, `UPDATE sessions SET ended_at = ?, end_reason = ? WHERE ended_at IS NULL`, tx.Now.Unix(), reason)
+	if err != nil {
+		return 0, fmt.Errorf("end all sessions: %w", err)
+	}
+	return result.RowsAffected()
+}
+
 // sessionRow is what decides whether a session goes on.
 type sessionRow struct {
 	limit *int64 // unix seconds; nil: none

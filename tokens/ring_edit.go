@@ -57,6 +57,15 @@ func (f KeyFile) List() ([]Key, error) {
 	return file.describe(f.Algorithm), nil
 }
 
+// Check reads the file as OpenKeys does, and makes none.
+func (f KeyFile) Check() error {
+	raw, _, err := readRing(f.Path)
+	if err != nil {
+		return err
+	}
+	return (&Keys{path: f.Path, algorithm: f.Algorithm}).use(raw)
+}
+
 func (f *ringFile) describe(algorithm string) []Key {
 	var list []Key
 	add := func(kind KeyKind, stored storedKey, alg string, signs, verifies bool) {

@@ -46,3 +46,8 @@ func (i *Issuer) End(ctx context.Context, tx *store.Tx, user, session int64, rea
 	}
 	return endSession(ctx, tx, session, reason)
 }
+
+// EndAll ends every session of everybody, and says how many.
+func EndAll(ctx context.Context, tx *store.Tx, reason string) (int64, error) {
+	return endAllSessions(ctx, tx, reason)
+}

@@ -12,6 +12,7 @@ import (
 
 	"accountd/accounts"
 	"accountd/internal/config"
+	"accountd/internal/store"
 )
 
 // Env is what the commands have of the world.
@@ -34,6 +35,9 @@ type commands struct {
 	Tokens  tokensCmd  `cmd:"" help:"Clear sessions away."`
 	Schema  schemaCmd  `cmd:"" help:"Print the GraphQL schema."`
 	Mail    mailCmd    `cmd:"" help:"Look at the mails that are sent, and at those that could not be."`
+	Backup  backupCmd  `cmd:"" help:"Write the database to one file, beside a running server or without one."`
+	Restore restoreCmd `cmd:"" help:"Put a backup in the place of the database. Every session and every mailed link ends."`
+	Doctor  doctorCmd  `cmd:"" help:"Look at everything in the data directory, and say what is wrong and what to do."`
 	Config  configCmd  `cmd:"" help:"Look at the settings."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
@@ -51,6 +55,9 @@ func (a *app) settings(flags config.Overrides) (*config.Config, error) {
 	return config.Load(a.commands.ConfigFile, a.Environ, flags)
 }
 
+// warn says what somebody should know though all goes well.
+func (a *app) warn(text string) { fmt.Fprintf(a.Stderr, "accountd: warning: %s\n", text) }
+
 // usageError is a command line that cannot be meant.
 type usageError struct{ error }
 
@@ -59,13 +66,15 @@ const (
 	exitOK = iota
 	exitFailure
 	exitUsage
+
+	exitIO = 74 // EX_IOERR of sysexits.h: the disk has not taken what was written
 )
 
 // exited is how kong ends after --help.
 type exited int
 
 // Run runs one command and returns the exit code of the program: 0, 1 for a failure, 2 for a command line that is
-// not understood.
+// not understood, 74 where the disk failed.
 func Run(ctx context.Context, env Env) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -109,6 +118,9 @@ func report(w io.Writer, err error) int {
 			fmt.Fprintf(w, "accountd: %s\n", line)
 		}
 		return exitFailure
+	case errors.Is(err, store.ErrUnsynced):
+		fmt.Fprintf(w, "accountd: %v\n", err)
+		return exitIO
 	default:
 		fmt.Fprintf(w, "accountd: %v\n", err)
 		return exitFailure

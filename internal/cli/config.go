@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"accountd/email"
 	"accountd/internal/config"
@@ -16,7 +18,8 @@ type configCmd struct {
 
 type configCheckCmd struct{}
 
-// Run fails with everything that is wrong with the settings, or with the templates of mails that they name.
+// Run fails with everything that is wrong with the settings, or with the templates, the password and the key ring that they
+// name. A key ring that is not there yet is fine.
 func (*configCheckCmd) Run(a *app) error {
 	c, err := a.settings(config.Overrides{})
 	if err != nil {
@@ -26,6 +29,9 @@ func (*configCheckCmd) Run(a *app) error {
 		return err
 	}
 	if err := c.SMTPSettings().Check(); err != nil {
+		return err
+	}
+	if err := a.keyFile(c).Check(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	// A name that two arguments would have shows only in the schema.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -24,46 +25,69 @@ type house struct {
 	db      *store.DB
 	outbox  *email.Outbox
 	service *accounts.Service
+	held    io.Closer // of useData
 }
 
-// openHouse opens what lies in the data directory, and creates what is not there yet.
-func openHouse(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) (*house, error) {
-	if err := makeDataDir(c); err != nil {
+// openHouse opens what lies in the data directory, which is there, and creates what is not there yet.
+func openHouse(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) (_ *house, err error) {
+	held, err := useData(c)
+	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(c.KeysFile()); errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(c.DatabaseFile()); err == nil {
-			log.Warn("there are accounts and no keys: new ones are made, and every session and mailed link ends; stop, and restore the key file, if that is not meant",
-				"file", c.KeysFile())
+	h := &house{config: c, held: held}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
 		}
+	}()
+	if err := checkLost(c, log); err != nil {
+		return nil, err
 	}
-	keys, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, now)
+	if h.keys, err = tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, now); err != nil {
+		return nil, err
+	}
+	issuer, err := tokens.New(h.keys, c.TokenSettings(), now)
 	if err != nil {
 		return nil, err
 	}
-	issuer, err := tokens.New(keys, c.TokenSettings(), now)
-	if err != nil {
+	if h.db, err = store.Open(ctx, c.DatabaseFile(), now); err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, c.DatabaseFile(), now)
-	if err != nil {
+	if h.outbox, err = email.New(h.db, h.keys, c.EmailSettings(), log); err != nil {
 		return nil, err
 	}
-	h := &house{config: c, keys: keys, db: db}
-	if h.outbox, err = email.New(db, keys, c.EmailSettings(), log); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	if h.service, err = accounts.New(db, issuer, h.outbox, c.AccountSettings(), log); err != nil {
-		return nil, errors.Join(err, db.Close())
+	if h.service, err = accounts.New(h.db, issuer, h.outbox, c.AccountSettings(), log); err != nil {
+		return nil, err
 	}
 	return h, nil
 }
 
-func (h *house) close() error { return h.db.Close() }
+func (h *house) close() (err error) {
+	if h.db != nil {
+		err = h.db.Close()
+	}
+	return errors.Join(err, h.held.Close())
+}
 
-// makeDataDir makes sure that the data directory is there and that only its owner looks into it. A directory of
-// somebody else's things is not taken over.
-func makeDataDir(c *config.Config) error {
+// checkLost tells a directory that something is gone from, from a new one. Keys can be made again; accounts cannot.
+func checkLost(c *config.Config, log *slog.Logger) error {
+	_, keysErr := os.Lstat(c.KeysFile())
+	_, err := os.Lstat(c.DatabaseFile())
+	if errors.Is(keysErr, fs.ErrNotExist) && err == nil {
+		log.Warn("there are accounts and no keys: new ones are made, and every session and mailed link ends; stop, and restore the key file, if that is not meant",
+			"file", c.KeysFile())
+	}
+	used := filepath.Join(c.Server.DataDir, "spool", "new") // made after the database
+	if _, usedErr := os.Stat(used); usedErr == nil && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is gone: this directory has been in use, as %s shows; bring a backup back with accountd restore FILE, or, if the accounts may be lost, remove %s as well",
+			c.DatabaseFile(), used, filepath.Dir(used))
+	}
+	return nil
+}
+
+// makeDataDir makes sure that the data directory is there and that only its owner looks into it: it tells warn when it has to
+// close it. A directory of somebody else's things is not taken over.
+func makeDataDir(c *config.Config, warn func(string)) error {
 	dir := c.Server.DataDir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
@@ -85,6 +109,9 @@ func makeDataDir(c *config.Config) error {
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
+	}
+	if len(entries) > 0 {
+		warn(fmt.Sprintf("data directory %s was open to others (mode %04o): now it is not; if somebody may have looked, run accountd keys rotate and retire the old keys", dir, info.Mode().Perm()))
 	}
 	return nil
 }

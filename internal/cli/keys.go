@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"accountd/email"
 	"accountd/internal/config"
 	"accountd/tokens"
 )
@@ -140,7 +141,7 @@ func (cmd *keysImportCmd) Run(a *app) error {
 	}
 	privateFiles()
 	if _, err := os.Stat(c.KeysFile()); errors.Is(err, fs.ErrNotExist) {
-		if err := makeDataDir(c); err != nil {
+		if err := makeDataDir(c, a.warn); err != nil {
 			return err
 		}
 		if _, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, a.Now); err != nil {
@@ -225,9 +226,9 @@ func (a *app) checkOutbox(c *config.Config, file tokens.KeyFile, id string) (err
 		return err
 	}
 	defer closeInto(&err, h.close)
-	waiting, err := h.outbox.Waiting(a.ctx)
-	if err == nil && waiting > 0 {
-		err = fmt.Errorf("%d mails are on their way to the spool, and the key may be needed for them: try again when they are there", waiting)
+	backlog, err := email.ReadBacklog(a.ctx, h.db, h.keys)
+	if err == nil && backlog.Waiting > 0 {
+		err = fmt.Errorf("%d mails are on their way to the spool, and the key may be needed for them: try again when they are there", backlog.Waiting)
 	}
 	return err
 }

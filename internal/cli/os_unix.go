@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +19,48 @@ func lockFile(f *os.File) error {
 	return err
 }
 
-// openToOthers says whether others than its owner may look into a directory.
+// lockDir locks a directory until the returned file is closed: for this process alone, or shared with others that share it.
+func lockDir(dir string, alone bool) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	how := unix.LOCK_SH
+	if alone {
+		how = unix.LOCK_EX
+	}
+	err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = errLocked
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// ownLike gives a file the owner of another: what root restores must not be taken away from the server's user.
+func ownLike(path string, other fs.FileInfo) error {
+	want, ok := other.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return nil
+	}
+	return os.Lchown(path, int(want.Uid), int(want.Gid))
+}
+
+// writable says why files cannot be made in a directory.
+func writable(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
+
+// freeSpace is how many bytes files in a directory can still take.
+func freeSpace(dir string) (uint64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return 0, err
+	}
+	return uint64(max(0, int64(fs.Bavail))) * uint64(fs.Bsize), nil
+}
+
+// openToOthers says whether others than its owner may look into a file or directory.
 func openToOthers(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
 
 // privateFiles makes every file that the process creates its owner's only.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/windows"
 )
@@ -18,6 +19,43 @@ func lockFile(f *os.File) error {
 		return errLocked
 	}
 	return err
+}
+
+// lockDir locks a file in a directory until the returned file is closed: for this process alone, or shared with others that
+// share it.
+func lockDir(dir string, alone bool) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "accountd.db.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	how := uint32(windows.LOCKFILE_FAIL_IMMEDIATELY)
+	if alone {
+		how |= windows.LOCKFILE_EXCLUSIVE_LOCK
+	}
+	err = windows.LockFileEx(windows.Handle(f.Fd()), how, 0, 1, 0, &windows.Overlapped{})
+	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
+		err = errLocked
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// ownLike has nothing to do: files inherit the rights of their directory.
+func ownLike(string, fs.FileInfo) error { return nil }
+
+// writable cannot be told without writing.
+func writable(string) error { return nil }
+
+// freeSpace is how many bytes files in a directory can still take.
+func freeSpace(dir string) (free uint64, err error) {
+	name, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, err
+	}
+	err = windows.GetDiskFreeSpaceEx(name, &free, nil, nil)
+	return free, err
 }
 
 // openToOthers cannot be told from the mode: who may look is inherited.

@@ -18,7 +18,6 @@ import (
 	"accountd/internal/devmail"
 	"accountd/internal/graphiql"
 	"accountd/internal/server"
-	"accountd/internal/store"
 	"accountd/schema"
 )
 
@@ -58,7 +57,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err := c.SMTPSettings().Check(); err != nil {
 		return err
 	}
-	if err := makeDataDir(c); err != nil {
+	if err := makeDataDir(c, func(text string) { log.Warn(text) }); err != nil {
 		return err
 	}
 	held, err := lock(c.Server.DataDir)
@@ -66,6 +65,9 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 		return err
 	}
 	defer closeInto(&err, held.Close)
+	if err := clean(c); err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", c.Server.Listen)
 	if err != nil {
 		return fmt.Errorf("%w: choose another address with --listen", err)
@@ -112,9 +114,13 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 	if err := ready(a.Stdout, h.config); err != nil {
 		log.Warn("nobody was told that the server is ready", "error", err)
 	}
+	var broken error
 	select {
 	case err := <-failed:
 		return err
+	case <-h.db.Broken():
+		broken = h.db.Healthy(background)
+		log.Error("the server ends, because its disk failed", "error", broken)
 	case <-a.ctx.Done():
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), drainTime)
@@ -125,7 +131,7 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 		log.Warn("connections were cut off: their requests had not ended when the time to drain was over", "time", drainTime)
 		err = nil
 	}
-	return errors.Join(err, <-failed)
+	return errors.Join(broken, err, <-failed)
 }
 
 func newServer(h *house, log *slog.Logger) (*server.Server, error) {
@@ -146,7 +152,7 @@ func newServer(h *house, log *slog.Logger) (*server.Server, error) {
 		Hosts: c.Hosts(), PublicURL: c.PublicURL(), Log: log,
 		Origins: c.Server.CORSOrigins, TokenHeader: c.Tokens.HeaderName, TrustedProxies: c.TrustedProxies(),
 		Ready: func(ctx context.Context) error {
-			return errors.Join(h.outbox.Healthy(), h.db.Read(ctx, func(*store.Tx) error { return nil }))
+			return errors.Join(h.outbox.Healthy(), h.db.Healthy(ctx))
 		},
 	})
 }

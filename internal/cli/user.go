@@ -15,6 +15,7 @@ import (
 
 	"accountd/accounts"
 	"accountd/internal/config"
+	"accountd/internal/store"
 	"accountd/tokens"
 )
 
@@ -40,16 +41,27 @@ func (a *app) withAccounts(fn func(*accounts.Service) error) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(c.DatabaseFile()); err != nil {
-		return fmt.Errorf("no accounts here: %w: name the server's directory with --data-dir", err)
+	if err := haveAccounts(c); err != nil {
+		return err
 	}
 	return a.withService(c, fn)
+}
+
+// haveAccounts fails where there is no database, nor one that a restore has yet to put there.
+func haveAccounts(c *config.Config) error {
+	if _, err := os.Stat(c.DatabaseFile()); err != nil && !store.Replacing(c.DatabaseFile()) {
+		return fmt.Errorf("no accounts here: %w: name the server's directory with --data-dir", err)
+	}
+	return nil
 }
 
 // withService runs fn on the accounts of the data directory, which is created if need be. Its events are not printed:
 // the command's output is the record.
 func (a *app) withService(c *config.Config, fn func(*accounts.Service) error) (err error) {
 	privateFiles()
+	if err := makeDataDir(c, a.warn); err != nil {
+		return err
+	}
 	h, err := openHouse(a.ctx, c, a.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err

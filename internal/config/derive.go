@@ -133,6 +133,9 @@ func (c *Config) CookieSettings() CookieSettings {
 // DatabaseFile is where the SQLite file is.
 func (c *Config) DatabaseFile() string { return filepath.Join(c.Server.DataDir, "accountd.db") }
 
+// BackupsDir is where backups are made.
+func (c *Config) BackupsDir() string { return filepath.Join(c.Server.DataDir, "backups") }
+
 // KeysFile is where the key ring is.
 func (c *Config) KeysFile() string {
 	if c.Tokens.KeysFile != "" {

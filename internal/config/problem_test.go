@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -214,6 +215,11 @@ func FuzzLoad(f *testing.F) {
 		l.defaults = &builtIn
 		l.file("f", []byte(text))
 		l.validate()
+		for _, p := range l.problems {
+			if p.Message == "" || p.Remedy == "" && p.Key != "" || !strings.HasPrefix(p.Origin, "f") && p.Origin != "default" {
+				t.Errorf("%q: a problem without a place, a message or a remedy: %+v", text, p)
+			}
+		}
 		if len(l.problems) > 0 {
 			_ = l.problems.Error()
 			return
@@ -222,7 +228,12 @@ func FuzzLoad(f *testing.F) {
 		again.file("again", []byte(l.config.Redacted()))
 		again.validate()
 		if len(again.problems) > 0 {
-			t.Errorf("what was accepted\n%s\nis refused when printed: %v", text, again.problems)
+			t.Fatalf("what was accepted\n%s\nis refused when printed: %v", text, again.problems)
+		}
+		// What is in force is what is shown: the second printing differs by nothing but where each value comes from.
+		origin := regexp.MustCompile(`(?m) # .*$`)
+		if first, second := origin.ReplaceAllString(l.config.Redacted(), ""), origin.ReplaceAllString(again.config.Redacted(), ""); first != second {
+			t.Errorf("%q: printed\n%s\nand read again\n%s", text, first, second)
 		}
 	})
 }

@@ -12,43 +12,157 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the file to the newest schema, one transaction a step. PRAGMA user_version counts the
-// steps taken; it is part of the file and so of the step's own transaction. A file with a higher version
-// was written by a newer accountd and is refused untouched.
-func (db *DB) migrate(ctx context.Context) error {
-	steps, err := fs.Glob(migrations, "migrations/*.sql") // sorted by name, so by number
+// steps are the names of the migrations in their order. PRAGMA user_version counts the steps that a file has taken.
+func steps() ([]string, error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted by name, so by number
+	for i, name := range names {
+		if !strings.HasPrefix(path.Base(name), fmt.Sprintf("%04d_", i+1)) {
+			panic("store: migrations are not numbered without gaps: " + name)
+		}
+	}
+	return names, err
+}
+
+// judge refuses a file that this program cannot serve, untouched: one that a newer accountd has written, and one that is no
+// accountd's. It reports whether there are users in it.
+func judge(ctx context.Context, file string) (users bool, err error) {
+	names, err := steps()
+	if err != nil {
+		return false, err
+	}
+	c, err := look(ctx, file, "&_pragma=query_only(1)")
+	if err != nil {
+		return false, err
+	}
+	defer c.close() // it was only read
+	var version int
+	if err := c.sql.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return false, err
+	}
+	switch {
+	case version == 0:
+		return false, notOurs("")
+	case version > len(names):
+		return false, newer(version, len(names))
+	}
+	objects, err := readSchema(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range []string{"users", "sessions", "outbox"} {
+		if _, ok := objects[name]; !ok {
+			return false, notOurs(name)
+		}
+	}
+	err = c.sql.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM users)`).Scan(&users)
+	return users, err
+}
+
+// migrate brings the file to the newest schema, one transaction a step: the version is part of the file and so of the step's
+// own transaction. A file whose directory of backups is named is backed up first.
+func (db *DB) migrate(ctx context.Context, file string, backups string) error {
+	names, err := steps()
 	if err != nil {
 		return err
 	}
 	var version int
 	err = db.Read(ctx, func(tx *Tx) error {
-		return tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+		version, err = tx.version(ctx)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("read schema version: %w", err)
 	}
-	if version > len(steps) {
-		return fmt.Errorf("its schema version is %d, this accountd knows %d: it was written by a newer accountd; run that one, or restore a backup", version, len(steps))
+	if version >= len(names) {
+		return nil
 	}
-	for i, name := range steps[version:] {
-		text, err := migrations.ReadFile(name)
-		if err != nil {
-			return err
+	if backups != "" {
+		if err := backupBefore(ctx, file, backups, version, db.now()); err != nil {
+			return fmt.Errorf("back up before the migration from schema %d to %d: %w", version, len(names), err)
 		}
-		target := version + i + 1
-		if !strings.HasPrefix(path.Base(name), fmt.Sprintf("%04d_", target)) {
-			panic("store: migrations are not numbered without gaps: " + name)
-		}
-		err = db.Write(ctx, func(tx *Tx) error {
-			if _, err := tx.Tx.ExecContext(ctx, string(text)); err != nil {
-				return err
-			}
-			_, err := tx.Tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", target))
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("migrate to schema %d (%s): %w", target, path.Base(name), err)
+	}
+	for i, name := range names[version:] {
+		if err := db.step(ctx, name, version+i+1); err != nil {
+			return fmt.Errorf("migrate to schema %d (%s): %w", version+i+1, path.Base(name), err)
 		}
 	}
 	return nil
+}
+
+// step takes the file from one schema to the next, unless another process has done so meanwhile.
+func (db *DB) step(ctx context.Context, name string, target int) error {
+	text, err := migrations.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	return db.Write(ctx, func(tx *Tx) error {
+		if version, err := tx.version(ctx); err != nil || version >= target {
+			return err
+		}
+		if _, err := tx.Tx.ExecContext(ctx, string(text)); err != nil {
+			return err
+		}
+		_, err := tx.Tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", target))
+		return err
+	})
+}
+
+func (tx *Tx) version(ctx context.Context) (version int, err error) {
+	err = tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+	return version, err
+}
+
+func newer(version, known int) error {
+	return fmt.Errorf("its schema version is %d, this accountd knows %d: it was written by a newer accountd; run that one, or restore a backup", version, known)
+}
+
+// notOurs is an error about a database that lacks a table, or all of them.
+func notOurs(missing string) error {
+	if missing == "" {
+		missing = "all its tables"
+	}
+	return fmt.Errorf("it is no database of accountd's, or damaged: it lacks %s; name another directory, or bring a backup back with accountd restore FILE", missing)
+}
+
+// expectedSchema is every object that a file of a version has, by name, as SQLite writes it down.
+func expectedSchema(ctx context.Context, version int) (map[string]string, error) {
+	names, err := steps()
+	if err != nil {
+		return nil, err
+	}
+	c, err := newConn("file::memory:")
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	if err := c.connect(ctx); err != nil {
+		return nil, err
+	}
+	for _, name := range names[:version] {
+		text, err := migrations.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := c.sql.ExecContext(ctx, string(text)); err != nil {
+			return nil, err
+		}
+	}
+	return readSchema(ctx, c)
+}
+
+func readSchema(ctx context.Context, c *conn) (map[string]string, error) {
+	rows, err := c.sql.QueryContext(ctx, `SELECT name, coalesce(sql, '') FROM sqlite_schema`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	objects := map[string]string{}
+	for rows.Next() {
+		var name, sql string
+		if err := rows.Scan(&name, &sql); err != nil {
+			return nil, err
+		}
+		objects[name] = sql
+	}
+	return objects, rows.Err()
 }

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -31,41 +32,95 @@ type DB struct {
 	close   func() error // once
 }
 
-// Open opens the file at path, creates it when missing, and migrates it to the newest schema.
-// now is the clock of every transaction.
+// Open opens the file at path and migrates it to the newest schema; now is the clock of every transaction. Where there is no
+// file it makes one. A file that has users is backed up before it is migrated, into the directory backups beside it. One that
+// is damaged, empty, a link or somebody else's is refused and left as it is.
 func Open(ctx context.Context, path string, now func() time.Time) (*DB, error) {
+	return openFile(ctx, path, now, opening{backups: filepath.Join(filepath.Dir(path), "backups")})
+}
+
+// OpenCopy is Open for a file that is a copy of another: it is migrated without a backup, and not made.
+func OpenCopy(ctx context.Context, path string, now func() time.Time) (*DB, error) {
+	return openFile(ctx, path, now, opening{copied: true})
+}
+
+// opening is how a file is opened.
+type opening struct {
+	fresh   bool   // it may be empty
+	copied  bool   // it has to be there
+	backups string // where the backup before a migration goes; "": none is made
+}
+
+func openFile(ctx context.Context, path string, now func() time.Time, how opening) (*DB, error) {
+	fail := func(err error) (*DB, error) { return nil, fmt.Errorf("open database %s: %w", path, explain(err)) }
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, err)
+		return fail(err)
 	}
-	// SQLite gives -wal and -shm the mode of the file, so creating it 0600 is enough, whatever the umask.
-	f, err := os.OpenFile(abs, os.O_RDWR|os.O_CREATE, 0o600)
+	err = inspect(abs)
+	if errors.Is(err, fs.ErrNotExist) && !how.copied {
+		if err = create(ctx, abs, now); errors.Is(err, fs.ErrExist) {
+			err = nil // made by another process meanwhile
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
+		return fail(err)
+	}
+	users, err := judge(ctx, abs)
+	if err != nil {
+		return fail(err)
+	}
+	if !users {
+		how.backups = ""
+	}
+	db, err := openAt(ctx, abs, now, how)
+	if err != nil {
+		return fail(err)
+	}
+	return db, nil
+}
+
+// options are the pragmas of every connection.
+const options = "?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=synchronous(FULL)"
+
+// dsn is the file at an absolute path as SQLite takes it.
+func dsn(abs string) string { return "file:" + (&url.URL{Path: abs}).EscapedPath() + options }
+
+// openAt opens and migrates the file at abs.
+func openAt(ctx context.Context, abs string, now func() time.Time, how opening) (*DB, error) {
+	flags := os.O_RDWR
+	if how.fresh {
+		flags |= os.O_CREATE | os.O_EXCL
+	}
+	// SQLite gives -wal and -shm the mode of the file, so the file's is enough, whatever the umask.
+	f, err := os.OpenFile(abs, flags, 0o600)
+	if err != nil {
+		return nil, err
 	}
 	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
+		return nil, err
 	}
-	const common = "?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=synchronous(FULL)"
-	base := "file:" + (&url.URL{Path: abs}).EscapedPath() + common
-	c, err := newConn(base + "&_pragma=journal_mode(WAL)")
+	c, err := newConn(dsn(abs) + "&_pragma=journal_mode(WAL)")
 	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, err)
+		return nil, err
 	}
 	if err := check(ctx, c); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), c.close())
+		return nil, errors.Join(err, c.close())
 	}
 	db := &DB{now: now}
-	if db.readers, err = newPool(base+"&_pragma=query_only(1)", readers); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), c.close())
+	if db.readers, err = newPool(dsn(abs)+"&_pragma=query_only(1)", readers); err != nil {
+		return nil, errors.Join(err, c.close())
 	}
 	db.writer = newWriter(c, now)
 	db.close = sync.OnceValue(func() error {
 		db.writer.stop() // first: what it runs may read
+		if db.writer.health.usable() != nil {
+			return nil // closing would write: what is in the WAL is left for the next start
+		}
 		return errors.Join(db.readers.close(), c.close())
 	})
-	if err := db.migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
+	if err := db.migrate(ctx, abs, how.backups); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }

@@ -130,7 +130,10 @@ func TestManyWriters(t *testing.T) {
 
 func TestFileModes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
-	if err := os.WriteFile(path, nil, 0o644); err != nil {
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	db := open(t, path)

@@ -18,7 +18,8 @@ const groupSize = 64
 //
 // Writes that come while others run are committed with them, each acknowledged after that commit. To each
 // other they are transactions one after the other: what one did is undone alone when it fails. What is
-// nobody's fault or takes the transaction with it (a full disk, an I/O error) fails them all.
+// nobody's fault or takes the transaction with it (a full disk, an I/O error) fails them all. After an fsync that
+// failed nothing is written any more: see Broken.
 //
 // fn runs in the writer's goroutine; its panic goes on in the caller's, with the same value.
 func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
@@ -33,6 +34,7 @@ type writer struct {
 	closing chan struct{} // closed: no more are taken on
 	stopped chan struct{} // closed: the goroutine has ended
 	group   []*write      // those that have begun in the open transaction
+	health  health
 }
 
 // write is one function on its way through the writer.
@@ -50,7 +52,8 @@ type write struct {
 func (w *write) failed() bool { return w.err != nil || w.panicked != nil }
 
 func newWriter(c *conn, now func() time.Time) *writer {
-	wr := &writer{conn: c, now: now, queue: make(chan *write), closing: make(chan struct{}), stopped: make(chan struct{})}
+	wr := &writer{conn: c, now: now, queue: make(chan *write), closing: make(chan struct{}), stopped: make(chan struct{}),
+		health: health{broken: make(chan struct{})}}
 	go wr.loop()
 	return wr
 }
@@ -62,6 +65,8 @@ func (wr *writer) write(ctx context.Context, fn func(*Tx) error) error {
 	select {
 	case <-wr.closing:
 		return errClosed
+	case <-wr.health.broken:
+		return wr.health.failure()
 	default:
 	}
 	w := &write{fn: fn, done: make(chan struct{})}
@@ -137,7 +142,12 @@ func (wr *writer) next() *write {
 
 // transact runs first, and those who come meanwhile, in one transaction.
 func (wr *writer) transact(first *write) {
-	if err := wr.conn.begin(context.Background(), "BEGIN IMMEDIATE"); err != nil {
+	err := wr.health.usable()
+	if err == nil {
+		err = wr.conn.begin(context.Background(), "BEGIN IMMEDIATE")
+		wr.health.failed(err)
+	}
+	if err != nil {
 		if first.claimed.CompareAndSwap(false, true) {
 			first.err = fmt.Errorf("begin transaction: %w", err)
 			close(first.done)
@@ -146,7 +156,10 @@ func (wr *writer) transact(first *write) {
 	}
 	for w := first; w != nil; {
 		if w.claimed.CompareAndSwap(false, true) {
-			if err := wr.run(w); err != nil {
+			err := wr.run(w)
+			wr.health.failed(w.err)
+			if err != nil {
+				wr.health.failed(err)
 				wr.abort(err)
 				return
 			}
@@ -156,9 +169,11 @@ func (wr *writer) transact(first *write) {
 		}
 	}
 	if err := wr.conn.commit(); err != nil {
+		wr.health.failed(err)
 		wr.finish(fmt.Errorf("commit: %w", err))
 		return
 	}
+	wr.health.wrote()
 	wr.finish(nil)
 }
 

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"accountd/internal/config"
+	"accountd/internal/store"
+)
+
+type backupCmd struct {
+	File string `arg:"" optional:"" help:"Where to write it: a new file, or a directory (backups/ in the data directory)."`
+	Keep int    `placeholder:"N" help:"Delete all but the newest N of the backups in that directory."`
+	JSON bool   `name:"json" help:"Print one JSON object."`
+}
+
+// Run writes one file that holds every account, as of one moment. It has no keys: it can be restored without the key ring, and
+// whoever finds it cannot make tokens.
+func (cmd *backupCmd) Run(a *app) (err error) {
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
+	if cmd.Keep < 0 {
+		return usageError{errors.New("--keep takes how many backups are to stay, 1 or more")}
+	}
+	if err := haveAccounts(c); err != nil {
+		return err
+	}
+	privateFiles()
+	held, err := useData(c)
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, held.Close)
+	dest, err := cmd.destination(a, c)
+	if err != nil {
+		return err
+	}
+	found, err := store.Backup(a.ctx, c.DatabaseFile(), dest)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(dest)
+	if err != nil {
+		return err
+	}
+	var removed []string
+	if cmd.Keep > 0 {
+		if removed, err = store.Prune(filepath.Dir(dest), cmd.Keep); err != nil {
+			return fmt.Errorf("%s is written; delete older backups: %w", dest, err)
+		}
+	}
+	if cmd.JSON {
+		return json.NewEncoder(a.Stdout).Encode(struct {
+			File   string `json:"file"`
+			Bytes  int64  `json:"bytes"`
+			Schema int    `json:"schema"`
+			Users  int64  `json:"users"`
+		}{dest, info.Size(), found.Version, found.Users})
+	}
+	fmt.Fprintf(a.Stdout, "Wrote %s and checked it: %d accounts, %d bytes.\n", dest, found.Users, info.Size())
+	for _, name := range removed {
+		fmt.Fprintf(a.Stdout, "Deleted %s.\n", name)
+	}
+	_, err = fmt.Fprintf(a.Stdout, "It holds addresses and password hashes, and no keys. To keep the key ring too, copy %s to another place.\n", c.KeysFile())
+	return err
+}
+
+// destination is the file to be written, in a directory that is there.
+func (cmd *backupCmd) destination(a *app, c *config.Config) (string, error) {
+	dir := c.BackupsDir()
+	if cmd.File != "" {
+		info, err := os.Stat(cmd.File)
+		if err != nil || !info.IsDir() {
+			if cmd.Keep > 0 {
+				return "", usageError{errors.New("--keep goes with a directory, not with the name of a file")}
+			}
+			return cmd.File, nil
+		}
+		dir = cmd.File
+	} else if err := makeBackupsDir(c); err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, store.BackupName(a.Now())), nil
+}
+
+// makeBackupsDir makes the directory for the server's user, whoever runs this.
+func makeBackupsDir(c *config.Config) error {
+	err := os.Mkdir(c.BackupsDir(), 0o700)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("directory of backups: %w", err)
+	}
+	info, err := os.Stat(c.Server.DataDir)
+	if err != nil {
+		return fmt.Errorf("directory of backups: %w", err)
+	}
+	return ownLike(c.BackupsDir(), info)
+}

@@ -1,0 +1,287 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"accountd/email"
+	"accountd/internal/config"
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+type doctorCmd struct {
+	JSON bool `name:"json" help:"Print one JSON object for each thing that was looked at."`
+}
+
+// finding is one thing that was looked at. Without a remedy it is fine.
+type finding struct {
+	Subject string `json:"subject"`
+	OK      bool   `json:"ok"`
+	Text    string `json:"text"`
+	Remedy  string `json:"remedy"`
+}
+
+// Run looks: it makes nothing, repairs nothing and migrates nothing. It fails if anything is wrong.
+func (cmd *doctorCmd) Run(a *app) error {
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(c.Server.DataDir); err != nil {
+		return fmt.Errorf("no data directory here: %w: name the server's with --data-dir", err)
+	}
+	d := &doctor{app: a, config: c}
+	for _, look := range []func(){d.modes, d.keys, d.mailServer, d.database, d.spool, d.space} {
+		look()
+	}
+	problems := 0
+	for _, f := range d.findings {
+		if !f.OK {
+			problems++
+		}
+		if cmd.JSON {
+			if err := json.NewEncoder(a.Stdout).Encode(f); err != nil {
+				return err
+			}
+			continue
+		}
+		if f.OK {
+			fmt.Fprintf(a.Stdout, "ok       %s: %s\n", f.Subject, f.Text)
+		} else {
+			fmt.Fprintf(a.Stdout, "PROBLEM  %s: %s\n         %s\n", f.Subject, f.Text, f.Remedy)
+		}
+	}
+	if problems > 0 {
+		return fmt.Errorf("%d of %d things need looking after", problems, len(d.findings))
+	}
+	return nil
+}
+
+type doctor struct {
+	app      *app
+	config   *config.Config
+	findings []finding
+}
+
+func (d *doctor) fine(subject, text string) {
+	d.findings = append(d.findings, finding{subject, true, text, ""})
+}
+
+func (d *doctor) problem(subject, text, remedy string) {
+	d.findings = append(d.findings, finding{subject, false, text, remedy})
+}
+
+// modes looks for what others than the owner can read. The key ring has its own rule, and names of links lead elsewhere.
+func (d *doctor) modes() {
+	const subject = "permissions"
+	dir, looked, before := d.config.Server.DataDir, 0, len(d.findings)
+	roots := []string{dir}
+	if spool := d.config.Email.SpoolDir; spool != "" {
+		roots = append(roots, spool)
+	}
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) && path != dir {
+				return nil // gone meanwhile, or a spool that is not there yet
+			}
+			if err != nil {
+				return err
+			}
+			info, err := entry.Info()
+			if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode()&fs.ModeSymlink != 0 {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			looked++
+			if openToOthers(info) && len(d.findings)-before < 10 {
+				want := "600"
+				if entry.IsDir() {
+					want = "700"
+				}
+				d.problem(subject, fmt.Sprintf("%s is open to others (mode %04o)", path, info.Mode().Perm()), "chmod "+want+" "+path)
+			}
+			return nil
+		})
+		if err != nil {
+			d.problem(subject, err.Error(), "run this as the server's user")
+		}
+	}
+	if len(d.findings) == before {
+		d.fine(subject, fmt.Sprintf("%d files and directories in %s are their owner's only", looked, dir))
+	}
+}
+
+func (d *doctor) keys() {
+	const subject = "key ring"
+	err := d.app.keyFile(d.config).Check()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		d.problem(subject, d.config.KeysFile()+" is not there", "copy it back from where it is kept; the server makes a new one at its next start, and links in mails stop working")
+	case err != nil:
+		d.problem(subject, err.Error(), "until that is mended, the server does not start, and a running one goes on with the keys that it has")
+	default:
+		d.fine(subject, d.config.KeysFile()+" can be read and signs for "+d.config.Tokens.Algorithm)
+	}
+}
+
+func (d *doctor) mailServer() {
+	if err := d.config.SMTPSettings().Check(); err != nil {
+		d.problem("mail server", err.Error(), "until that is mended, the server does not start")
+	}
+}
+
+func (d *doctor) database() {
+	const subject = "database"
+	path := d.config.DatabaseFile()
+	held, err := lockDir(d.config.Server.DataDir, false)
+	if errors.Is(err, errLocked) {
+		d.problem(subject, "a backup is being restored", "run this again when that is done")
+		return
+	}
+	if err != nil {
+		d.problem(subject, err.Error(), "run this as the server's user")
+		return
+	}
+	defer held.Close()
+	if store.Replacing(path) {
+		d.problem(subject, "a restore was interrupted", "start the server, or run any other command: it finishes it")
+		return
+	}
+	found, err := store.Check(d.app.ctx, path)
+	if err != nil {
+		d.problem(subject, err.Error(), "the newest backup is "+d.newestBackup())
+		return
+	}
+	for _, problem := range found.Problems {
+		d.problem(subject, problem, "stop the server, keep a copy of "+path+" with its -wal, and bring a backup back with accountd restore FILE; the newest is "+d.newestBackup())
+	}
+	if len(found.Problems) > 0 {
+		return
+	}
+	state := fmt.Sprintf("%s is sound: %d accounts, schema %d", path, found.Users, found.Version)
+	if found.Version < found.Newest {
+		state += fmt.Sprintf(", which the next start migrates to %d", found.Newest)
+	}
+	d.fine(subject, state)
+	d.fine("backups", "the newest is "+d.newestBackup())
+	if found.Version == found.Newest {
+		d.outbox(d.app.ctx, path)
+	}
+}
+
+func (d *doctor) newestBackup() string {
+	files, err := os.ReadDir(d.config.BackupsDir())
+	newest, at := "", time.Time{}
+	for _, file := range files {
+		if info, err := file.Info(); err == nil && info.Mode().IsRegular() && info.ModTime().After(at) {
+			newest, at = filepath.Join(d.config.BackupsDir(), file.Name()), info.ModTime()
+		}
+	}
+	switch {
+	case newest != "":
+		return fmt.Sprintf("%s of %s", newest, at.UTC().Format(time.DateTime))
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "not to be found: " + err.Error()
+	}
+	return "none in " + d.config.BackupsDir()
+}
+
+// longWait is how long a mail may wait for the spool before something is wrong, in seconds: the server looks every second, and
+// once a minute after failures.
+const longWait = 5 * 60
+
+// outbox looks at the mails that have not reached the spool.
+func (d *doctor) outbox(ctx context.Context, path string) {
+	const subject = "outbox"
+	if d.app.keyFile(d.config).Check() != nil {
+		return // said already
+	}
+	backlog, err := readBacklog(ctx, d, path)
+	if err != nil {
+		d.problem(subject, err.Error(), "look at the other problems first")
+		return
+	}
+	if backlog.Unreadable > 0 {
+		d.problem(subject, fmt.Sprintf("%d mails were sealed with a key that is not in the key ring", backlog.Unreadable), "copy the key ring back that had it, or leave them: they harm nobody")
+	}
+	if waited := d.app.Now().Unix() - backlog.Oldest; backlog.Waiting > 0 && waited > longWait {
+		d.problem(subject, fmt.Sprintf("%d mails wait for the spool, the oldest for %s", backlog.Waiting, time.Duration(waited)*time.Second),
+			"start the server if it does not run; if it does, its log says why it cannot write to "+d.config.SpoolDir())
+		return
+	}
+	if backlog.Unreadable == 0 {
+		d.fine(subject, fmt.Sprintf("%d mails are on their way to the spool", backlog.Waiting))
+	}
+}
+
+func readBacklog(ctx context.Context, d *doctor, path string) (backlog email.Backlog, err error) {
+	keys, err := tokens.OpenKeys(d.config.KeysFile(), d.config.Tokens.Algorithm, d.app.Now)
+	if err != nil {
+		return backlog, err
+	}
+	db, err := store.Open(ctx, path, d.app.Now)
+	if err != nil {
+		return backlog, err
+	}
+	defer closeInto(&err, db.Close)
+	return email.ReadBacklog(ctx, db, keys)
+}
+
+func (d *doctor) spool() {
+	const subject = "spool"
+	count := map[string]int{}
+	for _, sub := range []string{"tmp", "new", "failed"} {
+		dir := filepath.Join(d.config.SpoolDir(), sub)
+		err := writable(dir)
+		var files []fs.DirEntry
+		if err == nil {
+			files, err = os.ReadDir(dir)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			d.problem(subject, dir+" is not there", "the server makes it when it starts")
+			return
+		}
+		if err != nil {
+			d.problem(subject, fmt.Sprintf("%s cannot be used: %v", dir, err), "give it to the server's user, mode 700; mails are kept in the database until then")
+			return
+		}
+		count[sub] = len(files)
+	}
+	if failed := count["failed"]; failed > 0 {
+		d.problem(subject, fmt.Sprintf("%d mails were given up", failed), "accountd mail list says why, accountd mail retry --all tries again, accountd mail drop NAME deletes one")
+		return
+	}
+	d.fine(subject, fmt.Sprintf("%d mails wait in %s", count["new"], d.config.SpoolDir()))
+}
+
+// leastSpace is what the database and its -wal should always be able to grow by, in bytes.
+const leastSpace = 64 << 20
+
+// space looks whether a backup, which a migration makes as well, finds room.
+func (d *doctor) space() {
+	const subject = "free space"
+	free, err := freeSpace(d.config.Server.DataDir)
+	if err != nil {
+		d.problem(subject, err.Error(), "run this as the server's user")
+		return
+	}
+	need := uint64(leastSpace)
+	if info, err := os.Stat(d.config.DatabaseFile()); err == nil {
+		need += 2 * uint64(info.Size())
+	}
+	if free < need {
+		d.problem(subject, fmt.Sprintf("%d MiB are free in %s", free>>20, d.config.Server.DataDir),
+			fmt.Sprintf("make room: backups and migrations need %d MiB; a server whose disk is full changes nothing any more", need>>20))
+		return
+	}
+	d.fine(subject, fmt.Sprintf("%d MiB in %s", free>>20, d.config.Server.DataDir))
+}

@@ -1,0 +1,144 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Backup writes what is committed in the database at path, which others may be writing, to a new file at dest, mode 0600,
+// and checks it. It is there whole and durable, or not at all; a file that is there already stays. It is one file that
+// needs no other beside it, and has nothing of rows that were deleted.
+func Backup(ctx context.Context, path, dest string) (Condition, error) {
+	tmp, found, err := snapshot(ctx, path, filepath.Dir(dest))
+	defer removeAll(tmp)
+	if err == nil {
+		err = publish(tmp, dest)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return found, fmt.Errorf("%s is there already: name another file", dest)
+	}
+	if err != nil {
+		return found, fmt.Errorf("write the backup: %w", err)
+	}
+	return found, nil
+}
+
+// snapshot copies a database into a file of dir that is to be removed, and checks the copy.
+func snapshot(ctx context.Context, path, dir string) (tmp string, found Condition, err error) {
+	c, err := look(ctx, path, "")
+	if err != nil {
+		return "", found, err
+	}
+	defer c.close() // it was only read
+	tmp = filepath.Join(dir, backupPrefix+rand.Text())
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // VACUUM takes an empty file, and keeps its mode
+	if err != nil {
+		return "", found, err
+	}
+	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
+		return tmp, found, err
+	}
+	if _, err := c.sql.ExecContext(ctx, "VACUUM INTO ?", tmp); err != nil {
+		return tmp, found, explain(err)
+	}
+	if found, err = Check(ctx, tmp); err == nil {
+		err = found.err()
+	}
+	return tmp, found, err
+}
+
+// backupTime is the time in the name of a backup: names sort by it.
+const backupTime = "20060102T150405.000Z"
+
+// BackupName is the name of a backup made at a time.
+func BackupName(at time.Time) string { return "accountd-" + at.UTC().Format(backupTime) + ".db" }
+
+func isBackupName(name string) bool {
+	at, begins := strings.CutPrefix(name, "accountd-")
+	at, ends := strings.CutSuffix(at, ".db")
+	_, err := time.Parse(backupTime, at)
+	return begins && ends && err == nil
+}
+
+// backupBefore backs the file up before a migration. Where an earlier start has done so and got no further, that one is
+// enough: a server that is started again and again must not fill the disk.
+func backupBefore(ctx context.Context, path, dir string, version int, now time.Time) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	prefix := fmt.Sprintf("accountd-schema-%d-", version)
+	tmp, _, err := snapshot(ctx, path, dir)
+	defer removeAll(tmp)
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), prefix) {
+			continue
+		}
+		if same, err := sameContent(tmp, filepath.Join(dir, entry.Name())); err == nil && same {
+			return nil
+		}
+	}
+	return publish(tmp, filepath.Join(dir, prefix+now.UTC().Format(backupTime)+".db"))
+}
+
+func sameContent(a, b string) (bool, error) {
+	var files [2]*os.File
+	for i, path := range []string{a, b} {
+		f, err := os.Open(path)
+		if err != nil {
+			return false, err
+		}
+		defer f.Close() // it was only read
+		files[i] = f
+	}
+	var chunks [2][1 << 16]byte
+	for {
+		n, err := io.ReadFull(files[0], chunks[0][:])
+		m, otherErr := io.ReadFull(files[1], chunks[1][:])
+		if !bytes.Equal(chunks[0][:n], chunks[1][:m]) {
+			return false, nil
+		}
+		switch {
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+			return errors.Is(otherErr, io.EOF) || errors.Is(otherErr, io.ErrUnexpectedEOF), nil
+		case err != nil || otherErr != nil:
+			return false, errors.Join(err, otherErr)
+		}
+	}
+}
+
+// Prune removes from dir all but the newest keep backups that BackupName has named, and says which.
+func Prune(dir string, keep int) (removed []string, err error) {
+	entries, err := os.ReadDir(dir) // sorted by name, so by time
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range entries {
+		if isBackupName(entry.Name()) && entry.Type().IsRegular() {
+			names = append(names, entry.Name())
+		}
+	}
+	for _, name := range names[:max(0, len(names)-keep)] {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			return removed, err
+		}
+		removed = append(removed, name)
+	}
+	return removed, nil
+}

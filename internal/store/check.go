@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Condition is what Check finds in a file.
+type Condition struct {
+	Version, Newest int      // the schema's, and the one that this program would migrate it to
+	Users           int64    // how many there are
+	Problems        []string // what is wrong; none: nothing
+}
+
+// maxProblems is how many of one kind are told.
+const maxProblems = 10
+
+// Check reads the whole file at path: its pages, indexes and references, and whether it has everything that its schema has.
+// It changes nothing, and fails where there is nothing to be read.
+func Check(ctx context.Context, path string) (Condition, error) {
+	var found Condition
+	c, err := look(ctx, path, "&_pragma=query_only(1)")
+	if err != nil {
+		return found, err
+	}
+	defer c.close() // it was only read
+	if err := found.read(ctx, c); err != nil {
+		return found, fmt.Errorf("%s: %w", path, explain(err))
+	}
+	return found, nil
+}
+
+func (f *Condition) read(ctx context.Context, c *conn) error {
+	names, err := steps()
+	if err != nil {
+		return err
+	}
+	f.Newest = len(names)
+	if err := c.sql.QueryRowContext(ctx, "PRAGMA user_version").Scan(&f.Version); err != nil {
+		return err
+	}
+	if f.Version > f.Newest {
+		return newer(f.Version, f.Newest)
+	}
+	if f.Version < 1 {
+		return notOurs("")
+	}
+	want, err := expectedSchema(ctx, f.Version)
+	if err != nil {
+		return err
+	}
+	have, err := readSchema(ctx, c)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if sql, ok := have[name]; !ok {
+			return notOurs(name)
+		} else if sql != want[name] {
+			f.Problems = append(f.Problems, "its "+name+" is not as accountd makes it")
+		}
+	}
+	if err := f.add(ctx, c, fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems), "ok"); err != nil {
+		return err
+	}
+	const references = `SELECT printf('row %s of %s refers to a row of %s that is not there', coalesce(rowid, '?'), "table", parent)
+		FROM pragma_foreign_key_check LIMIT 10`
+	if err := f.add(ctx, c, references, ""); err != nil {
+		return err
+	}
+	return c.sql.QueryRowContext(ctx, `SELECT count(*) FROM users`).Scan(&f.Users)
+}
+
+// add takes what a query says for problems, except for fine.
+func (f *Condition) add(ctx context.Context, c *conn, query, fine string) error {
+	rows, err := c.sql.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		if text != fine {
+			f.Problems = append(f.Problems, text)
+		}
+	}
+	return rows.Err()
+}
+
+// err is nil for a sound file.
+func (f Condition) err() error {
+	var errs []error
+	for _, problem := range f.Problems {
+		errs = append(errs, errors.New(problem))
+	}
+	return errors.Join(errs...)
+}

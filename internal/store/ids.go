@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+)
+
+// look connects to the file at path as it is: neither made nor migrated.
+func look(ctx context.Context, path, options string) (*conn, error) {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		err = inspect(abs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	c, err := newConn(dsn(abs) + options)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.connect(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, explain(err)), c.close())
+	}
+	return c, nil
+}
+
+// LastIDs are the ids that tables of the database at path have given out last. Ids that are newer than a backup must not be
+// given out again after it is restored: tokens name them.
+func LastIDs(ctx context.Context, path string) (map[string]int64, error) {
+	c, err := look(ctx, path, "&_pragma=query_only(1)")
+	if err != nil {
+		return nil, err
+	}
+	defer c.close() // it was only read
+	rows, err := c.sql.QueryContext(ctx, `SELECT name, seq FROM sqlite_sequence`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	last := map[string]int64{}
+	for rows.Next() {
+		var name string
+		var id int64
+		if err := rows.Scan(&name, &id); err != nil {
+			return nil, err
+		}
+		last[name] = id
+	}
+	return last, rows.Err()
+}
+
+// unknownIDs is how many ids are left out where nobody can say which have been given out. Ids of users are 32-bit numbers
+// in the API.
+const unknownIDs = 1 << 20
+
+// SkipIDs lets every table go on after the ids of last; nil: nobody knows them.
+func SkipIDs(ctx context.Context, tx *Tx, last map[string]int64) error {
+	if last == nil {
+		// A table that has given out none yet has no row.
+		for _, query := range []string{
+			`UPDATE sqlite_sequence SET seq = seq + ?1`,
+			`INSERT INTO sqlite_sequence (name, seq) SELECT name, ?1 FROM sqlite_schema s WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'
+				AND NOT EXISTS (SELECT 1 FROM sqlite_sequence q WHERE q.name = s.name)`,
+		} {
+			if _, err := tx.ExecContext(ctx, query, unknownIDs); err != nil {
+				return fmt.Errorf("skip ids: %w", err)
+			}
+		}
+		return nil
+	}
+	for name, id := range last {
+		for _, query := range []string{
+			`UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1`,
+			`INSERT INTO sqlite_sequence (name, seq) SELECT name, ?2 FROM sqlite_schema s WHERE type = 'table' AND name = ?1
+				AND NOT EXISTS (SELECT 1 FROM sqlite_sequence q WHERE q.name = s.name)`,
+		} {
+			if _, err := tx.ExecContext(ctx, query, name, id); err != nil {
+				return fmt.Errorf("skip ids: %w", err)
+			}
+		}
+	}
+	return nil
+}

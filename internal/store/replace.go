@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Copy copies the database file at path into the directory dir, mode 0600 and durable, for OpenCopy and Replace. What is in
+// a -wal beside it would be missing in the copy, so a file that may have one is refused.
+func Copy(path, dir string) (copied string, err error) {
+	if err := inspect(path); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	in, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close() // it is only read
+	// https://www.sqlite.org/fileformat.html, section 1.3: 2 is WAL
+	version := make([]byte, 1)
+	if _, err := in.ReadAt(version, 18); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	if version[0] != 1 {
+		return "", fmt.Errorf("%s is no backup but the file of a server, or a copy of one: it may lack what that had in its -wal; make a backup of the directory that it belongs to with accountd backup --data-dir DIR, and restore that", path)
+	}
+	copied = filepath.Join(dir, copyPrefix+rand.Text())
+	out, err := os.OpenFile(copied, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
+		removeAll(copied)
+		return "", fmt.Errorf("copy %s: %w", path, err)
+	}
+	return copied, nil
+}
+
+// Discard removes a file that Copy has made and Replace was not called with.
+func Discard(copied string) { removeAll(copied) }
+
+// replacement is what a file beside the database says while one takes the other's place. Names are of the same directory.
+type replacement struct {
+	New   string `json:"new"`
+	Aside string `json:"aside"`
+}
+
+func replacementFile(path string) string { return path + ".replace" }
+
+// Replace puts the file that Copy has made in the place of the database at path, which is kept under the name aside in the same
+// directory, with its -wal if it has one. Nobody may have either open. Once it has written down what it does, an
+// interruption is made good by FinishReplace; before that, nothing has happened. Either way the copy is gone.
+func Replace(path, copied, aside string) error {
+	dir := filepath.Dir(path)
+	raw, err := json.Marshal(replacement{filepath.Base(copied), aside})
+	if err != nil {
+		return err
+	}
+	tmp := filepath.Join(dir, copyPrefix+rand.Text())
+	defer removeAll(tmp)
+	err = errors.Join(syncFile(copied), syncDir(dir))
+	if err == nil {
+		err = os.WriteFile(tmp, raw, 0o600)
+	}
+	if err == nil {
+		err = publish(tmp, replacementFile(path))
+	}
+	if err == nil {
+		_, err = FinishReplace(path)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case Replacing(path):
+		return fmt.Errorf("%w: it is finished by the next command, or the next start of the server", err)
+	}
+	removeAll(copied)
+	return err
+}
+
+// Replacing reports whether a Replace has not been finished.
+func Replacing(path string) bool {
+	_, err := os.Lstat(replacementFile(path))
+	return err == nil
+}
+
+// FinishReplace finishes what an interrupted Replace has begun, and reports whether there was anything. Nobody may have the
+// database open.
+func FinishReplace(path string) (bool, error) {
+	dir := filepath.Dir(path)
+	raw, err := os.ReadFile(replacementFile(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	var r replacement
+	if err == nil {
+		err = json.Unmarshal(raw, &r)
+	}
+	if err == nil && (r.New != filepath.Base(r.New) || r.Aside != filepath.Base(r.Aside)) {
+		err = errors.New("it names files of other directories")
+	}
+	if err != nil {
+		return false, fmt.Errorf("an interrupted restore cannot be finished: %s: %w", replacementFile(path), err)
+	}
+	copied, aside := filepath.Join(dir, r.New), filepath.Join(dir, r.Aside)
+	if _, err := os.Lstat(copied); err == nil { // what is at path is still the one to be replaced
+		for _, suffix := range append([]string{""}, beside...) {
+			if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return false, err
+			}
+		}
+		if err := os.Rename(copied, path); err != nil {
+			return false, err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	if err := syncDir(dir); err != nil {
+		return false, err
+	}
+	if err := os.Remove(replacementFile(path)); err != nil {
+		return false, err
+	}
+	return true, syncDir(dir)
+}
+
+// Settle puts what a sound database has in its -wal into the file itself, so that it can be kept as one file. It fails when
+// somebody has the database open.
+func Settle(ctx context.Context, path string) error {
+	c, err := look(ctx, path, "")
+	if err != nil {
+		return err
+	}
+	defer c.close() // there is nothing in it that could be lost
+	var mode string
+	if err := c.sql.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "delete" {
+		return fmt.Errorf("its journal mode stays %s", mode)
+	}
+	return nil
+}

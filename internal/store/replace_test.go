@@ -1,0 +1,238 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// twoFiles are a database with one row, and a backup of another with three.
+func twoFiles(t *testing.T) (path, backup string) {
+	t.Helper()
+	path, backup = filepath.Join(t.TempDir(), "accountd.db"), filepath.Join(t.TempDir(), "backup.db")
+	db, other := open(t, path), open(t, filepath.Join(t.TempDir(), "other.db"))
+	for i, name := range []string{"a", "b", "c"} {
+		if err := other.Write(t.Context(), insertName(name)); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			if err := db.Write(t.Context(), insertName(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := Backup(t.Context(), other.path(t), backup); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path, backup
+}
+
+// path is the file of db.
+func (db *DB) path(t *testing.T) (path string) {
+	t.Helper()
+	err := db.Read(t.Context(), func(tx *Tx) error {
+		return tx.QueryRowContext(t.Context(), `SELECT file FROM pragma_database_list WHERE name = 'main'`).Scan(&path)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestReplace(t *testing.T) {
+	path, backup := twoFiles(t)
+	home := filepath.Dir(path)
+	if err := os.WriteFile(path+"-wal", []byte("of the first"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := Copy(backup, home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(path, copied, "aside.db"); err != nil {
+		t.Fatal(err)
+	}
+	if got := dir(t, home); got != "accountd.db aside.db aside.db-wal" {
+		t.Errorf("%s", got)
+	}
+	if n := countIn(t, path); n != 3 {
+		t.Errorf("%d rows", n)
+	}
+	if done, err := FinishReplace(path); done || err != nil {
+		t.Errorf("a second end: %t, %v", done, err)
+	}
+}
+
+// TestReplaceInterrupted: from each state that an interruption can leave, FinishReplace comes to the same end.
+func TestReplaceInterrupted(t *testing.T) {
+	for n := range 5 {
+		path, backup := twoFiles(t)
+		home := filepath.Dir(path)
+		copied, err := Copy(backup, home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+"-wal", []byte("of the first"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := json.Marshal(replacement{filepath.Base(copied), "aside.db"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps := []func() error{
+			func() error { return os.WriteFile(path+".replace", raw, 0o600) },
+			func() error { return os.Rename(path, filepath.Join(home, "aside.db")) },
+			func() error { return os.Rename(path+"-wal", filepath.Join(home, "aside.db-wal")) },
+			func() error { return os.Rename(copied, path) },
+		}
+		for _, step := range steps[:n] {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if Replacing(path) != (n > 0) {
+			t.Errorf("after %d steps Replacing = %t", n, Replacing(path))
+		}
+		done, err := FinishReplace(path)
+		if err != nil || done != (n > 0) {
+			t.Fatalf("after %d steps: %t, %v", n, done, err)
+		}
+		if n == 0 {
+			continue
+		}
+		if got := dir(t, home); got != "accountd.db aside.db aside.db-wal" {
+			t.Errorf("after %d steps: %s", n, got)
+		}
+		if rows := countIn(t, path); rows != 3 {
+			t.Errorf("after %d steps: %d rows", n, rows)
+		}
+	}
+}
+
+// TestReplaceFails: nothing has happened, and the copy is gone.
+func TestReplaceFails(t *testing.T) {
+	path, backup := twoFiles(t)
+	home := filepath.Dir(path)
+	copied, err := Copy(backup, home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(copied); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(path, copied, "aside.db"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a copy: %v", err)
+	}
+	if got := dir(t, home); got != "accountd.db" || countIn(t, path) != 1 {
+		t.Errorf("%s", got)
+	}
+	for _, text := range []string{"", "{", `{"new":"../x","aside":"y"}`, `{"new":"x","aside":"/y"}`} {
+		if err := os.WriteFile(path+".replace", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := FinishReplace(path); err == nil || !strings.Contains(err.Error(), "an interrupted restore cannot be finished") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if countIn(t, path) != 1 {
+		t.Error("the database was changed")
+	}
+}
+
+// TestCopyRefuses: the file of a server may lack what its WAL has.
+func TestCopyRefuses(t *testing.T) {
+	path, backup := twoFiles(t)
+	if _, err := Copy(path, t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no backup but the file of a server") {
+		t.Errorf("of a server's: %v", err)
+	}
+	if err := Settle(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{path, backup} {
+		copied, err := Copy(file, t.TempDir())
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		if info, err := os.Stat(copied); err != nil || info.Mode() != 0o600 {
+			t.Errorf("%v, %v", info, err)
+		}
+		Discard(copied)
+		if got := dir(t, filepath.Dir(copied)); got != "" {
+			t.Errorf("left behind: %s", got)
+		}
+	}
+	db := open(t, path)
+	count(t, db)
+	if err := Settle(t.Context(), path); err == nil {
+		t.Error("a database that is open was settled")
+	}
+	if _, err := OpenCopy(t.Context(), filepath.Join(t.TempDir(), "none.db"), db.now); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("OpenCopy of nothing: %v", err)
+	}
+}
+
+// TestSkipIDs: ids that were given out are not given out again.
+func TestSkipIDs(t *testing.T) {
+	path, _ := twoFiles(t)
+	last, err := LastIDs(t.Context(), path)
+	if err != nil || len(last) != 1 || last["outbox"] != 1 {
+		t.Fatalf("%v, %v", last, err)
+	}
+	for _, c := range []struct {
+		name         string
+		last         map[string]int64
+		outbox, user int64
+	}{
+		{"known", map[string]int64{"outbox": 40, "users": 7, "nothing": 3}, 41, 8},
+		{"known to be fewer", map[string]int64{"outbox": 0}, 2, 1},
+		{"unknown", nil, unknownIDs + 2, unknownIDs + 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path, _ := twoFiles(t)
+			db := open(t, path)
+			err := db.Write(t.Context(), func(tx *Tx) error { return SkipIDs(context.Background(), tx, c.last) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			var outbox, newest int64
+			err = db.Write(t.Context(), func(tx *Tx) error {
+				if _, err := tx.Tx.ExecContext(t.Context(), `INSERT INTO outbox (name, created_at, message) VALUES ('z', 1, x'00');
+					INSERT INTO addresses VALUES ('a@example.com', (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'users'), 0) + 1), 'a@example.com');
+					INSERT INTO users (email, date_joined) VALUES ('a@example.com', 1)`); err != nil {
+					return err
+				}
+				return tx.QueryRowContext(t.Context(), `SELECT (SELECT max(id) FROM outbox), (SELECT max(id) FROM users)`).Scan(&outbox, &newest)
+			})
+			if err != nil || outbox != c.outbox || newest != c.user {
+				t.Errorf("the next are %d and %d, %v, want %d and %d", outbox, newest, err, c.outbox, c.user)
+			}
+		})
+	}
+}
+
+func TestClean(t *testing.T) {
+	home := t.TempDir()
+	for _, name := range []string{".accountd-new-A", ".accountd-new-A-wal", ".accountd-backup-B", ".accountd-backup-B-journal", ".accountd-restore-C", "accountd.db", ".mine"} {
+		if err := os.WriteFile(filepath.Join(home, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Clean(home); err != nil {
+		t.Fatal(err)
+	}
+	if got := dir(t, home); got != ".mine accountd.db" {
+		t.Errorf("left: %s", got)
+	}
+	if err := Clean(filepath.Join(home, "nowhere")); err != nil {
+		t.Error(err)
+	}
+}

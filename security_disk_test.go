@@ -1,0 +1,383 @@
+//go:build unix
+
+package main_test
+
+import (
+	"bufio"
+	"database/sql"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite"
+
+	"accountd/internal/servertest"
+)
+
+// ready is the status of /readyz.
+func ready(t *testing.T, s *servertest.Server) int {
+	t.Helper()
+	resp, err := http.Get(s.URL + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+// failed reports whether a request got the server's own failure for an answer, and nothing that looks like success.
+func failed(answer *servertest.Answer) bool {
+	return len(answer.Errors) == 1 && answer.Errors[0].Extensions["code"] == "internal" && answer.Errors[0].Message == "internal server error"
+}
+
+const revokeToken = `mutation ($token: String!) { revokeToken(refreshToken: $token) { success errors } }`
+
+// fullDisk mounts a disk of 4 MiB, and gives a function that fills it up and one that empties it.
+func fullDisk(t *testing.T) (dir string, fill, empty func()) {
+	t.Helper()
+	if os.Geteuid() != 0 || runtime.GOOS != "linux" {
+		t.Skip("only root on Linux can mount a disk of its own: a full one is not tried")
+	}
+	dir = t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("no disk can be mounted here: a full one is not tried: %v, %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	filler := filepath.Join(dir, "filler")
+	return dir, func() {
+			f, err := os.Create(filler)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			for size := 1 << 16; size > 0; size /= 2 {
+				for err = nil; err == nil; _, err = f.Write(make([]byte, size)) {
+				}
+			}
+		}, func() {
+			if err := os.Remove(filler); err != nil {
+				t.Fatal(err)
+			}
+		}
+}
+
+// TestSecurityFullDisk: on a full disk every change fails and says so, revoking too; what is only read works; readiness is red until a
+// write succeeds, without a mail or a request to notice it. With room again all goes on, and nothing half-done is there.
+func TestSecurityFullDisk(t *testing.T) {
+	dir, fill, empty := fullDisk(t)
+	dataDir := filepath.Join(dir, "data")
+	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil || !session.Success {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	if status := ready(t, server); status != http.StatusOK {
+		t.Errorf("ready: %d", status)
+	}
+	fill()
+	for name, query := range map[string]string{
+		"revokeToken": revokeToken,
+		"register":    `mutation ($token: String!) { register(email: "bob@example.com", username: "bob", password1: "quiet-otter-42", password2: $token) { success errors } }`,
+	} {
+		token := session.RefreshToken
+		if name == "register" {
+			token = "quiet-otter-42"
+		}
+		if answer, err := server.Ask(http.DefaultClient, "", query, map[string]any{"token": token}); err != nil || !failed(answer) {
+			t.Errorf("%s on a full disk: %+v, %v", name, answer, err)
+		}
+	}
+	if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil || string(answer.Data["me"]) != `{"username":"ada"}` {
+		t.Errorf("me on a full disk: %+v, %v", answer, err)
+	}
+	for range 2 {
+		if status := ready(t, server); status != http.StatusServiceUnavailable {
+			t.Errorf("ready on a full disk: %d", status)
+		}
+	}
+	if out, code := runCommand(t, dataDir, "backup"); code != 1 || strings.Contains(out, "Wrote") {
+		t.Errorf("backup on a full disk exits %d\n%s", code, out)
+	}
+	if made, err := filepath.Glob(filepath.Join(dataDir, "backups", "*")); err != nil || len(made) > 0 {
+		t.Errorf("a backup that failed left %v, %v", made, err)
+	}
+	if out, code := runCommand(t, dataDir, "doctor"); code != 1 || !strings.Contains(out, "PROBLEM  free space: ") {
+		t.Errorf("doctor on a full disk exits %d\n%s", code, out)
+	}
+	empty()
+	if status := ready(t, server); status != http.StatusOK {
+		t.Errorf("ready with room again: %d\n%s", status, server.Log())
+	}
+	if out := mutate(t, server, "refreshToken", "refreshToken: $token", "refreshToken", map[string]any{"token": session.RefreshToken}); out["success"] != true {
+		t.Errorf("a session whose revocation failed: %v", out)
+	}
+	if out := mutate(t, server, "revokeToken", "refreshToken: $token", "", map[string]any{"token": session.RefreshToken}); out["success"] != true {
+		t.Errorf("revoked with room again: %v", out)
+	}
+	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {
+		t.Errorf("a registration that failed left something: %+v, %v", bob, err)
+	}
+	if err := server.Stop(); err != nil {
+		t.Error(err)
+	}
+	if out := succeed(t, dataDir, "user", "list"); strings.Count(out, "\n") != 3 {
+		t.Errorf("%s", out)
+	}
+}
+
+// injected lets a system call of a running server fail whenever it is about a file, until the server ends.
+func injected(t *testing.T, s *servertest.Server, calls, failure, file string) {
+	t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("strace is not installed: a disk that fails is not tried")
+	}
+	cmd := exec.Command(strace, "-f", "-p", fmt.Sprint(s.Cmd.Process.Pid), "-o", filepath.Join(t.TempDir(), "trace"), "-P", file, "-e", "trace="+calls, "-e", "inject="+calls+":"+failure)
+	errs, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it ends with the server
+		_ = cmd.Wait()
+	})
+	said := bufio.NewScanner(errs)
+	for said.Scan() {
+		if strings.Contains(said.Text(), " attached") {
+			return
+		}
+		if strings.Contains(said.Text(), "not permitted") {
+			t.Skipf("strace may not trace here: a disk that fails is not tried: %s", said.Text())
+		}
+	}
+	t.Fatal("strace has not attached")
+}
+
+// TestSecurityFailedFsync: the answer to a write that the disk has not taken is no success, nothing is written after it, and the
+// program ends with 74. The next start has all that was acknowledged.
+func TestSecurityFailedFsync(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil || !session.Success {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	wal := filepath.Join(dataDir, "accountd.db-wal")
+	injected(t, server, "fsync,fdatasync", "error=EIO:when=1", wal) // once: a second fsync would succeed, and lie
+	if answer, err := server.Ask(http.DefaultClient, "", revokeToken, map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
+		t.Errorf("revoked on a disk that fails: %+v, %v", answer, err)
+	}
+	written, err := os.Stat(wal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err == nil && bob.Success {
+		t.Error("a registration after an fsync that failed")
+	}
+	err = server.Wait()
+	if server.Cmd.ProcessState.ExitCode() != 74 {
+		t.Errorf("exit: %v\n%s", err, server.Log())
+	}
+	for _, want := range []string{"fsync failed", "the server ends, because its disk failed"} {
+		if !strings.Contains(server.Log(), want) {
+			t.Errorf("%q is not in the log\n%s", want, server.Log())
+		}
+	}
+	if after, err := os.Stat(wal); err != nil || after.Size() != written.Size() || !after.ModTime().Equal(written.ModTime()) {
+		t.Errorf("the WAL was written after the fsync failed: %v, %v", after, err)
+	}
+	server = servertest.Start(t, dataDir, servertest.CheapHashing...)
+	if login, err := server.Login(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !login.Success {
+		t.Errorf("who was acknowledged: %+v, %v", login, err)
+	}
+	if bob, err := server.Login(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || bob.Success {
+		t.Errorf("who was refused: %+v, %v", bob, err)
+	}
+	if out := succeed(t, dataDir, "doctor"); !strings.Contains(out, "is sound: 1 accounts") {
+		t.Errorf("%s", out)
+	}
+}
+
+// TestSecurityFailedWrite: a disk that does not take a page is an error, and the server goes on.
+func TestSecurityFailedWrite(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil || !session.Success {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	injected(t, server, "pwrite64", "error=EIO:when=1", filepath.Join(dataDir, "accountd.db-wal"))
+	if answer, err := server.Ask(http.DefaultClient, "", revokeToken, map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
+		t.Errorf("revoked on a disk that fails: %+v, %v", answer, err)
+	}
+	// strace counts for each thread: one that has not written yet fails once more.
+	for tries := 0; ; tries++ {
+		out, err := server.Ask(http.DefaultClient, "", revokeToken, map[string]any{"token": session.RefreshToken})
+		if err != nil || tries > 20 {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		if !failed(out) {
+			if string(out.Data["revokeToken"]) != `{"success":true,"errors":null}` {
+				t.Errorf("%+v", out)
+			}
+			break
+		}
+	}
+	if status := ready(t, server); status != http.StatusOK {
+		t.Errorf("ready after a write that went well: %d", status)
+	}
+}
+
+// TestSecurityBusy: where another program holds the file, a change waits and then fails; it is no success.
+func TestSecurityBusy(t *testing.T) {
+	t.Parallel() // it waits
+	dataDir := filepath.Join(t.TempDir(), "data")
+	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil || !session.Success {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	other, err := sql.Open("sqlite", "file:"+filepath.Join(dataDir, "accountd.db")+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	tx, err := other.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if answer, err := server.Ask(http.DefaultClient, "", revokeToken, map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
+		t.Errorf("revoked while another writes: %+v, %v", answer, err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if out := mutate(t, server, "revokeToken", "refreshToken: $token", "", map[string]any{"token": session.RefreshToken}); out["success"] != true {
+		t.Errorf("%v", out)
+	}
+}
+
+// TestSecurityDamagedDatabase: a server does not start on what is no longer its database, says what to do, and puts nothing new in
+// its place.
+func TestSecurityDamagedDatabase(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "data")
+	server := servertest.Start(t, source, servertest.CheapHashing...)
+	if session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(path string, raw []byte) error{
+		"emptied": func(path string, _ []byte) error { return os.Truncate(path, 0) },
+		"cut":     func(path string, raw []byte) error { return os.Truncate(path, int64(len(raw)/2)) },
+		"overwritten": func(path string, raw []byte) error {
+			copy(raw, make([]byte, 100))
+			return os.WriteFile(path, raw, 0o600)
+		},
+		"removed":     func(path string, _ []byte) error { return os.Remove(path) },
+		"a directory": func(path string, _ []byte) error { _ = os.Remove(path); return os.Mkdir(path, 0o700) },
+		"a link":      func(path string, _ []byte) error { _ = os.Rename(path, path+"2"); return os.Symlink(path+"2", path) },
+		"of a newer accountd": func(path string, _ []byte) error {
+			db, err := sql.Open("sqlite", "file:"+path)
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			_, err = db.Exec("PRAGMA journal_mode = DELETE; PRAGMA user_version = 9999")
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dataDir := filepath.Join(t.TempDir(), "data")
+			if err := os.CopyFS(dataDir, os.DirFS(source)); err != nil {
+				t.Fatal(err)
+			}
+			makePrivate(t, dataDir)
+			path := filepath.Join(dataDir, "accountd.db")
+			raw, err := os.ReadFile(path)
+			if err == nil {
+				err = spoil(path, raw)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, _ := os.ReadFile(path)
+			out, code := runCommand(t, dataDir, "serve", "--listen", "127.0.0.1:0")
+			remedy := regexp.MustCompile(`accountd restore FILE|put the file itself there|it was written by a newer accountd; run that one, or restore a backup`)
+			if code != 1 || !remedy.MatchString(out) || strings.Contains(out, "is ready") || strings.Contains(out, "panic") {
+				t.Errorf("exits %d\n%s", code, out)
+			}
+			if after, _ := os.ReadFile(path); string(before) != string(after) {
+				t.Error("the file was changed")
+			}
+			if name == "removed" {
+				if _, err := os.Lstat(path); err == nil {
+					t.Error("there is a new database")
+				}
+			}
+		})
+	}
+}
+
+// TestSecurityMigrationKilled kills the first start of a newer program at each step. The next start has the account and the newest
+// schema, and what was there before the migration is in backups, once.
+func TestSecurityMigrationKilled(t *testing.T) {
+	first, err := os.ReadFile("internal/store/migrations/0001_init.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, call := range []string{"fsync", "linkat"} {
+		tries := 0
+		for n := 1; ; n++ {
+			dataDir := filepath.Join(t.TempDir(), "data")
+			if err := os.Mkdir(dataDir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			db, err := sql.Open("sqlite", "file:"+filepath.Join(dataDir, "accountd.db"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = db.Exec(string(first) + `; PRAGMA user_version = 1; PRAGMA journal_mode = WAL; BEGIN;
+				INSERT INTO users (id, username, username_key, email, date_joined) VALUES (7, 'Ada', 'ada', 'ada@example.com', 1);
+				INSERT INTO addresses VALUES ('ada@example.com', 7, 'ada@example.com'); INSERT INTO user_status (user_id) VALUES (7); COMMIT`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			killed := straced(t, call, n, dataDir, "user", "show", "ada")
+			if out := succeed(t, dataDir, "user", "show", "ada"); !strings.HasPrefix(out, "id:        7\n") {
+				t.Errorf("killed at %s %d: %s", call, n, out)
+			}
+			if kept, err := filepath.Glob(filepath.Join(dataDir, "backups", "accountd-schema-1-*.db")); err != nil || len(kept) != 1 {
+				t.Errorf("killed at %s %d: kept %v, %v", call, n, kept, err)
+			}
+			if out, _ := runCommand(t, dataDir, "doctor"); !regexp.MustCompile(`is sound: 1 accounts, schema \d+\n`).MatchString(out) {
+				t.Errorf("killed at %s %d:\n%s", call, n, out)
+			}
+			if !killed {
+				break
+			}
+			tries++
+		}
+		if tries == 0 {
+			t.Errorf("%s: never killed", call)
+		}
+	}
+}
