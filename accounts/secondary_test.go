@@ -226,7 +226,7 @@ func TestSwapEmails(t *testing.T) {
 	want := h.user(t, "ada")
 	for range 2 {
 		h.succeed(t, "SwapEmails", caller.Token)
-		h.happened(t, "emails_swapped 1")
+		h.happened(t, "refresh_failed 0", "emails_swapped 1")
 		h.sent(t, notice("Ada@example.com", swappedNotice), notice("Ada2@example.com", swappedNotice))
 		want.Email, want.SecondaryEmail, want.canonical, want.secondary = want.SecondaryEmail, want.Email, want.secondary, want.canonical
 		want.credentialEpoch++
