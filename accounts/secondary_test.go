@@ -226,13 +226,14 @@ func TestSwapEmails(t *testing.T) {
 	want := h.user(t, "ada")
 	for range 2 {
 		h.succeed(t, "SwapEmails", caller.Token)
-		h.happened(t, "refresh_failed 0", "emails_swapped 1")
+		h.happened(t, "emails_swapped 1")
 		h.sent(t, notice("Ada@example.com", swappedNotice), notice("Ada2@example.com", swappedNotice))
 		want.Email, want.SecondaryEmail, want.canonical, want.secondary = want.SecondaryEmail, want.Email, want.secondary, want.canonical
 		want.credentialEpoch++
 		want.secondaryEpoch++
 		sameUser(t, want, h.user(t, "ada"))
 		h.dead(t, other)
+		h.happened(t, "refresh_failed 0")
 		if u, err := h.Viewer(t.Context(), caller.Token); u == nil || err != nil || h.live(t, 1) != 1 {
 			t.Errorf("the caller's own session has ended: %v", err)
 		}

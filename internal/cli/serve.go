@@ -175,6 +175,9 @@ func printReady(w io.Writer, c *config.Config) error {
 	if c.DevMail() {
 		text += fmt.Sprintf("  Mail      %s/dev/mail\n", url)
 	}
+	if listener := "http://" + c.Server.Listen; listener != url {
+		text += fmt.Sprintf("  Listener  %s\n", listener)
+	}
 	spool := filepath.Join(c.SpoolDir(), "new")
 	if smtp := c.SMTPSettings(); smtp.Host != "" {
 		spool += fmt.Sprintf(", delivered by %s:%d", smtp.Host, smtp.Port)
