@@ -161,10 +161,18 @@ func clip(message string) string {
 	return strings.ToValidUTF8(message[:most], "") + "…"
 }
 
+// invalid is a refusal for what validation has found. What is said of several places is said once, with all of them.
 func (d *Door) invalid(errs gqlerror.List) *refusal {
-	r := &refusal{}
-	for _, err := range errs[:min(len(errs), d.settings.Limits.Errors)] {
-		r.errs = append(r.errs, &wireError{message: clip(withoutValue(err)), locations: err.Locations, code: CodeValidation})
+	r, limit := &refusal{}, d.settings.Limits.Errors
+	said := map[string]*wireError{}
+	for _, err := range errs {
+		message := clip(withoutValue(err))
+		if w := said[message]; w == nil && len(r.errs) < limit {
+			said[message] = &wireError{message: message, locations: err.Locations, code: CodeValidation}
+			r.errs = append(r.errs, said[message])
+		} else if w != nil && len(w.locations) < limit {
+			w.locations = append(w.locations, err.Locations...)
+		}
 	}
 	return r
 }
