@@ -135,3 +135,9 @@ func mailProblem(err error) error {
 func (s *Service) event(ctx context.Context, name string, user int64, attrs ...slog.Attr) {
 	s.log.LogAttrs(ctx, slog.LevelInfo, name, append([]slog.Attr{slog.String("event", name), slog.Int64("user", user)}, attrs...)...)
 }
+
+// failedEvent logs that somebody did not prove who they are (OWASP ASVS 16.3.1): which account they meant, 0 for none that
+// there is, and where they are.
+func (s *Service) failedEvent(ctx context.Context, name string, user int64) {
+	s.event(ctx, name, user, slog.String("client", clientOf(ctx)))
+}

@@ -64,9 +64,11 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 		return nil, err
 	}
 	if !ok {
+		s.failedEvent(ctx, "login_failed", idOf(u))
 		return nil, one(NonField, errInvalidCredentials)
 	}
 	if !u.Verified && !s.settings.AllowLoginNotVerified {
+		s.failedEvent(ctx, "login_failed", u.ID)
 		return nil, one(NonField, errNotVerified)
 	}
 	if upgrade {
@@ -100,6 +102,14 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 	}
 	s.event(ctx, "token_issued", u.ID)
 	return out, nil
+}
+
+// idOf is the id of a user, 0 of nobody.
+func idOf(u *User) int64 {
+	if u == nil {
+		return 0
+	}
+	return u.ID
 }
 
 // loginUser finds who is meant, nil for nobody.

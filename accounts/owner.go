@@ -37,6 +37,7 @@ func (s *Service) AsOwner(ctx context.Context, u *User, needs Needs, field, pass
 				return err
 			}
 			if !ok {
+				s.failedEvent(ctx, "password_refused", u.ID)
 				return one(field, errInvalidPassword)
 			}
 		}

@@ -233,6 +233,7 @@ func TestSwapEmails(t *testing.T) {
 		want.secondaryEpoch++
 		sameUser(t, want, h.user(t, "ada"))
 		h.dead(t, other)
+		h.happened(t, "refresh_failed 0")
 		if u, err := h.Viewer(t.Context(), caller.Token); u == nil || err != nil || h.live(t, 1) != 1 {
 			t.Errorf("the caller's own session has ended: %v", err)
 		}

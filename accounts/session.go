@@ -97,7 +97,7 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 		return nil
 	})
 	if err != nil {
-		return nil, tokenProblem(err)
+		return nil, s.refreshProblem(ctx, err)
 	}
 	if stolen != nil {
 		s.event(ctx, "refresh_token_reused", stolen.User)
@@ -109,6 +109,15 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 	}
 	s.event(ctx, event, user)
 	return out, nil
+}
+
+// refreshProblem is tokenProblem, and logs that a token was not good enough. Whose it would be nobody has proven.
+func (s *Service) refreshProblem(ctx context.Context, err error) error {
+	err = tokenProblem(err)
+	if _, refused := errors.AsType[Errors](err); refused {
+		s.failedEvent(ctx, "refresh_failed", 0)
+	}
+	return err
 }
 
 // RefreshAccessTokenInput are the arguments of refreshToken where there are no refresh tokens.
@@ -127,7 +136,7 @@ func (s *Service) RefreshAccessToken(ctx context.Context, in RefreshAccessTokenI
 		return err
 	})
 	if err != nil {
-		return nil, tokenProblem(err)
+		return nil, s.refreshProblem(ctx, err)
 	}
 	s.event(ctx, "token_refreshed", out.Payload.Subject)
 	return out, nil

@@ -150,7 +150,7 @@ func newServer(h *house, log *slog.Logger) (*server.Server, error) {
 	return server.New(server.Settings{
 		Plain: api.Handler(schema.Plain), Relay: api.Handler(schema.Relay), Page: page, Mail: mail, JWKS: http.HandlerFunc(h.keys.ServeJWKS), Auth: api.Auth(),
 		Hosts: c.Hosts(), PublicURL: c.PublicURL(), Log: log,
-		Origins: c.Server.CORSOrigins, TokenHeader: c.Tokens.HeaderName, TrustedProxies: c.TrustedProxies(),
+		Origins: c.Server.CORSOrigins, TokenHeader: c.Tokens.HeaderName, TrustedProxies: c.TrustedProxies(), Connections: c.Limits.Connections,
 		Ready: func(ctx context.Context) error {
 			return errors.Join(h.outbox.Healthy(), h.db.Healthy(ctx))
 		},
@@ -180,6 +180,9 @@ func printReady(w io.Writer, c *config.Config) error {
 	}
 	if c.DevMail() {
 		text += fmt.Sprintf("  Mail      %s/dev/mail\n", url)
+	}
+	if listener := "http://" + c.Server.Listen; listener != url {
+		text += fmt.Sprintf("  Listener  %s\n", listener)
 	}
 	spool := filepath.Join(c.SpoolDir(), "new")
 	if smtp := c.SMTPSettings(); smtp.Host != "" {

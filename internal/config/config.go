@@ -85,6 +85,7 @@ type Limits struct {
 	Documents          int      `toml:"documents" min:"1" max:"100000"`
 	Page               int      `toml:"page" min:"1" max:"10000"`
 	SessionsPerUser    int      `toml:"sessions_per_user" min:"1" max:"10000"`
+	Connections        int      `toml:"connections" min:"10" max:"1000000"`
 }
 
 // Accounts is [accounts].

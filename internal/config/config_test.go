@@ -89,7 +89,7 @@ func TestDefaultValues(t *testing.T) {
 		GraphQL: GraphQL{Introspection: Auto, GraphiQL: Auto, ErrorShape: "map"},
 		Limits: Limits{Body: 65536, Query: 16384, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15, IntrospectionDepth: 20,
 			Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: Duration(10 * time.Second), Documents: 1000, Page: 100,
-			SessionsPerUser: 50},
+			SessionsPerUser: 50, Connections: 4096},
 		Accounts: Accounts{AllowLoginNotVerified: true, LoginFields: []string{"email", "username"}, LoginWithSecondaryEmail: true,
 			RegisterFields: []string{"email", "username"}, RegisterOptionalFields: []string{}, UpdateFields: []string{"first_name", "last_name"},
 			Fields: []Field{}, SendActivationEmail: true, RevealAccounts: "register"},

@@ -123,7 +123,11 @@ func (d *Door) parse(def *ast.Definition, value any) (any, *inputError) {
 	if v := d.leaves[def.Name].parse(value); v != nil {
 		return v, nil
 	}
-	return nil, &inputError{reason: fmt.Sprintf("expected %s, found %s", def.Name, kindOf(value))}
+	found := kindOf(value)
+	if _, isNumber := value.(json.Number); isNumber && def.Name == "Int" {
+		found = "a number with a fraction or of more than 32 bits"
+	}
+	return nil, &inputError{reason: fmt.Sprintf("expected %s, found %s", def.Name, found)}
 }
 
 // literal coerces a value written in the document, which validation has found to fit its type as far as it could
@@ -160,7 +164,7 @@ func (d *Door) literal(t *ast.Type, v *ast.Value, vars map[string]any) (any, *in
 		return d.parse(def, plain(v, vars))
 	}
 	if v.Kind != ast.ObjectValue {
-		return nil, &inputError{reason: "expected an object, found " + v.String()}
+		return nil, &inputError{reason: "expected an object, found " + kindOf(plain(v, vars))}
 	}
 	out := make(map[string]any, len(v.Children))
 	for _, f := range def.Fields {
@@ -327,16 +331,17 @@ func enumLeaf(t *graphql.Enum) leaf {
 	}
 }
 
+// kindOf says what a value is, and not which: it may be a secret in the wrong place.
 func kindOf(v any) string {
-	switch v := v.(type) {
+	switch v.(type) {
 	case string:
 		return "a string"
 	case enumName:
-		return quoteShort(string(v))
+		return "a name"
 	case bool:
-		return strconv.FormatBool(v)
+		return "a Boolean"
 	case json.Number:
-		return "the number " + quoteShort(v.String())
+		return "a number"
 	case []any:
 		return "a list"
 	case map[string]any:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -95,11 +96,35 @@ func (d *Door) syntax(err error) *refusal {
 	// The parser has no error of a type of its own for its token limit; without a position it is that.
 	var at *gqlerror.Error
 	if errors.As(err, &at) && len(at.Locations) > 0 {
-		r := refuse(CodeSyntax, "Syntax error: "+clip(at.Message))
+		r := refuse(CodeSyntax, "Syntax error: "+clip(withoutToken(at.Message)))
 		r.errs[0].locations = at.Locations
 		return r
 	}
 	return refuse(CodeTooComplex, fmt.Sprintf("The document has more than %d tokens.", d.settings.Limits.Tokens))
+}
+
+// quotedToken is a value as the parser quotes it.
+var quotedToken = regexp.MustCompile(`(?s)\b(String|BlockString|Int|Float) ".*"`)
+
+// withoutToken leaves the value out of a message of the parser. Values may be secrets in the wrong place, and answers
+// are kept by proxies and by what collects the errors of clients.
+func withoutToken(message string) string { return quotedToken.ReplaceAllString(message, "$1") }
+
+// withoutValue does the same for a message of the rule for types, which ends with the value, or with a suggestion after it.
+func withoutValue(err *gqlerror.Error) string {
+	if !strings.HasPrefix(err.Rule, rules.ValuesOfCorrectTypeRule.Name) {
+		return err.Message
+	}
+	for _, before := range []string{" value: ", ", found "} {
+		if message, value, ok := strings.Cut(err.Message, before); ok {
+			message += strings.TrimRight(strings.TrimSuffix(before, "found "), ":, ") + "."
+			if i := strings.LastIndex(value, " Did you mean "); i >= 0 {
+				message += value[i:]
+			}
+			return message
+		}
+	}
+	return err.Message
 }
 
 // withoutRepeats leaves out plain fields that stand in their selection set already. That changes no answer, and the
@@ -136,10 +161,18 @@ func clip(message string) string {
 	return strings.ToValidUTF8(message[:most], "") + "…"
 }
 
+// invalid is a refusal for what validation has found. What is said of several places is said once, with all of them.
 func (d *Door) invalid(errs gqlerror.List) *refusal {
-	r := &refusal{}
-	for _, err := range errs[:min(len(errs), d.settings.Limits.Errors)] {
-		r.errs = append(r.errs, &wireError{message: clip(err.Message), locations: err.Locations, code: CodeValidation})
+	r, limit := &refusal{}, d.settings.Limits.Errors
+	said := map[string]*wireError{}
+	for _, err := range errs {
+		message := clip(withoutValue(err))
+		if w := said[message]; w == nil && len(r.errs) < limit {
+			said[message] = &wireError{message: message, locations: err.Locations, code: CodeValidation}
+			r.errs = append(r.errs, said[message])
+		} else if w != nil && len(w.locations) < limit {
+			w.locations = append(w.locations, err.Locations...)
+		}
 	}
 	return r
 }
@@ -182,7 +215,7 @@ func numbersInRange(observers *core.Events, addError core.AddErrFunc) {
 			ok = err == nil && !math.IsInf(f, 0)
 		}
 		if !ok {
-			addError(core.Message("%s cannot represent %s: it is out of range.", v.Definition.Name, v.Raw), core.At(v.Position))
+			addError(core.Message("%s cannot represent a number out of its range.", v.Definition.Name), core.At(v.Position))
 		}
 	})
 }
@@ -195,7 +228,7 @@ func (d *Door) operation(doc *ast.QueryDocument, name string) (*ast.OperationDef
 		return nil, refuse(CodeOperation, "The document has no operation.")
 	case name != "":
 		if op = doc.Operations.ForName(name); op == nil {
-			return nil, refuse(CodeOperation, fmt.Sprintf("The document has no operation named %q.", name))
+			return nil, refuse(CodeOperation, fmt.Sprintf("The document has no operation named %s.", quoteShort(name)))
 		}
 	case len(doc.Operations) > 1:
 		return nil, refuse(CodeOperation, "The document has several operations: operationName has to name one of them.")

@@ -193,6 +193,7 @@ func TestLocations(t *testing.T) {
 		"{ str(v: \"é\") nope }":                    `"locations":[{"line":1,"column":15}]`, // characters, not bytes
 		"{ color":                                   `"message":"Syntax error: Expected Name, found \u003cEOF\u003e","locations":[{"line":1,"column":8}]`,
 		"query A { color } query B { agent { a } }": `"locations":[{"line":1,"column":29}]`,
+		"{ color @a\nagent @a }":                    `{"errors":[{"message":"Unknown directive \"@a\".","locations":[{"line":1,"column":10},{"line":2,"column":8}],"extensions":{"code":"validation"}}]}`,
 	} {
 		if _, got := s.post(t, query, ""); !strings.Contains(got, want) || strings.Contains(got, `\n`) {
 			t.Errorf("%s: %s, want %s", query, got, want)

@@ -278,7 +278,7 @@ func (x *execution) fail(s selection, err error) bool {
 	} else {
 		w.message, w.code, w.requestID = "internal server error", CodeInternal, x.door.settings.RequestID(x.ctx)
 		x.door.settings.Log.ErrorContext(x.ctx, "internal server error",
-			slog.String("request", w.requestID), slog.Any("path", w.path), slog.String("error", err.Error()))
+			slog.String("request", w.requestID), slog.String("field", s.fields[0].Name), slog.String("error", err.Error())) // not the path: aliases are the client's
 	}
 	if len(x.errs) < limits.Errors {
 		x.errs = append(x.errs, w)

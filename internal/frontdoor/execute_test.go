@@ -120,7 +120,7 @@ func TestMutationsRunInOrder(t *testing.T) {
 	if want := `{"data":{"c":"3","a":"1","b":"2","login":"4"}}`; status != 200 || got != want {
 		t.Errorf("status %d, %s; want %s", status, got, want)
 	}
-	if calls := strings.Join(s.takeCalls(), " "); calls != "3 1 2 4" {
+	if calls := strings.Join(s.takeCalls(), " "); calls != "bump 3 bump 1 bump 2 login 4" {
 		t.Errorf("executed %s", calls)
 	}
 }

@@ -52,6 +52,12 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
+func (b *lockedBuffer) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
+}
+
 func newSite(tb testing.TB, change ...func(*Settings)) *site {
 	tb.Helper()
 	s := &site{log: &lockedBuffer{}}
@@ -192,7 +198,10 @@ func (s *site) schema(tb testing.TB) graphql.Schema {
 		"need":       {Type: anything, Resolve: echo, Args: graphql.FieldConfigArgument{"v": arg(graphql.NewNonNull(graphql.String))}},
 		"passphrase": {Type: graphql.String, Resolve: constant("p")},
 	}})
-	does := func(p graphql.ResolveParams) (any, error) { s.called(fmt.Sprint(p.Args["v"])); return p.Args["v"], nil }
+	does := func(p graphql.ResolveParams) (any, error) {
+		s.called(fmt.Sprint(p.Info.FieldName, " ", p.Args["v"]))
+		return p.Args["v"], nil
+	}
 	mutation := graphql.NewObject(graphql.ObjectConfig{Name: "Mutation", Fields: graphql.Fields{
 		"login": {Type: graphql.String, Resolve: does, Args: graphql.FieldConfigArgument{"v": arg(graphql.String)}},
 		"bump":  {Type: graphql.String, Resolve: does, Args: graphql.FieldConfigArgument{"v": arg(graphql.String)}},

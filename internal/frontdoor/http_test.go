@@ -3,11 +3,14 @@ package frontdoor
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestHTTP is GraphQL over HTTP. What is asked for is the status with the newer media type and with the older one.
@@ -151,29 +154,75 @@ func TestContextReachesResolvers(t *testing.T) {
 	}
 }
 
-// FuzzBody sends any body. Whatever it is, the answer is JSON with data or with errors that have a code.
+// FuzzBody sends any body, twice, so that the second time the document may be one that was kept. Whatever it is, both answers
+// are the same JSON, with data or with errors of codes that are documented, within the limits; nothing panics but the resolver
+// that does, nothing unasked for is shown, and at most one exclusive mutation runs.
 func FuzzBody(f *testing.F) {
 	for _, query := range hostile() {
 		f.Add([]byte(`{"query":` + string(appendString(nil, query)) + `}`))
 	}
 	for _, body := range []string{
 		`{"query":"query($v: Filter) { find(filter: $v) }","variables":{"v":{"name":"n","tags":["a"]}}}`,
-		`{"query":"mutation { login(v: \"\\uD83D\\uDE00\") }"}`, `{"query":"{ __schema { types { name } } }"}`, `[]`, `{"query":null}`, `{"query":"{ me { ...on Named { name } } }"}`,
+		`{"query":"query($v: [[[Anything]]]) { any(v: $v) }","variables":{"v":[[[{"a":[1e999,"\\u0000"]}]]]}}`,
+		`{"query":"mutation { login(v: \"\\uD83D\\uDE00\") }"}`, `{"query":"mutation { a: login(v: \"1\") ...F } fragment F on Mutation { b: login(v: \"2\") }"}`,
+		`{"query":"{ __schema { types { name } } }"}`, `[]`, `[{"query":"{ color }"}]`, `{"query":null}`, `{"query":"{ me { ...on Named { name } } }"}`,
+		`{"query":"{ panics fails { name } badInt names { name } waits }"}`, `{"query":"query A { color } query B { agent }","operationName":"B"}`,
+		`{"query":"{ color @skip(if: true) @include(if: false) }"}`, "{\"query\":\"{ color }\",\"a\":\"\xed\xa0\xbd\"}", `{"query":"{ color }","variables":` + strings.Repeat("[", 2000),
+		`{"query":"{ color }","variables":{"\ud83d":1}}`, `{"query":"{ str(v: \"\"\"\n  a\n   \\\"\"\"\n\"\"\") }"}`,
 	} {
 		f.Add([]byte(body))
 	}
-	s := newSite(f)
+	s := newSite(f, func(s *Settings) { s.Limits.Timeout = time.Millisecond })
+	codes := []string{CodeSyntax, CodeValidation, CodeVariables, CodeOperation, CodeTooLarge, CodeTooComplex, CodeOneCredentialMutation, CodeWrongUsage,
+		CodePermissionDenied, CodeBadString, CodeBusy, CodeInternal}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		req := httptest.NewRequest("POST", "/", bytes.NewReader(body))
-		req.Header.Set("Content-Type", "application/json")
-		rec := httptest.NewRecorder()
-		s.door.ServeHTTP(rec, req)
-		answer := rec.Body.String()
-		if code := codeOf(t, answer); code == "" && !strings.Contains(answer, `"data"`) {
-			t.Errorf("%q: status %d, %s", body, rec.Code, answer)
-		}
-		if strings.Contains(answer, "SECRET") {
-			t.Errorf("%q: %s", body, answer)
+		var first string
+		for i := range 2 {
+			req := httptest.NewRequest("POST", "/", bytes.NewReader(body))
+			req.Header.Set("Content-Type", "application/json")
+			rec := httptest.NewRecorder()
+			s.log.reset()
+			s.takeCalls()
+			s.door.ServeHTTP(rec, req)
+			got := rec.Body.String()
+			var answer struct {
+				Data   json.RawMessage
+				Errors []struct {
+					Message    string
+					Extensions struct{ Code string }
+				}
+			}
+			if err := json.Unmarshal([]byte(got), &answer); err != nil {
+				t.Fatalf("%q: status %d, %s: %v", body, rec.Code, got, err)
+			}
+			if answer.Data == nil && len(answer.Errors) == 0 || len(answer.Errors) > testLimits.Errors || len(answer.Data) > testLimits.Response {
+				t.Errorf("%q: %d errors, %d bytes of data", body, len(answer.Errors), len(answer.Data))
+			}
+			for _, err := range answer.Errors {
+				if !slices.Contains(codes, err.Extensions.Code) || err.Message == "" || len(err.Message) > 1000 {
+					t.Errorf("%q: code %q, %.1000q", body, err.Extensions.Code, err.Message)
+				}
+			}
+			if strings.Contains(got, "SECRET") || strings.Contains(got, "nil map") {
+				t.Errorf("%q: %s", body, got)
+			}
+			if log := s.log.String(); strings.Count(log, "panic: ") != strings.Count(log, "panic: assignment to entry in nil map") {
+				t.Errorf("%q: %s", body, log)
+			}
+			logins := 0
+			for _, field := range s.takeCalls() {
+				if strings.HasPrefix(field, "login ") {
+					logins++
+				}
+			}
+			if logins > 1 {
+				t.Errorf("%q: %d exclusive mutations", body, logins)
+			}
+			if i == 0 {
+				first = got
+			} else if got != first {
+				t.Errorf("%q: first %s, then %s", body, first, got)
+			}
 		}
 	})
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -73,4 +74,59 @@ func TestForwarded(t *testing.T) {
 	if _, body := newSite(t).raw(t, request); body != "plain for 127.0.0.1" {
 		t.Errorf("without trust: %s", body)
 	}
+}
+
+// FuzzClientAddr: whatever stands in X-Forwarded-For, the client is an address or a network, of the peer or of a hop that is
+// no proxy; a stranger's header counts for nothing; and who can only write before what proxies append changes nothing.
+func FuzzClientAddr(f *testing.F) {
+	for _, peer := range []string{"10.1.2.3:1", "198.51.100.1:1", "[2001:db8:ffff::1]:1", "[fe80::1%eth0]:1", "@"} {
+		for _, forwarded := range []string{
+			"", "203.0.113.9", "203.0.113.9, 10.4.5.6", "10.0.0.1, 192.0.2.7", "unknown, 10.4.5.6", "[2001:db8:1::6]:443", "::ffff:10.0.0.1", "203.0.113.9,", ",", "fe80::1%eth0, 10.1.1.1",
+			"203.0.113.9:70000", "\t203.0.113.9 ", "2001:db8::1%25a\nb", "0x7f.1", strings.Repeat("10.1.1.1,", 300),
+		} {
+			f.Add(peer, forwarded, "192.0.2.200")
+		}
+	}
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:ffff::/48")}
+	of := func(peer string, forwarded ...string) string {
+		return client(&http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": forwarded}}, proxies)
+	}
+	f.Fuzz(func(t *testing.T, peer, forwarded, before string) {
+		got, direct := of(peer, forwarded), of(peer)
+		addr, err := netip.ParseAddrPort(peer)
+		if err != nil {
+			if got != peer {
+				t.Errorf("a peer %q without an address is %q", peer, got)
+			}
+			return
+		}
+		shown, err := netip.ParsePrefix(got)
+		if err != nil {
+			shown, err = netip.ParsePrefix(got + "/32")
+		}
+		if err != nil || shown.Addr().Is6() != (shown.Bits() == 64) || shown.Masked() != shown {
+			t.Fatalf("%q behind %q is %q: %v", forwarded, peer, got, err)
+		}
+		trusted := false
+		for _, p := range proxies {
+			trusted = trusted || p.Contains(plain(addr.Addr()))
+		}
+		if !trusted && got != direct {
+			t.Errorf("a stranger %q is %q by the header %q", peer, got, forwarded)
+		}
+		if got == direct {
+			return
+		}
+		for _, p := range proxies {
+			if p.Contains(shown.Addr()) && shown.Bits() == 32 {
+				t.Errorf("the proxy %q is the client of %q", got, forwarded)
+			}
+		}
+		if spoofed := of(peer, before+","+forwarded); spoofed != got {
+			t.Errorf("%q before %q: %q, not %q", before, forwarded, spoofed, got)
+		}
+		if spoofed := of(peer, before, forwarded); spoofed != got {
+			t.Errorf("a line %q before %q: %q, not %q", before, forwarded, spoofed, got)
+		}
+	})
 }

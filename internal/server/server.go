@@ -45,6 +45,9 @@ type Settings struct {
 	// TrustedProxies are the peers whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 
+	// Connections is how many may be open at once.
+	Connections int
+
 	// Ready says why requests cannot be served well, nil when they can.
 	Ready func(context.Context) error
 
@@ -106,6 +109,9 @@ func New(s Settings) (*Server, error) {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16<<10 - 4096, // net/http adds 4096 for its own buffer
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+		ConnState:         newConnections(s.Connections).changed,
+
+		DisableGeneralOptionsHandler: true, // which would answer without our headers
 	}
 	return srv, nil
 }
@@ -176,10 +182,22 @@ func (s *Server) outer(next http.Handler) http.Handler {
 			return
 		}
 		start, seen := time.Now(), &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(seen, r.WithContext(ctx))
-		s.log.DebugContext(ctx, "request", slog.String("request", info.id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		r = r.WithContext(ctx)
+		next.ServeHTTP(seen, r)
+		// The route and not the path: that may be one of a mailed link, with the token in it.
+		s.log.DebugContext(ctx, "request", slog.String("request", info.id), slog.String("method", knownMethod(r.Method)), slog.String("route", r.Pattern),
 			slog.Int("status", seen.status), slog.Duration("took", time.Since(start)), slog.String("client", info.client))
 	})
+}
+
+// knownMethod is a method as the log has it: a client may send any word as one.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	default:
+		return "another"
+	}
 }
 
 // statusWriter remembers the status, for the log.

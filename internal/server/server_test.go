@@ -23,6 +23,14 @@ type site struct {
 
 func newSite(t *testing.T, change ...func(*Settings)) *site {
 	t.Helper()
+	s := newQuietSite(t, change...)
+	s.begin(t)
+	return s
+}
+
+// newQuietSite is a site that does not listen yet.
+func newQuietSite(t *testing.T, change ...func(*Settings)) *site {
+	t.Helper()
 	s := &site{log: &bytes.Buffer{}}
 	echo := func(name string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +48,7 @@ func newSite(t *testing.T, change ...func(*Settings)) *site {
 	}
 	settings := Settings{
 		Plain: echo("plain"), Relay: echo("relay"), Page: echo("page"), Mail: echo("mail"), JWKS: echo("keys"), Auth: echo("auth"), Hosts: []string{"127.0.0.1", "::1", "localhost"},
-		PublicURL: "http://localhost:8080", Ready: func(context.Context) error { return s.ready }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		PublicURL: "http://localhost:8080", Connections: 100, Ready: func(context.Context) error { return s.ready }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	for _, fn := range change {
 		fn(&settings)
@@ -49,6 +57,11 @@ func newSite(t *testing.T, change ...func(*Settings)) *site {
 	if s.Server, err = New(settings); err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+func (s *site) begin(t *testing.T) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +74,6 @@ func newSite(t *testing.T, change ...func(*Settings)) *site {
 			t.Error(err)
 		}
 	})
-	return s
 }
 
 // raw sends a request as it is written, line ends apart, and returns status, headers and body.
@@ -155,7 +167,7 @@ func TestHeaders(t *testing.T) {
 	for name, s := range map[string]*site{"http": newSite(t), "https": https} {
 		for _, request := range []string{
 			"POST /graphql HTTP/1.1\nHost: localhost", "GET /nope HTTP/1.1\nHost: localhost", "GET /livez HTTP/1.1\nHost: localhost",
-			"POST /graphql HTTP/1.1\nHost: evil", "POST /graphql?panic HTTP/1.1\nHost: localhost", "TRACE /graphql HTTP/1.1\nHost: evil",
+			"POST /graphql HTTP/1.1\nHost: evil", "POST /graphql?panic HTTP/1.1\nHost: localhost", "TRACE /graphql HTTP/1.1\nHost: evil", "OPTIONS * HTTP/1.1\nHost: localhost",
 		} {
 			resp, _ := s.raw(t, request)
 			for header, want := range map[string]string{
@@ -216,14 +228,22 @@ func TestAccessLog(t *testing.T) {
 	s := newSite(t, func(s *Settings) {
 		s.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
-	resp, _ := s.raw(t, "POST /graphql?query=canary-1 HTTP/1.1\nHost: localhost\nAuthorization: JWT canary-2\nCookie: canary-3")
-	line := log.String()
-	for _, want := range []string{"method=POST", "path=/graphql", "client=127.0.0.1", resp.Header.Get("X-Request-Id")} {
-		if !strings.Contains(line, want) {
-			t.Errorf("%q has no %s", line, want)
+	for _, test := range []struct{ request, method, route string }{
+		{"POST /graphql?query=canary-1", "POST", "/graphql"},
+		{"GET /activate/canary-4", "GET", "/"},
+		{"canary-5 /relay", "another", "/relay"},
+		{"GET http://canary-6.example/graphql", "GET", `""`},
+	} {
+		log.Reset()
+		resp, _ := s.raw(t, test.request+" HTTP/1.1\nHost: localhost\nAuthorization: JWT canary-2\nCookie: canary-3")
+		line := log.String()
+		for _, want := range []string{"method=" + test.method + " ", "route=" + test.route + " ", "client=127.0.0.1", resp.Header.Get("X-Request-Id")} {
+			if !strings.Contains(line, want) {
+				t.Errorf("%q has no %s", line, want)
+			}
 		}
-	}
-	if strings.Contains(line, "canary") {
-		t.Errorf("the log has a secret: %s", line)
+		if strings.Contains(line, "canary") {
+			t.Errorf("the log has a secret: %s", line)
+		}
 	}
 }
