@@ -82,6 +82,9 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err := h.outbox.Start(starting); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if err := h.service.MeasureHashes(starting); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	srv, err := newServer(h, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -104,6 +107,7 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 	}
 	running.Go(func() { h.keys.Follow(background, log) })
 	running.Go(func() { h.service.ClearHourly(background) })
+	running.Go(func() { h.service.FollowHashes(background) })
 	defer running.Wait()
 	defer stop()
 
@@ -117,6 +121,7 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 		return err
 	case <-a.ctx.Done():
 	}
+	h.service.Drain()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), drainTime)
 	defer cancel()
 	err := srv.Shutdown(ctx)
