@@ -25,7 +25,7 @@ func TestSecurityLoginStorm(t *testing.T) {
 		budget = 160 // MiB at any time; a hash is 19 MiB
 	)
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1", "ACCOUNTD_PASSWORDS_ARGON2_CONCURRENT=2")
-	o := &outsider{Server: server, env: servertest.CheapHashing}
+	o := &outsider{Server: server}
 	session, err := o.Register(http.DefaultClient, "ada", outsidersPassword)
 	if err != nil || !session.Success {
 		t.Fatalf("%+v, %v", session, err)

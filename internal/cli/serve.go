@@ -36,7 +36,7 @@ const gcPercent = 170
 // well, or other programs that leave the collector no time, must not make it a multiple. It has room for what the server is,
 // its documents and answers, the hashes that are computed at once, and one that has been.
 func memoryLimit(c *config.Config) int64 {
-	const own, document = 52 << 20, 5 << 10
+	const own, document = 40 << 20, 5 << 10
 	hashes := c.Passwords.Argon2.Concurrent
 	if hashes == 0 {
 		hashes = runtime.GOMAXPROCS(0)
