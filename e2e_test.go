@@ -97,7 +97,7 @@ func newScript(t *testing.T, relay bool) *script {
 	now := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 	return &script{
 		T: t, relay: relay, dir: t.TempDir(), vars: map[string]string{}, read: map[string]bool{}, stop: func() {},
-		env: []string{"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1", "ACCOUNTD_LOG_LEVEL=error"},
+		env: []string{"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1", "ACCOUNTD_LOG_LEVEL=error", "ACCOUNTD_LIMITS_UNIFORM_TIME=0s"},
 		now: func() time.Time {
 			mu.Lock()
 			defer mu.Unlock()

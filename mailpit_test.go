@@ -56,11 +56,11 @@ func TestMailpit(t *testing.T) {
 				t.Fatal(session, err)
 			}
 			pit.read(t, "Activate your account on Söhne", "https://app.example.org/in/activate/", func(token string) {
-				mutate(t, server, `mutation($token: String!) { it: verifyAccount(token: $token) { success errors } }`, map[string]any{"token": token})
+				mutateOK(t, server, `mutation($token: String!) { it: verifyAccount(token: $token) { success errors } }`, map[string]any{"token": token})
 			})
-			mutate(t, server, `mutation { it: sendPasswordResetEmail(email: "ada@example.com") { success errors } }`, nil)
+			mutateOK(t, server, `mutation { it: sendPasswordResetEmail(email: "ada@example.com") { success errors } }`, nil)
 			pit.read(t, "Reset your password on Söhne", "https://app.example.org/in/password-reset/", func(token string) {
-				mutate(t, server, `mutation($token: String!, $new: String!) { it: passwordReset(token: $token, newPassword1: $new, newPassword2: $new) { success errors } }`,
+				mutateOK(t, server, `mutation($token: String!, $new: String!) { it: passwordReset(token: $token, newPassword1: $new, newPassword2: $new) { success errors } }`,
 					map[string]any{"token": token, "new": "loud-badger-43"})
 			})
 			if session, err := server.Login(http.DefaultClient, "ada", "loud-badger-43"); err != nil || !session.Success {
@@ -79,8 +79,8 @@ func TestMailpit(t *testing.T) {
 	}
 }
 
-// mutate holds that a mutation, called it, succeeds.
-func mutate(t *testing.T, server *servertest.Server, query string, variables map[string]any) {
+// mutateOK holds that a mutation, called it, succeeds.
+func mutateOK(t *testing.T, server *servertest.Server, query string, variables map[string]any) {
 	t.Helper()
 	var out servertest.Session
 	answer, err := server.Ask(http.DefaultClient, "", query, variables)

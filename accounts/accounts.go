@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"regexp"
+	"time"
 
 	"accountd/email"
 	"accountd/internal/store"
@@ -34,7 +35,12 @@ type Settings struct {
 	Reveal                   Reveal
 	DeletePermanently        bool
 	Notices                  bool // mail the owner what has changed
-	Passwords                PasswordSettings
+
+	// UniformTime is how long operations take that must not tell whether they have mailed anybody, or a multiple
+	// of it where the work takes longer. 0: as long as the work.
+	UniformTime time.Duration
+
+	Passwords PasswordSettings
 }
 
 // Reveal says which operations tell that an address has an account.
@@ -53,6 +59,7 @@ type Service struct {
 	tokens   *tokens.Issuer
 	outbox   *email.Outbox
 	hasher   *hasher
+	pace     *pace
 	settings Settings
 	users    userQueries
 	filters  map[string]FilterField
@@ -62,7 +69,8 @@ type Service struct {
 
 // New returns the operations over one database.
 func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *slog.Logger) (*Service, error) {
-	h, err := newHasher(s.Passwords.Argon2)
+	p := newPace(db.Now)
+	h, err := newHasher(s.Passwords, p)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +79,7 @@ func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *
 		return nil, err
 	}
 	return &Service{
-		db: db, tokens: t, outbox: outbox, hasher: h, settings: s, users: newUserQueries(s.Fields), filters: s.FilterFields(), patterns: patterns, log: log,
+		db: db, tokens: t, outbox: outbox, hasher: h, pace: p, settings: s, users: newUserQueries(s.Fields), filters: s.FilterFields(), patterns: patterns, log: log,
 	}, nil
 }
 

@@ -131,7 +131,7 @@ func storedWork(encoded string) (work, most, cheapest float64, known bool) {
 // FuzzStoredHash: whatever lies in the column of hashes, a login gets a verdict; one of at most one password; and no hash is
 // computed that asks for more than the bounds.
 func FuzzStoredHash(f *testing.F) {
-	h, err := newHasher(cheap)
+	h, err := newHasher(PasswordSettings{MaxBytes: 1024, Argon2: cheap}, newPace(time.Now))
 	if err != nil {
 		f.Fatal(err)
 	}

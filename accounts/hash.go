@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
@@ -26,12 +28,18 @@ type Argon2Settings struct {
 
 // hasher turns passwords into encoded hashes and back into verdicts, through the gate.
 type hasher struct {
-	params *argon2id.Params
-	gate   *gate
-	dummy  string // a hash of nothing, at the current parameters
+	params   *argon2id.Params
+	maxBytes int // of a password
+	gate     *gate
+	dummy    string // a hash of nothing, at the current parameters
+
+	pace    *pace
+	refusal atomic.Int64             // time.Duration that a no takes, or a multiple of it; 0: as long as its hash
+	costs   map[string]time.Duration // of the kinds of hashes that are stored; measure's
 }
 
-func newHasher(s Argon2Settings) (*hasher, error) {
+func newHasher(passwords PasswordSettings, p *pace) (*hasher, error) {
+	s := passwords.Argon2
 	if s.Iterations == 0 || s.Parallelism == 0 || s.Concurrent < 0 || s.Queue < 0 {
 		return nil, fmt.Errorf("prepare hashing: impossible settings %+v", s) // Argon2 would panic, the gate never open
 	}
@@ -39,6 +47,7 @@ func newHasher(s Argon2Settings) (*hasher, error) {
 		s.Concurrent = runtime.GOMAXPROCS(0)
 	}
 	return &hasher{
+		maxBytes: passwords.MaxBytes, pace: p, costs: map[string]time.Duration{},
 		params: &argon2id.Params{Memory: s.MemoryKiB, Iterations: s.Iterations, Parallelism: s.Parallelism, SaltLength: 16, KeyLength: 32},
 		gate:   newGate(s.Concurrent, s.Queue),
 		dummy:  dummyHash(s),
@@ -66,25 +75,39 @@ func (h *hasher) Hash(ctx context.Context, client, password string) (string, err
 
 // Verify compares a password with an encoded hash, and costs one hash whatever that is: when encoded is
 // empty or unreadable, or the password is none that could have been set, the dummy is hashed and the answer is
-// no. upgrade says that the hash should be replaced: its scheme or parameters are not the current ones.
+// no. A no takes as long whatever kind the hash is of. upgrade says that the hash should be replaced: its scheme or
+// parameters are not the current ones.
 func (h *hasher) Verify(ctx context.Context, client, password, encoded string) (ok, upgrade bool, err error) {
+	began, ok, upgrade, err := h.verify(ctx, client, password, encoded)
+	if err == nil && !ok {
+		h.pace.wait(ctx, began, time.Duration(h.refusal.Load()))
+	}
+	return ok, upgrade, err
+}
+
+// verify is Verify without the wait. began is when its turn at the gate came.
+func (h *hasher) verify(ctx context.Context, client, password, encoded string) (began time.Time, ok, upgrade bool, err error) {
 	if err := h.gate.enter(ctx, client); err != nil {
-		return false, false, err
+		return began, false, false, err
 	}
 	defer h.gate.leave()
-	if !typable(password) {
-		password, encoded = "", h.dummy
+	began = h.pace.now()
+	tooLong := len(password) > h.maxBytes && (encoded == "" || isOurs(encoded)) // Django took any
+	if tooLong || !typable(password) {
+		password, encoded = "", h.dummy // before a book is normalised
 	}
 	ok, upgrade, err = h.compare(password, encoded)
 	if errors.Is(err, errUnknownHash) {
-		_, _, err = h.compare("", h.dummy)
+		_, _, err = h.compare(password[:min(len(password), h.maxBytes)], h.dummy)
 		ok, upgrade = false, false
 	}
-	return ok, ok && upgrade, err
+	return began, ok, ok && upgrade, err
 }
 
+func isOurs(encoded string) bool { return strings.HasPrefix(encoded, "$argon2id$") }
+
 func (h *hasher) compare(password, encoded string) (ok, upgrade bool, err error) {
-	if !strings.HasPrefix(encoded, "$argon2id$") {
+	if !isOurs(encoded) {
 		ok, err = h.compareDjango(password, encoded)
 		return ok, true, err
 	}

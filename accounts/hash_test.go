@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alexedwards/argon2id"
 	"golang.org/x/crypto/bcrypt"
@@ -13,7 +14,7 @@ var cheap = Argon2Settings{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurre
 
 func testHasher(t *testing.T) *hasher {
 	t.Helper()
-	h, err := newHasher(cheap)
+	h, err := newHasher(PasswordSettings{MaxBytes: 1024, Argon2: cheap}, newPace(time.Now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestImpossibleSettings(t *testing.T) {
 		{MemoryKiB: 8, Parallelism: 1}, {MemoryKiB: 8, Iterations: 1},
 		{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurrent: -1}, {MemoryKiB: 8, Iterations: 1, Parallelism: 1, Queue: -1},
 	} {
-		if _, err := newHasher(s); err == nil {
+		if _, err := newHasher(PasswordSettings{MaxBytes: 1024, Argon2: s}, newPace(time.Now)); err == nil {
 			t.Errorf("%+v is accepted", s)
 		}
 	}

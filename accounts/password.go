@@ -60,16 +60,17 @@ func (s PasswordSettings) similarAttribute(password string, who similarTo) strin
 		value := lower(attribute.value)
 		for _, part := range append(splitWords(value), value) {
 			runes := []rune(part)
-			// Comparing with something far shorter costs time and can never be similar (CVE-2021-45115).
-			if len(folded) >= 10*len(runes) && float64(len(runes)) < s.Similarity/2*float64(len(folded)) {
-				continue
-			}
-			if quickRatio(folded, runes) >= s.Similarity {
+			if s.canBeSimilar(len(folded), len(runes)) && quickRatio(folded, runes) >= s.Similarity {
 				return attribute.name
 			}
 		}
 	}
 	return ""
+}
+
+// canBeSimilar tells by lengths: comparing with something far shorter costs time and finds nothing (CVE-2021-45115).
+func (s PasswordSettings) canBeSimilar(password, part int) bool {
+	return password < 10*part || float64(part) >= s.Similarity/2*float64(password)
 }
 
 var notWord = regexp.MustCompile(`[^\p{L}\p{N}_]+`)

@@ -18,6 +18,7 @@ type SendPasswordResetEmailInput struct {
 // unverified user is sent an activation mail instead, to the primary address. Whether there is such an account
 // it does not tell; whether it is verified, under RevealAll only.
 func (s *Service) SendPasswordResetEmail(ctx context.Context, in SendPasswordResetEmailInput) error {
+	defer s.evenly(ctx)()
 	var told error // beside a mail that is sent all the same
 	err := s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *User, matched Address) error {
 		if !u.Verified {

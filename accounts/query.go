@@ -78,6 +78,20 @@ func (s *Service) userByAddress(ctx context.Context, tx *store.Tx, canonical str
 	return s.findUser(ctx, tx, s.users.byAddress, canonical)
 }
 
+const selectHashBetween = `
+	SELECT substr(password, 1, 40), password FROM users WHERE password <> '' AND substr(password, 1, 40) >= ? AND substr(password, 1, 40) < ?
+	ORDER BY substr(password, 1, 40) LIMIT 1`
+
+// hashBetween is the stored password hash that comes first of those whose beginning is not before from and before end,
+// and that beginning; "" for none.
+func hashBetween(ctx context.Context, tx *store.Tx, from, end string) (beginning, encoded string, err error) {
+	err = tx.QueryRowContext(ctx, selectHashBetween, from, end).Scan(&beginning, &encoded)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", "", fmt.Errorf("look up password hash: %w", err)
+	}
+	return beginning, encoded, nil
+}
+
 func exists(ctx context.Context, tx *store.Tx, query string, args ...any) (bool, error) {
 	var found bool
 	if err := tx.QueryRowContext(ctx, query, args...).Scan(&found); err != nil {

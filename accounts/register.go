@@ -21,6 +21,9 @@ type RegisterInput struct {
 // Under RevealNothing a claimed address is no problem: its owner gets a mail, and the answer, always without tokens,
 // is the same as for a free one.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, error) {
+	if s.settings.Reveal == RevealNothing {
+		defer s.evenly(ctx)()
+	}
 	f, err := s.checkRegistration(ctx, in)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,9 @@ type SendSecondaryEmailActivationInput struct {
 // SendSecondaryEmailActivation mails a link to a new address, which becomes the secondary one when it is confirmed.
 // Until then nothing is stored. Under RevealNothing the address of another account is not told: its owner is.
 func (s *Service) SendSecondaryEmailActivation(ctx context.Context, u *User, in SendSecondaryEmailActivationInput) error {
+	if s.settings.Reveal == RevealNothing {
+		defer s.evenly(ctx)()
+	}
 	errs := Errors{}
 	address, ok := cleanEmail("email", in.Email, errs)
 	if !ok {

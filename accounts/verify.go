@@ -49,6 +49,7 @@ type ResendActivationEmailInput struct {
 // ResendActivationEmail sends the activation mail once more, to the stored primary address. Whether there is such an
 // account, and whether it is verified, it tells under RevealAll only.
 func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivationEmailInput) error {
+	defer s.evenly(ctx)()
 	return s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *User, _ Address) error {
 		switch {
 		case !u.Verified:

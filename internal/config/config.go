@@ -84,6 +84,7 @@ type Limits struct {
 	Timeout            Duration `toml:"timeout" min:"100ms" max:"10m"`
 	Documents          int      `toml:"documents" min:"1" max:"100000"`
 	Page               int      `toml:"page" min:"1" max:"10000"`
+	UniformTime        Duration `toml:"uniform_time" min:"0s" max:"5s"`
 	SessionsPerUser    int      `toml:"sessions_per_user" min:"1" max:"10000"`
 	Connections        int      `toml:"connections" min:"10" max:"1000000"`
 }
@@ -212,7 +213,7 @@ type Overrides struct {
 	Listen, PublicURL, DataDir string
 
 	// Ephemeral is a server for tests, over DataDir: on a free port of 127.0.0.1 where Listen names none, by the address it
-	// listens on, with keys and spool of its own, no delivery, and with hashing as cheap as it gets, whatever file and environment say.
+	// listens on, with keys and spool of its own, no delivery, with hashing as cheap as it gets and no answer that waits for its time, whatever file and environment say.
 	Ephemeral bool
 }
 
@@ -227,7 +228,7 @@ func (o Overrides) flags() []override {
 			{name, "server.listen", "127.0.0.1:0"}, {name, "server.public_url", ""}, {name, "server.allowed_hosts", ""}, {name, "server.trusted_proxies", ""},
 			{name, "tokens.keys_file", ""}, {name, "email.spool_dir", ""}, {name, "email.smtp.host", ""},
 			{name, "email.smtp.username", ""}, {name, "email.smtp.password_file", ""},
-			{name, "passwords.argon2.memory", "8KiB"}, {name, "passwords.argon2.iterations", "1"}, {name, "passwords.argon2.parallelism", "1"},
+			{name, "limits.uniform_time", "0s"}, {name, "passwords.argon2.memory", "8KiB"}, {name, "passwords.argon2.iterations", "1"}, {name, "passwords.argon2.parallelism", "1"},
 		}
 	}
 	for _, f := range []override{

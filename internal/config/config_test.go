@@ -89,7 +89,7 @@ func TestDefaultValues(t *testing.T) {
 		GraphQL: GraphQL{Introspection: Auto, GraphiQL: Auto, ErrorShape: "map"},
 		Limits: Limits{Body: 65536, Query: 16384, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15, IntrospectionDepth: 20,
 			Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: Duration(10 * time.Second), Documents: 1000, Page: 100,
-			SessionsPerUser: 50, Connections: 4096},
+			UniformTime: Duration(100 * time.Millisecond), SessionsPerUser: 50, Connections: 4096},
 		Accounts: Accounts{AllowLoginNotVerified: true, LoginFields: []string{"email", "username"}, LoginWithSecondaryEmail: true,
 			RegisterFields: []string{"email", "username"}, RegisterOptionalFields: []string{}, UpdateFields: []string{"first_name", "last_name"},
 			Fields: []Field{}, SendActivationEmail: true, RevealAccounts: "register"},
@@ -159,15 +159,15 @@ server = { listen = ":443", public_url = "https://a.example", allowed_hosts = ["
 tokens.keys_file = "/secret/keys.json"
 email = { spool_dir = "/var/spool/accountd", link_base = "http://localhost:3000", smtp = { host = "smtp.example.com", username = "u", password_file = "/secret/password" } }
 `)
-	env := []string{"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=64MiB", "ACCOUNTD_PASSWORDS_ARGON2_PARALLELISM=4", "ACCOUNTD_SERVER_DATA_DIR=env"}
+	env := []string{"ACCOUNTD_LIMITS_UNIFORM_TIME=5s", "ACCOUNTD_PASSWORDS_ARGON2_MEMORY=64MiB", "ACCOUNTD_PASSWORDS_ARGON2_PARALLELISM=4", "ACCOUNTD_SERVER_DATA_DIR=env"}
 	for listen, want := range map[string]string{"": "127.0.0.1:0", "127.0.0.1:4242": "127.0.0.1:4242"} {
 		c, err := Load(path, env, Overrides{Listen: listen, DataDir: "temporary", Ephemeral: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		a := c.Passwords.Argon2
-		got := []any{c.Server.Listen, c.PublicURL(), filepath.ToSlash(c.KeysFile()), filepath.ToSlash(c.SpoolDir()), c.DevMail(), a.Memory, a.Iterations, a.Parallelism, c.linkBase(), c.Server.CORSOrigins, c.SMTPSettings().Host}
-		if diff := cmp.Diff([]any{want, "http://" + want, "temporary/keys.json", "temporary/spool", true, Size(8192), 1, 1, "http://localhost:3000", []string{"http://localhost:3000"}, ""}, got); diff != "" {
+		got := []any{c.Server.Listen, c.PublicURL(), filepath.ToSlash(c.KeysFile()), filepath.ToSlash(c.SpoolDir()), c.DevMail(), a.Memory, a.Iterations, a.Parallelism, c.linkBase(), c.Server.CORSOrigins, c.SMTPSettings().Host, c.Limits.UniformTime}
+		if diff := cmp.Diff([]any{want, "http://" + want, "temporary/keys.json", "temporary/spool", true, Size(8192), 1, 1, "http://localhost:3000", []string{"http://localhost:3000"}, "", Duration(0)}, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}

@@ -130,6 +130,8 @@ func TestContradictions(t *testing.T) {
 		{"URL with query", "[server]\npublic_url = \"https://a.example/?a\"", "is not a web address"},
 		{"host with port", "[server]\nallowed_hosts = [\"a.example:80\"]", "has an item that is no host name"},
 		{"hosts", "[server]\nallowed_hosts = [\"a.example\", \"10.0.0.7\", \"::1\"]", ""},
+		{"uniform time over timeout", "[limits]\ntimeout = \"1s\"\nuniform_time = \"2s\"",
+			`f:3: limits.uniform_time = "2s" is longer than limits.timeout, "1s", lets a request take`},
 		{"query over body", "[limits]\nbody = \"1KiB\"\nquery = \"2KiB\"", `f:3: limits.query = "2KiB" is more than limits.body, "1KiB"`},
 		{"small body alone", "[limits]\nbody = \"1KiB\"", ""},
 		{"header with space", "[tokens]\nheader_name = \"X Y\"", "is not the name of a header"},

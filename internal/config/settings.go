@@ -104,6 +104,7 @@ func (c *Config) AccountSettings() accounts.Settings {
 		Reveal:                   accounts.Reveal(a.RevealAccounts),
 		DeletePermanently:        a.DeletePermanently,
 		Notices:                  c.Email.Notices,
+		UniformTime:              time.Duration(c.Limits.UniformTime),
 		Passwords: accounts.PasswordSettings{
 			MinLength:  p.MinLength,
 			Similarity: p.Similarity,

@@ -33,6 +33,7 @@ timeout = "14s"
 documents = 15
 page = 18
 sessions_per_user = 16
+uniform_time = "4s"
 [accounts]
 login_fields = ["email"]
 register_fields = ["email", "phone"]
@@ -106,7 +107,7 @@ tls = "implicit"
 	check("limits", c.FrontDoorLimits(), 1001, 1000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1300, 14*s, 15)
 	check("accounts", c.AccountSettings(), true, []string{"email"}, true, []string{"email", "phone"}, []string{"first_name"}, []string{"phone"},
 		[]accounts.Field{{Name: "phone", Type: "String", MaxLength: 20, Pattern: "[0-9]+", Choices: []any{"1", "2"}, Unique: true, Public: true}},
-		false, true, true, accounts.RevealAll, true, true, nil)
+		false, true, true, accounts.RevealAll, true, true, 4*s, nil)
 	check("passwords", c.AccountSettings().Passwords, 21, 0.5, true, true, 122, nil)
 	check("argon2", c.AccountSettings().Passwords.Argon2, uint32(24), uint32(5), uint8(2), 7, 8)
 }

@@ -30,6 +30,9 @@ func (l *loader) validate() {
 	l.require(!l.changed("limits.query", "limits.body") || c.Limits.Query <= c.Limits.Body, "limits.query",
 		"is more than limits.body, "+quote(c.Limits.Body.String())+", lets in", "raise limits.body or lower this", "limits.body")
 
+	l.require(c.Limits.UniformTime <= c.Limits.Timeout, "limits.uniform_time",
+		"is longer than limits.timeout, "+quote(c.Limits.Timeout.String())+", lets a request take", "lower this or raise limits.timeout", "limits.timeout")
+
 	l.accountFields()
 
 	l.require(isToken(c.Tokens.HeaderName), "tokens.header_name", "is not the name of a header", `use a name such as "Authorization"`)

@@ -1,0 +1,283 @@
+package accounts
+
+import (
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/argon2id"
+	"github.com/google/go-cmp/cmp"
+
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+const anyKey = "c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"
+
+// manyKinds are hashes and the kinds that they are of, "" for none.
+var manyKinds = []struct{ encoded, kind string }{
+	{"$argon2id$v=19$m=8,t=1,p=1$" + anyKey, "$argon2id$v=19$m=8,t=1,p=1$"},
+	{"$argon2id$v=19$m=19456,t=2,p=1$" + anyKey, "$argon2id$v=19$m=19456,t=2,p=1$"},
+	{"$argon2id$v=19$m=19456,t=20,p=1$" + anyKey, "$argon2id$v=19$m=19456,t=20,p=1$"},
+	{"argon2$argon2id$v=19$m=102400,t=2,p=8$" + anyKey, "argon2$argon2id$v=19$m=102400,t=2,p=8$"},
+	{"bcrypt$$2b$12$" + strings.Repeat("a", 53), "bcrypt$$2b$12$"},
+	{"bcrypt_sha256$$2b$12$" + strings.Repeat("a", 53), "bcrypt_sha256$$2b$12$"},
+	{"bcrypt_sha256$$2b$13$" + strings.Repeat("a", 53), "bcrypt_sha256$$2b$13$"},
+	{"pbkdf2_sha1$260000$salt$AAAA", "pbkdf2_sha1$260000$"},
+	{"pbkdf2_sha256$10$salt$AAAA", "pbkdf2_sha256$10$"},
+	{"pbkdf2_sha256$1000000$salt$AAAA", "pbkdf2_sha256$1000000$"},
+	{"pbkdf2_sha256$1000000$other$AAAA", "pbkdf2_sha256$1000000$"},
+	{"scrypt$16384$salt$8$1$AAAA", "scrypt$16384$"},
+	{"scrypt$16384$other$8$5$AAAA", "scrypt$16384$"},
+	{"pbkdf2_sha256$", ""},
+	{"pbkdf2_sha256$1" + strings.Repeat("é", 50), ""},
+	{"", ""},
+	{"!Kq0hG0l1vB", ""},
+	{"md5$salt$5f4dcc3b5aa765d61d8327deb882cf99", ""},
+	{"5f4dcc3b5aa765d61d8327deb882cf99", ""},
+}
+
+// TestStoredKinds: every kind of hash that somebody has is found, with one of them.
+func TestStoredKinds(t *testing.T) {
+	h := newHarness(t)
+	want := map[string]bool{}
+	for i, k := range manyKinds {
+		u := h.add(t, AddUserInput{Username: fmt.Sprintf("u%d", i), Email: fmt.Sprintf("u%d@example.com", i), NoPassword: true})
+		h.set(t, u.ID, "password", k.encoded)
+		if k.kind != "" {
+			want[k.kind] = true
+		}
+	}
+	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
+		kinds, err := storedKinds(t.Context(), tx)
+		if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(kinds))); diff != "" {
+			t.Errorf("kinds (-want +got):\n%s", diff)
+		}
+		for kind, encoded := range kinds {
+			if !strings.HasPrefix(encoded, kind) {
+				t.Errorf("%q is said to be of the kind %q", encoded, kind)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestManyKindsEnd: a file with any number of kinds of one scheme is looked at in bounded time, and hides no other scheme.
+func TestManyKindsEnd(t *testing.T) {
+	h := newHarness(t)
+	for i := range 2 * maxKinds {
+		u := h.add(t, AddUserInput{Username: fmt.Sprintf("u%d", i), Email: fmt.Sprintf("u%d@example.com", i), NoPassword: true})
+		h.set(t, u.ID, "password", fmt.Sprintf("bcrypt$$2b$%02d$x", i))
+	}
+	h.set(t, h.ada(t).ID, "password", djangoHash(t, password))
+	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
+		kinds, err := storedKinds(t.Context(), tx)
+		if len(kinds) != maxKinds+1 || kinds["pbkdf2_sha256$10$"] == "" {
+			t.Errorf("%d kinds: %v", len(kinds), kinds)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestKindsAreFoundByIndex: not by looking at every user.
+func TestKindsAreFoundByIndex(t *testing.T) {
+	h := newHarness(t)
+	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
+		rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+selectHashBetween, "a", "b")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var a, b, c int
+			var plan string
+			if err := rows.Scan(&a, &b, &c, &plan); err != nil {
+				return err
+			}
+			if !strings.HasPrefix(plan, "SEARCH users USING INDEX users_hash") {
+				t.Errorf("plan %q", plan)
+			}
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDearestHashSetsThePace: as long as hashes of another kind than the current one are stored, a no takes half as long
+// again as the dearest kind, whoever's it is; a yes does not wait, and when the last of them is gone nobody does.
+func TestDearestHashSetsThePace(t *testing.T) {
+	h := newHarness(t)
+	ada := h.ada(t)
+	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
+	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true})
+	h.add(t, AddUserInput{Username: "nopass", Email: "nopass@example.com", NoPassword: true})
+	w := &stopwatch{at: h.now()}
+	// Time passes by the hash: each reading of the clock after one has begun is 40 ms later.
+	h.hasher.pace = w.pace()
+	h.hasher.pace.now = func() time.Time { w.at = w.at.Add(40 * time.Millisecond); return w.at }
+	refusals := []LoginInput{
+		byUsername("ada", "wrong"), byUsername("bob", "wrong"), byUsername("nobody", password), byUsername("gone", password), byUsername("nopass", password),
+		byUsername("ada", "\x00"), byUsername("bob", strings.Repeat("x", 1025)), byEmail("no address", password),
+	}
+	check := func(t *testing.T, want ...time.Duration) {
+		t.Helper()
+		if err := h.MeasureHashes(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, in := range refusals {
+			w.waited = nil
+			h.refused(t, invalidCredentials, h.tryLogin(t, in))
+			if diff := cmp.Diff(want, w.waited); diff != "" {
+				t.Errorf("waited (-want +got):\n%s", diff)
+			}
+		}
+		w.waited = nil
+		if h.login(t); w.waited != nil {
+			t.Errorf("a login waits %v", w.waited)
+		}
+	}
+	check(t) // only the current kind
+	cheaper, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 8, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, old := range map[string]string{"Django": djangoHash(t, password), "other parameters": cheaper} {
+		t.Run(name, func(t *testing.T) {
+			h.set(t, ada.ID, "password", old)
+			check(t, 20*time.Millisecond) // 40 of 60; the login at the end replaces the hash
+			check(t)
+		})
+	}
+}
+
+// TestEveryKindIsMeasured, the dearest counts, and none is measured twice.
+func TestEveryKindIsMeasured(t *testing.T) {
+	h := testHasher(t)
+	var measured int
+	at := time.Unix(1_800_000_000, 0)
+	h.pace.now = func() time.Time { // the first hash takes 1 ms, the second 2 ms, …
+		measured++
+		at = at.Add(time.Duration(measured/2) * time.Millisecond)
+		return at
+	}
+	kinds := map[string]string{"current": h.dummy, "a": djangoHash(t, password), "b": djangoHash(t, password), "c": "damaged"}
+	for range 2 {
+		if err := h.measure(t.Context(), kinds); err != nil {
+			t.Fatal(err)
+		}
+		if got := time.Duration(h.refusal.Load()); got != 6*time.Millisecond || measured != 8 {
+			t.Errorf("%v after %d readings of the clock", got, measured)
+		}
+	}
+	delete(kinds, "a")
+	kinds["d"] = "new"
+	if err := h.measure(t.Context(), kinds); err != nil || measured != 10 || len(h.costs) != 4 {
+		t.Errorf("%v after %d readings of the clock, %v", err, measured, h.costs)
+	}
+	if err := h.measure(t.Context(), map[string]string{"current": h.dummy}); err != nil || h.refusal.Load() != 0 || measured != 10 {
+		t.Errorf("%v, %d", err, h.refusal.Load())
+	}
+}
+
+// allocated is how much memory op takes, which a hash of Argon2id betrays itself by.
+func allocated(op func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	op()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// TestOneHashForEverybody counts hashes by their memory, 4 MiB each: a refused login is exactly one at the current
+// parameters, and so is a registration that keeps a taken address to itself.
+func TestOneHashForEverybody(t *testing.T) {
+	const size = 4 << 20
+	h := newHarness(t, revealNothing, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.MemoryKiB = size >> 10 })
+	if params, _, _, err := argon2id.DecodeHash(h.hasher.dummy); err != nil || *params != *h.hasher.params {
+		t.Errorf("the dummy has parameters %+v, %v; the settings %+v", params, err, h.hasher.params)
+	}
+	h.ada(t)
+	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true})
+	h.add(t, AddUserInput{Username: "away", Email: "away@example.com", Archived: true})
+	h.add(t, AddUserInput{Username: "nopass", Email: "nopass@example.com", NoPassword: true})
+	unusable := h.add(t, AddUserInput{Username: "unusable", Email: "unusable@example.com"})
+	h.set(t, unusable.ID, "password", "!Kq0hG0l1vB")
+	login := func(name, password string) func() error { return h.tryLogin(t, byUsername(name, password)) }
+	register := func(address, username string) func() error {
+		return func() error {
+			_, err := h.Register(t.Context(), registration(address, username, password, password))
+			return err
+		}
+	}
+	long := strings.Repeat("x", 1000)
+	for _, test := range []struct {
+		name string
+		op   func() error
+	}{
+		{"wrong password", login("ada", "wrong")},
+		{"long wrong password", login("ada", long)},
+		{"nobody", login("nobody", password)},
+		{"nobody with a long password", login("nobody", long)},
+		{"inactive", login("gone", password)},
+		{"archived", login("away", "wrong")},
+		{"passwordless", login("nopass", password)},
+		{"unusable password", login("unusable", password)},
+		{"NUL", login("ada", "\x00")},
+		{"too long", login("ada", long+long)},
+		{"no address", h.tryLogin(t, byEmail("no address", password))},
+		{"register", register("new@example.com", "new")},
+		{"register a taken address", register("ada@example.com", "eve")},
+		{"register an inactive one's address", register("gone@example.com", "eva")},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if n := float64(allocated(func() { _ = test.op() })) / size; n < 1 || n > 1.5 {
+				t.Errorf("%.2f hashes", n)
+			}
+		})
+	}
+}
+
+// TestTooLongIsNotRead: a login with more bytes than a password may have fails, even with the password; unless it was set
+// where there was no such limit.
+func TestTooLongIsNotRead(t *testing.T) {
+	h := newHarness(t)
+	ada := h.ada(t)
+	ours := func(t *testing.T, password string) string {
+		encoded, err := h.hasher.Hash(t.Context(), "", password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return encoded
+	}
+	for _, test := range []struct {
+		name  string
+		bytes int
+		hash  func(t *testing.T, password string) string
+		want  error
+	}{
+		{"at the limit", 1024, ours, nil},
+		{"over it", 1025, ours, invalidCredentials},
+		{"Django's at the limit", 1024, djangoHash, nil},
+		{"Django's over it", 5000, djangoHash, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			long := strings.Repeat("é", test.bytes/2) + strings.Repeat("x", test.bytes%2)
+			h.set(t, ada.ID, "password", test.hash(t, long))
+			if err := h.tryLogin(t, byUsername("ada", long))(); !equalErrors(err, test.want) {
+				t.Error(err)
+			}
+		})
+	}
+}
