@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"accountd/internal/servertest"
 	"accountd/internal/store"
@@ -26,14 +25,10 @@ func TestSecurityFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	db := openDatabase(t, server) // before it is broken: it would not open then
 	change := func(t *testing.T, statements ...string) {
 		t.Helper()
-		db, err := store.Open(t.Context(), filepath.Join(server.DataDir, "accountd.db"), time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		err = db.Write(t.Context(), func(tx *store.Tx) error {
+		err := db.Write(t.Context(), func(tx *store.Tx) error {
 			for _, statement := range statements {
 				if _, err := tx.Tx.ExecContext(context.Background(), statement); err != nil {
 					return err
