@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite"
 
@@ -187,7 +188,9 @@ func TestSecurityFailedFsync(t *testing.T) {
 	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err == nil && bob.Success {
 		t.Error("a registration after an fsync that failed")
 	}
+	giveUp := time.AfterFunc(time.Minute, server.Kill)
 	err = server.Wait()
+	giveUp.Stop()
 	if server.Cmd.ProcessState.ExitCode() != 74 {
 		t.Errorf("exit: %v\n%s", err, server.Log())
 	}

@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"accountd/internal/servertest"
 )
@@ -20,7 +22,10 @@ import (
 // runCommand runs a command on dataDir and gives what it prints and exits with.
 func runCommand(t *testing.T, dataDir string, args ...string) (string, int) {
 	t.Helper()
-	cmd := exec.Command(servertest.Binary(t), append(args, "--data-dir", dataDir)...)
+	binary := servertest.Binary(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // one that should have refused may serve
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, append(args, "--data-dir", dataDir)...)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), servertest.CheapHashing...)
 	out, err := cmd.CombinedOutput()
