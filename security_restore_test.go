@@ -55,8 +55,8 @@ func mailedToken(t *testing.T, dataDir string, args ...string) string {
 	return out.Token
 }
 
-// mutate runs a mutation and gives success, errors and whatever else it answers.
-func mutate(t *testing.T, s *servertest.Server, name, arguments, outputs string, variables map[string]any) map[string]any {
+// runMutation runs a mutation and gives success, errors and whatever else it answers.
+func runMutation(t *testing.T, s *servertest.Server, name, arguments, outputs string, variables map[string]any) map[string]any {
 	t.Helper()
 	var declared []string
 	for variable := range variables {
@@ -101,7 +101,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	succeed(t, dataDir, "backup", backup)
 
 	// What happens since: the session is revoked, links of higher epochs are made, an account takes the next id.
-	if out := mutate(t, server, "revokeToken", "refreshToken: $token", "revoked", map[string]any{"token": revoked.RefreshToken}); out["success"] != true {
+	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "revoked", map[string]any{"token": revoked.RefreshToken}); out["success"] != true {
 		t.Fatalf("%v", out)
 	}
 	for range 3 {
@@ -135,7 +135,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 			t.Fatalf("the password of the backup: %+v, %v", session, err)
 		}
 		for _, token := range mailed["passwordReset"] {
-			out := mutate(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "", map[string]any{"token": token, "new": "stolen-otter-42"})
+			out := runMutation(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "", map[string]any{"token": token, "new": "stolen-otter-42"})
 			if out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]), "invalid_token") {
 				t.Fatalf("a reset link from before the restore: %v", out)
 			}
@@ -143,7 +143,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	}
 	for _, name := range []string{"verifyAccount", "verifySecondaryEmail"} {
 		for _, token := range mailed[name] {
-			if out := mutate(t, server, name, "token: $token", "", map[string]any{"token": token}); out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]), "invalid_token") {
+			if out := runMutation(t, server, name, "token: $token", "", map[string]any{"token": token}); out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]), "invalid_token") {
 				t.Errorf("%s: a link from before the restore: %v", name, out)
 			}
 		}
@@ -153,7 +153,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 		t.Fatalf("%+v, %v", session, err)
 	}
 	for i := range refresh {
-		if out := mutate(t, server, "refreshToken", "refreshToken: $token", "token", map[string]any{"token": refresh[i]}); out["success"] != false {
+		if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "token", map[string]any{"token": refresh[i]}); out["success"] != false {
 			t.Errorf("refresh token %d: %v", i, out)
 		}
 		answer, err := server.Ask(http.DefaultClient, access[i], "{ me { username } }", nil)
