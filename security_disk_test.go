@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite"
 
@@ -118,10 +119,10 @@ func TestSecurityFullDisk(t *testing.T) {
 	if status := ready(t, server); status != http.StatusOK {
 		t.Errorf("ready with room again: %d\n%s", status, server.Log())
 	}
-	if out := mutate(t, server, "refreshToken", "refreshToken: $token", "refreshToken", map[string]any{"token": session.RefreshToken}); out["success"] != true {
+	if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "refreshToken", map[string]any{"token": session.RefreshToken}); out["success"] != true {
 		t.Errorf("a session whose revocation failed: %v", out)
 	}
-	if out := mutate(t, server, "revokeToken", "refreshToken: $token", "", map[string]any{"token": session.RefreshToken}); out["success"] != true {
+	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "", map[string]any{"token": session.RefreshToken}); out["success"] != true {
 		t.Errorf("revoked with room again: %v", out)
 	}
 	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {
@@ -187,7 +188,9 @@ func TestSecurityFailedFsync(t *testing.T) {
 	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err == nil && bob.Success {
 		t.Error("a registration after an fsync that failed")
 	}
+	giveUp := time.AfterFunc(time.Minute, server.Kill)
 	err = server.Wait()
+	giveUp.Stop()
 	if server.Cmd.ProcessState.ExitCode() != 74 {
 		t.Errorf("exit: %v\n%s", err, server.Log())
 	}
@@ -266,7 +269,7 @@ func TestSecurityBusy(t *testing.T) {
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if out := mutate(t, server, "revokeToken", "refreshToken: $token", "", map[string]any{"token": session.RefreshToken}); out["success"] != true {
+	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "", map[string]any{"token": session.RefreshToken}); out["success"] != true {
 		t.Errorf("%v", out)
 	}
 }

@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"accountd/internal/servertest"
 )
@@ -20,7 +22,10 @@ import (
 // runCommand runs a command on dataDir and gives what it prints and exits with.
 func runCommand(t *testing.T, dataDir string, args ...string) (string, int) {
 	t.Helper()
-	cmd := exec.Command(servertest.Binary(t), append(args, "--data-dir", dataDir)...)
+	binary := servertest.Binary(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // one that should have refused may serve
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, append(args, "--data-dir", dataDir)...)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), servertest.CheapHashing...)
 	out, err := cmd.CombinedOutput()
@@ -50,8 +55,8 @@ func mailedToken(t *testing.T, dataDir string, args ...string) string {
 	return out.Token
 }
 
-// mutate runs a mutation and gives success, errors and whatever else it answers.
-func mutate(t *testing.T, s *servertest.Server, name, arguments, outputs string, variables map[string]any) map[string]any {
+// runMutation runs a mutation and gives success, errors and whatever else it answers.
+func runMutation(t *testing.T, s *servertest.Server, name, arguments, outputs string, variables map[string]any) map[string]any {
 	t.Helper()
 	var declared []string
 	for variable := range variables {
@@ -96,7 +101,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	succeed(t, dataDir, "backup", backup)
 
 	// What happens since: the session is revoked, links of higher epochs are made, an account takes the next id.
-	if out := mutate(t, server, "revokeToken", "refreshToken: $token", "revoked", map[string]any{"token": revoked.RefreshToken}); out["success"] != true {
+	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "revoked", map[string]any{"token": revoked.RefreshToken}); out["success"] != true {
 		t.Fatalf("%v", out)
 	}
 	for range 3 {
@@ -130,7 +135,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 			t.Fatalf("the password of the backup: %+v, %v", session, err)
 		}
 		for _, token := range mailed["passwordReset"] {
-			out := mutate(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "", map[string]any{"token": token, "new": "stolen-otter-42"})
+			out := runMutation(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "", map[string]any{"token": token, "new": "stolen-otter-42"})
 			if out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]), "invalid_token") {
 				t.Fatalf("a reset link from before the restore: %v", out)
 			}
@@ -138,7 +143,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	}
 	for _, name := range []string{"verifyAccount", "verifySecondaryEmail"} {
 		for _, token := range mailed[name] {
-			if out := mutate(t, server, name, "token: $token", "", map[string]any{"token": token}); out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]), "invalid_token") {
+			if out := runMutation(t, server, name, "token: $token", "", map[string]any{"token": token}); out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]), "invalid_token") {
 				t.Errorf("%s: a link from before the restore: %v", name, out)
 			}
 		}
@@ -148,7 +153,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 		t.Fatalf("%+v, %v", session, err)
 	}
 	for i := range refresh {
-		if out := mutate(t, server, "refreshToken", "refreshToken: $token", "token", map[string]any{"token": refresh[i]}); out["success"] != false {
+		if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "token", map[string]any{"token": refresh[i]}); out["success"] != false {
 			t.Errorf("refresh token %d: %v", i, out)
 		}
 		answer, err := server.Ask(http.DefaultClient, access[i], "{ me { username } }", nil)

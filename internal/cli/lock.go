@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"accountd/internal/config"
 	"accountd/internal/store"
@@ -18,8 +19,12 @@ var errLocked = errors.New("locked")
 // useData shares the data directory with the server and other commands until the returned file is closed, and keeps restore
 // out of it meanwhile. What a restore that was interrupted has begun is finished first.
 func useData(c *config.Config) (io.Closer, error) {
-	for {
+	for tries := 0; ; tries++ {
 		held, err := lockDir(c.Server.DataDir, false)
+		if errors.Is(err, errLocked) && tries < 20 {
+			time.Sleep(50 * time.Millisecond) // a server that starts has it for a moment
+			continue
+		}
 		if errors.Is(err, errLocked) {
 			return nil, fmt.Errorf("a backup is being restored into %s: run this again when that is done", c.Server.DataDir)
 		}

@@ -12,6 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Backup writes what is committed in the database at path, which others may be writing, to a new file at dest, mode 0600,
@@ -48,6 +51,9 @@ func snapshot(ctx context.Context, path, dir string) (tmp string, found Conditio
 		return tmp, found, err
 	}
 	if _, err := c.sql.ExecContext(ctx, "VACUUM INTO ?", tmp); err != nil {
+		if e := new(sqlite.Error); errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL {
+			err = fmt.Errorf("%w: %s needs room for as much as the database has", err, dir)
+		}
 		return tmp, found, explain(err)
 	}
 	if found, err = Check(ctx, tmp); err == nil {

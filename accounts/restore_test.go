@@ -1,0 +1,58 @@
+package accounts
+
+import (
+	"testing"
+
+	"accountd/tokens"
+)
+
+// TestRevokeAll: no session goes on, no link of any kind works, no mail waits, and no epoch is one that was reached before.
+func TestRevokeAll(t *testing.T) {
+	h := newHarness(t)
+	u := h.ada(t)
+	session := h.login(t)
+	bob := h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
+	lowestEpoch := func() int {
+		return h.count(t, `SELECT min(min(credential_epoch), min(secondary_epoch)) FROM users`)
+	}
+	var links []string
+	for _, kind := range []tokens.Purpose{tokens.Activation, tokens.PasswordReset} {
+		ref := "ada"
+		if kind == tokens.Activation {
+			ref = "bob"
+		}
+		link, err := h.Link(t.Context(), kind, ref, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		links = append(links, link.Token)
+	}
+	h.exec(t, `INSERT INTO outbox (name, created_at, message) VALUES ('a.eml', 1, x'00')`)
+	highest := h.count(t, `SELECT max(max(credential_epoch), max(secondary_epoch)) FROM users`)
+	out, err := RevokeAll(t.Context(), h.db, map[string]int64{"users": 40, "sessions": 50})
+	if err != nil || out != (Revoked{Sessions: 1, Mails: 1}) {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if lowest := lowestEpoch(); lowest <= highest {
+		t.Errorf("an epoch is %d, and %d had been reached", lowest, highest)
+	}
+	h.refused(t, invalidToken, func() error { return h.VerifyAccount(t.Context(), VerifyAccountInput{links[0]}) })
+	h.refused(t, invalidToken, func() error {
+		return h.ResetPassword(t.Context(), ResetPasswordInput{links[1], "other-otter-42", "other-otter-42"})
+	})
+	h.refused(t, invalidToken, func() error {
+		_, err := h.RefreshToken(t.Context(), RefreshTokenInput{&session.RefreshToken})
+		return err
+	})
+	if n := h.count(t, `SELECT count(*) FROM sessions WHERE ended_at IS NULL OR end_reason <> 'restored from a backup'`); n != 0 {
+		t.Errorf("%d sessions go on", n)
+	}
+	if kim := h.add(t, AddUserInput{Username: "kim", Email: "kim@example.com"}); kim.ID != 41 {
+		t.Errorf("after %d, %d and 40 comes %d", u.ID, bob.ID, kim.ID)
+	}
+	before := lowestEpoch()
+	if _, err := RevokeAll(t.Context(), h.db, nil); err != nil || lowestEpoch() <= before {
+		t.Errorf("a second time: epoch %d after %d, %v", lowestEpoch(), before, err)
+	}
+	h.login(t) // the password is as it was
+}
