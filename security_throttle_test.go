@@ -244,6 +244,9 @@ func TestSecurityParallelGuesses(t *testing.T) {
 	if out := runBeside(t, dir, "", "user", "show", "ada", "--json"); !strings.Contains(out, `"throttled":{"failures":10,"refused":54,"until":"`) {
 		t.Error(out)
 	}
+	if got := strings.Count(s.Log(), `"event":"login_failed","user":1,"throttled":false`); got != 10 {
+		t.Errorf("%d were looked at\n%s", got, s.Log())
+	}
 }
 
 // TestSecurityThrottledTime: a password that is not looked at costs as much as one that is.
