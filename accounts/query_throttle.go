@@ -32,7 +32,8 @@ func storeTally(ctx context.Context, tx *store.Tx, b bucket, t tally) error {
 	return nil
 }
 
-// boundTallies deletes the least recently used of a kind where there are more than limit.
+// boundTallies deletes the least recently used of a kind where there are more than limit: one for one, and some more at a time where
+// the limit was lowered.
 func boundTallies(ctx context.Context, tx *store.Tx, kind throttleKind, limit int) error {
 	var keys int
 	if err := tx.QueryRowContext(ctx, `SELECT keys FROM throttle_sizes WHERE kind = ?`, string(kind)).Scan(&keys); err != nil {
@@ -43,7 +44,7 @@ func boundTallies(ctx context.Context, tx *store.Tx, kind throttleKind, limit in
 	}
 	if _, err := tx.ExecContext(ctx, `
 		DELETE FROM throttles WHERE kind = ?1 AND key IN (SELECT key FROM throttles WHERE kind = ?1 ORDER BY used LIMIT ?2)`,
-		string(kind), keys-limit); err != nil {
+		string(kind), min(keys-limit, 100)); err != nil {
 		return fmt.Errorf("bound throttles: %w", err)
 	}
 	return nil

@@ -468,6 +468,11 @@ func TestThrottleBound(t *testing.T) {
 	if h.mayLogIn(t) {
 		t.Error("ada's failures were displaced")
 	}
+	h.Service.settings.Throttle.Keys = 50
+	fail("one more")
+	if got := h.count(t, `SELECT count(*) FROM throttles WHERE kind = 'name'`); got != 50 {
+		t.Errorf("%d names once the limit is lower, want 50", got)
+	}
 }
 
 // TestDeletedUserThrottle: nothing is left of who was deleted for good.
