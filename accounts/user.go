@@ -92,8 +92,6 @@ func (a Address) mailbox() string {
 	return local + "@" + domain
 }
 
-func (u *User) mailbox() string { return u.addresses()[0].mailbox() }
-
 // addresses are the primary one and, where there is one, the secondary.
 func (u *User) addresses() []Address {
 	list := []Address{{Canonical: u.canonical, Shown: u.Email}}
