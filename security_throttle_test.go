@@ -108,7 +108,7 @@ func tryArchive(t *testing.T, s *servertest.Server, token, password string) stri
 	return body
 }
 
-var mailedToken = regexp.MustCompile(`http://\S+/(activate|password-reset)/(\S+)`)
+var linkOfMail = regexp.MustCompile(`http://\S+/(activate|password-reset)/(\S+)`)
 
 // newestToken takes the newest token of a path out of the spool.
 func newestToken(t *testing.T, dir, path string) string {
@@ -119,7 +119,7 @@ func newestToken(t *testing.T, dir, path string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found := mailedToken.FindSubmatch(text); found != nil && string(found[1]) == path {
+		if found := linkOfMail.FindSubmatch(text); found != nil && string(found[1]) == path {
 			return string(found[2])
 		}
 	}
