@@ -15,6 +15,7 @@ import (
 // elsewhere are the settings that no script changes, and the test that holds each.
 var elsewhere = map[string]string{
 	"tokens.cookies.domain":        "TestCookieAttributes", // it needs a public_url with a domain
+	"accounts.purge_unverified":    "TestPurgeUnverified",  // it needs the hourly run
 	"passwords.argon2.memory":      "TestSettingsReachTheirPackages",
 	"passwords.argon2.iterations":  "TestSettingsReachTheirPackages",
 	"passwords.argon2.parallelism": "TestSettingsReachTheirPackages",

@@ -3,9 +3,9 @@
 //
 // One operation of the product is one method of Service. It checks everything before it changes anything,
 // hashes outside of transactions, and makes its whole change, mail included, in one. What a user can be told
-// comes back as Errors (or *UsageError, *BusyError); every other error is the server's own.
+// comes back as Errors (or *UsageError, *BusyError, *ThrottledError); every other error is the server's own.
 //
-// Tables: users, user_status, addresses, user_fields, and user_search with user_substrings, which triggers keep.
+// Tables: users, user_status, addresses, user_fields, throttles with throttle_sizes, and user_search with user_substrings, which triggers keep.
 package accounts
 
 import (
@@ -34,12 +34,14 @@ type Settings struct {
 	SendPasswordSetEmail     bool
 	Reveal                   Reveal
 	DeletePermanently        bool
-	Notices                  bool // mail the owner what has changed
+	Notices                  bool          // mail the owner what has changed
+	PurgeUnverified          time.Duration // delete accounts that were not verified in that time; 0: never
 
 	// UniformTime is how long operations take that must not tell whether they have mailed anybody, or a multiple
 	// of it where the work takes longer. 0: as long as the work.
 	UniformTime time.Duration
 
+	Throttle  ThrottleSettings
 	Passwords PasswordSettings
 }
 
@@ -60,6 +62,7 @@ type Service struct {
 	outbox   *email.Outbox
 	hasher   *hasher
 	pace     *pace
+	guesses  *guesses
 	settings Settings
 	users    userQueries
 	filters  map[string]FilterField
@@ -79,20 +82,26 @@ func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *
 		return nil, err
 	}
 	return &Service{
-		db: db, tokens: t, outbox: outbox, hasher: h, pace: p, settings: s, users: newUserQueries(s.Fields), filters: s.FilterFields(), patterns: patterns, log: log,
+		db: db, tokens: t, outbox: outbox, hasher: h, pace: p, guesses: newGuesses(), settings: s, users: newUserQueries(s.Fields), filters: s.FilterFields(), patterns: patterns, log: log,
 	}, nil
 }
 
 type clientKey struct{}
 
-// WithClient says who is asking, by network address: the queue of password hashes is fair between clients.
-func WithClient(ctx context.Context, client string) context.Context {
-	return context.WithValue(ctx, clientKey{}, client)
+type client struct {
+	addr   string
+	exempt bool
+}
+
+// WithClient says who is asking, by network address: the queue of password hashes is fair between clients, and what they
+// may try is bounded, but for those that are exempt because they ask for others.
+func WithClient(ctx context.Context, addr string, exempt bool) context.Context {
+	return context.WithValue(ctx, clientKey{}, client{addr, exempt})
 }
 
 func clientOf(ctx context.Context) string {
-	client, _ := ctx.Value(clientKey{}).(string) // "": a command
-	return client
+	c, _ := ctx.Value(clientKey{}).(client) // "": a command
+	return c.addr
 }
 
 // UsageError is a request that no user of an app can cause, only its developer.

@@ -93,11 +93,15 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	return u, err
 }
 
-// FindUser finds a user by id, username or one of their addresses, in this order. It fails with ErrNotFound.
+// FindUser finds a user by id, username or one of their addresses, in this order, and whether logins are refused. It fails with
+// ErrNotFound.
 func (s *Service) FindUser(ctx context.Context, ref string) (*User, error) {
 	var u *User
 	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
-		u, err = s.resolve(ctx, tx, ref)
+		if u, err = s.resolve(ctx, tx, ref); err != nil {
+			return err
+		}
+		u.Throttled, err = s.throttled(ctx, tx, u)
 		return err
 	})
 	return u, err

@@ -19,6 +19,8 @@ type SetUserInput struct {
 	FirstName, LastName *string
 
 	Verified, Archived, Active, Staff, Superuser *bool
+
+	Unlock bool // forget wrong passwords, so that logins are refused no more
 }
 
 // SetUser changes an account without sending mail. What it ends: all sessions and links when the account is deactivated
@@ -37,6 +39,11 @@ func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*Us
 		}
 		if err := s.change(ctx, tx, before, after); err != nil {
 			return err
+		}
+		if in.Unlock {
+			if err := clearFailures(ctx, tx, before.ID); err != nil {
+				return err
+			}
 		}
 		u, err = s.userByID(ctx, tx, before.ID)
 		return err

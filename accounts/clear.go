@@ -49,7 +49,8 @@ func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (tokens.Clea
 	return all, nil
 }
 
-// ClearHourly deletes what has been over for a week, every hour, until ctx ends. First it says if the clock has gone back.
+// ClearHourly deletes what has been over for a week, and accounts by PurgeUnverified, every hour, until ctx ends. First it says if the
+// clock has gone back.
 func (s *Service) ClearHourly(ctx context.Context) {
 	s.checkClock(ctx)
 	tick := time.NewTicker(clearInterval)
@@ -74,11 +75,17 @@ func (s *Service) clearOld(ctx context.Context, last time.Time) (now time.Time) 
 		return now
 	}
 	cleared, err := s.ClearSessions(ctx, ClearInput{Keep: clearAfter})
-	switch {
-	case err != nil && !errors.Is(err, context.Canceled):
-		s.log.ErrorContext(ctx, "old sessions cannot be cleared away; it is tried again in an hour", "error", err)
-	case cleared != tokens.Cleared{}:
+	if err == nil {
+		_, err = s.PurgeUnverified(ctx)
+	}
+	if err == nil {
+		err = s.clearThrottles(ctx, now.Add(-clearAfter))
+	}
+	if (cleared != tokens.Cleared{}) {
 		s.log.InfoContext(ctx, "old sessions were cleared away", slog.Int64("sessions", cleared.Sessions), slog.Int64("refresh_tokens", cleared.RefreshTokens))
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.log.ErrorContext(ctx, "what is old cannot be cleared away; it is tried again in an hour", "error", err)
 	}
 	return now
 }

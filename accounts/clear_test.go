@@ -104,7 +104,7 @@ func TestClearOld(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.clearOld(t.Context(), last)
-	logged("old sessions cannot be cleared away")
+	logged("what is old cannot be cleared away")
 }
 
 // TestClockBehindTheFile: a clock that was set back is said at start, one that goes right is not.

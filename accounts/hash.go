@@ -73,12 +73,14 @@ func (h *hasher) Hash(ctx context.Context, client, password string) (string, err
 	return argon2id.CreateHash(norm.NFC.String(password), h.params)
 }
 
-// Verify compares a password with an encoded hash, and costs one hash whatever that is: when encoded is
+// Verify compares a password with an encoded hash, and costs one hash whatever that is: when it is
 // empty or unreadable, or the password is none that could have been set, the dummy is hashed and the answer is
 // no. A no takes as long whatever kind the hash is of. upgrade says that the hash should be replaced: its scheme or
 // parameters are not the current ones.
-func (h *hasher) Verify(ctx context.Context, client, password, encoded string) (ok, upgrade bool, err error) {
-	began, ok, upgrade, err := h.verify(ctx, client, password, encoded)
+//
+// stored is asked for the encoded hash behind the gate, right before it is compared; with its error, nothing is hashed.
+func (h *hasher) Verify(ctx context.Context, client, password string, stored func() (string, error)) (ok, upgrade bool, err error) {
+	began, ok, upgrade, err := h.verify(ctx, client, password, stored)
 	if err == nil && !ok {
 		h.pace.wait(ctx, began, time.Duration(h.refusal.Load()))
 	}
@@ -86,12 +88,16 @@ func (h *hasher) Verify(ctx context.Context, client, password, encoded string) (
 }
 
 // verify is Verify without the wait. began is when its turn at the gate came.
-func (h *hasher) verify(ctx context.Context, client, password, encoded string) (began time.Time, ok, upgrade bool, err error) {
+func (h *hasher) verify(ctx context.Context, client, password string, stored func() (string, error)) (began time.Time, ok, upgrade bool, err error) {
 	if err := h.gate.enter(ctx, client); err != nil {
 		return began, false, false, err
 	}
 	defer h.gate.leave()
 	began = h.pace.now()
+	encoded, err := stored()
+	if err != nil {
+		return began, false, false, err
+	}
 	tooLong := len(password) > h.maxBytes && (encoded == "" || isOurs(encoded)) // Django took any
 	if tooLong || !typable(password) {
 		password, encoded = "", h.dummy // before a book is normalised

@@ -19,7 +19,7 @@ type LoginInput struct {
 }
 
 // Login begins a session. It costs one password hash whoever is asked for, and answers the same for a wrong
-// password, an unknown or inactive user and one without a password. Nothing changes before the password
+// password, an unknown or inactive user, one without a password and one of whom too many were tried. Nothing changes before the password
 // is proven; then an archived account is taken back.
 func (s *Service) Login(ctx context.Context, in LoginInput) (*Session, error) {
 	if !in.names(s.settings.LoginFields) {
@@ -42,6 +42,18 @@ func (in LoginInput) names(fields []string) bool {
 	return in.Username != nil && slices.Contains(fields, "username")
 }
 
+// name is the one name in the form that is looked up, or what was typed where it has none.
+func (in LoginInput) name() string {
+	if in.Username != nil {
+		return usernameKey(*in.Username)
+	}
+	address, err := ParseAddress(trim(*in.Email))
+	if err != nil {
+		return *in.Email
+	}
+	return address.Canonical
+}
+
 // errPasswordReplaced says that another password, or another hash of the same, was stored while one was compared
 // with the password that was given: ask again.
 var errPasswordReplaced = errors.New("the stored password has been replaced")
@@ -59,7 +71,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 	if u != nil && u.IsActive {
 		encoded = u.password
 	}
-	ok, upgrade, err := s.hasher.Verify(ctx, clientOf(ctx), in.Password, encoded)
+	ok, upgrade, err := s.prove(ctx, u, s.ofAccount(u, in.name()), in.Password, encoded, "login_failed")
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +101,9 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 			return errPasswordReplaced
 		}
 		if err := recordLogin(ctx, tx, u.ID, encoded); err != nil {
+			return err
+		}
+		if err := clearFailures(ctx, tx, u.ID); err != nil {
 			return err
 		}
 		out.Unarchived = now.Archived

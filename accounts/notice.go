@@ -50,5 +50,5 @@ func (s *Service) tellHolder(ctx context.Context, tx *store.Tx, holder *User, ca
 		return nil
 	}
 	stored, _ := holder.address(canonical)
-	return s.outbox.Send(ctx, tx, email.Mail{Kind: email.NoticeRegistration, To: stored.mailbox(), User: holder.mailUser()})
+	return s.send(ctx, tx, stored, email.Mail{Kind: email.NoticeRegistration, User: holder.mailUser()})
 }

@@ -19,7 +19,7 @@ const (
 
 // AsOwner runs op, an operation on the caller's own account, when u has what that needs. u is as Viewer gave it: nil
 // is nobody. What is missing comes back as Errors, the first in the order of the API; a wrong password belongs to
-// the argument field. With NeedsPassword it costs one hash.
+// the argument field, and counts as at a login. With NeedsPassword it costs one hash.
 //
 // What was found is found again in op's transaction, by owner. Where the stored password has been replaced since it
 // was compared, op is run again if the new one is the caller's too: it must have changed nothing then.
@@ -32,7 +32,7 @@ func (s *Service) AsOwner(ctx context.Context, u *User, needs Needs, field, pass
 			return err
 		}
 		if needs&NeedsPassword != 0 {
-			ok, _, err := s.hasher.Verify(ctx, clientOf(ctx), password, u.password)
+			ok, _, err := s.prove(ctx, u, s.ofAccount(u, ""), password, u.password, "reauthentication_failed")
 			if err != nil {
 				return err
 			}
@@ -87,8 +87,11 @@ func (s *Service) owner(ctx context.Context, tx *store.Tx, u *User) (*User, erro
 	if err := now.lacks(u.needs); err != nil {
 		return nil, err
 	}
-	if u.needs&NeedsPassword != 0 && now.password != u.password {
+	if u.needs&NeedsPassword == 0 {
+		return now, nil
+	}
+	if now.password != u.password {
 		return nil, errPasswordReplaced
 	}
-	return now, nil
+	return now, clearFailures(ctx, tx, now.ID)
 }

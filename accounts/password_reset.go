@@ -33,7 +33,7 @@ func (s *Service) SendPasswordResetEmail(ctx context.Context, in SendPasswordRes
 		if err != nil {
 			return err
 		}
-		return s.outbox.Send(ctx, tx, email.Mail{Kind: email.PasswordReset, To: matched.mailbox(), User: u.mailUser(), Token: token})
+		return s.send(ctx, tx, matched, email.Mail{Kind: email.PasswordReset, User: u.mailUser(), Token: token})
 	})
 	if err != nil {
 		return err
@@ -64,9 +64,9 @@ func (s *Service) SetPassword(ctx context.Context, in SetPasswordInput) error {
 }
 
 func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in ResetPasswordInput) error {
-	action, err := s.tokens.VerifyAction(in.Token, purpose)
+	action, err := s.verifyAction(ctx, in.Token, purpose)
 	if err != nil {
-		return tokenProblem(err)
+		return err
 	}
 	var u *User
 	err = s.db.Read(ctx, func(tx *store.Tx) (err error) {
@@ -152,9 +152,12 @@ func (s *Service) checkNewPassword(u *User, password1, password2 string) error {
 	return nil
 }
 
-// replacePassword ends all sessions and all links that are out.
+// replacePassword ends all sessions and all links that are out, and lets passwords be looked at again.
 func (s *Service) replacePassword(ctx context.Context, tx *store.Tx, id int64, encoded, reason string) error {
 	if err := setPassword(ctx, tx, id, encoded); err != nil {
+		return err
+	}
+	if err := clearFailures(ctx, tx, id); err != nil {
 		return err
 	}
 	return s.tokens.EndAll(ctx, tx, id, 0, reason)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"accountd/internal/store"
 )
@@ -60,7 +61,7 @@ func deleteUser(ctx context.Context, tx *store.Tx, id int64) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM users WHERE id = ?`, id); err != nil {
 		return fmt.Errorf("delete user: %w", err)
 	}
-	return nil
+	return clearFailures(ctx, tx, id)
 }
 
 // claimAddress gives a free address to a user. One of their own it shows as it is written now.
@@ -104,4 +105,40 @@ func updateUser(ctx context.Context, tx *store.Tx, u *changed) error {
 		return fmt.Errorf("update user status: %w", err)
 	}
 	return nil
+}
+
+// neverUsed is what accounts are purged by: neither verified nor used, and of nobody with rights.
+const neverUsed = `is_active = 1 AND is_staff = 0 AND is_superuser = 0 AND last_login IS NULL
+	AND (SELECT verified FROM user_status WHERE user_id = users.id) = 0`
+
+// unverified are up to limit accounts that were never used, from before a time, with an id greater than after, in order.
+func unverified(ctx context.Context, tx *store.Tx, before time.Time, after int64, limit int) ([]int64, error) {
+	rows, err := tx.QueryContext(ctx, `SELECT id FROM users WHERE id > ? AND date_joined <= ? AND `+neverUsed+` ORDER BY id LIMIT ?`,
+		after, before.Unix(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("list unverified accounts: %w", err)
+	}
+	defer rows.Close()
+	var ids []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("list unverified accounts: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// deleteUnverified deletes an account that is still as unverified found it, and says whether it was.
+func deleteUnverified(ctx context.Context, tx *store.Tx, id int64) (bool, error) {
+	result, err := tx.ExecContext(ctx, `DELETE FROM users WHERE id = ? AND `+neverUsed, id)
+	if err != nil {
+		return false, fmt.Errorf("delete unverified account: %w", err)
+	}
+	n, err := result.RowsAffected()
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, clearFailures(ctx, tx, id)
 }

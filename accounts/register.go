@@ -26,7 +26,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 	}
 	f, err := s.checkRegistration(ctx, in)
 	if err != nil {
-		return nil, err
+		return nil, s.tell(ctx, "registration_throttled", nil, err)
 	}
 	n := f.newUser()
 	if !s.settings.PasswordlessRegistration {
@@ -46,6 +46,9 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 			return errs
 		}
 		if err := s.acceptingRegistration(ctx, tx); err != nil {
+			return err
+		}
+		if err := s.count(ctx, tx, s.registrations(ctx)); err != nil {
 			return err
 		}
 		if s.settings.Reveal == RevealNothing {
@@ -74,7 +77,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, s.tell(ctx, "registration_throttled", nil, err)
 	}
 	s.event(ctx, event, id)
 	return out, nil
@@ -85,6 +88,7 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 	errs := Errors{}
 	f := s.judge(s.settings.RegisterArguments(), in.Fields, Address{}, errs)
 	passwordOK := !s.settings.PasswordlessRegistration && cleanPasswords("password1", "password2", in.Password1, in.Password2, errs)
+	claimed, network := false, s.registrations(ctx)
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
 		if err := f.taken(ctx, tx, 0, errs); err != nil {
 			return err
@@ -95,9 +99,12 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 		if len(errs) > 0 {
 			return errs
 		}
+		if err := full(ctx, tx, network); err != nil {
+			return err
+		}
 		if s.settings.Reveal != RevealNothing {
-			claimed, err := addressClaimed(ctx, tx, f.address.Canonical)
-			if err != nil {
+			var err error
+			if claimed, err = addressClaimed(ctx, tx, f.address.Canonical); err != nil {
 				return err
 			}
 			if claimed {
@@ -106,7 +113,17 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 		}
 		return s.acceptingRegistration(ctx, tx)
 	})
+	if claimed && len(network) > 0 { // who looks for accounts is slowed down, too
+		if counted := s.db.Write(ctx, func(tx *store.Tx) error { return s.count(ctx, tx, network) }); counted != nil {
+			return f, counted
+		}
+	}
 	return f, err
+}
+
+// registrations are the buckets of whoever registers: every clean form counts, whether its address is claimed or not.
+func (s *Service) registrations(ctx context.Context) []bucket {
+	return s.ofNetwork(ctx, throttleRegister, s.settings.Throttle.RegistrationsPerIP)
 }
 
 func (s *Service) sendsPasswordSet() bool {
@@ -137,7 +154,7 @@ func (s *Service) sendRegistered(ctx context.Context, tx *store.Tx, u *User) err
 	if err != nil {
 		return err
 	}
-	return s.outbox.Send(ctx, tx, email.Mail{Kind: email.PasswordSet, To: u.mailbox(), User: u.mailUser(), Token: token})
+	return s.send(ctx, tx, u.addresses()[0], email.Mail{Kind: email.PasswordSet, User: u.mailUser(), Token: token})
 }
 
 // sendActivation mails the link that verifies the account's primary address.
@@ -148,5 +165,5 @@ func (s *Service) sendActivation(ctx context.Context, tx *store.Tx, u *User, kin
 	if err != nil {
 		return err
 	}
-	return s.outbox.Send(ctx, tx, email.Mail{Kind: kind, To: u.mailbox(), User: u.mailUser(), Token: token})
+	return s.send(ctx, tx, u.addresses()[0], email.Mail{Kind: kind, User: u.mailUser(), Token: token})
 }

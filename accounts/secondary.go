@@ -49,7 +49,7 @@ func (s *Service) SendSecondaryEmailActivation(ctx context.Context, u *User, in 
 		if err != nil {
 			return err
 		}
-		return s.outbox.Send(ctx, tx, email.Mail{Kind: email.SecondaryEmailActivation, To: address.mailbox(), User: now.mailUser(), Token: token})
+		return s.send(ctx, tx, address, email.Mail{Kind: email.SecondaryEmailActivation, User: now.mailUser(), Token: token})
 	})
 	if err != nil {
 		return err
@@ -67,9 +67,9 @@ type VerifySecondaryEmailInput struct {
 // nobody in, and verifies no primary address. No session ends, even where an address is replaced: who asked for the link has
 // given the password, and follows it as nobody, so that there would be no session to spare.
 func (s *Service) VerifySecondaryEmail(ctx context.Context, in VerifySecondaryEmailInput) error {
-	action, err := s.tokens.VerifyAction(in.Token, tokens.SecondaryEmail)
+	action, err := s.verifyAction(ctx, in.Token, tokens.SecondaryEmail)
 	if err != nil {
-		return tokenProblem(err)
+		return err
 	}
 	address, err := ParseAddress(action.Address)
 	if err != nil {

@@ -27,6 +27,8 @@ type User struct {
 	LastLogin      *time.Time // nil: never
 	Fields         Values     // every configured field, nil for no value; nil where none are configured
 
+	Throttled *Throttled // logins are refused; found by FindUser alone
+
 	ownUsername     string // "": none
 	usernameKey     string
 	password        string // encoded hash, "": none
@@ -52,6 +54,14 @@ func (s Settings) FieldNames() []string {
 		}
 	}
 	return names
+}
+
+// id is 0 for nobody.
+func (u *User) id() int64 {
+	if u == nil {
+		return 0
+	}
+	return u.ID
 }
 
 func (u *User) subject() tokens.Subject { return tokens.Subject{ID: u.ID, Username: u.Username} }
@@ -81,8 +91,6 @@ func (a Address) mailbox() string {
 	_, domain, _ := strings.Cut(a.Canonical, "@")
 	return local + "@" + domain
 }
-
-func (u *User) mailbox() string { return u.addresses()[0].mailbox() }
 
 // addresses are the primary one and, where there is one, the secondary.
 func (u *User) addresses() []Address {

@@ -16,9 +16,9 @@ type VerifyAccountInput struct {
 // VerifyAccount verifies the account that an activation token was made for. The token is good once, and only
 // while its address is the account's primary one.
 func (s *Service) VerifyAccount(ctx context.Context, in VerifyAccountInput) error {
-	action, err := s.tokens.VerifyAction(in.Token, tokens.Activation)
+	action, err := s.verifyAction(ctx, in.Token, tokens.Activation)
 	if err != nil {
-		return tokenProblem(err)
+		return err
 	}
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
 		u, err := s.userByID(ctx, tx, action.User)

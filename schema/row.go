@@ -218,6 +218,7 @@ func (m mutation) resolve(ctx context.Context, args map[string]any) (*outcome, e
 func clientError(err error) error {
 	var usage *accounts.UsageError
 	var busy *accounts.BusyError
+	var throttled *accounts.ThrottledError
 	switch {
 	case errors.As(err, &usage):
 		return &frontdoor.Error{Message: usage.Message, Code: frontdoor.CodeWrongUsage}
@@ -225,6 +226,11 @@ func clientError(err error) error {
 		return &frontdoor.Error{
 			Message: "The server is busy, please try again later.", Code: frontdoor.CodeBusy,
 			Status: 503, RetryAfter: busy.RetryAfter,
+		}
+	case errors.As(err, &throttled):
+		return &frontdoor.Error{
+			Message: "Too many attempts from your network, please try again later.", Code: frontdoor.CodeThrottled,
+			Status: 429, RetryAfter: throttled.RetryAfter,
 		}
 	}
 	return err

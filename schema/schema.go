@@ -47,7 +47,8 @@ type Settings struct {
 	FilterFields  map[string][]string // lookups of Accounts.FilterFields
 	Page          int                 // edges of one page at most
 
-	ClientAddr func(context.Context) string // network address of who is asking
+	// ClientAddr is the network address of who is asking. exempt: it stands for nobody in particular.
+	ClientAddr func(context.Context) (addr string, exempt bool)
 	RequestID  func(context.Context) string
 	Log        *slog.Logger
 }
@@ -82,7 +83,8 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 		}
 	}
 	asking := func(ctx context.Context, r *http.Request) context.Context {
-		ctx = withJar(accounts.WithClient(ctx, s.ClientAddr(ctx)), s.Cookies, r)
+		addr, exempt := s.ClientAddr(ctx)
+		ctx = withJar(accounts.WithClient(ctx, addr, exempt), s.Cookies, r)
 		return withViewer(ctx, svc, accessToken(r, s, jarOf(ctx)))
 	}
 	a := &API{auth: forwardAuth(asking, s)}

@@ -106,6 +106,13 @@ func mac(key, message []byte) []byte {
 	return h.Sum(nil)
 }
 
+// Pseudonym stands for a text where the text itself is not to be: only with the key file can it be told which one it is. label
+// keeps uses apart. It changes with the first action key.
+func (i *Issuer) Pseudonym(label, text string) string {
+	message := append([]byte("\xffpseudonym\x00"+label+"\x00"), text...) // an action token begins with its version
+	return base64.RawURLEncoding.EncodeToString(mac(i.keys.ring().action[0], message)[:16])
+}
+
 func (i *Issuer) lifetime(p Purpose) time.Duration {
 	switch p {
 	case Activation:

@@ -231,6 +231,9 @@ func (f asJSON) print(w io.Writer, u *accounts.User) error {
 	if !f.JSON {
 		text := fmt.Sprintf("id:        %d\nusername:  %s\nemail:     %s\nsecondary: %s\nname:      %s\nstate:     %s\njoined:    %s\n",
 			u.ID, u.Username, u.Email, orDash(u.SecondaryEmail), orDash(strings.TrimSpace(u.FirstName+" "+u.LastName)), state(u), u.DateJoined.Format("2006-01-02 15:04:05 MST"))
+		if u.Throttled != nil {
+			text += "logins:    " + refusal(u.Throttled) + "\n"
+		}
 		for _, name := range slices.Sorted(maps.Keys(fields)) {
 			shown := "-"
 			if fields[name] != nil {
@@ -250,8 +253,37 @@ func (f asJSON) print(w io.Writer, u *accounts.User) error {
 		IsActive       bool           `json:"is_active"`
 		IsStaff        bool           `json:"is_staff"`
 		SecondaryEmail *string        `json:"secondary_email"`
+		Throttled      *throttled     `json:"throttled,omitempty"`
 		Fields         map[string]any `json:"fields,omitempty"`
-	}{u.ID, u.Username, u.Email, u.Verified, u.Archived, u.IsActive, u.IsStaff, orNull(u.SecondaryEmail), fields})
+	}{u.ID, u.Username, u.Email, u.Verified, u.Archived, u.IsActive, u.IsStaff, orNull(u.SecondaryEmail), throttledJSON(u.Throttled), fields})
+}
+
+// throttled is what keeps an account from logging in, for programs.
+type throttled struct {
+	Failures int     `json:"failures"`
+	Refused  int     `json:"refused"`
+	Until    *string `json:"until"` // null: until there is a new password
+}
+
+func throttledJSON(t *accounts.Throttled) *throttled {
+	if t == nil {
+		return nil
+	}
+	out := &throttled{Failures: t.Failures, Refused: t.Refused}
+	if !t.Until.IsZero() {
+		until := accounts.FormatDateTime(t.Until)
+		out.Until = &until
+	}
+	return out
+}
+
+// refusal says why no password of an account is looked at, and what helps.
+func refusal(t *accounts.Throttled) string {
+	until := "there is a new password"
+	if !t.Until.IsZero() {
+		until = t.Until.Format("2006-01-02 15:04:05 MST")
+	}
+	return fmt.Sprintf("refused until %s, after %d wrong passwords in a row; user set --unlock lets them in", until, t.Failures)
 }
 
 // state is what is out of the ordinary about an account, in words.

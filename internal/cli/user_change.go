@@ -22,6 +22,7 @@ type userSetCmd struct {
 	Active         *bool    `negatable:"" help:"May log in. Without, sessions end."`
 	Staff          *bool    `negatable:"" help:"May look at other accounts."`
 	Superuser      *bool    `negatable:""`
+	Unlock         bool     `help:"Forget wrong passwords: logins that are refused because of them are refused no more."`
 	asJSON
 }
 
@@ -30,6 +31,7 @@ func (cmd *userSetCmd) Run(a *app) error {
 	in := accounts.SetUserInput{
 		Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail, FirstName: cmd.FirstName, LastName: cmd.LastName,
 		Verified: cmd.Verified, Archived: cmd.Archived, Active: cmd.Active, Staff: cmd.Staff, Superuser: cmd.Superuser,
+		Unlock: cmd.Unlock,
 	}
 	c, err := a.settings(config.Overrides{})
 	if err != nil {

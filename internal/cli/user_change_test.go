@@ -65,6 +65,56 @@ joined:    2027-01-15 08:00:00 UTC
 	}
 }
 
+// TestUserUnlock: user show says that logins are refused, how long, and what helps; user set --unlock does.
+func TestUserUnlock(t *testing.T) {
+	w := newWorld(t)
+	w.environ = append(w.environ, "ACCOUNTD_LIMITS_CONSECUTIVE_FAILURES=20")
+	w.addAda()
+	if out := w.ok("user", "show", "ada") + w.ok("user", "show", "ada", "--json"); strings.Contains(out, "logins") || strings.Contains(out, "throttled") {
+		t.Error(out)
+	}
+	w.failLogins(11)
+	if out := w.ok("user", "show", "ada"); !strings.HasSuffix(out, "\nlogins:    refused until 2027-01-15 08:15:00 UTC, after 10 wrong passwords in a row; user set --unlock lets them in\n") {
+		t.Error(out)
+	}
+	if out := w.ok("user", "show", "ada", "--json"); !strings.HasSuffix(out, `,"throttled":{"failures":10,"refused":1,"until":"2027-01-15T08:15:00+00:00"}}`+"\n") {
+		t.Error(out)
+	}
+	w.environ = append(w.environ, "ACCOUNTD_LIMITS_LOGINS_PER_ACCOUNT=off")
+	w.failLogins(10)
+	if out := w.ok("user", "show", "ada"); !strings.HasSuffix(out, "\nlogins:    refused until there is a new password, after 20 wrong passwords in a row; user set --unlock lets them in\n") {
+		t.Error(out)
+	}
+	if out := w.ok("user", "show", "ada", "--json"); !strings.HasSuffix(out, `,"throttled":{"failures":20,"refused":1,"until":null}}`+"\n") {
+		t.Error(out)
+	}
+	if out := w.ok("user", "set", "ada", "--unlock"); strings.Contains(out, "logins") {
+		t.Error(out)
+	}
+	w.login()
+}
+
+// failLogins gives ada's account wrong passwords.
+func (w *world) failLogins(n int) {
+	w.t.Helper()
+	c, err := config.Load("", w.environ, config.Overrides{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	a := &app{Env: Env{Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}, ctx: w.t.Context()}
+	name := "ada"
+	if err := a.withService(c, func(svc *accounts.Service) error {
+		for range n {
+			if _, err := svc.Login(w.t.Context(), accounts.LoginInput{Username: &name, Password: "wrong"}); err == nil {
+				w.t.Error("a wrong password logs in")
+			}
+		}
+		return nil
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func TestUserSetPassword(t *testing.T) {
 	w := newWorld(t)
 	w.addAda()

@@ -87,6 +87,14 @@ type Limits struct {
 	UniformTime        Duration `toml:"uniform_time" min:"0s" max:"5s"`
 	SessionsPerUser    int      `toml:"sessions_per_user" min:"1" max:"10000"`
 	Connections        int      `toml:"connections" min:"10" max:"1000000"`
+
+	LoginsPerAccount    Rates `toml:"logins_per_account"`
+	ConsecutiveFailures int   `toml:"consecutive_failures" min:"0" max:"1000000"`
+	LoginsPerIP         Rates `toml:"logins_per_ip"`
+	RegistrationsPerIP  Rates `toml:"registrations_per_ip"`
+	MailsPerRecipient   Rates `toml:"mails_per_recipient"`
+	MailsPerIP          Rates `toml:"mails_per_ip"`
+	ThrottleKeys        int   `toml:"throttle_keys" min:"100" max:"10000000"`
 }
 
 // Accounts is [accounts].
@@ -103,6 +111,7 @@ type Accounts struct {
 	SendPasswordSetEmail     bool     `toml:"send_password_set_email"`
 	RevealAccounts           string   `toml:"reveal_accounts" one:"nothing,register,all"`
 	DeletePermanently        bool     `toml:"delete_permanently"`
+	PurgeUnverified          Duration `toml:"purge_unverified" min:"0s" max:"3650d"`
 }
 
 // Field is one table of [[accounts.fields]]: a further field of every account.
@@ -214,7 +223,17 @@ type Overrides struct {
 
 	// Ephemeral is a server for tests, over DataDir: on a free port of 127.0.0.1 where Listen names none, by the address it
 	// listens on, with keys and spool of its own, no delivery, with hashing as cheap as it gets and no answer that waits for its time, whatever file and environment say.
+	// Unless they say otherwise, accounts and recipients are not throttled: a test suite fails logins and asks for mails at will.
 	Ephemeral bool
+}
+
+// preset are settings that file and environment go before.
+func (o Overrides) preset() []override {
+	if !o.Ephemeral {
+		return nil
+	}
+	const name = "--ephemeral"
+	return []override{{name, "limits.logins_per_account", "off"}, {name, "limits.consecutive_failures", "0"}, {name, "limits.mails_per_recipient", "off"}}
 }
 
 // override is a setting that the command line decides, and by which flag.
@@ -256,6 +275,9 @@ func Load(path string, env []string, flags Overrides) (*Config, error) {
 	}
 	builtIn := *c
 	l.defaults = &builtIn
+	for _, p := range flags.preset() {
+		l.text(settings[p.key], p.name, p.value)
+	}
 	l.file(path, doc)
 	l.environment(env)
 	for _, f := range flags.flags() {

@@ -105,6 +105,8 @@ func possible(s setting) string {
 	switch {
 	case s.typ == reflect.TypeFor[Toggle]():
 		return "`auto`, true, false"
+	case s.typ == reflect.TypeFor[Rates]():
+		return "`off` or rates"
 	case s.typ == reflect.TypeFor[[]Field]():
 		return "list of tables"
 	case s.one != "":

@@ -200,7 +200,7 @@ func render(value any) string {
 			items[i] = render(item)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
-	case Duration, Size, Toggle:
+	case Duration, Size, Toggle, Rates:
 		return quote(fmt.Sprint(v))
 	case map[string]string:
 		return renderTable(v)

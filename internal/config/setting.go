@@ -131,6 +131,10 @@ func decodeTOML(v reflect.Value, raw any) error {
 		}
 		v.Set(reflect.ValueOf(texts))
 		return nil
+	case Rates:
+		if text, ok := raw.(string); ok {
+			return decodeText(v, text)
+		}
 	case Toggle:
 		switch on := raw.(type) {
 		case bool:
@@ -154,6 +158,10 @@ func decodeText(v reflect.Value, text string) error {
 	case Size:
 		n, err := parseSize(text)
 		v.SetInt(int64(n))
+		return err
+	case Rates:
+		rates, err := parseRates(text)
+		v.SetString(string(rates))
 		return err
 	case string:
 		v.SetString(text)
@@ -253,6 +261,8 @@ func (s setting) remedy() string {
 		return fmt.Sprintf("use a number from %s to %s", s.min, s.max)
 	case []string:
 		return `use a list of strings, such as ["a", "b"]; separated by commas in a variable`
+	case Rates:
+		return `use a number and a time from "1s" to "7d", such as "10/15m", several such as "3/h, 10/d", or "off"`
 	case Toggle:
 		return `use "auto", true or false`
 	case map[string]string:

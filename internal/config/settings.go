@@ -104,7 +104,9 @@ func (c *Config) AccountSettings() accounts.Settings {
 		Reveal:                   accounts.Reveal(a.RevealAccounts),
 		DeletePermanently:        a.DeletePermanently,
 		Notices:                  c.Email.Notices,
+		PurgeUnverified:          time.Duration(a.PurgeUnverified),
 		UniformTime:              time.Duration(c.Limits.UniformTime),
+		Throttle:                 c.throttle(),
 		Passwords: accounts.PasswordSettings{
 			MinLength:  p.MinLength,
 			Similarity: p.Similarity,

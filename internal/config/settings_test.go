@@ -34,6 +34,13 @@ documents = 15
 page = 18
 sessions_per_user = 16
 uniform_time = "4s"
+logins_per_account = "1/s"
+consecutive_failures = 2
+logins_per_ip = "3/1m"
+registrations_per_ip = "4/m, 5/2h"
+mails_per_recipient = "6/d"
+mails_per_ip = "7/1d12h"
+throttle_keys = 800
 [accounts]
 login_fields = ["email"]
 register_fields = ["email", "phone"]
@@ -42,6 +49,8 @@ update_fields = ["phone"]
 send_password_set_email = true
 reveal_accounts = "all"
 delete_permanently = true
+allow_login_not_verified = false
+purge_unverified = "19s"
 [[accounts.fields]]
 name = "phone"
 type = "String"
@@ -105,11 +114,25 @@ tls = "implicit"
 		map[string]string{"support": "help"}, map[string]any{"phone": "1"})
 	check("email.smtp", c.SMTPSettings(), "h", 20, "u", "p", email.ImplicitTLS)
 	check("limits", c.FrontDoorLimits(), 1001, 1000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1300, 14*s, 15)
-	check("accounts", c.AccountSettings(), true, []string{"email"}, true, []string{"email", "phone"}, []string{"first_name"}, []string{"phone"},
+	check("accounts", c.AccountSettings(), false, []string{"email"}, true, []string{"email", "phone"}, []string{"first_name"}, []string{"phone"},
 		[]accounts.Field{{Name: "phone", Type: "String", MaxLength: 20, Pattern: "[0-9]+", Choices: []any{"1", "2"}, Unique: true, Public: true}},
-		false, true, true, accounts.RevealAll, true, true, 4*s, nil)
+		false, true, true, accounts.RevealAll, true, true, 19*s, 4*s, nil, nil)
+	check("throttle", c.AccountSettings().Throttle, nil, 2, rates(3, time.Minute), rates(4, time.Minute, 5, 2*time.Hour),
+		rates(7, 36*time.Hour), rates(6, 24*time.Hour), 800)
+	if got := c.AccountSettings().Throttle.LoginsPerAccount; got != (accounts.Rate{Count: 1, Per: s}) {
+		t.Errorf("per account %v", got)
+	}
 	check("passwords", c.AccountSettings().Passwords, 21, 0.5, true, true, 122, nil)
 	check("argon2", c.AccountSettings().Passwords.Argon2, uint32(24), uint32(5), uint8(2), 7, 8)
+}
+
+// rates are given as count, time, count, time, ….
+func rates(of ...any) (list []accounts.Rate) {
+	for i := 0; i < len(of); i += 2 {
+		per, _ := of[i+1].(time.Duration)
+		list = append(list, accounts.Rate{Count: of[i].(int), Per: per})
+	}
+	return list
 }
 
 // TestSampleFields: templates are tried with what accounts may have, and see nothing that is not public.

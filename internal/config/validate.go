@@ -76,6 +76,7 @@ func (l *loader) validate() {
 	} {
 		l.require(isPath(link.path), link.key, "is not a path", `use letters, digits, "-", "_", "." and "/", such as "account/activate"`)
 	}
+	l.validateThrottle()
 	l.validateSMTP()
 	l.validateQueries()
 }
@@ -200,5 +201,5 @@ func (c *Config) Warnings() []string {
 	if !c.Loopback() && time.Duration(c.Tokens.AccessLifetime) > day {
 		warnings = append(warnings, "tokens.access_lifetime is over a day: services that check access tokens by themselves notice a logout that late")
 	}
-	return slices.Concat(warnings, c.accountWarnings(), c.queryWarnings(), c.webWarnings(), c.smtpWarnings())
+	return slices.Concat(warnings, c.accountWarnings(), c.throttleWarnings(), c.queryWarnings(), c.webWarnings(), c.smtpWarnings())
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// Values of extensions.code. permission_denied is for resolvers to give.
+// Values of extensions.code. permission_denied and throttled are for resolvers to give.
 const (
 	CodeSyntax                = "syntax"
 	CodeValidation            = "validation"
@@ -23,6 +23,7 @@ const (
 	CodePermissionDenied      = "permission_denied"
 	CodeBadString             = "bad_string"
 	CodeBusy                  = "busy"
+	CodeThrottled             = "throttled"
 	CodeInternal              = "internal"
 )
 

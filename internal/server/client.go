@@ -10,17 +10,20 @@ import (
 // client is where a request comes from: the peer, unless it is a trusted proxy. Then it is the last hop of
 // X-Forwarded-For that is no such proxy, because each of them has appended whom it saw, and what stands before
 // anybody may have written. Where that hop is no address, or all are proxies, it is the peer.
-func client(r *http.Request, proxies []netip.Prefix) string {
+//
+// exempt says that the address stands for nobody in particular: it is this machine's (an app's back end), or a trusted proxy's
+// that names no client.
+func client(r *http.Request, proxies []netip.Prefix) (name string, exempt bool) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr // a Unix socket's
+		return r.RemoteAddr, true // a Unix socket's
 	}
 	trusted := func(a netip.Addr) bool {
 		return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
 	addr := plain(peer.Addr())
 	if !trusted(addr) {
-		return network(addr)
+		return network(addr), addr.IsLoopback()
 	}
 	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
 	for more := forwarded != ""; more; {
@@ -30,13 +33,13 @@ func client(r *http.Request, proxies []netip.Prefix) string {
 			break
 		}
 		if !trusted(hop) {
-			return network(hop)
+			return network(hop), false
 		}
 		if more = last >= 0; more {
 			forwarded = forwarded[:last]
 		}
 	}
-	return network(addr)
+	return network(addr), true
 }
 
 // parseHop takes an address, and one with a port, which some proxies write.

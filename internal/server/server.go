@@ -137,14 +137,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 type requestKey struct{}
 
 // request is what the outermost handler finds out about one.
-type request struct{ id, client string }
+type request struct {
+	id, client string
+	exempt     bool
+}
 
 // RequestID is the name of the request that ctx belongs to: the X-Request-Id of its answer.
 func RequestID(ctx context.Context) string { return from(ctx).id }
 
 // ClientAddr is the network address that the request of ctx came from: of IPv6 the first 64 bits, which is what one
-// customer of a provider has. It is the peer's, or behind trusted proxies what they say.
-func ClientAddr(ctx context.Context) string { return from(ctx).client }
+// customer of a provider has. It is the peer's, or behind trusted proxies what they say. exempt says that it stands for nobody in
+// particular: a program on this machine, or a proxy that names no client.
+func ClientAddr(ctx context.Context) (addr string, exempt bool) {
+	r := from(ctx)
+	return r.client, r.exempt
+}
 
 func from(ctx context.Context) request {
 	r, _ := ctx.Value(requestKey{}).(request)
@@ -154,7 +161,8 @@ func from(ctx context.Context) request {
 // outer names the request, sets the headers of every answer, and keeps a panic from being more than one failed request.
 func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := request{id: rand.Text(), client: client(r, s.proxies)}
+		info := request{id: rand.Text()}
+		info.client, info.exempt = client(r, s.proxies)
 		h := w.Header()
 		h.Set("X-Request-Id", info.id)
 		h.Set("X-Content-Type-Options", "nosniff")

@@ -37,7 +37,8 @@ func newQuietSite(t *testing.T, change ...func(*Settings)) *site {
 			if r.URL.Query().Has("panic") {
 				panic("secret of the server")
 			}
-			fmt.Fprintf(w, "%s for %s", name, ClientAddr(r.Context()))
+			addr, _ := ClientAddr(r.Context())
+			fmt.Fprintf(w, "%s for %s", name, addr)
 			for _, cookie := range r.Cookies() {
 				fmt.Fprintf(w, " with %s", cookie)
 			}

@@ -1,0 +1,76 @@
+package accounts
+
+import (
+	"context"
+	"time"
+
+	"accountd/internal/store"
+)
+
+// purgeBatch is how many accounts go in one transaction.
+const purgeBatch = 200
+
+// PurgeUnverified deletes, for good, accounts that were never verified and never used for Settings.PurgeUnverified after they
+// were made, so that names and addresses of others cannot be kept from them. What an operator has given rights stays. What it has
+// deleted when an error comes stays deleted.
+func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) {
+	if s.settings.PurgeUnverified == 0 {
+		return 0, nil
+	}
+	after, more := int64(0), true
+	for more {
+		var found []int64 // outside of the write: looking at a million accounts takes its time
+		err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+			found, err = unverified(ctx, tx, tx.Now.Add(-s.settings.PurgeUnverified), after, purgeBatch)
+			return err
+		})
+		if err != nil {
+			return deleted, err
+		}
+		if more = len(found) == purgeBatch; len(found) == 0 {
+			break
+		}
+		after = found[len(found)-1]
+		gone, err := s.purge(ctx, found)
+		if err != nil {
+			return deleted, err
+		}
+		for _, id := range gone {
+			s.event(ctx, "unverified_account_deleted", id)
+		}
+		deleted += len(gone)
+	}
+	return deleted, nil
+}
+
+// purge deletes those of users that are still unverified, and returns them.
+func (s *Service) purge(ctx context.Context, users []int64) (gone []int64, err error) {
+	err = s.db.Write(ctx, func(tx *store.Tx) error {
+		for _, id := range users {
+			deleted, err := deleteUnverified(ctx, tx, id)
+			if err != nil {
+				return err
+			}
+			if deleted {
+				gone = append(gone, id)
+			}
+		}
+		return nil
+	})
+	return gone, err
+}
+
+// clearThrottles deletes what no rate counts any more.
+func (s *Service) clearThrottles(ctx context.Context, before time.Time) error {
+	const batch = 1000
+	for deleted := int64(batch); deleted == batch; {
+		err := s.db.Write(ctx, func(tx *store.Tx) (err error) {
+			deleted, err = clearTallies(ctx, tx, before, batch)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,221 @@
+package accounts
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"accountd/tokens"
+)
+
+// TestMailsPerRecipient: three of a kind an hour and ten a day, however the address is written and whoever asks; what is too much is
+// answered like the rest.
+func TestMailsPerRecipient(t *testing.T) {
+	h := newHarness(t, standard)
+	h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com"})
+	resend := func(n int) (sent int) {
+		t.Helper()
+		for i := range n {
+			typed := []string{"ada@example.com", "ADA@example.com", " Ada@EXAMPLE.com ", "ada@EXAMPLE.COM"}[i%4]
+			if err := h.ResendActivationEmail(from(t, fmt.Sprint("192.0.2.", i)), ResendActivationEmailInput{typed}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return len(h.mails(t))
+	}
+	h.log.Reset()
+	if sent := resend(50); sent != 3 {
+		t.Errorf("%d mails for 50 requests, want 3", sent)
+	}
+	if got := h.events(t); len(got) != 47 || got[0] != "mail_throttled 1" {
+		t.Errorf("%d events: %v", len(got), got)
+	}
+	h.advance(time.Hour - time.Second)
+	if sent := resend(1); sent != 0 {
+		t.Error("a mail before the hour is over")
+	}
+	h.advance(time.Second)
+	for hour, want := range []int{3, 3, 1, 0, 0} {
+		if sent := resend(5); sent != want {
+			t.Errorf("%d mails in hour %d, want %d", sent, hour, want)
+		}
+		h.advance(time.Hour)
+	}
+	h.advance(18 * time.Hour)
+	if sent := resend(5); sent != 3 {
+		t.Errorf("%d mails on the next day", sent)
+	}
+}
+
+// TestMailsOfEveryKind: each mutation that makes a mail go to an address that somebody typed is bounded, apart from the others; a
+// notice of what has happened is not.
+func TestMailsOfEveryKind(t *testing.T) {
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Reveal = RevealNothing })
+	h.ada(t)
+	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
+	token := h.login(t).Token
+	requests := []struct {
+		name string
+		ask  func(i int) error
+		want int
+	}{
+		{"reset", func(int) error {
+			return h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{"ada@example.com"})
+		}, 3},
+		{"reset at the secondary address", func(int) error {
+			return h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{"ADA2@example.com"})
+		}, 3},
+		{"reset of an unverified account", func(int) error {
+			return h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{"bob@example.com"})
+		}, 3},
+		{"resend after that", func(int) error {
+			return h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{"bob@example.com"})
+		}, 0},
+		{"secondary address", func(i int) error {
+			return h.request(t, token, []string{"new@example.com", "NEW@example.com", "new@EXAMPLE.com", "nEw@example.com", "neW@example.com"}[i], password)()
+		}, 3},
+		{"secondary address of somebody else", func(int) error { return h.request(t, token, "Bob@example.com", password)() }, 3},
+		{"registration of a claimed address", func(i int) error {
+			_, err := h.Register(t.Context(), registration("bob@Example.com", fmt.Sprint("carol", i), password, password))
+			return err
+		}, 0}, // the kind of mail is that of the request before
+		{"registration", func(i int) error {
+			_, err := h.Register(t.Context(), registration("dora@example.com", fmt.Sprint("dora", i), password, password))
+			if _, gone := h.DeleteUser(t.Context(), fmt.Sprint("dora", i), true); gone != nil {
+				return gone
+			}
+			return err
+		}, 3},
+	}
+	for _, request := range requests {
+		for i := range 5 {
+			if err := request.ask(i); err != nil {
+				t.Fatalf("%s: %v", request.name, err)
+			}
+		}
+		if sent := h.mails(t); len(sent) != request.want {
+			t.Errorf("%s: %d mails, want %d: %v", request.name, len(sent), request.want, sent)
+		}
+	}
+	h.Service.settings.Notices = true
+	for range 5 {
+		h.succeed(t, "ChangePassword", h.login(t).Token)
+		if _, err := h.SetUserPassword(t.Context(), "ada", password); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sent := h.mails(t); len(sent) != 10 {
+		t.Errorf("%d notices, want 10", len(sent))
+	}
+}
+
+// TestResetMailsHaveNoDailyLimit: whoever has lost their password is to get in, however many mails somebody else has asked for.
+func TestResetMailsHaveNoDailyLimit(t *testing.T) {
+	h := newHarness(t, standard)
+	h.ada(t)
+	for hour := range 24 {
+		for range 5 {
+			if err := h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{"ada@example.com"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if sent := h.mails(t); len(sent) != 3 {
+			t.Fatalf("%d mails in hour %d", len(sent), hour)
+		}
+		h.advance(time.Hour)
+	}
+}
+
+// TestMailsPerNetwork: one network cannot mail everybody.
+func TestMailsPerNetwork(t *testing.T) {
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Throttle.MailsPerIP = []Rate{{4, time.Hour}} })
+	for i := range 8 {
+		h.add(t, AddUserInput{Username: fmt.Sprint("user", i), Email: fmt.Sprintf("user%d@example.com", i)})
+	}
+	sent := func(addr string) int {
+		for i := range 8 {
+			if err := h.ResendActivationEmail(from(t, addr), ResendActivationEmailInput{fmt.Sprintf("user%d@example.com", i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return len(h.mails(t))
+	}
+	if first, second := sent("192.0.2.1"), sent("192.0.2.2"); first != 4 || second != 4 {
+		t.Errorf("%d and %d mails, want 4 each", first, second)
+	}
+}
+
+// TestRegistrationsPerNetwork: every clean form counts, one for a taken address too, so that nobody looks for accounts that way.
+func TestRegistrationsPerNetwork(t *testing.T) {
+	for _, reveal := range []Reveal{RevealNothing, RevealRegister, RevealAll} {
+		t.Run(string(reveal), func(t *testing.T) {
+			h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
+				s.Reveal = reveal
+				s.Throttle.RegistrationsPerIP = []Rate{{6, time.Hour}}
+			})
+			h.ada(t)
+			register := func(addr, email, username string) error {
+				_, err := h.Register(from(t, addr), registration(email, username, password, password))
+				return err
+			}
+			for i := range 3 {
+				if err := register("192.0.2.1", fmt.Sprintf("user%d@example.com", i), fmt.Sprint("user", i)); err != nil {
+					t.Fatal(err)
+				}
+				if err := register("192.0.2.1", "ada@example.com", fmt.Sprint("other", i)); (err != nil) != (reveal != RevealNothing) || isThrottled(err) {
+					t.Fatal(err)
+				}
+				if err := register("192.0.2.1", "no address", fmt.Sprint("other", i)); isThrottled(err) {
+					t.Fatal("a form that is not clean counts")
+				}
+			}
+			for _, email := range []string{"user4@example.com", "ada@example.com"} {
+				before := h.dump(t)
+				h.log.Reset()
+				if err := register("192.0.2.1", email, "user4"); !cmp.Equal(err, error(&ThrottledError{time.Hour})) {
+					t.Errorf("%s: %v", email, err)
+				}
+				if diff := cmp.Diff(before, h.dump(t)); diff != "" {
+					t.Errorf("it changed (-before +after):\n%s", diff)
+				}
+				if !strings.Contains(h.log.String(), `"event":"registration_throttled"`) {
+					t.Errorf("it logged %s", h.log.String())
+				}
+			}
+			if err := register("192.0.2.2", "user5@example.com", "user5"); err != nil {
+				t.Errorf("another network: %v", err)
+			}
+			h.advance(time.Hour)
+			if err := register("192.0.2.1", "user6@example.com", "user6"); err != nil {
+				t.Errorf("an hour later: %v", err)
+			}
+		})
+	}
+}
+
+// TestParallelRegistrations: what comes at once is no more than what comes one after the other.
+func TestParallelRegistrations(t *testing.T) {
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Throttle.RegistrationsPerIP = []Rate{{6, time.Hour}} })
+	errs := make(chan error)
+	for i := range 20 {
+		go func() {
+			_, err := h.Register(from(t, "192.0.2.1"), registration(fmt.Sprintf("user%d@example.com", i), fmt.Sprint("user", i), password, password))
+			errs <- err
+		}()
+	}
+	made := 0
+	for range 20 {
+		switch err := <-errs; {
+		case err == nil:
+			made++
+		case !isThrottled(err):
+			t.Error(err)
+		}
+	}
+	if users := h.count(t, `SELECT count(*) FROM users`); made != 6 || users != 6 {
+		t.Errorf("%d were told that they have an account, there are %d, want 6", made, users)
+	}
+}

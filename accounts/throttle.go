@@ -1,0 +1,251 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"accountd/internal/store"
+)
+
+// ThrottleSettings bound what can be tried from outside. Without rates, nothing is counted.
+type ThrottleSettings struct {
+	// LoginsPerAccount are the wrong passwords that an account takes, at login and wherever else its password is asked for. When
+	// it is full, no password is looked at for as long as the rate says, twice as long the next time, and so on up to
+	// a day. A login clears it, and so does a new password.
+	LoginsPerAccount Rate
+
+	// ConsecutiveFailures is after how many wrong passwords in a row only a new password helps. 0: never.
+	ConsecutiveFailures int
+
+	LoginsPerIP        []Rate // wrong passwords; of wrong tokens as many again
+	RegistrationsPerIP []Rate // well-formed ones, whether the address was free or not
+	MailsPerIP         []Rate
+
+	// MailsPerRecipient hold for each kind of mail but notices. Those of a day and more do not hold for mails
+	// that reset a password: whoever has lost theirs is to get in again.
+	MailsPerRecipient []Rate
+
+	Keys int // of each kind that outsiders can think up, the least recently used go first
+}
+
+// Rate is how many of something are allowed in a time, which begins with the first. Count 0: any number.
+type Rate struct {
+	Count int
+	Per   time.Duration // whole seconds
+}
+
+// ThrottledError says that whoever asks has tried too often. Nothing has happened; it can be tried again after RetryAfter.
+type ThrottledError struct{ RetryAfter time.Duration }
+
+func (e *ThrottledError) Error() string {
+	return fmt.Sprintf("There were too many attempts. Please try again in %d seconds.", int(e.RetryAfter/time.Second))
+}
+
+// throttleKind says what a row of throttles counts. Outsiders cannot make more accounts of theirs by asking, so those are
+// as many as there are users.
+type throttleKind string
+
+const (
+	throttleAccount  throttleKind = "account"   // wrong passwords of a user
+	throttleName     throttleKind = "name"      // of a name that is nobody's
+	throttleNetwork  throttleKind = "network"   // from a network
+	throttleToken    throttleKind = "token"     // wrong tokens of mails, from a network
+	throttleRegister throttleKind = "register"  // registrations, from a network
+	throttleMail     throttleKind = "recipient" // mails of one kind to one address
+	throttleSender   throttleKind = "mail"      // mails, from a network
+)
+
+// maxDelay is as long as the delay of an account grows.
+const maxDelay = 24 * time.Hour
+
+// rule is when a bucket is full, and for how long.
+type rule struct {
+	Rate
+	grows bool // the delay, with the failures in a row; it begins with the last of them
+	inRow int  // failures after which it stays full; 0: any number
+}
+
+// tally is what is known of a bucket.
+type tally struct {
+	since    int64 // unix seconds
+	count    int
+	failures int
+	refused  int
+}
+
+// forever is the end of what only a new password ends.
+const forever int64 = math.MaxInt64
+
+// room is how much more the bucket takes at now, in unix seconds; with 0, until when it is full.
+func (r rule) room(t tally, now int64) (room int, until int64) {
+	room = math.MaxInt
+	if r.inRow > 0 {
+		if t.failures >= r.inRow {
+			return 0, forever
+		}
+		room = r.inRow - t.failures
+	}
+	if r.Count == 0 {
+		return room, 0
+	}
+	if t = r.at(t, now); t.count >= r.Count {
+		return 0, t.since + r.span(t)
+	}
+	return min(room, r.Count-t.count), 0
+}
+
+// add is the tally with one more at now.
+func (r rule) add(t tally, now int64) tally {
+	t = r.at(t, now)
+	t.count++
+	t.failures++
+	if r.grows && t.count == r.Count {
+		t.since = now
+	}
+	return t
+}
+
+// at is the tally as it counts at now. A clock that was set back begins anew: nobody is to wait for what it said before.
+func (r rule) at(t tally, now int64) tally {
+	if now < t.since || now >= t.since+r.span(t) {
+		t.since, t.count = now, 0
+	}
+	return t
+}
+
+// span is how long the tally counts, in seconds.
+func (r rule) span(t tally) int64 {
+	per := r.Per
+	if r.grows && t.count >= r.Count && r.Count > 0 {
+		for n := 2 * r.Count; n <= t.failures && per < maxDelay; n += r.Count {
+			per = min(2*per, maxDelay)
+		}
+	}
+	return int64(per / time.Second)
+}
+
+// bucket is a rule and what it is applied to.
+type bucket struct {
+	kind throttleKind
+	key  string
+	rule rule
+}
+
+// ofAccount is the bucket of an account, or of a name that is nobody's: the answer must not tell them apart.
+func (s *Service) ofAccount(u *User, name string) bucket {
+	t := s.settings.Throttle
+	r := rule{Rate: t.LoginsPerAccount, grows: true, inRow: t.ConsecutiveFailures}
+	if u == nil {
+		return bucket{throttleName, s.tokens.Pseudonym(string(throttleName), name), r}
+	}
+	return bucket{throttleAccount, accountKey(u.ID), r}
+}
+
+func accountKey(id int64) string { return strconv.FormatInt(id, 10) }
+
+// buckets are those of one kind and name, one for each rate.
+func (s *Service) buckets(kind throttleKind, name string, rates []Rate) []bucket {
+	list := make([]bucket, 0, len(rates))
+	for _, rate := range rates {
+		label := string(kind) + "\x00" + rate.Per.String()
+		list = append(list, bucket{kind, s.tokens.Pseudonym(label, name), rule{Rate: rate}})
+	}
+	return list
+}
+
+// ofNetwork are the buckets of whoever asks: none for commands, and for peers whose requests are other people's.
+func (s *Service) ofNetwork(ctx context.Context, kind throttleKind, rates []Rate) []bucket {
+	c, ok := ctx.Value(clientKey{}).(client)
+	if !ok || c.exempt {
+		return nil
+	}
+	return s.buckets(kind, c.addr, rates)
+}
+
+// full fails with ThrottledError when one of the buckets is full.
+func full(ctx context.Context, tx *store.Tx, buckets []bucket) error {
+	until := int64(0)
+	for _, b := range buckets {
+		t, err := loadTally(ctx, tx, b)
+		if err != nil {
+			return err
+		}
+		if room, end := b.rule.room(t, tx.Now.Unix()); room == 0 {
+			until = max(until, end)
+		}
+	}
+	if until == 0 {
+		return nil
+	}
+	return &ThrottledError{RetryAfter: time.Duration(until-tx.Now.Unix()) * time.Second}
+}
+
+// count adds one to each of the buckets, or fails with ThrottledError and adds nothing.
+func (s *Service) count(ctx context.Context, tx *store.Tx, buckets []bucket) error {
+	if err := full(ctx, tx, buckets); err != nil {
+		return err
+	}
+	return s.add(ctx, tx, buckets)
+}
+
+// add adds one to each of the buckets, and only a refused try where one is full.
+func (s *Service) add(ctx context.Context, tx *store.Tx, buckets []bucket) error {
+	for _, b := range buckets {
+		t, err := loadTally(ctx, tx, b)
+		if err != nil {
+			return err
+		}
+		if room, _ := b.rule.room(t, tx.Now.Unix()); room > 0 {
+			t = b.rule.add(t, tx.Now.Unix())
+		} else {
+			t.refused++
+		}
+		if err := storeTally(ctx, tx, b, t); err != nil {
+			return err
+		}
+		if b.kind != throttleAccount {
+			if err := boundTallies(ctx, tx, b.kind, s.settings.Throttle.Keys); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Throttled is what keeps an account from logging in.
+type Throttled struct {
+	Failures int       // wrong passwords in a row
+	Refused  int       // tries that were not looked at since the last login
+	Until    time.Time // zero: until there is a new password
+}
+
+// throttled is nil where passwords of u are looked at.
+func (s *Service) throttled(ctx context.Context, tx *store.Tx, u *User) (*Throttled, error) {
+	b := s.ofAccount(u, "")
+	t, err := loadTally(ctx, tx, b)
+	if err != nil {
+		return nil, err
+	}
+	room, until := b.rule.room(t, tx.Now.Unix())
+	switch {
+	case room > 0:
+		return nil, nil
+	case until == forever:
+		return &Throttled{Failures: t.failures, Refused: t.refused}, nil
+	default:
+		return &Throttled{t.failures, t.refused, time.Unix(until, 0).UTC()}, nil
+	}
+}
+
+// tell logs that a request was turned away, where err says so.
+func (s *Service) tell(ctx context.Context, event string, u *User, err error) error {
+	var throttled *ThrottledError
+	if errors.As(err, &throttled) {
+		s.event(ctx, event, u.id())
+	}
+	return err
+}

@@ -1,0 +1,506 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"accountd/tokens"
+)
+
+// standard are the limits of the default settings.
+func standard(s *Settings, _ *tokens.Settings) {
+	s.Throttle = ThrottleSettings{
+		LoginsPerAccount:    Rate{10, 15 * time.Minute},
+		ConsecutiveFailures: 100,
+		LoginsPerIP:         []Rate{{60, time.Hour}},
+		RegistrationsPerIP:  []Rate{{30, time.Hour}},
+		MailsPerRecipient:   []Rate{{3, time.Hour}, {10, 24 * time.Hour}},
+		MailsPerIP:          []Rate{{60, time.Hour}},
+		Keys:                100_000,
+	}
+}
+
+// from is a request of somebody on a network.
+func from(t *testing.T, addr string) context.Context {
+	t.Helper()
+	return WithClient(t.Context(), addr, false)
+}
+
+// failLogins gives ada's account n wrong passwords.
+func (h *harness) failLogins(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		if _, err := h.Login(t.Context(), byUsername("ada", "wrong")); !cmp.Equal(err, error(invalidCredentials)) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// mayLogIn reports whether ada's password is looked at, and changes nothing when it is not.
+func (h *harness) mayLogIn(t *testing.T) bool {
+	t.Helper()
+	_, err := h.Login(t.Context(), byUsername("ada", password))
+	if err != nil && !cmp.Equal(err, error(invalidCredentials)) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// TestRule: when a bucket is full and for how long, by the clock.
+func TestRule(t *testing.T) {
+	fixed := rule{Rate: Rate{2, time.Minute}}
+	growing := rule{Rate: Rate{2, time.Minute}, grows: true, inRow: 9}
+	const never = -1
+	type step struct {
+		at    int64 // seconds since the start
+		adds  int
+		until int64 // 0: it has room; never: there is no end
+	}
+	tests := []struct {
+		name  string
+		rule  rule
+		steps []step
+	}{
+		{"a window begins with the first", fixed, []step{{0, 1, 0}, {30, 1, 60}, {59, 0, 60}, {60, 0, 0}, {60, 1, 0}, {119, 1, 120}}},
+		{"one that is over is forgotten", fixed, []step{{0, 1, 0}, {61, 1, 0}, {62, 1, 121}}},
+		{"a clock that was set back frees", fixed, []step{{1000, 2, 1060}, {10, 0, 0}, {10, 2, 70}}},
+		{"the delay begins with the last", growing, []step{{0, 1, 0}, {59, 1, 119}, {118, 0, 119}, {119, 0, 0}}},
+		{"it doubles", growing, []step{{0, 2, 60}, {60, 2, 180}, {180, 2, 420}, {420, 2, 900}}},
+		{"slow ones do not delay, and count in a row", growing, []step{{0, 1, 0}, {100, 1, 0}, {200, 1, 0}, {300, 1, 0}, {400, 1, 0}, {500, 1, 0}, {600, 1, 0}, {700, 1, 0}, {800, 1, never}, {1 << 30, 0, never}}},
+		{"off", rule{}, []step{{0, 1000, 0}}},
+		{"only in a row", rule{inRow: 3}, []step{{0, 2, 0}, {1 << 30, 1, never}}},
+		{"up to a day", rule{Rate: Rate{1, 10 * time.Hour}, grows: true}, []step{
+			{0, 1, 36000}, {36000, 1, 36000 + 72000}, {108000, 1, 108000 + 86400}, {194400, 1, 194400 + 86400},
+		}},
+		{"or as long as the rate says", rule{Rate: Rate{1, 48 * time.Hour}, grows: true}, []step{{0, 1, 172800}, {172800, 1, 345600}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			const start = 1_800_000_000
+			var state tally
+			for i, step := range test.steps {
+				for range step.adds {
+					if room, _ := test.rule.room(state, start+step.at); room == 0 {
+						t.Fatalf("step %d: it is full", i)
+					}
+					state = test.rule.add(state, start+step.at)
+				}
+				room, until := test.rule.room(state, start+step.at)
+				want := start + step.until
+				if step.until == never {
+					want = forever
+				}
+				if full := step.until != 0; (room == 0) != full || full && until != want {
+					t.Errorf("step %d: room %d, until %d", i, room, until-start)
+				}
+			}
+		})
+	}
+}
+
+// TestLoginBucket: every name of an account, and every operation that asks for its password, fill one bucket. Then the
+// right password is answered like a wrong one, wherever it is given.
+func TestLoginBucket(t *testing.T) {
+	h := newHarness(t, standard)
+	ada := h.ada(t)
+	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
+	token := h.login(t).Token
+	tries := []struct {
+		name string
+		try  func(password string) error
+		want error
+	}{
+		{"username", func(p string) error { _, err := h.Login(t.Context(), byUsername("ada", p)); return err }, invalidCredentials},
+		{"username in another case", func(p string) error { _, err := h.Login(t.Context(), byUsername("ADA", p)); return err }, invalidCredentials},
+		{"address", func(p string) error { _, err := h.Login(t.Context(), byEmail("ada@EXAMPLE.com", p)); return err }, invalidCredentials},
+		{"secondary address", func(p string) error { _, err := h.Login(t.Context(), byEmail("ada2@example.com", p)); return err }, invalidCredentials},
+	}
+	for _, op := range ownOperations {
+		tries = append(tries, struct {
+			name string
+			try  func(password string) error
+			want error
+		}{op.name, func(p string) error { return h.own(t, op, token, p)() }, Errors{op.field: wrongPassword}})
+	}
+	if len(tries) != 10 {
+		t.Fatalf("%d ways to give a password, not 10: one more has come", len(tries))
+	}
+	for _, try := range tries {
+		if err := try.try("wrong"); !cmp.Equal(err, try.want) {
+			t.Errorf("%s: %v", try.name, err)
+		}
+	}
+	for _, try := range tries {
+		h.refused(t, try.want, func() error { return try.try(password) })
+	}
+	if _, err := h.Login(t.Context(), byUsername("bob", password)); err != nil {
+		t.Errorf("somebody else: %v", err)
+	}
+	if got := h.user(t, "ada").Throttled; got == nil || *got != (Throttled{10, 10, h.now().Add(15 * time.Minute).UTC()}) {
+		t.Errorf("the operator is told %+v", got)
+	}
+	h.advance(15*time.Minute - time.Second)
+	if h.mayLogIn(t) {
+		t.Error("a second too early")
+	}
+	h.advance(time.Second)
+	if !h.mayLogIn(t) {
+		t.Error("no login after the delay")
+	}
+	if n := h.failures(t, ada.ID); n != 0 {
+		t.Errorf("a login leaves %d failures", n)
+	}
+	token = h.login(t).Token
+	h.failLogins(t, 9)
+	h.succeed(t, "SendSecondaryEmailActivation", token)
+	h.failLogins(t, 9)
+	if !h.mayLogIn(t) {
+		t.Error("the right password for something else clears nothing")
+	}
+}
+
+// failures is how many wrong passwords in a row are counted of a user.
+func (h *harness) failures(t *testing.T, id int64) int {
+	t.Helper()
+	return h.count(t, `SELECT coalesce((SELECT failures FROM throttles WHERE kind = 'account' AND key = ?), 0)`, fmt.Sprint(id))
+}
+
+// TestLoginBucketGrows: ten more after each delay, which doubles; a hundred in a row, and only a new password helps.
+func TestLoginBucketGrows(t *testing.T) {
+	h := newHarness(t, standard)
+	h.ada(t)
+	delay := 15 * time.Minute
+	for range 9 {
+		h.failLogins(t, 10)
+		h.advance(delay - time.Second)
+		if h.mayLogIn(t) {
+			t.Fatalf("a login before %v", delay)
+		}
+		h.advance(time.Second)
+		if got := h.user(t, "ada").Throttled; got != nil {
+			t.Fatalf("after %v: %+v", delay, got)
+		}
+		delay = min(2*delay, 24*time.Hour)
+	}
+	h.failLogins(t, 10)
+	h.advance(10 * 365 * 24 * time.Hour)
+	if h.mayLogIn(t) {
+		t.Error("a hundred failures in a row are forgotten in time")
+	}
+	if got := h.user(t, "ada").Throttled; got == nil || got.Failures != 100 || !got.Until.IsZero() {
+		t.Errorf("the operator is told %+v", got)
+	}
+}
+
+// TestWaysBackIn: what lets an owner in of whose account too many passwords were tried.
+func TestWaysBackIn(t *testing.T) {
+	ways := map[string]func(h *harness, u *User) error{
+		"reset by mail": func(h *harness, _ *User) error {
+			if err := h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{"ada@example.com"}); err != nil {
+				return err
+			}
+			return h.ResetPassword(t.Context(), ResetPasswordInput{h.mails(t)[0].Token, password, password})
+		},
+		"a password by an operator": func(h *harness, _ *User) error {
+			_, err := h.SetUserPassword(t.Context(), "ada", password)
+			return err
+		},
+		"unlocked": func(h *harness, _ *User) error {
+			_, err := h.SetUser(t.Context(), "ada", SetUserInput{Unlock: true})
+			return err
+		},
+	}
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
+				s.Throttle.LoginsPerAccount, s.Throttle.ConsecutiveFailures = Rate{}, 3
+			})
+			u := h.ada(t)
+			h.failLogins(t, 3)
+			if h.mayLogIn(t) {
+				t.Fatal("not locked")
+			}
+			if err := way(h, u); err != nil {
+				t.Fatal(err)
+			}
+			if !h.mayLogIn(t) {
+				t.Error("still locked")
+			}
+		})
+	}
+}
+
+// TestThrottledLoginCosts: a try that is not looked at goes through the gate as any other, and leaves a row of its own, so that it
+// takes as long. So does one of a name that is nobody's.
+func TestThrottledLoginCosts(t *testing.T) {
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent, s.Passwords.Argon2.Queue = 1, 0 })
+	ada := h.ada(t)
+	for _, in := range []LoginInput{byUsername("ada", "wrong"), byUsername("nobody", "wrong"), byEmail("nobody@example.com", "wrong"), byEmail("no address", "wrong")} {
+		for range 10 {
+			if _, err := h.Login(t.Context(), in); !cmp.Equal(err, error(invalidCredentials)) {
+				t.Fatal(err)
+			}
+		}
+		refused := func() int { return h.count(t, `SELECT sum(refused) FROM throttles`) }
+		before := refused()
+		if _, err := h.Login(t.Context(), in); !cmp.Equal(err, error(invalidCredentials)) {
+			t.Fatal(err)
+		}
+		if got := refused() - before; got != 1 {
+			t.Errorf("%+v: %d refused tries are written", in, got)
+		}
+		if err := h.hasher.gate.enter(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		var busy *BusyError
+		if _, err := h.Login(t.Context(), in); !errors.As(err, &busy) {
+			t.Errorf("%+v: %v while nothing can be hashed", in, err)
+		}
+		h.hasher.gate.leave()
+	}
+	if got := h.count(t, `SELECT count(*) FROM throttles WHERE kind = 'name'`); got != 3 {
+		t.Errorf("%d names that are nobody's", got)
+	}
+	if got := h.count(t, `SELECT count(*) FROM throttles WHERE key LIKE '%nobody%' OR key LIKE '%address%'`); got != 0 {
+		t.Error("names can be read in the database")
+	}
+	if got := h.failures(t, ada.ID); got != 10 {
+		t.Errorf("%d failures of ada", got)
+	}
+}
+
+// TestParallelGuesses: of 64 wrong passwords at once, as many are looked at as one after the other.
+func TestParallelGuesses(t *testing.T) {
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 16 })
+	ada := h.ada(t)
+	var group sync.WaitGroup
+	for i := range 64 {
+		in := byUsername("ada", fmt.Sprint("wrong", i))
+		if i%2 == 0 {
+			in = byEmail("ada2@example.com", fmt.Sprint("wrong", i))
+		}
+		group.Go(func() {
+			if _, err := h.Login(from(t, "192.0.2.1"), in); !cmp.Equal(err, error(invalidCredentials)) && !isThrottled(err) {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if got := h.failures(t, ada.ID); got != 10 {
+		t.Errorf("%d failures, want 10", got)
+	}
+	if got := strings.Count(h.log.String(), `"event":"login_failed","user":1,"throttled":false`); got != 10 {
+		t.Errorf("%d passwords were looked at, want 10", got)
+	}
+	if got := h.count(t, `SELECT count FROM throttles WHERE kind = 'network'`); got != 60 {
+		t.Errorf("%d failures of the network, want 60", got)
+	}
+	if got := strings.Count(h.log.String(), `"event":"network_throttled"`); got != 4 {
+		t.Errorf("%d were told that their network is throttled, want 4", got)
+	}
+}
+
+func isThrottled(err error) bool {
+	var throttled *ThrottledError
+	return errors.As(err, &throttled)
+}
+
+// TestOwnersStorm: many right passwords at once are no guesses, not even where one more wrong one would be too many.
+func TestOwnersStorm(t *testing.T) {
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 16 })
+	h.ada(t)
+	h.failLogins(t, 9)
+	var group sync.WaitGroup
+	var failed atomic.Int32
+	for range 64 {
+		group.Go(func() {
+			if _, err := h.Login(t.Context(), byUsername("ada", password)); err != nil {
+				failed.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if n := failed.Load(); n > 0 {
+		t.Errorf("%d of 64 were refused", n)
+	}
+}
+
+// TestWaitingGuess: who waits for another's guess gives up with the request, and leaves nothing behind.
+func TestWaitingGuess(t *testing.T) {
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 2 })
+	ada := h.ada(t)
+	h.failLogins(t, 9)
+	first := &guess{account: h.ofAccount(ada, "")}
+	if err := h.guesses.begin(t.Context(), h.db, first); err != nil || first.refused {
+		t.Fatal(err, first.refused)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		_, err := h.Login(ctx, byUsername("ada", password))
+		done <- err
+	}()
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+	h.guesses.end(first)
+	if !h.mayLogIn(t) || len(h.guesses.running) > 0 {
+		t.Errorf("%d guesses are left", len(h.guesses.running))
+	}
+}
+
+// TestNetworkBucket: wrong passwords from one network, whoever they are for; then it is told so, before anything is hashed.
+func TestNetworkBucket(t *testing.T) {
+	h := newHarness(t, standard)
+	h.ada(t)
+	for i := range 60 {
+		if _, err := h.Login(from(t, "192.0.2.1"), byUsername(fmt.Sprint("nobody", i), "wrong")); !cmp.Equal(err, error(invalidCredentials)) {
+			t.Fatal(err)
+		}
+		if _, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password)); err != nil && i < 59 {
+			t.Fatalf("%d: %v", i, err) // neither counts nor clears
+		}
+	}
+	h.advance(10 * time.Minute)
+	h.refused(t, &ThrottledError{50 * time.Minute}, func() error {
+		_, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password))
+		if isThrottled(err) {
+			h.log.Reset() // its line is looked at below
+		}
+		return err
+	})
+	for name, ctx := range map[string]context.Context{
+		"another network": from(t, "192.0.2.2"), "a back end": WithClient(t.Context(), "192.0.2.1", true), "a command": t.Context(),
+	} {
+		if _, err := h.Login(ctx, byUsername("ada", password)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := h.count(t, `SELECT count(*) FROM throttles WHERE key LIKE '%192.0.2%'`); got != 0 {
+		t.Error("addresses can be read in the database")
+	}
+	h.log.Reset()
+	if _, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password)); !isThrottled(err) || !strings.Contains(h.log.String(), `"event":"network_throttled"`) {
+		t.Errorf("%v, logged %s", err, h.log.String())
+	}
+	h.advance(50 * time.Minute)
+	if _, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password)); err != nil {
+		t.Errorf("after the hour: %v", err)
+	}
+}
+
+// TestMailTokenBucket: wrong tokens from one network are counted, whichever mutation they are for. A good one is taken all the same.
+func TestMailTokenBucket(t *testing.T) {
+	h := newHarness(t, standard)
+	h.ada(t)
+	ctx := from(t, "192.0.2.1")
+	tries := []func(token string) error{
+		func(token string) error { return h.VerifyAccount(ctx, VerifyAccountInput{token}) },
+		func(token string) error { return h.VerifySecondaryEmail(ctx, VerifySecondaryEmailInput{token}) },
+		func(token string) error {
+			return h.ResetPassword(ctx, ResetPasswordInput{token, newPassword, newPassword})
+		},
+		func(token string) error { return h.SetPassword(ctx, SetPasswordInput{token, newPassword, newPassword}) },
+	}
+	for i := range 60 {
+		if err := tries[i%4](fmt.Sprint("guess", i)); !cmp.Equal(err, error(invalidToken)) {
+			t.Fatal(err)
+		}
+	}
+	for _, try := range tries {
+		if err := try("guess"); !cmp.Equal(err, error(&ThrottledError{time.Hour})) {
+			t.Error(err)
+		}
+	}
+	if err := h.VerifyAccount(from(t, "192.0.2.2"), VerifyAccountInput{"guess"}); !cmp.Equal(err, error(invalidToken)) {
+		t.Errorf("another network: %v", err)
+	}
+	if _, err := h.Login(ctx, byUsername("ada", password)); err != nil {
+		t.Errorf("a login: %v", err)
+	}
+	if err := h.SendPasswordResetEmail(ctx, SendPasswordResetEmailInput{"ada@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := tries[2](h.mails(t)[0].Token); err != nil {
+		t.Errorf("a good token: %v", err)
+	}
+}
+
+// TestThrottleBound: names that are nobody's are remembered up to a number, the least recently used go; what is known of accounts they
+// do not displace.
+func TestThrottleBound(t *testing.T) {
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Throttle.Keys = 100 })
+	h.ada(t)
+	h.failLogins(t, 10)
+	fail := func(name string) {
+		t.Helper()
+		if _, err := h.Login(t.Context(), byUsername(name, "wrong")); !cmp.Equal(err, error(invalidCredentials)) {
+			t.Fatal(err)
+		}
+	}
+	fail("kept")
+	for i := range 250 {
+		h.advance(time.Millisecond * 100)
+		fail(fmt.Sprint("name", i))
+		if i%20 == 0 {
+			h.advance(time.Second)
+			fail("kept")
+		}
+	}
+	if got := h.count(t, `SELECT count(*) FROM throttles WHERE kind = 'name'`); got != 100 {
+		t.Errorf("%d names, want 100", got)
+	}
+	if got := h.count(t, `SELECT keys FROM throttle_sizes WHERE kind = 'name'`); got != 100 {
+		t.Errorf("they are counted as %d", got)
+	}
+	if got := h.count(t, `SELECT max(failures) FROM throttles WHERE kind = 'name'`); got != 10 {
+		t.Errorf("the one that was used has %d failures", got)
+	}
+	if h.mayLogIn(t) {
+		t.Error("ada's failures were displaced")
+	}
+	h.Service.settings.Throttle.Keys = 50
+	fail("one more")
+	if got := h.count(t, `SELECT count(*) FROM throttles WHERE kind = 'name'`); got != 50 {
+		t.Errorf("%d names once the limit is lower, want 50", got)
+	}
+}
+
+// TestDeletedUserThrottle: nothing is left of who was deleted for good.
+func TestDeletedUserThrottle(t *testing.T) {
+	h := newHarness(t, standard)
+	h.ada(t)
+	h.failLogins(t, 1)
+	if _, err := h.DeleteUser(t.Context(), "ada", true); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.count(t, `SELECT count(*) + (SELECT sum(keys) FROM throttle_sizes) FROM throttles`); got != 0 {
+		t.Errorf("%d rows and counts are left", got)
+	}
+}
+
+// TestFailureIsWritten: a wrong password of which nobody can be told any more counts as well; and where it cannot be counted,
+// nobody learns that it was wrong.
+func TestFailureIsWritten(t *testing.T) {
+	h := newHarness(t, standard)
+	ada := h.ada(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	g := &guess{account: h.ofAccount(ada, "")}
+	cancel()
+	if err := h.failed(ctx, ada, g); err != nil || h.failures(t, ada.ID) != 1 {
+		t.Errorf("%v, %d failures", err, h.failures(t, ada.ID))
+	}
+	h.exec(t, `CREATE TRIGGER full BEFORE UPDATE ON throttles BEGIN SELECT raise(ABORT, 'no room'); END`)
+	if _, err := h.Login(t.Context(), byUsername("ada", "wrong")); err == nil || cmp.Equal(err, error(invalidCredentials)) {
+		t.Errorf("it answers %v", err)
+	}
+}

@@ -1,0 +1,26 @@
+package tokens
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestPseudonym: it is the same for the same text and use, another one for every other and every other key file, and nothing that
+// could be handed in as a mailed token.
+func TestPseudonym(t *testing.T) {
+	i, other := newFixture(t, testSettings), newFixture(t, testSettings)
+	name := i.Pseudonym("name", "ada")
+	if name != i.Pseudonym("name", "ada") || len(name) < 22 || strings.Contains(name, "ada") {
+		t.Errorf("ada is %q", name)
+	}
+	for what, different := range map[string]string{
+		"text": i.Pseudonym("name", "bob"), "use": i.Pseudonym("network", "ada"), "key": other.Pseudonym("name", "ada"),
+	} {
+		if different == name {
+			t.Errorf("another %s gives the same", what)
+		}
+	}
+	if _, err := i.VerifyAction(name, Activation); err == nil {
+		t.Error("it is taken for a token")
+	}
+}
