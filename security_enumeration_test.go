@@ -36,6 +36,7 @@ func crowd(t *testing.T, o *outsider) {
 	o.add(t, "unverified", outsidersPassword)
 	o.add(t, "archived", outsidersPassword, "--verified", "--archived")
 	o.add(t, "inactive", outsidersPassword, "--verified", "--inactive")
+	o.add(t, "locked", outsidersPassword, "--verified")
 	o.add(t, "nopassword", "", "--verified", "--no-password")
 	o.add(t, "unusable", outsidersPassword, "--verified")
 	o.store(t, `UPDATE users SET password = '!Kq0hG0l1vB' WHERE username = 'unusable'`) // as Django writes none
@@ -57,6 +58,11 @@ var refusedLogins = []refusedLogin{
 	{name: "archived and wrong", user: "archived", password: "wrong"},
 	{name: "passwordless", user: "nopassword", password: outsidersPassword},
 	{name: "unusable password", user: "unusable", password: "!Kq0hG0l1vB"},
+	{name: "locked", user: "locked", password: outsidersPassword, before: func(t *testing.T, o *outsider) {
+		for range 10 { // limits.logins_per_account
+			o.ask(t, askLogin, map[string]any{"u": "locked", "p": "wrong"})
+		}
+	}},
 	{name: "NUL", user: "verified", password: "a\x00b"},
 	{name: "more than a password can have", user: "verified", password: strings.Repeat("x", 1025)},
 }
