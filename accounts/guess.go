@@ -28,7 +28,7 @@ func (s *Service) prove(ctx context.Context, u *User, account bucket, password, 
 	if err != nil || ok {
 		return ok, upgrade, s.tell(ctx, "network_throttled", u, err)
 	}
-	s.event(ctx, event, u.id(), slog.Bool("throttled", g.refused))
+	s.failedEvent(ctx, event, u.id(), slog.Bool("throttled", g.refused))
 	return false, false, s.failed(ctx, u, g)
 }
 

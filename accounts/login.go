@@ -76,7 +76,6 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 		return nil, err
 	}
 	if !ok {
-		s.failedEvent(ctx, "login_failed", idOf(u))
 		return nil, one(NonField, errInvalidCredentials)
 	}
 	if !u.Verified && !s.settings.AllowLoginNotVerified {
@@ -117,14 +116,6 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 	}
 	s.event(ctx, "token_issued", u.ID)
 	return out, nil
-}
-
-// idOf is the id of a user, 0 of nobody.
-func idOf(u *User) int64 {
-	if u == nil {
-		return 0
-	}
-	return u.ID
 }
 
 // loginUser finds who is meant, nil for nobody.

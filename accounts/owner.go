@@ -32,12 +32,11 @@ func (s *Service) AsOwner(ctx context.Context, u *User, needs Needs, field, pass
 			return err
 		}
 		if needs&NeedsPassword != 0 {
-			ok, _, err := s.prove(ctx, u, s.ofAccount(u, ""), password, u.password, "reauthentication_failed")
+			ok, _, err := s.prove(ctx, u, s.ofAccount(u, ""), password, u.password, "password_refused")
 			if err != nil {
 				return err
 			}
 			if !ok {
-				s.failedEvent(ctx, "password_refused", u.ID)
 				return one(field, errInvalidPassword)
 			}
 		}
