@@ -1,0 +1,67 @@
+//go:build controls
+
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestControls puts the bugs of testdata/controls into the program, one at a time, and fails where the test that each
+// names stays green. The bug is an overlay of the build (go help build), so the files themselves are never changed;
+// GOFLAGS takes it into binaries that the test itself builds.
+//
+//	go test -tags controls -run TestControls -v -timeout 60m .
+func TestControls(t *testing.T) {
+	for _, file := range controlFiles(t) {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			c := readControl(t, file)
+			var out bytes.Buffer
+			cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-count=1", "-run", c.test}, append(c.flags, c.pkg)...)...)
+			cmd.Env = append(os.Environ(), "GOFLAGS=-overlay="+c.overlay(t))
+			cmd.Stdout, cmd.Stderr = &out, &out
+			err := cmd.Run()
+			var exit *exec.ExitError
+			switch {
+			case err == nil:
+				t.Errorf("%s in %s stays green with the bug\n%s", c.test, c.pkg, out.String())
+			case !errors.As(err, &exit):
+				t.Fatal(err)
+			case !strings.Contains(out.String(), "--- FAIL: "):
+				t.Errorf("the bug is no program whose tests run:\n%s", out.String())
+			}
+		})
+	}
+}
+
+// overlay writes the files with the bug, and the list of them that the go command takes.
+func (c control) overlay(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for path, text := range c.files {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace[path] = filepath.Join(dir, strings.ReplaceAll(path, string(filepath.Separator), "_"))
+		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
