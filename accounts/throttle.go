@@ -109,9 +109,13 @@ func (r rule) add(t tally, now int64) tally {
 	return t
 }
 
-// at is the tally as it counts at now. A clock that was set back begins anew: nobody is to wait for what it said before.
+// at is the tally as it counts at now. When the clock was set back, nobody is to wait for what it said before: a window begins
+// anew, and what an account has to wait begins now, for no clock lets its passwords be guessed.
 func (r rule) at(t tally, now int64) tally {
-	if now < t.since || now >= t.since+r.span(t) {
+	switch {
+	case now < t.since && r.grows:
+		t.since = now
+	case now < t.since || now >= t.since+r.span(t):
 		t.since, t.count = now, 0
 	}
 	return t
@@ -202,6 +206,7 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, buckets []bucket) error
 		if room, _ := b.rule.room(t, tx.Now.Unix()); room > 0 {
 			t = b.rule.add(t, tx.Now.Unix())
 		} else {
+			t = b.rule.at(t, tx.Now.Unix())
 			t.refused++
 		}
 		if err := storeTally(ctx, tx, b, t); err != nil {

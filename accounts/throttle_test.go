@@ -72,6 +72,8 @@ func TestRule(t *testing.T) {
 		{"a window begins with the first", fixed, []step{{0, 1, 0}, {30, 1, 60}, {59, 0, 60}, {60, 0, 0}, {60, 1, 0}, {119, 1, 120}}},
 		{"one that is over is forgotten", fixed, []step{{0, 1, 0}, {61, 1, 0}, {62, 1, 121}}},
 		{"a clock that was set back frees", fixed, []step{{1000, 2, 1060}, {10, 0, 0}, {10, 2, 70}}},
+		{"a clock that was set back does not free an account", growing, []step{{1000, 2, 1060}, {10, 0, 70}}},
+		{"nor does it forget", growing, []step{{1000, 1, 0}, {10, 1, 70}, {70, 0, 0}}},
 		{"the delay begins with the last", growing, []step{{0, 1, 0}, {59, 1, 119}, {118, 0, 119}, {119, 0, 0}}},
 		{"it doubles", growing, []step{{0, 2, 60}, {60, 2, 180}, {180, 2, 420}, {420, 2, 900}}},
 		{"slow ones do not delay, and count in a row", growing, []step{{0, 1, 0}, {100, 1, 0}, {200, 1, 0}, {300, 1, 0}, {400, 1, 0}, {500, 1, 0}, {600, 1, 0}, {700, 1, 0}, {800, 1, never}, {1 << 30, 0, never}}},
@@ -197,6 +199,25 @@ func TestLoginBucketGrows(t *testing.T) {
 	}
 	if got := h.user(t, "ada").Throttled; got == nil || got.Failures != 100 || !got.Until.IsZero() {
 		t.Errorf("the operator is told %+v", got)
+	}
+}
+
+// TestThrottleClock: a clock that is set back by a day neither opens a full account nor keeps it full for that day.
+func TestThrottleClock(t *testing.T) {
+	h := newHarness(t, standard)
+	h.ada(t)
+	h.failLogins(t, 10)
+	h.advance(-24 * time.Hour)
+	if h.mayLogIn(t) {
+		t.Error("it is open")
+	}
+	h.advance(15*time.Minute - time.Second)
+	if h.mayLogIn(t) {
+		t.Error("it opens too early")
+	}
+	h.advance(time.Second)
+	if !h.mayLogIn(t) {
+		t.Error("it stays full for the day")
 	}
 }
 
