@@ -100,7 +100,10 @@ func (r *Relay) scan() (more int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("look into the spool: %w", err)
 	}
-	if at, waiting := next[serverRetry]; waiting && at.Before(r.server.next) {
+	switch at, waiting := next[serverRetry]; {
+	case waiting && r.server.Attempts == 0:
+		err = r.spool.forget(serverRetry) // it came back while an operator wanted it tried
+	case waiting && at.Before(r.server.next):
 		r.server.next = now // an operator wants it tried
 	}
 	for _, name := range names {

@@ -512,3 +512,22 @@ func TestRelayServerTrouble(t *testing.T) {
 		})
 	}
 }
+
+// TestRelayForgetsServer: an operator who wants the server tried at the moment when it comes back writes down what the relay
+// has forgotten; it does not stay.
+func TestRelayForgetsServer(t *testing.T) {
+	inBubble(t, StartTLS, func(t *testing.T, p *post) {
+		p.start()
+		if err := p.spool.saveRetry(serverRetry, retry{Attempts: 3, Error: "as it was", next: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		p.empty()
+		p.mail("ada@example.com")
+		time.Sleep(2 * time.Second)
+		p.empty()
+		if len(p.server.messages) != 1 {
+			t.Errorf("%d delivered", len(p.server.messages))
+		}
+	})
+}
