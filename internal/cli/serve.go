@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -26,22 +24,6 @@ import (
 
 // drainTime is how long requests that are being answered may take after the server was told to end.
 const drainTime = 10 * time.Second
-
-// gcPercent makes garbage of a few password hashes, 19 MiB each, before it is collected: with Go's 100 a collection for
-// nearly every hash takes a tenth of the logins.
-const gcPercent = 170
-
-// memoryLimit is at how many bytes garbage is collected earlier than that: a storm of logins, whose connections cost memory as
-// well, or other programs that leave the collector no time, must not make it a multiple. It has room for what the server is,
-// its documents and answers, the hashes that are computed at once, and one that has been.
-func memoryLimit(c *config.Config) int64 {
-	const own, document = 40 << 20, 5 << 10
-	hashes := c.Passwords.Argon2.Concurrent
-	if hashes == 0 {
-		hashes = runtime.GOMAXPROCS(0)
-	}
-	return own + int64(c.Limits.Documents)*document + 4*int64(c.Limits.Response) + int64(hashes+1)*int64(c.Passwords.Argon2.Memory)
-}
 
 type serveCmd struct {
 	Listen    string `placeholder:"HOST:PORT" help:"Where to listen (server.listen)."`
@@ -106,11 +88,8 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if before := debug.SetGCPercent(gcPercent); before != 100 {
-		debug.SetGCPercent(before) // GOGC says otherwise
-	}
-	if a.Stdin == os.Stdin && debug.SetMemoryLimit(-1) == math.MaxInt64 { // neither a test's process nor GOMEMLIMIT's
-		debug.SetMemoryLimit(memoryLimit(c))
+	if a.Stdin == os.Stdin { // the process is the server's alone
+		tune(c)
 	}
 	debug.FreeOSMemory() // what starting needed
 	return serve(a, h, srv, listener, log, ready)

@@ -9,7 +9,7 @@ import (
 
 // TestMemoryLimit: the collector is given room for every hash that may be computed at once and one more.
 func TestMemoryLimit(t *testing.T) {
-	const own = 40<<20 + 1000*5<<10 + 4<<20
+	const own = 66<<20 + 1000*5<<10 + 4<<20
 	for _, test := range []struct {
 		name string
 		env  []string
