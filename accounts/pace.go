@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -10,18 +11,22 @@ import (
 type pace struct {
 	now   func() time.Time
 	timer func(time.Duration) <-chan time.Time
-	ended chan struct{} // closed by end
-	end   func()        // from now on nobody waits
+	late  func() float64 // 0 to 1
+	ended chan struct{}  // closed by end
+	end   func()         // from now on nobody waits
 }
 
 func newPace(now func() time.Time) *pace {
-	p := &pace{now: now, timer: time.After, ended: make(chan struct{})}
+	p := &pace{now: now, timer: time.After, late: rand.Float64, ended: make(chan struct{})}
 	p.end = sync.OnceFunc(func() { close(p.ended) })
 	return p
 }
 
 // wait returns when a whole number of steps, at least one, have passed since began; at once where step is 0, with
 // ctx, and when nobody is to wait any more. Whoever calls it holds nothing that others need.
+//
+// It is late by up to a tenth of a step, by chance: a timer rings a little sooner or later by how much of its time was left, and
+// hundreds of answers would tell.
 func (p *pace) wait(ctx context.Context, began time.Time, step time.Duration) {
 	if step <= 0 {
 		return
@@ -31,6 +36,7 @@ func (p *pace) wait(ctx context.Context, began time.Time, step time.Duration) {
 	if took > 0 && left == step {
 		return
 	}
+	left += time.Duration(p.late() * float64(step/10))
 	select {
 	case <-p.timer(left):
 	case <-ctx.Done():

@@ -21,6 +21,7 @@ type stopwatch struct {
 func (w *stopwatch) pace() *pace {
 	p := newPace(func() time.Time { return w.at })
 	p.timer = w.timer
+	p.late = func() float64 { return 0 }
 	return p
 }
 
@@ -58,6 +59,35 @@ func TestPace(t *testing.T) {
 				t.Errorf("waited (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestPaceIsLate: by chance, up to a tenth of a step, and never where nobody waits.
+func TestPaceIsLate(t *testing.T) {
+	w := &stopwatch{at: time.Unix(1_800_000_000, 0)}
+	p := w.pace()
+	for _, late := range []float64{0.5, 0.999} {
+		p.late = func() float64 { return late }
+		p.wait(t.Context(), w.at.Add(-30*time.Millisecond), 100*time.Millisecond)
+		p.wait(t.Context(), w.at, 0)
+	}
+	if diff := cmp.Diff([]time.Duration{75 * time.Millisecond, 79990 * time.Microsecond}, w.waited); diff != "" {
+		t.Errorf("waited (-want +got):\n%s", diff)
+	}
+	p.late = newPace(time.Now).late
+	w.waited = nil
+	for range 100 {
+		p.wait(t.Context(), w.at, time.Second)
+	}
+	seen := map[time.Duration]bool{}
+	for _, waited := range w.waited {
+		seen[waited] = true
+		if waited < time.Second || waited > 1100*time.Millisecond {
+			t.Errorf("waited %v", waited)
+		}
+	}
+	if len(seen) < 50 {
+		t.Errorf("only %d different times", len(seen))
 	}
 }
 

@@ -123,6 +123,7 @@ func newHarness(t *testing.T, change ...func(*Settings, *tokens.Settings)) *harn
 	must(outbox.Start(t.Context()))
 	h.Service, err = New(db, issuer, outbox, s, log)
 	must(err)
+	h.pace.late = func() float64 { return 0 }
 	return h
 }
 
