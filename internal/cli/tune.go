@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -28,10 +27,10 @@ func memoryLimit(c *config.Config) int64 {
 // tune sets Go's runtime up for a server whose requests cost microseconds, or a core and megabytes for as long as a password is
 // hashed. What the variables GOGC, GOMEMLIMIT and GOMAXPROCS say goes before.
 func tune(c *config.Config) {
-	if before := debug.SetGCPercent(gcPercent); before != 100 {
-		debug.SetGCPercent(before)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
-	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit(c))
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
