@@ -5,11 +5,8 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"net/mail"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -139,24 +136,9 @@ func (o *outsider) logIn(t *testing.T, name, password string) *outsider {
 // mails takes the mails that lie in the spool, as "address subject".
 func (o *outsider) mails(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(o.DataDir, "spool", "new", "*.eml"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	list := []string{}
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		message, err := mail.ReadMessage(bytes.NewReader(raw))
-		if err != nil {
-			t.Fatal(err)
-		}
-		list = append(list, fmt.Sprintf("%s %s", strings.Trim(message.Header.Get("To"), "<>"), message.Header.Get("Subject")))
-		if err := os.Remove(file); err != nil {
-			t.Fatal(err)
-		}
+	for _, mail := range deliveries(t, o.Server) {
+		list = append(list, mail.To+" "+mail.Subject)
 	}
 	slices.Sort(list)
 	return list
