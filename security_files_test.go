@@ -197,7 +197,7 @@ func TestSecurityProcessList(t *testing.T) {
 		t.Fatal(err)
 	}
 	silent(cmd.Process.Pid)
-	if _, err := fmt.Fprintln(in, user+"!"); err != nil {
+	if _, err := fmt.Fprint(in, user+"!"); err != nil { // without the end of the line it goes on reading
 		t.Fatal(err)
 	}
 	silent(cmd.Process.Pid)
