@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/alexedwards/argon2id"
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/crypto/scrypt"
 )
@@ -31,7 +30,8 @@ func (h *hasher) compareDjango(password, encoded string) (bool, error) {
 	case "pbkdf2_sha1":
 		return comparePBKDF2(sha1.New, password, rest)
 	case "argon2":
-		return h.compareArgon2(password, "$"+rest)
+		ok, _, err := h.compareArgon2(password, "$"+rest)
+		return ok, err
 	case "bcrypt":
 		return compareBcrypt([]byte(password), rest)
 	case "bcrypt_sha256":
@@ -60,13 +60,6 @@ func comparePBKDF2(h func() hash.Hash, password, rest string) (bool, error) {
 		return false, fmt.Errorf("compare password: %w", err)
 	}
 	return subtle.ConstantTimeCompare(got, want) == 1, nil
-}
-
-func (h *hasher) compareArgon2(password, encoded string) (bool, error) {
-	if _, err := h.decodeArgon2(encoded); err != nil {
-		return false, err
-	}
-	return argon2id.ComparePasswordAndHash(password, encoded)
 }
 
 func compareBcrypt(password []byte, encoded string) (bool, error) {

@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type hasher struct {
 	params   *argon2id.Params
 	maxBytes int // of a password
 	gate     *gate
+	memory   *argon2Memory
 	dummy    string // a hash of nothing, at the current parameters
 
 	pace    *pace
@@ -46,21 +48,28 @@ func newHasher(passwords PasswordSettings, p *pace) (*hasher, error) {
 	if s.Concurrent == 0 {
 		s.Concurrent = runtime.GOMAXPROCS(0)
 	}
+	params := &argon2id.Params{Memory: s.MemoryKiB, Iterations: s.Iterations, Parallelism: s.Parallelism, SaltLength: 16, KeyLength: 32}
 	return &hasher{
 		maxBytes: passwords.MaxBytes, pace: p, costs: map[string]time.Duration{},
-		params: &argon2id.Params{Memory: s.MemoryKiB, Iterations: s.Iterations, Parallelism: s.Parallelism, SaltLength: 16, KeyLength: 32},
+		params: params,
 		gate:   newGate(s.Concurrent, s.Queue),
-		dummy:  dummyHash(s),
+		memory: newArgon2Memory(s.Concurrent, params),
+		dummy:  dummyHash(params),
 	}, nil
 }
 
 // dummyHash has the form of a hash and a random key in it, so that no password fits. Computing one would cost the
 // start of every command a hash.
-func dummyHash(s Argon2Settings) string {
-	random := make([]byte, 16+32)
+func dummyHash(params *argon2id.Params) string {
+	random := make([]byte, params.SaltLength+params.KeyLength)
 	_, _ = rand.Read(random) // never fails
+	return encodeArgon2(params, random[:params.SaltLength], random[params.SaltLength:])
+}
+
+// encodeArgon2 writes a hash as the reference implementation of Argon2 does, and argon2id.DecodeHash reads.
+func encodeArgon2(params *argon2id.Params, salt, key []byte) string {
 	encode := base64.RawStdEncoding.EncodeToString
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, s.MemoryKiB, s.Iterations, s.Parallelism, encode(random[:16]), encode(random[16:]))
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, params.Memory, params.Iterations, params.Parallelism, encode(salt), encode(key))
 }
 
 // Hash encodes a new password, in NFC so that it can be typed on another system (RFC 8265, section 4.2).
@@ -70,7 +79,9 @@ func (h *hasher) Hash(ctx context.Context, client, password string) (string, err
 		return "", err
 	}
 	defer h.gate.leave()
-	return argon2id.CreateHash(norm.NFC.String(password), h.params)
+	salt := make([]byte, h.params.SaltLength)
+	_, _ = rand.Read(salt) // never fails
+	return encodeArgon2(h.params, salt, h.memory.key([]byte(norm.NFC.String(password)), salt, h.params)), nil
 }
 
 // Verify compares a password with an encoded hash, and costs one hash whatever that is: when it is
@@ -117,31 +128,32 @@ func (h *hasher) compare(password, encoded string) (ok, upgrade bool, err error)
 		ok, err = h.compareDjango(password, encoded)
 		return ok, true, err
 	}
-	params, err := h.decodeArgon2(encoded)
-	if err != nil {
-		return false, false, err
-	}
-	ok, err = argon2id.ComparePasswordAndHash(norm.NFC.String(password), encoded)
-	if err != nil {
-		return false, false, fmt.Errorf("compare password: %w", err)
-	}
-	return ok, *params != *h.params, nil
+	ok, params, err := h.compareArgon2(norm.NFC.String(password), encoded)
+	return ok, err == nil && *params != *h.params, err
 }
 
-// decodeArgon2 reads the parameters of a stored hash. The library obeys any cost that a hash asks for, and
-// panics where a number is zero or the key empty: look before it computes.
-func (h *hasher) decodeArgon2(encoded string) (*argon2id.Params, error) {
-	params, _, key, err := argon2id.DecodeHash(encoded)
+func (h *hasher) compareArgon2(password, encoded string) (bool, *argon2id.Params, error) {
+	params, salt, key, err := h.decodeArgon2(encoded)
+	if err != nil {
+		return false, nil, err
+	}
+	return subtle.ConstantTimeCompare(key, h.memory.key([]byte(password), salt, params)) == 1, params, nil
+}
+
+// decodeArgon2 reads a stored hash, which says itself what it costs: look before it is computed. A number that is zero would be
+// a panic.
+func (h *hasher) decodeArgon2(encoded string) (params *argon2id.Params, salt, key []byte, err error) {
+	params, salt, key, err = argon2id.DecodeHash(encoded)
 	if err != nil || params.Iterations == 0 || params.Parallelism == 0 || len(key) < minKeyBytes {
-		return nil, errUnknownHash
+		return nil, nil, nil, errUnknownHash
 	}
 	if params.Memory == h.params.Memory && params.Iterations == h.params.Iterations {
-		return params, nil // what the settings allow is never too dear
+		return params, salt, key, nil // what the settings allow is never too dear
 	}
 	if params.Memory > maxMemoryKiB || uint64(params.Memory)*uint64(params.Iterations) > maxWorkKiB {
-		return nil, errUnknownHash
+		return nil, nil, nil, errUnknownHash
 	}
-	return params, nil
+	return params, salt, key, nil
 }
 
 // Bounds of what a stored hash may cost beyond the settings: a few times what Django asks for, and seconds

@@ -142,12 +142,12 @@ func TestStoredCostIsBounded(t *testing.T) {
 		{"short key", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", false},
 	}
 	for _, test := range tests {
-		if _, err := h.decodeArgon2(test.encoded); (err == nil) != test.ok {
+		if _, _, _, err := h.decodeArgon2(test.encoded); (err == nil) != test.ok {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
 	dear := &hasher{params: &argon2id.Params{Memory: 1 << 20, Iterations: 4}}
-	if _, err := dear.decodeArgon2("$argon2id$v=19$m=1048576,t=4,p=1" + tail); err != nil {
+	if _, _, _, err := dear.decodeArgon2("$argon2id$v=19$m=1048576,t=4,p=1" + tail); err != nil {
 		t.Errorf("what the settings ask for is refused: %v", err)
 	}
 	key := strings.Repeat("A", 86) + "=="

@@ -1,0 +1,69 @@
+package accounts
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/crypto/argon2"
+)
+
+// TestArgon2Memory hashes in memory that has been used before, and compares with the library that makes its own.
+func TestArgon2Memory(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	some := func(least, most int) []byte {
+		b := make([]byte, least+random.IntN(most-least+1))
+		for i := range b {
+			b[i] = byte(random.Uint32())
+		}
+		return b
+	}
+	usual := &argon2id.Params{Memory: 64, Iterations: 2, Parallelism: 1, KeyLength: 32}
+	m := newArgon2Memory(2, usual)
+	for i := range 400 {
+		p := usual
+		if i%2 == 0 {
+			p = &argon2id.Params{Memory: random.Uint32N(200), Iterations: 1 + random.Uint32N(3), Parallelism: uint8(1 + random.UintN(4)), KeyLength: 16 + random.Uint32N(100)}
+		}
+		password, salt := some(0, 200), some(8, 40)
+		want := argon2.IDKey(password, salt, p.Iterations, p.Memory, p.Parallelism, p.KeyLength)
+		if got := m.key(password, salt, p); !bytes.Equal(got, want) {
+			t.Fatalf("%+v, password %x, salt %x: %x, want %x", *p, password, salt, got, want)
+		}
+	}
+}
+
+// TestArgon2MemoryIsUsedAgain holds what is kept, how much of it, and that nothing of a password stays in it.
+func TestArgon2MemoryIsUsedAgain(t *testing.T) {
+	usual := &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, KeyLength: 32}
+	m := newArgon2Memory(2, usual)
+	salt := make([]byte, 16)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() { m.key([]byte("quiet-otter-42"), salt, usual) })
+	}
+	wg.Wait()
+	m.key(nil, salt, &argon2id.Params{Memory: 1024, Iterations: 1, Parallelism: 1, KeyLength: 32}) // an imported one
+	if len(m.free) == 0 || len(m.free) > 2 {
+		t.Fatalf("%d places are kept, want one or two", len(m.free))
+	}
+	for _, blocks := range m.free {
+		if len(blocks) != 64 {
+			t.Errorf("%d blocks are kept, want 64", len(blocks))
+		}
+		for i, block := range blocks {
+			if block != (argon2Block{}) {
+				t.Fatalf("block %d is kept with what was computed in it", i)
+			}
+		}
+	}
+	if mallocs := testing.AllocsPerRun(10, func() { m.give(m.take(64)) }); mallocs != 0 {
+		t.Errorf("memory that is kept is made anew: %g allocations", mallocs)
+	}
+	m.drop()
+	if m.free != nil {
+		t.Error("memory is kept when no hash is computed")
+	}
+}
