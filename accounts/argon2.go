@@ -2,7 +2,9 @@ package accounts
 
 import (
 	"encoding/binary"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 	_ "unsafe" // for go:linkname
 
@@ -11,13 +13,15 @@ import (
 )
 
 // argon2Memory is memory that hashes are computed in, one after the other. x/crypto's argon2.IDKey makes 19 MiB of garbage for
-// each: collecting it, and getting it from the system again, cost a sixth of all logins, and half of the server's memory.
+// each: collecting it, and getting it from the system again, cost a sixth of all logins, and half of the server's memory. This is
+// the system's memory rather than Go's, so that the collector neither waits for it nor paces itself by it.
 type argon2Memory struct {
-	places, length int // how many are kept, one for each hash at once, and how many blocks each has
+	places, length int           // how many are kept, one for each hash at once, and how many blocks each has
+	written        atomic.Uint64 // blocks, in all passes of all hashes: what they have cost
 
 	mu   sync.Mutex
 	free [][]argon2Block
-	idle *time.Timer     // gives up what is free when no hash has been computed for argon2Idle
+	idle *time.Timer // gives back what is free when no hash has been computed for argon2Idle
 }
 
 // argon2Idle is for how long memory is kept for the next hash.
@@ -39,12 +43,15 @@ func argon2Lane(p *argon2id.Params) int {
 
 const argon2Slices = 4
 
-// key is argon2.IDKey of x/crypto, with the same result and the same panics. Memory that it gives back has been cleared.
-func (m *argon2Memory) key(password, salt []byte, p *argon2id.Params) []byte {
+// key is argon2.IDKey of x/crypto, with the same result and the same panics. It fails where the system has no memory left.
+func (m *argon2Memory) key(password, salt []byte, p *argon2id.Params) ([]byte, error) {
 	const id = 2 // the type of Argon2id (section 3.2)
 	lanes, perLane := uint32(p.Parallelism), uint32(argon2Lane(p))
 	h0 := argon2InitHash(password, salt, nil, nil, p.Iterations, p.Memory, lanes, p.KeyLength, id)
-	blocks := m.take(int(perLane * lanes))
+	blocks, err := m.take(int(perLane * lanes))
+	if err != nil {
+		return nil, fmt.Errorf("hash password: %w", err)
+	}
 	defer m.give(blocks)
 	var first [1024]byte
 	for lane := range lanes {
@@ -58,37 +65,47 @@ func (m *argon2Memory) key(password, salt []byte, p *argon2id.Params) []byte {
 			}
 		}
 	}
+	m.written.Add(uint64(p.Iterations) * uint64(len(blocks)))
 	argon2Process(blocks, p.Iterations, perLane*lanes, lanes, id)
-	return argon2Extract(blocks, perLane*lanes, lanes, p.KeyLength)
+	return argon2Extract(blocks, perLane*lanes, lanes, p.KeyLength), nil
 }
 
-// take returns that many blocks of zeros.
-func (m *argon2Memory) take(length int) []argon2Block {
+// take returns that many blocks of zeros, which have to be given back.
+func (m *argon2Memory) take(length int) ([]argon2Block, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last := len(m.free) - 1
 	if last < 0 || length != m.length {
-		return make([]argon2Block, length)
+		return newArgon2Blocks(length)
 	}
 	blocks := m.free[last]
 	m.free = m.free[:last]
-	return blocks
+	return blocks, nil
 }
 
 func (m *argon2Memory) give(blocks []argon2Block) {
+	if len(blocks) != m.length {
+		freeArgon2Blocks(blocks)
+		return
+	}
 	clear(blocks)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(blocks) == m.length && len(m.free) < m.places {
-		m.free = append(m.free, blocks)
-	}
 	m.idle.Reset(argon2Idle)
+	if len(m.free) == m.places {
+		freeArgon2Blocks(blocks)
+		return
+	}
+	m.free = append(m.free, blocks)
 }
 
 func (m *argon2Memory) drop() {
 	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, blocks := range m.free {
+		freeArgon2Blocks(blocks)
+	}
 	m.free = nil
-	m.mu.Unlock()
 }
 
 // The steps of x/crypto's argon2, whose exported functions always make memory of their own. TestArgon2Memory compares with those.

@@ -3,6 +3,8 @@ package accounts
 import (
 	"bytes"
 	"math/rand/v2"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -29,8 +31,8 @@ func TestArgon2Memory(t *testing.T) {
 		}
 		password, salt := some(0, 200), some(8, 40)
 		want := argon2.IDKey(password, salt, p.Iterations, p.Memory, p.Parallelism, p.KeyLength)
-		if got := m.key(password, salt, p); !bytes.Equal(got, want) {
-			t.Fatalf("%+v, password %x, salt %x: %x, want %x", *p, password, salt, got, want)
+		if got, err := m.key(password, salt, p); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%+v, password %x, salt %x: %x, %v, want %x", *p, password, salt, got, err, want)
 		}
 	}
 }
@@ -39,13 +41,17 @@ func TestArgon2Memory(t *testing.T) {
 func TestArgon2MemoryIsUsedAgain(t *testing.T) {
 	usual := &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, KeyLength: 32}
 	m := newArgon2Memory(2, usual)
-	salt := make([]byte, 16)
+	key := func(p *argon2id.Params) {
+		if _, err := m.key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
+			t.Error(err)
+		}
+	}
 	var wg sync.WaitGroup
 	for range 8 {
-		wg.Go(func() { m.key([]byte("quiet-otter-42"), salt, usual) })
+		wg.Go(func() { key(usual) })
 	}
 	wg.Wait()
-	m.key(nil, salt, &argon2id.Params{Memory: 1024, Iterations: 1, Parallelism: 1, KeyLength: 32}) // an imported one
+	key(&argon2id.Params{Memory: 1024, Iterations: 1, Parallelism: 1, KeyLength: 32}) // an imported one
 	if len(m.free) == 0 || len(m.free) > 2 {
 		t.Fatalf("%d places are kept, want one or two", len(m.free))
 	}
@@ -59,11 +65,24 @@ func TestArgon2MemoryIsUsedAgain(t *testing.T) {
 			}
 		}
 	}
-	if mallocs := testing.AllocsPerRun(10, func() { m.give(m.take(64)) }); mallocs != 0 {
-		t.Errorf("memory that is kept is made anew: %g allocations", mallocs)
+	kept := &m.free[len(m.free)-1][0]
+	if blocks, err := m.take(64); err != nil || &blocks[0] != kept {
+		t.Errorf("%v: what is kept is not used", err)
+	} else {
+		m.give(blocks)
 	}
 	m.drop()
 	if m.free != nil {
 		t.Error("memory is kept when no hash is computed")
+	}
+}
+
+func TestArgon2WithoutMemory(t *testing.T) {
+	if strconv.IntSize < 64 || runtime.GOOS == "windows" {
+		t.Skip("cannot ask for so much here")
+	}
+	m := newArgon2Memory(1, &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, KeyLength: 32})
+	if blocks, err := m.take(1 << 50); err == nil {
+		t.Errorf("%d blocks", len(blocks))
 	}
 }

@@ -81,7 +81,11 @@ func (h *hasher) Hash(ctx context.Context, client, password string) (string, err
 	defer h.gate.leave()
 	salt := make([]byte, h.params.SaltLength)
 	_, _ = rand.Read(salt) // never fails
-	return encodeArgon2(h.params, salt, h.memory.key([]byte(norm.NFC.String(password)), salt, h.params)), nil
+	key, err := h.memory.key([]byte(norm.NFC.String(password)), salt, h.params)
+	if err != nil {
+		return "", err
+	}
+	return encodeArgon2(h.params, salt, key), nil
 }
 
 // Verify compares a password with an encoded hash, and costs one hash whatever that is: when it is
@@ -137,7 +141,8 @@ func (h *hasher) compareArgon2(password, encoded string) (bool, *argon2id.Params
 	if err != nil {
 		return false, nil, err
 	}
-	return subtle.ConstantTimeCompare(key, h.memory.key([]byte(password), salt, params)) == 1, params, nil
+	got, err := h.memory.key([]byte(password), salt, params)
+	return subtle.ConstantTimeCompare(key, got) == 1, params, err
 }
 
 // decodeArgon2 reads a stored hash, which says itself what it costs: look before it is computed. A number that is zero would be

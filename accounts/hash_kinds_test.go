@@ -3,7 +3,6 @@ package accounts
 import (
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -191,21 +190,13 @@ func TestEveryKindIsMeasured(t *testing.T) {
 	}
 }
 
-// allocated is how much memory op takes, which a hash of Argon2id betrays itself by.
-func allocated(op func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	op()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
-
-// TestOneHashForEverybody counts hashes by their memory, 4 MiB each: a refused login is exactly one at the current
+// TestOneHashForEverybody counts hashes by what they write to memory: a refused login is exactly one at the current
 // parameters, and so is a registration that keeps a taken address to itself.
 func TestOneHashForEverybody(t *testing.T) {
-	const size = 4 << 20
-	h := newHarness(t, revealNothing, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.MemoryKiB = size >> 10 })
-	h.hasher.memory.places = 0 // none is kept
+	const size = 64
+	h := newHarness(t, revealNothing, func(s *Settings, _ *tokens.Settings) {
+		s.Passwords.Argon2 = Argon2Settings{MemoryKiB: size, Iterations: 1, Parallelism: 1, Concurrent: 1}
+	})
 	if params, _, _, err := argon2id.DecodeHash(h.hasher.dummy); err != nil || *params != *h.hasher.params {
 		t.Errorf("the dummy has parameters %+v, %v; the settings %+v", params, err, h.hasher.params)
 	}
@@ -243,8 +234,10 @@ func TestOneHashForEverybody(t *testing.T) {
 		{"register an inactive one's address", register("gone@example.com", "eva")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if n := float64(allocated(func() { _ = test.op() })) / size; n < 1 || n > 1.5 {
-				t.Errorf("%.2f hashes", n)
+			before := h.hasher.memory.written.Load()
+			_ = test.op()
+			if written := h.hasher.memory.written.Load() - before; written != size {
+				t.Errorf("%d KiB, want the %d of one hash", written, size)
 			}
 		})
 	}
