@@ -30,7 +30,7 @@ func isOwnAddress(username string, own Address) bool {
 }
 
 // usernameKey is the form in which usernames are compared.
-func usernameKey(s string) string { return store.Fold(trim(s)) }
+func usernameKey(s string) string { return trim(store.Fold(s)) }
 
 func validUsername(s string) bool {
 	for _, r := range s {
