@@ -89,7 +89,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 		return errors.Join(err, listener.Close())
 	}
 	if a.Stdin == os.Stdin { // the process is the server's alone
-		tune(c)
+		tune()
 	}
 	debug.FreeOSMemory() // what starting needed
 	return serve(a, h, srv, listener, log, ready)
