@@ -33,6 +33,9 @@ func (e *inputError) at(step string) *inputError {
 
 // variables coerces what the request gives for the variables that op declares.
 func (d *Door) variables(op *ast.OperationDefinition, given map[string]any) (map[string]any, *refusal) {
+	if len(op.VariableDefinitions) == 0 {
+		return nil, nil
+	}
 	out := make(map[string]any, len(op.VariableDefinitions))
 	r := &refusal{}
 	for _, v := range op.VariableDefinitions {
@@ -225,8 +228,12 @@ func plain(v *ast.Value, vars map[string]any) any {
 // enumName is the name of an enum value in a document, where a string would not do.
 type enumName string
 
-// arguments coerces the arguments of f. A missing one is not in the map, an explicit null is in it as nil.
+// arguments coerces the arguments of what has those of defs, nil for none. A missing one is not in the map, an explicit null is
+// in it as nil.
 func (d *Door) arguments(defs ast.ArgumentDefinitionList, given ast.ArgumentList, vars map[string]any) (map[string]any, *inputError) {
+	if len(defs) == 0 {
+		return nil, nil
+	}
 	out := make(map[string]any, len(defs))
 	for _, def := range defs {
 		arg := given.ForName(def.Name)
@@ -293,8 +300,8 @@ func scalarLeaf(t *graphql.Scalar) leaf {
 
 // only is v if it is a T, else nil.
 func only[T any](v any) any {
-	typed, ok := v.(T)
-	return orNil(typed, ok)
+	_, ok := v.(T)
+	return orNil(v, ok)
 }
 
 func isInteger(n json.Number) bool {

@@ -236,28 +236,30 @@ func (d *Door) operation(doc *ast.QueryDocument, name string) (*ast.OperationDef
 		op = doc.Operations[0]
 	}
 	if op.Operation == ast.Mutation {
-		keys := map[string]string{}
-		d.exclusive(op.SelectionSet, keys)
-		if len(keys) > 1 {
+		if len(d.exclusive(op.SelectionSet, nil)) > 1 {
 			return nil, refuse(CodeOneCredentialMutation, "A request may have only one mutation that deals with credentials; send the others in requests of their own.")
 		}
 	}
 	return op, nil
 }
 
-// exclusive collects the response keys under which exclusive fields would be executed, whatever @skip and @include
+// exclusive adds to keys the response keys under which exclusive fields would be executed, whatever @skip and @include
 // come to.
-func (d *Door) exclusive(set ast.SelectionSet, keys map[string]string) {
+func (d *Door) exclusive(set ast.SelectionSet, keys map[string]bool) map[string]bool {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
 			if d.settings.Exclusive(s.Name) {
-				keys[s.Alias] = s.Name
+				if keys == nil {
+					keys = map[string]bool{}
+				}
+				keys[s.Alias] = true
 			}
 		case *ast.InlineFragment:
-			d.exclusive(s.SelectionSet, keys)
+			keys = d.exclusive(s.SelectionSet, keys)
 		case *ast.FragmentSpread:
-			d.exclusive(s.Definition.SelectionSet, keys)
+			keys = d.exclusive(s.Definition.SelectionSet, keys)
 		}
 	}
+	return keys
 }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"reflect"
 	"runtime/debug"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/graphql-go/graphql"
@@ -28,87 +30,124 @@ func (e *Error) Error() string { return e.Message }
 // execution is one operation being executed. The answer is written in the order of the query while resolvers
 // run one after another, so that errors come in a fixed order too.
 type execution struct {
-	door   *Door
-	ctx    context.Context
-	vars   map[string]any
-	out    []byte // data
-	path   []any  // string and int
+	door *Door
+	ctx  context.Context
+	vars map[string]any
+	*scratch
 	errs   []*wireError
 	status int // from an Error
 	retry  time.Duration
 }
 
-// run executes op and leaves its data in x.out.
+// scratch is the memory that an execution works in, and another after it.
+type scratch struct {
+	out        []byte // the answer, as long as it has no errors
+	path       []step // to the field that is being executed
+	selections []selection
+}
+
+// step is a response key, or where key is "" an index.
+type step struct {
+	key   string
+	index int
+}
+
+// selection is what a response key stands for: one field, asked for in one place or several.
+type selection struct {
+	key   string
+	field *ast.Field
+	more  []*ast.Field
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// giveBack is for when nothing refers to what is in s any more.
+func (s *scratch) giveBack() {
+	if cap(s.out) > keptBuffer {
+		return
+	}
+	s.out = s.out[:0]
+	clear(s.path[:cap(s.path)])
+	scratches.Put(s)
+}
+
+// run executes op and leaves its data in x.out, after what comes before it in an answer.
 func (x *execution) run(op *ast.OperationDefinition) {
 	root := x.door.objects["Query"]
 	if op.Operation == ast.Mutation {
 		root = x.door.objects["Mutation"]
 	}
-	if !x.object(root, nil, op.SelectionSet) {
+	x.out = append(x.out, beforeData...)
+	x.collect(root, op.SelectionSet, 0)
+	if !x.fields(root, nil, 0) {
 		x.out = append(x.out, "null"...)
 	}
 }
 
-// selection is what a response key stands for: one field, asked for in one place or several.
-type selection struct {
-	key    string
-	fields []*ast.Field
+// object writes an object that s stands for.
+func (x *execution) object(o *object, source any, s selection) bool {
+	first := len(x.selections)
+	x.collect(o, s.field.SelectionSet, first)
+	for _, f := range s.more {
+		x.collect(o, f.SelectionSet, first)
+	}
+	return x.fields(o, source, first)
 }
 
-// object writes the fields of an object. False means that one of them failed and may not be null: nothing is
-// written then.
-func (x *execution) object(o *object, source any, sets ...ast.SelectionSet) bool {
-	var selections []selection
-	for _, set := range sets {
-		selections = x.collect(o, set, selections)
-	}
-	start := len(x.out)
+// fields writes the fields of an object, which are the selections from first on, and takes these away. False means that one of
+// them failed and may not be null: nothing is written then.
+func (x *execution) fields(o *object, source any, first int) bool {
+	start, end, ok := len(x.out), len(x.selections), true
 	x.out = append(x.out, '{')
-	for i, s := range selections {
-		if i > 0 {
+	for i := first; i < end && ok; i++ {
+		if i > first {
 			x.out = append(x.out, ',')
 		}
+		s := x.selections[i]
 		x.out = append(appendString(x.out, s.key), ':')
-		x.path = append(x.path, s.key)
-		ok := x.field(o, source, s)
+		x.path = append(x.path, step{key: s.key})
+		ok = x.field(o, source, s)
 		x.path = x.path[:len(x.path)-1]
-		if !ok {
-			x.out = x.out[:start]
-			return false
-		}
+	}
+	clear(x.selections[first:end]) // so that documents are not kept alive
+	x.selections = x.selections[:first]
+	if !ok {
+		x.out = x.out[:start]
+		return false
 	}
 	x.out = append(x.out, '}')
 	return true
 }
 
-// collect is CollectFields of the specification (section 6.3.2). Validation has made sure that what shares a key is
-// the same field with the same arguments.
-func (x *execution) collect(o *object, set ast.SelectionSet, into []selection) []selection {
+// collect is CollectFields of the specification (section 6.3.2), into the selections from first on. Validation has made sure that
+// what shares a key is the same field with the same arguments.
+func (x *execution) collect(o *object, set ast.SelectionSet, first int) {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
-			if !x.included(s.Directives) {
-				continue
+			if x.included(s.Directives) {
+				x.collectField(s, first)
 			}
-			i := 0
-			for i < len(into) && into[i].key != s.Alias {
-				i++
-			}
-			if i == len(into) {
-				into = append(into, selection{key: s.Alias})
-			}
-			into[i].fields = append(into[i].fields, s)
 		case *ast.InlineFragment:
 			if x.included(s.Directives) && x.applies(o, s.TypeCondition) {
-				into = x.collect(o, s.SelectionSet, into)
+				x.collect(o, s.SelectionSet, first)
 			}
 		case *ast.FragmentSpread:
 			if x.included(s.Directives) && x.applies(o, s.Definition.TypeCondition) {
-				into = x.collect(o, s.Definition.SelectionSet, into)
+				x.collect(o, s.Definition.SelectionSet, first)
 			}
 		}
 	}
-	return into
+}
+
+func (x *execution) collectField(f *ast.Field, first int) {
+	for i := first; i < len(x.selections); i++ {
+		if s := &x.selections[i]; s.key == f.Alias {
+			s.more = append(s.more, f)
+			return
+		}
+	}
+	x.selections = append(x.selections, selection{key: f.Alias, field: f})
 }
 
 func (x *execution) included(directives ast.DirectiveList) bool {
@@ -136,7 +175,7 @@ func (x *execution) applies(o *object, condition string) bool {
 
 // field writes the value of one field, null where it failed and may be null.
 func (x *execution) field(o *object, source any, s selection) bool {
-	f := o.fields[s.fields[0].Name]
+	f := o.fields[s.field.Name]
 	start := len(x.out)
 	if x.resolve(f, source, s) {
 		return true
@@ -146,7 +185,7 @@ func (x *execution) field(o *object, source any, s selection) bool {
 }
 
 func (x *execution) resolve(f *field, source any, s selection) bool {
-	args, bad := x.door.arguments(f.def.Arguments, s.fields[0].Arguments, x.vars)
+	args, bad := x.door.arguments(f.def.Arguments, s.field.Arguments, x.vars)
 	if bad != nil {
 		return x.fail(s, &Error{Message: fmt.Sprintf("Argument %s does not fit: %s.", bad.path, bad.reason), Code: CodeVariables})
 	}
@@ -193,11 +232,7 @@ func (x *execution) complete(t *ast.Type, value any, s selection) bool {
 	if err != nil {
 		return x.fail(s, err)
 	}
-	sets := make([]ast.SelectionSet, len(s.fields))
-	for i, f := range s.fields {
-		sets[i] = f.SelectionSet
-	}
-	return x.object(o, value, sets...)
+	return x.object(o, value, s)
 }
 
 func (x *execution) list(elem *ast.Type, value any, s selection) bool {
@@ -211,7 +246,7 @@ func (x *execution) list(elem *ast.Type, value any, s selection) bool {
 		if i > 0 {
 			x.out = append(x.out, ',')
 		}
-		x.path = append(x.path, i)
+		x.path = append(x.path, step{index: i})
 		before := len(x.out)
 		ok := x.complete(elem, items.Index(i).Interface(), s)
 		x.path = x.path[:len(x.path)-1]
@@ -228,15 +263,18 @@ func (x *execution) list(elem *ast.Type, value any, s selection) bool {
 }
 
 func (x *execution) scalar(value any, s selection) bool {
-	if text, ok := value.(string); ok {
-		x.out = appendString(x.out, text)
-		return true
+	switch value := value.(type) {
+	case string:
+		x.out = appendString(x.out, value)
+	case bool:
+		x.out = strconv.AppendBool(x.out, value)
+	default:
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			return x.fail(s, err)
+		}
+		x.out = append(x.out, encoded...)
 	}
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		return x.fail(s, err)
-	}
-	x.out = append(x.out, encoded...)
 	return true
 }
 
@@ -253,8 +291,11 @@ func (x *execution) objectType(name string, value any) (*object, error) {
 
 // isNull also knows a nil pointer or map in an interface. A nil slice is an empty list.
 func isNull(value any) bool {
-	if value == nil {
+	switch value.(type) {
+	case nil:
 		return true
+	case string, bool:
+		return false
 	}
 	v := reflect.ValueOf(value)
 	return (v.Kind() == reflect.Pointer || v.Kind() == reflect.Map || v.Kind() == reflect.Interface) && v.IsNil()
@@ -263,7 +304,7 @@ func isNull(value any) bool {
 // fail records why the field at x.path has no value. It returns false for its callers to pass on.
 func (x *execution) fail(s selection, err error) bool {
 	limits := x.door.settings.Limits
-	w := &wireError{locations: locate(s.fields[0].Position), path: append([]any(nil), x.path...)}
+	w := &wireError{locations: locate(s.field.Position), path: x.whole()}
 	var told *Error
 	if !errors.As(err, &told) && errors.Is(err, context.DeadlineExceeded) {
 		told = &Error{
@@ -278,10 +319,21 @@ func (x *execution) fail(s selection, err error) bool {
 	} else {
 		w.message, w.code, w.requestID = "internal server error", CodeInternal, x.door.settings.RequestID(x.ctx)
 		x.door.settings.Log.ErrorContext(x.ctx, "internal server error",
-			slog.String("request", w.requestID), slog.String("field", s.fields[0].Name), slog.String("error", err.Error())) // not the path: aliases are the client's
+			slog.String("request", w.requestID), slog.String("field", s.field.Name), slog.String("error", err.Error())) // not the path: aliases are the client's
 	}
 	if len(x.errs) < limits.Errors {
 		x.errs = append(x.errs, w)
 	}
 	return false
+}
+
+// whole is x.path as an error has it.
+func (x *execution) whole() []any {
+	path := make([]any, len(x.path))
+	for i, s := range x.path {
+		if path[i] = s.index; s.key != "" {
+			path[i] = s.key
+		}
+	}
+	return path
 }

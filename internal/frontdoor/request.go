@@ -6,12 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -27,8 +27,7 @@ type request struct {
 // ServeHTTP answers one request, of the form of GraphQL over HTTP: POST with a JSON body, or GET for queries.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["Cache-Control"], h["X-Content-Type-Options"] = noStore, noSniff
 	h.Add("Vary", "Accept")
 	t, ok := negotiate(r.Header.Values("Accept"))
 	if !ok {
@@ -61,16 +60,18 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), d.settings.Limits.Timeout)
 	defer cancel()
-	x := &execution{door: d, ctx: d.settings.Context(ctx, r), vars: vars}
+	x := &execution{door: d, ctx: d.settings.Context(ctx, r), vars: vars, scratch: scratches.Get().(*scratch)}
 	x.run(op)
 	if d.settings.Finish != nil {
 		d.settings.Finish(x.ctx, w.Header())
 	}
 	d.answer(w, t, x)
+	x.scratch.giveBack()
 }
 
 func (d *Door) answer(w http.ResponseWriter, t mediaType, x *execution) {
-	if limit := d.settings.Limits.Response; len(x.out) > limit {
+	data := x.out[len(beforeData):]
+	if limit := d.settings.Limits.Response; len(data) > limit {
 		writeRefusal(w, refuse(CodeTooLarge, fmt.Sprintf("The answer has more than %d bytes: ask for less at a time.", limit)), t)
 		return
 	}
@@ -81,17 +82,23 @@ func (d *Door) answer(w http.ResponseWriter, t mediaType, x *execution) {
 	if x.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(x.retry)))
 	}
-	write(w, status, t, x.errs, x.out)
+	if len(x.errs) > 0 {
+		write(w, status, t, withErrors(x.errs, data))
+		return
+	}
+	x.out = append(x.out, "}\n"...)
+	write(w, status, t, x.out)
 }
 
 func (d *Door) read(w http.ResponseWriter, r *http.Request) (*request, *refusal) {
 	switch r.Method {
 	case http.MethodPost:
-		body, refused := d.body(w, r)
-		if refused != nil {
+		body := bodies.Get().(*bytes.Buffer)
+		defer giveBack(body)
+		if refused := d.body(w, r, body); refused != nil {
 			return nil, refused
 		}
-		return parseBody(body)
+		return parseBody(body.Bytes())
 	case http.MethodGet:
 		return parseURL(r.URL)
 	default:
@@ -101,27 +108,51 @@ func (d *Door) read(w http.ResponseWriter, r *http.Request) (*request, *refusal)
 	}
 }
 
+// bodies are for requests to be read into. What is made of a body refers to nothing in it.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keptBuffer is the largest buffer that is used again, in bytes: few requests and answers are longer.
+const keptBuffer = 64 << 10
+
+func giveBack(body *bytes.Buffer) {
+	if body.Cap() <= keptBuffer {
+		body.Reset()
+		bodies.Put(body)
+	}
+}
+
 // body reads the body of a POST. Only JSON is taken: a form, which any page can make a browser send, is not.
-func (d *Door) body(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
-	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	charset := params["charset"]
+func (d *Door) body(w http.ResponseWriter, r *http.Request, into *bytes.Buffer) *refusal {
+	media, charset, err := contentType(r.Header.Get("Content-Type"))
 	encoding := r.Header.Get("Content-Encoding")
 	if err != nil || media != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") ||
 		encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, refuseHTTP(http.StatusUnsupportedMediaType, CodeWrongUsage,
+		return refuseHTTP(http.StatusUnsupportedMediaType, CodeWrongUsage,
 			"The body has to be JSON in UTF-8, not compressed, with Content-Type: application/json.")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(d.settings.Limits.Body)))
+	_, err = into.ReadFrom(http.MaxBytesReader(w, r.Body, int64(d.settings.Limits.Body)))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, refuseHTTP(http.StatusRequestEntityTooLarge, CodeTooLarge,
+		return refuseHTTP(http.StatusRequestEntityTooLarge, CodeTooLarge,
 			fmt.Sprintf("The body has more than %d bytes.", d.settings.Limits.Body))
 	case err != nil:
-		return nil, refuseHTTP(http.StatusBadRequest, CodeSyntax, "The body did not arrive whole.")
+		return refuseHTTP(http.StatusBadRequest, CodeSyntax, "The body did not arrive whole.")
 	}
-	return body, nil
+	return nil
 }
+
+// contentType reads a Content-Type, which nearly always is the one that is asked for.
+func contentType(header string) (media, charset string, err error) {
+	if header == string(legacyJSON) {
+		return header, "", nil
+	}
+	media, params, err := mime.ParseMediaType(header)
+	return media, params["charset"], err
+}
+
+// params are the parameters of a request as JSON has them, nil for null and for those that are not there.
+type params struct{ query, operation, variables, extensions any }
 
 func parseBody(body []byte) (*request, *refusal) {
 	if !utf8.Valid(body) {
@@ -130,17 +161,28 @@ func parseBody(body []byte) (*request, *refusal) {
 	if loneSurrogate(body) {
 		return nil, refuseHTTP(http.StatusBadRequest, CodeBadString, "A string has half of a surrogate pair.")
 	}
-	if start := bytes.TrimLeft(body, " \t\r\n"); len(start) > 0 && start[0] == '[' {
+	t, p := jsonText{text: body}, params{}
+	if t.next() == '[' {
 		return nil, refuseHTTP(http.StatusBadRequest, CodeWrongUsage, "Batches are not supported: send one request at a time.")
 	}
-	var params map[string]json.RawMessage // a struct would take "QUERY" as well
-	if err := json.Unmarshal(body, &params); err != nil {
-		return nil, malformed("The body is not a JSON object: %s.", jsonProblem(err))
+	ok := t.object(func(name []byte) bool {
+		value, ok := t.value()
+		switch string(name) {
+		case "query":
+			p.query = value
+		case "operationName":
+			p.operation = value
+		case "variables":
+			p.variables = value
+		case "extensions":
+			p.extensions = value
+		}
+		return ok
+	})
+	if !ok || !t.end() {
+		return nil, malformed("The body is not a JSON object: %s.", jsonProblem(body))
 	}
-	if params == nil {
-		return nil, malformed("The body is not a JSON object: it is null.")
-	}
-	return parseParams(params)
+	return parseParams(p)
 }
 
 // parseURL reads the parameters of a GET: query and operationName as they are, variables and extensions as JSON.
@@ -149,44 +191,43 @@ func parseURL(u *url.URL) (*request, *refusal) {
 	if err != nil {
 		return nil, malformed("The URL's parameters cannot be read.")
 	}
-	params := map[string]json.RawMessage{}
-	for name, isJSON := range map[string]bool{"query": false, "operationName": false, "variables": true, "extensions": true} {
-		value := values.Get(name)
+	var p params
+	for _, param := range []struct {
+		name string
+		json bool
+		into *any
+	}{
+		{"query", false, &p.query}, {"operationName", false, &p.operation}, {"variables", true, &p.variables}, {"extensions", true, &p.extensions},
+	} {
+		value, ok := values.Get(param.name), true
 		switch {
-		case !utf8.ValidString(value) || isJSON && loneSurrogate([]byte(value)):
-			return nil, refuseHTTP(http.StatusBadRequest, CodeBadString, fmt.Sprintf("The parameter %s is not UTF-8.", name))
+		case !utf8.ValidString(value) || param.json && loneSurrogate([]byte(value)):
+			return nil, refuseHTTP(http.StatusBadRequest, CodeBadString, fmt.Sprintf("The parameter %s is not UTF-8.", param.name))
 		case value == "":
-		case isJSON:
-			params[name] = json.RawMessage(value)
+		case param.json:
+			if *param.into, ok = readJSON([]byte(value)); !ok {
+				return nil, malformed("%q has to be an object and nothing after it.", param.name)
+			}
 		default:
-			params[name] = appendString(nil, value)
+			*param.into = value
 		}
 	}
-	return parseParams(params)
+	return parseParams(p)
 }
 
-func parseParams(params map[string]json.RawMessage) (*request, *refusal) {
+func parseParams(p params) (*request, *refusal) {
 	req := &request{}
-	for _, p := range []struct {
+	for _, param := range []struct {
 		name, kind string
-		into       any
+		fits       bool
 	}{
-		{"query", "a string", &req.query},
-		{"operationName", "a string", &req.operation},
-		{"variables", "an object", &req.variables},
-		{"extensions", "an object", &map[string]any{}},
+		{"query", "a string", orNull(p.query, &req.query)},
+		{"operationName", "a string", orNull(p.operation, &req.operation)},
+		{"variables", "an object", orNull(p.variables, &req.variables)},
+		{"extensions", "an object", orNull(p.extensions, new(map[string]any))},
 	} {
-		raw, ok := params[p.name]
-		if !ok {
-			continue
-		}
-		dec := json.NewDecoder(bytes.NewReader(raw))
-		dec.UseNumber()
-		if err := dec.Decode(p.into); err != nil {
-			return nil, malformed("%q has to be %s.", p.name, p.kind)
-		}
-		if _, err := dec.Token(); err != io.EOF {
-			return nil, malformed("%q has to be %s and nothing after it.", p.name, p.kind)
+		if !param.fits {
+			return nil, malformed("%q has to be %s.", param.name, param.kind)
 		}
 	}
 	if req.query == "" {
@@ -195,21 +236,35 @@ func parseParams(params map[string]json.RawMessage) (*request, *refusal) {
 	return req, nil
 }
 
+// orNull puts value into target, unless it is null. False means that it is no T.
+func orNull[T any](value any, target *T) (ok bool) {
+	if value == nil {
+		return true
+	}
+	*target, ok = value.(T)
+	return ok
+}
+
 func malformed(format string, args ...any) *refusal {
 	return refuseHTTP(http.StatusBadRequest, CodeSyntax, fmt.Sprintf(format, args...))
 }
 
-// jsonProblem is encoding/json's complaint without its names of Go types.
-func jsonProblem(err error) string {
+// jsonProblem is what encoding/json has against a body that is no object, without its names of Go types.
+func jsonProblem(body []byte) string {
+	var object map[string]json.RawMessage
+	err := json.Unmarshal(body, &object)
 	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return fmt.Sprintf("%s, at byte %d", syntax, syntax.Offset)
-	}
 	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("%s, at byte %d", syntax, syntax.Offset)
+	case errors.As(err, &kind):
 		return "it is a " + kind.Value
+	case err != nil:
+		return err.Error()
+	default:
+		return "it is null"
 	}
-	return err.Error()
 }
 
 // negotiate picks the media type of the answer (RFC 9110, section 12.5.1). A client that takes anything gets

@@ -94,30 +94,46 @@ func writeRefusal(w http.ResponseWriter, r *refusal, t mediaType) {
 	if r.allow != "" {
 		w.Header().Set("Allow", r.allow)
 	}
-	write(w, refusalStatus(r, t), t, r.errs, nil)
+	write(w, refusalStatus(r, t), t, withErrors(r.errs, nil))
 }
 
-// write sends the answer. data is JSON, nil for none.
-func write(w http.ResponseWriter, status int, t mediaType, errs []*wireError, data []byte) {
-	body := make([]byte, 0, len(data)+256)
-	body = append(body, '{')
-	if len(errs) > 0 {
-		list, err := json.Marshal(errs)
-		if err != nil {
-			panic("errors of the answer: " + err.Error()) // strings and numbers always encode
-		}
-		body = append(append(body, `"errors":`...), list...)
+// beforeData is how an answer without errors begins; "}\n" is how all end.
+const beforeData = `{"data":`
+
+// withErrors is an answer with errors, which come first. data is JSON, nil for none.
+func withErrors(errs []*wireError, data []byte) []byte {
+	list, err := json.Marshal(errs)
+	if err != nil {
+		panic("errors of the answer: " + err.Error()) // strings and numbers always encode
 	}
+	body := append([]byte(`{"errors":`), list...)
 	if data != nil {
-		if len(errs) > 0 {
-			body = append(body, ',')
-		}
-		body = append(append(body, `"data":`...), data...)
+		body = append(append(body, `,"data":`...), data...)
 	}
-	body = append(body, '}', '\n')
+	return append(body, "}\n"...)
+}
+
+// Values of headers, shared by all answers: slices that are full, so that adding to one copies it.
+var (
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
+
+	contentTypes = map[mediaType][]string{
+		graphqlResponse: {string(graphqlResponse) + "; charset=utf-8"},
+		legacyJSON:      {string(legacyJSON) + "; charset=utf-8"},
+	}
+)
+
+// shortBody is how many bytes net/http at least holds back to tell their number by itself. Header maps of eight are cheap, and the
+// number would be the ninth.
+const shortBody = 2048
+
+func write(w http.ResponseWriter, status int, t mediaType, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", string(t)+"; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h["Content-Type"] = contentTypes[t]
+	if len(body) > shortBody {
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client has gone: nobody is left to tell
 }

@@ -1,5 +1,10 @@
 package frontdoor
 
+import "bytes"
+
+// characters are a text in either form.
+type characters interface{ string | []byte }
+
 // scanned is what one pass over a text finds without parsing it.
 type scanned struct {
 	nesting   int  // deepest nesting of (), [] and {}
@@ -39,8 +44,10 @@ func scanDocument(text string) scanned {
 
 // loneSurrogate reports whether a string of a JSON text has one. encoding/json reads it as U+FFFD, so that different
 // strings would become equal.
-func loneSurrogate(json []byte) bool {
-	text := string(json)
+func loneSurrogate(text []byte) bool {
+	if !bytes.Contains(text, []byte(`\u`)) {
+		return false
+	}
 	for i := 0; i < len(text); {
 		if text[i] != '"' {
 			i++
@@ -54,8 +61,8 @@ func loneSurrogate(json []byte) bool {
 	return false
 }
 
-func hasPrefixAt(text string, i int, prefix string) bool {
-	return len(text)-i >= len(prefix) && text[i:i+len(prefix)] == prefix
+func hasPrefixAt[T characters](text T, i int, prefix string) bool {
+	return len(text)-i >= len(prefix) && string(text[i:i+len(prefix)]) == prefix
 }
 
 func skipBlockString(text string, i int) int {
@@ -73,7 +80,7 @@ func skipBlockString(text string, i int) int {
 }
 
 // skipString returns where the string that i is in has ended, for the syntax that GraphQL and JSON share.
-func skipString(text string, i int) (end int, lone bool) {
+func skipString[T characters](text T, i int) (end int, lone bool) {
 	for i < len(text) {
 		switch text[i] {
 		case '"':
@@ -104,11 +111,12 @@ func skipString(text string, i int) (end int, lone bool) {
 }
 
 // unicodeEscape reads \uXXXX at i.
-func unicodeEscape(text string, i int) (unit rune, ok bool) {
+func unicodeEscape[T characters](text T, i int) (unit rune, ok bool) {
 	if !hasPrefixAt(text, i, `\u`) || len(text) < i+6 {
 		return 0, false
 	}
-	for _, c := range []byte(text[i+2 : i+6]) {
+	for n := 2; n < 6; n++ {
+		c := text[i+n]
 		switch {
 		case c >= '0' && c <= '9':
 			c -= '0'
