@@ -15,7 +15,8 @@ const maxCookie = 4096
 
 type jarKey struct{}
 
-// jar is what one request and its answer carry in cookies. Resolvers run one after another, so it needs no lock.
+// jar is what one request and its answer carry in cookies. Resolvers run one after another, so it needs no lock. Without cookie
+// mode its maps are nil.
 type jar struct {
 	settings Cookies
 	came     map[string]bool         // by name
@@ -26,8 +27,9 @@ type jar struct {
 
 // withJar looks at the cookies of a request. In cookie mode only: otherwise none came.
 func withJar(ctx context.Context, s Cookies, r *http.Request) context.Context {
-	j := &jar{settings: s, came: map[string]bool{}, values: map[string]string{}, set: map[string]*http.Cookie{}}
+	j := &jar{settings: s}
 	if s.Enabled {
+		j.came, j.values, j.set = map[string]bool{}, map[string]string{}, map[string]*http.Cookie{}
 		for _, name := range []string{s.Name, s.RefreshName} {
 			cookies := r.CookiesNamed(name)
 			j.came[name] = len(cookies) > 0
@@ -47,6 +49,9 @@ func (j *jar) access() string { return j.values[j.settings.Name] }
 
 // arguments fills in the tokens that a mutation was not given.
 func (j *jar) arguments(declared []argument, given map[string]any) map[string]any {
+	if len(j.values) == 0 {
+		return given
+	}
 	filled := maps.Clone(given)
 	for _, a := range declared {
 		name, ok := map[string]string{token.name: j.settings.Name, refreshToken.name: j.settings.RefreshName}[a.name]
@@ -99,7 +104,7 @@ func (j *jar) cookie(name string) *http.Cookie {
 func (s Settings) finish(svc *accounts.Service) func(context.Context, http.Header) {
 	return func(ctx context.Context, h http.Header) {
 		j := jarOf(ctx)
-		if !j.changed {
+		if !j.changed || !s.Cookies.Enabled {
 			return
 		}
 		for name, live := range map[string]func(context.Context, string) (bool, error){

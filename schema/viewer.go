@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/graphql-go/graphql"
 
@@ -16,20 +15,30 @@ import (
 
 type viewerKey struct{}
 
+// asker is who an access token stands for. Resolvers run one after another, so it needs no lock.
+type asker struct {
+	svc   *accounts.Service
+	token string // "": none
+
+	known bool // user and err are
+	user  *accounts.User
+	err   error
+}
+
 // withViewer makes the account behind an access token available to resolvers. It is looked up once, and only if one
 // asks.
 func withViewer(ctx context.Context, svc *accounts.Service, token string) context.Context {
-	return context.WithValue(ctx, viewerKey{}, sync.OnceValues(func() (*accounts.User, error) {
-		if token == "" {
-			return nil, nil
-		}
-		return svc.Viewer(ctx, token)
-	}))
+	return context.WithValue(ctx, viewerKey{}, &asker{svc: svc, token: token})
 }
 
 // viewer is who is asking, nil for nobody in particular.
 func viewer(ctx context.Context) (*accounts.User, error) {
-	return ctx.Value(viewerKey{}).(func() (*accounts.User, error))()
+	a := ctx.Value(viewerKey{}).(*asker)
+	if !a.known && a.token != "" {
+		a.user, a.err = a.svc.Viewer(ctx, a.token)
+	}
+	a.known = true
+	return a.user, a.err
 }
 
 // accessToken is the token of a header of two words whose first is one of the prefixes, in any case. With no such

@@ -43,10 +43,12 @@ func (s *Server) ourPages(next http.Handler) http.Handler {
 			refuse(w, http.StatusForbidden, "Pages of other origins may not use this server; server.cors_origins names those that may.", "forbidden_origin", "")
 			return
 		}
-		unsafe := *r
-		unsafe.Method = http.MethodPost // Check lets a GET through, whoever made the browser send it
-		if s.own.Check(&unsafe) != nil {
-			r.Header.Del("Cookie")
+		if r.Method != http.MethodPost { // Check lets a GET through, whoever made the browser send it
+			unsafe := *r
+			unsafe.Method = http.MethodPost
+			if s.own.Check(&unsafe) != nil {
+				r.Header.Del("Cookie")
+			}
 		}
 		next.ServeHTTP(w, r)
 	}))
