@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -89,7 +90,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 		return errors.Join(err, listener.Close())
 	}
 	if a.Stdin == os.Stdin { // the process is the server's alone
-		tune()
+		defer runtime.KeepAlive(tune())
 	}
 	debug.FreeOSMemory() // what starting needed
 	return serve(a, h, srv, listener, log, ready)

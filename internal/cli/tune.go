@@ -5,22 +5,21 @@ import (
 	"runtime"
 )
 
-// ballast lets garbage come together before it is collected, as if the program were larger than its few megabytes: it is never
-// touched, so the system gives no memory for it. A multiple of what lives, by GOGC, would do the same for small answers, but become
-// far too much when thousands of connections are open.
-var ballast []byte
-
-const ballastSize = 12 << 20
+// ballast is how many bytes the program is made to look larger than its few megabytes, so that more garbage comes together before it
+// is collected. Nobody touches them, so the system gives no memory for them. A larger GOGC would do the same for small answers, but
+// become far too much when thousands of connections are open.
+const ballast = 12 << 20
 
 // tune sets Go's runtime up for a server whose requests cost microseconds, or a core for as long as a password is hashed. What the
-// variables GOGC and GOMAXPROCS say goes before.
-func tune() {
+// variables GOGC and GOMAXPROCS say goes before. It holds until ballast, which is returned, is let go of.
+func tune() (held []byte) {
 	if os.Getenv("GOGC") == "" {
-		ballast = make([]byte, ballastSize)
+		held = make([]byte, ballast)
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
 		// Hashes take all cores. Go's scheduler would let the other requests wait for tens of milliseconds behind them; with one thread
 		// more, the system's lets them in at once.
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
+	return held
 }
