@@ -1,0 +1,119 @@
+// Package load asks an HTTP server for the same things as fast as it answers: a closed loop of clients, each with one
+// connection that is kept alive. It spends far less than net/http's client would, because it shares the cores with what it
+// measures. Every answer is checked; the first that is not as it has to be ends the run with an error.
+package load
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Plan is who asks for what.
+type Plan struct {
+	Address  string    // host:port
+	Clients  int       // at once
+	Requests []Request // client c sends those with the numbers c, c+Clients and so on, again and again
+
+	// Busy lets the server answer 503 with Retry-After: the client comes back when it was told to, and the answer is counted by itself.
+	Busy bool
+}
+
+// Request is a POST of JSON. In its Body, {n} stands for a text of letters and digits that is another each time, and {chain}
+// for the Chain, which each answer replaces by the string that follows Next in it.
+type Request struct {
+	Path  string
+	Token string // access token; "" for none
+	Body  string
+	Want  string // what the answer contains, with status 200, if it is right
+
+	Chain, Next string
+}
+
+// Turn is what came of asking for a while.
+type Turn struct {
+	Done    int           // right answers
+	Busy    int           // 503
+	Elapsed time.Duration // until the last answer to what was asked in that while
+	P50     time.Duration // of the right answers of all turns but warm ones
+	P99     time.Duration // likewise
+}
+
+// Load is clients, which connect when they ask for the first time: a server has no patience with connections that nothing comes on.
+type Load struct {
+	clients []*client
+	times   []time.Duration // of all right answers so far
+}
+
+// New returns the clients of a plan.
+func New(p Plan) (*Load, error) {
+	if p.Clients < 1 || len(p.Requests) == 0 {
+		return nil, errors.New("a plan needs clients and requests")
+	}
+	l := &Load{}
+	for number := range p.Clients {
+		l.clients = append(l.clients, newClient(p, number))
+	}
+	return l, nil
+}
+
+// connect makes the connections that are not there yet.
+func (l *Load) connect() error {
+	for _, c := range l.clients {
+		if err := c.connect(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends the connections.
+func (l *Load) Close() {
+	for _, c := range l.clients {
+		c.close()
+	}
+}
+
+// Turn lets all clients ask for d. A warm turn leaves no trace in the percentiles.
+func (l *Load) Turn(d time.Duration, warm bool) (Turn, error) {
+	if err := l.connect(); err != nil {
+		return Turn{}, err
+	}
+	start := time.Now()
+	failed := make([]error, len(l.clients))
+	var running sync.WaitGroup
+	for i, c := range l.clients {
+		running.Go(func() { failed[i] = c.ask(start.Add(d)) })
+	}
+	running.Wait()
+	turn := Turn{Elapsed: time.Since(start)}
+	for i, c := range l.clients {
+		if failed[i] != nil {
+			return Turn{}, fmt.Errorf("client %d: %w", i, failed[i])
+		}
+		turn.Done += len(c.times)
+		turn.Busy += c.busy
+		if !warm {
+			l.times = append(l.times, c.times...)
+		}
+		c.times, c.busy = c.times[:0], 0
+	}
+	turn.P50, turn.P99 = Percentiles(l.times)
+	return turn, nil
+}
+
+// Once lets each client ask once, one after the other. It leaves no trace in the percentiles, and allocates next to nothing.
+func (l *Load) Once() error {
+	if err := l.connect(); err != nil {
+		return err
+	}
+	for i, c := range l.clients {
+		if retry, err := c.once(); err != nil {
+			return fmt.Errorf("client %d: %w", i, err)
+		} else if retry > 0 {
+			return fmt.Errorf("client %d: the server is busy", i)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+// Package report makes docs/performance.md's tables and charts out of what a run of the benchmarks has measured.
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Run is what a run was made on, and how.
+type Run struct {
+	Date       string // of its beginning
+	Machine    string // processor, cores, memory
+	System     string // operating system, file system
+	Go         string // version
+	Commit     string // "" if not known
+	Command    string
+	Settings   string // what differs from the defaults
+	LoadBefore string // the load averages when it began
+}
+
+// Result is what was measured of one thing.
+type Result struct {
+	Table   string // the key of a Table
+	Name    string
+	Clients int  // at once; 0 where there are none
+	Ours    Side // of a comparison: the program
+	Floor   Side // and what it is measured against, in turns with it
+	Checks  []Check
+}
+
+// Side is one of two things that were measured in turns.
+type Side struct {
+	Rate float64 // a second
+	P50  float64 // milliseconds, as is P99
+	P99  float64
+	CPU  float64 // milliseconds that the process used, user and system, for each
+	Peak float64 // MiB, the most memory that the process had
+}
+
+// Check is a figure and, if there is one, its target.
+type Check struct {
+	What  string // of the figure, where it is not the row's own
+	Value float64
+	Unit  string
+	Bound float64 // the target; 0: none
+	Least bool    // the target is the least, and not the most
+}
+
+// Ratio is our rate as a part of the floor's.
+func (r Result) Ratio() float64 {
+	if r.Floor.Rate == 0 {
+		return 0
+	}
+	return r.Ours.Rate / r.Floor.Rate
+}
+
+// Met says that the figure is as the target wants it.
+func (c Check) Met() bool {
+	return c.Bound == 0 || c.Least && c.Value >= c.Bound || !c.Least && c.Value <= c.Bound
+}
+
+// Missed names the targets that were not met.
+func Missed(results []Result) (list []string) {
+	for _, r := range results {
+		for _, c := range r.Checks {
+			if !c.Met() {
+				list = append(list, fmt.Sprintf("%s: %s, and the target is %s", title(r), c.figure(), c.target()))
+			}
+		}
+	}
+	return list
+}
+
+// Write writes a run as lines of JSON: the run, then its results.
+func Write(w io.Writer, run Run, results []Result) error {
+	lines := json.NewEncoder(w)
+	lines.SetEscapeHTML(false)
+	if err := lines.Encode(run); err != nil {
+		return err
+	}
+	for _, r := range results {
+		if err := lines.Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Read reads what Write has written.
+func Read(r io.Reader) (run Run, results []Result, err error) {
+	lines := json.NewDecoder(bufio.NewReader(r))
+	lines.DisallowUnknownFields()
+	if err := lines.Decode(&run); err != nil {
+		return Run{}, nil, err
+	}
+	for {
+		var result Result
+		err := lines.Decode(&result)
+		if errors.Is(err, io.EOF) {
+			return run, results, nil
+		}
+		if err != nil {
+			return Run{}, nil, err
+		}
+		results = append(results, result)
+	}
+}
