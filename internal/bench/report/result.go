@@ -67,7 +67,7 @@ func Missed(results []Result) (list []string) {
 	for _, r := range results {
 		for _, c := range r.Checks {
 			if !c.Met() {
-				list = append(list, fmt.Sprintf("%s: %s, and the target is %s", title(r), c.figure(), c.target()))
+				list = append(list, fmt.Sprintf("%s: %s, and the target is %s", label(r), c.figure(), c.target()))
 			}
 		}
 	}

@@ -19,9 +19,9 @@ type Table struct {
 
 // Tables are those of the document.
 var Tables = []Table{
-	beside("http", "Requests without a hash and without a write, beside a bare net/http handler", "requests", "bare handler"),
-	beside("hash", "Logins and registrations, beside bare Argon2id on all cores", "requests", "bare hashes"),
-	beside("transaction", "refreshToken, beside bare durable transactions of SQLite", "requests", "bare transactions"),
+	beside("http", "Requests without a hash and without a write, beside a bare net/http handler", "bare handler"),
+	beside("hash", "Logins and registrations, beside bare Argon2id on all cores", "bare hashes"),
+	beside("transaction", "refreshToken, beside bare durable transactions of SQLite", "bare transactions"),
 	{
 		Key: "size", Title: "Cost with many users, as a multiple of the cost with few",
 		Axis: "time per request; less is better", unit: "×",
@@ -31,7 +31,7 @@ var Tables = []Table{
 			return append(append(cells, fmt.Sprintf("%.2f ×", r.cost())), verdict(r)...)
 		},
 		bar: func(r Result) Bar {
-			b := Bar{Label: title(r), Value: r.cost(), Met: met(r)}
+			b := Bar{Label: label(r), Value: r.cost(), Met: met(r)}
 			if len(r.Checks) > 0 {
 				b.Target = r.Checks[0].Bound
 			}
@@ -60,10 +60,10 @@ var Tables = []Table{
 }
 
 // beside is a table of operations and the floor that they cannot be faster than, or could only by doing things together.
-func beside(key, title_, each, floor string) Table {
+func beside(key, title, floor string) Table {
 	return Table{
-		Key: key, Title: title_, Axis: "of the rate of " + floor + "; more is better", unit: "%",
-		columns: []string{"operation", "clients", each + "/s", "p50", "p99", "CPU each", "peak memory", floor + "/s", "CPU of one", "of the floor", "target", "met"},
+		Key: key, Title: title, Axis: "of the rate of the " + floor + "; more is better", unit: "%",
+		columns: []string{"operation", "clients", "requests/s", "p50", "p99", "CPU each", "peak memory", floor + "/s", "CPU of one", "of the floor", "target", "met"},
 		row: func(r Result) []string {
 			cells := []string{
 				r.Name, clients(r), number(r.Ours.Rate), millis(r.Ours.P50), millis(r.Ours.P99), millis(r.Ours.CPU), fmt.Sprintf("%.0f MiB", r.Ours.Peak),
@@ -72,7 +72,7 @@ func beside(key, title_, each, floor string) Table {
 			return append(cells, verdict(r)...)
 		},
 		bar: func(r Result) Bar {
-			b := Bar{Label: title(r), Value: 100 * r.Ratio(), Met: met(r)}
+			b := Bar{Label: label(r), Value: 100 * r.Ratio(), Met: met(r)}
 			for _, c := range r.Checks {
 				if c.Unit == "/s" && r.Floor.Rate > 0 {
 					b.Target = 100 * c.Bound / r.Floor.Rate
@@ -176,8 +176,8 @@ func quantity(value float64, unit string) string {
 	}
 }
 
-// title is a result's name and its clients.
-func title(r Result) string {
+// label is a result's name and its clients.
+func label(r Result) string {
 	switch r.Clients {
 	case 0:
 		return r.Name

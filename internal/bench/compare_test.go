@@ -1,0 +1,94 @@
+//go:build linux
+
+package bench
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"accountd/internal/bench/load"
+	"accountd/internal/bench/report"
+)
+
+// pace is how two things take turns.
+type pace struct {
+	turns int
+	turn  time.Duration
+}
+
+// check refuses what takes so long that access tokens, which live for five minutes, or connections would end in between.
+func (p pace) check() error {
+	const most, idle = 4 * time.Minute, time.Minute // connections are closed after two minutes without a request
+	if p.turns < 1 || p.turn <= 0 || p.turn > idle || 2*time.Duration(p.turns)*p.turn > most {
+		return fmt.Errorf("-turns %d -turn %s: both take that many turns of that length, of at most %s and %s together", p.turns, p.turn, idle, most)
+	}
+	return nil
+}
+
+// contender is one of two things that are measured in turns.
+type contender struct {
+	turn func(time.Duration, bool) (load.Turn, error) // of a worker
+	pid  int                                          // of the process whose time and memory count
+}
+
+// measured is what a contender has done so far.
+type measured struct {
+	done, busy int
+	took, cpu  time.Duration
+	p50, p99   time.Duration
+}
+
+// take takes a turn.
+func (c contender) take(tb testing.TB, m *measured, d time.Duration) {
+	tb.Helper()
+	before, err := cpuTime(c.pid)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	turn, err := c.turn(d, false)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	after, err := cpuTime(c.pid)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m.done += turn.Done
+	m.busy += turn.Busy
+	m.took += turn.Elapsed
+	m.cpu += after - before
+	m.p50, m.p99 = turn.P50, turn.P99
+}
+
+// side is the figures of a contender.
+func (c contender) side(tb testing.TB, m measured) report.Side {
+	tb.Helper()
+	if m.done == 0 {
+		tb.Fatalf("nothing was answered in %s: turns are too short", m.took)
+	}
+	peak, err := memory(c.pid, "VmHWM")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	millis := func(d time.Duration) float64 { return d.Seconds() * 1000 }
+	return report.Side{
+		Rate: float64(m.done) / m.took.Seconds(), P50: millis(m.p50), P99: millis(m.p99), CPU: millis(m.cpu) / float64(m.done), Peak: peak,
+	}
+}
+
+// compare lets both take turns, after one that does not count.
+func compare(tb testing.TB, p pace, ours, floor contender) (oursSide, floorSide report.Side) {
+	tb.Helper()
+	for _, c := range []contender{floor, ours} {
+		if _, err := c.turn(p.turn/4, true); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	var mine, bare measured
+	for range p.turns {
+		floor.take(tb, &bare, p.turn)
+		ours.take(tb, &mine, p.turn)
+	}
+	return ours.side(tb, mine), floor.side(tb, bare)
+}

@@ -1,0 +1,78 @@
+//go:build linux
+
+package bench
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"accountd/internal/bench/report"
+)
+
+// starts is of how many starts the median is taken.
+const starts = 11
+
+// BenchmarkStart is the time from the start of the process to its first answer, on an existing file, and its memory then.
+func BenchmarkStart(b *testing.B) {
+	measureStart(b, seeded(b, sizes(b)[0]), sizes(b)[0])
+}
+
+func measureStart(b *testing.B, dir string, users int) {
+	var took []time.Duration
+	var idle float64
+	for i := range starts + 1 {
+		begin := time.Now()
+		s := start(b, dir, users)
+		if _, err := s.Ask(http.DefaultClient, "", `{ me { id } }`, nil); err != nil {
+			b.Fatal(err)
+		}
+		if i > 0 { // the first finds the file as it was seeded
+			took = append(took, time.Since(begin))
+		}
+		var err error
+		if idle, err = memory(s.Cmd.Process.Pid, "VmRSS"); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Stop(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	slices.Sort(took)
+	median := took[len(took)/2].Seconds() * 1000
+	b.ReportMetric(median, "start-ms")
+	b.ReportMetric(idle, "idle-MiB")
+	fact(b, "start to first answer, "+count(users)+" users", report.Check{Value: median, Unit: "ms", Bound: 50})
+	fact(b, "idle memory, "+count(users)+" users", report.Check{Value: idle, Unit: "MiB", Bound: 25})
+}
+
+// BenchmarkBinary is the size of the program as it is released: without symbols.
+func BenchmarkBinary(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "accountd")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "accountd")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	file, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	size := float64(file.Size()) / 1e6
+	b.ReportMetric(size, "MB")
+	fact(b, "the binary, without symbols", report.Check{Value: size, Unit: "MB", Bound: 16})
+}
+
+// BenchmarkSignature is the floor of checking a token: an HS256 signature and its verification by the standard library.
+func BenchmarkSignature(b *testing.B) {
+	signature := itself(startWorker(b, task{Kind: "signature"}))
+	var m measured
+	signature.take(b, &m, defaults().turn)
+	each := 1e6 / signature.side(b, m).Rate
+	b.ReportMetric(each, "µs")
+	fact(b, "floor: an HS256 signature and its verification", report.Check{Value: each, Unit: "µs"})
+}

@@ -1,0 +1,195 @@
+//go:build linux
+
+package bench
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"accountd/internal/bench/dataset"
+	"accountd/internal/bench/load"
+	"accountd/internal/bench/report"
+)
+
+// operation is something that clients ask for.
+type operation struct {
+	name     string
+	table    string // of its results: its floor
+	requests func(tb testing.TB, s *server, clients int) []load.Request
+	checks   func(clients int, ours, floor report.Side) []report.Check // the targets
+}
+
+var (
+	me           = operation{"me", "http", meRequests, ratioAt(16, 40)}
+	verifyToken  = operation{"verifyToken", "http", verifyRequests, ratioAt(16, 40)}
+	firstPage    = operation{"users, first page of 20", "http", pageRequests(0, ""), pagesAt16}
+	farPage      = operation{"users, far page by cursor", "http", pageRequests(90, ""), pagesAt16}
+	filteredPage = operation{"users, substring of 4 digits", "http", pageRequests(0, "0003"), pagesAt16}
+	tokenAuth    = operation{"tokenAuth", "hash", loginRequests, hashesAt16}
+	register     = operation{"register", "hash", registerRequests, hashesAt16}
+	refreshToken = operation{"refreshToken", "transaction", refreshRequests, refreshes}
+)
+
+// operations are all, in the order of the tables.
+var operations = []operation{me, verifyToken, firstPage, farPage, filteredPage, tokenAuth, register, refreshToken}
+
+func meRequests(tb testing.TB, s *server, clients int) (list []load.Request) {
+	for i, session := range s.login(tb, clients) {
+		list = append(list, load.Request{Path: "/graphql", Token: session.Token, Body: meBody, Want: dataset.Username(i + 1)})
+	}
+	return list
+}
+
+func verifyRequests(tb testing.TB, s *server, clients int) (list []load.Request) {
+	for i, session := range s.login(tb, clients) {
+		list = append(list, load.Request{Path: "/graphql", Body: verifyBody(session.Token), Want: dataset.Username(i + 1)})
+	}
+	return list
+}
+
+// refreshRequests are a session for each client, and each refresh token is used once.
+func refreshRequests(tb testing.TB, s *server, clients int) (list []load.Request) {
+	for _, session := range s.login(tb, clients) {
+		list = append(list, load.Request{Path: "/graphql", Body: refreshBody, Want: `"success":true`, Chain: session.RefreshToken, Next: `"refreshToken":"`})
+	}
+	return list
+}
+
+// loginRequests are for many users, so that none has many sessions.
+func loginRequests(testing.TB, *server, int) (list []load.Request) {
+	for i := range leastUsers {
+		list = append(list, load.Request{Path: "/graphql", Body: loginBody(dataset.Username(i+1), dataset.Password), Want: `"success":true`})
+	}
+	return list
+}
+
+// registerRequests have names that are not in the file from an earlier run either.
+func registerRequests(testing.TB, *server, int) []load.Request {
+	return []load.Request{{Path: "/graphql", Body: registerBody("new"+stamp()+"x{n}", dataset.Password), Want: `"success":true`}}
+}
+
+// pageRequests are for 20 users, after so many percent of all, whose names contain a text.
+func pageRequests(percent int, part string) func(testing.TB, *server, int) []load.Request {
+	return func(tb testing.TB, s *server, _ int) []load.Request {
+		admin, err := s.loginAs(dataset.Admin)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		after := "null"
+		if percent > 0 {
+			after = text(s.cursor(tb, admin.Token, s.users*percent/100))
+		}
+		return []load.Request{{Path: "/graphql", Token: admin.Token, Body: pageBody(after, part), Want: `"hasNextPage":true`}}
+	}
+}
+
+type checks = func(clients int, ours, floor report.Side) []report.Check
+
+// ratioAt wants so many percent of the floor at so many clients.
+func ratioAt(at int, percent float64) checks {
+	return func(clients int, ours, floor report.Side) []report.Check {
+		if clients != at {
+			return nil
+		}
+		return []report.Check{{Value: 100 * ours.Rate / floor.Rate, Unit: "%", Bound: percent, Least: true}}
+	}
+}
+
+// hashesAt16 also wants that nobody waits for longer than twice the clients' turn.
+func hashesAt16(clients int, ours, floor report.Side) []report.Check {
+	list := ratioAt(16, 95)(clients, ours, floor)
+	if list == nil {
+		return nil
+	}
+	return append(list, report.Check{What: "p99", Value: ours.P99, Unit: "ms", Bound: 2 * float64(clients) / ours.Rate * 1000})
+}
+
+func refreshes(clients int, ours, floor report.Side) []report.Check {
+	if clients == 1 {
+		return ratioAt(1, 60)(clients, ours, floor)
+	}
+	return ratioAt(64, 150)(clients, ours, floor)
+}
+
+func pagesAt16(clients int, ours, _ report.Side) []report.Check {
+	if clients != 16 {
+		return nil
+	}
+	return []report.Check{{Value: ours.Rate, Unit: "/s", Bound: 6000, Least: true}}
+}
+
+// measure measures an operation beside its floor.
+func (o operation) measure(tb testing.TB, p pace, s *server, clients int) report.Result {
+	tb.Helper()
+	plan := load.Plan{Clients: clients, Requests: o.requests(tb, s, clients)}
+	ours, floor := compare(tb, p, s.contender(tb, plan), o.floor(tb, s, plan))
+	return report.Result{Table: o.table, Name: o.name, Clients: clients, Ours: ours, Floor: floor, Checks: o.checks(clients, ours, floor)}
+}
+
+// floor is what the operation is measured beside: for HTTP, the same requests to a server that answers as many bytes.
+func (o operation) floor(tb testing.TB, s *server, plan load.Plan) contender {
+	tb.Helper()
+	switch o.table {
+	case "http":
+		bare := startWorker(tb, task{Kind: "handler", Answer: s.answerSize(tb, plan.Requests[0])})
+		asked := load.Plan{Address: bare.Address, Clients: plan.Clients}
+		for _, r := range plan.Requests {
+			r.Want = "x"
+			asked.Requests = append(asked.Requests, r)
+		}
+		return contender{startWorker(tb, task{Kind: "load", Plan: asked}).turn, bare.cmd.Process.Pid}
+	case "hash":
+		return itself(startWorker(tb, task{Kind: "hash", Threads: min(plan.Clients, runtime.NumCPU())}))
+	default:
+		return itself(startWorker(tb, task{Kind: "transaction", Dir: data(tb)}))
+	}
+}
+
+// itself is a worker that does the work by itself.
+func itself(w *worker) contender { return contender{w.turn, w.cmd.Process.Pid} }
+
+// BenchmarkOperations is every operation for one, 16 and 64 clients, each on a new server and file.
+func BenchmarkOperations(b *testing.B) {
+	for _, o := range operations {
+		b.Run(o.name, func(b *testing.B) {
+			for _, clients := range []int{1, 16, 64} {
+				b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+					r := o.measure(b, defaults(), fresh(b, sizes(b)[0]), clients)
+					b.ReportMetric(r.Ours.Rate, "requests/s")
+					b.ReportMetric(r.Ours.P50, "p50-ms")
+					b.ReportMetric(r.Ours.P99, "p99-ms")
+					b.ReportMetric(r.Ours.CPU, "cpu-ms/request")
+					b.ReportMetric(r.Ours.Peak, "peak-MiB")
+					b.ReportMetric(r.Floor.Rate, "floor/s")
+					b.ReportMetric(r.Floor.CPU, "floor-cpu-ms")
+					b.ReportMetric(100*r.Ratio(), "%-of-floor")
+					record(b, r)
+				})
+			}
+		})
+	}
+}
+
+// TestOperations: everything that is measured works, with two clients and for a moment.
+func TestOperations(t *testing.T) {
+	if underRaceDetector() {
+		t.Skip("the built program has no race detector")
+	}
+	s, p := fresh(t, leastUsers), pace{turns: 1, turn: 50 * time.Millisecond}
+	for _, o := range operations {
+		t.Run(o.name, func(t *testing.T) {
+			r := o.measure(t, p, s, 2)
+			if r.Ours.Rate <= 0 || r.Floor.Rate <= 0 || r.Ours.P99 <= 0 || r.Ours.Peak < 5 || r.Floor.Peak < 1 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+	t.Run("two files", func(t *testing.T) {
+		r := firstPage.measureSizes(t, p, s, s)
+		if r.Ours.Rate <= 0 || r.Floor.Rate <= 0 || len(r.Checks) != 2 {
+			t.Errorf("%+v", r)
+		}
+	})
+}

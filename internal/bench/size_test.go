@@ -1,0 +1,63 @@
+//go:build linux
+
+package bench
+
+import (
+	"fmt"
+	"testing"
+
+	"accountd/internal/bench/load"
+	"accountd/internal/bench/report"
+)
+
+// BenchmarkSize is every operation on a file of few users and on one of many, in turns, and the start on the larger one. It
+// needs two numbers in -users.
+func BenchmarkSize(b *testing.B) {
+	numbers := sizes(b)
+	if len(numbers) < 2 {
+		b.Skip("-users names one number only")
+	}
+	few, many := numbers[0], numbers[1]
+	small, large := seeded(b, few), seeded(b, many)
+	b.Run("start", func(b *testing.B) {
+		measureStart(b, large, many)
+	})
+	for _, o := range operations {
+		b.Run(o.name, func(b *testing.B) {
+			r := o.measureSizes(b, defaults(), start(b, small, few), start(b, large, many))
+			b.ReportMetric(r.Floor.Rate, "few/s")
+			b.ReportMetric(r.Ours.Rate, "many/s")
+			b.ReportMetric(r.Floor.Rate/r.Ours.Rate, "times-the-cost")
+			record(b, r)
+		})
+	}
+}
+
+// measureSizes measures an operation on both files.
+func (o operation) measureSizes(tb testing.TB, p pace, small, large *server) report.Result {
+	tb.Helper()
+	const clients = 16
+	by := func(s *server) contender {
+		return s.contender(tb, load.Plan{Clients: clients, Requests: o.requests(tb, s, clients)})
+	}
+	ours, floor := compare(tb, p, by(large), by(small))
+	// Pages may cost half as much again. The others cost the same, which turns of some seconds tell to about a fifth.
+	bound := 1.2
+	if o.name == firstPage.name || o.name == farPage.name || o.name == filteredPage.name {
+		bound = 1.5
+	}
+	r := report.Result{Table: "size", Name: o.name, Clients: clients, Ours: ours, Floor: floor}
+	r.Checks = []report.Check{{Value: floor.Rate / ours.Rate, Unit: "×", Bound: bound}}
+	if bound > 1.2 {
+		r.Checks = append(r.Checks, report.Check{Value: ours.Rate, Unit: "/s", Bound: 6000, Least: true})
+	}
+	return r
+}
+
+// count is a number of users.
+func count(n int) string {
+	if n >= 1000 {
+		return fmt.Sprintf("%s,%03d", count(n/1000), n%1000)
+	}
+	return fmt.Sprint(n)
+}

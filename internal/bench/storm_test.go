@@ -1,0 +1,90 @@
+//go:build linux
+
+package bench
+
+import (
+	"runtime"
+	"testing"
+	"time"
+
+	"accountd/internal/bench/load"
+	"accountd/internal/bench/report"
+)
+
+const (
+	stormLogins  = 64  // clients that log in
+	stormReaders = 16  // clients that ask for me
+	crowd        = 500 // clients that log in where memory is looked at
+)
+
+// BenchmarkStorm is me while others log in as fast as they can. The cores are theirs as well, so me cannot be as fast as it is
+// alone; the target is half of that. For comparison it is measured beside as many bare hashes as there are cores, too: what the
+// operating system leaves for a program that others on the machine have no regard for.
+func BenchmarkStorm(b *testing.B) {
+	s := fresh(b, sizes(b)[0])
+	readers := load.Plan{Clients: stormReaders, Requests: meRequests(b, s, stormReaders)}
+	alone, beside, greedy := s.contender(b, readers), s.contender(b, readers), s.contender(b, readers)
+	logins := s.contender(b, load.Plan{Clients: stormLogins, Requests: loginRequests(b, s, stormLogins), Busy: true})
+	hashes := itself(startWorker(b, task{Kind: "hash", Threads: runtime.NumCPU()}))
+
+	var aloneDone, besideDone, greedyDone, stormDone measured
+	p := defaults()
+	for _, c := range []contender{alone, beside, greedy, logins, hashes} {
+		if _, err := c.turn(p.turn/4, true); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for range p.turns {
+		alone.take(b, &aloneDone, p.turn)
+		during(b, logins, &stormDone, p.turn, func() { beside.take(b, &besideDone, p.turn) })
+		during(b, hashes, &measured{}, p.turn, func() { greedy.take(b, &greedyDone, p.turn) })
+	}
+	quiet, storm, bare := alone.side(b, aloneDone), beside.side(b, besideDone), greedy.side(b, greedyDone)
+	stormed := logins.side(b, stormDone)
+	b.ReportMetric(storm.P99, "p99-ms")
+	b.ReportMetric(100*storm.Rate/quiet.Rate, "%-of-alone")
+	b.ReportMetric(100*storm.Rate/bare.Rate, "%-of-beside-hashes")
+	b.ReportMetric(stormed.Rate, "logins/s")
+	fact(b, "me, p99 while 64 clients log in", report.Check{Value: storm.P99, Unit: "ms", Bound: 25})
+	fact(b, "me, rate while 64 clients log in, of its rate alone", report.Check{Value: 100 * storm.Rate / quiet.Rate, Unit: "%", Bound: 50, Least: true})
+	fact(b, "the same, of its rate beside bare hashes of another program on all cores", report.Check{Value: 100 * storm.Rate / bare.Rate, Unit: "%"})
+	fact(b, "logins meanwhile", report.Check{Value: stormed.Rate, Unit: "/s"})
+	fact(b, "logins meanwhile that were told to come back", report.Check{Value: 100 * float64(stormDone.busy) / float64(stormDone.done+stormDone.busy), Unit: "%"})
+}
+
+// during runs f while the other one takes a turn, which begins before and ends after it.
+func during(b *testing.B, other contender, m *measured, turn time.Duration, f func()) {
+	b.Helper()
+	const lead = 300 * time.Millisecond
+	ended := make(chan error, 1)
+	go func() {
+		done, err := other.turn(turn+2*lead, false)
+		m.done += done.Done
+		m.busy += done.Busy
+		m.took += done.Elapsed
+		ended <- err
+	}()
+	time.Sleep(lead)
+	f()
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkMemory is the most memory that the server needs when 500 clients log in at once. Most are told to come back, and do.
+func BenchmarkMemory(b *testing.B) {
+	s := fresh(b, sizes(b)[0])
+	logins := s.contender(b, load.Plan{Clients: crowd, Requests: loginRequests(b, s, crowd), Busy: true})
+	var m measured
+	logins.take(b, &m, max(defaults().turn*3, 3*time.Second))
+	side := logins.side(b, m)
+	b.ReportMetric(side.Peak, "peak-MiB")
+	b.ReportMetric(float64(m.busy), "told-busy")
+	const own, hash = 60, 19 // MiB
+	fact(b, "most memory while 500 clients log in", report.Check{Value: side.Peak, Unit: "MiB", Bound: float64(own + hash*runtime.NumCPU())})
+}
+
+// fact keeps a figure that is not a rate.
+func fact(b *testing.B, name string, c report.Check) {
+	record(b, report.Result{Table: "limits", Name: name, Checks: []report.Check{c}})
+}

@@ -1,0 +1,180 @@
+//go:build linux
+
+package bench
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"accountd/internal/bench/load"
+)
+
+// workerVariable is set in processes of this binary that do a task.
+const workerVariable = "ACCOUNTD_BENCH_WORKER"
+
+// task is what such a process is for. It does it in turns, whenever and for as long as its standard input says, and ends when
+// that does.
+type task struct {
+	Kind    string    // "load", or a floor: "handler", "hash", "transaction", "signature"
+	Plan    load.Plan // of load
+	Answer  int       // bytes of the handler's answers
+	Threads int       // that hash at once
+	Dir     string    // where the transactions' file is made
+}
+
+// ready is the first line of a worker's output.
+type ready struct {
+	Address string // of the handler
+}
+
+// order is a line of a worker's input, and each is answered by a load.Turn.
+type order struct {
+	For  time.Duration
+	Warm bool // it does not count
+}
+
+// work does the task that in begins with.
+func work(in io.Reader, out io.Writer) error {
+	orders, answers := json.NewDecoder(bufio.NewReader(in)), json.NewEncoder(out)
+	var t task
+	if err := orders.Decode(&t); err != nil {
+		return err
+	}
+	var r ready
+	var turn func(time.Duration, bool) (load.Turn, error)
+	switch t.Kind {
+	case "load":
+		l, err := load.New(t.Plan)
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		turn = l.Turn
+	case "handler":
+		address, err := serveBare(t.Answer)
+		if err != nil {
+			return err
+		}
+		r.Address = address
+	default:
+		floor, err := newFloor(t)
+		if err != nil {
+			return err
+		}
+		turn = floor.turn
+	}
+	if err := answers.Encode(r); err != nil {
+		return err
+	}
+	for {
+		var o order
+		if err := orders.Decode(&o); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		done, err := turn(o.For, o.Warm)
+		if err != nil {
+			return err
+		}
+		if err := answers.Encode(done); err != nil {
+			return err
+		}
+	}
+}
+
+// worker is a process that does a task.
+type worker struct {
+	ready
+	kind    string
+	cmd     *exec.Cmd
+	orders  *json.Encoder
+	answers *json.Decoder
+}
+
+// startWorker starts one that ends with the test.
+func startWorker(tb testing.TB, t task) *worker {
+	tb.Helper()
+	w := &worker{kind: t.Kind, cmd: exec.Command(os.Args[0])}
+	w.cmd.Env = append(os.Environ(), workerVariable+"=1")
+	w.cmd.Stderr = tb.Output()
+	in, err := w.cmd.StdinPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out, err := w.cmd.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := w.cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		_ = in.Close() // it ends then; if it has ended before, its test knows
+		_ = w.cmd.Wait()
+	})
+	w.orders, w.answers = json.NewEncoder(in), json.NewDecoder(bufio.NewReader(out))
+	if err := w.orders.Encode(t); err != nil {
+		tb.Fatalf("%s: %v", t.Kind, err)
+	}
+	if err := w.answers.Decode(&w.ready); err != nil {
+		tb.Fatalf("%s has not begun: %v", t.Kind, err)
+	}
+	return w
+}
+
+// turn lets it work for a while.
+func (w *worker) turn(d time.Duration, warm bool) (load.Turn, error) {
+	if err := w.orders.Encode(order{d, warm}); err != nil {
+		return load.Turn{}, fmt.Errorf("%s: %w", w.kind, err)
+	}
+	var done load.Turn
+	if err := w.answers.Decode(&done); err != nil {
+		return load.Turn{}, fmt.Errorf("%s has failed, and says why above: %w", w.kind, err)
+	}
+	return done, nil
+}
+
+// TestWork: a task that cannot be done, and a turn with a wrong answer, end the worker with an error.
+func TestWork(t *testing.T) {
+	address, err := serveBare(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asking := func(want string) string {
+		return fmt.Sprintf(`{"Kind":"load","Plan":{"Address":%q,"Clients":1,"Requests":[{"Path":"/","Want":%q}]}}`, address, want)
+	}
+	for _, test := range []struct {
+		name, in, out, err string
+	}{
+		{"nothing", "", "", "EOF"},
+		{"unknown", `{"Kind":"sleep"}`, "", `there is no task "sleep"`},
+		{"no clients", `{"Kind":"load"}`, "", "a plan needs clients"},
+		{"no turn", asking("xxx"), `{"Address":""}`, ""},
+		{"no such order", asking("xxx") + "{", `{"Address":""}`, "unexpected EOF"},
+		{"right", asking("xxx") + `{"For":1000000}`, `"P99":`, ""},
+		{"warm", asking("xxx") + `{"For":1000000,"Warm":true}`, `"P99":0`, ""},
+		{"wrong", asking("y") + `{"For":1000000}`, `{"Address":""}`, `contain "y"`},
+		{"transactions nowhere", `{"Kind":"transaction","Dir":"/proc/nowhere"}`, "", "unable to open"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var out strings.Builder
+			err := work(strings.NewReader(test.in), &out)
+			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+				t.Errorf("%v, and not %q", err, test.err)
+			}
+			if !strings.Contains(out.String(), test.out) {
+				t.Errorf("%s lacks %s", out.String(), test.out)
+			}
+		})
+	}
+}
