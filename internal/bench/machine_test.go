@@ -30,7 +30,7 @@ func describe(dir string) (report.Run, error) {
 	if _, err := fmt.Sscanf(first("/proc/meminfo", `MemTotal: +(\d+) kB`), "%g", &memory); err != nil {
 		return report.Run{}, fmt.Errorf("/proc/meminfo: %w", err)
 	}
-	commit, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output() // not everybody has a clone
+	commit, _ := exec.Command("git", "describe", "--always", "--dirty").Output() // not everybody has a clone
 	return report.Run{
 		Date:       time.Now().UTC().Format("2006-01-02 15:04 UTC"),
 		Machine:    fmt.Sprintf("%s, %d cores, %.0f GiB", first("/proc/cpuinfo", `model name\s*: (.*)`), runtime.NumCPU(), memory/(1<<20)),
