@@ -13,12 +13,15 @@ import (
 	"accountd/internal/bench/report"
 )
 
+// targets are those for so many clients, and what came of them.
+type targets func(clients int, ours, floor report.Side) []report.Check
+
 // operation is something that clients ask for.
 type operation struct {
 	name     string
 	table    string // of its results: its floor
 	requests func(tb testing.TB, s *server, clients int) []load.Request
-	checks   func(clients int, ours, floor report.Side) []report.Check // the targets
+	targets  targets
 }
 
 var (
@@ -85,10 +88,8 @@ func pageRequests(percent int, part string) func(testing.TB, *server, int) []loa
 	}
 }
 
-type checks = func(clients int, ours, floor report.Side) []report.Check
-
 // ratioAt wants so many percent of the floor at so many clients.
-func ratioAt(at int, percent float64) checks {
+func ratioAt(at int, percent float64) targets {
 	return func(clients int, ours, floor report.Side) []report.Check {
 		if clients != at {
 			return nil
@@ -125,7 +126,7 @@ func (o operation) measure(tb testing.TB, p pace, s *server, clients int) report
 	tb.Helper()
 	plan := load.Plan{Clients: clients, Requests: o.requests(tb, s, clients)}
 	ours, floor := compare(tb, p, s.contender(tb, plan), o.floor(tb, s, plan))
-	return report.Result{Table: o.table, Name: o.name, Clients: clients, Ours: ours, Floor: floor, Checks: o.checks(clients, ours, floor)}
+	return report.Result{Table: o.table, Name: o.name, Clients: clients, Ours: ours, Floor: floor, Checks: o.targets(clients, ours, floor)}
 }
 
 // floor is what the operation is measured beside: for HTTP, the same requests to a server that answers as many bytes.
