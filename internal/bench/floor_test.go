@@ -69,19 +69,22 @@ func newFloor(t task) (*floor, error) {
 	}
 }
 
-// turn does it for d, as load.Turn does.
+// turn does it for d, once at least, as load.Turn does.
 func (f *floor) turn(d time.Duration, warm bool) (load.Turn, error) {
 	start := time.Now()
 	times, failed := make([][]time.Duration, f.threads), make([]error, f.threads)
 	var running sync.WaitGroup
 	for i := range f.threads {
 		running.Go(func() {
-			for begin := time.Now(); begin.Sub(start) < d; {
+			for begin := time.Now(); ; {
 				if failed[i] = f.once(); failed[i] != nil {
 					return
 				}
 				now := time.Now()
 				times[i] = append(times[i], now.Sub(begin))
+				if now.Sub(start) >= d {
+					return
+				}
 				begin = now
 			}
 		})

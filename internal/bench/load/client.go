@@ -75,9 +75,9 @@ func (c *client) close() {
 	}
 }
 
-// ask sends requests one after the other until the deadline, and takes the last one's answer.
+// ask sends requests one after the other until the deadline, one at least, and takes the last one's answer.
 func (c *client) ask(deadline time.Time) error {
-	for start := time.Now(); start.Before(deadline); {
+	for start := time.Now(); ; {
 		retry, err := c.once()
 		if err != nil {
 			return err
@@ -86,13 +86,15 @@ func (c *client) ask(deadline time.Time) error {
 		if retry > 0 {
 			c.busy++
 			time.Sleep(min(retry, pause, deadline.Sub(now)))
-			start = time.Now()
-			continue
+			now = time.Now()
+		} else {
+			c.times = append(c.times, now.Sub(start))
 		}
-		c.times = append(c.times, now.Sub(start))
+		if !now.Before(deadline) {
+			return nil
+		}
 		start = now
 	}
-	return nil
 }
 
 // once sends a request and checks the answer. When that is to come back later, it returns after which time.

@@ -75,7 +75,7 @@ func (l *Load) Close() {
 	}
 }
 
-// Turn lets all clients ask for d. A warm turn leaves no trace in the percentiles.
+// Turn lets all clients ask for d, and once at least. A warm turn leaves no trace in the percentiles.
 func (l *Load) Turn(d time.Duration, warm bool) (Turn, error) {
 	if err := l.connect(); err != nil {
 		return Turn{}, err

@@ -72,7 +72,7 @@ func TestTurn(t *testing.T) {
 // TestBodies: names are never used twice, and what an answer hands out is in the next request.
 func TestBodies(t *testing.T) {
 	var mu sync.Mutex
-	names, expected := map[string]bool{}, map[string]bool{"first": true}
+	names, expected := map[string]bool{}, map[string]bool{"first": true, "second": true}
 	address := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		name, chain, _ := strings.Cut(string(body), " ")
@@ -87,12 +87,21 @@ func TestBodies(t *testing.T) {
 		expected[next] = true
 		fmt.Fprintf(w, `{"token":"%s"}`, next)
 	})
-	requests := []load.Request{{Path: "/", Body: "{n} {chain}", Chain: "first", Next: `"token":"`}}
-	if _, err := turn(t, load.Plan{Address: address, Clients: 1, Requests: requests}, 20*time.Millisecond); err != nil {
+	request := load.Request{Path: "/", Body: "{n} {chain}", Chain: "first", Next: `"token":"`}
+	other := request
+	other.Chain = "second"
+	l, err := load.New(load.Plan{Address: address, Clients: 2, Requests: []load.Request{request, other}})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if len(names) < 2 {
-		t.Errorf("asked was %d times", len(names))
+	defer l.Close()
+	for range 3 {
+		if err := l.Once(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(names) != 6 {
+		t.Errorf("names are %v", names)
 	}
 }
 
