@@ -60,7 +60,7 @@ var errPasswordReplaced = errors.New("the stored password has been replaced")
 
 func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 	var u *User
-	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
 		u, err = s.loginUser(ctx, tx, in)
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"accountd/internal/store"
+	"accountd/tokens"
 )
 
 // selectUser is completed by the columns of configured fields, fromUser and a condition. Every user has a status and a
@@ -54,8 +55,8 @@ func (s *Service) scanUser(row scanner) (*User, error) {
 }
 
 // findUser returns nil where nobody is found.
-func (s *Service) findUser(ctx context.Context, tx *store.Tx, query string, arg any) (*User, error) {
-	u, err := s.scanUser(tx.QueryRowContext(ctx, query, arg))
+func (s *Service) findUser(ctx context.Context, tx *store.Tx, query string, args ...any) (*User, error) {
+	u, err := s.scanUser(tx.QueryRowContext(ctx, query, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -76,6 +77,20 @@ func (s *Service) userByUsername(ctx context.Context, tx *store.Tx, key string) 
 // userByAddress finds the owner of a canonical address, be it their primary or secondary one.
 func (s *Service) userByAddress(ctx context.Context, tx *store.Tx, canonical string) (*User, error) {
 	return s.findUser(ctx, tx, s.users.byAddress, canonical)
+}
+
+// sessionUser is the active user of a live session, nil for nobody.
+func (s *Service) sessionUser(ctx context.Context, tx *store.Tx, session, id int64) (*User, error) {
+	u, err := s.findUser(ctx, tx, s.users.bySession, id, session, tx.Now.Unix())
+	if u != nil {
+		u.session = session
+	}
+	return u, err
+}
+
+// holds reports whether sessionUser would find somebody.
+func holds(ctx context.Context, tx *store.Tx, session, id int64) (bool, error) {
+	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE id = ?1 AND is_active AND `+tokens.LiveSession+`)`, id, session, tx.Now.Unix())
 }
 
 const selectHashBetween = `

@@ -45,11 +45,11 @@ func (s *Service) VerifyToken(ctx context.Context, in VerifyTokenInput) (*Sessio
 	if err != nil {
 		return nil, tokenProblem(err)
 	}
-	u, err := s.holder(ctx, claims)
+	held, err := s.held(ctx, claims)
 	if err != nil {
 		return nil, err
 	}
-	if u == nil {
+	if !held {
 		return nil, one(NonField, errInvalidToken)
 	}
 	return &Session{Payload: &claims}, nil

@@ -119,7 +119,7 @@ func (f *fixture) live(t *testing.T, session int64) bool {
 	t.Helper()
 	var live bool
 	err := f.db.Read(t.Context(), func(tx *store.Tx) (err error) {
-		live, err = f.Live(t.Context(), tx, session, ada.ID)
+		live, err = isLive(t.Context(), tx, session, ada.ID)
 		return err
 	})
 	if err != nil {

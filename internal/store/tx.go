@@ -10,6 +10,7 @@ import (
 var (
 	// errRolledBack is for writes that were well themselves.
 	errRolledBack = errors.New("the transaction was rolled back")
+	errOneOnly    = errors.New("the second statement of a ReadOne: its snapshot would be another")
 	errForeignKey = errors.New("FOREIGN KEY constraint failed when the transaction was about to end")
 )
 
@@ -24,6 +25,8 @@ type Tx struct {
 
 	conn    *conn
 	writing bool
+	single  bool // for ReadOne
+	ran     bool // a statement; only told where single
 	over    bool
 	rows    []*sql.Rows // asked for, maybe not closed
 	after   []func(committed bool)
@@ -49,14 +52,17 @@ func (tx *Tx) end() {
 	tx.rows = nil
 }
 
-// usable fails where SQLite would run a statement outside of this transaction.
+// usable fails where SQLite would run a statement outside of this transaction. It comes before each statement.
 func (tx *Tx) usable() error {
 	switch {
 	case tx.over:
 		return sql.ErrTxDone
 	case tx.conn.lost.Load():
 		return errRolledBack
+	case tx.ran:
+		return errOneOnly
 	}
+	tx.ran = tx.single
 	return nil
 }
 
