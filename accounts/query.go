@@ -93,6 +93,22 @@ func holds(ctx context.Context, tx *store.Tx, session, id int64) (bool, error) {
 	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE id = ?1 AND is_active AND `+tokens.LiveSession+`)`, id, session, tx.Now.Unix())
 }
 
+// refresher is a user as far as a token names them, if they may refresh their session.
+func (s *Service) refresher(ctx context.Context, tx *store.Tx, id int64) (who tokens.Subject, found bool, err error) {
+	who.ID = id
+	err = tx.QueryRowContext(ctx, `
+		SELECT coalesce(u.username, p.address)
+		FROM users u JOIN user_status s ON s.user_id = u.id JOIN addresses p ON p.canonical = u.email
+		WHERE u.id = ? AND u.is_active AND NOT s.archived AND (s.verified OR ?)`, id, s.settings.AllowLoginNotVerified).Scan(&who.Username)
+	if errors.Is(err, sql.ErrNoRows) {
+		return who, false, nil
+	}
+	if err != nil {
+		return who, false, fmt.Errorf("look up user: %w", err)
+	}
+	return who, true, nil
+}
+
 const selectHashBetween = `
 	SELECT substr(password, 1, 40), password FROM users WHERE password <> '' AND substr(password, 1, 40) >= ? AND substr(password, 1, 40) < ?
 	ORDER BY substr(password, 1, 40) LIMIT 1`
@@ -197,16 +213,25 @@ func setVerified(ctx context.Context, tx *store.Tx, id int64) error {
 }
 
 // recordLogin keeps the time, unarchives, and kills the reset and set links that are out: who can log in
-// needs none.
-func recordLogin(ctx context.Context, tx *store.Tx, id int64, password string) error {
-	if _, err := tx.ExecContext(ctx, `
-		UPDATE users SET last_login = ?, password = ?, credential_epoch = credential_epoch + 1 WHERE id = ?`,
-		tx.Now.Unix(), password, id); err != nil {
+// needs none. u then is as the row is. A password that stays is not written: its index would be, too.
+func recordLogin(ctx context.Context, tx *store.Tx, u *User, password string) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET last_login = ?, credential_epoch = credential_epoch + 1 WHERE id = ?`,
+		tx.Now.Unix(), u.ID); err != nil {
 		return fmt.Errorf("record login: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET archived = 0 WHERE user_id = ? AND archived = 1`, id); err != nil {
-		return fmt.Errorf("unarchive: %w", err)
+	if password != u.password {
+		if _, err := tx.ExecContext(ctx, `UPDATE users SET password = ? WHERE id = ?`, password, u.ID); err != nil {
+			return fmt.Errorf("upgrade password hash: %w", err)
+		}
 	}
+	if u.Archived {
+		if _, err := tx.ExecContext(ctx, `UPDATE user_status SET archived = 0 WHERE user_id = ?`, u.ID); err != nil {
+			return fmt.Errorf("unarchive: %w", err)
+		}
+	}
+	at := time.Unix(tx.Now.Unix(), 0).UTC()
+	u.LastLogin, u.password, u.Archived = &at, password, false
+	u.credentialEpoch++
 	return nil
 }
 

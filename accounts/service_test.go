@@ -174,7 +174,7 @@ func (h *harness) user(t *testing.T, ref string) *User {
 	return u
 }
 
-func (h *harness) exec(t *testing.T, query string, args ...any) {
+func (h *harness) exec(t testing.TB, query string, args ...any) {
 	t.Helper()
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Tx.ExecContext(t.Context(), query, args...)

@@ -4,6 +4,7 @@ package accounts
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"syscall"
@@ -35,7 +36,7 @@ func benchHarness(b *testing.B) *harness {
 
 // BenchmarkViewer is what an authenticated request costs before it does anything.
 //
-//	go test -run '^$' -bench 'Viewer|VerifyToken|RefreshToken|Login' -benchmem ./accounts
+//	go test -run '^$' -bench 'Viewer|VerifyToken|RefreshToken|Login|Register' -benchmem ./accounts
 func BenchmarkViewer(b *testing.B) {
 	h := benchHarness(b)
 	token := h.login(b).Token
@@ -92,6 +93,24 @@ func BenchmarkLogin(b *testing.B) {
 	for b.Loop() {
 		if _, err := h.Login(ctx, in); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRegister is everything of a registration but the hash: its mail is in the spool at the end.
+func BenchmarkRegister(b *testing.B) {
+	h := benchHarness(b)
+	ctx := context.Background()
+	b.ReportAllocs()
+	b.ResetTimer()
+	defer cpu(b)()
+	for n := 0; b.Loop(); n++ {
+		name := fmt.Sprintf("bench%d", n)
+		if _, err := h.Register(ctx, registration(name+"@example.com", name, password, password)); err != nil {
+			b.Fatal(err)
+		}
+		if n%50 == 0 {
+			h.exec(b, `DELETE FROM outbox`) // nobody settles here
 		}
 	}
 }
