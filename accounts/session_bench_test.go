@@ -34,13 +34,20 @@ func benchHarness(b *testing.B) *harness {
 	return h
 }
 
+// deadline is a context as requests have one.
+func deadline(b *testing.B) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	b.Cleanup(cancel)
+	return ctx
+}
+
 // BenchmarkViewer is what an authenticated request costs before it does anything.
 //
 //	go test -run '^$' -bench 'Viewer|VerifyToken|RefreshToken|Login|Register' -benchmem ./accounts
 func BenchmarkViewer(b *testing.B) {
 	h := benchHarness(b)
 	token := h.login(b).Token
-	ctx := context.Background()
+	ctx := deadline(b)
 	b.ReportAllocs()
 	b.ResetTimer()
 	defer cpu(b)()
@@ -54,7 +61,7 @@ func BenchmarkViewer(b *testing.B) {
 func BenchmarkVerifyToken(b *testing.B) {
 	h := benchHarness(b)
 	in := VerifyTokenInput{Token: ptr(h.login(b).Token)}
-	ctx := context.Background()
+	ctx := deadline(b)
 	b.ReportAllocs()
 	b.ResetTimer()
 	defer cpu(b)()
@@ -69,7 +76,7 @@ func BenchmarkVerifyToken(b *testing.B) {
 func BenchmarkRefreshToken(b *testing.B) {
 	h := benchHarness(b)
 	refresh := h.login(b).RefreshToken
-	ctx := context.Background()
+	ctx := deadline(b)
 	b.ReportAllocs()
 	b.ResetTimer()
 	defer cpu(b)()
@@ -85,7 +92,7 @@ func BenchmarkRefreshToken(b *testing.B) {
 // BenchmarkLogin is everything of a login but the hash, which is as cheap here as hashes can be.
 func BenchmarkLogin(b *testing.B) {
 	h := benchHarness(b)
-	ctx := context.Background()
+	ctx := deadline(b)
 	in := byUsername("ada", password)
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -100,7 +107,7 @@ func BenchmarkLogin(b *testing.B) {
 // BenchmarkRegister is everything of a registration but the hash: its mail is in the spool at the end.
 func BenchmarkRegister(b *testing.B) {
 	h := benchHarness(b)
-	ctx := context.Background()
+	ctx := deadline(b)
 	b.ReportAllocs()
 	b.ResetTimer()
 	defer cpu(b)()

@@ -151,8 +151,8 @@ func (db *DB) Now() time.Time { return db.now() }
 // Read runs fn in a read-only snapshot.
 func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error { return db.read(ctx, false, fn) }
 
-// ReadOne is Read for one statement. Each has a snapshot by itself, so nothing has to be begun and ended around it, which
-// takes as long as a short statement. A second one fails.
+// ReadOne is Read for one statement that an index answers. It has a snapshot by itself, so nothing has to be begun and ended
+// around it, which takes as long, and no context interrupts it, which takes as long again. A second one fails.
 func (db *DB) ReadOne(ctx context.Context, fn func(*Tx) error) error { return db.read(ctx, true, fn) }
 
 func (db *DB) read(ctx context.Context, single bool, fn func(*Tx) error) (err error) {

@@ -18,7 +18,7 @@ var (
 //
 // ExecContext, QueryContext and QueryRowContext prepare their query once and for all: give them
 // constant text. A query put together at run time goes through Tx.Tx, which prepares nothing.
-// Their context interrupts a statement that reads; what Write has begun is not interrupted.
+// Their context interrupts a statement of Read; what Write and ReadOne have begun is not interrupted.
 type Tx struct {
 	Tx  unprepared
 	Now time.Time
@@ -69,7 +69,7 @@ func (tx *Tx) usable() error {
 // context is the one a statement runs under. An interrupted write can end the transaction, in which others
 // have written as well; and a context that can end costs a goroutine for each statement.
 func (tx *Tx) context(ctx context.Context) context.Context {
-	if tx.writing {
+	if tx.writing || tx.single {
 		return context.Background()
 	}
 	return ctx
