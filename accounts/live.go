@@ -4,17 +4,30 @@ import (
 	"context"
 
 	"accountd/internal/store"
+	"accountd/tokens"
 )
 
 // LiveAccess says whether an access token authenticates anybody.
 func (s *Service) LiveAccess(ctx context.Context, accessToken string) (bool, error) {
-	u, err := s.Viewer(ctx, accessToken)
-	return u != nil, err
+	claims, err := s.tokens.Verify(accessToken)
+	if err != nil {
+		return false, nil // nobody
+	}
+	return s.held(ctx, claims)
+}
+
+// held says whether the session of an access token is live and its user active.
+func (s *Service) held(ctx context.Context, claims tokens.Claims) (held bool, err error) {
+	err = s.db.ReadOne(ctx, func(tx *store.Tx) error {
+		held, err = holds(ctx, tx, claims.Session, claims.Subject)
+		return err
+	})
+	return held, err
 }
 
 // LiveRefresh says whether the session of a refresh token goes on.
 func (s *Service) LiveRefresh(ctx context.Context, refreshToken string) (live bool, err error) {
-	err = s.db.Read(ctx, func(tx *store.Tx) error {
+	err = s.db.ReadOne(ctx, func(tx *store.Tx) error {
 		live, err = s.tokens.LiveRefresh(ctx, tx, refreshToken)
 		return err
 	})

@@ -60,7 +60,7 @@ var errPasswordReplaced = errors.New("the stored password has been replaced")
 
 func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 	var u *User
-	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
 		u, err = s.loginUser(ctx, tx, in)
 		return err
 	})
@@ -99,17 +99,14 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 		if now.password != u.password {
 			return errPasswordReplaced
 		}
-		if err := recordLogin(ctx, tx, u.ID, encoded); err != nil {
+		out.User, out.Unarchived = now, now.Archived
+		if err := recordLogin(ctx, tx, now, encoded); err != nil {
 			return err
 		}
-		if err := clearFailures(ctx, tx, u.ID); err != nil {
+		if err := clearFailures(ctx, tx, now.ID); err != nil {
 			return err
 		}
-		out.Unarchived = now.Archived
-		if out.User, err = s.userByID(ctx, tx, u.ID); err != nil {
-			return err
-		}
-		return s.startSession(ctx, tx, out.User, out)
+		return s.startSession(ctx, tx, now, out)
 	})
 	if err != nil {
 		return nil, err

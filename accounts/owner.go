@@ -45,7 +45,7 @@ func (s *Service) AsOwner(ctx context.Context, u *User, needs Needs, field, pass
 		if err := op(&owner); !errors.Is(err, errPasswordReplaced) {
 			return err
 		}
-		err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+		err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
 			u, err = s.sessionUser(ctx, tx, owner.session, owner.ID)
 			return err
 		})

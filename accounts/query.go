@@ -8,13 +8,25 @@ import (
 	"time"
 
 	"accountd/internal/store"
+	"accountd/tokens"
 )
 
 // selectUser is completed by the columns of configured fields, fromUser and a condition. Every user has a status and a
-// primary address.
+// primary address. What is true or false is one column, the bits of which flags names: each column costs time in every
+// authenticated request.
 const selectUser = `
-	SELECT u.id, u.username, u.username_key, p.address, u.email, u.first_name, u.last_name, u.password, u.is_active, u.is_staff,
-		u.is_superuser, u.date_joined, u.last_login, u.credential_epoch, u.secondary_epoch, s.verified, s.archived, s.secondary_email, b.address`
+	SELECT u.id, u.username, u.username_key, p.address, u.email, u.first_name, u.last_name, u.password,
+		(u.is_active <> 0) + 2 * (u.is_staff <> 0) + 4 * (u.is_superuser <> 0) + 8 * (s.verified <> 0) + 16 * (s.archived <> 0) AS flags,
+		u.date_joined, u.last_login, u.credential_epoch, u.secondary_epoch, s.secondary_email, b.address`
+
+// The bits of flags in selectUser.
+const (
+	flagActive = 1 << iota
+	flagStaff
+	flagSuperuser
+	flagVerified
+	flagArchived
+)
 
 const fromUser = `
 	FROM users u
@@ -28,10 +40,10 @@ type scanner interface{ Scan(dest ...any) error }
 func (s *Service) scanUser(row scanner) (*User, error) {
 	var u User
 	var username, usernameKey, secondary, secondaryShown sql.NullString
-	var joined int64
+	var joined, flags int64
 	var lastLogin sql.NullInt64
-	into := []any{&u.ID, &username, &usernameKey, &u.Email, &u.canonical, &u.FirstName, &u.LastName, &u.password, &u.IsActive, &u.IsStaff,
-		&u.IsSuperuser, &joined, &lastLogin, &u.credentialEpoch, &u.secondaryEpoch, &u.Verified, &u.Archived, &secondary, &secondaryShown}
+	into := []any{&u.ID, &username, &usernameKey, &u.Email, &u.canonical, &u.FirstName, &u.LastName, &u.password, &flags,
+		&joined, &lastLogin, &u.credentialEpoch, &u.secondaryEpoch, &secondary, &secondaryShown}
 	fields := make([]any, len(s.settings.Fields))
 	for i := range fields {
 		into = append(into, &fields[i])
@@ -40,6 +52,8 @@ func (s *Service) scanUser(row scanner) (*User, error) {
 		return nil, err
 	}
 	u.setFields(s.settings.Fields, fields)
+	u.IsActive, u.IsStaff, u.IsSuperuser = flags&flagActive != 0, flags&flagStaff != 0, flags&flagSuperuser != 0
+	u.Verified, u.Archived = flags&flagVerified != 0, flags&flagArchived != 0
 	u.Username, u.DateJoined = username.String, time.Unix(joined, 0).UTC()
 	u.secondary, u.SecondaryEmail = secondary.String, secondaryShown.String
 	u.ownUsername, u.usernameKey = username.String, usernameKey.String
@@ -54,8 +68,8 @@ func (s *Service) scanUser(row scanner) (*User, error) {
 }
 
 // findUser returns nil where nobody is found.
-func (s *Service) findUser(ctx context.Context, tx *store.Tx, query string, arg any) (*User, error) {
-	u, err := s.scanUser(tx.QueryRowContext(ctx, query, arg))
+func (s *Service) findUser(ctx context.Context, tx *store.Tx, query string, args ...any) (*User, error) {
+	u, err := s.scanUser(tx.QueryRowContext(ctx, query, args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -76,6 +90,36 @@ func (s *Service) userByUsername(ctx context.Context, tx *store.Tx, key string) 
 // userByAddress finds the owner of a canonical address, be it their primary or secondary one.
 func (s *Service) userByAddress(ctx context.Context, tx *store.Tx, canonical string) (*User, error) {
 	return s.findUser(ctx, tx, s.users.byAddress, canonical)
+}
+
+// sessionUser is the active user of a live session, nil for nobody.
+func (s *Service) sessionUser(ctx context.Context, tx *store.Tx, session, id int64) (*User, error) {
+	u, err := s.findUser(ctx, tx, s.users.bySession, id, session, tx.Now.Unix())
+	if u != nil {
+		u.session = session
+	}
+	return u, err
+}
+
+// holds reports whether sessionUser would find somebody.
+func holds(ctx context.Context, tx *store.Tx, session, id int64) (bool, error) {
+	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE id = ?1 AND is_active AND `+tokens.LiveSession+`)`, id, session, tx.Now.Unix())
+}
+
+// refresher is a user as far as a token names them, if they may refresh their session.
+func (s *Service) refresher(ctx context.Context, tx *store.Tx, id int64) (who tokens.Subject, found bool, err error) {
+	who.ID = id
+	err = tx.QueryRowContext(ctx, `
+		SELECT coalesce(u.username, p.address)
+		FROM users u JOIN user_status s ON s.user_id = u.id JOIN addresses p ON p.canonical = u.email
+		WHERE u.id = ? AND u.is_active AND NOT s.archived AND (s.verified OR ?)`, id, s.settings.AllowLoginNotVerified).Scan(&who.Username)
+	if errors.Is(err, sql.ErrNoRows) {
+		return who, false, nil
+	}
+	if err != nil {
+		return who, false, fmt.Errorf("look up user: %w", err)
+	}
+	return who, true, nil
 }
 
 const selectHashBetween = `
@@ -182,16 +226,25 @@ func setVerified(ctx context.Context, tx *store.Tx, id int64) error {
 }
 
 // recordLogin keeps the time, unarchives, and kills the reset and set links that are out: who can log in
-// needs none.
-func recordLogin(ctx context.Context, tx *store.Tx, id int64, password string) error {
-	if _, err := tx.ExecContext(ctx, `
-		UPDATE users SET last_login = ?, password = ?, credential_epoch = credential_epoch + 1 WHERE id = ?`,
-		tx.Now.Unix(), password, id); err != nil {
+// needs none. u then is as the row is. A password that stays is not written: its index would be, too.
+func recordLogin(ctx context.Context, tx *store.Tx, u *User, password string) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET last_login = ?, credential_epoch = credential_epoch + 1 WHERE id = ?`,
+		tx.Now.Unix(), u.ID); err != nil {
 		return fmt.Errorf("record login: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET archived = 0 WHERE user_id = ? AND archived = 1`, id); err != nil {
-		return fmt.Errorf("unarchive: %w", err)
+	if password != u.password {
+		if _, err := tx.ExecContext(ctx, `UPDATE users SET password = ? WHERE id = ?`, password, u.ID); err != nil {
+			return fmt.Errorf("upgrade password hash: %w", err)
+		}
 	}
+	if u.Archived {
+		if _, err := tx.ExecContext(ctx, `UPDATE user_status SET archived = 0 WHERE user_id = ?`, u.ID); err != nil {
+			return fmt.Errorf("unarchive: %w", err)
+		}
+	}
+	at := time.Unix(tx.Now.Unix(), 0).UTC()
+	u.LastLogin, u.password, u.Archived = &at, password, false
+	u.credentialEpoch++
 	return nil
 }
 

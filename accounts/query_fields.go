@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"accountd/internal/store"
+	"accountd/tokens"
 )
 
 // fieldValue is a configured field with a value for it; nil: none.
@@ -17,8 +18,8 @@ type fieldValue struct {
 // userQueries are the ways to find users. Their text depends on the fields that are configured, and on nothing else:
 // one query reads a user whole, and without such fields it costs nothing to have the possibility.
 type userQueries struct {
-	selectFrom                        string // to be completed by a condition
-	byID, byUsername, byAddress, list string
+	selectFrom                                   string // to be completed by a condition
+	byID, byUsername, byAddress, bySession, list string
 }
 
 func newUserQueries(fields []Field) userQueries {
@@ -32,6 +33,7 @@ func newUserQueries(fields []Field) userQueries {
 		byID:       sel + `WHERE u.id = ?`,
 		byUsername: sel + `WHERE u.username_key = ?`,
 		byAddress:  sel + `WHERE u.id = (SELECT user_id FROM addresses WHERE canonical = ?)`,
+		bySession:  sel + `WHERE u.id = ?1 AND u.is_active AND ` + tokens.LiveSession,
 		list:       sel + `WHERE u.id > ? ORDER BY u.id LIMIT ?`,
 	}
 }

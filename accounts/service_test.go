@@ -82,7 +82,7 @@ func (h *harness) advance(d time.Duration) {
 }
 
 // newHarness starts with everything allowed; change narrows that.
-func newHarness(t *testing.T, change ...func(*Settings, *tokens.Settings)) *harness {
+func newHarness(t testing.TB, change ...func(*Settings, *tokens.Settings)) *harness {
 	t.Helper()
 	dir := t.TempDir()
 	h := &harness{at: time.Unix(1_800_000_000, 0), spool: filepath.Join(dir, "spool")}
@@ -128,7 +128,7 @@ func newHarness(t *testing.T, change ...func(*Settings, *tokens.Settings)) *harn
 }
 
 // add makes an account with the usual password, unless in says otherwise.
-func (h *harness) add(t *testing.T, in AddUserInput) *User {
+func (h *harness) add(t testing.TB, in AddUserInput) *User {
 	t.Helper()
 	if in.Password == "" {
 		in.Password = password
@@ -145,18 +145,18 @@ func registration(email, username, password1, password2 string) RegisterInput {
 	return RegisterInput{Values{"email": email, "username": username}, password1, password2}
 }
 
-func (h *harness) ada(t *testing.T) *User {
+func (h *harness) ada(t testing.TB) *User {
 	t.Helper()
 	return h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", SecondaryEmail: "Ada2@example.com", Verified: true})
 }
 
 // login logs ada in.
-func (h *harness) login(t *testing.T) *Session {
+func (h *harness) login(t testing.TB) *Session {
 	t.Helper()
 	return h.loginWith(t, password)
 }
 
-func (h *harness) loginWith(t *testing.T, password string) *Session {
+func (h *harness) loginWith(t testing.TB, password string) *Session {
 	t.Helper()
 	out, err := h.Login(t.Context(), byUsername("ada", password))
 	if err != nil {
@@ -174,7 +174,7 @@ func (h *harness) user(t *testing.T, ref string) *User {
 	return u
 }
 
-func (h *harness) exec(t *testing.T, query string, args ...any) {
+func (h *harness) exec(t testing.TB, query string, args ...any) {
 	t.Helper()
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
 		_, err := tx.Tx.ExecContext(t.Context(), query, args...)

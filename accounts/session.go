@@ -45,11 +45,11 @@ func (s *Service) VerifyToken(ctx context.Context, in VerifyTokenInput) (*Sessio
 	if err != nil {
 		return nil, tokenProblem(err)
 	}
-	u, err := s.holder(ctx, claims)
+	held, err := s.held(ctx, claims)
 	if err != nil {
 		return nil, err
 	}
-	if u == nil {
+	if !held {
 		return nil, one(NonField, errInvalidToken)
 	}
 	return &Session{Payload: &claims}, nil
@@ -64,14 +64,11 @@ type RefreshTokenInput struct {
 // archived users.
 func (s *Service) mayRefresh(ctx context.Context, tx *store.Tx) func(userID int64) (tokens.Subject, error) {
 	return func(id int64) (tokens.Subject, error) {
-		u, err := s.userByID(ctx, tx, id)
-		if err != nil {
-			return tokens.Subject{}, err
+		who, found, err := s.refresher(ctx, tx, id)
+		if err == nil && !found {
+			err = tokens.ErrInvalid
 		}
-		if u == nil || !u.IsActive || u.Archived || !u.Verified && !s.settings.AllowLoginNotVerified {
-			return tokens.Subject{}, tokens.ErrInvalid
-		}
-		return u.subject(), nil
+		return who, err
 	}
 }
 

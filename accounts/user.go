@@ -130,28 +130,10 @@ func (s *Service) Viewer(ctx context.Context, accessToken string) (*User, error)
 	if err != nil {
 		return nil, nil // the token authenticates nobody: anonymous, by contract
 	}
-	return s.holder(ctx, claims)
-}
-
-// holder is the active user of a live session, nil when there is none.
-func (s *Service) holder(ctx context.Context, claims tokens.Claims) (*User, error) {
 	var u *User
-	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+	err = s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
 		u, err = s.sessionUser(ctx, tx, claims.Session, claims.Subject)
 		return err
 	})
 	return u, err
-}
-
-func (s *Service) sessionUser(ctx context.Context, tx *store.Tx, session, id int64) (*User, error) {
-	live, err := s.tokens.Live(ctx, tx, session, id)
-	if err != nil || !live {
-		return nil, err
-	}
-	u, err := s.userByID(ctx, tx, id)
-	if err != nil || u == nil || !u.IsActive {
-		return nil, err
-	}
-	u.session = session
-	return u, nil
 }

@@ -1,14 +1,34 @@
 package tokens
 
 import (
+	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// FuzzVerify: the one access token that passes is the one that was issued, to the byte.
+// both verifies a token as one that is not remembered and as one that may be: the answers must not differ.
+func (f *fixture) both(t *testing.T, raw string) (Claims, error) {
+	t.Helper()
+	f.keys.ring().verified.forget()
+	claims, err := f.Verify(raw)
+	if again, errAgain := f.Verify(raw); again != claims || !errors.Is(errAgain, err) {
+		t.Errorf("%q: %+v, %v; and again %+v, %v", raw, claims, err, again, errAgain)
+	}
+	return claims, err
+}
+
+func (v *verifiedTokens) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.recent, v.older, v.size = nil, nil, 0
+}
+
+// FuzzVerify: the one access token that passes is the one that was issued, to the byte, remembered or not.
 func FuzzVerify(f *testing.F) {
 	x := newFixture(f, testSettings)
 	live := x.start(f)
@@ -16,7 +36,7 @@ func FuzzVerify(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		claims, err := x.Verify(raw)
+		claims, err := x.both(t, raw)
 		switch {
 		case err == nil && raw != live.Access:
 			t.Errorf("%q passes as %+v", raw, claims)
@@ -28,18 +48,39 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzClaims: claims signed by the right key either give what they say or ErrInvalid or ErrExpired, and never
-// outlive their exp or come before their iat.
+// FuzzClaims: claims signed by the right key either give what they say, as encoding/json reads it, or ErrInvalid or ErrExpired,
+// and never outlive their exp or come before their iat; remembered or not.
 func FuzzClaims(f *testing.F) {
 	x := newFixture(f, testSettings)
 	secret := x.keys.ring().signing.sign.([]byte)
 	now := x.now().Unix()
+	// text is a claim as it stands in the payload; numbers as they are written.
+	text := func(payload, name string) string {
+		var object map[string]json.RawMessage // unlike a struct, it takes names to the letter
+		dec := json.NewDecoder(strings.NewReader(payload))
+		if dec.Decode(&object) != nil || dec.More() {
+			return "not JSON"
+		}
+		var value any
+		dec = json.NewDecoder(bytes.NewReader(object[name]))
+		dec.UseNumber()
+		switch _ = dec.Decode(&value); v := value.(type) { // left out: nil
+		case string:
+			return v
+		case json.Number:
+			return v.String()
+		}
+		return ""
+	}
 	const header = `{"alg":"HS256","typ":"JWT"}`
 	for _, payload := range []string{
 		`{"username":"ada","exp":2000000000,"iat":1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
 		`{"username":"ada","exp":1e99,"iat":-1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
 		`{"exp":9223372036854775807,"iat":-9223372036854775808,"origIat":0,"sub":"+1","sid":" 1","iss":"http://localhost:8080","nbf":null}`,
 		`{"EXP":2000000000,"Iat":1,"ORIGIAT":1,"SUB":"1","SID":"1","ISS":"http://localhost:8080"}`, `[]`, `null`, `{}`, `{"exp":{}}`, "\x00",
+		` {"username" : "a\u0064\ud83d\ude00" ,"exp":2000000000,"iat":-0,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080","more":[{"exp":"]"}],"aud":null} `,
+		`{"exp":2000000000,"exp":2000000001,"iat":1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
+		`{"\u0065xp":2000000000,"iat":1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
 	} {
 		f.Add(header, payload)
 	}
@@ -49,7 +90,7 @@ func FuzzClaims(f *testing.F) {
 		b64 := base64.RawURLEncoding.EncodeToString
 		message := b64([]byte(header)) + "." + b64([]byte(payload))
 		raw := message + "." + b64(mac(secret, []byte(message)))
-		claims, err := x.Verify(raw)
+		claims, err := x.both(t, raw)
 		if err != nil {
 			if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpired) {
 				t.Errorf("%s: %v", payload, err)
@@ -59,7 +100,14 @@ func FuzzClaims(f *testing.F) {
 		if claims.ExpiresAt <= now || claims.IssuedAt > now || claims.Issuer != testSettings.Issuer || claims.Audience != testSettings.Audience {
 			t.Errorf("%s passes as %+v", payload, claims)
 		}
-		if strings.Contains(header, "none") || !strings.Contains(strings.ToLower(header), "hs256") {
+		said := []string{claims.Username, strconv.FormatInt(claims.Subject, 10), strconv.FormatInt(claims.Session, 10), strconv.FormatInt(claims.ExpiresAt, 10),
+			strconv.FormatInt(claims.IssuedAt, 10), strconv.FormatInt(claims.OrigIssuedAt, 10), claims.Issuer, claims.Audience}
+		for at, name := range []string{"username", "sub", "sid", "exp", "iat", "origIat", "iss", "aud"} {
+			if want := text(payload, name); said[at] != want && !(want == "-0" && said[at] == "0") {
+				t.Errorf("%s: %s is %q, not %q", payload, name, said[at], want)
+			}
+		}
+		if text(header, "alg") != "HS256" || text(header, "typ") != "JWT" {
 			t.Errorf("header %s passes", header)
 		}
 	})

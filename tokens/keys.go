@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
 // Keys is the key ring in use: for access tokens, for action tokens and for sealing, each a list of which the
@@ -27,17 +28,21 @@ type Keys struct {
 
 // ring is what a key file says, as of one moment. It never changes.
 type ring struct {
-	signing accessKey
-	access  []accessKey // of the configured algorithm; signing is among them
-	action  [][]byte
-	seal    []cipher.AEAD
-	jwks    []byte // nil: the algorithm has no public keys
+	signing  accessKey
+	access   []accessKey // of the configured algorithm; signing is among them
+	verified verifiedTokens
+	action   [][]byte
+	seal     []cipher.AEAD
+	jwks     []byte // nil: the algorithm has no public keys
 }
 
 type accessKey struct {
 	id           string
 	alg          jwa.SignatureAlgorithm
-	sign, verify any // sign is nil for a key that only verifies
+	header       string // of the tokens it signs, encoded
+	sign, verify any    // sign is nil for a key that only verifies
+	signer       jws.Signer
+	verifier     jws.Verifier
 }
 
 // OpenKeys reads the key ring at path, and makes one for algorithm (HS256, HS384, HS512, EdDSA, ES256 or
@@ -77,16 +82,6 @@ func (k *Keys) use(raw []byte) error {
 }
 
 func (k *Keys) ring() *ring { return k.current.Load() }
-
-// candidates are the keys that may have signed a token: the one it names, or all when it names none of the ring.
-func (r *ring) candidates(kid string) []accessKey {
-	for i, key := range r.access {
-		if key.id == kid {
-			return r.access[i : i+1]
-		}
-	}
-	return r.access
-}
 
 // followInterval is how old a ring in use can be. Reading the file takes microseconds.
 const followInterval = time.Second

@@ -66,6 +66,17 @@ type sessionRow struct {
 
 func (s sessionRow) over(now int64) bool { return s.ended || s.limit != nil && *s.limit <= now }
 
+// LiveSession is a condition in SQL: the session ?2 is the user ?1's, and at ?3, in unix seconds, has neither ended nor reached its
+// absolute limit. With it, who reads users needs no read of its own for the session.
+const LiveSession = `EXISTS (SELECT 1 FROM sessions WHERE id = ?2 AND user_id = ?1 AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?3))`
+
+func isLive(ctx context.Context, tx *store.Tx, session, user int64) (live bool, err error) {
+	if err := tx.QueryRowContext(ctx, `SELECT `+LiveSession, user, session, tx.Now.Unix()).Scan(&live); err != nil {
+		return false, fmt.Errorf("look up session: %w", err)
+	}
+	return live, nil
+}
+
 // findSession fails with ErrInvalid when the user has no such session.
 func findSession(ctx context.Context, tx *store.Tx, session, user int64) (sessionRow, error) {
 	var row sessionRow

@@ -7,7 +7,6 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"time"
 
@@ -195,15 +194,6 @@ func (i *Issuer) Revoke(ctx context.Context, tx *store.Tx, raw string) (userID i
 // EndAll ends every session of a user but the one given (0: every one).
 func (i *Issuer) EndAll(ctx context.Context, tx *store.Tx, userID, except int64, reason string) error {
 	return endSessions(ctx, tx, userID, except, reason)
-}
-
-// Live says whether the session is the user's and has neither ended nor reached its absolute limit.
-func (i *Issuer) Live(ctx context.Context, tx *store.Tx, session, user int64) (bool, error) {
-	row, err := findSession(ctx, tx, session, user)
-	if errors.Is(err, ErrInvalid) {
-		return false, nil
-	}
-	return err == nil && !row.over(tx.Now.Unix()), err
 }
 
 func hash(raw string) []byte {

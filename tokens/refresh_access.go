@@ -45,7 +45,7 @@ func (i *Issuer) refreshableUntil(orig int64, limit *int64) int64 {
 // RevokeAccess ends the session of an access token, which may have expired, and says whose it was. It fails
 // with ErrInvalid when the token is not ours or its session has ended.
 func (i *Issuer) RevokeAccess(ctx context.Context, tx *store.Tx, raw string) (userID int64, err error) {
-	claims, _, err := i.signed(raw)
+	claims, err := i.signed(raw)
 	if err != nil {
 		return 0, err
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
 const (
@@ -72,6 +74,9 @@ func (f *ringFile) keys(algorithm string) (*ring, error) {
 		seen[stored.ID] = true
 		if stored.Algorithm != algorithm {
 			continue // must not verify (RFC 8725, section 3.1)
+		}
+		if err := key.prepare(); err != nil {
+			return nil, fmt.Errorf("access key %s: %w", stored.ID, err)
 		}
 		if r.signing.sign == nil && key.sign != nil {
 			r.signing = key
@@ -133,6 +138,24 @@ func (s storedKey) parse() (accessKey, error) {
 		err = fmt.Errorf("a key for %s is no key for %s", algorithm, s.Algorithm)
 	}
 	return key, err
+}
+
+// prepare makes what signs and verifies with the key.
+func (k *accessKey) prepare() error {
+	header, err := json.Marshal(struct {
+		Alg jwa.SignatureAlgorithm `json:"alg"`
+		Kid string                 `json:"kid"`
+		Typ string                 `json:"typ"`
+	}{k.alg, k.id, "JWT"})
+	if err != nil {
+		return err
+	}
+	k.header = base64.RawURLEncoding.EncodeToString(header)
+	if k.signer, err = jws.NewSigner(k.alg); err != nil {
+		return err
+	}
+	k.verifier, err = jws.NewVerifier(k.alg)
+	return err
 }
 
 func symmetric(algorithm string) bool { return strings.HasPrefix(algorithm, "HS") }

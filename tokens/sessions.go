@@ -37,7 +37,7 @@ func (i *Issuer) Sessions(ctx context.Context, tx *store.Tx, userID int64) ([]Se
 
 // End ends one session of a user. It fails with ErrInvalid when that is not theirs or has ended.
 func (i *Issuer) End(ctx context.Context, tx *store.Tx, user, session int64, reason string) error {
-	live, err := i.Live(ctx, tx, session, user)
+	live, err := isLive(ctx, tx, session, user)
 	if err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func (f *fixture) live(t *testing.T, session int64) bool {
 	t.Helper()
 	var live bool
 	err := f.db.Read(t.Context(), func(tx *store.Tx) (err error) {
-		live, err = f.Live(t.Context(), tx, session, ada.ID)
+		live, err = isLive(t.Context(), tx, session, ada.ID)
 		return err
 	})
 	if err != nil {
@@ -373,39 +373,61 @@ func TestForgedAccessTokens(t *testing.T) {
 		return claims
 	}
 	const header = `{"alg":"HS256","typ":"JWT"}`
-	if _, err := f.Verify(forge(header, good)); err != nil {
-		t.Fatalf("the control does not pass: %v", err)
+	for _, control := range []map[string]any{good, with("jti", []any{map[string]any{"exp": "]}\\\""}}), with("nbf", now), with("username", "\U0001f600<\"")} {
+		if claims, err := f.Verify(forge(header, control)); err != nil || claims.Username != control["username"] {
+			t.Fatalf("the control does not pass: %+v, %v", claims, err)
+		}
 	}
 	tests := map[string]string{
 		"empty": "", "one part": "a", "two parts": "a.b", "four parts": pair.Access + ".a", "white space": " " + pair.Access, "newline": pair.Access + "\n",
-		"alg none":        forge(`{"alg":"none","typ":"JWT"}`, good),
-		"unsigned":        pair.Access[:strings.LastIndex(pair.Access, ".")+1],
-		"other alg":       forge(`{"alg":"HS512","typ":"JWT"}`, good),
-		"lower-case alg":  forge(`{"alg":"hs256","typ":"JWT"}`, good),
-		"no typ":          forge(`{"alg":"HS256"}`, good),
-		"other typ":       forge(`{"alg":"HS256","typ":"at+jwt"}`, good),
-		"jku":             forge(`{"alg":"HS256","typ":"JWT","jku":"http://evil"}`, good),
-		"jwk":             forge(`{"alg":"HS256","typ":"JWT","jwk":{}}`, good),
-		"crit":            forge(`{"alg":"HS256","typ":"JWT","crit":["exp"]}`, good),
-		"exp as string":   forge(header, with("exp", "2099-01-01T00:00:00Z")),
-		"exp as float":    forge(header, with("exp", 1e20)),
-		"no exp":          forge(header, with("exp", nil)),
-		"no iat":          forge(header, with("iat", nil)),
-		"iat in future":   forge(header, with("iat", now+10)),
-		"nbf in future":   forge(header, with("nbf", now+10)),
-		"no sub":          forge(header, with("sub", nil)),
-		"sub a number":    forge(header, with("sub", 1)),
-		"no sid":          forge(header, with("sid", nil)),
-		"other issuer":    forge(header, with("iss", "http://evil")),
-		"surprising aud":  forge(header, with("aud", "app")),
-		"too long":        forge(header, with("username", strings.Repeat("a", 4096))),
-		"payload altered": strings.Replace(pair.Access, ".", ".A", 1),
-		"an action token": mustAction(t, f, Action{Purpose: Activation, User: 1}),
+		"alg none":             forge(`{"alg":"none","typ":"JWT"}`, good),
+		"unsigned":             pair.Access[:strings.LastIndex(pair.Access, ".")+1],
+		"other alg":            forge(`{"alg":"HS512","typ":"JWT"}`, good),
+		"lower-case alg":       forge(`{"alg":"hs256","typ":"JWT"}`, good),
+		"no typ":               forge(`{"alg":"HS256"}`, good),
+		"other typ":            forge(`{"alg":"HS256","typ":"at+jwt"}`, good),
+		"jku":                  forge(`{"alg":"HS256","typ":"JWT","jku":"http://evil"}`, good),
+		"jwk":                  forge(`{"alg":"HS256","typ":"JWT","jwk":{}}`, good),
+		"crit":                 forge(`{"alg":"HS256","typ":"JWT","crit":["exp"]}`, good),
+		"exp as string":        forge(header, with("exp", "2099-01-01T00:00:00Z")),
+		"exp as float":         forge(header, with("exp", 1e20)),
+		"no exp":               forge(header, with("exp", nil)),
+		"no iat":               forge(header, with("iat", nil)),
+		"iat in future":        forge(header, with("iat", now+10)),
+		"nbf in future":        forge(header, with("nbf", now+10)),
+		"no sub":               forge(header, with("sub", nil)),
+		"sub a number":         forge(header, with("sub", 1)),
+		"no sid":               forge(header, with("sid", nil)),
+		"other issuer":         forge(header, with("iss", "http://evil")),
+		"surprising aud":       forge(header, with("aud", "app")),
+		"too long":             forge(header, with("username", strings.Repeat("a", 4096))),
+		"payload altered":      strings.Replace(pair.Access, ".", ".A", 1),
+		"jti in header":        forge(`{"alg":"HS256","typ":"JWT","jti":"1"}`, good),
+		"alg twice":            forge(`{"alg":"none","alg":"HS256","typ":"JWT"}`, good),
+		"ALG":                  forge(`{"ALG":"HS256","typ":"JWT"}`, good),
+		"alg a number":         forge(`{"alg":256,"typ":"JWT"}`, good),
+		"header an array":      forge(`["HS256","JWT"]`, good),
+		"header is no UTF-8":   forge("{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\"\xff\"}", good),
+		"header and more":      forge(header+"{}", good),
+		"exp with a fraction":  forge(header, with("exp", json.RawMessage(`4000000000.0`))),
+		"exp with an exponent": forge(header, with("exp", json.RawMessage(`4e9`))),
+		"exp null":             forge(header, with("exp", json.RawMessage(`null`))),
+		"EXP":                  forge(header, map[string]any{"EXP": now + 300, "iat": now, "origIat": now, "sub": "1", "sid": "1", "iss": "http://localhost:8080"}),
+		"claims an array":      forge(header, nil),
+		"no origIat":           forge(header, with("origIat", nil)),
+		"sub with a sign":      forge(header, with("sub", "+1")),
+		"sub with a zero":      forge(header, with("sub", "01")),
+		"sid with space":       forge(header, with("sid", " 1")),
+		"sub too great":        forge(header, with("sub", "9223372036854775808")),
+		"username a list":      forge(header, with("username", []string{"ada"})),
+		"an action token":      mustAction(t, f, Action{Purpose: Activation, User: 1}),
 	}
 	for name, token := range tests {
 		t.Run(name, func(t *testing.T) {
-			if claims, err := f.Verify(token); !errors.Is(err, ErrInvalid) {
-				t.Errorf("Verify = %+v, %v; want ErrInvalid", claims, err)
+			for range 2 { // it must not be remembered
+				if claims, err := f.Verify(token); !errors.Is(err, ErrInvalid) {
+					t.Errorf("Verify = %+v, %v; want ErrInvalid", claims, err)
+				}
 			}
 		})
 	}

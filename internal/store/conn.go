@@ -92,11 +92,16 @@ func (c *conn) exec(query string) error {
 	return err
 }
 
+// ready makes the connection fit for a statement.
+func (c *conn) ready(ctx context.Context) error {
+	c.lost.Store(false)
+	return c.connect(ctx)
+}
+
 func (c *conn) begin(ctx context.Context, query string) error {
-	if err := c.connect(ctx); err != nil {
+	if err := c.ready(ctx); err != nil {
 		return err
 	}
-	c.lost.Store(false)
 	err := c.exec(query)
 	if err != nil {
 		c.drop()

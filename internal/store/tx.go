@@ -10,6 +10,7 @@ import (
 var (
 	// errRolledBack is for writes that were well themselves.
 	errRolledBack = errors.New("the transaction was rolled back")
+	errOneOnly    = errors.New("the second statement of a ReadOne: its snapshot would be another")
 	errForeignKey = errors.New("FOREIGN KEY constraint failed when the transaction was about to end")
 )
 
@@ -17,13 +18,15 @@ var (
 //
 // ExecContext, QueryContext and QueryRowContext prepare their query once and for all: give them
 // constant text. A query put together at run time goes through Tx.Tx, which prepares nothing.
-// Their context interrupts a statement that reads; what Write has begun is not interrupted.
+// Their context interrupts a statement of Read; what Write and ReadOne have begun is not interrupted.
 type Tx struct {
 	Tx  unprepared
 	Now time.Time
 
 	conn    *conn
 	writing bool
+	single  bool // for ReadOne
+	ran     bool // a statement; only told where single
 	over    bool
 	rows    []*sql.Rows // asked for, maybe not closed
 	after   []func(committed bool)
@@ -49,21 +52,24 @@ func (tx *Tx) end() {
 	tx.rows = nil
 }
 
-// usable fails where SQLite would run a statement outside of this transaction.
+// usable fails where SQLite would run a statement outside of this transaction. It comes before each statement.
 func (tx *Tx) usable() error {
 	switch {
 	case tx.over:
 		return sql.ErrTxDone
 	case tx.conn.lost.Load():
 		return errRolledBack
+	case tx.ran:
+		return errOneOnly
 	}
+	tx.ran = tx.single
 	return nil
 }
 
 // context is the one a statement runs under. An interrupted write can end the transaction, in which others
 // have written as well; and a context that can end costs a goroutine for each statement.
 func (tx *Tx) context(ctx context.Context) context.Context {
-	if tx.writing {
+	if tx.writing || tx.single {
 		return context.Background()
 	}
 	return ctx

@@ -1,0 +1,112 @@
+package tokens
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRememberedTokenOfRetiredKey: what a key has signed dies with it, however often it was found good before.
+func TestRememberedTokenOfRetiredKey(t *testing.T) {
+	f := newFixture(t, testSettings)
+	file := KeyFile{Path: f.keys.path, Algorithm: testSettings.Algorithm, Now: f.now}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	old := f.start(t)
+	oldKey := f.keys.ring().signing.id
+	verify := func(name, raw string, want error) {
+		t.Helper()
+		for range 3 {
+			if _, err := f.Verify(raw); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", name, err, want)
+			}
+		}
+	}
+	verify("as issued", old.Access, nil)
+	if _, err := file.Rotate(AccessKeys, testSettings.Algorithm); err != nil {
+		t.Fatal(err)
+	}
+	f.keys.reload(log)
+	young := f.start(t)
+	verify("of the key before", old.Access, nil)
+	verify("of the new key", young.Access, nil)
+	if _, err := file.Retire(oldKey); err != nil {
+		t.Fatal(err)
+	}
+	f.keys.reload(log)
+	verify("of the retired key", old.Access, ErrInvalid)
+	verify("of the key that stays", young.Access, nil)
+}
+
+// TestRememberedTokenIsJudged: its times and names are held against the clock and the settings each time.
+func TestRememberedTokenIsJudged(t *testing.T) {
+	f := newFixture(t, testSettings)
+	raw := f.start(t).Access
+	verify := func(name string, want error) {
+		t.Helper()
+		if _, err := f.Verify(raw); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+	}
+	verify("as issued", nil)
+	f.advance(testSettings.AccessLifetime)
+	verify("expired", ErrExpired)
+	f.advance(-testSettings.AccessLifetime - time.Second)
+	verify("before it was issued", ErrInvalid)
+	f.advance(time.Second)
+	verify("in its time", nil)
+	f.settings.Issuer = "https://other.example"
+	verify("another issuer", ErrInvalid)
+	f.settings.Issuer, f.settings.Audience = testSettings.Issuer, "app"
+	verify("another audience", ErrInvalid)
+}
+
+// TestRememberedTokensAreBounded in number, and in bytes where they are long; and what is used stays.
+func TestRememberedTokensAreBounded(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		username string
+		n        int
+	}{
+		{"many", "ada", 3 * maxVerified},
+		{"long", strings.Repeat("a", 2000), 3 * maxVerifiedBytes / 2000},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFixture(t, testSettings)
+			v := &f.keys.ring().verified
+			token := func(session int64) string {
+				raw, _, err := f.sign(Subject{ID: 1, Username: test.username}, session, f.now(), 1, f.now().Unix()+300)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return raw
+			}
+			used := token(0)
+			for n := range test.n {
+				for _, raw := range []string{used, token(int64(n + 1))} {
+					if _, err := f.Verify(raw); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if len(v.recent) > maxVerified || len(v.older) > maxVerified || v.size > maxVerifiedBytes+maxAccessToken {
+					t.Fatalf("after %d: %d and %d tokens, %d bytes", n, len(v.recent), len(v.older), v.size)
+				}
+			}
+			bytes, known := 0, false
+			for _, c := range v.recent {
+				bytes += verifiedBytes + len(c.Username) + len(c.Issuer) + len(c.Audience)
+				known = known || c.Session == 0
+			}
+			if bytes != v.size {
+				t.Errorf("%d bytes are taken for %d", bytes, v.size)
+			}
+			if len(v.older) == 0 {
+				t.Error("the bound was never reached")
+			}
+			if !known {
+				t.Error("the token that is used all the time is forgotten")
+			}
+		})
+	}
+}
