@@ -3,8 +3,10 @@ package frontdoor
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,10 +83,10 @@ func (d *Door) document(query string) (*ast.QueryDocument, *refusal) {
 	for _, f := range doc.Fragments {
 		f.SelectionSet = withoutRepeats(f.SelectionSet)
 	}
-	if errs := validator.ValidateWithRules(d.schema, doc, quietRules()); len(errs) > 0 {
+	if errs := validator.ValidateWithRules(d.schema, doc, d.quietRules()); len(errs) > 0 {
 		// A suggestion costs as much as the rest of validation, so it is made for few errors only.
 		if d.settings.Introspection && len(errs) <= d.settings.Limits.Errors {
-			errs = validator.ValidateWithRules(d.schema, doc, allRules())
+			errs = validator.ValidateWithRules(d.schema, doc, d.allRules())
 		}
 		return nil, d.invalid(errs)
 	}
@@ -178,15 +180,27 @@ func (d *Door) invalid(errs gqlerror.List) *refusal {
 }
 
 // allRules are gqlparser's, which are those of the specification, and one that it lacks.
-func allRules() *rules.Rules {
+func (d *Door) allRules() *rules.Rules {
 	r := rules.NewDefaultRules()
+	r.ReplaceRule(rules.KnownTypeNamesRule.Name, d.knownTypeNames)
 	r.AddRule("NumbersInRange", numbersInRange)
 	return r
 }
 
+// knownTypeNames suggests types of equally similar names in one order. gqlparser's rule takes them as a map has them, so that the
+// same request was answered differently each time.
+func (d *Door) knownTypeNames(observers *core.Events, addError core.AddErrFunc) {
+	rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc(observers, func(options ...core.ErrorOption) {
+		addError(append(options, func(err *gqlerror.Error) {
+			unknown := strings.TrimSuffix(strings.TrimPrefix(err.Message, `Unknown type "`), `".`)
+			core.SuggestListQuoted("Did you mean", unknown, slices.Sorted(maps.Keys(d.schema.Types)))(err)
+		})...)
+	})
+}
+
 // quietRules are the same without "Did you mean", which would give away names where introspection is off.
-func quietRules() *rules.Rules {
-	r := allRules()
+func (d *Door) quietRules() *rules.Rules {
+	r := d.allRules()
 	for name, quiet := range map[string]core.Rule{
 		rules.FieldsOnCorrectTypeRule.Name: rules.FieldsOnCorrectTypeRuleWithoutSuggestions,
 		rules.KnownArgumentNamesRule.Name:  rules.KnownArgumentNamesRuleWithoutSuggestions,
