@@ -66,6 +66,9 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 
 func (s *Service) page(ctx context.Context, w window, among *filtered) (page *UserPage, err error) {
 	err = s.db.Read(ctx, func(tx *store.Tx) error {
+		if err := among.weigh(ctx, tx); err != nil {
+			return err
+		}
 		if err := w.skip(ctx, tx, among); err != nil {
 			return err
 		}
