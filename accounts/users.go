@@ -174,7 +174,8 @@ func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *fil
 		page.HasNext = id != 0
 	}
 	if w.last < 0 && w.isAfter {
-		id, err := among.nth(ctx, tx, 0, w.after+1, true, 0)
+		// Anyone will do. Going back from the cursor finds its own user first, but the index of substrings gets there slowly.
+		id, err := among.nth(ctx, tx, 0, w.after+1, among.match == "", 0)
 		if err != nil {
 			return nil, err
 		}
