@@ -47,6 +47,11 @@ func (cmd *serveCmd) Run(a *app) error {
 // run serves by c, and says so by ready.
 func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config.Config) error) (err error) {
 	starting := context.WithoutCancel(a.ctx) // a start that is interrupted is finished, and then ended in order
+	alone := a.Stdin == os.Stdin             // the process is the server's
+	started := func() {}
+	if alone {
+		started = startQuickly()
+	}
 	privateFiles()
 	log := newLog(a.Stderr, c.Log)
 	for _, warning := range c.Warnings() {
@@ -89,10 +94,10 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if a.Stdin == os.Stdin { // the process is the server's alone
+	started()
+	if alone {
 		defer runtime.KeepAlive(tune())
 	}
-	debug.FreeOSMemory() // what starting needed
 	return serve(a, h, srv, listener, log, ready)
 }
 
@@ -116,6 +121,7 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 	if err := ready(a.Stdout, h.config); err != nil {
 		log.Warn("nobody was told that the server is ready", "error", err)
 	}
+	debug.FreeOSMemory() // what starting needed
 	var broken error
 	select {
 	case err := <-failed:
