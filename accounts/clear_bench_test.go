@@ -19,7 +19,7 @@ func BenchmarkClearing(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if s.tokens, err = tokens.New(keys, tokens.Settings{Algorithm: "HS256"}, time.Now); err != nil {
+	if s.tokens, err = tokens.New(keys, tokens.Settings{Algorithm: "HS256", RefreshBytes: 32}, time.Now); err != nil {
 		b.Fatal(err)
 	}
 	if err := s.db.Write(b.Context(), func(tx *store.Tx) error {

@@ -81,9 +81,6 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 		return errors.Join(err, listener.Close())
 	}
 	defer closeInto(&err, h.close)
-	if err := h.service.CheckFields(starting); err != nil {
-		return errors.Join(err, listener.Close())
-	}
 	if err := h.outbox.Start(starting); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -113,6 +110,11 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 	running.Go(func() { h.keys.Follow(background, log) })
 	running.Go(func() { h.service.ClearHourly(background) })
 	running.Go(func() { h.service.FollowHashes(background) })
+	running.Go(func() { // it looks at every value of unique fields: the start does not wait for it, the end does
+		if err := h.service.CheckFields(context.WithoutCancel(a.ctx)); err != nil {
+			log.Error("the values of unique fields cannot be looked at", "error", err)
+		}
+	})
 	defer running.Wait()
 	defer stop()
 
