@@ -55,13 +55,16 @@ func appendGram(words []byte, column SearchColumn, runes []rune) []byte {
 	return words
 }
 
+// usualWords has room for the words of most users, in bytes, and usualText for a text, in code points.
+const usualWords, usualText = 2048, 48
+
 // appendGrams appends the words of one folded text, with a space after each. Single letters, which come again and again, come
 // once.
 func appendGrams(words []byte, column SearchColumn, text string) []byte {
 	if text == "" {
 		return words
 	}
-	marked := spell([]rune{mark}, text)
+	marked := spell(append(make([]rune, 0, usualText), mark), text)
 	for _, size := range gramSizes {
 		for i := 0; i+size <= len(marked); i++ {
 			if size == 1 && (i == 0 || slices.Contains(marked[1:i], marked[i])) {
@@ -101,7 +104,7 @@ func Substring(column SearchColumn, text string, beginning bool) string {
 
 func init() {
 	sqlite.MustRegisterDeterministicScalarFunction("grams", int32(searchColumns), func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
-		var words []byte
+		words := make([]byte, 0, usualWords)
 		for i, arg := range args {
 			switch text := arg.(type) {
 			case nil:
