@@ -35,6 +35,7 @@ func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (tokens.Clea
 	for _, clear := range steps {
 		for more := true; more; {
 			var batch tokens.Cleared
+			pause := s.aside()
 			err := s.db.Write(ctx, func(tx *store.Tx) (err error) {
 				batch, err = clear(ctx, tx, in.Keep)
 				return err
@@ -43,10 +44,31 @@ func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (tokens.Clea
 				return all, err
 			}
 			all.Add(batch)
-			more = batch != tokens.Cleared{}
+			if more = batch != (tokens.Cleared{}); more {
+				pause(ctx)
+			}
 		}
 	}
 	return all, nil
+}
+
+// maxPause bounds the pause after a batch: a machine that was busy for a moment is not waited for.
+const maxPause = 50 * time.Millisecond
+
+// aside begins a batch of what nobody waits for. What it returns is to be called after the batch, and lasts as long as that did: half
+// of the writer's time, and of the disk's, is left to others, be they in this process or not.
+func (s *Service) aside() (pause func(context.Context)) {
+	began := s.pace.now()
+	return func(ctx context.Context) {
+		took := min(s.pace.now().Sub(began), maxPause)
+		if took <= 0 {
+			return
+		}
+		select {
+		case <-s.pace.timer(took):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // ClearHourly deletes what has been over for a week, and accounts by PurgeUnverified, every hour, until ctx ends. First it says if the

@@ -3,6 +3,8 @@ package accounts
 import (
 	"slices"
 	"time"
+
+	"accountd/internal/store"
 )
 
 // Lookup is how a filter compares a field with its value.
@@ -40,9 +42,8 @@ type FilterField struct {
 	// folded is the value as store.Fold makes it, or the switch: an expression over user_search f.
 	folded string
 
-	// substrings is the column of user_substrings with the same text; "": none, so that substrings are looked for row
-	// by row.
-	substrings string
+	// substrings is where the index of substrings has the same text; nil: nowhere, so that they are looked for row by row.
+	substrings *store.SearchColumn
 
 	// shown is the value as store.Normal makes it, of a textFilter.
 	shown string
@@ -69,22 +70,22 @@ type FilterField struct {
 func (s Settings) FilterFields() map[string]FilterField {
 	fields := map[string]FilterField{
 		"username": {
-			Type: String, kind: textFilter, folded: "f.username", substrings: "username",
+			Type: String, kind: textFilter, folded: "f.username", substrings: new(store.SearchUsername),
 			shown: "(SELECT normal(coalesce(u.username, p.address)) FROM users u JOIN addresses p ON p.canonical = u.email WHERE u.id = f.user_id)",
 		},
 		"first_name": {
-			Type: String, kind: textFilter, folded: "f.first_name", substrings: "first_name",
+			Type: String, kind: textFilter, folded: "f.first_name", substrings: new(store.SearchFirstName),
 			shown: "(SELECT normal(u.first_name) FROM users u WHERE u.id = f.user_id)",
 		},
 		"last_name": {
-			Type: String, kind: textFilter, folded: "f.last_name", substrings: "last_name",
+			Type: String, kind: textFilter, folded: "f.last_name", substrings: new(store.SearchLastName),
 			shown: "(SELECT normal(u.last_name) FROM users u WHERE u.id = f.user_id)",
 		},
 		"email": {
-			Type: String, kind: addressFilter, folded: "f.email", substrings: "email", owner: "SELECT u.id FROM users u WHERE u.email",
+			Type: String, kind: addressFilter, folded: "f.email", substrings: new(store.SearchEmail), owner: "SELECT u.id FROM users u WHERE u.email",
 		},
 		"status__secondary_email": {
-			Type: String, kind: addressFilter, folded: "f.secondary_email", substrings: "secondary_email",
+			Type: String, kind: addressFilter, folded: "f.secondary_email", substrings: new(store.SearchSecondaryEmail),
 			owner: "SELECT s.user_id FROM user_status s WHERE s.secondary_email",
 		},
 		"is_active":        {Type: Boolean, kind: switchFilter, folded: "f.is_active", usual: true},

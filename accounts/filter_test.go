@@ -36,7 +36,7 @@ func seedNames(t *testing.T) *harness {
 	h.add(t, AddUserInput{FirstName: "Kelvin", LastName: "O'Neil", Username: "Kelvin", Email: "kelvin@example.com", Staff: true})
 	h.add(t, AddUserInput{FirstName: "Straße", LastName: `50% "off"_`, Username: "Straße", Email: "s_t%r@example.com", Inactive: true})
 	h.add(t, AddUserInput{FirstName: "İstanbul", LastName: "a\\b", Username: "istanbul", Email: "istanbul@example.com"})
-	h.add(t, AddUserInput{FirstName: "ΣΊΣΥΦΟΣ", LastName: "\x02\x02xyz", Username: "ΣΊΣΥΦΟΣ", Email: "sisyphus@example.com"})
+	h.add(t, AddUserInput{FirstName: "ΣΊΣΥΦΟΣ", LastName: "\u0080xyz", Username: "ΣΊΣΥΦΟΣ", Email: "sisyphus@example.com"})
 	h.add(t, AddUserInput{FirstName: "Rene\u0301e", LastName: "日本語", Username: "Rene\u0301e", Email: "renee@example.com", Verified: true, Archived: true})
 	u := h.add(t, AddUserInput{FirstName: "own", Username: "temporary", Email: "Mail.Only@example.com"})
 	h.exec(t, `UPDATE users SET username = NULL, username_key = NULL WHERE id = ?`, u.ID)
@@ -114,7 +114,9 @@ func TestFilters(t *testing.T) {
 		{"NUL in an address", is("email", Exact, "ada@example.com\x00x"), nil},
 		{"what marks the beginning", is("last_name", IStartsWith, "xyz"), nil},
 		{"as a part", is("last_name", IContains, "xyz"), []string{"ΣΊΣΥΦΟΣ"}},
-		{"not the mark itself", is("username", IContains, "\x02\x02a"), nil},
+		{"not the mark itself", is("username", IContains, "\u0080a"), nil},
+		{"nor before a part", is("last_name", IStartsWith, "\u0080xyz"), []string{"ΣΊΣΥΦΟΣ"}},
+		{"a sign and the letter it is spelled as", is("username", IContains, "\u00c0da"), nil},
 
 		{"email", is("email", Exact, "ADA@example.COM"), []string{"Ada"}},
 		{"email whatever its case", is("email", IExact, "ada@example.com"), []string{"Ada"}},
@@ -290,7 +292,8 @@ func TestPlans(t *testing.T) {
 		{name: "three letters", filters: []Filter{{"username", IContains, "ada"}}, want: bySubstring},
 		{name: "beginning", filters: []Filter{{"username", IStartsWith, "a"}}, want: bySubstring},
 		{name: "parts of two", filters: []Filter{{"username", IContains, "ada"}, {"email", StartsWith, "ada"}}, want: bySubstring},
-		{name: "two letters", filters: []Filter{{"username", IContains, "ad"}}, want: byID},
+		{name: "one letter", filters: []Filter{{"username", IContains, "a"}}, want: bySubstring},
+		{name: "two letters", filters: []Filter{{"username", IContains, "ad"}}, want: bySubstring},
 		{name: "active", filters: []Filter{{"is_active", Exact, true}}, want: byID},
 		{name: "inactive", filters: []Filter{{"is_active", Exact, false}}, want: "user_search_inactive (is_active=? AND rowid>? AND rowid<?)"},
 		{name: "staff", filters: []Filter{{"is_staff", Exact, true}}, want: "user_search_staff (is_staff=? AND rowid>? AND rowid<?)"},
@@ -312,6 +315,66 @@ func TestPlans(t *testing.T) {
 				t.Errorf("%s, descending %t:\n%s\nwant %s, sorted %t", test.name, descending, plan, test.want, test.sorts)
 			}
 		}
+	}
+}
+
+// TestWeigh: between a part and switches, or two switches, the one that few users have leads to them.
+func TestWeigh(t *testing.T) {
+	h := newHarness(t)
+	h.crowd(t, fewUsers+10)
+	h.exec(t, `UPDATE users SET is_active = 0`)                             // all
+	h.exec(t, `UPDATE user_status SET archived = 1 WHERE user_id % 20 = 0`) // few
+	h.exec(t, `UPDATE users SET is_staff = 1 WHERE id % 100 = 0`)           // fewer
+	const bySubstring = "SCAN x VIRTUAL TABLE INDEX"
+	part, inactive := Filter{"username", IContains, "crowd"}, Filter{"is_active", Exact, false}
+	archived, staff := Filter{"status__archived", Exact, true}, Filter{"is_staff", Exact, true}
+	for _, test := range []struct {
+		name    string
+		filters []Filter
+		want    string
+		users   int
+	}{
+		{"a part", []Filter{part}, bySubstring, fewUsers + 10},
+		{"a part, and what many are", []Filter{part, inactive}, bySubstring, fewUsers + 10},
+		{"a part, and what few are", []Filter{part, archived}, "user_search_archived", 25},
+		{"a part, and what few and fewer are", []Filter{part, archived, staff}, "user_search_staff", 5},
+		{"what many and few are", []Filter{inactive, archived}, "user_search_archived", 25},
+		{"what few and many are", []Filter{archived, inactive}, "user_search_archived", 25},
+		{"what few and fewer are, and most", []Filter{archived, {"status__verified", Exact, false}, staff}, "user_search_staff", 5},
+		{"a name, and what few are", []Filter{{"username", IExact, "crowd20"}, archived}, "user_search_username", 1},
+	} {
+		q, err := h.filter(test.filters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.db.Read(t.Context(), func(tx *store.Tx) error { return q.weigh(t.Context(), tx) }); err != nil {
+			t.Fatal(err)
+		}
+		if plan := h.plan(t, q, false); !strings.Contains(plan, test.want) || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s:\n%s\nwant %s", test.name, plan, test.want)
+		}
+		page, err := h.Users(t.Context(), UserQuery{Filters: test.filters, Limit: 1000})
+		if err != nil || len(page.Edges) != test.users {
+			t.Errorf("%s finds %d, %v, not %d", test.name, len(page.Edges), err, test.users)
+		}
+	}
+}
+
+// crowd makes so many users at once, crowd1 the first.
+func (h *harness) crowd(t *testing.T, n int) {
+	t.Helper()
+	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
+		for i := range n {
+			name := fmt.Sprintf("crowd%d", i+1)
+			address := Address{Canonical: name + "@example.com", Shown: name + "@example.com"}
+			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: name, email: address}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

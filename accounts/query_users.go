@@ -8,14 +8,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"accountd/internal/store"
 )
-
-// maxTrigrams is how many threes of characters of one text are looked for in the index of substrings. Few are enough to
-// leave few users, each of which is compared with the whole text; each one more costs every search.
-const maxTrigrams = 4
 
 // filtered is the users that filters leave, as SQL over user_search f. What a client sent is in args only.
 type filtered struct {
@@ -24,6 +19,8 @@ type filtered struct {
 	where   []string        // all have to hold
 	args    []any           // of where
 	found   bool            // lead or where says which rows, by an index, so that no other index is wanted
+	rare    []string        // switches with the value that few users have, the one whose index may be used first
+	usual   []string        // the other switches
 	filters int
 	none    bool // nobody can match
 }
@@ -32,16 +29,15 @@ type filtered struct {
 func (s *Service) filter(list []Filter) (*filtered, error) {
 	q := &filtered{}
 	var values []valueCondition // of configured fields
-	var rare, usual []string    // switches, by whether few users have the value
 	for _, f := range list {
 		field := s.filterField(f)
 		switch field.kind {
 		case switchFilter:
 			condition := field.folded + map[any]string{true: " = 1", false: " = 0"}[f.Value]
 			if f.Value != field.usual {
-				rare = append(rare, condition)
+				q.rare = append(q.rare, condition)
 			} else {
-				usual = append(usual, condition)
+				q.usual = append(q.usual, condition)
 			}
 			q.filters++
 			continue
@@ -68,8 +64,7 @@ func (s *Service) filter(list []Filter) (*filtered, error) {
 			q.text(f.Lookup, field, text)
 		}
 	}
-	q.choose(values, len(rare) > 0)
-	q.switches(append(rare, usual...))
+	q.choose(values)
 	return q, nil
 }
 
@@ -79,9 +74,9 @@ func (q *filtered) and(condition string, args ...any) {
 
 // choose decides which index leads to the users, if where has none: the one of a configured field that tells them apart,
 // the one of substrings, the one of a rare switch, the one of any other configured field.
-func (q *filtered) choose(values []valueCondition, rareSwitch bool) {
+func (q *filtered) choose(values []valueCondition) {
 	best := slices.IndexFunc(values, func(v valueCondition) bool { return !v.common })
-	if best < 0 && q.match == "" && !rareSwitch {
+	if best < 0 && q.match == "" && len(q.rare) == 0 {
 		best = 0
 	}
 	for i, v := range values {
@@ -116,41 +111,22 @@ func (q *filtered) text(lookup Lookup, field FilterField, value string) {
 		}
 		return
 	}
-	folded := store.Fold(value)
-	at, phrase := "> 0", folded
-	if lookup == StartsWith || lookup == IStartsWith {
-		at, phrase = "= 1", "\x02"+folded // one of the two marks is enough, unless only one letter follows
-		if utf8.RuneCountInString(folded) == 1 {
-			phrase = "\x02\x02" + folded
-		}
+	folded, begins := store.Fold(value), lookup == StartsWith || lookup == IStartsWith
+	at := "> 0"
+	if begins {
+		at = "= 1"
 	}
 	q.and("instr("+field.folded+", ?) "+at, folded)
 	if field.kind == textFilter && (lookup == Contains || lookup == StartsWith) {
 		q.and("instr("+field.shown+", ?) "+at, store.Normal(value))
 	}
-	for _, trigram := range trigrams(phrase) {
-		if field.substrings == "" {
-			break
-		}
-		if q.match != "" {
-			q.match += " AND "
-		}
-		q.match += field.substrings + ` : "` + strings.ReplaceAll(trigram, `"`, `""`) + `"`
+	if field.substrings == nil {
+		return
 	}
-}
-
-// trigrams are threes of characters that a text with s in it has: side by side, and the last one.
-func trigrams(s string) []string {
-	runes := []rune(s)
-	var list []string
-	for i := 0; i+3 <= len(runes) && len(list) < maxTrigrams-1; i += 3 {
-		list = append(list, string(runes[i:i+3]))
+	if q.match != "" {
+		q.match += " AND "
 	}
-	if len(runes) > 3 {
-		list = append(list, string(runes[len(runes)-3:]))
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
+	q.match += store.Substring(*field.substrings, folded, begins)
 }
 
 // maxIn is how many values one filter may list.
@@ -195,15 +171,43 @@ func list(items []string) string {
 	return string(encoded)
 }
 
+// fewUsers is how many users with the value of a switch are looked at one by one, whatever the other filters are.
+const fewUsers = 500
+
+// weigh has the switch that the fewest users have lead to them, if these are few, rather than the index of substrings or another
+// switch: between filters of which each leaves many there is no telling.
+func (q *filtered) weigh(ctx context.Context, tx *store.Tx) error {
+	if q.found || len(q.rare) == 0 || q.match == "" && len(q.rare) == 1 {
+		return nil
+	}
+	best, least := 0, fewUsers
+	for i, condition := range q.rare {
+		var users int
+		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM user_search f WHERE "+condition+" LIMIT ?)", least).Scan(&users)
+		if err != nil {
+			return fmt.Errorf("count users: %w", err)
+		}
+		if users < least {
+			best, least = i, users
+		}
+	}
+	if least < fewUsers {
+		q.match = ""
+		q.rare[0], q.rare[best] = q.rare[best], q.rare[0]
+	}
+	return nil
+}
+
 // switches lets SQLite use the index of at most one, the first, if nothing else finds users and few have its value. A +
 // keeps it from the others, between which it could not choose.
-func (q *filtered) switches(conditions []string) {
-	for i, condition := range conditions {
+func (q *filtered) switches() (conditions []string) {
+	for i, condition := range slices.Concat(q.rare, q.usual) {
 		if q.found || q.match != "" || i > 0 {
 			condition = "+" + condition
 		}
-		q.and(condition)
+		conditions = append(conditions, condition)
 	}
+	return conditions
 }
 
 // selectIDs is the query for the ids after one and before another, in order or, with descending, in the opposite one.
@@ -219,7 +223,7 @@ func (q *filtered) selectIDs(after, before int64, descending bool) (query string
 		from, id = "user_fields v CROSS JOIN user_search f ON f.user_id = v.user_id", "v.user_id"
 		where, args = append(where, q.lead.where), append(args, q.lead.args...)
 	}
-	where = append(append(where, id+" > ?", id+" < ?"), q.where...)
+	where = append(append(append(where, id+" > ?", id+" < ?"), q.where...), q.switches()...)
 	args = append(append(args, after, before), q.args...)
 	query = "SELECT f.user_id FROM " + from + " WHERE " + strings.Join(where, " AND ") + " ORDER BY " + id
 	if descending {

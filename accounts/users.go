@@ -66,6 +66,9 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 
 func (s *Service) page(ctx context.Context, w window, among *filtered) (page *UserPage, err error) {
 	err = s.db.Read(ctx, func(tx *store.Tx) error {
+		if err := among.weigh(ctx, tx); err != nil {
+			return err
+		}
 		if err := w.skip(ctx, tx, among); err != nil {
 			return err
 		}
@@ -171,7 +174,8 @@ func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *fil
 		page.HasNext = id != 0
 	}
 	if w.last < 0 && w.isAfter {
-		id, err := among.nth(ctx, tx, 0, w.after+1, true, 0)
+		// Anyone will do. Going back from the cursor finds its own user first, but the index of substrings gets there slowly.
+		id, err := among.nth(ctx, tx, 0, w.after+1, among.match == "", 0)
 		if err != nil {
 			return nil, err
 		}

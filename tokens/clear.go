@@ -19,9 +19,9 @@ func (c *Cleared) Add(more Cleared) {
 	c.RefreshTokens += more.RefreshTokens
 }
 
-// clearRows is how many rows of each table one statement of a batch looks for: the writer is held for
-// milliseconds.
-const clearRows = 125
+// clearRows is how many rows of each table one statement of a batch looks for. Among millions each lies on pages of its own, a
+// dozen with its indexes, which are read, logged and written: the writer is held for milliseconds.
+const clearRows = 16
 
 // ClearExpired deletes a batch of what has been over for longer than keep because of its age: refresh tokens, and
 // sessions that are past their limit or have no refresh token left. It is done when it deletes nothing.

@@ -13,7 +13,7 @@ import (
 // clear runs batches until one deletes nothing, and counts what was deleted; no batch may be larger than most rows.
 func (f *fixture) clear(t *testing.T, batch func(context.Context, *store.Tx, time.Duration) (Cleared, error), keep time.Duration) Cleared {
 	t.Helper()
-	const most = 500
+	const most = 3 * clearRows
 	var all Cleared
 	for {
 		var one Cleared

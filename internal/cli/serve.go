@@ -47,6 +47,11 @@ func (cmd *serveCmd) Run(a *app) error {
 // run serves by c, and says so by ready.
 func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config.Config) error) (err error) {
 	starting := context.WithoutCancel(a.ctx) // a start that is interrupted is finished, and then ended in order
+	alone := a.Stdin == os.Stdin             // the process is the server's
+	started := func() {}
+	if alone {
+		started = startQuickly()
+	}
 	privateFiles()
 	log := newLog(a.Stderr, c.Log)
 	for _, warning := range c.Warnings() {
@@ -76,9 +81,6 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 		return errors.Join(err, listener.Close())
 	}
 	defer closeInto(&err, h.close)
-	if err := h.service.CheckFields(starting); err != nil {
-		return errors.Join(err, listener.Close())
-	}
 	if err := h.outbox.Start(starting); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -89,10 +91,10 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if a.Stdin == os.Stdin { // the process is the server's alone
+	started()
+	if alone {
 		defer runtime.KeepAlive(tune())
 	}
-	debug.FreeOSMemory() // what starting needed
 	return serve(a, h, srv, listener, log, ready)
 }
 
@@ -108,6 +110,11 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 	running.Go(func() { h.keys.Follow(background, log) })
 	running.Go(func() { h.service.ClearHourly(background) })
 	running.Go(func() { h.service.FollowHashes(background) })
+	running.Go(func() { // it looks at every value of unique fields: the start does not wait for it, the end does
+		if err := h.service.CheckFields(context.WithoutCancel(a.ctx)); err != nil {
+			log.Error("the values of unique fields cannot be looked at", "error", err)
+		}
+	})
 	defer running.Wait()
 	defer stop()
 
@@ -116,6 +123,7 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 	if err := ready(a.Stdout, h.config); err != nil {
 		log.Warn("nobody was told that the server is ready", "error", err)
 	}
+	debug.FreeOSMemory() // what starting needed
 	var broken error
 	select {
 	case err := <-failed:

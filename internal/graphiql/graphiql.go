@@ -15,6 +15,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed assets/*.gz start.js page.css
@@ -47,7 +48,14 @@ type page struct {
 // Handler serves the page at / for the endpoint /graphql, at /?endpoint=relay for /relay, and their files below
 // /graphiql/. Any other value of endpoint is as none, so that no link can point the page at a foreign server. It sets
 // every header that the page needs, whatever it is mounted in. mail says whether /dev/mail is there, for the page to link to.
+//
+// What is served is put together when it is first asked for: most servers are never, and the start does not wait for it.
 func Handler(mail bool) http.Handler {
+	made := sync.OnceValue(func() http.Handler { return newHandler(mail) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { made().ServeHTTP(w, r) })
+}
+
+func newHandler(mail bool) http.Handler {
 	assets := map[string]*asset{} // by path
 	paths := map[string]string{}  // by name
 	for _, name := range []string{

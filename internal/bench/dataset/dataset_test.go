@@ -83,7 +83,7 @@ func rows(t *testing.T, dir, query string, args ...any) []map[string]any {
 func userRows(t *testing.T, dir, username string) map[string][]map[string]any {
 	t.Helper()
 	all := map[string][]map[string]any{}
-	for table, id := range map[string]string{"users": "id", "user_status": "user_id", "addresses": "user_id", "user_search": "user_id", "user_search_text": "user_id", "user_fields": "user_id"} {
+	for table, id := range map[string]string{"users": "id", "user_status": "user_id", "addresses": "user_id", "user_search": "user_id", "user_fields": "user_id"} {
 		list := rows(t, dir, fmt.Sprintf(`SELECT t.* FROM %s t JOIN users u ON u.id = t.%s WHERE u.username = ?`, table, id), username)
 		for _, row := range list {
 			delete(row, id)

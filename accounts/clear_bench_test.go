@@ -1,0 +1,62 @@
+package accounts
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+// BenchmarkClearing is what is old, batch by batch, in a file of 100,000 accounts with 400,000 sessions: how long the writer is held
+// by one batch at the longest, with its commit.
+func BenchmarkClearing(b *testing.B) {
+	s := populate(b, 100_000)
+	s.settings.PurgeUnverified = time.Hour
+	keys, err := tokens.OpenKeys(filepath.Join(b.TempDir(), "keys.json"), "HS256", time.Now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if s.tokens, err = tokens.New(keys, tokens.Settings{Algorithm: "HS256", RefreshBytes: 32}, time.Now); err != nil {
+		b.Fatal(err)
+	}
+	if err := s.db.Write(b.Context(), func(tx *store.Tx) error {
+		_, err := tx.Tx.ExecContext(b.Context(), `
+			INSERT INTO sessions (user_id, created_at) WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 399999) SELECT i % 100000 + 1, 0 FROM n;
+			INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) SELECT randomblob(32), id, 0, abs(random()) % 1000 FROM sessions`)
+		return err
+	}); err != nil {
+		b.Fatal(err)
+	}
+	for _, bench := range []struct {
+		name  string
+		batch func(*store.Tx) error
+	}{
+		{"sessions", func(tx *store.Tx) error { _, err := s.tokens.ClearExpired(b.Context(), tx, 0); return err }},
+		{"unverified accounts", func(tx *store.Tx) error {
+			for range purgeRows {
+				if _, err := tx.Tx.ExecContext(b.Context(), `DELETE FROM users WHERE id = (SELECT user_id FROM user_status WHERE verified = 0 ORDER BY user_id LIMIT 1)`); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			var held []time.Duration
+			for b.Loop() {
+				began := time.Now()
+				if err := s.db.Write(b.Context(), bench.batch); err != nil {
+					b.Fatal(err)
+				}
+				held = append(held, time.Since(began))
+			}
+			slices.Sort(held)
+			b.ReportMetric(held[len(held)/2].Seconds()*1e3, "median-ms")
+			b.ReportMetric(held[len(held)*99/100].Seconds()*1e3, "p99-ms")
+			b.ReportMetric(held[len(held)-1].Seconds()*1e3, "longest-ms")
+		})
+	}
+}

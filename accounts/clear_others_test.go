@@ -1,0 +1,118 @@
+package accounts
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+// TestClearingLetsOthersIn: what is old goes a few rows at a time, and after each few nobody writes for as long as that took, so that
+// others do.
+func TestClearingLetsOthersIn(t *testing.T) {
+	const old = 450
+	for _, test := range []struct {
+		name, fill, count string
+		most              int // rows at once
+		clear             func(*harness, context.Context) error
+	}{
+		{
+			"expired sessions", `
+			INSERT INTO sessions (id, user_id, created_at) SELECT value + 100, 1, 0 FROM generate_series;
+			INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) SELECT randomblob(32), value + 100, 0, 1 FROM generate_series`,
+			`SELECT count(*) FROM sessions WHERE created_at = 0`, 32,
+			func(h *harness, ctx context.Context) error { _, err := h.ClearSessions(ctx, ClearInput{}); return err },
+		},
+		{
+			"ended sessions", `
+			INSERT INTO sessions (user_id, created_at, ended_at) SELECT 1, 0, 1 FROM generate_series`,
+			`SELECT count(*) FROM sessions WHERE created_at = 0`, 32,
+			func(h *harness, ctx context.Context) error { _, err := h.ClearSessions(ctx, ClearInput{}); return err },
+		},
+		{
+			"unverified users", `
+			INSERT INTO users (id, email, date_joined) SELECT value + 100, 'old' || value, 0 FROM generate_series;
+			INSERT INTO addresses (canonical, user_id, address) SELECT email, id, email FROM users WHERE date_joined = 0;
+			INSERT INTO user_status (user_id) SELECT id FROM users WHERE date_joined = 0`,
+			`SELECT count(*) FROM users WHERE date_joined = 0`, 1,
+			func(h *harness, ctx context.Context) error { _, err := h.PurgeUnverified(ctx); return err },
+		},
+		{
+			"throttles", `
+			INSERT INTO throttles (kind, key, since, count, used) SELECT 'name', 'old' || value, 0, 1, 0 FROM generate_series`,
+			`SELECT count(*) FROM throttles WHERE used = 0`, 100,
+			func(h *harness, ctx context.Context) error { return h.clearThrottles(ctx, h.now()) },
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.AllowLoginNotVerified, s.PurgeUnverified = false, time.Hour })
+			h.ada(t)
+			h.exec(t, fmt.Sprintf(`CREATE TEMP TABLE generate_series AS WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < %d) SELECT value FROM n; %s`, old, test.fill))
+			left := old
+			w := &stopwatch{at: h.now()}
+			w.during = func() {
+				var now int
+				err := h.db.Write(t.Context(), func(tx *store.Tx) error { // another's, which does not wait for the end
+					if _, err := tx.Tx.ExecContext(t.Context(), `UPDATE users SET last_name = last_name || 'x' WHERE id = 1`); err != nil {
+						return err
+					}
+					return tx.Tx.QueryRowContext(t.Context(), test.count).Scan(&now)
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				if left-now > test.most {
+					t.Errorf("%d rows at once, more than %d", left-now, test.most)
+				}
+				left = now
+			}
+			h.pace = w.pace()
+			h.pace.now = func() time.Time { // each batch takes five milliseconds
+				w.at = w.at.Add(5 * time.Millisecond)
+				return w.at
+			}
+			if err := test.clear(h, t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if n := h.count(t, test.count); n != 0 || left != 0 {
+				t.Errorf("%d are left, %d at the last pause", n, left)
+			}
+			if len(w.waited) < old/test.most {
+				t.Errorf("%d pauses", len(w.waited))
+			}
+			for _, waited := range w.waited {
+				if waited != 5*time.Millisecond {
+					t.Fatalf("pauses of %v", w.waited)
+				}
+			}
+			if n := h.count(t, `SELECT length(last_name) FROM users WHERE id = 1`); n != len(w.waited) {
+				t.Errorf("others wrote %d times in %d pauses", n, len(w.waited))
+			}
+		})
+	}
+}
+
+// TestPauseIsShort: a batch that took long, by a busy machine or a clock that was set, is not waited for as long.
+func TestPauseIsShort(t *testing.T) {
+	w := &stopwatch{at: time.Unix(1_800_000_000, 0)}
+	s := &Service{pace: w.pace()}
+	for _, took := range []time.Duration{time.Millisecond, time.Hour, 0, -time.Hour} {
+		pause := s.aside()
+		w.at = w.at.Add(took)
+		pause(t.Context())
+	}
+	if diff := cmp.Diff([]time.Duration{time.Millisecond, maxPause}, w.waited); diff != "" {
+		t.Errorf("waited (-want +got):\n%s", diff)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.pace.timer = func(time.Duration) <-chan time.Time { return nil } // never rings
+	pause := s.aside()
+	w.at = w.at.Add(time.Second)
+	pause(ended)
+}
