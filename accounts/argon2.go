@@ -14,7 +14,8 @@ import (
 
 // argon2Memory is memory that hashes are computed in, one after the other. x/crypto's argon2.IDKey makes 19 MiB of garbage for
 // each: collecting it, and getting it from the system again, cost a sixth of all logins, and half of the server's memory. This is
-// the system's memory rather than Go's, so that the collector neither waits for it nor paces itself by it.
+// the system's memory rather than Go's, so that the collector neither waits for it nor paces itself by it. What one hash leaves in
+// it, the next writes over before it reads.
 type argon2Memory struct {
 	places, length int           // how many are kept, one for each hash at once, and how many blocks each has
 	written        atomic.Uint64 // blocks, in all passes of all hashes: what they have cost
@@ -45,9 +46,8 @@ const argon2Slices = 4
 
 // key is argon2.IDKey of x/crypto, with the same result and the same panics. It fails where the system has no memory left.
 func (m *argon2Memory) key(password, salt []byte, p *argon2id.Params) ([]byte, error) {
-	const id = 2 // the type of Argon2id (section 3.2)
 	lanes, perLane := uint32(p.Parallelism), uint32(argon2Lane(p))
-	h0 := argon2InitHash(password, salt, nil, nil, p.Iterations, p.Memory, lanes, p.KeyLength, id)
+	h0 := argon2InitHash(password, salt, nil, nil, p.Iterations, p.Memory, lanes, p.KeyLength, argon2Type)
 	blocks, err := m.take(int(perLane * lanes))
 	if err != nil {
 		return nil, fmt.Errorf("hash password: %w", err)
@@ -66,11 +66,12 @@ func (m *argon2Memory) key(password, salt []byte, p *argon2id.Params) ([]byte, e
 		}
 	}
 	m.written.Add(uint64(p.Iterations) * uint64(len(blocks)))
-	argon2Process(blocks, p.Iterations, perLane*lanes, lanes, id)
+	f := argon2Filling{blocks: blocks, passes: p.Iterations, lanes: lanes, perLane: perLane}
+	f.run()
 	return argon2Extract(blocks, perLane*lanes, lanes, p.KeyLength), nil
 }
 
-// take returns that many blocks of zeros, which have to be given back.
+// take returns that many blocks, which have to be given back.
 func (m *argon2Memory) take(length int) ([]argon2Block, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -88,7 +89,6 @@ func (m *argon2Memory) give(blocks []argon2Block) {
 		freeArgon2Blocks(blocks)
 		return
 	}
-	clear(blocks)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.idle.Reset(argon2Idle)
@@ -108,7 +108,90 @@ func (m *argon2Memory) drop() {
 	m.free = nil
 }
 
-// The steps of x/crypto's argon2, whose exported functions always make memory of their own. TestArgon2Memory compares with those.
+// argon2Filling is the memory of one hash while its blocks are computed, each of two before it (section 3.2, steps 5 and 6).
+type argon2Filling struct {
+	blocks                 []argon2Block
+	passes, lanes, perLane uint32
+}
+
+func (f *argon2Filling) run() {
+	for pass := range f.passes {
+		for slice := range uint32(argon2Slices) {
+			if f.lanes == 1 {
+				f.segment(pass, slice, 0)
+				continue
+			}
+			var running sync.WaitGroup
+			for lane := range f.lanes {
+				running.Go(func() { f.segment(pass, slice, lane) })
+			}
+			running.Wait()
+		}
+	}
+}
+
+// segment computes the blocks of one lane in one slice.
+func (f *argon2Filling) segment(pass, slice, lane uint32) {
+	length := f.perLane / argon2Slices
+	first := lane*f.perLane + slice*length
+	from := uint32(0)
+	if pass == 0 && slice == 0 {
+		from = 2 // the first two are of the password
+	}
+	independent := pass == 0 && slice < argon2Slices/2 // of the password: which blocks are read tells nothing of it
+	var input, zero, addresses argon2Block
+	if independent {
+		input = argon2Block{uint64(pass), uint64(lane), uint64(slice), uint64(len(f.blocks)), uint64(f.passes), argon2Type}
+	}
+	for i := from; i < length; i++ {
+		previous := first + i - 1
+		if slice == 0 && i == 0 {
+			previous = first + f.perLane - 1
+		}
+		random := f.blocks[previous][0]
+		if independent {
+			if i%uint32(len(addresses)) == 0 || i == from {
+				input[6]++
+				argon2Compress(&addresses, &zero, &input)
+				argon2Compress(&addresses, &zero, &addresses)
+			}
+			random = addresses[i%uint32(len(addresses))]
+		}
+		current, other := &f.blocks[first+i], &f.blocks[f.reference(random, pass, slice, lane, i)]
+		if pass == 0 {
+			argon2Compress(current, &f.blocks[previous], other)
+		} else {
+			argon2CompressXOR(current, &f.blocks[previous], other)
+		}
+	}
+}
+
+// reference is the index of the second block that block i of a segment is computed of (section 3.4.2).
+func (f *argon2Filling) reference(random uint64, pass, slice, lane, i uint32) uint32 {
+	length := f.perLane / argon2Slices
+	from := uint32(random>>32) % f.lanes
+	if pass == 0 && slice == 0 {
+		from = lane
+	}
+	// Of the lane, what may be read: the slices that are complete, of this one's lane also what is before block i.
+	start, size := uint32(0), slice*length
+	if pass > 0 {
+		start, size = (slice+1)%argon2Slices*length, f.perLane-length
+	}
+	if from == lane {
+		size += i - 1
+	} else if i == 0 {
+		size--
+	}
+	x := uint64(uint32(random))
+	back := uint64(size) * (x * x >> 32) >> 32 // later blocks are likelier
+	return from*f.perLane + (start+size-1-uint32(back))%f.perLane
+}
+
+// argon2Type is that of Argon2id (section 3.2).
+const argon2Type = 2
+
+// The steps that x/crypto's argon2 has, and does not export. TestArgon2Memory compares with what it does export.
 
 //go:linkname argon2InitHash golang.org/x/crypto/argon2.initHash
 func argon2InitHash(password, salt, key, data []byte, time, memory, threads, keyLen uint32, mode int) [blake2b.Size + 8]byte
@@ -116,8 +199,11 @@ func argon2InitHash(password, salt, key, data []byte, time, memory, threads, key
 //go:linkname argon2Hash golang.org/x/crypto/argon2.blake2bHash
 func argon2Hash(out, in []byte)
 
-//go:linkname argon2Process golang.org/x/crypto/argon2.processBlocks
-func argon2Process(blocks []argon2Block, time, memory, threads uint32, mode int)
+//go:linkname argon2Compress golang.org/x/crypto/argon2.processBlock
+func argon2Compress(out, in1, in2 *argon2Block)
+
+//go:linkname argon2CompressXOR golang.org/x/crypto/argon2.processBlockXOR
+func argon2CompressXOR(out, in1, in2 *argon2Block)
 
 //go:linkname argon2Extract golang.org/x/crypto/argon2.extractKey
 func argon2Extract(blocks []argon2Block, memory, threads, keyLen uint32) []byte
