@@ -152,16 +152,16 @@ func (f *argon2Filling) segment(pass, slice, lane uint32) {
 		if independent {
 			if i%uint32(len(addresses)) == 0 || i == from {
 				input[6]++
-				argon2Compress(&addresses, &zero, &input)
-				argon2Compress(&addresses, &zero, &addresses)
+				argon2Into(&addresses, &zero, &input)
+				argon2Into(&addresses, &zero, &addresses)
 			}
 			random = addresses[i%uint32(len(addresses))]
 		}
 		current, other := &f.blocks[first+i], &f.blocks[f.reference(random, pass, slice, lane, i)]
 		if pass == 0 {
-			argon2Compress(current, &f.blocks[previous], other)
+			argon2Into(current, &f.blocks[previous], other)
 		} else {
-			argon2CompressXOR(current, &f.blocks[previous], other)
+			argon2Over(current, &f.blocks[previous], other)
 		}
 	}
 }
@@ -187,6 +187,10 @@ func (f *argon2Filling) reference(random uint64, pass, slice, lane, i uint32) ui
 	back := uint64(size) * (x * x >> 32) >> 32 // later blocks are likelier
 	return from*f.perLane + (start+size-1-uint32(back))%f.perLane
 }
+
+// argon2Into and argon2Over are the compression function G (section 3.5) of two blocks. argon2Into writes the result over a block,
+// which may be one of the two; argon2Over writes its exclusive or with what the block was.
+var argon2Into, argon2Over = argon2Compress, argon2CompressXOR
 
 // argon2Type is that of Argon2id (section 3.2).
 const argon2Type = 2

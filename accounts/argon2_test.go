@@ -37,6 +37,37 @@ func TestArgon2Memory(t *testing.T) {
 	}
 }
 
+// TestArgon2Compression compares what this processor computes with what every processor does.
+func TestArgon2Compression(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	block := func() (b argon2Block) {
+		for i := range b {
+			b[i] = random.Uint64()
+		}
+		return b
+	}
+	for range 1000 {
+		a, b, out := block(), block(), block()
+		for _, test := range []struct {
+			name      string
+			got, want func(out, in1, in2 *argon2Block)
+		}{{"into", argon2Into, argon2Compress}, {"over", argon2Over, argon2CompressXOR}} {
+			got, want := out, out
+			test.got(&got, &a, &b)
+			test.want(&want, &a, &b)
+			if got != want {
+				t.Fatalf("%s: %x and %x give %x, want %x", test.name, a, b, got, want)
+			}
+			got, want = b, b
+			test.got(&got, &a, &got)
+			test.want(&want, &a, &want)
+			if got != want {
+				t.Fatalf("%s: %x and %x, itself, give %x, want %x", test.name, a, b, got, want)
+			}
+		}
+	}
+}
+
 // TestArgon2MemoryIsUsedAgain holds what is kept, and how much of it.
 func TestArgon2MemoryIsUsedAgain(t *testing.T) {
 	usual := &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, KeyLength: 32}
