@@ -3,6 +3,7 @@ package accounts
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,8 +45,21 @@ func argon2Lane(p *argon2id.Params) int {
 
 const argon2Slices = 4
 
-// key is argon2.IDKey of x/crypto, with the same result and the same panics. It fails where the system has no memory left.
-func (m *argon2Memory) key(password, salt []byte, p *argon2id.Params) ([]byte, error) {
+// key is argon2.IDKey of x/crypto, with the same result. It fails where the system has no memory left. It is computed in a thread of
+// its own, which the system lets run less than those that answer other requests, where it can tell threads apart.
+func (m *argon2Memory) key(password, salt []byte, p *argon2id.Params) (key []byte, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with this function
+		yieldThread()
+		key, err = m.compute(password, salt, p)
+	}()
+	<-done
+	return key, err
+}
+
+func (m *argon2Memory) compute(password, salt []byte, p *argon2id.Params) ([]byte, error) {
 	lanes, perLane := uint32(p.Parallelism), uint32(argon2Lane(p))
 	h0 := argon2InitHash(password, salt, nil, nil, p.Iterations, p.Memory, lanes, p.KeyLength, argon2Type)
 	blocks, err := m.take(int(perLane * lanes))

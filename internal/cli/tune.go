@@ -18,7 +18,7 @@ func startQuickly() (started func()) {
 // ballast is how many bytes the program is made to look larger than its few megabytes, so that more garbage comes together before it
 // is collected. Nobody touches them, so the system gives no memory for them. A larger GOGC would do the same for small answers, but
 // become far too much when thousands of connections are open.
-const ballast = 12 << 20
+const ballast = 8 << 20
 
 // tune sets Go's runtime up for a server whose requests cost microseconds, or a core for as long as a password is hashed. What the
 // variables GOGC and GOMAXPROCS say goes before. It holds until ballast, which is returned, is let go of.
@@ -27,9 +27,9 @@ func tune() (held []byte) {
 		held = make([]byte, ballast)
 	}
 	if os.Getenv("GOMAXPROCS") == "" {
-		// Hashes take all cores. Go's scheduler would let the other requests wait for tens of milliseconds behind them; with one thread
-		// more, the system's lets them in at once.
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+		// Hashes take all cores. Go's scheduler would let the other requests wait for tens of milliseconds behind them; with as many
+		// threads again, the system's lets them in at once, and more of them than hashes, whose threads stand back.
+		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
 	}
 	return held
 }
