@@ -149,8 +149,8 @@ func (h *hasher) compareArgon2(password, encoded string) (bool, *argon2id.Params
 // a panic.
 func (h *hasher) decodeArgon2(encoded string) (params *argon2id.Params, salt, key []byte, err error) {
 	params, salt, key, err = argon2id.DecodeHash(encoded)
-	if err != nil || params.Iterations == 0 || params.Parallelism == 0 || len(key) < minKeyBytes {
-		return nil, nil, nil, errUnknownHash
+	if err != nil || params.Iterations == 0 || params.Parallelism == 0 || params.Memory < 8*uint32(params.Parallelism) || len(key) < minKeyBytes {
+		return nil, nil, nil, errUnknownHash // less memory than RFC 9106, section 3.1, allows would be computed in more
 	}
 	if params.Memory == h.params.Memory && params.Iterations == h.params.Iterations {
 		return params, salt, key, nil // what the settings allow is never too dear

@@ -138,6 +138,7 @@ func TestStoredCostIsBounded(t *testing.T) {
 		{"memory over the bound", "$argon2id$v=19$m=262145,t=1,p=1" + tail, false},
 		{"work over the bound", "$argon2id$v=19$m=262144,t=9,p=1" + tail, false},
 		{"many cheap passes", "$argon2id$v=19$m=8,t=4294967295,p=1" + tail, false},
+		{"passes over less memory than there can be", "$argon2id$v=19$m=0,t=100000000,p=1" + tail, false},
 		{"empty key", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$", false},
 		{"short key", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", false},
 	}
