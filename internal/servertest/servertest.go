@@ -66,6 +66,7 @@ type Server struct {
 	tb     testing.TB
 	exited chan struct{} // closed after Wait
 	err    error         // of Wait; read after exited
+	said   chan struct{} // closed when log is whole
 
 	mu  sync.Mutex
 	log bytes.Buffer // guarded by mu
@@ -92,7 +93,7 @@ func StartBy(tb testing.TB, by []string, dataDir string, env ...string) *Server 
 		tb.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = in, in
-	s := &Server{DataDir: dataDir, Cmd: cmd, tb: tb, exited: make(chan struct{})}
+	s := &Server{DataDir: dataDir, Cmd: cmd, tb: tb, exited: make(chan struct{}), said: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
@@ -116,6 +117,7 @@ func StartBy(tb testing.TB, by []string, dataDir string, env ...string) *Server 
 
 // read keeps the log, and tells the first URL in it.
 func (s *Server) read(out io.ReadCloser, ready chan<- string) {
+	defer close(s.said)
 	defer out.Close()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
@@ -154,9 +156,10 @@ func (s *Server) Stop() error {
 	return s.Wait()
 }
 
-// Wait waits for the process to end, and returns what it exited with.
+// Wait waits for the process to end, and for the last it said, and returns what it exited with.
 func (s *Server) Wait() error {
 	<-s.exited
+	<-s.said
 	return s.err
 }
 
