@@ -18,7 +18,7 @@ func startQuickly() (started func()) {
 // ballast is how many bytes the program is made to look larger than its few megabytes, so that more garbage comes together before it
 // is collected. Nobody touches them, so the system gives no memory for them. A larger GOGC would do the same for small answers, but
 // become far too much when thousands of connections are open.
-const ballast = 8 << 20
+const ballast = 4 << 20
 
 // tune sets Go's runtime up for a server whose requests cost microseconds, or a core for as long as a password is hashed. What the
 // variables GOGC and GOMAXPROCS say goes before. It holds until ballast, which is returned, is let go of.
