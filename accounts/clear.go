@@ -28,7 +28,7 @@ type ClearInput struct {
 // others in between. What it has deleted when an error comes stays deleted.
 func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (tokens.Cleared, error) {
 	var all tokens.Cleared
-	steps := []func(context.Context, *store.Tx, time.Duration) (tokens.Cleared, error){s.tokens.ClearExpired}
+	steps := []func(context.Context, *store.Tx, time.Duration) (cleared tokens.Cleared, more bool, err error){s.tokens.ClearExpired}
 	if !in.ExpiredOnly {
 		steps = append(steps, s.tokens.ClearEnded)
 	}
@@ -37,14 +37,14 @@ func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (tokens.Clea
 			var batch tokens.Cleared
 			pause := s.aside()
 			err := s.db.Write(ctx, func(tx *store.Tx) (err error) {
-				batch, err = clear(ctx, tx, in.Keep)
+				batch, more, err = clear(ctx, tx, in.Keep)
 				return err
 			})
 			if err != nil {
 				return all, err
 			}
 			all.Add(batch)
-			if more = batch != (tokens.Cleared{}); more {
+			if more {
 				pause(ctx)
 			}
 		}

@@ -24,8 +24,9 @@ func BenchmarkClearing(b *testing.B) {
 	}
 	if err := s.db.Write(b.Context(), func(tx *store.Tx) error {
 		_, err := tx.Tx.ExecContext(b.Context(), `
-			INSERT INTO sessions (user_id, created_at) WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 399999) SELECT i % 100000 + 1, 0 FROM n;
-			INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) SELECT randomblob(32), id, 0, abs(random()) % 1000 FROM sessions`)
+			INSERT INTO sessions (user_id, created_at, clear_at)
+			WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 399999) SELECT i % 100000 + 1, 0, abs(random()) % 1000 FROM n;
+			INSERT INTO refresh_tokens (session_id, generation, hash, issued_at, expires_at) SELECT id, 1, randomblob(32), 0, clear_at FROM sessions`)
 		return err
 	}); err != nil {
 		b.Fatal(err)
@@ -34,7 +35,7 @@ func BenchmarkClearing(b *testing.B) {
 		name  string
 		batch func(*store.Tx) error
 	}{
-		{"sessions", func(tx *store.Tx) error { _, err := s.tokens.ClearExpired(b.Context(), tx, 0); return err }},
+		{"sessions", func(tx *store.Tx) error { _, _, err := s.tokens.ClearExpired(b.Context(), tx, 0); return err }},
 		{"unverified accounts", func(tx *store.Tx) error {
 			for range purgeRows {
 				if _, err := tx.Tx.ExecContext(b.Context(), `DELETE FROM users WHERE id = (SELECT user_id FROM user_status WHERE verified = 0 ORDER BY user_id LIMIT 1)`); err != nil {

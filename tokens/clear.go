@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"accountd/internal/store"
@@ -19,43 +20,52 @@ func (c *Cleared) Add(more Cleared) {
 	c.RefreshTokens += more.RefreshTokens
 }
 
-// clearRows is how many rows of each table one statement of a batch looks for. Among millions each lies on pages of its own, a
+// clearRows is how many sessions, and how many refresh tokens, a batch looks for. Among millions each lies on pages of its own, a
 // dozen with its indexes, which are read, logged and written: the writer is held for milliseconds.
 const clearRows = 16
 
 // ClearExpired deletes a batch of what has been over for longer than keep because of its age: refresh tokens, and
-// sessions that are past their limit or have no refresh token left. It is done when it deletes nothing.
+// sessions that have no refresh token left or, where they never had one, are past their limit. more is false when there was nothing
+// to look at.
 //
 // A session counts as over when its last access token has expired as well. What is deleted answers as it did, with
 // two exceptions: revoking an expired refresh token fails with ErrInvalid, and so does, unnoticed as theft,
 // a rotated one that comes back after it would have expired anyway.
-func (i *Issuer) ClearExpired(ctx context.Context, tx *store.Tx, keep time.Duration) (Cleared, error) {
+func (i *Issuer) ClearExpired(ctx context.Context, tx *store.Tx, keep time.Duration) (cleared Cleared, more bool, err error) {
 	before := tx.Now.Add(-keep - i.accessMargin()).Unix()
-	emptied, tokens, err := deleteExpiredRefresh(ctx, tx, before, clearRows)
-	if err != nil {
-		return Cleared{}, err
-	}
-	out := Cleared{RefreshTokens: tokens}
-	for session := range emptied {
-		n, err := deleteRows(ctx, tx, clearEmptySession, session)
-		if err != nil {
-			return Cleared{}, err
-		}
-		out.Sessions += n
-	}
-	n, err := deleteRows(ctx, tx, clearExpiredSessions, before, clearRows)
-	out.Sessions += n
-	return out, err
+	return clearBatch(ctx, tx, clearDue, before, before)
 }
 
-// ClearEnded deletes a batch of sessions that ended more than keep ago, with their refresh tokens. It is done
-// when it deletes nothing. In an ended session every token is invalid, as unknown ones are.
-func (i *Issuer) ClearEnded(ctx context.Context, tx *store.Tx, keep time.Duration) (Cleared, error) {
-	before := tx.Now.Add(-keep).Unix()
-	tokens, err := deleteRows(ctx, tx, clearEndedRefresh, before, clearRows, clearRows)
+// ClearEnded deletes a batch of sessions that ended more than keep ago, with their refresh tokens. more is false when there was none.
+// In an ended session every token is invalid, as unknown ones are.
+func (i *Issuer) ClearEnded(ctx context.Context, tx *store.Tx, keep time.Duration) (cleared Cleared, more bool, err error) {
+	return clearBatch(ctx, tx, clearEnded, tx.Now.Add(-keep).Unix(), math.MaxInt64)
+}
+
+// clearBatch deletes refresh tokens that expired by before of the first sessions that query finds, and the sessions that have none then.
+func clearBatch(ctx context.Context, tx *store.Tx, query string, over, before int64) (cleared Cleared, more bool, err error) {
+	sessions, err := sessionsToClear(ctx, tx, query, over, clearRows)
 	if err != nil {
-		return Cleared{}, err
+		return Cleared{}, false, err
 	}
-	sessions, err := deleteRows(ctx, tx, clearEndedSessions, before, clearRows)
-	return Cleared{Sessions: sessions, RefreshTokens: tokens}, err
+	for _, session := range sessions {
+		expired, err := deleteRefresh(ctx, tx, session, before, clearRows-cleared.RefreshTokens)
+		if err != nil {
+			return Cleared{}, false, err
+		}
+		empty, err := deleteEmptySession(ctx, tx, session)
+		if err != nil {
+			return Cleared{}, false, err
+		}
+		cleared.Add(Cleared{Sessions: empty, RefreshTokens: expired})
+		if empty == 0 {
+			if err := clearSessionLater(ctx, tx, session); err != nil {
+				return Cleared{}, false, err
+			}
+		}
+		if cleared.RefreshTokens == clearRows {
+			break
+		}
+	}
+	return cleared, len(sessions) > 0, nil
 }

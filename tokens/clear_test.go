@@ -10,18 +10,22 @@ import (
 	"accountd/internal/store"
 )
 
-// clear runs batches until one deletes nothing, and counts what was deleted; no batch may be larger than most rows.
-func (f *fixture) clear(t *testing.T, batch func(context.Context, *store.Tx, time.Duration) (Cleared, error), keep time.Duration) Cleared {
+// clear runs batches until there is no more, and counts what was deleted; no batch may be larger than most rows.
+func (f *fixture) clear(t *testing.T, batch func(context.Context, *store.Tx, time.Duration) (Cleared, bool, error), keep time.Duration) Cleared {
 	t.Helper()
-	const most = 3 * clearRows
+	const most = 2 * clearRows
 	var all Cleared
 	for {
 		var one Cleared
+		var more bool
 		f.write(t, func(tx *store.Tx) (err error) {
-			one, err = batch(t.Context(), tx, keep)
+			one, more, err = batch(t.Context(), tx, keep)
 			return err
 		})
-		if one == (Cleared{}) {
+		if !more {
+			if one != (Cleared{}) {
+				t.Errorf("%+v, and no more", one)
+			}
 			return all
 		}
 		if one.Sessions+one.RefreshTokens > most {
@@ -139,10 +143,10 @@ func TestClearMany(t *testing.T) {
 	fill := func(t *testing.T, f *fixture) {
 		f.write(t, func(tx *store.Tx) error {
 			for _, query := range []string{
-				`INSERT INTO sessions (id, user_id, created_at, expires_at, ended_at)
-				 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i, 1, 0, 2, 1 FROM n`,
-				`INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at)
-				 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT randomblob(32), max(1, i - 1000), 0, 1 FROM n`,
+				`INSERT INTO sessions (id, user_id, created_at, expires_at, ended_at, clear_at)
+				 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i, 1, 0, 2, 1, 1 FROM n`,
+				`INSERT INTO refresh_tokens (hash, session_id, generation, issued_at, expires_at)
+				 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT randomblob(32), max(1, i - 1000), i, 0, 1 FROM n`,
 			} {
 				if _, err := tx.ExecContext(t.Context(), query); err != nil {
 					return err
@@ -159,10 +163,68 @@ func TestClearMany(t *testing.T) {
 	f.cleared(t, f.clear(t, f.ClearExpired, 0), want)
 }
 
+// TestClearExtended: tokens that stay good when they are used expire later than clearing thinks. It looks at a whole batch of such, and
+// goes on to those that have expired.
+func TestClearExtended(t *testing.T) {
+	s := testSettings
+	s.Rotate, s.SessionsPerUser = false, 100
+	f := newFixture(t, s)
+	var pairs []Pair
+	for range clearRows + 1 {
+		pairs = append(pairs, f.start(t))
+	}
+	idle := f.start(t)
+	f.advance(time.Second)
+	for _, pair := range pairs {
+		if _, err := f.refresh(pair.Refresh); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.advance(s.RefreshLifetime + f.accessMargin() - time.Second)
+	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: 1, RefreshTokens: 1})
+	if f.live(t, idle.Session) || !f.live(t, pairs[0].Session) {
+		t.Error("the wrong session is gone")
+	}
+	f.advance(time.Second)
+	all := int64(len(pairs))
+	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: all, RefreshTokens: all})
+}
+
+// TestClearOldestFirst: of a session with more tokens than a batch, those go first that were used first; the live leaf stays good.
+func TestClearOldestFirst(t *testing.T) {
+	f := newFixture(t, testSettings)
+	pair := f.start(t)
+	first := pair.Refresh
+	for range 2 * clearRows {
+		var err error
+		if pair, err = f.refresh(pair.Refresh); err != nil {
+			t.Fatal(err)
+		}
+		f.advance(time.Second)
+	}
+	f.advance(testSettings.RefreshLifetime + f.accessMargin() - 2*time.Second)
+	f.write(t, func(tx *store.Tx) error {
+		one, more, err := f.ClearExpired(t.Context(), tx, 0)
+		if one != (Cleared{RefreshTokens: clearRows}) || !more {
+			t.Errorf("cleared %+v, more: %v", one, more)
+		}
+		return err
+	})
+	if _, err := f.refresh(first); !errors.Is(err, ErrInvalid) || reused(err) {
+		t.Errorf("the first token: %v", err)
+	}
+	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{RefreshTokens: clearRows})
+	f.advance(time.Second)
+	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: 1, RefreshTokens: 1})
+	if f.live(t, pair.Session) {
+		t.Error("it lives")
+	}
+}
+
 // TestClearPlans: no statement looks at all rows.
 func TestClearPlans(t *testing.T) {
 	f := newFixture(t, testSettings)
-	for _, query := range []string{clearExpiredRefresh, clearEmptySession, clearExpiredSessions, clearEndedRefresh, clearEndedSessions} {
+	for _, query := range []string{clearDue, clearEnded, clearRefresh, clearEmptySession, clearLater} {
 		must(t, f.db.Read(t.Context(), func(tx *store.Tx) error {
 			args := make([]any, strings.Count(query, "?"))
 			for i := range args {

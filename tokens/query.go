@@ -10,9 +10,10 @@ import (
 	"accountd/internal/store"
 )
 
-func insertSession(ctx context.Context, tx *store.Tx, user int64, limit *int64) (int64, error) {
+// insertSession stores a session that is cleared away no sooner than at clearAt.
+func insertSession(ctx context.Context, tx *store.Tx, user int64, limit, clearAt *int64) (int64, error) {
 	result, err := tx.ExecContext(ctx,
-		`INSERT INTO sessions (user_id, created_at, expires_at) VALUES (?, ?, ?)`, user, tx.Now.Unix(), limit)
+		`INSERT INTO sessions (user_id, created_at, expires_at, clear_at) VALUES (?, ?, ?, ?)`, user, tx.Now.Unix(), limit, clearAt)
 	if err != nil {
 		return 0, fmt.Errorf("insert session: %w", err)
 	}
@@ -94,19 +95,19 @@ func findSession(ctx context.Context, tx *store.Tx, session, user int64) (sessio
 // refreshRow is a refresh token with the session it belongs to. Times are unix seconds.
 type refreshRow struct {
 	sessionRow
-	hash      []byte
-	session   int64
-	user      int64
-	started   int64
-	expires   int64
-	rotatedAt *int64 // nil: the live leaf
-	successor []byte // sealed
+	session    int64
+	generation int64
+	user       int64
+	started    int64
+	expires    int64
+	rotatedAt  *int64 // nil: the live leaf
+	successor  []byte // sealed
 }
 
-func insertRefresh(ctx context.Context, tx *store.Tx, hash []byte, session, expires int64) error {
+func insertRefresh(ctx context.Context, tx *store.Tx, session, generation int64, hash []byte, expires int64) error {
 	_, err := tx.ExecContext(ctx,
-		`INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) VALUES (?, ?, ?, ?)`,
-		hash, session, tx.Now.Unix(), expires)
+		`INSERT INTO refresh_tokens (session_id, generation, hash, issued_at, expires_at) VALUES (?, ?, ?, ?, ?)`,
+		session, generation, hash, tx.Now.Unix(), expires)
 	if err != nil {
 		return fmt.Errorf("insert refresh token: %w", err)
 	}
@@ -115,12 +116,12 @@ func insertRefresh(ctx context.Context, tx *store.Tx, hash []byte, session, expi
 
 // findRefresh fails with ErrInvalid when there is no such token.
 func findRefresh(ctx context.Context, tx *store.Tx, hash []byte) (refreshRow, error) {
-	row := refreshRow{hash: hash}
+	var row refreshRow
 	err := tx.QueryRowContext(ctx, `
-		SELECT t.session_id, s.user_id, s.created_at, s.expires_at, s.ended_at IS NOT NULL, t.expires_at, t.rotated_at, t.successor
+		SELECT t.session_id, t.generation, s.user_id, s.created_at, s.expires_at, s.ended_at IS NOT NULL, t.expires_at, t.rotated_at, t.successor
 		FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id
 		WHERE t.hash = ?`, hash).
-		Scan(&row.session, &row.user, &row.started, &row.limit, &row.ended, &row.expires, &row.rotatedAt, &row.successor)
+		Scan(&row.session, &row.generation, &row.user, &row.started, &row.limit, &row.ended, &row.expires, &row.rotatedAt, &row.successor)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, ErrInvalid
 	}
@@ -131,18 +132,19 @@ func findRefresh(ctx context.Context, tx *store.Tx, hash []byte) (refreshRow, er
 }
 
 // extendRefresh gives a refresh token that was used and stays good its new idle limit.
-func extendRefresh(ctx context.Context, tx *store.Tx, hash []byte, expires int64) error {
-	_, err := tx.ExecContext(ctx, `UPDATE refresh_tokens SET issued_at = ?, expires_at = ? WHERE hash = ?`, tx.Now.Unix(), expires, hash)
+func extendRefresh(ctx context.Context, tx *store.Tx, row refreshRow, expires int64) error {
+	_, err := tx.ExecContext(ctx, `UPDATE refresh_tokens SET issued_at = ?, expires_at = ? WHERE session_id = ? AND generation = ?`,
+		tx.Now.Unix(), expires, row.session, row.generation)
 	if err != nil {
 		return fmt.Errorf("extend refresh token: %w", err)
 	}
 	return nil
 }
 
-func markRotated(ctx context.Context, tx *store.Tx, hash, successor []byte) error {
+func markRotated(ctx context.Context, tx *store.Tx, row refreshRow, successor []byte) error {
 	result, err := tx.ExecContext(ctx, `
 		UPDATE refresh_tokens SET rotated_at = ?, successor = ?
-		WHERE hash = ? AND rotated_at IS NULL`, tx.Now.Unix(), successor, hash)
+		WHERE session_id = ? AND generation = ? AND rotated_at IS NULL`, tx.Now.Unix(), successor, row.session, row.generation)
 	if err != nil {
 		return fmt.Errorf("rotate refresh token: %w", err)
 	}
@@ -155,8 +157,8 @@ func markRotated(ctx context.Context, tx *store.Tx, hash, successor []byte) erro
 func listSessions(ctx context.Context, tx *store.Tx, user int64) ([]SessionState, error) {
 	rows, err := tx.QueryContext(ctx, `
 		SELECT s.id, s.created_at, s.expires_at, s.ended_at, s.end_reason,
-			coalesce((SELECT max(t.issued_at) FROM refresh_tokens t WHERE t.session_id = s.id), s.created_at),
-			(SELECT max(t.expires_at) FROM refresh_tokens t WHERE t.session_id = s.id AND t.rotated_at IS NULL)
+			coalesce((SELECT t.issued_at FROM refresh_tokens t WHERE t.session_id = s.id ORDER BY t.generation DESC LIMIT 1), s.created_at),
+			(SELECT t.expires_at FROM refresh_tokens t WHERE t.session_id = s.id ORDER BY t.generation DESC LIMIT 1)
 		FROM sessions s WHERE s.user_id = ? ORDER BY s.id DESC`, user)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)

@@ -7,54 +7,59 @@ import (
 	"accountd/internal/store"
 )
 
-// What clearing runs. The last two look at the same sessions, those that ended first: a session may have more refresh
-// tokens than one batch deletes.
+// What clearing runs. A session's refresh tokens expire in the order of their generations, or at a time when all before them
+// have, so that only the first few are looked at, however many there are.
 const (
-	clearExpiredRefresh = `
-		DELETE FROM refresh_tokens WHERE hash IN (
-			SELECT hash FROM refresh_tokens WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
-		RETURNING session_id`
+	clearDue   = `SELECT id FROM sessions WHERE clear_at <= ? ORDER BY clear_at LIMIT ?`
+	clearEnded = `SELECT id FROM sessions WHERE ended_at <= ? ORDER BY ended_at, id LIMIT ?`
+
+	clearRefresh = `
+		DELETE FROM refresh_tokens WHERE session_id = ?1 AND expires_at <= ?2 AND generation IN (
+			SELECT generation FROM refresh_tokens WHERE session_id = ?1 ORDER BY generation LIMIT ?3)`
 	clearEmptySession = `
 		DELETE FROM sessions WHERE id = ? AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE session_id = sessions.id)`
-	clearExpiredSessions = `
-		DELETE FROM sessions WHERE id IN (
-			SELECT id FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
-		AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE session_id = sessions.id)`
-	clearEndedRefresh = `
-		DELETE FROM refresh_tokens WHERE hash IN (
-			SELECT hash FROM refresh_tokens WHERE session_id IN (
-				SELECT id FROM sessions WHERE ended_at <= ? ORDER BY ended_at, id LIMIT ?)
-			LIMIT ?)`
-	clearEndedSessions = `
-		DELETE FROM sessions WHERE id IN (
-			SELECT id FROM sessions WHERE ended_at <= ? ORDER BY ended_at, id LIMIT ?)
-		AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE session_id = sessions.id)`
+	clearLater = `
+		UPDATE sessions SET clear_at = (SELECT expires_at FROM refresh_tokens WHERE session_id = sessions.id ORDER BY generation LIMIT 1)
+		WHERE id = ?`
 )
 
-// deleteExpiredRefresh deletes refresh tokens that expired by before, the oldest first, and says of which sessions.
-func deleteExpiredRefresh(ctx context.Context, tx *store.Tx, before int64, limit int) (sessions map[int64]bool, n int64, err error) {
-	rows, err := tx.QueryContext(ctx, clearExpiredRefresh, before, limit)
+// sessionsToClear runs clearDue or clearEnded.
+func sessionsToClear(ctx context.Context, tx *store.Tx, query string, before int64, limit int) (ids []int64, err error) {
+	rows, err := tx.QueryContext(ctx, query, before, limit)
 	if err != nil {
-		return nil, 0, fmt.Errorf("clear expired refresh tokens: %w", err)
+		return nil, fmt.Errorf("look for sessions to clear: %w", err)
 	}
 	defer rows.Close()
-	sessions = map[int64]bool{}
 	for rows.Next() {
-		var session int64
-		if err := rows.Scan(&session); err != nil {
-			return nil, 0, fmt.Errorf("clear expired refresh tokens: %w", err)
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("look for sessions to clear: %w", err)
 		}
-		sessions[session] = true
-		n++
+		ids = append(ids, id)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, 0, fmt.Errorf("clear expired refresh tokens: %w", err)
+		return nil, fmt.Errorf("look for sessions to clear: %w", err)
 	}
-	return sessions, n, nil
+	return ids, nil
 }
 
-// deleteRows runs one of the other statements and counts the rows.
-func deleteRows(ctx context.Context, tx *store.Tx, query string, args ...any) (int64, error) {
+// deleteRefresh deletes refresh tokens of a session that expired by before, the oldest first.
+func deleteRefresh(ctx context.Context, tx *store.Tx, session, before, limit int64) (n int64, err error) {
+	return clearRow(ctx, tx, clearRefresh, session, before, limit)
+}
+
+// deleteEmptySession deletes a session that has no refresh token.
+func deleteEmptySession(ctx context.Context, tx *store.Tx, session int64) (n int64, err error) {
+	return clearRow(ctx, tx, clearEmptySession, session)
+}
+
+// clearSessionLater has clearing look at a session again when its oldest refresh token expires.
+func clearSessionLater(ctx context.Context, tx *store.Tx, session int64) error {
+	_, err := clearRow(ctx, tx, clearLater, session)
+	return err
+}
+
+func clearRow(ctx context.Context, tx *store.Tx, query string, args ...any) (int64, error) {
 	result, err := tx.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, fmt.Errorf("clear sessions: %w", err)

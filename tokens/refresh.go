@@ -25,7 +25,12 @@ type Pair struct {
 // Start begins a session. When the user has more than Settings.SessionsPerUser, the oldest end.
 func (i *Issuer) Start(ctx context.Context, tx *store.Tx, who Subject) (Pair, error) {
 	limit := i.limit(tx.Now)
-	session, err := insertSession(ctx, tx, who.ID, limit)
+	clearAt := limit
+	if i.settings.AllowRefresh && i.settings.LongRunning {
+		idle := i.idleUntil(tx.Now, limit)
+		clearAt = &idle
+	}
+	session, err := insertSession(ctx, tx, who.ID, limit, clearAt)
 	if err != nil {
 		return Pair{}, err
 	}
@@ -36,7 +41,7 @@ func (i *Issuer) Start(ctx context.Context, tx *store.Tx, who Subject) (Pair, er
 	switch {
 	case err != nil || !i.settings.AllowRefresh:
 	case i.settings.LongRunning:
-		pair.Refresh, pair.RefreshExpiresAt, err = i.issueLeaf(ctx, tx, session, limit)
+		pair.Refresh, pair.RefreshExpiresAt, err = i.issueLeaf(ctx, tx, session, 1, limit)
 	default:
 		pair.RefreshExpiresAt = i.refreshableUntil(tx.Now.Unix(), limit)
 	}
@@ -81,10 +86,10 @@ func (i *Issuer) pair(who Subject, session int64, now time.Time, orig int64, lim
 }
 
 // issueLeaf stores a new refresh token as the family's live leaf. limit is the session's absolute end.
-func (i *Issuer) issueLeaf(ctx context.Context, tx *store.Tx, session int64, limit *int64) (raw string, expires int64, err error) {
+func (i *Issuer) issueLeaf(ctx context.Context, tx *store.Tx, session, generation int64, limit *int64) (raw string, expires int64, err error) {
 	raw = base64.RawURLEncoding.EncodeToString(randomBytes(i.settings.RefreshBytes))
 	expires = i.idleUntil(tx.Now, limit)
-	return raw, expires, insertRefresh(ctx, tx, hash(raw), session, expires)
+	return raw, expires, insertRefresh(ctx, tx, session, generation, hash(raw), expires)
 }
 
 // idleUntil is when a refresh token expires that nobody uses from now on.
@@ -138,9 +143,9 @@ func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow fu
 		return pair, nil
 	case !i.settings.Rotate:
 		pair.Refresh, pair.RefreshExpiresAt = raw, i.idleUntil(tx.Now, row.limit)
-		return pair, extendRefresh(ctx, tx, row.hash, pair.RefreshExpiresAt)
+		return pair, extendRefresh(ctx, tx, row, pair.RefreshExpiresAt)
 	}
-	pair.Refresh, pair.RefreshExpiresAt, err = i.issueLeaf(ctx, tx, row.session, row.limit)
+	pair.Refresh, pair.RefreshExpiresAt, err = i.issueLeaf(ctx, tx, row.session, row.generation+1, row.limit)
 	if err != nil {
 		return Pair{}, err
 	}
@@ -148,7 +153,7 @@ func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow fu
 	if err != nil {
 		return Pair{}, err
 	}
-	return pair, markRotated(ctx, tx, row.hash, sealed)
+	return pair, markRotated(ctx, tx, row, sealed)
 }
 
 // liveLeaf follows the seals from a rotated token to the end of its family, or finds that it was stolen.

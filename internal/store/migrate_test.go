@@ -84,6 +84,53 @@ func TestMigrateValues(t *testing.T) {
 	}
 }
 
+// TestMigrateRefresh: the refresh tokens of a session keep their order, the live one being the last, and clearing finds what it did.
+func TestMigrateRefresh(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	old, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.SetMaxOpenConns(1)
+	names, err := steps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var queries []string
+	for _, name := range names[:8] {
+		text, err := migrations.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		queries = append(queries, string(text))
+	}
+	for _, query := range append(queries, "PRAGMA user_version = 8", `BEGIN;
+		INSERT INTO users (id, email, date_joined) VALUES (1, 'ada@example.com', 1);
+		INSERT INTO addresses VALUES ('ada@example.com', 1, 'ada@example.com'); INSERT INTO user_status (user_id) VALUES (1);
+		INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES (1, 1, 1, 100), (2, 1, 1, 90), (3, 1, 1, NULL), (4, 1, 1, NULL);
+		INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at, rotated_at, successor) VALUES
+			(x'05', 1, 1, 11, 2, x'01'), (x'01', 1, 2, 12, 2, x'04'), (x'04', 1, 2, 12, 9, x'03'), (x'03', 1, 9, 19, NULL, NULL), (x'02', 3, 5, 15, NULL, NULL); COMMIT`) {
+		if _, err := old.Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, path)
+	for query, want := range map[string]string{
+		`SELECT group_concat(hex(hash) || ' ' || expires_at || ' ' || iif(successor IS NULL, 'live', hex(successor)), ', ' ORDER BY session_id, generation) FROM refresh_tokens`: "05 11 01, 01 12 04, 04 12 03, 03 19 live, 02 15 live",
+		`SELECT group_concat(session_id || '/' || generation, ' ' ORDER BY session_id, generation) FROM refresh_tokens`:                                                          "1/1 1/2 1/3 1/4 3/1",
+		`SELECT group_concat(coalesce(clear_at, 'never'), ' ' ORDER BY id) FROM sessions`:                                                                                        "11 90 15 never",
+	} {
+		var got string
+		err := db.Read(t.Context(), func(tx *Tx) error { return tx.QueryRowContext(t.Context(), query).Scan(&got) })
+		if err != nil || got != want {
+			t.Errorf("%s: %q, %v, want %q", query, got, err, want)
+		}
+	}
+}
+
 // TestUserFields: one value for each account and field, of a type of its own, and gone with the account.
 func TestUserFields(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))

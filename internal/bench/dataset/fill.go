@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -162,39 +161,29 @@ func began(j int, size Size, now time.Time) int64 {
 }
 
 func fillSessions(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error {
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES (?, ?, ?, ?)`)
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES (?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
 	for j := 1; j <= size.Sessions; j++ {
 		at := began(j, size, now)
-		if _, err := insert.ExecContext(ctx, j, ID(Owner(j, size.Users)), at, at+sessionLifetime); err != nil {
+		if _, err := insert.ExecContext(ctx, j, ID(Owner(j, size.Users)), at, at+sessionLifetime, at+refreshLifetime); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fillRefreshTokens writes in the order of the table, which is that of the hashes.
 func fillRefreshTokens(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error {
-	type token struct {
-		hash    [sha256.Size]byte
-		session int32
-	}
-	tokens := make([]token, size.Sessions)
-	for i := range tokens {
-		tokens[i] = token{sha256.Sum256([]byte(RefreshToken(i + 1))), int32(i + 1)}
-	}
-	slices.SortFunc(tokens, func(a, b token) int { return slices.Compare(a.hash[:], b.hash[:]) })
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) VALUES (?, ?, ?, ?)`)
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO refresh_tokens (session_id, generation, hash, issued_at, expires_at) VALUES (?, 1, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
-	for i := range tokens {
-		at := began(int(tokens[i].session), size, now)
-		if _, err := insert.ExecContext(ctx, tokens[i].hash[:], tokens[i].session, at, at+refreshLifetime); err != nil {
+	for j := 1; j <= size.Sessions; j++ {
+		at, hash := began(j, size, now), sha256.Sum256([]byte(RefreshToken(j)))
+		if _, err := insert.ExecContext(ctx, j, hash[:], at, at+refreshLifetime); err != nil {
 			return err
 		}
 	}

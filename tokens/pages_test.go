@@ -1,0 +1,44 @@
+package tokens
+
+import (
+	"database/sql"
+	"os"
+	"testing"
+
+	"accountd/internal/store"
+)
+
+// TestRefreshPages: how many pages of the file a refresh changes decides how long it is on its way to the disk. Among sessions that lie
+// apart these are one of the table and one of the index of hashes, and now and then those of a split.
+func TestRefreshPages(t *testing.T) {
+	const sessions, refreshed = 4000, 100
+	s := testSettings
+	s.SessionsPerUser = sessions
+	f := newFixture(t, s)
+	var pairs [sessions]Pair
+	f.write(t, func(tx *store.Tx) (err error) {
+		for i := range pairs {
+			if pairs[i], err = f.Start(t.Context(), tx, ada); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	beside, err := sql.Open("sqlite", "file:"+f.path)
+	must(t, err)
+	defer beside.Close()
+	var busy, log, checkpointed int
+	must(t, beside.QueryRow(`PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &log, &checkpointed))
+	for i := range refreshed {
+		_, err := f.refresh(pairs[i*(sessions/refreshed)].Refresh)
+		must(t, err)
+	}
+	wal, err := os.Stat(f.path + "-wal")
+	must(t, err)
+	const header, frame = 32, 24 + 4096
+	pages := float64(wal.Size()-header) / frame / refreshed
+	if pages < 2 || pages > 3 {
+		t.Errorf("a refresh changes %.2f pages", pages)
+	}
+	t.Logf("%.2f pages", pages)
+}
