@@ -2,12 +2,13 @@ package accounts
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/language"
+
+	"accountd/internal/pattern"
 )
 
 // Address is an email address: how it is compared and how it is shown.
@@ -33,8 +34,8 @@ var errSyntax = errors.New("not an email address")
 var (
 	// RFC 5322 dot-atom, ASCII only: quoted local parts are refused, and folding beyond ASCII is where
 	// two addresses that look alike become one (CVE-2019-19844).
-	localPart  = regexp.MustCompile("^[-!#$%&'*+/=?^_`{}|~0-9A-Za-z]+(\\.[-!#$%&'*+/=?^_`{}|~0-9A-Za-z]+)*$")
-	domainPart = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{1,62}[A-Za-z0-9]$`)
+	localPart  = pattern.Lazy("^[-!#$%&'*+/=?^_`{}|~0-9A-Za-z]+(\\.[-!#$%&'*+/=?^_`{}|~0-9A-Za-z]+)*$")
+	domainPart = pattern.Lazy(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9-]{1,62}[A-Za-z0-9]$`)
 )
 
 // maxDomain is more than any domain of 253 characters has in bytes.
@@ -47,7 +48,7 @@ var toASCII = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.Verif
 // so that both mean the same owner.
 func ParseAddress(s string) (Address, error) {
 	at := strings.LastIndexByte(s, '@')
-	if at < 0 || !localPart.MatchString(s[:at]) {
+	if at < 0 || !localPart().MatchString(s[:at]) {
 		return Address{}, errSyntax
 	}
 	local, domain := s[:at], s[at+1:]
@@ -55,9 +56,9 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, errSyntax // before Punycode, whose time grows with the square of a label
 	}
 	ascii := strings.ToLower(domain) // of ASCII only: anything else is mapped below
-	if domain != "localhost" && !domainPart.MatchString(domain) {
+	if domain != "localhost" && !domainPart().MatchString(domain) {
 		var err error
-		if ascii, err = toASCII.ToASCII(domain); err != nil || !domainPart.MatchString(ascii) || isASCII(domain) {
+		if ascii, err = toASCII.ToASCII(domain); err != nil || !domainPart().MatchString(ascii) || isASCII(domain) {
 			return Address{}, errSyntax
 		}
 	}

@@ -3,11 +3,12 @@ package accounts
 import (
 	"errors"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"accountd/internal/pattern"
 )
 
 // FieldType is the GraphQL type of a field's values.
@@ -128,12 +129,12 @@ func (f Field) Parse(text string) (any, error) {
 }
 
 // rfc3339 is what time.Parse is laxer than: it takes one-digit hours and fractions after a comma.
-var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$`)
+var rfc3339 = pattern.Lazy(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$`)
 
 // ParseDateTime reads RFC 3339 in the years 1 to 9999. A fraction of a second is cut off.
 func ParseDateTime(text string) (time.Time, bool) {
 	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || !rfc3339.MatchString(text) {
+	if err != nil || !rfc3339().MatchString(text) {
 		return time.Time{}, false
 	}
 	t = time.Unix(t.Unix(), 0).UTC()

@@ -5,11 +5,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	_ "embed"
-	"regexp"
 	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"accountd/internal/pattern"
 )
 
 // PasswordSettings are the rules for new passwords and how they are hashed.
@@ -73,9 +74,9 @@ func (s PasswordSettings) canBeSimilar(password, part int) bool {
 	return password < 10*part || float64(part) >= s.Similarity/2*float64(password)
 }
 
-var notWord = regexp.MustCompile(`[^\p{L}\p{N}_]+`)
+var notWord = pattern.Lazy(`[^\p{L}\p{N}_]+`)
 
-func splitWords(s string) []string { return notWord.Split(s, -1) }
+func splitWords(s string) []string { return notWord().Split(s, -1) }
 
 // quickRatio is twice the number of characters that two texts share, whatever their order, over their
 // length together: the upper bound of Ratcliff and Obershelp's similarity that Python's difflib computes.

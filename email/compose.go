@@ -15,12 +15,12 @@ import (
 type Composer struct {
 	settings  Settings
 	from      *mail.Address
-	base      *url.URL // Settings.LinkBase
-	templates map[Kind]*templates
+	base      *url.URL                   // Settings.LinkBase
+	templates map[Kind]func() *templates // at the first call of an embedded one it is parsed
 }
 
-// NewComposer reads the templates, and makes a message of every kind with them, so that what is wrong with one is found
-// at start. Everything that is wrong comes back as one error, a line for each.
+// NewComposer reads the templates of the directory, and makes a message of every kind with them, so that what is wrong with one is
+// found at start. Everything that is wrong comes back as one error, a line for each.
 func NewComposer(s Settings) (*Composer, error) {
 	from, err := mail.ParseAddress(s.From)
 	if err != nil {
@@ -73,15 +73,15 @@ const maxLine = 990
 // compose makes a message. The same input gives the same bytes: name, unique for each message, is its Message-ID and
 // its MIME boundary.
 func (c *Composer) compose(m Mail, name string, at time.Time) (Message, error) {
-	t := c.templates[m.Kind]
-	if t == nil {
+	parsed, ok := c.templates[m.Kind]
+	if !ok {
 		return Message{}, fmt.Errorf("there is no such kind")
 	}
 	// The parser takes names, comments and groups; a bare address is what it gives back unchanged.
 	if to, err := mail.ParseAddress(m.To); err != nil || to.Address != m.To {
 		return Message{}, fmt.Errorf("the recipient is not a bare address")
 	}
-	out, err := t.execute(c.content(m, at))
+	out, err := parsed().execute(c.content(m, at))
 	if err != nil {
 		return Message{}, err
 	}

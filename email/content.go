@@ -2,10 +2,11 @@ package email
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
+
+	"accountd/internal/pattern"
 )
 
 // User is the part of an account that messages may show.
@@ -82,7 +83,7 @@ const maxShown = 80
 
 // clickable finds what mail programs make a link of although nobody marked it as one: a scheme, www., a host with a
 // path. A bare domain is let be: ada.lovelace and ada@example.com are names.
-var clickable = regexp.MustCompile(`(?i)://|(?:^|[^\pL\pN@._+-])www\.|[^/]\.[^/]*/`)
+var clickable = pattern.Lazy(`(?i)://|(?:^|[^\pL\pN@._+-])www\.|[^/]\.[^/]*/`)
 
 var unlink = strings.NewReplacer("://", " ", ".", " . ")
 
@@ -91,7 +92,7 @@ var unlink = strings.NewReplacer("://", " ", ".", " . ")
 func plain(name string) string {
 	words := strings.Fields(oneLine(name))
 	for i, word := range words {
-		if clickable.MatchString(word) {
+		if clickable().MatchString(word) {
 			words[i] = strings.TrimSpace(unlink.Replace(word))
 		}
 	}

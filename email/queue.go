@@ -99,7 +99,7 @@ func (q Queue) describe(sub, name string) Queued {
 // find gives the directory that a mail is in. The name may be without its ending.
 func (q Queue) find(name string) (sub, file string, err error) {
 	file = strings.TrimSuffix(name, ".eml") + ".eml"
-	if ownName.MatchString(file) {
+	if ownName().MatchString(file) {
 		for _, sub := range []string{"new", "failed"} {
 			info, err := os.Lstat(filepath.Join(string(q.spool), sub, file))
 			if err == nil && info.Mode().IsRegular() {

@@ -9,14 +9,15 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"accountd/internal/pattern"
 )
 
 // ownName are the names that fileName makes. Other files in the spool are somebody else's.
-var ownName = regexp.MustCompile(`^[0-9]{1,18}\.[A-Z2-7]{26}\.eml$`)
+var ownName = pattern.Lazy(`^[0-9]{1,18}\.[A-Z2-7]{26}\.eml$`)
 
 // maxMail is the largest mail that is sent, in bytes. What templates can make is far below.
 const maxMail = 8 << 20
@@ -51,7 +52,7 @@ func (s spool) mails(sub string) ([]string, error) {
 	}
 	var names []string
 	for _, entry := range entries {
-		if entry.Type().IsRegular() && ownName.MatchString(entry.Name()) {
+		if entry.Type().IsRegular() && ownName().MatchString(entry.Name()) {
 			names = append(names, entry.Name())
 		}
 	}

@@ -6,14 +6,16 @@ import (
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	texttemplate "text/template"
 	"text/template/parse"
 	"time"
 	"unicode/utf8"
+
+	"accountd/internal/pattern"
 )
 
 //go:embed templates
@@ -44,21 +46,30 @@ func (t *templates) execute(c content) (Message, error) {
 	return out, errors.Join(errs...)
 }
 
-// parseTemplates reads all kinds, those of the directory before the embedded ones, and tries those that are not as they come: doing
-// so with the others, which tests do, was a fifth of the time to start.
-func (c *Composer) parseTemplates() (map[Kind]*templates, error) {
+// parseTemplates reads the kinds that the directory has a part of, and tries them. The others are as they come, which tests try: each is
+// parsed when its first message is made, because all of them together were a tenth of the time to start.
+func (c *Composer) parseTemplates() (map[Kind]func() *templates, error) {
 	p := parser{dir: c.settings.TemplatesDir, files: map[string]string{}}
 	p.readDir()
-	parsed := map[Kind]*templates{}
+	parsed := map[Kind]func() *templates{}
 	for _, kind := range kinds {
-		if t := p.parse(kind); t != nil {
-			parsed[kind] = t
-			if p.overrides(kind) {
-				p.try(c, kind, t)
-			}
+		if !p.overrides(kind) {
+			parsed[kind] = sync.OnceValue(func() *templates { return parseEmbedded(kind) })
+		} else if t := p.parse(kind); t != nil {
+			parsed[kind] = func() *templates { return t }
+			p.try(c, kind, t)
 		}
 	}
 	return parsed, p.err()
+}
+
+func parseEmbedded(kind Kind) *templates {
+	var p parser
+	t := p.parse(kind)
+	if err := p.err(); err != nil {
+		panic(err)
+	}
+	return t
 }
 
 // parser reads templates and collects what is wrong with them.
@@ -202,36 +213,36 @@ func (p *parser) trySubject(name, subject string) {
 }
 
 var (
-	templateError = regexp.MustCompile(`(?s)^(?:html/)?template: ?([^:\s]+):(?:(\d+)(?::\d+)?:)? (.*)$`)
-	executing     = regexp.MustCompile(`(?s)^executing "[^"]*" at (<.*?>): (.*)$`)
-	unknownField  = regexp.MustCompile(`^can't evaluate field (\w+) in type (.+)$`)
-	unknownKey    = regexp.MustCompile(`^map has no entry for key "(.*)"$`)
+	templateError = pattern.Lazy(`(?s)^(?:html/)?template: ?([^:\s]+):(?:(\d+)(?::\d+)?:)? (.*)$`)
+	executing     = pattern.Lazy(`(?s)^executing "[^"]*" at (<.*?>): (.*)$`)
+	unknownField  = pattern.Lazy(`^can't evaluate field (\w+) in type (.+)$`)
+	unknownKey    = pattern.Lazy(`^map has no entry for key "(.*)"$`)
 )
 
 // failed translates what a template package says: it knows the line, and not who reads it.
 func (p *parser) failed(name string, err error) {
-	match := templateError.FindStringSubmatch(err.Error())
+	match := templateError().FindStringSubmatch(err.Error())
 	if match == nil {
 		p.problem(name, 0, err.Error())
 		return
 	}
 	line, _ := strconv.Atoi(match[2])               // digits, or none where the whole file is meant
 	text, _, _ := strings.Cut(match[3], ": {state") // what html/template thinks of the context, in its own words
-	if at := executing.FindStringSubmatch(text); at != nil {
+	if at := executing().FindStringSubmatch(text); at != nil {
 		text = at[1] + ": " + reason(at[1], at[2])
 	}
 	p.problem(match[1], line, strings.ReplaceAll(text, "\n", " "))
 }
 
 func reason(at, text string) string {
-	if field := unknownField.FindStringSubmatch(text); field != nil {
+	if field := unknownField().FindStringSubmatch(text); field != nil {
 		names := variables
 		if field[2] == "email.User" {
 			names = userVariables
 		}
 		return "there is no " + field[1] + ": " + suggest(field[1], names, "possible are "+strings.Join(names, ", "))
 	}
-	if key := unknownKey.FindStringSubmatch(text); key != nil {
+	if key := unknownKey().FindStringSubmatch(text); key != nil {
 		if strings.Contains(at, "Fields") {
 			return "there is no public field " + key[1] + " in [[accounts.fields]]"
 		}

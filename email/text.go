@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"accountd/internal/pattern"
 )
 
 // htmlText is the text of an HTML document: what of it is seen, without tags, with entities decoded and with lines
@@ -35,16 +37,16 @@ var (
 	void       = []string{"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 	// raw have no tags inside: each with how its closing tag begins.
-	raw = map[string]*regexp.Regexp{
-		"script": regexp.MustCompile(`(?i)</script`), "style": regexp.MustCompile(`(?i)</style`), "title": regexp.MustCompile(`(?i)</title`),
+	raw = map[string]func() *regexp.Regexp{
+		"script": pattern.Lazy(`(?i)</script`), "style": pattern.Lazy(`(?i)</style`), "title": pattern.Lazy(`(?i)</title`),
 	}
 )
 
 var (
-	tagPattern    = regexp.MustCompile(`(?s)^<(/?)([A-Za-z][A-Za-z0-9:-]*)((?:"[^"]*"|'[^']*'|[^"'>])*)>`)
-	tagBegin      = regexp.MustCompile(`^</?[A-Za-z]`)
-	attribute     = regexp.MustCompile(`(?s)([A-Za-z-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))`)
-	hiddenByStyle = regexp.MustCompile(`(?i)display\s*:\s*none`)
+	tagPattern    = pattern.Lazy(`(?s)^<(/?)([A-Za-z][A-Za-z0-9:-]*)((?:"[^"]*"|'[^']*'|[^"'>])*)>`)
+	tagBegin      = pattern.Lazy(`^</?[A-Za-z]`)
+	attribute     = pattern.Lazy(`(?s)([A-Za-z-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))`)
+	hiddenByStyle = pattern.Lazy(`(?i)display\s*:\s*none`)
 )
 
 func (w *textWriter) read(document string) string {
@@ -66,8 +68,8 @@ func (w *textWriter) read(document string) string {
 			document = afterDeclaration(document)
 			continue
 		}
-		tag := tagPattern.FindStringSubmatch(document)
-		if tag == nil && tagBegin.MatchString(document) {
+		tag := tagPattern().FindStringSubmatch(document)
+		if tag == nil && tagBegin().MatchString(document) {
 			break // a tag that never ends: browsers show nothing after it
 		}
 		if tag == nil {
@@ -87,10 +89,10 @@ func (w *textWriter) read(document string) string {
 		case hidden == name:
 			depth++
 		case hidden != "":
-		case !closing && !slices.Contains(void, name) && (slices.Contains(unseen, name) || hiddenByStyle.MatchString(attributes["style"])):
+		case !closing && !slices.Contains(void, name) && (slices.Contains(unseen, name) || hiddenByStyle().MatchString(attributes["style"])):
 			hidden, depth = name, 1
 			if end, ok := raw[name]; ok {
-				document = fromMatch(document, end)
+				document = fromMatch(document, end())
 			}
 		default:
 			w.tag(name, closing, attributes)
@@ -118,7 +120,7 @@ func fromMatch(document string, pattern *regexp.Regexp) string {
 
 func attributesOf(text string) map[string]string {
 	found := map[string]string{}
-	for _, match := range attribute.FindAllStringSubmatch(text, -1) {
+	for _, match := range attribute().FindAllStringSubmatch(text, -1) {
 		found[strings.ToLower(match[1])] = html.UnescapeString(match[2] + match[3] + match[4])
 	}
 	return found

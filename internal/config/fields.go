@@ -2,12 +2,12 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"accountd/accounts"
+	"accountd/internal/pattern"
 )
 
 // Bounds of [[accounts.fields]].
@@ -18,7 +18,7 @@ const (
 	maxChoices   = 1000
 )
 
-var fieldName = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+var fieldName = pattern.Lazy(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 
 // builtInFields are the ones that the lists of [accounts] may name beside configured ones.
 var builtInFields = []string{"email", "username", "first_name", "last_name"}
@@ -118,7 +118,7 @@ func (l *loader) configuredFields(key string, fields []Field) {
 	}
 	for _, f := range fields {
 		bad := func(message, remedy string) { l.complain(key, "has a field "+quote(f.Name)+" "+message, remedy) }
-		if !fieldName.MatchString(f.Name) || len(f.Name) > maxFieldName {
+		if !fieldName().MatchString(f.Name) || len(f.Name) > maxFieldName {
 			bad("whose name cannot be one", fmt.Sprintf(`use at most %d lower-case letters and digits, words joined by "_", such as "phone_number"`, maxFieldName))
 			continue
 		}

@@ -3,9 +3,10 @@ package config
 import (
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
+
+	"accountd/internal/pattern"
 )
 
 // validateWeb checks what browsers and proxies are told: origins, cookies, addresses.
@@ -70,11 +71,11 @@ func notOrigin(text string) bool {
 		strings.HasSuffix(u.Host, ":") || u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443"
 }
 
-var graphQLName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var graphQLName = pattern.Lazy(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // isGraphQLName takes the names that a schema may have; the others are GraphQL's own.
 func isGraphQLName(name string) bool {
-	return graphQLName.MatchString(name) && !strings.HasPrefix(name, "__")
+	return graphQLName().MatchString(name) && !strings.HasPrefix(name, "__")
 }
 
 // isParent reports whether cookies of host may be for domain (RFC 6265, section 5.1.3). Browsers take none for an address

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -36,12 +37,14 @@ const (
 	maxLimit     = 1000
 )
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"utc": func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
-	"iso": func(t time.Time) string { return t.Format(time.RFC3339) },
-	// Links in the frame open a tab of their own: the sandbox lets them go nowhere else.
-	"framed": func(html string) string { return `<base target="_blank">` + html },
-}).Parse(pageHTML))
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"utc": func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
+		"iso": func(t time.Time) string { return t.Format(time.RFC3339) },
+		// Links in the frame open a tab of their own: the sandbox lets them go nowhere else.
+		"framed": func(html string) string { return `<base target="_blank">` + html },
+	}).Parse(pageHTML))
+})
 
 // mailbox is what the page shows.
 type mailbox struct {
@@ -110,7 +113,7 @@ func servePage(w http.ResponseWriter, spool, name string) {
 	}
 	var body bytes.Buffer
 	if err == nil {
-		err = page.Execute(&body, box)
+		err = page().Execute(&body, box)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)

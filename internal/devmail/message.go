@@ -13,11 +13,12 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"accountd/internal/pattern"
 )
 
 // Message is one mail of the spool. Link is the first address in it that ends in a token; Link and Token are "" in
@@ -41,7 +42,7 @@ const (
 )
 
 // fileName is a mail as the spool names it, without the flags that mail readers append.
-var fileName = regexp.MustCompile(`^(\d{1,19})\.[A-Z2-7]{1,64}\.eml$`)
+var fileName = pattern.Lazy(`^(\d{1,19})\.[A-Z2-7]{1,64}\.eml$`)
 
 // list reads the newest messages, at most limit; with to, only those to that address, whatever its case.
 func list(spool, to string, limit int) ([]Message, error) {
@@ -91,7 +92,7 @@ func files(spool string) ([]string, error) {
 			return nil, fmt.Errorf("spool: %w", err)
 		}
 		for _, entry := range entries {
-			if fileName.MatchString(nameOf(entry.Name())) && entry.Type().IsRegular() {
+			if fileName().MatchString(nameOf(entry.Name())) && entry.Type().IsRegular() {
 				paths = append(paths, filepath.Join(spool, sub, entry.Name()))
 			}
 		}
@@ -188,12 +189,12 @@ func (m *Message) body(kind, encoding string, r io.Reader) {
 }
 
 // tokenLink is an address that ends in what tokens are made of, in a path or a query.
-var tokenLink = regexp.MustCompile(`https?://[^\s<>"']*[/=]([A-Za-z0-9_-]{40,})`)
+var tokenLink = pattern.Lazy(`https?://[^\s<>"']*[/=]([A-Za-z0-9_-]{40,})`)
 
 func (m *Message) findLink() {
-	found := tokenLink.FindStringSubmatch(m.Text)
+	found := tokenLink().FindStringSubmatch(m.Text)
 	if found == nil {
-		found = tokenLink.FindStringSubmatch(html.UnescapeString(m.HTML))
+		found = tokenLink().FindStringSubmatch(html.UnescapeString(m.HTML))
 	}
 	if found != nil {
 		m.Link, m.Token = found[0], found[1]

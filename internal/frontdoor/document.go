@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +17,8 @@ import (
 	"github.com/vektah/gqlparser/v2/validator"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"accountd/internal/pattern"
 )
 
 // cache keeps validated documents by their text, the least recently used ones leaving first. Their number is
@@ -106,11 +107,11 @@ func (d *Door) syntax(err error) *refusal {
 }
 
 // quotedToken is a value as the parser quotes it.
-var quotedToken = regexp.MustCompile(`(?s)\b(String|BlockString|Int|Float) ".*"`)
+var quotedToken = pattern.Lazy(`(?s)\b(String|BlockString|Int|Float) ".*"`)
 
 // withoutToken leaves the value out of a message of the parser. Values may be secrets in the wrong place, and answers
 // are kept by proxies and by what collects the errors of clients.
-func withoutToken(message string) string { return quotedToken.ReplaceAllString(message, "$1") }
+func withoutToken(message string) string { return quotedToken().ReplaceAllString(message, "$1") }
 
 // withoutValue does the same for a message of the rule for types, which ends with the value, or with a suggestion after it.
 func withoutValue(err *gqlerror.Error) string {
