@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -48,9 +47,9 @@ func (cmd *serveCmd) Run(a *app) error {
 func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config.Config) error) (err error) {
 	starting := context.WithoutCancel(a.ctx) // a start that is interrupted is finished, and then ended in order
 	alone := a.Stdin == os.Stdin             // the process is the server's
-	started := func() {}
+	var settle func()
 	if alone {
-		started = startQuickly()
+		settle = startQuickly()
 	}
 	privateFiles()
 	log := newLog(a.Stderr, c.Log)
@@ -91,9 +90,9 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	started()
 	if alone {
 		defer runtime.KeepAlive(tune())
+		defer time.AfterFunc(settleTime, settle).Stop()
 	}
 	return serve(a, h, srv, listener, log, ready)
 }
@@ -123,7 +122,6 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 	if err := ready(a.Stdout, h.config); err != nil {
 		log.Warn("nobody was told that the server is ready", "error", err)
 	}
-	debug.FreeOSMemory() // what starting needed
 	var broken error
 	select {
 	case err := <-failed:

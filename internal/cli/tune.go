@@ -4,15 +4,23 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
 // startingGC is Go's GOGC while the server starts: what that needs is less than what would be collected on the way, several times.
 const startingGC = 800
 
-// startQuickly puts garbage off until the function that it returns is called.
-func startQuickly() (started func()) {
+// settleTime is how long after it is ready a server collects what starting has left: who waits for it asks as soon as they can, and
+// would wait for the collector instead.
+const settleTime = 100 * time.Millisecond
+
+// startQuickly puts garbage off until the function that it returns is called, which gives the memory back.
+func startQuickly() (settle func()) {
 	before := debug.SetGCPercent(startingGC)
-	return func() { debug.SetGCPercent(before) }
+	return func() {
+		debug.FreeOSMemory()
+		debug.SetGCPercent(before)
+	}
 }
 
 // ballast is how many bytes the program is made to look larger than its few megabytes, so that more garbage comes together before it
