@@ -15,15 +15,17 @@ import (
 
 // argon2Memory is memory that hashes are computed in, one after the other. x/crypto's argon2.IDKey makes 19 MiB of garbage for
 // each: collecting it, and getting it from the system again, cost a sixth of all logins, and half of the server's memory. This is
-// the system's memory rather than Go's, so that the collector neither waits for it nor paces itself by it. What one hash leaves in
-// it, the next writes over before it reads.
+// the system's memory rather than Go's, so that the collector neither waits for it nor paces itself by it.
+//
+// Each hash clears what it leaves, for three percent of its time: the first blocks can be computed from the last ones, and tell a right
+// guess of the password from a wrong one without the memory and the passes.
 type argon2Memory struct {
 	places, length int           // how many are kept, one for each hash at once, and how many blocks each has
 	written        atomic.Uint64 // blocks, in all passes of all hashes: what they have cost
 
 	mu   sync.Mutex
-	free [][]argon2Block
-	idle *time.Timer // gives back what is free when no hash has been computed for argon2Idle
+	free [][]argon2Block // with zeros in them
+	idle *time.Timer     // gives back what is free when no hash has been computed for argon2Idle
 }
 
 // argon2Idle is for how long memory is kept for the next hash.
@@ -45,18 +47,30 @@ func argon2Lane(p *argon2id.Params) int {
 
 const argon2Slices = 4
 
-// key is argon2.IDKey of x/crypto, with the same result. It fails where the system has no memory left. It is computed in a thread of
-// its own, which the system lets run less than those that answer other requests, where it can tell threads apart.
+// key is argon2.IDKey of x/crypto, with the same result. It fails where the system has no memory left.
 func (m *argon2Memory) key(password, salt []byte, p *argon2id.Params) (key []byte, err error) {
+	apart(func() { key, err = m.compute(password, salt, p) })()
+	return key, err
+}
+
+// apart begins fn in a thread of its own, which the system lets run less than those that answer other requests, where it can tell
+// threads apart. wait waits for its end; a panic of fn goes on there, with the same value.
+func apart(fn func()) (wait func()) {
+	var panicked any
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer func() { panicked = recover() }()
 		runtime.LockOSThread() // and never unlocked: the thread ends with this function
 		yieldThread()
-		key, err = m.compute(password, salt, p)
+		fn()
 	}()
-	<-done
-	return key, err
+	return func() {
+		<-done
+		if panicked != nil {
+			panic(panicked)
+		}
+	}
 }
 
 func (m *argon2Memory) compute(password, salt []byte, p *argon2id.Params) ([]byte, error) {
@@ -103,6 +117,9 @@ func (m *argon2Memory) give(blocks []argon2Block) {
 		freeArgon2Blocks(blocks)
 		return
 	}
+	for i := range blocks {
+		clear(blocks[i][:]) // one after the other: all at once would hold up the collector
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.idle.Reset(argon2Idle)
@@ -128,18 +145,22 @@ type argon2Filling struct {
 	passes, lanes, perLane uint32
 }
 
+// run computes each lane in a thread of its own. It ends when all have ended, also where one panics: the memory is somebody else's then.
 func (f *argon2Filling) run() {
+	b := newBarrier(int(f.lanes))
+	for lane := range f.lanes - 1 {
+		defer apart(func() { f.lane(lane, b) })()
+	}
+	f.lane(f.lanes-1, b)
+}
+
+// lane computes the segments of one lane, each when the slice before it is complete.
+func (f *argon2Filling) lane(lane uint32, b *barrier) {
+	defer b.leave() // so that others do not wait for one that panics
 	for pass := range f.passes {
 		for slice := range uint32(argon2Slices) {
-			if f.lanes == 1 {
-				f.segment(pass, slice, 0)
-				continue
-			}
-			var running sync.WaitGroup
-			for lane := range f.lanes {
-				running.Go(func() { f.segment(pass, slice, lane) })
-			}
-			running.Wait()
+			f.segment(pass, slice, lane)
+			b.wait()
 		}
 	}
 }

@@ -2,17 +2,19 @@ package accounts
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/alexedwards/argon2id"
 	"golang.org/x/crypto/argon2"
 )
 
-// TestArgon2Memory hashes in memory that has been used before, and compares with the library that makes its own.
+// TestArgon2Memory hashes in memory that has been used before and has something in it, and compares with the library that makes its own.
 func TestArgon2Memory(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	some := func(least, most int) []byte {
@@ -30,6 +32,11 @@ func TestArgon2Memory(t *testing.T) {
 			p = &argon2id.Params{Memory: random.Uint32N(200), Iterations: 1 + random.Uint32N(3), Parallelism: uint8(1 + random.UintN(4)), KeyLength: 16 + random.Uint32N(100)}
 		}
 		password, salt := some(0, 200), some(8, 40)
+		for _, blocks := range m.free {
+			for i := range blocks {
+				blocks[i][random.IntN(len(blocks[i]))] = random.Uint64()
+			}
+		}
 		want := argon2.IDKey(password, salt, p.Iterations, p.Memory, p.Parallelism, p.KeyLength)
 		if got, err := m.key(password, salt, p); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("%+v, password %x, salt %x: %x, %v, want %x", *p, password, salt, got, err, want)
@@ -100,6 +107,81 @@ func TestArgon2MemoryIsUsedAgain(t *testing.T) {
 	m.drop()
 	if m.free != nil {
 		t.Error("memory is kept when no hash is computed")
+	}
+}
+
+// TestArgon2MemoryIsCleared: from what a hash leaves, guesses of the password could be tried for next to nothing.
+func TestArgon2MemoryIsCleared(t *testing.T) {
+	for _, lanes := range []uint8{1, 3} {
+		p := &argon2id.Params{Memory: 96, Iterations: 2, Parallelism: lanes, KeyLength: 32}
+		m := newArgon2Memory(1, p)
+		if _, err := m.key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
+			t.Fatal(err)
+		}
+		blocks, err := m.take(96)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range blocks {
+			if blocks[i] != (argon2Block{}) {
+				t.Fatalf("%d lanes: block %d has something left", lanes, i)
+			}
+		}
+		m.give(blocks)
+		m.drop()
+	}
+}
+
+// TestHashPanics: a panic in the thread of a hash is the caller's, which answers it, and nothing stays taken.
+func TestHashPanics(t *testing.T) {
+	into := argon2Into
+	defer func() { argon2Into = into }()
+	for _, lanes := range []uint8{1, 3} {
+		h, err := newHasher(PasswordSettings{MaxBytes: 1024, Argon2: Argon2Settings{MemoryKiB: 96, Iterations: 1, Parallelism: lanes, Concurrent: 1}}, newPace(time.Now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		argon2Into = func(*argon2Block, *argon2Block, *argon2Block) { panic("broken") }
+		func() {
+			defer func() {
+				if r := recover(); r != "broken" {
+					t.Errorf("%d lanes: panic %v", lanes, r)
+				}
+			}()
+			_, err := h.Hash(t.Context(), "", "quiet-otter-42")
+			t.Errorf("%d lanes: no panic, error %v", lanes, err)
+		}()
+		argon2Into = into
+		if _, err := h.Hash(t.Context(), "", "quiet-otter-42"); err != nil {
+			t.Errorf("%d lanes: afterwards %v", lanes, err)
+		}
+	}
+}
+
+// BenchmarkArgon2 is one hash at the default parameters, and what clearing its memory takes.
+func BenchmarkArgon2(b *testing.B) {
+	for _, lanes := range []uint8{1, 4} {
+		p := &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: lanes, KeyLength: 32}
+		m := newArgon2Memory(1, p)
+		b.Run(fmt.Sprintf("lanes=%d", lanes), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := m.key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		if lanes == 1 {
+			b.Run("clear", func(b *testing.B) {
+				for b.Loop() {
+					blocks, err := m.take(m.length)
+					if err != nil {
+						b.Fatal(err)
+					}
+					m.give(blocks)
+				}
+			})
+		}
+		m.drop()
 	}
 }
 

@@ -8,9 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
@@ -21,42 +19,8 @@ import (
 	"accountd/internal/pattern"
 )
 
-// cache keeps validated documents by their text, the least recently used ones leaving first. Their number is
-// bounded, and so is the length of their texts together, because a parsed document is many times larger than its text.
-type cache struct {
-	mu        sync.Mutex
-	documents *simplelru.LRU[string, *ast.QueryDocument]
-	bytes     int
-	budget    int
-}
-
-func newCache(documents int) (*cache, error) {
-	c := &cache{budget: 512 * documents}
-	var err error
-	c.documents, err = simplelru.NewLRU(documents, func(query string, _ *ast.QueryDocument) { c.bytes -= len(query) })
-	return c, err
-}
-
-func (c *cache) get(query string) *ast.QueryDocument {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	doc, _ := c.documents.Get(query)
-	return doc
-}
-
-func (c *cache) add(query string, doc *ast.QueryDocument) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(query) > c.budget || c.documents.Contains(query) {
-		return
-	}
-	c.documents.Add(query, doc)
-	for c.bytes += len(query); c.bytes > c.budget; {
-		c.documents.RemoveOldest()
-	}
-}
-
-// document returns the parsed and validated document of a query. It is shared: only for reading.
+// document returns the parsed and validated document of a query. It is shared: only for reading. One with a string in it is not kept:
+// that may be a password or a token, which would stay in memory for as long as nobody sends many other documents.
 func (d *Door) document(query string) (*ast.QueryDocument, *refusal) {
 	if len(query) > d.settings.Limits.Query {
 		return nil, refuse(CodeTooLarge, fmt.Sprintf("The query has %d bytes; at most %d are allowed.", len(query), d.settings.Limits.Query))
@@ -64,6 +28,7 @@ func (d *Door) document(query string) (*ast.QueryDocument, *refusal) {
 	if doc := d.documents.get(query); doc != nil {
 		return doc, nil
 	}
+	query = strings.Clone(query) // it may be a part of a longer text, as of a URL, which the document would keep alive
 	seen := scanDocument(query)
 	if seen.surrogate {
 		return nil, refuse(CodeBadString, "A string has half of a surrogate pair.")
@@ -91,7 +56,9 @@ func (d *Door) document(query string) (*ast.QueryDocument, *refusal) {
 		}
 		return nil, d.invalid(errs)
 	}
-	d.documents.add(query, doc)
+	if !seen.strings {
+		d.documents.add(query, doc)
+	}
 	return doc, nil
 }
 
@@ -152,7 +119,7 @@ func withoutRepeats(set ast.SelectionSet) ast.SelectionSet {
 		}
 		kept = append(kept, s)
 	}
-	return kept
+	return slices.Clone(kept) // or the rest of set would keep what is left out
 }
 
 // clip shortens a message that quotes what the client sent.

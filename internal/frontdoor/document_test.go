@@ -254,28 +254,6 @@ func TestNoHintsWithoutIntrospection(t *testing.T) {
 	}
 }
 
-func TestCacheIsBounded(t *testing.T) {
-	c, err := newCache(3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 10 {
-		c.add(fmt.Sprint(i), nil)
-		c.add(fmt.Sprint(i), nil) // twice is once
-	}
-	if n := c.documents.Len(); n != 3 || c.bytes != 3 {
-		t.Errorf("%d documents, %d bytes", n, c.bytes)
-	}
-	c.add(strings.Repeat("x", 1535), nil) // of 1536: only the last small one stays
-	if n := c.documents.Len(); n != 2 || c.bytes != 1536 {
-		t.Errorf("%d documents, %d bytes", n, c.bytes)
-	}
-	c.add(strings.Repeat("y", 1537), nil)
-	if n := c.documents.Len(); n != 2 || c.bytes != 1536 {
-		t.Errorf("%d documents, %d bytes", n, c.bytes)
-	}
-}
-
 func BenchmarkHostile(b *testing.B) {
 	s := newSite(b)
 	for name, query := range hostile() {

@@ -34,7 +34,7 @@ type Limits struct {
 	Errors             int           // in one response
 	Response           int           // bytes of the data in one response
 	Timeout            time.Duration // what resolvers have together
-	Documents          int           // validated documents to keep, and 512 times as many bytes
+	Documents          int           // validated documents to keep, in 4 KiB of memory each on average
 }
 
 // Settings are how a schema is served.

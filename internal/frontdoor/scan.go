@@ -9,6 +9,7 @@ type characters interface{ string | []byte }
 type scanned struct {
 	nesting   int  // deepest nesting of (), [] and {}
 	surrogate bool // a string has an escaped surrogate that is not one of a pair
+	strings   bool // there is a string
 }
 
 // scanDocument looks through a GraphQL document. Text that is no GraphQL does not harm it.
@@ -23,6 +24,7 @@ func scanDocument(text string) scanned {
 			}
 			continue
 		case '"':
+			s.strings = true
 			if hasPrefixAt(text, i, `"""`) {
 				i = skipBlockString(text, i+3)
 			} else {
