@@ -24,51 +24,82 @@ type ClearInput struct {
 	Keep        time.Duration // how long they have to have been over
 }
 
+// Cleared is what ClearSessions has deleted.
+type Cleared struct {
+	tokens.Cleared
+	Longest time.Duration // that one transaction has held the writer, its commit included
+}
+
 // ClearSessions deletes sessions that are over, and refresh tokens that have expired, in short transactions that let
 // others in between. What it has deleted when an error comes stays deleted.
-func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (tokens.Cleared, error) {
-	var all tokens.Cleared
-	steps := []func(context.Context, *store.Tx, time.Duration) (cleared tokens.Cleared, more bool, err error){s.tokens.ClearExpired}
+func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (Cleared, error) {
+	var all Cleared
+	steps := []func(context.Context, *store.Tx, time.Duration, int) (cleared tokens.Cleared, more bool, err error){s.tokens.ClearExpired}
 	if !in.ExpiredOnly {
 		steps = append(steps, s.tokens.ClearEnded)
 	}
+	rows := batchRows(tokens.ClearRows / 4)
 	for _, clear := range steps {
 		for more := true; more; {
 			var batch tokens.Cleared
-			pause := s.aside()
-			err := s.db.Write(ctx, func(tx *store.Tx) (err error) {
-				batch, more, err = clear(ctx, tx, in.Keep)
+			held, err := s.aside(ctx, func(tx *store.Tx) (err error) {
+				batch, more, err = clear(ctx, tx, in.Keep, int(rows))
 				return err
 			})
 			if err != nil {
 				return all, err
 			}
 			all.Add(batch)
-			if more {
-				pause(ctx)
-			}
+			all.Longest = max(all.Longest, held)
+			rows.adapt(held)
 		}
 	}
 	return all, nil
 }
 
+// heldLong is for how long one batch is to hold the writer at most: a quarter of what nobody may notice, since the disk takes
+// several times as long now and then.
+const heldLong = 5 * time.Millisecond
+
+// batchRows is how many rows the next batch looks for: as many as the machine manages without holding up others, whatever else it
+// has to do.
+type batchRows int
+
+// adapt halves what held the writer for too long, and else tries one more.
+func (n *batchRows) adapt(held time.Duration) {
+	if held > heldLong {
+		*n = max(*n/2, 1)
+	} else {
+		*n = min(*n+1, tokens.ClearRows)
+	}
+}
+
 // maxPause bounds the pause after a batch: a machine that was busy for a moment is not waited for.
 const maxPause = 50 * time.Millisecond
 
-// aside begins a batch of what nobody waits for. What it returns is to be called after the batch, and lasts as long as that did: half
-// of the writer's time, and of the disk's, is left to others, be they in this process or not.
-func (s *Service) aside() (pause func(context.Context)) {
+// aside runs a batch of what nobody waits for, and returns how long it held the writer, its commit included. What the one before has
+// written is copied into the file first: it would be somebody's commit that has to do it. In the end there is a pause as long as all
+// that: half of the writer's time, and of the disk's, is left to others, be they in this process or not.
+func (s *Service) aside(ctx context.Context, batch func(*store.Tx) error) (held time.Duration, err error) {
 	began := s.pace.now()
-	return func(ctx context.Context) {
-		took := min(s.pace.now().Sub(began), maxPause)
-		if took <= 0 {
-			return
-		}
+	if err := s.db.Checkpoint(ctx); err != nil {
+		return 0, err
+	}
+	writing := began
+	if err := s.db.Write(ctx, func(tx *store.Tx) error {
+		writing = s.pace.now()
+		return batch(tx)
+	}); err != nil {
+		return 0, err
+	}
+	ended := s.pace.now()
+	if took := min(ended.Sub(began), maxPause); took > 0 {
 		select {
 		case <-s.pace.timer(took):
 		case <-ctx.Done():
 		}
 	}
+	return ended.Sub(writing), nil
 }
 
 // ClearHourly deletes what has been over for a week, and accounts by PurgeUnverified, every hour, until ctx ends. First it says if the
@@ -103,8 +134,9 @@ func (s *Service) clearOld(ctx context.Context, last time.Time) (now time.Time) 
 	if err == nil {
 		err = s.clearThrottles(ctx, now.Add(-clearAfter))
 	}
-	if (cleared != tokens.Cleared{}) {
-		s.log.InfoContext(ctx, "old sessions were cleared away", slog.Int64("sessions", cleared.Sessions), slog.Int64("refresh_tokens", cleared.RefreshTokens))
+	if (cleared.Cleared != tokens.Cleared{}) {
+		s.log.InfoContext(ctx, "old sessions were cleared away", slog.Int64("sessions", cleared.Sessions), slog.Int64("refresh_tokens", cleared.RefreshTokens),
+			slog.Duration("longest", cleared.Longest))
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		s.log.ErrorContext(ctx, "what is old cannot be cleared away; it is tried again in an hour", "error", err)

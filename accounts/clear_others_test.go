@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -72,7 +73,7 @@ func TestClearingLetsOthersIn(t *testing.T) {
 				left = now
 			}
 			h.pace = w.pace()
-			h.pace.now = func() time.Time { // each batch takes five milliseconds
+			h.pace.now = func() time.Time { // what is to be copied takes five milliseconds, and so does a batch
 				w.at = w.at.Add(5 * time.Millisecond)
 				return w.at
 			}
@@ -86,7 +87,7 @@ func TestClearingLetsOthersIn(t *testing.T) {
 				t.Errorf("%d pauses", len(w.waited))
 			}
 			for _, waited := range w.waited {
-				if waited != 5*time.Millisecond {
+				if waited != 10*time.Millisecond {
 					t.Fatalf("pauses of %v", w.waited)
 				}
 			}
@@ -97,22 +98,81 @@ func TestClearingLetsOthersIn(t *testing.T) {
 	}
 }
 
-// TestPauseIsShort: a batch that took long, by a busy machine or a clock that was set, is not waited for as long.
+// TestPauseIsShort: a batch that took long, by a busy machine or a clock that was set, is not waited for as long. What it is said to
+// have held the writer for is without the wait for its turn.
 func TestPauseIsShort(t *testing.T) {
-	w := &stopwatch{at: time.Unix(1_800_000_000, 0)}
-	s := &Service{pace: w.pace()}
+	h := newHarness(t)
+	w := &stopwatch{at: h.now()}
+	h.pace = w.pace()
+	run := func(ctx context.Context, took time.Duration) {
+		t.Helper()
+		held, err := h.aside(ctx, func(*store.Tx) error { w.at = w.at.Add(took); return nil })
+		if err != nil || held != took {
+			t.Errorf("%v, %v, and it took %v", held, err, took)
+		}
+	}
 	for _, took := range []time.Duration{time.Millisecond, time.Hour, 0, -time.Hour} {
-		pause := s.aside()
-		w.at = w.at.Add(took)
-		pause(t.Context())
+		run(t.Context(), took)
 	}
 	if diff := cmp.Diff([]time.Duration{time.Millisecond, maxPause}, w.waited); diff != "" {
 		t.Errorf("waited (-want +got):\n%s", diff)
 	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	s.pace.timer = func(time.Duration) <-chan time.Time { return nil } // never rings
-	pause := s.aside()
-	w.at = w.at.Add(time.Second)
-	pause(ended)
+	ending, cancel := context.WithCancel(t.Context())
+	h.pace.timer = func(time.Duration) <-chan time.Time { cancel(); return nil } // never rings
+	run(ending, time.Second)
+	if _, err := h.aside(ending, func(*store.Tx) error { t.Error("ran"); return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, when nobody wants it any more", err)
+	}
+	failure := errors.New("failure")
+	if held, err := h.aside(t.Context(), func(*store.Tx) error { return failure }); !errors.Is(err, failure) || held != 0 {
+		t.Errorf("%v, %v", held, err)
+	}
+}
+
+// TestBatchesFit: what holds the writer for too long is halved, down to a row, and what does not grows by a row, up to the most.
+func TestBatchesFit(t *testing.T) {
+	n := batchRows(tokens.ClearRows / 4)
+	var sizes []int
+	for _, held := range []time.Duration{0, heldLong, heldLong + 1, time.Second, time.Second, time.Second, -1} {
+		n.adapt(held)
+		sizes = append(sizes, int(n))
+	}
+	if diff := cmp.Diff([]int{5, 6, 3, 1, 1, 1, 2}, sizes); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	for range 2 * tokens.ClearRows {
+		n.adapt(0)
+	}
+	if n != tokens.ClearRows {
+		t.Errorf("%d rows, and not %d", n, tokens.ClearRows)
+	}
+}
+
+// TestSlowBatchesAreSmall: sessions go one by one where each batch takes long, and none stays.
+func TestSlowBatchesAreSmall(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		step    time.Duration // of the clock, each time it is looked at
+		batches int           // at least
+		most    int           // likewise
+	}{
+		{"slow", heldLong + 1, 40, 0},
+		{"quick", heldLong, 0, 10},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHarness(t)
+			h.ada(t)
+			h.exec(t, `INSERT INTO sessions (user_id, created_at, ended_at) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45) SELECT 1, 0, 1 FROM n`)
+			w := &stopwatch{at: h.now()}
+			h.pace = w.pace()
+			h.pace.now = func() time.Time { w.at = w.at.Add(test.step); return w.at }
+			cleared, err := h.ClearSessions(t.Context(), ClearInput{})
+			if err != nil || cleared.Sessions != 45 || cleared.Longest != test.step {
+				t.Errorf("%+v, %v", cleared, err)
+			}
+			if n := len(w.waited); n < test.batches || test.most > 0 && n > test.most {
+				t.Errorf("%d batches", n)
+			}
+		})
+	}
 }

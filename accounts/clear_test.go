@@ -19,7 +19,7 @@ func TestClearSessions(t *testing.T) {
 	clear := func(in ClearInput, want tokens.Cleared) {
 		t.Helper()
 		got, err := h.ClearSessions(t.Context(), in)
-		if err != nil || got != want {
+		if err != nil || got.Cleared != want {
 			t.Errorf("cleared %+v, %v, want %+v", got, err, want)
 		}
 	}

@@ -42,7 +42,6 @@ func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) 
 		}
 		after = found[len(found)-1]
 		for users := range slices.Chunk(found, purgeRows) {
-			pause := s.aside()
 			gone, err := s.purge(ctx, users)
 			if err != nil {
 				return deleted, err
@@ -51,7 +50,6 @@ func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) 
 				s.event(ctx, "unverified_account_deleted", id)
 			}
 			deleted += len(gone)
-			pause(ctx)
 		}
 	}
 	return deleted, nil
@@ -59,7 +57,7 @@ func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) 
 
 // purge deletes those of users that are still unverified, and returns them.
 func (s *Service) purge(ctx context.Context, users []int64) (gone []int64, err error) {
-	err = s.db.Write(ctx, func(tx *store.Tx) error {
+	_, err = s.aside(ctx, func(tx *store.Tx) error {
 		for _, id := range users {
 			deleted, err := deleteUnverified(ctx, tx, id)
 			if err != nil {
@@ -77,15 +75,12 @@ func (s *Service) purge(ctx context.Context, users []int64) (gone []int64, err e
 // clearThrottles deletes what no rate counts any more.
 func (s *Service) clearThrottles(ctx context.Context, before time.Time) error {
 	for deleted := int64(tallyRows); deleted == tallyRows; {
-		pause := s.aside()
-		err := s.db.Write(ctx, func(tx *store.Tx) (err error) {
+		if _, err := s.aside(ctx, func(tx *store.Tx) (err error) {
 			deleted, err = clearTallies(ctx, tx, before, tallyRows)
 			return err
-		})
-		if err != nil {
+		}); err != nil {
 			return err
 		}
-		pause(ctx)
 	}
 	return nil
 }

@@ -20,36 +20,36 @@ func (c *Cleared) Add(more Cleared) {
 	c.RefreshTokens += more.RefreshTokens
 }
 
-// clearRows is how many sessions, and how many refresh tokens, a batch looks for. Among millions each lies on pages of its own, a
-// dozen with its indexes, which are read, logged and written: the writer is held for milliseconds.
-const clearRows = 16
+// ClearRows is how many sessions, and how many refresh tokens, a batch of clearing looks for at most. Among millions each lies on pages of
+// its own, some with its indexes, which are read, logged and written.
+const ClearRows = 16
 
-// ClearExpired deletes a batch of what has been over for longer than keep because of its age: refresh tokens, and
+// ClearExpired deletes a batch, of at most so many rows of each table, of what has been over for longer than keep because of its age: refresh tokens, and
 // sessions that have no refresh token left or, where they never had one, are past their limit. more is false when there was nothing
 // to look at.
 //
 // A session counts as over when its last access token has expired as well. What is deleted answers as it did, with
 // two exceptions: revoking an expired refresh token fails with ErrInvalid, and so does, unnoticed as theft,
 // a rotated one that comes back after it would have expired anyway.
-func (i *Issuer) ClearExpired(ctx context.Context, tx *store.Tx, keep time.Duration) (cleared Cleared, more bool, err error) {
+func (i *Issuer) ClearExpired(ctx context.Context, tx *store.Tx, keep time.Duration, rows int) (cleared Cleared, more bool, err error) {
 	before := tx.Now.Add(-keep - i.accessMargin()).Unix()
-	return clearBatch(ctx, tx, clearDue, before, before)
+	return clearBatch(ctx, tx, clearDue, before, before, int64(rows))
 }
 
-// ClearEnded deletes a batch of sessions that ended more than keep ago, with their refresh tokens. more is false when there was none.
+// ClearEnded deletes such a batch of sessions that ended more than keep ago, with their refresh tokens. more is false when there was none.
 // In an ended session every token is invalid, as unknown ones are.
-func (i *Issuer) ClearEnded(ctx context.Context, tx *store.Tx, keep time.Duration) (cleared Cleared, more bool, err error) {
-	return clearBatch(ctx, tx, clearEnded, tx.Now.Add(-keep).Unix(), math.MaxInt64)
+func (i *Issuer) ClearEnded(ctx context.Context, tx *store.Tx, keep time.Duration, rows int) (cleared Cleared, more bool, err error) {
+	return clearBatch(ctx, tx, clearEnded, tx.Now.Add(-keep).Unix(), math.MaxInt64, int64(rows))
 }
 
 // clearBatch deletes refresh tokens that expired by before of the first sessions that query finds, and the sessions that have none then.
-func clearBatch(ctx context.Context, tx *store.Tx, query string, over, before int64) (cleared Cleared, more bool, err error) {
-	sessions, err := sessionsToClear(ctx, tx, query, over, clearRows)
+func clearBatch(ctx context.Context, tx *store.Tx, query string, over, before, rows int64) (cleared Cleared, more bool, err error) {
+	sessions, err := sessionsToClear(ctx, tx, query, over, rows)
 	if err != nil {
 		return Cleared{}, false, err
 	}
 	for _, session := range sessions {
-		expired, err := deleteRefresh(ctx, tx, session, before, clearRows-cleared.RefreshTokens)
+		expired, err := deleteRefresh(ctx, tx, session, before, rows-cleared.RefreshTokens)
 		if err != nil {
 			return Cleared{}, false, err
 		}
@@ -63,7 +63,7 @@ func clearBatch(ctx context.Context, tx *store.Tx, query string, over, before in
 				return Cleared{}, false, err
 			}
 		}
-		if cleared.RefreshTokens == clearRows {
+		if cleared.RefreshTokens == rows {
 			break
 		}
 	}

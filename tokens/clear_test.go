@@ -11,15 +11,15 @@ import (
 )
 
 // clear runs batches until there is no more, and counts what was deleted; no batch may be larger than most rows.
-func (f *fixture) clear(t *testing.T, batch func(context.Context, *store.Tx, time.Duration) (Cleared, bool, error), keep time.Duration) Cleared {
+func (f *fixture) clear(t *testing.T, batch func(context.Context, *store.Tx, time.Duration, int) (Cleared, bool, error), keep time.Duration) Cleared {
 	t.Helper()
-	const most = 2 * clearRows
+	const most = 2 * ClearRows
 	var all Cleared
 	for {
 		var one Cleared
 		var more bool
 		f.write(t, func(tx *store.Tx) (err error) {
-			one, more, err = batch(t.Context(), tx, keep)
+			one, more, err = batch(t.Context(), tx, keep, ClearRows)
 			return err
 		})
 		if !more {
@@ -170,7 +170,7 @@ func TestClearExtended(t *testing.T) {
 	s.Rotate, s.SessionsPerUser = false, 100
 	f := newFixture(t, s)
 	var pairs []Pair
-	for range clearRows + 1 {
+	for range ClearRows + 1 {
 		pairs = append(pairs, f.start(t))
 	}
 	idle := f.start(t)
@@ -195,7 +195,7 @@ func TestClearOldestFirst(t *testing.T) {
 	f := newFixture(t, testSettings)
 	pair := f.start(t)
 	first := pair.Refresh
-	for range 2 * clearRows {
+	for range 2 * ClearRows {
 		var err error
 		if pair, err = f.refresh(pair.Refresh); err != nil {
 			t.Fatal(err)
@@ -204,8 +204,8 @@ func TestClearOldestFirst(t *testing.T) {
 	}
 	f.advance(testSettings.RefreshLifetime + f.accessMargin() - 2*time.Second)
 	f.write(t, func(tx *store.Tx) error {
-		one, more, err := f.ClearExpired(t.Context(), tx, 0)
-		if one != (Cleared{RefreshTokens: clearRows}) || !more {
+		one, more, err := f.ClearExpired(t.Context(), tx, 0, ClearRows)
+		if one != (Cleared{RefreshTokens: ClearRows}) || !more {
 			t.Errorf("cleared %+v, more: %v", one, more)
 		}
 		return err
@@ -213,7 +213,7 @@ func TestClearOldestFirst(t *testing.T) {
 	if _, err := f.refresh(first); !errors.Is(err, ErrInvalid) || reused(err) {
 		t.Errorf("the first token: %v", err)
 	}
-	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{RefreshTokens: clearRows})
+	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{RefreshTokens: ClearRows})
 	f.advance(time.Second)
 	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: 1, RefreshTokens: 1})
 	if f.live(t, pair.Session) {

@@ -24,7 +24,7 @@ const (
 )
 
 // sessionsToClear runs clearDue or clearEnded.
-func sessionsToClear(ctx context.Context, tx *store.Tx, query string, before int64, limit int) (ids []int64, err error) {
+func sessionsToClear(ctx context.Context, tx *store.Tx, query string, before, limit int64) (ids []int64, err error) {
 	rows, err := tx.QueryContext(ctx, query, before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("look for sessions to clear: %w", err)

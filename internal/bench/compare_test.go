@@ -37,6 +37,7 @@ type measured struct {
 	done, busy int
 	took, cpu  time.Duration
 	p50, p99   time.Duration
+	longest    time.Duration
 }
 
 // take takes a turn.

@@ -10,8 +10,8 @@ import (
 	"accountd/internal/bench/report"
 )
 
-// BenchmarkSize is every operation on a file of few users and on one of many, in turns, and the start on the larger one. It
-// needs two numbers in -users.
+// BenchmarkSize is every operation on a file of few users and on one of many, in turns, and, on the larger one, the start and what clients
+// get while others are a nuisance. It needs two numbers in -users.
 func BenchmarkSize(b *testing.B) {
 	numbers := sizes(b)
 	if len(numbers) < 2 {
@@ -31,6 +31,9 @@ func BenchmarkSize(b *testing.B) {
 			record(b, r)
 		})
 	}
+	b.Run("isolation", func(b *testing.B) {
+		measureIsolation(b, large, many)
+	})
 }
 
 // measureSizes measures an operation on both files.

@@ -62,6 +62,7 @@ func during(b *testing.B, other contender, m *measured, turn time.Duration, f fu
 		m.done += done.Done
 		m.busy += done.Busy
 		m.took += done.Elapsed
+		m.longest = done.Longest
 		ended <- err
 	}()
 	time.Sleep(lead)

@@ -23,11 +23,11 @@ const workerVariable = "ACCOUNTD_BENCH_WORKER"
 // task is what such a process is for. It does it in turns, whenever and for as long as its standard input says, and ends when
 // that does.
 type task struct {
-	Kind    string    // "load", or a floor: "handler", "hash", "transaction", "signature"
-	Plan    load.Plan // of load
+	Kind    string    // "load", "slow", "clear", or a floor: "handler", "hash", "transaction", "signature"
+	Plan    load.Plan // of load and slow
 	Answer  int       // bytes of the handler's answers
 	Threads int       // that hash at once
-	Dir     string    // where the transactions' file is made
+	Dir     string    // where the transactions' file is made, and what is cleared
 }
 
 // ready is the first line of a worker's output.
@@ -64,6 +64,15 @@ func work(in io.Reader, out io.Writer) error {
 			return err
 		}
 		r.Address = address
+	case "slow":
+		turn = (&slow{plan: t.Plan}).turn
+	case "clear":
+		c, err := newClearing(t.Dir)
+		if err != nil {
+			return err
+		}
+		defer c.db.Close() // nothing is under way
+		turn = c.turn
 	default:
 		floor, err := newFloor(t)
 		if err != nil {
@@ -164,6 +173,8 @@ func TestWork(t *testing.T) {
 		{"right", asking("xxx") + `{"For":1000000}`, `"P99":`, ""},
 		{"warm", asking("xxx") + `{"For":1000000,"Warm":true}`, `"P99":0`, ""},
 		{"wrong", asking("y") + `{"For":1000000}`, `{"Address":""}`, `contain "y"`},
+		{"cleared nowhere", `{"Kind":"clear","Dir":"/proc/nowhere"}`, "", "/proc/nowhere"},
+		{"slow", strings.Replace(asking("xxx"), "\"load\"", "\"slow\"", 1) + `{"For":1000000}`, `"Done":1`, ""},
 		{"transactions nowhere", `{"Kind":"transaction","Dir":"/proc/nowhere"}`, "", "unable to open"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -218,8 +218,8 @@ func TestTokensClear(t *testing.T) {
 	w.fails(exitFailure, "accountd: no accounts here: stat PATH/data/accountd.db: no such file or directory: name the server's directory with --data-dir\n", "tokens", "clear")
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	equal(t, w.ok("tokens", "clear"), "Deleted 0 sessions and 0 refresh tokens.\n")
-	var counts map[string]int
-	if err := json.Unmarshal([]byte(w.ok("tokens", "clear", "--expired", "--json")), &counts); err != nil || len(counts) != 2 || counts["sessions"]+counts["refresh_tokens"] != 0 {
+	var counts map[string]float64
+	if err := json.Unmarshal([]byte(w.ok("tokens", "clear", "--expired", "--json")), &counts); err != nil || len(counts) != 3 || counts["sessions"]+counts["refresh_tokens"] != 0 {
 		t.Errorf("%v, %v", counts, err)
 	}
 }

@@ -27,7 +27,10 @@ func (cmd *tokensClearCmd) Run(a *app) error {
 			return json.NewEncoder(a.Stdout).Encode(struct {
 				Sessions      int64 `json:"sessions"`
 				RefreshTokens int64 `json:"refresh_tokens"`
-			}{cleared.Sessions, cleared.RefreshTokens})
+
+				// LongestHold is for how long one of the transactions kept others from writing, in milliseconds.
+				LongestHold float64 `json:"longest_hold_ms"`
+			}{cleared.Sessions, cleared.RefreshTokens, cleared.Longest.Seconds() * 1000})
 		}
 		_, err = fmt.Fprintf(a.Stdout, "Deleted %d sessions and %d refresh tokens.\n", cleared.Sessions, cleared.RefreshTokens)
 		return err

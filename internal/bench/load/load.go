@@ -38,6 +38,9 @@ type Turn struct {
 	Elapsed time.Duration // until the last answer to what was asked in that while
 	P50     time.Duration // of the right answers of all turns but warm ones
 	P99     time.Duration // likewise
+
+	// Longest is, of what keeps others waiting, for how long it did so at most, in all turns.
+	Longest time.Duration
 }
 
 // Load is clients, which connect when they ask for the first time: a server has no patience with connections that nothing comes on.
