@@ -124,7 +124,7 @@ func (s *Service) resolve(ctx context.Context, tx *store.Tx, ref string) (*User,
 	return nil, fmt.Errorf("%w: %q is no id, username or address", ErrNotFound, ref)
 }
 
-// EachUser calls fn for every user in the order of ids, and stops at its first error. It reads in batches, so
+// EachUser calls fn for what is shown of every user in the order of ids, and stops at its first error. It reads in batches, so
 // that a slow fn keeps no snapshot open.
 func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
 	const batch = 500
@@ -132,7 +132,7 @@ func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
 	for {
 		var list []*User
 		err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
-			list, err = s.listUsers(ctx, tx, after, batch)
+			list, _, err = s.filteredUsers(ctx, tx, &filtered{}, stretch{after: after, before: noEnd, limit: batch}, nil)
 			return err
 		})
 		if err != nil {

@@ -380,10 +380,10 @@ func (h *harness) crowd(t *testing.T, n int) {
 
 func (h *harness) plan(t *testing.T, q *filtered, descending bool) string {
 	t.Helper()
-	text, args := q.selectIDs(0, noEnd, descending)
+	text, args := q.selectIDs(stretch{before: noEnd, descending: descending, limit: 1})
 	var plan strings.Builder
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
-		rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, append(args, 1, 0)...)
+		rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
 		if err != nil {
 			return err
 		}

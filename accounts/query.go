@@ -1,25 +1,30 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"accountd/internal/store"
 	"accountd/tokens"
 )
 
-// selectUser is completed by the columns of configured fields, fromUser and a condition. Every user has a status and a
-// primary address. What is true or false is one column, the bits of which flags names: each column costs time in every
-// authenticated request.
-const selectUser = `
-	SELECT u.id, u.username, u.username_key, p.address, u.email, u.first_name, u.last_name, u.password,
-		(u.is_active <> 0) + 2 * (u.is_staff <> 0) + 4 * (u.is_superuser <> 0) + 8 * (s.verified <> 0) + 16 * (s.archived <> 0) AS flags,
-		u.date_joined, u.last_login, u.credential_epoch, u.secondary_epoch, s.secondary_email, b.address`
+// shownColumns are what is shown of a user, to be followed by the configured fields, and hiddenColumns the rest, both in the order
+// in which readUser takes them. Every user has a status and a primary address. What is true or false is one column, the bits of
+// which flags names.
+const (
+	shownColumns = `u.id,
+		(u.is_active <> 0) + 2 * (u.is_staff <> 0) + 4 * (u.is_superuser <> 0) + 8 * (s.verified <> 0) + 16 * (s.archived <> 0),
+		u.date_joined, u.last_login, u.username, p.address, u.first_name, u.last_name, b.address`
+	hiddenColumns = `u.username_key, u.email, u.password, u.credential_epoch, u.secondary_epoch, s.secondary_email`
+)
 
-// The bits of flags in selectUser.
+// The bits of flags in shownColumns.
 const (
 	flagActive = 1 << iota
 	flagStaff
@@ -28,50 +33,79 @@ const (
 	flagArchived
 )
 
-const fromUser = `
-	FROM users u
+// besideUser is what the columns are from beside users u.
+const besideUser = `
 	JOIN user_status s ON s.user_id = u.id
 	JOIN addresses p ON p.canonical = u.email
 	LEFT JOIN addresses b ON b.canonical = s.secondary_email
 	`
 
-type scanner interface{ Scan(dest ...any) error }
-
-func (s *Service) scanUser(row scanner) (*User, error) {
-	var u User
-	var username, usernameKey, secondary, secondaryShown sql.NullString
-	var joined, flags int64
-	var lastLogin sql.NullInt64
-	into := []any{&u.ID, &username, &usernameKey, &u.Email, &u.canonical, &u.FirstName, &u.LastName, &u.password, &flags,
-		&joined, &lastLogin, &u.credentialEpoch, &u.secondaryEpoch, &secondary, &secondaryShown}
-	fields := make([]any, len(s.settings.Fields))
-	for i := range fields {
-		into = append(into, &fields[i])
-	}
-	if err := row.Scan(into...); err != nil {
-		return nil, err
-	}
-	u.setFields(s.settings.Fields, fields)
+// readShown reads what is shown of a user into u.
+func (s *Service) readShown(r *record, u *User) {
+	r.open()
+	u.ID = r.integer()
+	flags := r.integer()
 	u.IsActive, u.IsStaff, u.IsSuperuser = flags&flagActive != 0, flags&flagStaff != 0, flags&flagSuperuser != 0
 	u.Verified, u.Archived = flags&flagVerified != 0, flags&flagArchived != 0
-	u.Username, u.DateJoined = username.String, time.Unix(joined, 0).UTC()
-	u.secondary, u.SecondaryEmail = secondary.String, secondaryShown.String
-	u.ownUsername, u.usernameKey = username.String, usernameKey.String
-	if !username.Valid {
-		u.Username = u.Email
-	}
-	if lastLogin.Valid {
-		at := time.Unix(lastLogin.Int64, 0).UTC()
+	u.DateJoined = time.Unix(r.integer(), 0).UTC()
+	if !r.null() {
+		at := time.Unix(r.integer(), 0).UTC()
 		u.LastLogin = &at
 	}
-	return &u, nil
+	named := !r.null()
+	if named {
+		u.ownUsername = r.text()
+	}
+	u.Email = r.text()
+	u.Username = u.Email
+	if named {
+		u.Username = u.ownUsername
+	}
+	u.FirstName, u.LastName, u.SecondaryEmail = r.text(), r.text(), r.text()
+	if len(s.settings.Fields) > 0 {
+		u.Fields = Values{}
+	}
+	for _, f := range s.settings.Fields {
+		u.Fields[f.Name] = f.read(r.value())
+	}
+}
+
+// readUser reads a whole user.
+func (s *Service) readUser(text string) (*User, error) {
+	u, r := &User{}, &record{rest: text}
+	s.readShown(r, u)
+	u.usernameKey, u.canonical, u.password = r.text(), r.text(), r.text()
+	u.credentialEpoch, u.secondaryEpoch, u.secondary = r.integer(), r.integer(), r.text()
+	r.end()
+	return u, r.err
+}
+
+// readUsers reads what is shown of several users, and puts them in the order of their ids: json_group_array promises none.
+func (s *Service) readUsers(text string) ([]*User, error) {
+	r := &record{rest: text}
+	users := make([]User, 0, strings.Count(text, "],[")+1) // or a few more, where that is in a text
+	for r.open(); r.more(); r.end() {
+		users = append(users, User{})
+		s.readShown(r, &users[len(users)-1])
+	}
+	list := make([]*User, len(users))
+	for i := range users {
+		list[i] = &users[i]
+	}
+	slices.SortFunc(list, func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
+	return list, r.err
 }
 
 // findUser returns nil where nobody is found.
 func (s *Service) findUser(ctx context.Context, tx *store.Tx, query string, args ...any) (*User, error) {
-	u, err := s.scanUser(tx.QueryRowContext(ctx, query, args...))
+	var text string
+	err := tx.QueryRowContext(ctx, query, args...).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
+	}
+	var u *User
+	if err == nil {
+		u, err = s.readUser(text)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up user: %w", err)
@@ -246,26 +280,4 @@ func recordLogin(ctx context.Context, tx *store.Tx, u *User, password string) er
 	u.LastLogin, u.password, u.Archived = &at, password, false
 	u.credentialEpoch++
 	return nil
-}
-
-// listUsers returns up to limit users with an id greater than after, in order.
-func (s *Service) listUsers(ctx context.Context, tx *store.Tx, after int64, limit int) ([]*User, error) {
-	rows, err := tx.QueryContext(ctx, s.users.list, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list users: %w", err)
-	}
-	return s.scanUsers(rows)
-}
-
-func (s *Service) scanUsers(rows *sql.Rows) ([]*User, error) {
-	defer rows.Close()
-	var list []*User
-	for rows.Next() {
-		u, err := s.scanUser(rows)
-		if err != nil {
-			return nil, fmt.Errorf("list users: %w", err)
-		}
-		list = append(list, u)
-	}
-	return list, rows.Err()
 }

@@ -18,23 +18,23 @@ type fieldValue struct {
 // userQueries are the ways to find users. Their text depends on the fields that are configured, and on nothing else:
 // one query reads a user whole, and without such fields it costs nothing to have the possibility.
 type userQueries struct {
-	selectFrom                                   string // to be completed by a condition
-	byID, byUsername, byAddress, bySession, list string
+	shown                                  string // what readShown reads
+	byID, byUsername, byAddress, bySession string // what readUser reads
 }
 
 func newUserQueries(fields []Field) userQueries {
-	var columns strings.Builder
+	columns := shownColumns
 	for _, f := range fields {
-		fmt.Fprintf(&columns, ", (SELECT value FROM user_fields WHERE user_id = u.id AND name = %s)", f.literal())
+		// A value of no type that read knows might be a blob, which no JSON can have.
+		columns += fmt.Sprintf(", (SELECT iif(typeof(value) = 'blob', NULL, value) FROM user_fields WHERE user_id = u.id AND name = %s)", f.literal())
 	}
-	sel := selectUser + columns.String() + fromUser
+	sel := "SELECT json_array(" + columns + ", " + hiddenColumns + ") FROM users u" + besideUser
 	return userQueries{
-		selectFrom: sel,
+		shown:      "json_array(" + columns + ")",
 		byID:       sel + `WHERE u.id = ?`,
 		byUsername: sel + `WHERE u.username_key = ?`,
 		byAddress:  sel + `WHERE u.id = (SELECT user_id FROM addresses WHERE canonical = ?)`,
 		bySession:  sel + `WHERE u.id = ?1 AND u.is_active AND ` + tokens.LiveSession,
-		list:       sel + `WHERE u.id > ? ORDER BY u.id LIMIT ?`,
 	}
 }
 

@@ -210,9 +210,16 @@ func (q *filtered) switches() (conditions []string) {
 	return conditions
 }
 
-// selectIDs is the query for the ids after one and before another, in order or, with descending, in the opposite one.
-// args are followed by those of LIMIT and OFFSET.
-func (q *filtered) selectIDs(after, before int64, descending bool) (query string, args []any) {
+// stretch is a part of a list by ids: the first ones after one id and before another or, with descending, the last, in the
+// opposite order. Of these, limit after the first offset.
+type stretch struct {
+	after, before int64
+	descending    bool
+	limit, offset int
+}
+
+// selectIDs is the query for the ids of a stretch.
+func (q *filtered) selectIDs(part stretch) (query string, args []any) {
 	from, id := "user_search f", "f.user_id"
 	var where []string
 	if q.match != "" {
@@ -224,49 +231,51 @@ func (q *filtered) selectIDs(after, before int64, descending bool) (query string
 		where, args = append(where, q.lead.where), append(args, q.lead.args...)
 	}
 	where = append(append(append(where, id+" > ?", id+" < ?"), q.where...), q.switches()...)
-	args = append(append(args, after, before), q.args...)
+	args = append(append(append(args, part.after, part.before), q.args...), part.limit, part.offset)
 	query = "SELECT f.user_id FROM " + from + " WHERE " + strings.Join(where, " AND ") + " ORDER BY " + id
-	if descending {
+	if part.descending {
 		query += " DESC"
 	}
 	return query + " LIMIT ? OFFSET ?", args
 }
 
-// query runs one text. Those with one filter are few and are prepared once; the many combinations of several are not
-// kept.
-func (q *filtered) query(ctx context.Context, tx *store.Tx, text string, args []any) (*sql.Rows, error) {
+// row runs a query of one row. Those with one filter are few and are prepared once; the many combinations of several are
+// not kept.
+func (q *filtered) row(ctx context.Context, tx *store.Tx, text string, args []any) *store.Row {
 	if q.filters <= 1 {
-		return tx.QueryContext(ctx, text, args...)
+		return tx.QueryRowContext(ctx, text, args...)
 	}
-	return tx.Tx.QueryContext(ctx, text, args...)
+	return tx.Tx.QueryRowContext(ctx, text, args...)
 }
 
-// nth is the id of the user at offset among those after one and before another; 0 where there is none.
-func (q *filtered) nth(ctx context.Context, tx *store.Tx, after, before int64, descending bool, offset int) (id int64, err error) {
-	text, args := q.selectIDs(after, before, descending)
-	rows, err := q.query(ctx, tx, text, append(args, 1, offset))
-	if err != nil {
+// nth is the id of the user at offset after one; 0 where there is none.
+func (q *filtered) nth(ctx context.Context, tx *store.Tx, after int64, offset int) (id int64, err error) {
+	text, args := q.selectIDs(stretch{after: after, before: noEnd, limit: 1, offset: offset})
+	if err := q.row(ctx, tx, text, args).Scan(&id); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("look for users: %w", err)
 	}
-	defer rows.Close()
-	if rows.Next() {
-		err = rows.Scan(&id)
-	}
-	return id, errors.Join(err, rows.Err())
+	return id, nil
 }
 
-// filteredUsers are the first limit users after one and before another, or, with descending, the last from the end.
-func (s *Service) filteredUsers(ctx context.Context, tx *store.Tx, q *filtered, after, before int64, descending bool, limit int) ([]*User, error) {
-	ids, args := q.selectIDs(after, before, descending)
-	order := " ORDER BY u.id"
-	if descending {
-		order += " DESC"
+// filteredUsers are the users of a stretch, in the order of their ids, as readShown reads them. others tells whether there is
+// anybody in another stretch; nil: it is not asked. One row has it all, because the driver interrupts nothing but the step to
+// the first.
+func (s *Service) filteredUsers(ctx context.Context, tx *store.Tx, q *filtered, part stretch, other *stretch) (users []*User, others bool, err error) {
+	ids, args := q.selectIDs(part)
+	beyond := "NULL"
+	if other != nil {
+		id, more := q.selectIDs(*other)
+		beyond, args = "("+id+")", append(args, more...)
 	}
-	// The ids come first and all at once: the driver interrupts nothing but the step to the first row.
-	text := "WITH page (id) AS MATERIALIZED (" + ids + ") " + s.users.selectFrom + "WHERE u.id IN (SELECT id FROM page)" + order
-	rows, err := q.query(ctx, tx, text, append(args, limit, 0))
+	text := "WITH page (id) AS (" + ids + ") SELECT (SELECT json_group_array(" + s.users.shown +
+		") FROM page CROSS JOIN users u ON u.id = page.id" + besideUser + "), " + beyond
+	var list string
+	var id sql.NullInt64
+	if err = q.row(ctx, tx, text, args).Scan(&list, &id); err == nil {
+		users, err = s.readUsers(list)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("list users: %w", err)
+		return nil, false, fmt.Errorf("list users: %w", err)
 	}
-	return s.scanUsers(rows)
+	return users, id.Valid, nil
 }

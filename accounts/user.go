@@ -74,17 +74,6 @@ func (u *User) mailUser() email.User {
 	}
 }
 
-// setFields takes the values of fields as the database has them.
-func (u *User) setFields(fields []Field, values []any) {
-	if len(fields) == 0 {
-		return
-	}
-	u.Fields = Values{}
-	for i, f := range fields {
-		u.Fields[f.Name] = f.read(values[i])
-	}
-}
-
 // mailbox is where mail to an address goes: the local part as its owner wrote it, the domain in ASCII.
 func (a Address) mailbox() string {
 	local, _, _ := strings.Cut(a.Shown, "@")

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -33,14 +32,16 @@ type UserPage struct {
 
 // UserEdge is a user in a page.
 type UserEdge struct {
-	Cursor string // of this place in every list of users, for ever
-	User   *User
+	User *User // what is shown: nothing can be done with it
 }
+
+// Cursor is of this place in every list of users, for ever.
+func (e UserEdge) Cursor() string { return cursor(e.User.ID) }
 
 // UserByID returns nil where nobody has the id.
 func (s *Service) UserByID(ctx context.Context, id int64) (*User, error) {
 	var u *User
-	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
+	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
 		u, err = s.userByID(ctx, tx, id)
 		return err
 	})
@@ -65,7 +66,11 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 }
 
 func (s *Service) page(ctx context.Context, w window, among *filtered) (page *UserPage, err error) {
-	err = s.db.Read(ctx, func(tx *store.Tx) error {
+	read := s.db.Read
+	if among.filters == 0 && w.offset == 0 {
+		read = s.db.ReadOne
+	}
+	err = read(ctx, func(tx *store.Tx) error {
 		if err := among.weigh(ctx, tx); err != nil {
 			return err
 		}
@@ -136,7 +141,7 @@ func (w *window) skip(ctx context.Context, tx *store.Tx, among *filtered) error 
 	if w.offset == 0 {
 		return nil
 	}
-	id, err := among.nth(ctx, tx, w.after, noEnd, false, w.offset-1)
+	id, err := among.nth(ctx, tx, w.after, w.offset-1)
 	if err != nil {
 		return err
 	}
@@ -149,37 +154,32 @@ func (w *window) skip(ctx context.Context, tx *store.Tx, among *filtered) error 
 
 // edges follows EdgesToReturn, HasNextPage and HasPreviousPage of the specification: first counts before last.
 func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *filtered) (page *UserPage, err error) {
-	backward := w.first < 0
-	users, err := s.filteredUsers(ctx, tx, among, w.after, w.before, backward, max(w.first, w.last)+1)
+	part := stretch{after: w.after, before: w.before, descending: w.first < 0, limit: max(w.first, w.last) + 1}
+	var other *stretch // in the direction in which part does not go
+	switch {
+	case w.first < 0 && w.isBefore:
+		other = &stretch{after: w.before - 1, before: noEnd, limit: 1}
+	case w.last < 0 && w.isAfter:
+		// Anyone will do. Going back from the cursor finds its own user first, but the index of substrings gets there slowly.
+		other = &stretch{before: w.after + 1, descending: among.match == "", limit: 1}
+	}
+	users, others, err := s.filteredUsers(ctx, tx, among, part, other)
 	if err != nil {
 		return nil, err
 	}
-	page = &UserPage{HasNext: w.first >= 0 && len(users) > w.first, HasPrevious: w.last >= 0 && len(users) > w.last}
-	if backward {
-		slices.Reverse(users)
-	} else {
-		users = users[:min(len(users), w.first)]
+	page = &UserPage{HasNext: others, HasPrevious: others}
+	all := len(users)
+	if w.first >= 0 {
+		page.HasNext = all > w.first
+		users = users[:min(all, w.first)]
 	}
 	if w.last >= 0 {
+		page.HasPrevious = all > w.last
 		users = users[max(len(users)-w.last, 0):]
 	}
-	for _, u := range users {
-		page.Edges = append(page.Edges, UserEdge{cursor(u.ID), u})
-	}
-	if w.first < 0 && w.isBefore {
-		id, err := among.nth(ctx, tx, w.before-1, noEnd, false, 0)
-		if err != nil {
-			return nil, err
-		}
-		page.HasNext = id != 0
-	}
-	if w.last < 0 && w.isAfter {
-		// Anyone will do. Going back from the cursor finds its own user first, but the index of substrings gets there slowly.
-		id, err := among.nth(ctx, tx, 0, w.after+1, among.match == "", 0)
-		if err != nil {
-			return nil, err
-		}
-		page.HasPrevious = id != 0
+	page.Edges = make([]UserEdge, len(users))
+	for i, u := range users {
+		page.Edges[i] = UserEdge{u}
 	}
 	return page, nil
 }

@@ -25,8 +25,8 @@ func (h *harness) list(t *testing.T, q UserQuery) listed {
 	out := listed{Next: page.HasNext, Pre: page.HasPrevious}
 	for _, e := range page.Edges {
 		out.IDs = append(out.IDs, e.User.ID)
-		if e.Cursor != cursor(e.User.ID) {
-			t.Errorf("user %d has the cursor %s", e.User.ID, e.Cursor)
+		if e.Cursor() != cursor(e.User.ID) {
+			t.Errorf("user %d has the cursor %s", e.User.ID, e.Cursor())
 		}
 	}
 	return out

@@ -158,7 +158,7 @@ func userConnection(userNode *graphql.Object) *graphql.Object {
 		Fields: graphql.Fields{
 			"node": part(userNode, "The account.", func(e accounts.UserEdge) any { return e.User }),
 			"cursor": part(graphql.NewNonNull(graphql.String), "Its place, for after and before: opaque, and good for ever.",
-				func(e accounts.UserEdge) any { return e.Cursor }),
+				func(e accounts.UserEdge) any { return e.Cursor() }),
 		},
 	})
 	pageInfo := graphql.NewObject(graphql.ObjectConfig{
@@ -172,13 +172,13 @@ func userConnection(userNode *graphql.Object) *graphql.Object {
 				if len(p.Edges) == 0 {
 					return nil
 				}
-				return p.Edges[0].Cursor
+				return p.Edges[0].Cursor()
 			}),
 			"endCursor": part(graphql.String, "The cursor of the last edge; null for none.", func(p *accounts.UserPage) any {
 				if len(p.Edges) == 0 {
 					return nil
 				}
-				return p.Edges[len(p.Edges)-1].Cursor
+				return p.Edges[len(p.Edges)-1].Cursor()
 			}),
 		},
 	})

@@ -63,8 +63,15 @@ func BenchmarkRequest(b *testing.B) {
 		}
 	}
 
+	page, err := h.service.Users(b.Context(), accounts.UserQuery{Limit: 2})
+	if err != nil {
+		b.Fatal(err)
+	}
+	after := page.Edges[1].Cursor()
+
 	const me = `query Me { me { id username email verified } }`
-	const users = `query U { users(first: 20) { edges { node { id username email verified } } pageInfo { hasNextPage endCursor } } }`
+	const users = `query U($after: String, $part: String) { users(first: 20, after: $after, username_Icontains: $part) {` +
+		` edges { node { id username email verified } } pageInfo { hasNextPage endCursor } } }`
 	const verify = `mutation V($t: String) { verifyToken(token: $t) { success payload } }`
 	for _, r := range []struct {
 		name, query, variables, header, want string
@@ -72,6 +79,8 @@ func BenchmarkRequest(b *testing.B) {
 		{"me", me, "null", "Authorization: JWT " + token + "\r\n", `"username":"ada"`},
 		{"verifyToken", verify, `{"t":"` + token + `"}`, "", `"success":true`},
 		{"users", users, "null", "Authorization: JWT " + token + "\r\n", `"username":"user18"`},
+		{"users/after", users, `{"after":"` + after + `"}`, "Authorization: JWT " + token + "\r\n", `"username":"user20"`},
+		{"users/part", users, `{"part":"user"}`, "Authorization: JWT " + token + "\r\n", `"username":"user19"`},
 		{"nobody", me, "null", "", `{"data":{"me":null}}`},
 	} {
 		addr := listener.Addr().String()

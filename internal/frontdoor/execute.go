@@ -52,11 +52,16 @@ type step struct {
 	index int
 }
 
-// selection is what a response key stands for: one field, asked for in one place or several.
+// selection is what a response key stands for: one field, asked for in one place or several. What it selects is collected once,
+// for all the objects of a list that it is resolved in.
 type selection struct {
 	key   string
 	field *ast.Field
 	more  []*ast.Field
+	def   *field
+
+	of         *object // whose fields it selects; nil: nothing is collected yet
+	first, end int     // where these are among the selections
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -68,6 +73,8 @@ func (s *scratch) giveBack() {
 	}
 	s.out = s.out[:0]
 	clear(s.path[:cap(s.path)])
+	clear(s.selections) // so that documents are not kept alive
+	s.selections = s.selections[:0]
 	scratches.Put(s)
 }
 
@@ -79,41 +86,59 @@ func (x *execution) run(op *ast.OperationDefinition) {
 	}
 	x.out = append(x.out, beforeData...)
 	x.collect(root, op.SelectionSet, 0)
-	if !x.fields(root, nil, 0) {
+	if !x.fields(nil, 0, len(x.selections)) {
 		x.out = append(x.out, "null"...)
 	}
 }
 
-// object writes an object that s stands for.
-func (x *execution) object(o *object, source any, s selection) bool {
-	first := len(x.selections)
+// object writes an object that selection i stands for.
+func (x *execution) object(o *object, source any, i int) bool {
+	switch s := &x.selections[i]; s.of {
+	case o:
+		return x.fields(source, s.first, s.end)
+	case nil:
+		first, end := x.collectAll(o, i)
+		s = &x.selections[i] // which may have moved
+		s.of, s.first, s.end = o, first, end
+		return x.fields(source, first, end)
+	default: // an interface has been another object before: this one's fields go away again
+		first, end := x.collectAll(o, i)
+		ok := x.fields(source, first, end)
+		clear(x.selections[first:])
+		x.selections = x.selections[:first]
+		return ok
+	}
+}
+
+// collectAll collects what selection i selects of an object.
+func (x *execution) collectAll(o *object, i int) (first, end int) {
+	s := x.selections[i]
+	first = len(x.selections)
 	x.collect(o, s.field.SelectionSet, first)
 	for _, f := range s.more {
 		x.collect(o, f.SelectionSet, first)
 	}
-	return x.fields(o, source, first)
+	return first, len(x.selections)
 }
 
-// fields writes the fields of an object, which are the selections from first on, and takes these away. False means that one of
-// them failed and may not be null: nothing is written then.
-func (x *execution) fields(o *object, source any, first int) bool {
-	start, end, ok := len(x.out), len(x.selections), true
+// fields writes the fields of an object, which are the selections from first to end. False means that one of them failed and may
+// not be null: nothing is written then.
+func (x *execution) fields(source any, first, end int) bool {
+	start := len(x.out)
 	x.out = append(x.out, '{')
-	for i := first; i < end && ok; i++ {
+	for i := first; i < end; i++ {
 		if i > first {
 			x.out = append(x.out, ',')
 		}
-		s := x.selections[i]
-		x.out = append(appendString(x.out, s.key), ':')
-		x.path = append(x.path, step{key: s.key})
-		ok = x.field(o, source, s)
+		key := x.selections[i].key
+		x.out = append(appendString(x.out, key), ':')
+		x.path = append(x.path, step{key: key})
+		ok := x.field(source, i)
 		x.path = x.path[:len(x.path)-1]
-	}
-	clear(x.selections[first:end]) // so that documents are not kept alive
-	x.selections = x.selections[:first]
-	if !ok {
-		x.out = x.out[:start]
-		return false
+		if !ok {
+			x.out = x.out[:start]
+			return false
+		}
 	}
 	x.out = append(x.out, '}')
 	return true
@@ -126,7 +151,7 @@ func (x *execution) collect(o *object, set ast.SelectionSet, first int) {
 		switch s := s.(type) {
 		case *ast.Field:
 			if x.included(s.Directives) {
-				x.collectField(s, first)
+				x.collectField(o, s, first)
 			}
 		case *ast.InlineFragment:
 			if x.included(s.Directives) && x.applies(o, s.TypeCondition) {
@@ -140,14 +165,14 @@ func (x *execution) collect(o *object, set ast.SelectionSet, first int) {
 	}
 }
 
-func (x *execution) collectField(f *ast.Field, first int) {
+func (x *execution) collectField(o *object, f *ast.Field, first int) {
 	for i := first; i < len(x.selections); i++ {
 		if s := &x.selections[i]; s.key == f.Alias {
 			s.more = append(s.more, f)
 			return
 		}
 	}
-	x.selections = append(x.selections, selection{key: f.Alias, field: f})
+	x.selections = append(x.selections, selection{key: f.Alias, field: f, def: o.fields[f.Name]})
 }
 
 func (x *execution) included(directives ast.DirectiveList) bool {
@@ -173,82 +198,87 @@ func (x *execution) applies(o *object, condition string) bool {
 	return false
 }
 
-// field writes the value of one field, null where it failed and may be null.
-func (x *execution) field(o *object, source any, s selection) bool {
-	f := o.fields[s.field.Name]
+// field writes the value of the field that selection i stands for, null where it failed and may be null.
+func (x *execution) field(source any, i int) bool {
 	start := len(x.out)
-	if x.resolve(f, source, s) {
+	if x.resolve(source, i) {
 		return true
 	}
 	x.out = append(x.out[:start], "null"...)
-	return !f.def.Type.NonNull
+	return !x.selections[i].def.def.Type.NonNull
 }
 
-func (x *execution) resolve(f *field, source any, s selection) bool {
+func (x *execution) resolve(source any, i int) bool {
+	s := &x.selections[i]
+	f := s.def
 	args, bad := x.door.arguments(f.def.Arguments, s.field.Arguments, x.vars)
 	if bad != nil {
-		return x.fail(s, &Error{Message: fmt.Sprintf("Argument %s does not fit: %s.", bad.path, bad.reason), Code: CodeVariables})
+		return x.fail(i, &Error{Message: fmt.Sprintf("Argument %s does not fit: %s.", bad.path, bad.reason), Code: CodeVariables})
 	}
-	value, err := call(f, graphql.ResolveParams{
-		Source: source, Args: args, Context: x.ctx,
-		Info: graphql.ResolveInfo{FieldName: f.def.Name, ReturnType: f.typ, ParentType: f.parent, VariableValues: x.vars},
-	})
+	value, err := x.call(f, source, args)
 	if err != nil {
-		return x.fail(s, err)
+		return x.fail(i, err)
 	}
-	return x.complete(f.def.Type, value, s)
+	return x.complete(f.def.Type, value, i)
 }
 
 // call runs a resolver. A value that comes with an error is dropped.
-func call(f *field, p graphql.ResolveParams) (value any, err error) {
+func (x *execution) call(f *field, source any, args map[string]any) (value any, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			value, err = nil, fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	return f.resolve(p)
+	return f.resolve(graphql.ResolveParams{
+		Source: source, Args: args, Context: x.ctx,
+		Info: graphql.ResolveInfo{FieldName: f.def.Name, ReturnType: f.typ, ParentType: f.parent, VariableValues: x.vars},
+	})
 }
 
 // complete writes value as one of type t. False means that it failed, and that the error is recorded.
-func (x *execution) complete(t *ast.Type, value any, s selection) bool {
+func (x *execution) complete(t *ast.Type, value any, i int) bool {
 	if isNull(value) {
 		if t.NonNull {
-			return x.fail(s, errors.New("null for a field that is not nullable"))
+			return x.fail(i, errors.New("null for a field that is not nullable"))
 		}
 		x.out = append(x.out, "null"...)
 		return true
 	}
 	if t.Elem != nil {
-		return x.list(t.Elem, value, s)
+		return x.list(t.Elem, value, i)
 	}
-	if l, ok := x.door.leaves[t.NamedType]; ok {
-		serialized := l.serialize(value)
+	f := x.selections[i].def
+	if f.leaf.serialize != nil {
+		serialized := f.leaf.serialize(value)
 		if serialized == nil {
-			return x.fail(s, fmt.Errorf("%s cannot represent a %T", t.NamedType, value))
+			return x.fail(i, fmt.Errorf("%s cannot represent a %T", t.NamedType, value))
 		}
-		return x.scalar(serialized, s)
+		return x.scalar(serialized, i)
 	}
-	o, err := x.objectType(t.NamedType, value)
-	if err != nil {
-		return x.fail(s, err)
+	o := f.object
+	if o == nil {
+		var err error
+		if o, err = x.possible(t.NamedType, value); err != nil {
+			return x.fail(i, err)
+		}
 	}
-	return x.object(o, value, s)
+	return x.object(o, value, i)
 }
 
-func (x *execution) list(elem *ast.Type, value any, s selection) bool {
+func (x *execution) list(elem *ast.Type, value any, i int) bool {
 	items := reflect.ValueOf(value)
 	if items.Kind() != reflect.Slice && items.Kind() != reflect.Array {
-		return x.fail(s, fmt.Errorf("a %T is not a list", value))
+		return x.fail(i, fmt.Errorf("a %T is not a list", value))
 	}
 	start := len(x.out)
 	x.out = append(x.out, '[')
-	for i := range items.Len() {
-		if i > 0 {
+	for n := range items.Len() {
+		if n > 0 {
 			x.out = append(x.out, ',')
 		}
-		x.path = append(x.path, step{index: i})
+		x.path = append(x.path, step{index: n})
 		before := len(x.out)
-		ok := x.complete(elem, items.Index(i).Interface(), s)
+		ok := x.complete(elem, items.Index(n).Interface(), i)
 		x.path = x.path[:len(x.path)-1]
 		if !ok && elem.NonNull {
 			x.out = x.out[:start]
@@ -262,7 +292,7 @@ func (x *execution) list(elem *ast.Type, value any, s selection) bool {
 	return true
 }
 
-func (x *execution) scalar(value any, s selection) bool {
+func (x *execution) scalar(value any, i int) bool {
 	switch value := value.(type) {
 	case string:
 		x.out = appendString(x.out, value)
@@ -271,22 +301,20 @@ func (x *execution) scalar(value any, s selection) bool {
 	default:
 		encoded, err := json.Marshal(value)
 		if err != nil {
-			return x.fail(s, err)
+			return x.fail(i, err)
 		}
 		x.out = append(x.out, encoded...)
 	}
 	return true
 }
 
-func (x *execution) objectType(name string, value any) (*object, error) {
-	if resolve, ok := x.door.abstracts[name]; ok {
-		t := resolve(graphql.ResolveTypeParams{Value: value, Context: x.ctx})
-		if t == nil {
-			return nil, fmt.Errorf("a %T is no %s", value, name)
-		}
-		name = t.Name()
+// possible is the object type that value of an interface or union has.
+func (x *execution) possible(name string, value any) (*object, error) {
+	t := x.door.abstracts[name](graphql.ResolveTypeParams{Value: value, Context: x.ctx})
+	if t == nil {
+		return nil, fmt.Errorf("a %T is no %s", value, name)
 	}
-	return x.door.objects[name], nil
+	return x.door.objects[t.Name()], nil
 }
 
 // isNull also knows a nil pointer or map in an interface. A nil slice is an empty list.
@@ -302,8 +330,8 @@ func isNull(value any) bool {
 }
 
 // fail records why the field at x.path has no value. It returns false for its callers to pass on.
-func (x *execution) fail(s selection, err error) bool {
-	limits := x.door.settings.Limits
+func (x *execution) fail(i int, err error) bool {
+	s, limits := &x.selections[i], &x.door.settings.Limits
 	w := &wireError{locations: locate(s.field.Position), path: x.whole()}
 	var told *Error
 	if !errors.As(err, &told) && errors.Is(err, context.DeadlineExceeded) {

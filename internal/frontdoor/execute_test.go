@@ -20,6 +20,9 @@ func TestExecution(t *testing.T) {
 		{"typename", `{ __typename me { __typename } names { t: __typename } }`, "", ``},
 		{"a union", `{ being { __typename ... on Pet { legs } ... on Named { name } ... on User { age } } }`, "",
 			`{"data":{"being":{"__typename":"Pet","legs":4,"name":"rex"}}}`},
+		{"a list of several types", `{ mixed { ... on User { name friend { name age } } ... on Pet { legs } } mixed { ... on User { age friend { zip } } ... on Named { n: name } } color }`, "",
+			`{"data":{"mixed":[{"name":"bob","friend":{"name":"ann","age":7,"zip":"z"},"age":7,"n":"bob"},{"legs":4,"n":"rex"},` +
+				`{"name":"eve","friend":{"name":"ann","age":7,"zip":"z"},"age":7,"n":"eve"},{"legs":4,"n":"rex"}],"color":"GREEN"}}`},
 		{"nil pointers and nil slices", `{ noUser { name } empty }`, "", `{"data":{"noUser":null,"empty":[]}}`},
 		{"every character survives", `{ weird }`, "", `{"data":{"weird":"\u003ca\u003e\u2028\"\\\n😀"}}`},
 	}

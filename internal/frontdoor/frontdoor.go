@@ -80,6 +80,10 @@ type field struct {
 	resolve graphql.FieldResolveFn
 	typ     graphql.Output // nil for introspection
 	parent  *graphql.Object
+
+	// The type of the value, or of what is in the list. For an interface or union neither is there.
+	leaf   leaf
+	object *object
 }
 
 // leaf is a scalar or an enum.
@@ -128,6 +132,12 @@ func New(schema graphql.Schema, s Settings) (*Door, error) {
 		}
 	}
 	d.addIntrospection()
+	for _, o := range d.objects {
+		for _, f := range o.fields {
+			name := f.def.Type.Name()
+			f.leaf, f.object = d.leaves[name], d.objects[name]
+		}
+	}
 	return d, nil
 }
 

@@ -171,6 +171,7 @@ func (s *site) schema(tb testing.TB) graphql.Schema {
 		"agent":      {Type: graphql.String, Resolve: func(p graphql.ResolveParams) (any, error) { return p.Context.Value(agentKey{}), nil }},
 		"names":      {Type: graphql.NewList(named), Resolve: constant([]any{&user{Name: "bob"}, 1, nil, "neither"})},
 		"strict":     {Type: graphql.NewList(nonNull(graphql.String)), Resolve: constant([]any{"a", nil})},
+		"mixed":      {Type: graphql.NewList(named), Resolve: constant([]any{&user{Name: "bob"}, 1, &user{Name: "eve"}, 1})},
 		"being":      {Type: being, Resolve: constant(1)},
 		"color":      {Type: color, Resolve: constant(2)},
 		"badColor":   {Type: color, Resolve: constant(9)},

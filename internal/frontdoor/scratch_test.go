@@ -15,7 +15,7 @@ import (
 func TestScratch(t *testing.T) {
 	var bodies []string
 	for _, query := range []string{
-		"{ color }", "{ big }", "{ being { __typename } }", "{ names { name } }", "{ me { name friend { friend { name } } } }", "{ me { name } me { age } ...F } fragment F on Query { me { friend { name } } }",
+		"{ color }", "{ big }", "{ being { __typename } }", "{ names { name } }", "{ mixed { ... on Pet { legs } ... on User { friend { name } } } }", "{ me { name friend { friend { name } } } }", "{ me { name } me { age } ...F } fragment F on Query { me { friend { name } } }",
 		"{ me { name broken } }", "{ strict }", "{ panics color }", "{ notList badInt big }", "{ nothing }", "{ color", "query($v: [String!]) { strs(v: $v) }",
 	} {
 		for _, n := range []int{0, 1, 3000} {
@@ -71,7 +71,7 @@ func TestScratchKeepsNothing(t *testing.T) {
 		t.Errorf("%+v", kept)
 	}
 	for _, s := range kept.selections[:cap(kept.selections)] {
-		if s.key != "" || s.field != nil || s.more != nil {
+		if s.key != "" || s.field != nil || s.more != nil || s.def != nil || s.of != nil {
 			t.Errorf("kept: %+v", s)
 		}
 	}

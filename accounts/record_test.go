@@ -1,0 +1,245 @@
+package accounts
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+// recorded is values as SQLite puts them into a record.
+func (h *harness) recorded(t *testing.T, values ...any) (text string) {
+	t.Helper()
+	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
+		query := "SELECT json_array(?" + strings.Repeat(", ?", len(values)-1) + ")"
+		return tx.Tx.QueryRowContext(t.Context(), query, values...).Scan(&text)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestRecord: values come out of a record of SQLite's as they went in.
+func TestRecord(t *testing.T) {
+	h := newHarness(t, standard)
+	for _, test := range []struct {
+		name   string
+		values []any
+	}{
+		{"nothing", []any{nil, "", nil}},
+		{"texts", []any{"ada", "a,b],[\"c\"", "null", "[", "]", "1"}},
+		{"quotes", []any{`"`, `\`, `\"`, `\\u0041`, `a"b\c`, "it's"}},
+		{"control characters", []any{"\x00", "a\x00b", "\b\f\n\r\t", "\x01\x1f\x7f", "\n"}},
+		{"Unicode", []any{"ß", "日本", "😀", "\u2028\u0085", "\ufeff", "\ufffd"}},
+		{"no UTF-8", []any{"\xff", "a\xc3", "\xed\xa0\x80", "\"\xf0\x9f\n"}},
+		{"whole numbers", []any{int64(0), int64(-1), int64(math.MaxInt64), int64(math.MinInt64)}},
+		{"numbers", []any{1.0, -0.5, 0.1, 1e300, 5e-324, math.MaxFloat64, 1.0 / 3, -1e15, 123456789012345680.0}},
+		{"no numbers", []any{math.Inf(1), math.Inf(-1)}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := h.recorded(t, test.values...)
+			r := &record{rest: text}
+			r.open()
+			for i, want := range test.values {
+				if got := r.value(); got != want {
+					t.Errorf("value %d of %s is %#v, not %#v", i, text, got, want)
+				}
+			}
+			r.end()
+			if r.err != nil || r.rest != "" {
+				t.Errorf("%s: %v, rest %q", text, r.err, r.rest)
+			}
+		})
+	}
+	t.Run("any numbers", func(t *testing.T) {
+		random := rand.New(rand.NewPCG(1, 2))
+		for range 50 {
+			values := make([]any, 100)
+			for i := range values {
+				values[i] = math.Float64frombits(random.Uint64())
+				if f := values[i].(float64); f != f {
+					values[i] = random.NormFloat64() // SQLite has NULL for what is no number
+				}
+			}
+			text := h.recorded(t, values...)
+			r := &record{rest: text}
+			r.open()
+			for _, want := range values {
+				if got := r.value(); got != want {
+					t.Fatalf("%v comes as %v", want, got)
+				}
+			}
+		}
+	})
+}
+
+// TestRecordTyped: what readUser asks for by its type.
+func TestRecordTyped(t *testing.T) {
+	r := &record{rest: `[[7,null,"a\u0001\"",null],["b",-3]]`}
+	r.open()
+	if !r.more() {
+		t.Fatal("nothing is in it")
+	}
+	r.open()
+	if n := r.integer(); n != 7 || !r.null() {
+		t.Errorf("%d, or no NULL after it", n)
+	}
+	if r.null() {
+		t.Error("a text is NULL")
+	}
+	if text := r.text(); text != "a\x01\"" {
+		t.Errorf("text %q", text)
+	}
+	if text := r.text(); text != "" {
+		t.Errorf("NULL is the text %q", text)
+	}
+	if r.end(); !r.more() {
+		t.Fatal("the second is not in it")
+	}
+	r.open()
+	if text, n := r.text(), r.integer(); text != "b" || n != -3 {
+		t.Errorf("%q, %d", text, n)
+	}
+	if r.end(); r.more() || r.err != nil || r.rest != "" {
+		t.Errorf("not at the end: %v, %q", r.err, r.rest)
+	}
+}
+
+// TestRecordBroken: what SQLite would not write is an error, whatever is asked for.
+func TestRecordBroken(t *testing.T) {
+	text := func(r *record) { _ = r.text() }
+	integer := func(r *record) { _ = r.integer() }
+	value := func(r *record) { _ = r.value() }
+	for _, test := range []struct {
+		text string
+		take []func(*record)
+	}{
+		{"", []func(*record){text, integer, value}},
+		{"x", []func(*record){text, integer, value}},
+		{"{", []func(*record){text, integer, value}},
+		{"[", []func(*record){text, integer, value}},
+		{"[]", []func(*record){text, integer, value}},
+		{"[,]", []func(*record){text, integer, value}},
+		{"[nul]", []func(*record){text, integer, value}},
+		{"[1", []func(*record){text, integer, value}},
+		{"[1,", []func(*record){text, integer, value}},
+		{"[1.5]", []func(*record){text, integer}},
+		{"[9223372036854775808]", []func(*record){text, integer}},
+		{`["1"]`, []func(*record){integer}},
+		{`["a"`, []func(*record){text, integer, value}},
+		{`["a`, []func(*record){text, integer, value}},
+		{`["a\`, []func(*record){text, integer, value}},
+		{`["a\"]`, []func(*record){text, integer, value}},
+		{`["\q"]`, []func(*record){text, integer, value}},
+		{`["\u00"]`, []func(*record){text, integer, value}},
+		{`["\u00zz"]`, []func(*record){text, integer, value}},
+		{`["\u0141"]`, []func(*record){text, integer, value}},
+	} {
+		for i, take := range test.take {
+			r := &record{rest: test.text}
+			r.open()
+			take(r)
+			r.end()
+			if !errors.Is(r.err, errRecord) || r.more() {
+				t.Errorf("%s, %d: error %v, or it goes on", test.text, i, r.err)
+			}
+		}
+	}
+	s := &Service{}
+	for _, text := range []string{"", "[", "[[]]", "[1]", "[[1,2,3,null,null]]", `[[1,2,3,null,"a","b","c","d","e"]`, `[[1,2,3,null,"a","b","c","d"]]`} {
+		if users, err := s.readUsers(text); err == nil {
+			t.Errorf("%s is %d users", text, len(users))
+		}
+	}
+	if u, err := s.readUser(`[1,2,3,null,"a","b","c","d","e"]`); err == nil {
+		t.Errorf("what is shown is a whole user %+v", u)
+	}
+}
+
+// FuzzRecord: SQLite's records are read to the byte, and numbers exactly.
+func FuzzRecord(f *testing.F) {
+	f.Add("a\"],[\\\x00", int64(-1), 0.1)
+	f.Add("\xff\u2028", int64(math.MinInt64), 5e-324)
+	f.Add("null", int64(0), 1e300)
+	h := newHarness(f, standard)
+	f.Fuzz(func(t *testing.T, text string, n int64, x float64) {
+		if x != x {
+			return // NULL to SQLite
+		}
+		r := &record{rest: h.recorded(t, text, n, x, text)}
+		r.open()
+		if got := r.text(); got != text {
+			t.Errorf("%q comes as %q", text, got)
+		}
+		if got := r.integer(); got != n {
+			t.Errorf("%d comes as %d", n, got)
+		}
+		if got := r.value(); got != x {
+			t.Errorf("%v comes as %v", x, got)
+		}
+		if got := r.value(); got != text {
+			t.Errorf("%q comes as %q", text, got)
+		}
+		if r.end(); r.err != nil || r.rest != "" {
+			t.Errorf("%v, rest %q", r.err, r.rest)
+		}
+	})
+}
+
+// TestUserRecord: a page and a look-up by id show the same of a user, whatever the database has of them.
+func TestUserRecord(t *testing.T) {
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
+		s.Fields = []Field{{Name: "phone", Type: String}, {Name: "ratio", Type: Float}, {Name: "level", Type: Int}, {Name: "since", Type: DateTime}}
+	})
+	h.exec(t, `
+		INSERT INTO users (id, username, username_key, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login)
+			VALUES (1, NULL, NULL, 'a@x', '"],["', char(0, 92), 'hash', 2, 1, 0, -1, 0), (2, '', '', 'b@x', cast(x'ff22' AS TEXT), 'ß', '', 0, 0, 1, 5, NULL);
+		INSERT INTO addresses (canonical, user_id, address) VALUES ('a@x', 1, 'A@x'), ('b@x', 2, 'null'), ('c@x', 2, 'C"@x');
+		INSERT INTO user_status (user_id, verified, archived, secondary_email) VALUES (1, 1, 0, NULL), (2, 0, 1, 'c@x');
+		INSERT INTO user_fields (user_id, name, value) VALUES (1, 'phone', x'00'), (1, 'ratio', 0.1), (1, 'level', '7'), (1, 'since', 60),
+			(2, 'phone', '],['), (2, 'ratio', 3), (2, 'level', 2.0)`)
+	at := func(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
+	want := []*User{
+		{
+			ID: 1, Username: "A@x", Email: "A@x", FirstName: `"],["`, LastName: "\x00\\", IsActive: true, IsStaff: true, Verified: true,
+			DateJoined: at(-1), LastLogin: ptr(at(0)), Fields: Values{"phone": nil, "ratio": 0.1, "level": nil, "since": at(60)},
+		},
+		{
+			ID: 2, Username: "", Email: "null", FirstName: "\xff\"", LastName: "ß", SecondaryEmail: `C"@x`, IsSuperuser: true, Archived: true,
+			DateJoined: at(5), Fields: Values{"phone": "],[", "ratio": 3.0, "level": nil, "since": nil},
+		},
+	}
+	whole := []User{*want[0], *want[1]}
+	whole[0].canonical, whole[0].password = "a@x", "hash"
+	whole[1].canonical, whole[1].secondary = "b@x", "c@x"
+	page, err := h.Users(t.Context(), UserQuery{Limit: 10})
+	if err != nil || len(page.Edges) != len(want) {
+		t.Fatalf("%d users: %v", len(page.Edges), err)
+	}
+	var each []*User
+	if err := h.EachUser(t.Context(), func(u *User) error { each = append(each, u); return nil }); err != nil || len(each) != len(want) {
+		t.Fatalf("each of %d users: %v", len(each), err)
+	}
+	for i, want := range want {
+		one, err := h.UserByID(t.Context(), want.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, got := range map[string]*User{"in a page": page.Edges[i].User, "one of all": each[i]} {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(User{})); diff != "" {
+				t.Errorf("user %d, %s (-want +got):\n%s", want.ID, name, diff)
+			}
+		}
+		if diff := cmp.Diff(&whole[i], one, cmp.AllowUnexported(User{})); diff != "" {
+			t.Errorf("user %d by id (-want +got):\n%s", want.ID, diff)
+		}
+	}
+}
