@@ -66,6 +66,7 @@ type Service struct {
 	settings Settings
 	users    userQueries
 	filters  map[string]FilterField
+	common   commonWords
 	patterns map[string]*regexp.Regexp // of fields, by name
 	log      *slog.Logger
 }

@@ -363,11 +363,20 @@ func TestWeigh(t *testing.T) {
 // crowd makes so many users at once, crowd1 the first.
 func (h *harness) crowd(t *testing.T, n int) {
 	t.Helper()
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("crowd%d", i+1)
+	}
+	h.named(t, names)
+}
+
+// named makes users with these usernames at once.
+func (h *harness) named(t *testing.T, names []string) {
+	t.Helper()
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
-		for i := range n {
-			name := fmt.Sprintf("crowd%d", i+1)
+		for _, name := range names {
 			address := Address{Canonical: name + "@example.com", Shown: name + "@example.com"}
-			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: name, email: address}); err != nil {
+			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: usernameKey(name), email: address}); err != nil {
 				return err
 			}
 		}

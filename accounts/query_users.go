@@ -14,7 +14,10 @@ import (
 
 // filtered is the users that filters leave, as SQL over user_search f. What a client sent is in args only.
 type filtered struct {
-	match   string          // of user_substrings; "": it is of no use
+	words   []string // of user_substrings, that all of them have
+	common  *commonWords
+	rarest  string          // of words, if it may do alone; "": that is decided
+	match   string          // what user_substrings is asked for next; "": it is of no use
 	lead    *valueCondition // whose index leads to the users; nil: none
 	where   []string        // all have to hold
 	args    []any           // of where
@@ -27,7 +30,7 @@ type filtered struct {
 
 // filter adds one condition each. It fails with *UsageError for a value that nobody may ask for.
 func (s *Service) filter(list []Filter) (*filtered, error) {
-	q := &filtered{}
+	q := &filtered{common: &s.common}
 	var values []valueCondition // of configured fields
 	for _, f := range list {
 		field := s.filterField(f)
@@ -64,6 +67,7 @@ func (s *Service) filter(list []Filter) (*filtered, error) {
 			q.text(f.Lookup, field, text)
 		}
 	}
+	q.match = allOf(q.words)
 	q.choose(values)
 	return q, nil
 }
@@ -120,13 +124,9 @@ func (q *filtered) text(lookup Lookup, field FilterField, value string) {
 	if field.kind == textFilter && (lookup == Contains || lookup == StartsWith) {
 		q.and("instr("+field.shown+", ?) "+at, store.Normal(value))
 	}
-	if field.substrings == nil {
-		return
+	if field.substrings != nil {
+		q.words = append(q.words, store.Substring(*field.substrings, folded, begins)...)
 	}
-	if q.match != "" {
-		q.match += " AND "
-	}
-	q.match += store.Substring(*field.substrings, folded, begins)
 }
 
 // maxIn is how many values one filter may list.
@@ -175,8 +175,15 @@ func list(items []string) string {
 const fewUsers = 500
 
 // weigh has the switch that the fewest users have lead to them, if these are few, rather than the index of substrings or another
-// switch: between filters of which each leaves many there is no telling.
+// switch: between filters of which each leaves many there is no telling. Of the index of substrings it has the rarest words lead.
 func (q *filtered) weigh(ctx context.Context, tx *store.Tx) error {
+	if err := q.weighSwitches(ctx, tx); err != nil {
+		return err
+	}
+	return q.weighWords(ctx, tx)
+}
+
+func (q *filtered) weighSwitches(ctx context.Context, tx *store.Tx) error {
 	if q.found || len(q.rare) == 0 || q.match == "" && len(q.rare) == 1 {
 		return nil
 	}
@@ -250,7 +257,11 @@ func (q *filtered) row(ctx context.Context, tx *store.Tx, text string, args []an
 
 // nth is the id of the user at offset after one; 0 where there is none.
 func (q *filtered) nth(ctx context.Context, tx *store.Tx, after int64, offset int) (id int64, err error) {
-	text, args := q.selectIDs(stretch{after: after, before: noEnd, limit: 1, offset: offset})
+	part := stretch{after: after, before: noEnd, limit: 1, offset: offset}
+	if err := q.narrow(ctx, tx, part); err != nil {
+		return 0, err
+	}
+	text, args := q.selectIDs(part)
 	if err := q.row(ctx, tx, text, args).Scan(&id); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("look for users: %w", err)
 	}
@@ -261,6 +272,14 @@ func (q *filtered) nth(ctx context.Context, tx *store.Tx, after int64, offset in
 // anybody in another stretch; nil: it is not asked. One row has it all, because the driver interrupts nothing but the step to
 // the first.
 func (s *Service) filteredUsers(ctx context.Context, tx *store.Tx, q *filtered, part stretch, other *stretch) (users []*User, others bool, err error) {
+	if err := q.narrow(ctx, tx, part); err != nil {
+		return nil, false, err
+	}
+	if other != nil && q.match == q.rarest {
+		if err := q.narrow(ctx, tx, *other); err != nil {
+			return nil, false, err
+		}
+	}
 	ids, args := q.selectIDs(part)
 	beyond := "NULL"
 	if other != nil {

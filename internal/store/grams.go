@@ -4,7 +4,6 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"modernc.org/sqlite"
@@ -32,7 +31,7 @@ var gramSizes = []int{1, 2, 3, 4, 6}
 const mark = utf8.RuneSelf
 
 // maxGrams is how many words of one substring are looked for. Few are enough to leave few users, each of which is compared
-// with the whole text; each one more costs every search.
+// with the whole text; each one more may cost a search.
 const maxGrams = 4
 
 // spell gives the code points of a folded text as the index has them: SQLite's tokenizer ascii ends a word at what is in ASCII no
@@ -76,9 +75,10 @@ func appendGrams(words []byte, column SearchColumn, text string) []byte {
 	return words
 }
 
-// Substring is what to look for in the index of substrings, user_substrings, to find all users in whose column a text that
-// Fold made is, or at whose beginning. Some that it finds have another text: the column itself decides.
-func Substring(column SearchColumn, text string, beginning bool) string {
+// Substring is the words of the index of substrings, user_substrings, that all users have in whose column a text that Fold
+// made is, or at whose beginning, each as MATCH takes it and once. Some other users have them, too: the column itself decides.
+// The first word is the text's end, where texts that begin alike differ, the second its beginning.
+func Substring(column SearchColumn, text string, beginning bool) []string {
 	var runes []rune
 	if beginning {
 		runes = append(runes, mark)
@@ -92,14 +92,15 @@ func Substring(column SearchColumn, text string, beginning bool) string {
 	}
 	var words []string
 	word := func(at int) {
-		words = append(words, `"`+string(appendGram(nil, column, runes[at:at+size]))+`"`)
-	}
-	for i := 0; i+size <= len(runes) && len(words) < maxGrams-1; i += size {
-		word(i)
+		if w := `"` + string(appendGram(nil, column, runes[at:at+size])) + `"`; !slices.Contains(words, w) {
+			words = append(words, w)
+		}
 	}
 	word(len(runes) - size)
-	slices.Sort(words)
-	return strings.Join(slices.Compact(words), " AND ")
+	for i := 0; i+size <= len(runes) && i < (maxGrams-1)*size; i += size {
+		word(i)
+	}
+	return words
 }
 
 func init() {
