@@ -66,7 +66,7 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 }
 
 func (s *Service) page(ctx context.Context, w window, among *filtered) (page *UserPage, err error) {
-	read := s.db.Read
+	read := s.db.ReadLong
 	if among.filters == 0 && w.offset == 0 {
 		read = s.db.ReadOne
 	}

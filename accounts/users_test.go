@@ -1,11 +1,17 @@
 package accounts
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
+	"time"
+
+	"accountd/internal/store"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -259,5 +265,49 @@ func TestUserByID(t *testing.T) {
 		if err != nil || (got == nil) != (want == nil) || got != nil && got.Username != want.Username {
 			t.Errorf("user %d is %v, %v", id, got, err)
 		}
+	}
+}
+
+// TestLongPages: pages that may look at many users wait for each other, and nobody else waits for them.
+func TestLongPages(t *testing.T) {
+	h := newHarness(t)
+	h.seed(t, 3)
+	held, released := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	t.Cleanup(release) // or a failure would wait for ever
+	var holding sync.WaitGroup
+	hold := func() error {
+		return h.db.ReadLong(t.Context(), func(*store.Tx) error {
+			held <- struct{}{}
+			<-released
+			return nil
+		})
+	}
+	for range 2 {
+		holding.Go(func() {
+			if err := hold(); err != nil {
+				t.Error(err)
+			}
+		})
+		<-held
+	}
+	for name, q := range map[string]UserQuery{"offset": {Offset: ptr(2)}, "filter": {Filters: []Filter{{Field: "username", Lookup: IContains, Value: "user"}}}} {
+		q.Limit = 100
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		if _, err := h.Users(ctx, q); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s, beside two others: error %v", name, err)
+		}
+		cancel()
+	}
+	if got := h.list(t, UserQuery{Limit: 100, After: ptr(cursor(1))}); len(got.IDs) != 2 {
+		t.Errorf("the page after the first user has %v", got.IDs)
+	}
+	if u, err := h.UserByID(t.Context(), 2); err != nil || u == nil {
+		t.Errorf("one user: %v, %v", u, err)
+	}
+	release()
+	holding.Wait()
+	if got := h.list(t, UserQuery{Limit: 100, Offset: ptr(2)}); len(got.IDs) != 1 {
+		t.Errorf("the page from the third user has %v", got.IDs)
 	}
 }

@@ -19,8 +19,12 @@ import (
 	"time"
 )
 
-// readers is the size of the reading pool: with more, readers and the writer only contend for the cores.
-const readers = 4
+// readers is the size of the reading pool: with more, readers and the writer only contend for the cores. At most longReaders
+// of them are out for reads that may take long.
+const (
+	readers     = 4
+	longReaders = readers / 2
+)
 
 var errClosed = errors.New("the database is closed")
 
@@ -28,6 +32,7 @@ var errClosed = errors.New("the database is closed")
 type DB struct {
 	writer  *writer
 	readers *pool
+	long    chan struct{} // one for each ReadLong
 	now     func() time.Time
 	close   func() error // once
 }
@@ -107,7 +112,7 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 	if err := check(ctx, c); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	db := &DB{now: now}
+	db := &DB{now: now, long: make(chan struct{}, longReaders)}
 	if db.readers, err = newPool(dsn(abs)+"&_pragma=query_only(1)", readers); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -154,6 +159,20 @@ func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error { return db.re
 // ReadOne is Read for one statement that an index answers. It has a snapshot by itself, so nothing has to be begun and ended
 // around it, which takes as long, and no context interrupts it, which takes as long again. A second one fails.
 func (db *DB) ReadOne(ctx context.Context, fn func(*Tx) error) error { return db.read(ctx, true, fn) }
+
+// ReadLong is Read for what may look at much of the file. Half of the pool is all that such reads get, however many there are,
+// so that the others never wait for them.
+func (db *DB) ReadLong(ctx context.Context, fn func(*Tx) error) error {
+	select {
+	case db.long <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-db.readers.closing:
+		return errClosed
+	}
+	defer func() { <-db.long }()
+	return db.read(ctx, false, fn)
+}
 
 func (db *DB) read(ctx context.Context, single bool, fn func(*Tx) error) (err error) {
 	c, err := db.readers.take(ctx)

@@ -1,0 +1,59 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+)
+
+// TestReadLong: however many reads take long, two connections are left for others, a place comes free again whatever has happened
+// in it, and who waits for one goes when its context ends or the file is closed.
+func TestReadLong(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	nothing := func(*Tx) error { return nil }
+	for range longReaders + 1 {
+		func() {
+			defer func() { _ = recover() }()
+			_ = db.ReadLong(t.Context(), func(*Tx) error { panic("in a read") })
+		}()
+	}
+	held, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	for range longReaders {
+		go func() {
+			done <- db.ReadLong(t.Context(), func(*Tx) error {
+				held <- struct{}{}
+				<-release
+				return nil
+			})
+		}()
+	}
+	for range longReaders {
+		<-held
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	waiting := make(chan error)
+	go func() { waiting <- db.ReadLong(ctx, nothing) }()
+	cancel()
+	if err := <-waiting; !errors.Is(err, context.Canceled) {
+		t.Errorf("a read that waited until its context ended: %v", err)
+	}
+	if err := db.Read(t.Context(), func(*Tx) error { return db.ReadOne(t.Context(), nothing) }); err != nil {
+		t.Errorf("two reads beside long ones: %v", err)
+	}
+	go func() { waiting <- db.ReadLong(t.Context(), nothing) }()
+	closed := make(chan error)
+	go func() { closed <- db.Close() }()
+	if err := <-waiting; !errors.Is(err, errClosed) {
+		t.Errorf("a read that waited until the file was closed: %v", err)
+	}
+	close(release)
+	for range longReaders {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+}
