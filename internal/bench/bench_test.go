@@ -78,7 +78,7 @@ func run(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if err := report.Write(file, about, recorded.list); err != nil {
+	if err := report.Write(file, report.Measured{Run: about, Results: recorded.list}); err != nil {
 		return 1, err
 	}
 	return code, file.Close()

@@ -63,7 +63,7 @@ func newFloor(t task) (*floor, error) {
 		once, err := bareTransaction(t.Dir)
 		return &floor{threads: 1, once: once}, err
 	case "signature":
-		return &floor{threads: 1, once: bareSignature()}, nil
+		return &floor{threads: t.Threads, once: bareSignature()}, nil
 	default:
 		return nil, fmt.Errorf("there is no task %q", t.Kind)
 	}
@@ -116,7 +116,7 @@ func bareTransaction(dir string) (func() error, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	if _, err := db.Exec(`CREATE TABLE rows (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL)`); err != nil {
+	if _, err := db.Exec(`CREATE TABLE rows (id INTEGER PRIMARY KEY, name TEXT NOT NULL)`); err != nil {
 		return nil, err
 	}
 	insert, err := db.Prepare(`INSERT INTO rows (name) VALUES (?)`)

@@ -72,13 +72,3 @@ func BenchmarkBinary(b *testing.B) {
 	b.ReportMetric(size, "MB")
 	fact(b, "the binary, without symbols", report.Check{Value: size, Unit: "MB", Bound: 16})
 }
-
-// BenchmarkSignature is the floor of checking a token: an HS256 signature and its verification by the standard library.
-func BenchmarkSignature(b *testing.B) {
-	signature := itself(startWorker(b, task{Kind: "signature"}))
-	var m measured
-	signature.take(b, &m, defaults().turn)
-	each := 1e6 / signature.side(b, m).Rate
-	b.ReportMetric(each, "µs")
-	fact(b, "floor: an HS256 signature and its verification", report.Check{Value: each, Unit: "µs"})
-}

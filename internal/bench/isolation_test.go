@@ -22,6 +22,7 @@ import (
 const (
 	bystanders  = 16     // clients that ask for what is measured, alone and beside others
 	slowClients = 64     // that let the server wait
+	deepClients = 8      // that ask for pages a long way down the list
 	mailClients = 16     // that ask for mails
 	queuedMails = 10_000 // in the spool, and as many in the outbox: its limit by default
 )
@@ -47,6 +48,7 @@ func measureIsolation(b *testing.B, dir string, users int) {
 		b.Fatal(err)
 	}
 	huge := load.Request{Path: "/graphql", Token: admin.Token, Body: hugePage(), Want: `"p19":{"edges":[{"cursor":`}
+	deep := load.Request{Path: "/graphql", Token: admin.Token, Body: ask(fmt.Sprintf(`{ users(first: 20, offset: %d) { edges { node { id } } } }`, users*9/10), `{}`), Want: `"edges":[{"node":`}
 	asking := func(kind string, r load.Request, clients int) contender {
 		return itself(startWorker(b, task{Kind: kind, Plan: load.Plan{Address: s.address(), Clients: clients, Requests: []load.Request{r}}}))
 	}
@@ -55,6 +57,7 @@ func measureIsolation(b *testing.B, dir string, users int) {
 	nuisances := []nuisance{
 		{name: "me, %s beside 64 slow clients", by: asking("slow", huge, slowClients), of: s.contender(b, me), least: 80, p99: 25},
 		{name: "me, %s beside a client that asks for the hugest page again and again", by: asking("load", huge, 1), of: s.contender(b, me), least: 50, p99: 25},
+		{name: "me, %s beside 8 clients that ask for users by an offset of 90 % again and again", by: asking("load", deep, deepClients), of: s.contender(b, me), least: 50, p99: 25},
 		{name: "me, %s beside a full mail queue and 16 clients that ask for mails", by: mails, of: full, least: 50, p99: 25},
 		{name: "me, %s while old sessions are cleared", by: clearing, of: s.contender(b, me), least: 50, p99: 25},
 		{name: "refreshToken, %s while old sessions are cleared", by: clearing, of: s.contender(b, refreshing), alone: 1, least: 50},

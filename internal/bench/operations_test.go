@@ -19,7 +19,7 @@ type targets func(clients int, ours, floor report.Side) []report.Check
 // operation is something that clients ask for.
 type operation struct {
 	name     string
-	table    string // of its results: its floor
+	table    string // of its results: its floor; "size": it is only measured on two files
 	requests func(tb testing.TB, s *server, clients int) []load.Request
 	targets  targets
 }
@@ -27,16 +27,30 @@ type operation struct {
 var (
 	me           = operation{"me", "http", meRequests, ratioAt(16, 40)}
 	verifyToken  = operation{"verifyToken", "http", verifyRequests, ratioAt(16, 40)}
-	firstPage    = operation{"users, first page of 20", "http", pageRequests(0, ""), pagesAt16}
-	farPage      = operation{"users, far page by cursor", "http", pageRequests(90, ""), pagesAt16}
-	filteredPage = operation{"users, substring of 4 digits", "http", pageRequests(0, "0003"), pagesAt16}
+	firstPage    = operation{"users, first page of 20", "http", pageRequests(0, "", nextPage), pagesAt16}
+	farPage      = operation{"users, far page by cursor", "http", pageRequests(90, "", nextPage), pagesAt16}
+	filteredPage = operation{"users, substring of 4 digits", "http", pageRequests(0, "0003", nextPage), pagesAt16}
+	everybody    = operation{"users, substring that all names have", "size", pageRequests(0, "ser0", nextPage), pagesAt16}
+	oneUser      = operation{"users, a whole name", "size", pageRequests(0, dataset.Username(leastUsers/2), dataset.Username(leastUsers/2)), pagesAt16}
+	signature    = operation{"verifyToken", "signature", verifyRequests, noTargets}
 	tokenAuth    = operation{"tokenAuth", "hash", loginRequests, hashesAt16}
 	register     = operation{"register", "hash", registerRequests, hashesAt16}
 	refreshToken = operation{"refreshToken", "transaction", refreshRequests, refreshes}
 )
 
-// operations are all, in the order of the tables.
-var operations = []operation{me, verifyToken, firstPage, farPage, filteredPage, tokenAuth, register, refreshToken}
+// operations are those that have a floor, in the order of the tables; bySize are those that are measured on two files.
+var (
+	operations = []operation{me, verifyToken, firstPage, farPage, filteredPage, tokenAuth, register, refreshToken, signature}
+	bySize     = []operation{me, verifyToken, firstPage, farPage, filteredPage, everybody, oneUser, tokenAuth, register, refreshToken}
+)
+
+// title is the name among all operations.
+func (o operation) title() string {
+	if o.table == signature.table {
+		return o.name + " beside signatures"
+	}
+	return o.name
+}
 
 func meRequests(tb testing.TB, s *server, clients int) (list []load.Request) {
 	for i, session := range s.login(tb, clients) {
@@ -73,8 +87,11 @@ func registerRequests(testing.TB, *server, int) []load.Request {
 	return []load.Request{{Path: "/graphql", Body: registerBody("new"+stamp()+"x{n}", dataset.Password), Want: `"success":true`}}
 }
 
+// nextPage is in the answer of a page that is not the last.
+const nextPage = `"hasNextPage":true`
+
 // pageRequests are for 20 users, after so many percent of all, whose names contain a text.
-func pageRequests(percent int, part string) func(testing.TB, *server, int) []load.Request {
+func pageRequests(percent int, part, want string) func(testing.TB, *server, int) []load.Request {
 	return func(tb testing.TB, s *server, _ int) []load.Request {
 		admin, err := s.loginAs(dataset.Admin)
 		if err != nil {
@@ -84,9 +101,11 @@ func pageRequests(percent int, part string) func(testing.TB, *server, int) []loa
 		if percent > 0 {
 			after = text(s.cursor(tb, admin.Token, s.users*percent/100))
 		}
-		return []load.Request{{Path: "/graphql", Token: admin.Token, Body: pageBody(after, part), Want: `"hasNextPage":true`}}
+		return []load.Request{{Path: "/graphql", Token: admin.Token, Body: pageBody(after, part), Want: want}}
 	}
 }
+
+func noTargets(int, report.Side, report.Side) []report.Check { return nil }
 
 // ratioAt wants so many percent of the floor at so many clients.
 func ratioAt(at int, percent float64) targets {
@@ -141,8 +160,8 @@ func (o operation) floor(tb testing.TB, s *server, plan load.Plan) contender {
 			asked.Requests = append(asked.Requests, r)
 		}
 		return contender{startWorker(tb, task{Kind: "load", Plan: asked}).turn, bare.cmd.Process.Pid}
-	case "hash":
-		return itself(startWorker(tb, task{Kind: "hash", Threads: min(plan.Clients, runtime.NumCPU())}))
+	case "hash", "signature":
+		return itself(startWorker(tb, task{Kind: o.table, Threads: min(plan.Clients, runtime.NumCPU())}))
 	default:
 		return itself(startWorker(tb, task{Kind: "transaction", Dir: data(tb)}))
 	}
@@ -154,7 +173,7 @@ func itself(w *worker) contender { return contender{w.turn, w.cmd.Process.Pid} }
 // BenchmarkOperations is every operation for one, 16 and 64 clients, each on a new server and file.
 func BenchmarkOperations(b *testing.B) {
 	for _, o := range operations {
-		b.Run(o.name, func(b *testing.B) {
+		b.Run(o.title(), func(b *testing.B) {
 			for _, clients := range []int{1, 16, 64} {
 				b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 					r := o.measure(b, defaults(), fresh(b, sizes(b)[0]), clients)
@@ -180,17 +199,19 @@ func TestOperations(t *testing.T) {
 	}
 	s, p := fresh(t, leastUsers), pace{turns: 1, turn: 50 * time.Millisecond}
 	for _, o := range operations {
-		t.Run(o.name, func(t *testing.T) {
+		t.Run(o.title(), func(t *testing.T) {
 			r := o.measure(t, p, s, 2)
 			if r.Ours.Rate <= 0 || r.Floor.Rate <= 0 || r.Ours.P99 <= 0 || r.Ours.Peak < 5 || r.Floor.Peak < 1 {
 				t.Errorf("%+v", r)
 			}
 		})
 	}
-	t.Run("two files", func(t *testing.T) {
-		r := firstPage.measureSizes(t, p, s, s)
-		if r.Ours.Rate <= 0 || r.Floor.Rate <= 0 || len(r.Checks) != 2 {
-			t.Errorf("%+v", r)
-		}
-	})
+	for _, o := range []operation{firstPage, everybody, oneUser} {
+		t.Run("two files, "+o.name, func(t *testing.T) {
+			r := o.measureSizes(t, p, s, s)
+			if r.Ours.Rate <= 0 || r.Floor.Rate <= 0 || len(r.Checks) != 2 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
 }

@@ -6,12 +6,17 @@ import (
 	"strings"
 )
 
-// Document puts a run into the text of docs/performance.md, between its markers, and returns the new text and the charts by
-// the names of their files. What is outside of the markers is somebody's prose, and stays.
-func Document(text string, run Run, results []Result) (_ string, charts map[string]string, err error) {
-	if text, err = replace(text, "run", run.markdown()); err != nil {
+// Document puts the last run, and what became of the targets in those before it, into the text of docs/performance.md, between its
+// markers, and returns the new text and the charts by the names of their files. What is outside of the markers is somebody's prose, and
+// stays. Runs are the last one first.
+func Document(text string, runs []Measured) (_ string, charts map[string]string, err error) {
+	if text, err = replace(text, "run", runs[0].Run.markdown()); err != nil {
 		return "", nil, err
 	}
+	if text, err = replace(text, "targets", targets(runs)); err != nil {
+		return "", nil, err
+	}
+	results := runs[0].Results
 	charts = map[string]string{}
 	for _, t := range Tables {
 		file := "performance-" + t.Key + ".svg"
@@ -25,6 +30,52 @@ func Document(text string, run Run, results []Result) (_ string, charts map[stri
 		}
 	}
 	return text, charts, nil
+}
+
+// targets is a table of each target that the last run had, and of what it came to in all of them.
+func targets(runs []Measured) string {
+	var out strings.Builder
+	out.WriteString("| target |")
+	for _, run := range runs {
+		fmt.Fprintf(&out, " %s |", strings.TrimSpace(run.Date+" "+run.Commit))
+	}
+	fmt.Fprintf(&out, "\n|%s\n", strings.Repeat(" --- |", len(runs)+1))
+	for _, r := range runs[0].Results {
+		for i, c := range r.Checks {
+			if c.Bound == 0 {
+				continue
+			}
+			fmt.Fprintf(&out, "| %s: %s |", place(r), c.target())
+			for _, run := range runs {
+				fmt.Fprintf(&out, " %s |", run.became(r, i))
+			}
+			out.WriteString("\n")
+		}
+	}
+	return out.String()
+}
+
+// place is the label of a result among those of all tables.
+func place(r Result) string {
+	if r.Table == "size" {
+		return label(r) + ", many users beside few"
+	}
+	return label(r)
+}
+
+// became is what the target with that number, of a result like r, came to.
+func (m Measured) became(r Result, target int) string {
+	for _, own := range m.Results {
+		if own.Table != r.Table || own.Name != r.Name || own.Clients != r.Clients || target >= len(own.Checks) {
+			continue
+		}
+		c := own.Checks[target]
+		if !c.Met() {
+			return "**" + quantity(c.Value, c.Unit) + "**"
+		}
+		return quantity(c.Value, c.Unit)
+	}
+	return "not measured"
 }
 
 // replace replaces what is between the markers of that name.

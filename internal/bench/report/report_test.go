@@ -36,15 +36,29 @@ var results = []report.Result{
 	{Table: "limits", Name: "signature", Checks: []report.Check{{Value: 1.234, Unit: "µs"}}},
 }
 
+// before is an earlier run, which missed less and measured less.
+var before = report.Measured{
+	Run: report.Run{Date: "2026-01-01 03:04 UTC", Commit: "abc"},
+	Results: []report.Result{
+		{Table: "http", Name: "me", Clients: 1, Checks: []report.Check{{Value: 1, Unit: "%", Bound: 40, Least: true}}},
+		{Table: "hash", Name: "tokenAuth", Clients: 16, Checks: []report.Check{{Value: 96, Unit: "%", Bound: 95, Least: true}}},
+		{Table: "limits", Name: "rate", Checks: []report.Check{{Value: 51.4, Unit: "%", Bound: 50, Least: true}}},
+	},
+}
+
 const text = `# Speed
 
 <!-- measured: run -->
 old
 <!-- end -->
+<!-- measured: targets -->
+<!-- end -->
 Prose.
 <!-- measured: http -->
 <!-- end -->
 <!-- measured: hash -->
+<!-- end -->
+<!-- measured: signature -->
 <!-- end -->
 <!-- measured: transaction -->
 <!-- end -->
@@ -56,7 +70,7 @@ More prose.
 `
 
 func TestDocument(t *testing.T) {
-	got, charts, err := report.Document(text, run, results)
+	got, charts, err := report.Document(text, []report.Measured{{Run: run, Results: results}, before})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +83,7 @@ func TestDocument(t *testing.T) {
 	if len(charts) > 0 {
 		t.Errorf("there are charts of what was not measured: %v", charts)
 	}
-	again, _, err := report.Document(got, run, results)
+	again, _, err := report.Document(got, []report.Measured{{Run: run, Results: results}, before})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +137,7 @@ func TestDocumentRefuses(t *testing.T) {
 		"no end":     strings.Replace(text, "<!-- end -->", "", 10),
 		"two places": text + "<!-- measured: http -->\n<!-- end -->\n",
 	} {
-		if got, _, err := report.Document(text, run, results); err == nil {
+		if got, _, err := report.Document(text, []report.Measured{before}); err == nil {
 			t.Errorf("%s: no error, but\n%s", name, got)
 		}
 	}
@@ -148,21 +162,18 @@ func TestCharts(t *testing.T) {
 
 func TestLines(t *testing.T) {
 	var lines bytes.Buffer
-	if err := report.Write(&lines, run, results); err != nil {
+	if err := report.Write(&lines, report.Measured{Run: run, Results: results}); err != nil {
 		t.Fatal(err)
 	}
-	gotRun, got, err := report.Read(&lines)
+	got, err := report.Read(&lines)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(run, gotRun); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff(results, got); diff != "" {
+	if diff := cmp.Diff(report.Measured{Run: run, Results: results}, got); diff != "" {
 		t.Error(diff)
 	}
 	for _, wrong := range []string{"", "{", `{"Nothing":1}`, "{}\n{", "{}\n{\"Nothing\":1}"} {
-		if _, _, err := report.Read(strings.NewReader(wrong)); err == nil {
+		if _, err := report.Read(strings.NewReader(wrong)); err == nil {
 			t.Errorf("%q: no error", wrong)
 		}
 	}

@@ -21,6 +21,12 @@ type Run struct {
 	LoadBefore string // the load averages when it began
 }
 
+// Measured is a run and its results.
+type Measured struct {
+	Run
+	Results []Result
+}
+
 // Result is what was measured of one thing.
 type Result struct {
 	Table   string // the key of a Table
@@ -75,13 +81,13 @@ func Missed(results []Result) (list []string) {
 }
 
 // Write writes a run as lines of JSON: the run, then its results.
-func Write(w io.Writer, run Run, results []Result) error {
+func Write(w io.Writer, m Measured) error {
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
-	if err := lines.Encode(run); err != nil {
+	if err := lines.Encode(m.Run); err != nil {
 		return err
 	}
-	for _, r := range results {
+	for _, r := range m.Results {
 		if err := lines.Encode(r); err != nil {
 			return err
 		}
@@ -90,21 +96,21 @@ func Write(w io.Writer, run Run, results []Result) error {
 }
 
 // Read reads what Write has written.
-func Read(r io.Reader) (run Run, results []Result, err error) {
+func Read(r io.Reader) (m Measured, err error) {
 	lines := json.NewDecoder(bufio.NewReader(r))
 	lines.DisallowUnknownFields()
-	if err := lines.Decode(&run); err != nil {
-		return Run{}, nil, err
+	if err := lines.Decode(&m.Run); err != nil {
+		return Measured{}, err
 	}
 	for {
 		var result Result
 		err := lines.Decode(&result)
 		if errors.Is(err, io.EOF) {
-			return run, results, nil
+			return m, nil
 		}
 		if err != nil {
-			return Run{}, nil, err
+			return Measured{}, err
 		}
-		results = append(results, result)
+		m.Results = append(m.Results, result)
 	}
 }

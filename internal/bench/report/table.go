@@ -21,13 +21,14 @@ type Table struct {
 var Tables = []Table{
 	beside("http", "Requests without a hash and without a write, beside a bare net/http handler", "bare handler"),
 	beside("hash", "Logins and registrations, beside bare Argon2id on all cores", "bare hashes"),
+	beside("signature", "verifyToken, beside bare signatures on all cores", "bare signatures"),
 	beside("transaction", "refreshToken, beside bare durable transactions of SQLite", "bare transactions"),
 	{
 		Key: "size", Title: "Cost with many users, as a multiple of the cost with few",
 		Axis: "time per request; less is better", unit: "×",
-		columns: []string{"operation", "clients", "few: requests/s", "many: requests/s", "few: p99", "many: p99", "few: CPU each", "many: CPU each", "cost of many", "target", "met"},
+		columns: []string{"operation", "clients", "few: requests/s", "many: requests/s", "few: p50", "many: p50", "few: p99", "many: p99", "few: CPU each", "many: CPU each", "many: peak memory", "cost of many", "target", "met"},
 		row: func(r Result) []string {
-			cells := []string{r.Name, clients(r), number(r.Floor.Rate), number(r.Ours.Rate), millis(r.Floor.P99), millis(r.Ours.P99), millis(r.Floor.CPU), millis(r.Ours.CPU)}
+			cells := []string{r.Name, clients(r), number(r.Floor.Rate), number(r.Ours.Rate), millis(r.Floor.P50), millis(r.Ours.P50), millis(r.Floor.P99), millis(r.Ours.P99), millis(r.Floor.CPU), millis(r.Ours.CPU), memory(r.Ours.Peak)}
 			return append(append(cells, fmt.Sprintf("%.2f ×", r.cost())), verdict(r)...)
 		},
 		bar: func(r Result) Bar {
@@ -66,7 +67,7 @@ func beside(key, title, floor string) Table {
 		columns: []string{"operation", "clients", "requests/s", "p50", "p99", "CPU each", "peak memory", floor + "/s", "CPU of one", "of the floor", "target", "met"},
 		row: func(r Result) []string {
 			cells := []string{
-				r.Name, clients(r), number(r.Ours.Rate), millis(r.Ours.P50), millis(r.Ours.P99), millis(r.Ours.CPU), fmt.Sprintf("%.0f MiB", r.Ours.Peak),
+				r.Name, clients(r), number(r.Ours.Rate), millis(r.Ours.P50), millis(r.Ours.P99), millis(r.Ours.CPU), memory(r.Ours.Peak),
 				number(r.Floor.Rate), millis(r.Floor.CPU), fmt.Sprintf("%.1f %%", 100*r.Ratio()),
 			}
 			return append(cells, verdict(r)...)
@@ -194,6 +195,8 @@ func clients(r Result) string {
 	}
 	return fmt.Sprint(r.Clients)
 }
+
+func memory(mib float64) string { return fmt.Sprintf("%.0f MiB", mib) }
 
 func millis(ms float64) string {
 	switch {
