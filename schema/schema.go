@@ -4,9 +4,11 @@ package schema
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/graphql-go/graphql"
 
@@ -88,23 +90,30 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 		return withViewer(ctx, svc, accessToken(r, s, jarOf(ctx)))
 	}
 	a := &API{auth: forwardAuth(asking, s)}
-	for _, style := range []Style{Plain, Relay} {
-		built, err := build(rows, style, userNode, queries)
-		if err != nil {
+	var built [len(a.doors)]graphql.Schema
+	for style := range built {
+		if built[style], err = build(rows, Style(style), userNode, queries); err != nil {
 			return nil, err
 		}
-		a.doors[style], err = frontdoor.New(built, frontdoor.Settings{
-			Limits:        s.Limits,
-			Introspection: s.Introspection,
-			Exclusive:     exclusive(rows),
-			Context:       asking,
-			Finish:        s.finish(svc),
-			RequestID:     s.RequestID,
-			Log:           s.Log,
+	}
+	var opening sync.WaitGroup
+	var failed [len(a.doors)]error
+	for style := range built {
+		opening.Go(func() { // side by side: a server that starts waits for it
+			a.doors[style], failed[style] = frontdoor.New(built[style], frontdoor.Settings{
+				Limits:        s.Limits,
+				Introspection: s.Introspection,
+				Exclusive:     exclusive(rows),
+				Context:       asking,
+				Finish:        s.finish(svc),
+				RequestID:     s.RequestID,
+				Log:           s.Log,
+			})
 		})
-		if err != nil {
-			return nil, err
-		}
+	}
+	opening.Wait()
+	if err := errors.Join(failed[:]...); err != nil {
+		return nil, err
 	}
 	return a, nil
 }
