@@ -58,6 +58,9 @@ type FilterField struct {
 	// stored are the types that SQLite gives to a valueFilter's values; read shows no other.
 	stored string
 
+	// unique says that no two users have the same text.
+	unique bool
+
 	// usual is the value that most users have, of a switchFilter: the other one is worth an index.
 	usual bool
 
@@ -70,7 +73,7 @@ type FilterField struct {
 func (s Settings) FilterFields() map[string]FilterField {
 	fields := map[string]FilterField{
 		"username": {
-			Type: String, kind: textFilter, folded: "f.username", substrings: new(store.SearchUsername),
+			Type: String, kind: textFilter, folded: "f.username", substrings: new(store.SearchUsername), unique: true,
 			shown: "(SELECT normal(coalesce(u.username, p.address)) FROM users u JOIN addresses p ON p.canonical = u.email WHERE u.id = f.user_id)",
 		},
 		"first_name": {
@@ -82,10 +85,11 @@ func (s Settings) FilterFields() map[string]FilterField {
 			shown: "(SELECT normal(u.last_name) FROM users u WHERE u.id = f.user_id)",
 		},
 		"email": {
-			Type: String, kind: addressFilter, folded: "f.email", substrings: new(store.SearchEmail), owner: "SELECT u.id FROM users u WHERE u.email",
+			Type: String, kind: addressFilter, folded: "f.email", substrings: new(store.SearchEmail), unique: true,
+			owner: "SELECT u.id FROM users u WHERE u.email",
 		},
 		"status__secondary_email": {
-			Type: String, kind: addressFilter, folded: "f.secondary_email", substrings: new(store.SearchSecondaryEmail),
+			Type: String, kind: addressFilter, folded: "f.secondary_email", substrings: new(store.SearchSecondaryEmail), unique: true,
 			owner: "SELECT s.user_id FROM user_status s WHERE s.secondary_email",
 		},
 		"is_active":        {Type: Boolean, kind: switchFilter, folded: "f.is_active", usual: true},

@@ -13,7 +13,7 @@ const (
 	purgeBatch = 200
 
 	// purgeRows is how many accounts go in one transaction: taking one out of the index of substrings, in more than a hundred places,
-	// is milliseconds of work.
+	// holds the writer for tens of milliseconds among a million.
 	purgeRows = 1
 
 	// tallyRows is how many rows of throttles go in one transaction.

@@ -21,9 +21,10 @@ type filtered struct {
 	lead    *valueCondition // whose index leads to the users; nil: none
 	where   []string        // all have to hold
 	args    []any           // of where
-	found   bool            // lead or where says which rows, by an index, so that no other index is wanted
+	found   bool            // lead or where says which rows, by an index or one by one, so that no other index is wanted
 	rare    []string        // switches with the value that few users have, the one whose index may be used first
 	usual   []string        // the other switches
+	single  bool            // one user fits at most, whom an index finds
 	filters int
 	none    bool // nobody can match
 }
@@ -102,7 +103,7 @@ func (q *filtered) text(lookup Lookup, field FilterField, value string) {
 		q.oneOf(field, value)
 		return
 	case Exact, IExact:
-		q.found = true
+		q.found, q.single = true, q.single || field.unique
 		if field.kind == addressFilter {
 			address, err := ParseAddress(value)
 			q.none = q.none || err != nil

@@ -50,26 +50,27 @@ func (c *commonWords) put(word string, reach int64) {
 }
 
 // find is the id of the last of the first users with a word, the greater the rarer the word is, or 0 if it is one that only few have.
-func (c *commonWords) find(ctx context.Context, tx *store.Tx, word string) (reach int64, err error) {
+// few are these, as a list in JSON.
+func (c *commonWords) find(ctx context.Context, tx *store.Tx, word string) (reach int64, few string, err error) {
 	if reach = c.get(word); reach > 0 {
-		return reach, nil
+		return reach, "", nil
 	}
 	var users int
 	err = tx.QueryRowContext(ctx, `
-		SELECT count(*), coalesce(max(id), 0)
-		FROM (SELECT rowid AS id FROM user_substrings WHERE user_substrings MATCH ? ORDER BY rowid LIMIT ?) looked`, word, fewWithWord).Scan(&users, &reach)
+		SELECT count(*), coalesce(max(id), 0), json_group_array(id)
+		FROM (SELECT rowid AS id FROM user_substrings WHERE user_substrings MATCH ? ORDER BY rowid LIMIT ?) looked`, word, fewWithWord).Scan(&users, &reach, &few)
 	if err != nil {
-		return 0, fmt.Errorf("count users with a word: %w", err)
+		return 0, "", fmt.Errorf("count users with a word: %w", err)
 	}
 	if users < fewWithWord {
-		return 0, nil
+		return 0, few, nil
 	}
 	c.put(word, reach)
-	return reach, nil
+	return reach, "", nil
 }
 
-// weighWords decides which words the index of substrings is asked for: one that few users have, or else the two that the fewest
-// have, as far as the first users tell. Where the rarest is much rarer than any other it is up to narrow.
+// weighWords decides which words the index of substrings is asked for: no more where few users have one, who are known by now, or else the
+// two that the fewest have, as far as the first users tell. Where the rarest is much rarer than any other it is up to narrow.
 func (q *filtered) weighWords(ctx context.Context, tx *store.Tx) error {
 	if q.match == "" || len(q.words) < 2 {
 		return nil
@@ -80,12 +81,13 @@ func (q *filtered) weighWords(ctx context.Context, tx *store.Tx) error {
 	}
 	var list []weighed
 	for _, word := range q.words[:min(len(q.words), maxWordsWeighed)] {
-		reach, err := q.common.find(ctx, tx, word)
+		reach, few, err := q.common.find(ctx, tx, word)
 		if err != nil {
 			return err
 		}
 		if reach == 0 {
-			q.match = word
+			q.match, q.found = "", true
+			q.and("f.user_id"+oneOfList, few)
 			return nil
 		}
 		list = append(list, weighed{word, reach})

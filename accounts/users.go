@@ -67,8 +67,11 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 
 func (s *Service) page(ctx context.Context, w window, among *filtered) (page *UserPage, err error) {
 	read := s.db.ReadLong
-	if among.filters == 0 && w.offset == 0 {
+	switch {
+	case among.filters == 0 && w.offset == 0:
 		read = s.db.ReadOne
+	case among.single:
+		read = s.db.Read
 	}
 	err = read(ctx, func(tx *store.Tx) error {
 		if err := among.weigh(ctx, tx); err != nil {

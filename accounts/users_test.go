@@ -302,6 +302,9 @@ func TestLongPages(t *testing.T) {
 	if got := h.list(t, UserQuery{Limit: 100, After: ptr(cursor(1))}); len(got.IDs) != 2 {
 		t.Errorf("the page after the first user has %v", got.IDs)
 	}
+	if got := h.list(t, UserQuery{Limit: 100, Filters: []Filter{{Field: "username", Lookup: IExact, Value: "USER2"}}}); len(got.IDs) != 1 {
+		t.Errorf("the page of one user has %v", got.IDs)
+	}
 	if u, err := h.UserByID(t.Context(), 2); err != nil || u == nil {
 		t.Errorf("one user: %v, %v", u, err)
 	}

@@ -138,6 +138,7 @@ func allocating(t *testing.T, s *accountdtest.Server) []allocatingRequest {
 		{"me", 300, 0, load.Request{Token: token, Body: meBody, Want: admin.Username}},
 		{"verifyToken", 300, 0, load.Request{Body: verifyBody(token), Want: admin.Username}},
 		{"users, page of 20", 300, 0, load.Request{Token: token, Body: pageBody("null", ""), Want: nextPage}},
+		{"users, substring", 300, 0, load.Request{Token: token, Body: pageBody("null", "user"), Want: nextPage}},
 		{"refreshToken", 100, 0, load.Request{Body: refreshBody, Want: `"success":true`, Chain: refresh, Next: `"refreshToken":"`}},
 		{"tokenAuth", 30, 0, load.Request{Body: loginBody(admin.Username, admin.Password), Want: `"success":true`}}, // fewer than limits.sessions_per_user
 		{"register", 100, 2, load.Request{Body: registerBody("new{n}", admin.Password), Want: `"success":true`}},    // vague: indexes grow

@@ -13,6 +13,7 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 		var busy, logged, copied int // busy: another one is at it
 		return tx.QueryRowContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`).Scan(&busy, &logged, &copied)
 	})
+	db.writer.health.failed(err) // of an fsync, for one
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}

@@ -63,17 +63,21 @@ func place(r Result) string {
 	return label(r)
 }
 
-// became is what the target with that number, of a result like r, came to.
+// became is what the target with that number, of a result like r, came to, beside its own bound where that was another.
 func (m Measured) became(r Result, target int) string {
 	for _, own := range m.Results {
 		if own.Table != r.Table || own.Name != r.Name || own.Clients != r.Clients || target >= len(own.Checks) {
 			continue
 		}
 		c := own.Checks[target]
+		came := quantity(c.Value, c.Unit)
 		if !c.Met() {
-			return "**" + quantity(c.Value, c.Unit) + "**"
+			came = "**" + came + "**"
 		}
-		return quantity(c.Value, c.Unit)
+		if c.target() != r.Checks[target].target() {
+			came += " (" + c.target() + ")"
+		}
+		return came
 	}
 	return "not measured"
 }
