@@ -106,7 +106,7 @@ type refreshRow struct {
 
 func insertRefresh(ctx context.Context, tx *store.Tx, session, generation int64, hash []byte, expires int64) error {
 	_, err := tx.ExecContext(ctx,
-		`INSERT INTO refresh_tokens (session_id, generation, hash, issued_at, expires_at) VALUES (?, ?, ?, ?, ?)`,
+		`INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at) VALUES (?, ?, 1, ?, ?, ?)`,
 		session, generation, hash, tx.Now.Unix(), expires)
 	if err != nil {
 		return fmt.Errorf("insert refresh token: %w", err)
@@ -114,13 +114,29 @@ func insertRefresh(ctx context.Context, tx *store.Tx, session, generation int64,
 	return nil
 }
 
-// findRefresh fails with ErrInvalid when there is no such token.
-func findRefresh(ctx context.Context, tx *store.Tx, hash []byte) (refreshRow, error) {
-	var row refreshRow
-	err := tx.QueryRowContext(ctx, `
+const (
+	selectRefresh = `
 		SELECT t.session_id, t.generation, s.user_id, s.created_at, s.expires_at, s.ended_at IS NOT NULL, t.expires_at, t.rotated_at, t.successor
-		FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id
-		WHERE t.hash = ?`, hash).
+		FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id `
+	locatedRefresh = selectRefresh + `WHERE t.session_id = ? AND t.generation = ? AND t.hash = ?`
+	hashedRefresh  = selectRefresh + `WHERE t.hash = ? AND t.located = 0`
+)
+
+// findRefresh fails with ErrInvalid when there is no such token.
+func findRefresh(ctx context.Context, tx *store.Tx, raw string) (refreshRow, error) {
+	session, generation, ok := refreshPlace(raw)
+	if ok {
+		row, err := queryRefresh(ctx, tx, locatedRefresh, session, generation, hash(raw))
+		if !errors.Is(err, ErrInvalid) {
+			return row, err
+		}
+	}
+	return queryRefresh(ctx, tx, hashedRefresh, hash(raw))
+}
+
+func queryRefresh(ctx context.Context, tx *store.Tx, query string, args ...any) (refreshRow, error) {
+	var row refreshRow
+	err := tx.QueryRowContext(ctx, query, args...).
 		Scan(&row.session, &row.generation, &row.user, &row.started, &row.limit, &row.ended, &row.expires, &row.rotatedAt, &row.successor)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, ErrInvalid

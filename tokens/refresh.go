@@ -6,7 +6,6 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"time"
 
@@ -87,7 +86,7 @@ func (i *Issuer) pair(who Subject, session int64, now time.Time, orig int64, lim
 
 // issueLeaf stores a new refresh token as the family's live leaf. limit is the session's absolute end.
 func (i *Issuer) issueLeaf(ctx context.Context, tx *store.Tx, session, generation int64, limit *int64) (raw string, expires int64, err error) {
-	raw = base64.RawURLEncoding.EncodeToString(randomBytes(i.settings.RefreshBytes))
+	raw = newRefresh(session, generation, i.settings.RefreshBytes)
 	expires = i.idleUntil(tx.Now, limit)
 	return raw, expires, insertRefresh(ctx, tx, session, generation, hash(raw), expires)
 }
@@ -112,7 +111,7 @@ func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow fu
 	if !i.settings.AllowRefresh {
 		return Pair{}, ErrInvalid
 	}
-	row, err := findRefresh(ctx, tx, hash(raw))
+	row, err := findRefresh(ctx, tx, raw)
 	if err != nil {
 		return Pair{}, err
 	}
@@ -167,7 +166,7 @@ func (i *Issuer) liveLeaf(ctx context.Context, tx *store.Tx, row refreshRow, raw
 		if err != nil {
 			return row, "", fmt.Errorf("open the successor of a refresh token: %w", err)
 		}
-		successor, err := findRefresh(ctx, tx, hash(next))
+		successor, err := findRefresh(ctx, tx, next)
 		if err != nil {
 			return row, "", fmt.Errorf("find the successor of a refresh token: %w", err)
 		}
@@ -186,7 +185,7 @@ func (i *Issuer) liveLeaf(ctx context.Context, tx *store.Tx, row refreshRow, raw
 // Revoke ends the session of a refresh token, be it the live leaf, rotated or expired, and says whose it
 // was. It fails with ErrInvalid when the token is unknown or its session has ended.
 func (i *Issuer) Revoke(ctx context.Context, tx *store.Tx, raw string) (userID int64, err error) {
-	row, err := findRefresh(ctx, tx, hash(raw))
+	row, err := findRefresh(ctx, tx, raw)
 	if err != nil {
 		return 0, err
 	}

@@ -13,6 +13,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -69,10 +70,12 @@ func Owner(j, users int) int { return (j-1)%users + 1 }
 // every tenth, in such a way that no user has only those.
 func Expired(j, users int) bool { return (Owner(j, users)+(j-1)/users)%10 == 0 }
 
-// RefreshToken is the refresh token of session number j: base64url, unpadded, of the SHA-256 of the text "refresh token J".
+// RefreshToken is the refresh token of session number j, its first: base64url, unpadded, of j and 1 as varints and of the SHA-256 of the
+// text "refresh token J".
 func RefreshToken(j int) string {
 	sum := sha256.Sum256([]byte("refresh token " + strconv.Itoa(j)))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	place := append(binary.AppendUvarint(nil, uint64(j)), 1)
+	return base64.RawURLEncoding.EncodeToString(append(place, sum[:]...))
 }
 
 // Make makes the directory at path, which is not there yet, with the settings that environ (NAME=value) and the working

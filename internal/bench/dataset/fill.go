@@ -176,7 +176,7 @@ func fillSessions(ctx context.Context, tx *sql.Tx, size Size, now time.Time) err
 }
 
 func fillRefreshTokens(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error {
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO refresh_tokens (session_id, generation, hash, issued_at, expires_at) VALUES (?, 1, ?, ?, ?)`)
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at) VALUES (?, 1, 1, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
