@@ -118,25 +118,16 @@ const (
 	selectRefresh = `
 		SELECT t.session_id, t.generation, s.user_id, s.created_at, s.expires_at, s.ended_at IS NOT NULL, t.expires_at, t.rotated_at, t.successor
 		FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id `
-	locatedRefresh = selectRefresh + `WHERE t.session_id = ? AND t.generation = ? AND t.hash = ?`
-	hashedRefresh  = selectRefresh + `WHERE t.hash = ? AND t.located = 0`
+	// lookUpRefresh goes to the place of a token, and only when it is not there looks among those that tell none.
+	lookUpRefresh = selectRefresh + `WHERE t.session_id = ?1 AND t.generation = ?2 AND t.hash = ?3 UNION ALL ` +
+		selectRefresh + `WHERE t.hash = ?3 AND t.located = 0`
 )
 
 // findRefresh fails with ErrInvalid when there is no such token.
 func findRefresh(ctx context.Context, tx *store.Tx, raw string) (refreshRow, error) {
-	session, generation, ok := refreshPlace(raw)
-	if ok {
-		row, err := queryRefresh(ctx, tx, locatedRefresh, session, generation, hash(raw))
-		if !errors.Is(err, ErrInvalid) {
-			return row, err
-		}
-	}
-	return queryRefresh(ctx, tx, hashedRefresh, hash(raw))
-}
-
-func queryRefresh(ctx context.Context, tx *store.Tx, query string, args ...any) (refreshRow, error) {
 	var row refreshRow
-	err := tx.QueryRowContext(ctx, query, args...).
+	session, generation := refreshPlace(raw)
+	err := tx.QueryRowContext(ctx, lookUpRefresh, session, generation, hash(raw)).
 		Scan(&row.session, &row.generation, &row.user, &row.started, &row.limit, &row.ended, &row.expires, &row.rotatedAt, &row.successor)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, ErrInvalid

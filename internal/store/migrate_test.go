@@ -121,6 +121,7 @@ func TestMigrateRefresh(t *testing.T) {
 	for query, want := range map[string]string{
 		`SELECT group_concat(hex(hash) || ' ' || expires_at || ' ' || iif(successor IS NULL, 'live', hex(successor)), ', ' ORDER BY session_id, generation) FROM refresh_tokens`: "05 11 01, 01 12 04, 04 12 03, 03 19 live, 02 15 live",
 		`SELECT group_concat(session_id || '/' || generation, ' ' ORDER BY session_id, generation) FROM refresh_tokens`:                                                          "1/1 1/2 1/3 1/4 3/1",
+		`SELECT group_concat(hex(hash), ' ' ORDER BY hash) FROM refresh_tokens INDEXED BY refresh_tokens_hash WHERE located = 0`:                                                 "01 02 03 04 05",
 		`SELECT group_concat(coalesce(clear_at, 'never'), ' ' ORDER BY id) FROM sessions`:                                                                                        "11 90 15 never",
 	} {
 		var got string

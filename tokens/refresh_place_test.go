@@ -1,0 +1,101 @@
+package tokens
+
+import (
+	"encoding/base64"
+	"math"
+	"strings"
+	"testing"
+
+	"accountd/internal/store"
+)
+
+func TestRefreshPlace(t *testing.T) {
+	for _, place := range [][2]int64{{1, 1}, {127, 128}, {2_000_000, 2016}, {math.MaxInt64, math.MaxInt64}} {
+		raw := newRefresh(place[0], place[1], 16)
+		if session, generation := refreshPlace(raw); session != place[0] || generation != place[1] {
+			t.Errorf("%v: %d/%d", place, session, generation)
+		}
+		if again := newRefresh(place[0], place[1], 16); again == raw {
+			t.Errorf("%v: %q twice", place, raw)
+		}
+		random, err := base64.RawURLEncoding.DecodeString(raw)
+		if err != nil || len(random) < 2+16 {
+			t.Errorf("%v: %q, %v", place, raw, err)
+		}
+	}
+	for _, raw := range []string{"", "AQE", "A===", "a.b.c", "AQ\u00e4E", strings.Repeat("_", 24), "AYCA"} {
+		if session, generation := refreshPlace(raw); session != 0 || generation != 0 {
+			t.Errorf("%q lies at %d/%d", raw, session, generation)
+		}
+	}
+}
+
+// TestRefreshFromBefore: a refresh token from before migration 0010 says nothing of its place, or seems to name another's. It goes on
+// as it would have, and what follows it has a place.
+func TestRefreshFromBefore(t *testing.T) {
+	for name, begin := range map[string]func(other Pair) string{
+		"no base64":       func(Pair) string { return "!" },
+		"no place":        func(Pair) string { return strings.Repeat("_", 24) },
+		"nobody's place":  func(Pair) string { return "fwE" },
+		"another's place": func(other Pair) string { return other.Refresh[:4] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, testSettings)
+			other, first := f.start(t), f.start(t)
+			old := begin(other) + strings.Repeat("o", 40)
+			f.write(t, func(tx *store.Tx) error {
+				_, err := tx.ExecContext(t.Context(), `UPDATE refresh_tokens SET hash = ?, located = 0 WHERE session_id = ?`, hash(old), first.Session)
+				return err
+			})
+			if _, err := f.refresh(first.Refresh); err == nil {
+				t.Error("what is not in the file is good")
+			}
+			next, err := f.refresh(old)
+			if err != nil || next.Session != first.Session {
+				t.Fatalf("%+v, %v", next, err)
+			}
+			if session, generation := refreshPlace(next.Refresh); session != first.Session || generation != 2 {
+				t.Errorf("its successor lies at %d/%d", session, generation)
+			}
+			if again, err := f.refresh(old); err != nil || again.Refresh != next.Refresh {
+				t.Errorf("within its grace period: %+v, %v; want the live leaf", again, err)
+			}
+			last, err := f.refresh(next.Refresh)
+			must(t, err)
+			f.advance(testSettings.RotationGrace + 1e9)
+			if _, err := f.refresh(old); !reused(err) {
+				t.Errorf("after its grace period: %v", err)
+			}
+			if _, err := f.refresh(last.Refresh); err == nil {
+				t.Error("the family goes on")
+			}
+			if _, err := f.refresh(other.Refresh); err != nil {
+				t.Errorf("the other session: %v", err)
+			}
+		})
+	}
+}
+
+// FuzzRefreshToken: the refresh tokens that pass are those that were issued, to the byte, whatever place they name.
+func FuzzRefreshToken(f *testing.F) {
+	x := newFixture(f, testSettings)
+	live, old := x.start(f), x.start(f)
+	x.write(f, func(tx *store.Tx) error {
+		_, err := tx.ExecContext(f.Context(), `UPDATE refresh_tokens SET located = 0 WHERE session_id = ?`, old.Session)
+		return err
+	})
+	for _, seed := range []string{"", ".", live.Refresh, old.Refresh, live.Refresh + "=", live.Refresh + "\n", live.Refresh[:len(live.Refresh)-1], live.Refresh[:4], live.Access,
+		old.Refresh[:4] + live.Refresh[4:], "\n\n\n\n" + live.Refresh, strings.ToUpper(live.Refresh)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		var lives bool
+		err := x.db.Read(t.Context(), func(tx *store.Tx) (err error) {
+			lives, err = x.LiveRefresh(t.Context(), tx, raw)
+			return err
+		})
+		if want := raw == live.Refresh || raw == old.Refresh; err != nil || lives != want {
+			t.Errorf("%q: %t, %v, want %t", raw, lives, err, want)
+		}
+	})
+}
