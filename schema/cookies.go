@@ -101,9 +101,9 @@ func (j *jar) cookie(name string) *http.Cookie {
 }
 
 // finish writes the cookies of the answer. Whatever ended the session of a cookie that came, expires it too.
-func (s Settings) finish(svc *accounts.Service) func(context.Context, http.Header) {
+func (s Settings) finish() func(context.Context, http.Header) {
 	return func(ctx context.Context, h http.Header) {
-		j := jarOf(ctx)
+		j, svc := jarOf(ctx), service(ctx)
 		if !j.changed || !s.Cookies.Enabled {
 			return
 		}
@@ -131,8 +131,8 @@ func (s Settings) finish(svc *accounts.Service) func(context.Context, http.Heade
 // deletion is what the two mutations that only forget a cookie give out.
 type deletion struct{ deleted bool }
 
-func deleteCookie(name string) func(context.Context, struct{}) (*deletion, error) {
-	return func(ctx context.Context, _ struct{}) (*deletion, error) {
+func deleteCookie(name string) func(*accounts.Service, context.Context, struct{}) (*deletion, error) {
+	return func(_ *accounts.Service, ctx context.Context, _ struct{}) (*deletion, error) {
 		return &deletion{jarOf(ctx).expire(name)}, nil
 	}
 }

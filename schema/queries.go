@@ -16,8 +16,8 @@ import (
 )
 
 // queries are the fields of Query.
-func queries(svc *accounts.Service, s Settings, userNode *graphql.Object) (graphql.Fields, error) {
-	users, err := usersField(svc, s, userNode)
+func queries(s Settings, userNode *graphql.Object) (graphql.Fields, error) {
+	users, err := usersField(s, userNode)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func queries(svc *accounts.Service, s Settings, userNode *graphql.Object) (graph
 				if !ok {
 					return nil, nil
 				}
-				return svc.UserByID(p.Context, pk)
+				return service(p.Context).UserByID(p.Context, pk)
 			},
 		},
 		"users": users,
@@ -86,7 +86,7 @@ func parseUserID(id string) (pk int64, ok bool) {
 }
 
 // usersField is the connection: what to list, and which part of it.
-func usersField(svc *accounts.Service, s Settings, userNode *graphql.Object) (*graphql.Field, error) {
+func usersField(s Settings, userNode *graphql.Object) (*graphql.Field, error) {
 	args := graphql.FieldConfigArgument{
 		"first": {Type: graphql.Int}, "last": {Type: graphql.Int}, "offset": {Type: graphql.Int},
 		"after": {Type: graphql.String}, "before": {Type: graphql.String},
@@ -113,7 +113,7 @@ func usersField(svc *accounts.Service, s Settings, userNode *graphql.Object) (*g
 					q.Filters = append(q.Filters, f)
 				}
 			}
-			page, err := svc.Users(p.Context, q)
+			page, err := service(p.Context).Users(p.Context, q)
 			if err != nil {
 				return nil, clientError(err)
 			}

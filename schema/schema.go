@@ -67,29 +67,31 @@ type Cookies struct {
 
 // API is both schemas over one service.
 type API struct {
+	svc   *accounts.Service  // nil before Serve
 	doors [2]*frontdoor.Door // by Style
 	auth  http.Handler
 }
 
-// New builds the schemas.
-func New(svc *accounts.Service, s Settings) (*API, error) {
+// New builds the schemas, which need no service, so that a server that starts can open its database meanwhile. Requests do: see Serve.
+func New(s Settings) (*API, error) {
 	userNode := newUserNode(s)
-	rows := shaped(mutations(svc, s, userNode), s)
-	queries, err := queries(svc, s, userNode)
+	rows := shaped(mutations(s, userNode), s)
+	queries, err := queries(s, userNode)
 	if err != nil {
 		return nil, err
 	}
 	if s.TokenArgument != "" {
-		if err := withTokenArgument(svc, queries, s.TokenArgument); err != nil {
+		if err := withTokenArgument(queries, s.TokenArgument); err != nil {
 			return nil, err
 		}
 	}
+	a := new(API)
 	asking := func(ctx context.Context, r *http.Request) context.Context {
 		addr, exempt := s.ClientAddr(ctx)
 		ctx = withJar(accounts.WithClient(ctx, addr, exempt), s.Cookies, r)
-		return withViewer(ctx, svc, accessToken(r, s, jarOf(ctx)))
+		return withViewer(ctx, a.svc, accessToken(r, s, jarOf(ctx)))
 	}
-	a := &API{auth: forwardAuth(asking, s)}
+	a.auth = forwardAuth(asking, s)
 	var built [len(a.doors)]graphql.Schema
 	for style := range built {
 		if built[style], err = build(rows, Style(style), userNode, queries); err != nil {
@@ -105,7 +107,7 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 				Introspection: s.Introspection,
 				Exclusive:     exclusive(rows),
 				Context:       asking,
-				Finish:        s.finish(svc),
+				Finish:        s.finish(),
 				RequestID:     s.RequestID,
 				Log:           s.Log,
 			})
@@ -117,6 +119,9 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 	}
 	return a, nil
 }
+
+// Serve says by whom requests are answered, before the first one comes.
+func (a *API) Serve(svc *accounts.Service) { a.svc = svc }
 
 // Handler serves one flavour.
 func (a *API) Handler(style Style) http.Handler { return a.doors[style] }

@@ -111,8 +111,9 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 	if o.schema != nil {
 		o.schema(&served)
 	}
-	s.api, err = schema.New(s.svc, served)
+	s.api, err = schema.New(served)
 	must(err)
+	s.api.Serve(s.svc)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", s.api.Handler(schema.Plain))
 	mux.Handle("/relay", s.api.Handler(schema.Relay))

@@ -31,6 +31,9 @@ func withViewer(ctx context.Context, svc *accounts.Service, token string) contex
 	return context.WithValue(ctx, viewerKey{}, &asker{svc: svc, token: token})
 }
 
+// service is what answers the request.
+func service(ctx context.Context) *accounts.Service { return ctx.Value(viewerKey{}).(*asker).svc }
+
 // viewer is who is asking, nil for nobody in particular.
 func viewer(ctx context.Context) (*accounts.User, error) {
 	a := ctx.Value(viewerKey{}).(*asker)
@@ -53,7 +56,7 @@ func accessToken(r *http.Request, s Settings, j *jar) string {
 
 // withTokenArgument gives every query field an argument whose access token decides who is asking, for that field
 // alone.
-func withTokenArgument(svc *accounts.Service, fields graphql.Fields, name string) error {
+func withTokenArgument(fields graphql.Fields, name string) error {
 	for _, query := range slices.Sorted(maps.Keys(fields)) {
 		f := fields[query]
 		if f.Args == nil {
@@ -68,7 +71,7 @@ func withTokenArgument(svc *accounts.Service, fields graphql.Fields, name string
 		resolve := f.Resolve
 		f.Resolve = func(p graphql.ResolveParams) (any, error) {
 			if token, given := p.Args[name].(string); given {
-				p.Context = withViewer(p.Context, svc, token)
+				p.Context = withViewer(p.Context, service(p.Context), token)
 			}
 			return resolve(p)
 		}

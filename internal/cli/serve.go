@@ -75,6 +75,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 		return fmt.Errorf("%w: choose another address with --listen", err)
 	}
 	c.Bound(listener.Addr())
+	built := buildAPI(schemaSettings(c, log)) // needs no database, and the database no schemas: side by side they are there sooner
 	h, err := openHouse(starting, c, a.Now, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -86,7 +87,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err := h.service.MeasureHashes(starting); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	srv, err := newServer(h, log)
+	srv, err := newServer(h, built, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -143,12 +144,28 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 	return errors.Join(broken, err, <-failed)
 }
 
-func newServer(h *house, log *slog.Logger) (*server.Server, error) {
+// buildAPI builds the schemas beside what comes next; what it returns waits for them.
+func buildAPI(s schema.Settings) func() (*schema.API, error) {
+	var api *schema.API
+	var err error
+	built := make(chan struct{})
+	go func() {
+		defer close(built)
+		api, err = schema.New(s)
+	}()
+	return func() (*schema.API, error) {
+		<-built
+		return api, err
+	}
+}
+
+func newServer(h *house, built func() (*schema.API, error), log *slog.Logger) (*server.Server, error) {
 	c := h.config
-	api, err := schema.New(h.service, schemaSettings(c, log))
+	api, err := built()
 	if err != nil {
 		return nil, err
 	}
+	api.Serve(h.service)
 	var page, mail http.Handler
 	if c.GraphiQL() {
 		page = graphiql.Handler(c.DevMail())
