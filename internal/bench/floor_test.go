@@ -28,8 +28,15 @@ import (
 	"accountd/internal/bench/load"
 )
 
-// serveBare is net/http with nothing in it: it reads the request's body and answers that many bytes.
-func serveBare(answer int) (address string, err error) {
+// serveBare is net/http with nothing in it: it reads the request's body and answers that many bytes. With a directory, it answers
+// after a transaction in a file there.
+func serveBare(answer int, dir string) (address string, err error) {
+	first := func() error { return nil }
+	if dir != "" {
+		if first, err = bareTransaction(dir); err != nil {
+			return "", err
+		}
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -39,6 +46,10 @@ func serveBare(answer int) (address string, err error) {
 	go func() {
 		panic(http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body) // a client that goes away is not this server's business
+			if err := first(); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Length", length)
 			_, _ = w.Write(body)

@@ -5,13 +5,12 @@ package bench
 import (
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"accountd/internal/bench/report"
+	"accountd/internal/servertest"
 )
 
 // starts is of how many starts the median is taken.
@@ -58,13 +57,7 @@ func measureStart(b *testing.B, dir string, users int) {
 
 // BenchmarkBinary is the size of the program as it is released: without symbols.
 func BenchmarkBinary(b *testing.B) {
-	path := filepath.Join(b.TempDir(), "accountd")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "accountd")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
-	file, err := os.Stat(path)
+	file, err := os.Stat(servertest.Binary(b))
 	if err != nil {
 		b.Fatal(err)
 	}

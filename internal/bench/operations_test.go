@@ -36,11 +36,14 @@ var (
 	tokenAuth    = operation{"tokenAuth", "hash", loginRequests, hashesAt16}
 	register     = operation{"register", "hash", registerRequests, hashesAt16}
 	refreshToken = operation{"refreshToken", "transaction", refreshRequests, refreshes}
+
+	// committing is no operation of the program: it says how much of the floor is left to whoever is asked over HTTP.
+	committing = operation{"a bare handler with such a transaction", "transaction", refreshRequests, noTargets}
 )
 
 // operations are those that have a floor, in the order of the tables; bySize are those that are measured on two files.
 var (
-	operations = []operation{me, verifyToken, firstPage, farPage, filteredPage, tokenAuth, register, refreshToken, signature}
+	operations = []operation{me, verifyToken, firstPage, farPage, filteredPage, tokenAuth, register, refreshToken, committing, signature}
 	bySize     = []operation{me, verifyToken, firstPage, farPage, filteredPage, everybody, oneUser, tokenAuth, register, refreshToken}
 )
 
@@ -144,22 +147,37 @@ func pagesAt16(clients int, ours, _ report.Side) []report.Check {
 func (o operation) measure(tb testing.TB, p pace, s *server, clients int) report.Result {
 	tb.Helper()
 	plan := load.Plan{Clients: clients, Requests: o.requests(tb, s, clients)}
-	ours, floor := compare(tb, p, s.contender(tb, plan), o.floor(tb, s, plan))
+	ours, floor := compare(tb, p, o.contender(tb, s, plan), o.floor(tb, s, plan))
 	return report.Result{Table: o.table, Name: o.name, Clients: clients, Ours: ours, Floor: floor, Checks: o.targets(clients, ours, floor)}
 }
 
-// floor is what the operation is measured beside: for HTTP, the same requests to a server that answers as many bytes.
+// contender is what the operation is done by.
+func (o operation) contender(tb testing.TB, s *server, plan load.Plan) contender {
+	tb.Helper()
+	if o.name == committing.name {
+		return s.bare(tb, plan, data(tb))
+	}
+	return s.contender(tb, plan)
+}
+
+// bare is a server that answers as many bytes to the same requests; with a directory, after a durable transaction in it.
+func (s *server) bare(tb testing.TB, plan load.Plan, dir string) contender {
+	tb.Helper()
+	bare := startWorker(tb, task{Kind: "handler", Answer: s.answerSize(tb, plan.Requests[0]), Dir: dir})
+	asked := load.Plan{Address: bare.Address, Clients: plan.Clients}
+	for _, r := range plan.Requests {
+		r.Want, r.Next = "x", ""
+		asked.Requests = append(asked.Requests, r)
+	}
+	return contender{startWorker(tb, task{Kind: "load", Plan: asked}).turn, bare.cmd.Process.Pid}
+}
+
+// floor is what the operation is measured beside.
 func (o operation) floor(tb testing.TB, s *server, plan load.Plan) contender {
 	tb.Helper()
 	switch o.table {
 	case "http":
-		bare := startWorker(tb, task{Kind: "handler", Answer: s.answerSize(tb, plan.Requests[0])})
-		asked := load.Plan{Address: bare.Address, Clients: plan.Clients}
-		for _, r := range plan.Requests {
-			r.Want = "x"
-			asked.Requests = append(asked.Requests, r)
-		}
-		return contender{startWorker(tb, task{Kind: "load", Plan: asked}).turn, bare.cmd.Process.Pid}
+		return s.bare(tb, plan, "")
 	case "hash", "signature":
 		return itself(startWorker(tb, task{Kind: o.table, Threads: min(plan.Clients, runtime.NumCPU())}))
 	default:

@@ -127,7 +127,7 @@ func (s *server) cursor(tb testing.TB, token string, offset int) string {
 // answerSize asks once and returns how long the answer is.
 func (s *server) answerSize(tb testing.TB, r load.Request) int {
 	tb.Helper()
-	req, err := http.NewRequest(http.MethodPost, s.URL+r.Path, bytes.NewReader([]byte(r.Body)))
+	req, err := http.NewRequest(http.MethodPost, s.URL+r.Path, strings.NewReader(strings.ReplaceAll(r.Body, "{chain}", r.Chain)))
 	if err != nil {
 		tb.Fatal(err)
 	}

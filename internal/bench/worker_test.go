@@ -27,7 +27,7 @@ type task struct {
 	Plan    load.Plan // of load and slow
 	Answer  int       // bytes of the handler's answers
 	Threads int       // that hash at once
-	Dir     string    // where the transactions' file is made, and what is cleared
+	Dir     string    // where the transactions' file is made (of a handler too, "" for none), and what is cleared
 }
 
 // ready is the first line of a worker's output.
@@ -59,7 +59,7 @@ func work(in io.Reader, out io.Writer) error {
 		defer l.Close()
 		turn = l.Turn
 	case "handler":
-		address, err := serveBare(t.Answer)
+		address, err := serveBare(t.Answer, t.Dir)
 		if err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func (w *worker) turn(d time.Duration, warm bool) (load.Turn, error) {
 
 // TestWork: a task that cannot be done, and a turn with a wrong answer, end the worker with an error.
 func TestWork(t *testing.T) {
-	address, err := serveBare(3)
+	address, err := serveBare(3, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ var build struct {
 	err  error
 }
 
-// Binary builds accountd once per test process and returns the path of the executable.
+// Binary builds accountd once per test process, as it is released, without symbols, and returns the path of the executable.
 func Binary(tb testing.TB) string {
 	tb.Helper()
 	build.Do(func() {
@@ -38,7 +38,7 @@ func Binary(tb testing.TB) string {
 			return
 		}
 		build.path = filepath.Join(dir, "accountd")
-		cmd := exec.Command("go", "build", "-o", build.path, "accountd")
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", build.path, "accountd")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			build.err = fmt.Errorf("go build: %w\n%s", err, out)
