@@ -26,7 +26,7 @@ func BenchmarkClearing(b *testing.B) {
 		_, err := tx.Tx.ExecContext(b.Context(), `
 			INSERT INTO sessions (user_id, created_at, clear_at)
 			WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 399999) SELECT i % 100000 + 1, 0, abs(random()) % 1000 FROM n;
-			INSERT INTO refresh_tokens (session_id, generation, hash, issued_at, expires_at) SELECT id, 1, randomblob(32), 0, clear_at FROM sessions`)
+			INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at) SELECT id, 1, 1, randomblob(32), 0, clear_at FROM sessions`)
 		return err
 	}); err != nil {
 		b.Fatal(err)

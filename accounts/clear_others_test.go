@@ -25,7 +25,7 @@ func TestClearingLetsOthersIn(t *testing.T) {
 		{
 			"expired sessions", `
 			INSERT INTO sessions (id, user_id, created_at, clear_at) SELECT value + 100, 1, 0, 1 FROM generate_series;
-			INSERT INTO refresh_tokens (session_id, generation, hash, issued_at, expires_at) SELECT value + 100, 1, randomblob(32), 0, 1 FROM generate_series`,
+			INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at) SELECT value + 100, 1, 1, randomblob(32), 0, 1 FROM generate_series`,
 			`SELECT count(*) FROM sessions WHERE created_at = 0`, 32,
 			func(h *harness, ctx context.Context) error { _, err := h.ClearSessions(ctx, ClearInput{}); return err },
 		},

@@ -101,29 +101,28 @@ func (j *jar) cookie(name string) *http.Cookie {
 }
 
 // finish writes the cookies of the answer. Whatever ended the session of a cookie that came, expires it too.
-func (s Settings) finish() func(context.Context, http.Header) {
-	return func(ctx context.Context, h http.Header) {
-		j, svc := jarOf(ctx), service(ctx)
-		if !j.changed || !s.Cookies.Enabled {
-			return
-		}
-		for name, live := range map[string]func(context.Context, string) (bool, error){
-			s.Cookies.Name: svc.LiveAccess, s.Cookies.RefreshName: svc.LiveRefresh,
-		} {
-			if value := j.values[name]; value != "" && j.set[name] == nil {
-				// The time of the request may be over, and with it a logout would be forgotten.
-				ok, err := live(context.WithoutCancel(ctx), value)
-				if err != nil {
-					s.Log.ErrorContext(ctx, "whether a cookie's session goes on", slog.String("request", s.RequestID(ctx)), slog.String("error", err.Error()))
-				} else if !ok {
-					j.expire(name)
-				}
+func (s Settings) finish(ctx context.Context, h http.Header) {
+	j := jarOf(ctx)
+	if !j.changed || !s.Cookies.Enabled {
+		return
+	}
+	svc := service(ctx)
+	for name, live := range map[string]func(context.Context, string) (bool, error){
+		s.Cookies.Name: svc.LiveAccess, s.Cookies.RefreshName: svc.LiveRefresh,
+	} {
+		if value := j.values[name]; value != "" && j.set[name] == nil {
+			// The time of the request may be over, and with it a logout would be forgotten.
+			ok, err := live(context.WithoutCancel(ctx), value)
+			if err != nil {
+				s.Log.ErrorContext(ctx, "whether a cookie's session goes on", slog.String("request", s.RequestID(ctx)), slog.String("error", err.Error()))
+			} else if !ok {
+				j.expire(name)
 			}
 		}
-		for _, name := range []string{s.Cookies.Name, s.Cookies.RefreshName} {
-			if c := j.set[name]; c != nil {
-				h.Add("Set-Cookie", c.String())
-			}
+	}
+	for _, name := range []string{s.Cookies.Name, s.Cookies.RefreshName} {
+		if c := j.set[name]; c != nil {
+			h.Add("Set-Cookie", c.String())
 		}
 	}
 }

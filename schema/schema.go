@@ -72,8 +72,14 @@ type API struct {
 	auth  http.Handler
 }
 
-// New builds the schemas, which need no service, so that a server that starts can open its database meanwhile. Requests do: see Serve.
+// building is held by who builds schemas: graphql-go completes types that all of them share when it first meets them.
+var building sync.Mutex
+
+// New builds the schemas. They need no service, so that a server that starts can open its database meanwhile; SetService has to be called
+// before the first request.
 func New(s Settings) (*API, error) {
+	building.Lock()
+	defer building.Unlock()
 	userNode := newUserNode(s)
 	rows := shaped(mutations(s, userNode), s)
 	queries, err := queries(s, userNode)
@@ -107,7 +113,7 @@ func New(s Settings) (*API, error) {
 				Introspection: s.Introspection,
 				Exclusive:     exclusive(rows),
 				Context:       asking,
-				Finish:        s.finish(),
+				Finish:        s.finish,
 				RequestID:     s.RequestID,
 				Log:           s.Log,
 			})
@@ -120,8 +126,8 @@ func New(s Settings) (*API, error) {
 	return a, nil
 }
 
-// Serve says by whom requests are answered, before the first one comes.
-func (a *API) Serve(svc *accounts.Service) { a.svc = svc }
+// SetService says by whom requests are answered. It is called once, before the first one.
+func (a *API) SetService(svc *accounts.Service) { a.svc = svc }
 
 // Handler serves one flavour.
 func (a *API) Handler(style Style) http.Handler { return a.doors[style] }

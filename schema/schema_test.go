@@ -113,7 +113,7 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 	}
 	s.api, err = schema.New(served)
 	must(err)
-	s.api.Serve(s.svc)
+	s.api.SetService(s.svc)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", s.api.Handler(schema.Plain))
 	mux.Handle("/relay", s.api.Handler(schema.Relay))

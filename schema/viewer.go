@@ -15,7 +15,7 @@ import (
 
 type viewerKey struct{}
 
-// asker is who an access token stands for. Resolvers run one after another, so it needs no lock.
+// asker is who an access token stands for, and the service that knows. Resolvers run one after another, so it needs no lock.
 type asker struct {
 	svc   *accounts.Service
 	token string // "": none

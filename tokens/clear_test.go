@@ -145,8 +145,8 @@ func TestClearMany(t *testing.T) {
 			for _, query := range []string{
 				`INSERT INTO sessions (id, user_id, created_at, expires_at, ended_at, clear_at)
 				 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) SELECT i, 1, 0, 2, 1, 1 FROM n`,
-				`INSERT INTO refresh_tokens (hash, session_id, generation, issued_at, expires_at)
-				 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT randomblob(32), max(1, i - 1000), i, 0, 1 FROM n`,
+				`INSERT INTO refresh_tokens (hash, located, session_id, generation, issued_at, expires_at)
+				 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT randomblob(32), 1, max(1, i - 1000), i, 0, 1 FROM n`,
 			} {
 				if _, err := tx.ExecContext(t.Context(), query); err != nil {
 					return err

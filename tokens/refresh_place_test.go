@@ -18,8 +18,8 @@ func TestRefreshPlace(t *testing.T) {
 		if again := newRefresh(place[0], place[1], 16); again == raw {
 			t.Errorf("%v: %q twice", place, raw)
 		}
-		random, err := base64.RawURLEncoding.DecodeString(raw)
-		if err != nil || len(random) < 2+16 {
+		bytes, err := base64.RawURLEncoding.DecodeString(raw)
+		if err != nil || len(bytes) < 2+16 {
 			t.Errorf("%v: %q, %v", place, raw, err)
 		}
 	}

@@ -76,6 +76,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	}
 	c.Bound(listener.Addr())
 	built := buildAPI(schemaSettings(c, log)) // needs no database, and the database no schemas: side by side they are there sooner
+	defer func() { _, _ = built() }()         // a start that fails leaves nothing running
 	h, err := openHouse(starting, c, a.Now, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -84,11 +85,11 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err := h.outbox.Start(starting); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if err := h.service.MeasureHashes(starting); err != nil {
-		return errors.Join(err, listener.Close())
-	}
 	srv, err := newServer(h, built, log)
 	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if err := h.service.MeasureHashes(starting); err != nil { // with nothing beside it that would make them look slow
 		return errors.Join(err, listener.Close())
 	}
 	if alone {
@@ -165,7 +166,7 @@ func newServer(h *house, built func() (*schema.API, error), log *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	api.Serve(h.service)
+	api.SetService(h.service)
 	var page, mail http.Handler
 	if c.GraphiQL() {
 		page = graphiql.Handler(c.DevMail())

@@ -128,7 +128,7 @@ func TestRowsAreAsTheProgramMakesThem(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	const session = `SELECT s.expires_at - s.created_at AS lasting, s.ended_at, s.end_reason, s.clear_at - s.created_at AS clear, t.generation, t.issued_at - s.created_at AS issued,
+	const session = `SELECT s.expires_at - s.created_at AS lasting, s.ended_at, s.end_reason, s.clear_at - s.created_at AS clear, t.generation, t.located, t.issued_at - s.created_at AS issued,
 		t.expires_at - t.issued_at AS idle, t.rotated_at, t.successor, length(t.hash) AS hash
 		FROM sessions s JOIN refresh_tokens t ON t.session_id = s.id WHERE s.user_id = ? LIMIT 1`
 	id := rows(t, dir, `SELECT id FROM users WHERE username = 'ada'`)[0]["id"]
