@@ -1,7 +1,6 @@
 package tokens
 
 import (
-	"database/sql"
 	"os"
 	"testing"
 
@@ -24,11 +23,10 @@ func TestRefreshPages(t *testing.T) {
 		}
 		return nil
 	})
-	beside, err := sql.Open("sqlite", "file:"+f.path)
+	must(t, f.db.Close()) // which copies the log into the file and deletes it
+	var err error
+	f.db, err = store.Open(t.Context(), f.path, f.now)
 	must(t, err)
-	defer beside.Close()
-	var busy, log, checkpointed int
-	must(t, beside.QueryRow(`PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &log, &checkpointed))
 	for i := range refreshed {
 		_, err := f.refresh(pairs[i*(sessions/refreshed)].Refresh)
 		must(t, err)

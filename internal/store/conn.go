@@ -147,6 +147,15 @@ func (c *conn) checkForeignKeys() error {
 	return err
 }
 
+// written is how many pages the connection has written since it was asked last.
+func (c *conn) written() (pages int) {
+	_ = c.sql.Raw(func(dc any) (err error) { // fails when it is closed, where nobody asks
+		pages, _, err = dc.(sqlite.DBStatus).Status(sqlite.DBStatusCacheWrite, true)
+		return err
+	})
+	return pages
+}
+
 // pool is the connections that read. The one given back last is taken first: it has its statements
 // prepared and its pages cached.
 type pool struct {

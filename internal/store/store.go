@@ -117,6 +117,7 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 		return nil, errors.Join(err, c.close())
 	}
 	db.writer = newWriter(c, now)
+	go db.copyLog()
 	db.close = sync.OnceValue(func() error {
 		db.writer.stop() // first: what it runs may read
 		if db.writer.health.usable() != nil {

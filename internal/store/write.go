@@ -35,6 +35,10 @@ type writer struct {
 	stopped chan struct{} // closed: the goroutine has ended
 	group   []*write      // those that have begun in the open transaction
 	health  health
+
+	pages  int           // written since it was said that the log is long
+	long   chan struct{} // sent to: the log is long
+	copied chan struct{} // received from: it has been copied, but for what came meanwhile
 }
 
 // write is one function on its way through the writer.
@@ -53,7 +57,7 @@ func (w *write) failed() bool { return w.err != nil || w.panicked != nil }
 
 func newWriter(c *conn, now func() time.Time) *writer {
 	wr := &writer{conn: c, now: now, queue: make(chan *write), closing: make(chan struct{}), stopped: make(chan struct{}),
-		health: health{broken: make(chan struct{})}}
+		health: health{broken: make(chan struct{})}, long: make(chan struct{}, 1), copied: make(chan struct{})}
 	go wr.loop()
 	return wr
 }
@@ -118,6 +122,9 @@ func (wr *writer) loop() {
 		case w := <-wr.queue:
 			wr.transact(w)
 			continue
+		case <-wr.copied:
+			wr.copyRest()
+			continue
 		case <-wr.closing:
 		}
 		if w := wr.next(); w != nil {
@@ -174,6 +181,7 @@ func (wr *writer) transact(first *write) {
 		return
 	}
 	wr.health.wrote()
+	wr.wrote()
 	wr.finish(nil)
 }
 
