@@ -212,6 +212,36 @@ func TestSecurityFailedFsync(t *testing.T) {
 	}
 }
 
+// TestSecurityFailedCopy: an fsync that fails when the log is copied into the database, beside everybody, ends the program as well: the log
+// has what the database may have lost, and the next start reads it.
+func TestSecurityFailedCopy(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	injected(t, server, "fsync,fdatasync", "error=EIO:when=1", filepath.Join(dataDir, "accountd.db"))
+	registered := 0
+	for ; registered < 500; registered++ { // each is some twenty pages
+		if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%d", registered), "quiet-otter-42"); err != nil || !session.Success {
+			break
+		}
+	}
+	giveUp := time.AfterFunc(time.Minute, server.Kill)
+	_ = server.Wait()
+	giveUp.Stop()
+	if code := server.Cmd.ProcessState.ExitCode(); code != 74 {
+		t.Errorf("exit status %d after %d registrations\n%s", code, registered, server.Log())
+	}
+	server = servertest.Start(t, dataDir, servertest.CheapHashing...)
+	if err := server.Stop(); err != nil {
+		t.Error(err)
+	}
+	if out := succeed(t, dataDir, "doctor"); !strings.Contains(out, "is sound") {
+		t.Errorf("%s", out)
+	}
+	if out := succeed(t, dataDir, "user", "list"); strings.Count(out, "@example.com") < registered || registered == 0 {
+		t.Errorf("%d were acknowledged\n%s", registered, out)
+	}
+}
+
 // TestSecurityFailedWrite: a disk that does not take a page is an error, and the server goes on.
 func TestSecurityFailedWrite(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")

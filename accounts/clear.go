@@ -78,7 +78,7 @@ func (n *batchRows) adapt(held time.Duration) {
 const maxPause = 50 * time.Millisecond
 
 // aside runs a batch of what nobody waits for, and returns how long it held the writer, its commit included. What the one before has
-// written is copied into the file first: it would be somebody's commit that has to do it. In the end there is a pause as long as all
+// written is copied into the file first: a commit takes longer while the disk is busy with that. In the end there is a pause as long as all
 // that: half of the writer's time, and of the disk's, is left to others, be they in this process or not.
 func (s *Service) aside(ctx context.Context, batch func(*store.Tx) error) (held time.Duration, err error) {
 	began := s.pace.now()

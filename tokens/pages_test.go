@@ -24,9 +24,9 @@ func TestRefreshPages(t *testing.T) {
 		return nil
 	})
 	must(t, f.db.Close()) // which copies the log into the file and deletes it
-	var err error
-	f.db, err = store.Open(t.Context(), f.path, f.now)
+	db, err := store.Open(t.Context(), f.path, f.now)
 	must(t, err)
+	f.db = db
 	for i := range refreshed {
 		_, err := f.refresh(pairs[i*(sessions/refreshed)].Refresh)
 		must(t, err)

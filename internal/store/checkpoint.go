@@ -5,16 +5,20 @@ import (
 	"fmt"
 )
 
-// copyPages is how many pages are written to the write-ahead log before it is copied into the file: half of what SQLite waits for, which
-// copies in the commit that makes the log a thousand pages long. That stays, for a log that other processes write to as well.
-const copyPages = 500
+// The write-ahead log is copied into the file whenever so many pages have been written to it.
+const (
+	copyPages = 500           // then it is copied beside the writer
+	maxPages  = 4 * copyPages // then the writer waits for it: it writes faster than the disk takes the copies
+)
 
 // checkpoint copies what committed transactions have left in the log, as far as no reader is in the way, and waits for nobody.
+// SQLite does not do it by itself here (PRAGMA wal_autocheckpoint): it would in commits, each of which then takes several times as long, and
+// it would tell nobody of an fsync that failed.
 const checkpoint = `PRAGMA wal_checkpoint(PASSIVE)`
 
 // Checkpoint copies what committed transactions have left in the write-ahead log into the file, beside the writer, as far as no reader is
-// in the way. It happens by itself each 500 pages; who writes much that nobody waits for copies it before writing more, since a
-// commit takes several times as long while the disk is busy with copying.
+// in the way. It happens by itself every 500 pages; whoever writes much that nobody waits for copies it before writing more, since a
+// commit takes several times as long while the disk is busy with copies.
 func (db *DB) Checkpoint(ctx context.Context) error {
 	err := db.writer.health.usable()
 	if err == nil {
@@ -23,23 +27,29 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 			return err
 		})
 	}
-	db.writer.health.failed(err) // of an fsync, for one
+	db.writer.health.copied(err)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil
 }
 
-// copyLog copies the log whenever the writer says that it is long, until that has stopped. What is written meanwhile is left to the
-// writer: only when nothing is left does the next write begin the log anew, and that takes a moment in which nobody writes.
+// copyLog copies the log whenever the writer says that it is long, until that has stopped. When others have written meanwhile, SQLite
+// has not waited for the disk to take the copies, so that is done here. What they have written is left to the writer: only when
+// nothing is left does the next write begin the log anew, and that takes a moment in which nobody writes.
 func (db *DB) copyLog() {
+	defer close(db.copying)
 	for {
 		select {
 		case <-db.writer.long:
 		case <-db.writer.stopped:
 			return
 		}
-		_ = db.Checkpoint(context.Background()) // what is the matter is in the file's health
+		if err := db.Checkpoint(context.Background()); err == nil { // else health knows
+			if err := db.file.Sync(); err != nil {
+				db.writer.health.copied(fmt.Errorf("%w (%w)", ErrUnsynced, err))
+			}
+		}
 		select {
 		case db.writer.copied <- struct{}{}:
 		case <-db.writer.stopped:
@@ -47,15 +57,22 @@ func (db *DB) copyLog() {
 	}
 }
 
-// wrote counts what a transaction has written, and says when the log is long.
-func (wr *writer) wrote() {
-	if wr.pages += wr.conn.written(); wr.pages < copyPages {
-		return
-	}
-	wr.pages = 0
-	select {
-	case wr.long <- struct{}{}:
-	default: // it is being copied
+// keepUp counts what a transaction has written and sees to it that it is copied.
+func (wr *writer) keepUp() {
+	wr.pages += wr.conn.written()
+	switch {
+	case wr.pages < copyPages:
+	case wr.pages < maxPages:
+		select {
+		case wr.long <- struct{}{}:
+		default: // it is being copied
+		}
+	default:
+		select {
+		case wr.long <- struct{}{}:
+		case <-wr.copied:
+			wr.copyRest()
+		}
 	}
 }
 
@@ -68,5 +85,6 @@ func (wr *writer) copyRest() {
 	if err == nil {
 		err = wr.conn.exec(checkpoint)
 	}
-	wr.health.failed(err)
+	wr.health.copied(err)
+	wr.pages = 0
 }

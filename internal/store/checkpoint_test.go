@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
@@ -74,29 +76,58 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
-// logHeaderSize is in bytes: https://www.sqlite.org/fileformat2.html#walformat.
-const logHeaderSize = 32
-
-// TestLogIsCopied: a log that gets long is copied into the file, without anybody asking for it and before SQLite does it in a commit, which is
-// at a thousand pages.
+// TestLogIsCopied: a log that gets long is copied into the file without anybody asking for it, and the writer is told, for what it has written
+// meanwhile.
 func TestLogIsCopied(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
-	const frame = 24 + 4096
-	for i, size := 0, int64(0); size < logHeaderSize+copyPages*frame; i++ {
-		if err := db.Write(t.Context(), insertName(fmt.Sprintf("written-%d", i))); err != nil {
-			t.Fatal(err)
+	fillLog(t, db, path, copyPages)
+	if err := db.Write(t.Context(), func(tx *Tx) error {
+		await(t, path, "written-0")
+		select {
+		case <-db.writer.copied: // whose turn is over only now
+		case <-time.After(patience):
+			t.Error("the writer is not told")
 		}
-		info, err := os.Stat(path + "-wal")
-		if err != nil {
-			t.Fatal(err)
-		}
-		size = info.Size()
+		return insertName("meanwhile")(tx)
+	}); err != nil {
+		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !contains(t, path, "written-0"); {
-		if time.Now().After(deadline) {
-			t.Fatal("it is not")
-		}
+	await(t, path, "meanwhile")
+}
+
+// TestWriterWaits: the log does not grow without end where copying is slower than writing. Here it has to wait for a reader.
+func TestWriterWaits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	db := open(t, path)
+	release := make(chan struct{})
+	var reading, read sync.WaitGroup
+	for range readers {
+		reading.Add(1)
+		read.Go(func() {
+			if err := db.Read(t.Context(), func(*Tx) error {
+				reading.Done()
+				<-release
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	reading.Wait()
+	fillLog(t, db, path, maxPages)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := db.Write(ctx, insertName("too early")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a write when the log is %d pages long: %v", maxPages, err)
+	}
+	close(release)
+	read.Wait()
+	if err := db.Write(t.Context(), insertName("in time")); err != nil {
+		t.Error(err)
+	}
+	if !contains(t, path, "written-0") {
+		t.Error("it has waited for nothing")
 	}
 }
 
@@ -120,29 +151,98 @@ func TestRestIsCopied(t *testing.T) {
 	}
 }
 
-// TestNothingIsCopied: once an fsync has failed, the log is what the next start has to read, and the file is left as it is.
+// TestCopiedAtTheEnd: who closes the file while others have it open leaves them no log to copy, which they do not know of.
+func TestCopiedAtTheEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	open(t, path)
+	beside := open(t, path)
+	if err := beside.Write(t.Context(), insertName("beside")); err != nil {
+		t.Fatal(err)
+	}
+	if contains(t, path, "beside") {
+		t.Fatal("it is copied at once")
+	}
+	if err := beside.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !contains(t, path, "beside") {
+		t.Error("it is not")
+	}
+}
+
+// TestNothingIsCopied: once an fsync has failed, what was written is not committed, the log is what the next start has to read, and the
+// file is left as it is.
 func TestNothingIsCopied(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
 	if err := db.Write(t.Context(), insertName("unsynced")); err != nil {
 		t.Fatal(err)
 	}
-	db.writer.health.mu.Lock()
-	db.writer.health.last = ErrUnsynced
-	db.writer.health.mu.Unlock()
+	logged, err := os.ReadFile(path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // before it is closed, which nothing is that has failed
+		db.writer.health.mu.Lock()
+		db.writer.health.last = nil
+		db.writer.health.mu.Unlock()
+	})
+	if err := db.Write(t.Context(), func(tx *Tx) error {
+		db.writer.health.copied(ErrUnsynced) // beside the writer
+		return insertName("meanwhile")(tx)
+	}); !errors.Is(err, ErrUnsynced) {
+		t.Errorf("a write that had begun: %v", err)
+	}
+	<-db.Broken()
 	if err := db.Checkpoint(t.Context()); !errors.Is(err, ErrUnsynced) {
 		t.Errorf("a checkpoint: %v", err)
 	}
 	db.writer.copied <- struct{}{}
-	if err := db.Write(t.Context(), insertName("later")); !errors.Is(err, ErrUnsynced) {
-		t.Errorf("a write: %v", err)
-	}
+	db.writer.copied <- struct{}{} // received when it is done with the first
 	if contains(t, path, "unsynced") {
 		t.Error("it is in the file")
 	}
-	db.writer.health.mu.Lock()
-	db.writer.health.last = nil // so that closing closes
-	db.writer.health.mu.Unlock()
+	if after, err := os.ReadFile(path + "-wal"); err != nil || !bytes.Equal(after, logged) {
+		t.Errorf("the log was written: %v", err)
+	}
+}
+
+// logHeaderSize and logFrameSize are in bytes: https://www.sqlite.org/fileformat2.html#walformat.
+const (
+	logHeaderSize = 32
+	logFrameSize  = 24 + 4096
+)
+
+// fillLog writes until the log is so many pages long, for the first time.
+func fillLog(t *testing.T, db *DB, path string, pages int) {
+	t.Helper()
+	for i := range pages { // one each, at least
+		if err := db.Write(t.Context(), insertName(fmt.Sprintf("written-%d", i))); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size() >= int64(logHeaderSize+pages*logFrameSize) {
+			return
+		}
+	}
+	t.Fatalf("the log is not %d pages long after as many writes", pages)
+}
+
+// patience is for what comes at once, on a machine that has better things to do.
+const patience = 10 * time.Second
+
+// await waits until text is in the database file itself.
+func await(t *testing.T, path, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !contains(t, path, text); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Errorf("%q is not in the file", text)
+			return
+		}
+	}
 }
 
 // contains says whether text is in the database file itself, which the log beside it is not.
@@ -150,7 +250,7 @@ func contains(t *testing.T, path, text string) bool {
 	t.Helper()
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	return bytes.Contains(raw, []byte(text))
 }

@@ -149,7 +149,7 @@ func (c *conn) checkForeignKeys() error {
 
 // written is how many pages the connection has written since it was asked last.
 func (c *conn) written() (pages int) {
-	_ = c.sql.Raw(func(dc any) (err error) { // fails when it is closed, where nobody asks
+	_ = c.sql.Raw(func(dc any) (err error) { // which fails where nothing is connected, and something is after a commit
 		pages, _, err = dc.(sqlite.DBStatus).Status(sqlite.DBStatusCacheWrite, true)
 		return err
 	})

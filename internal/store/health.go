@@ -18,20 +18,35 @@ var ErrUnsynced = errors.New("the disk has not taken what was written (fsync fai
 type health struct {
 	broken chan struct{} // closed: an fsync has failed
 
-	mu   sync.Mutex
-	last error // guarded by mu; of the last write, nil: it was committed
+	mu       sync.Mutex
+	last     error // guarded by mu; of the last write, nil: it was committed
+	uncopied error // guarded by mu; of the last time that the log was copied
 }
 
-// failed is told every error of a write, whoever's it is, and keeps those of the file.
-func (h *health) failed(err error) {
+// ofFile is err if it is the file's, whoever met it, and ErrUnsynced if an fsync has failed.
+func ofFile(err error) error {
 	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return
+	switch {
+	case errors.Is(err, ErrUnsynced):
+		return err
+	case !errors.As(err, &e):
+		return nil
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
 		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB:
 	default:
+		return nil
+	}
+	if code := e.Code(); code == sqlite3.SQLITE_IOERR_FSYNC || code == sqlite3.SQLITE_IOERR_DIR_FSYNC {
+		return fmt.Errorf("%w (%w)", ErrUnsynced, err)
+	}
+	return err
+}
+
+// failed is told every error of a write, whoever's it is, and keeps those of the file.
+func (h *health) failed(err error) {
+	if err = ofFile(err); err == nil {
 		return
 	}
 	h.mu.Lock()
@@ -40,10 +55,24 @@ func (h *health) failed(err error) {
 		return
 	}
 	h.last = err
-	if code := e.Code(); code == sqlite3.SQLITE_IOERR_FSYNC || code == sqlite3.SQLITE_IOERR_DIR_FSYNC {
-		h.last = fmt.Errorf("%w (%w)", ErrUnsynced, err)
+	if errors.Is(err, ErrUnsynced) {
 		close(h.broken)
 	}
+}
+
+// copied is told how copying the log has ended. No write shows what is wrong there, until the log has filled the disk.
+func (h *health) copied(err error) {
+	file := ofFile(err)
+	if errors.Is(file, ErrUnsynced) {
+		h.failed(file)
+		return
+	}
+	if file == nil && err != nil {
+		return // nobody knows
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.uncopied = file
 }
 
 // wrote is told each commit.
@@ -58,6 +87,9 @@ func (h *health) wrote() {
 func (h *health) failure() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.last == nil {
+		return h.uncopied
+	}
 	return h.last
 }
 
@@ -72,18 +104,22 @@ func (h *health) usable() error {
 // Broken is closed when an fsync has failed: the process should end, and Healthy says why.
 func (db *DB) Broken() <-chan struct{} { return db.writer.health.broken }
 
-// Healthy says why the file cannot be read, or why the last write failed. After one that failed it writes, a page that stays as
-// it is: nobody else may, where requests are no longer sent to a server that is not ready.
+// Healthy says why the file cannot be read, why the last write failed, or why the log could not be copied. After either failed it tries
+// both, writing a page that stays as it is: nobody else may, where requests are no longer sent to a server that is not ready.
 func (db *DB) Healthy(ctx context.Context) error {
 	if db.writer.health.failure() == nil {
 		return db.Read(ctx, func(*Tx) error { return nil })
 	}
-	return db.Write(ctx, func(tx *Tx) error {
+	// The write comes first: in the room that a log which is begun anew has for it, it would say nothing about the disk.
+	if err := db.Write(ctx, func(tx *Tx) error {
 		var version int
 		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 			return err
 		}
 		_, err := tx.Tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version))
 		return err
-	})
+	}); err != nil {
+		return err
+	}
+	return db.Checkpoint(ctx)
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -48,5 +49,34 @@ func TestHealthy(t *testing.T) {
 	case <-db.Broken():
 		t.Error("a full file is taken for a broken disk")
 	default:
+	}
+}
+
+// TestHealthyLog: a log that could not be copied is remembered whatever is written, until it is copied.
+func TestHealthyLog(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	if _, err := db.writer.conn.sql.ExecContext(t.Context(), "PRAGMA max_page_count = 1"); err != nil {
+		t.Fatal(err)
+	}
+	full := db.Write(t.Context(), func(tx *Tx) error {
+		_, err := tx.ExecContext(t.Context(), `INSERT INTO outbox (name, created_at, message) VALUES ('big', 1, ?)`, make([]byte, 1<<20))
+		return err
+	})
+	db.writer.health.copied(full)
+	for _, step := range []struct {
+		name string
+		run  func() error
+		ends bool
+	}{
+		{"a write", func() error { return db.Write(t.Context(), insertName("a")) }, false},
+		{"a copy that nobody wants any more", func() error { db.writer.health.copied(context.Canceled); return nil }, false},
+		{"asking", func() error { return db.Healthy(t.Context()) }, true},
+	} {
+		if err := step.run(); err != nil {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		if failure := db.writer.health.failure(); (failure == nil) != step.ends {
+			t.Errorf("after %s: %v", step.name, failure)
+		}
 	}
 }

@@ -33,6 +33,8 @@ type DB struct {
 	writer  *writer
 	readers *pool
 	long    chan struct{} // one for each ReadLong
+	file    *os.File      // the database itself, for an fsync; not closed before the connections, whose locks would go with it
+	copying chan struct{} // closed: copyLog has ended
 	now     func() time.Time
 	close   func() error // once
 }
@@ -86,7 +88,7 @@ func openFile(ctx context.Context, path string, now func() time.Time, how openin
 }
 
 // options are the pragmas of every connection.
-const options = "?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=synchronous(FULL)"
+const options = "?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(0)"
 
 // dsn is the file at an absolute path as SQLite takes it.
 func dsn(abs string) string { return "file:" + (&url.URL{Path: abs}).EscapedPath() + options }
@@ -102,28 +104,33 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(f.Chmod(0o600), f.Close()); err != nil {
-		return nil, err
+	if err := f.Chmod(0o600); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	c, err := newConn(dsn(abs) + "&_pragma=journal_mode(WAL)")
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
 	if err := check(ctx, c); err != nil {
-		return nil, errors.Join(err, c.close())
+		return nil, errors.Join(err, c.close(), f.Close())
 	}
-	db := &DB{now: now, long: make(chan struct{}, longReaders)}
+	db := &DB{now: now, long: make(chan struct{}, longReaders), file: f, copying: make(chan struct{})}
 	if db.readers, err = newPool(dsn(abs)+"&_pragma=query_only(1)", readers); err != nil {
-		return nil, errors.Join(err, c.close())
+		return nil, errors.Join(err, c.close(), f.Close())
 	}
 	db.writer = newWriter(c, now)
 	go db.copyLog()
 	db.close = sync.OnceValue(func() error {
 		db.writer.stop() // first: what it runs may read
-		if db.writer.health.usable() != nil {
-			return nil // closing would write: what is in the WAL is left for the next start
+		err := db.readers.close()
+		<-db.copying
+		if db.writer.pages > 0 {
+			db.writer.copyRest() // SQLite does when this is the only process that has it open
 		}
-		return errors.Join(db.readers.close(), c.close())
+		if db.writer.health.usable() != nil {
+			return err // closing would write: what is in the WAL is left for the next start
+		}
+		return errors.Join(err, c.close(), f.Close())
 	})
 	if err := db.migrate(ctx, abs, how.backups); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -136,7 +143,7 @@ func check(ctx context.Context, c *conn) error {
 	if err := c.connect(ctx); err != nil {
 		return err
 	}
-	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
+	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "wal_autocheckpoint": "0"} {
 		var got string
 		if err := c.sql.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(&got); err != nil {
 			return err

@@ -36,7 +36,7 @@ type writer struct {
 	group   []*write      // those that have begun in the open transaction
 	health  health
 
-	pages  int           // written since it was said that the log is long
+	pages  int           // written since the log was copied
 	long   chan struct{} // sent to: the log is long
 	copied chan struct{} // received from: it has been copied, but for what came meanwhile
 }
@@ -57,7 +57,7 @@ func (w *write) failed() bool { return w.err != nil || w.panicked != nil }
 
 func newWriter(c *conn, now func() time.Time) *writer {
 	wr := &writer{conn: c, now: now, queue: make(chan *write), closing: make(chan struct{}), stopped: make(chan struct{}),
-		health: health{broken: make(chan struct{})}, long: make(chan struct{}, 1), copied: make(chan struct{})}
+		health: health{broken: make(chan struct{})}, long: make(chan struct{}), copied: make(chan struct{})}
 	go wr.loop()
 	return wr
 }
@@ -175,14 +175,18 @@ func (wr *writer) transact(first *write) {
 			w = wr.next()
 		}
 	}
+	if err := wr.health.usable(); err != nil { // since it began
+		wr.abort(err)
+		return
+	}
 	if err := wr.conn.commit(); err != nil {
 		wr.health.failed(err)
 		wr.finish(fmt.Errorf("commit: %w", err))
 		return
 	}
 	wr.health.wrote()
-	wr.wrote()
 	wr.finish(nil)
+	wr.keepUp()
 }
 
 // run gives w its turn and undoes what it did when it failed. An error is the whole group's.
