@@ -230,6 +230,9 @@ func TestSecurityFailedCopy(t *testing.T) {
 	if code := server.Cmd.ProcessState.ExitCode(); code != 74 {
 		t.Errorf("exit status %d after %d registrations\n%s", code, registered, server.Log())
 	}
+	if left, err := os.Stat(filepath.Join(dataDir, "accountd.db-wal")); err != nil || left.Size() == 0 {
+		t.Errorf("the log is gone: %v, %v", left, err)
+	}
 	server = servertest.Start(t, dataDir, servertest.CheapHashing...)
 	if err := server.Stop(); err != nil {
 		t.Error(err)

@@ -124,13 +124,11 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 	if err := ready(a.Stdout, h.config); err != nil {
 		log.Warn("nobody was told that the server is ready", "error", err)
 	}
-	var broken error
 	select {
 	case err := <-failed:
 		return err
 	case <-h.db.Broken():
-		broken = h.db.Healthy(background)
-		log.Error("the server ends, because its disk failed", "error", broken)
+		log.Error("the server ends, because its disk failed", "error", h.db.Healthy(background)) // closing it fails with the same
 	case <-a.ctx.Done():
 	}
 	h.service.Drain()
@@ -142,7 +140,7 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 		log.Warn("connections were cut off: their requests had not ended when the time to drain was over", "time", drainTime)
 		err = nil
 	}
-	return errors.Join(broken, err, <-failed)
+	return errors.Join(err, <-failed)
 }
 
 // buildAPI builds the schemas beside what comes next; what it returns waits for them.

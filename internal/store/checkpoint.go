@@ -8,26 +8,23 @@ import (
 // The write-ahead log is copied into the file whenever so many pages have been written to it.
 const (
 	copyPages = 500           // then it is copied beside the writer
-	maxPages  = 4 * copyPages // then the writer waits for it: it writes faster than the disk takes the copies
+	maxPages  = 4 * copyPages // then the writer waits for that: it writes faster than the disk takes the copies
 )
-
-// checkpoint copies what committed transactions have left in the log, as far as no reader is in the way, and waits for nobody.
-// SQLite does not do it by itself here (PRAGMA wal_autocheckpoint): it would in commits, each of which then takes several times as long, and
-// it would tell nobody of an fsync that failed.
-const checkpoint = `PRAGMA wal_checkpoint(PASSIVE)`
 
 // Checkpoint copies what committed transactions have left in the write-ahead log into the file, beside the writer, as far as no reader is
 // in the way. It happens by itself every 500 pages; whoever writes much that nobody waits for copies it before writing more, since a
 // commit takes several times as long while the disk is busy with copies.
 func (db *DB) Checkpoint(ctx context.Context) error {
+	var complete bool
 	err := db.writer.health.usable()
 	if err == nil {
-		err = db.ReadOne(ctx, func(tx *Tx) error {
-			_, err := tx.ExecContext(ctx, checkpoint)
+		err = db.ReadOne(ctx, func(tx *Tx) (err error) {
+			complete, err = tx.conn.checkpoint(ctx)
 			return err
 		})
 	}
-	db.writer.health.copied(err)
+	err = judged(err)
+	db.writer.health.copied(complete, err)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
@@ -47,7 +44,7 @@ func (db *DB) copyLog() {
 		}
 		if err := db.Checkpoint(context.Background()); err == nil { // else health knows
 			if err := db.file.Sync(); err != nil {
-				db.writer.health.copied(fmt.Errorf("%w (%w)", ErrUnsynced, err))
+				db.writer.health.copied(false, fmt.Errorf("%w (%w)", ErrUnsynced, err))
 			}
 		}
 		select {
@@ -76,15 +73,16 @@ func (wr *writer) keepUp() {
 	}
 }
 
-// copyRest copies what has been written while the log was copied.
+// copyRest copies what is in the log: what has been written while it was copied, or all that a process leaves that ends.
 func (wr *writer) copyRest() {
+	var complete bool
 	err := wr.health.usable()
 	if err == nil {
 		err = wr.conn.ready(context.Background())
 	}
 	if err == nil {
-		err = wr.conn.exec(checkpoint)
+		complete, err = wr.conn.checkpoint(context.Background())
 	}
-	wr.health.copied(err)
+	wr.health.copied(complete, judged(err))
 	wr.pages = 0
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -76,24 +77,43 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
-// TestLogIsCopied: a log that gets long is copied into the file without anybody asking for it, and the writer is told, for what it has written
-// meanwhile.
+// TestLogIsCopied: a log that gets long is copied into the file without anybody asking for it.
 func TestLogIsCopied(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
 	fillLog(t, db, path, copyPages)
-	if err := db.Write(t.Context(), func(tx *Tx) error {
-		await(t, path, "written-0")
+	await(t, path, "written-0")
+}
+
+// TestWriterIsTold: when the log has been copied, the writer is told, for what it has written meanwhile.
+func TestWriterIsTold(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	if err := db.Write(t.Context(), func(*Tx) error { // which is the writer's turn until it returns
+		db.writer.long <- struct{}{}
 		select {
-		case <-db.writer.copied: // whose turn is over only now
+		case <-db.writer.copied:
 		case <-time.After(patience):
-			t.Error("the writer is not told")
+			t.Error("it is not")
 		}
-		return insertName("meanwhile")(tx)
+		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	await(t, path, "meanwhile")
+}
+
+// TestCopyIsSynced: when an fsync of what was copied fails, nothing more is written.
+func TestCopyIsSynced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	db := open(t, path)
+	if err := db.file.Close(); err != nil { // so that its fsync fails
+		t.Fatal(err)
+	}
+	fillLog(t, db, path, copyPages)
+	select {
+	case <-db.Broken():
+	case <-time.After(patience):
+		t.Error("nobody has noticed")
+	}
 }
 
 // TestWriterWaits: the log does not grow without end where copying is slower than writing. Here it has to wait for a reader.
@@ -182,13 +202,8 @@ func TestNothingIsCopied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // before it is closed, which nothing is that has failed
-		db.writer.health.mu.Lock()
-		db.writer.health.last = nil
-		db.writer.health.mu.Unlock()
-	})
 	if err := db.Write(t.Context(), func(tx *Tx) error {
-		db.writer.health.copied(ErrUnsynced) // beside the writer
+		db.writer.health.copied(false, ErrUnsynced) // beside the writer
 		return insertName("meanwhile")(tx)
 	}); !errors.Is(err, ErrUnsynced) {
 		t.Errorf("a write that had begun: %v", err)
@@ -199,6 +214,9 @@ func TestNothingIsCopied(t *testing.T) {
 	}
 	db.writer.copied <- struct{}{}
 	db.writer.copied <- struct{}{} // received when it is done with the first
+	if err := db.Close(); !errors.Is(err, ErrUnsynced) {
+		t.Errorf("closing: %v", err)
+	}
 	if contains(t, path, "unsynced") {
 		t.Error("it is in the file")
 	}
@@ -263,4 +281,20 @@ func logHeader(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return raw[:logHeaderSize]
+}
+
+// TestCopyIsWhole: a copy that is going to be moved is whole in one file, or closing it says that it is not.
+func TestCopyIsWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	open(t, path) // which keeps the log
+	moved, err := OpenCopy(t.Context(), path, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := moved.Write(t.Context(), insertName("moved")); err != nil {
+		t.Fatal(err)
+	}
+	if err := moved.Close(); err == nil || !strings.Contains(err.Error(), "still in its -wal") {
+		t.Errorf("%v", err)
+	}
 }

@@ -156,6 +156,19 @@ func (c *conn) written() (pages int) {
 	return pages
 }
 
+// checkpoint copies what committed transactions have left in the log into the file, as far as no reader is in the way, and waits for nobody.
+// Complete is that all was copied that there was. SQLite does not do it by itself here (PRAGMA wal_autocheckpoint): it would in commits, each
+// of which then takes several times as long, and would tell nobody of an fsync that failed.
+func (c *conn) checkpoint(ctx context.Context) (complete bool, err error) {
+	stmt, err := c.prepared(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
+	if err != nil {
+		return false, err
+	}
+	var busy, logged, copied int // busy: another one is at it
+	err = stmt.QueryRowContext(ctx).Scan(&busy, &logged, &copied)
+	return err == nil && busy == 0 && copied == logged, err
+}
+
 // pool is the connections that read. The one given back last is taken first: it has its statements
 // prepared and its pages cached.
 type pool struct {
@@ -203,12 +216,16 @@ func (p *pool) put(c *conn) {
 	<-p.turns
 }
 
-// close waits for those who read.
-func (p *pool) close() error {
+// wait lets nobody in any more, and waits for those who read.
+func (p *pool) wait() {
 	close(p.closing)
 	for range cap(p.turns) {
 		p.turns <- struct{}{}
 	}
+}
+
+// close closes the connections, after wait.
+func (p *pool) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var errs []error

@@ -19,24 +19,15 @@ type health struct {
 	broken chan struct{} // closed: an fsync has failed
 
 	mu       sync.Mutex
-	last     error // guarded by mu; of the last write, nil: it was committed
-	uncopied error // guarded by mu; of the last time that the log was copied
+	last     error // guarded by mu; of the last write, nil: it was committed; or ErrUnsynced, whoever met it
+	uncopied error // guarded by mu; of copying the log, nil: it was copied
 }
 
-// ofFile is err if it is the file's, whoever met it, and ErrUnsynced if an fsync has failed.
-func ofFile(err error) error {
+// judged is err, and ErrUnsynced if it is an fsync that has failed.
+func judged(err error) error {
 	var e *sqlite.Error
-	switch {
-	case errors.Is(err, ErrUnsynced):
+	if errors.Is(err, ErrUnsynced) || !errors.As(err, &e) {
 		return err
-	case !errors.As(err, &e):
-		return nil
-	}
-	switch e.Code() & 0xff {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
-		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB:
-	default:
-		return nil
 	}
 	if code := e.Code(); code == sqlite3.SQLITE_IOERR_FSYNC || code == sqlite3.SQLITE_IOERR_DIR_FSYNC {
 		return fmt.Errorf("%w (%w)", ErrUnsynced, err)
@@ -44,9 +35,23 @@ func ofFile(err error) error {
 	return err
 }
 
+// ofFile says whether an error is the file's, and not the statement's.
+func ofFile(err error) bool {
+	var e *sqlite.Error
+	if errors.Is(err, ErrUnsynced) || !errors.As(err, &e) {
+		return errors.Is(err, ErrUnsynced)
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
+		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB:
+		return true
+	}
+	return false
+}
+
 // failed is told every error of a write, whoever's it is, and keeps those of the file.
 func (h *health) failed(err error) {
-	if err = ofFile(err); err == nil {
+	if err = judged(err); !ofFile(err) {
 		return
 	}
 	h.mu.Lock()
@@ -60,19 +65,18 @@ func (h *health) failed(err error) {
 	}
 }
 
-// copied is told how copying the log has ended. No write shows what is wrong there, until the log has filled the disk.
-func (h *health) copied(err error) {
-	file := ofFile(err)
-	if errors.Is(file, ErrUnsynced) {
-		h.failed(file)
+// copied is told how copying the log has ended: with an error, or with all of it, or because somebody was in the way. No write shows
+// what is wrong there, until the log has filled the disk.
+func (h *health) copied(complete bool, err error) {
+	if errors.Is(err, ErrUnsynced) {
+		h.failed(err)
 		return
 	}
-	if file == nil && err != nil {
-		return // nobody knows
+	if complete || ofFile(err) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.uncopied = err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.uncopied = file
 }
 
 // wrote is told each commit.
@@ -121,5 +125,8 @@ func (db *DB) Healthy(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return db.Checkpoint(ctx)
+	if err := db.Checkpoint(ctx); err != nil {
+		return err
+	}
+	return db.writer.health.failure()
 }

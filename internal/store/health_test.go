@@ -62,14 +62,15 @@ func TestHealthyLog(t *testing.T) {
 		_, err := tx.ExecContext(t.Context(), `INSERT INTO outbox (name, created_at, message) VALUES ('big', 1, ?)`, make([]byte, 1<<20))
 		return err
 	})
-	db.writer.health.copied(full)
+	db.writer.health.copied(false, full)
 	for _, step := range []struct {
 		name string
 		run  func() error
 		ends bool
 	}{
 		{"a write", func() error { return db.Write(t.Context(), insertName("a")) }, false},
-		{"a copy that nobody wants any more", func() error { db.writer.health.copied(context.Canceled); return nil }, false},
+		{"a copy that nobody wants any more", func() error { db.writer.health.copied(false, context.Canceled); return nil }, false},
+		{"a copy that somebody was in the way of", func() error { db.writer.health.copied(false, nil); return nil }, false},
 		{"asking", func() error { return db.Healthy(t.Context()) }, true},
 	} {
 		if err := step.run(); err != nil {

@@ -122,15 +122,19 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 	go db.copyLog()
 	db.close = sync.OnceValue(func() error {
 		db.writer.stop() // first: what it runs may read
-		err := db.readers.close()
+		db.readers.wait()
 		<-db.copying
 		if db.writer.pages > 0 {
 			db.writer.copyRest() // SQLite does when this is the only process that has it open
 		}
-		if db.writer.health.usable() != nil {
+		if err := db.writer.health.usable(); err != nil {
 			return err // closing would write: what is in the WAL is left for the next start
 		}
-		return errors.Join(err, c.close(), f.Close())
+		err := errors.Join(db.readers.close(), c.close(), f.Close())
+		if how.fresh || how.copied {
+			err = errors.Join(err, whole(abs))
+		}
+		return err
 	})
 	if err := db.migrate(ctx, abs, how.backups); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -155,7 +159,20 @@ func check(ctx context.Context, c *conn) error {
 	return nil
 }
 
-// Close waits for running transactions and for writes that wait for their turn, and closes the file.
+// whole fails when something is left in the log of a database that is closed and is going to be moved without it.
+func whole(abs string) error {
+	info, err := os.Stat(abs + "-wal")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil && info.Size() > 0 {
+		return fmt.Errorf("what was written to %s is still in its -wal: the disk did not take the copy; look whether it is full", abs)
+	}
+	return nil
+}
+
+// Close waits for running transactions and for writes that wait for their turn, and closes the file. It fails with ErrUnsynced when an
+// fsync has.
 func (db *DB) Close() error { return db.close() }
 
 // Now is the clock that transactions read.

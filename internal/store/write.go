@@ -14,7 +14,8 @@ const groupSize = 64
 // Write runs fn in a transaction that holds the only write lock: do nothing slow in it, least of all
 // hash a password. Its only effects are on tx and through tx.After. An error from fn, or a panic, rolls
 // everything back; ctx does so only until fn begins. Transactions do not nest: a Write inside a Write
-// waits for itself, and everybody else with it.
+// waits for itself, and everybody else with it. A Write inside a Read keeps a connection from those who read, of whom
+// copying the log is one that writes may have to wait for.
 //
 // Writes that come while others run are committed with them, each acknowledged after that commit. To each
 // other they are transactions one after the other: what one did is undone alone when it fails. What is
@@ -181,7 +182,7 @@ func (wr *writer) transact(first *write) {
 	}
 	if err := wr.conn.commit(); err != nil {
 		wr.health.failed(err)
-		wr.finish(fmt.Errorf("commit: %w", err))
+		wr.finish(fmt.Errorf("commit: %w", judged(err)))
 		return
 	}
 	wr.health.wrote()
