@@ -54,9 +54,8 @@ func (db *DB) copyLog() {
 	}
 }
 
-// keepUp counts what a transaction has written and sees to it that it is copied.
+// keepUp sees to it that what has been written is copied.
 func (wr *writer) keepUp() {
-	wr.pages += wr.conn.written()
 	switch {
 	case wr.pages < copyPages:
 	case wr.pages < maxPages:

@@ -20,6 +20,8 @@ type conn struct {
 	sql   *sql.Conn            // nil: not connected
 	stmts map[string]*sql.Stmt // by query text, which is constant: the program's own text bounds it
 	lost  atomic.Bool          // the transaction is rolled back, be it by SQLite itself (disk full, I/O error)
+
+	counter *counter
 }
 
 func newConn(dsn string) (*conn, error) {
@@ -28,7 +30,7 @@ func newConn(dsn string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{db: db}, nil
+	return &conn{db: db, counter: newCounter()}, nil
 }
 
 func (c *conn) connect(ctx context.Context) error {
@@ -136,11 +138,7 @@ func (c *conn) rollback() error {
 
 // checkForeignKeys fails when a deferred foreign key is violated, which COMMIT would refuse.
 func (c *conn) checkForeignKeys() error {
-	var violated int
-	err := c.sql.Raw(func(dc any) (err error) {
-		violated, _, err = dc.(sqlite.DBStatus).Status(sqlite.DBStatusDeferredFKs, false)
-		return err
-	})
+	violated, err := c.status(sqlite.DBStatusDeferredFKs, false)
 	if err == nil && violated != 0 {
 		err = errForeignKey
 	}
@@ -148,12 +146,33 @@ func (c *conn) checkForeignKeys() error {
 }
 
 // written is how many pages the connection has written since it was asked last.
-func (c *conn) written() (pages int) {
-	_ = c.sql.Raw(func(dc any) (err error) { // which fails where nothing is connected, and something is after a commit
-		pages, _, err = dc.(sqlite.DBStatus).Status(sqlite.DBStatusCacheWrite, true)
-		return err
-	})
+func (c *conn) written() int {
+	pages, _ := c.status(sqlite.DBStatusCacheWrite, true) // which fails where nothing is connected, and something is after a commit
 	return pages
+}
+
+// status gives one of SQLite's counters of the connection, and sets it to zero when reset.
+func (c *conn) status(op sqlite.DBStatusOp, reset bool) (n int, err error) {
+	c.counter.op, c.counter.reset = op, reset
+	err = c.sql.Raw(c.counter.ask)
+	return c.counter.n, err
+}
+
+// counter is what conn.status asks for, and how: with a function that is made once.
+type counter struct {
+	op    sqlite.DBStatusOp
+	reset bool
+	n     int
+	ask   func(driverConn any) error
+}
+
+func newCounter() *counter {
+	c := &counter{}
+	c.ask = func(dc any) (err error) {
+		c.n, _, err = dc.(sqlite.DBStatus).Status(c.op, c.reset)
+		return err
+	}
+	return c
 }
 
 // checkpoint copies what committed transactions have left in the log into the file, as far as no reader is in the way, and waits for nobody.

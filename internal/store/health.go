@@ -51,6 +51,9 @@ func ofFile(err error) bool {
 
 // failed is told every error of a write, whoever's it is, and keeps those of the file.
 func (h *health) failed(err error) {
+	if err == nil {
+		return
+	}
 	if err = judged(err); !ofFile(err) {
 		return
 	}

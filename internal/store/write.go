@@ -186,6 +186,7 @@ func (wr *writer) transact(first *write) {
 		return
 	}
 	wr.health.wrote()
+	wr.pages += wr.conn.written()
 	wr.finish(nil)
 	wr.keepUp()
 }
