@@ -33,10 +33,29 @@ func parseImported(raw []byte, algorithm, usual string) (storedKey, error) {
 	case bytes.ContainsAny(secret, "\r\n"):
 		return storedKey{}, errors.New("the file has several lines: a secret is one")
 	case len(secret) < minSecret:
-		return storedKey{}, fmt.Errorf("the secret has %d bytes: with less than %d, who has one token can find it by trying; run accountd keys rotate to make a strong one, and give that to whoever checks tokens",
-			len(secret), minSecret)
+		return storedKey{}, fmt.Errorf("the secret has %d bytes: with less than %d, %s", len(secret), minSecret, guessable)
+	case variety(secret) < minVariety:
+		return storedKey{}, fmt.Errorf("the secret repeats itself or counts: %s", guessable)
 	}
 	return storedKey{Algorithm: algorithm, Secret: secret}, nil
+}
+
+const guessable = "who has one token can find it by trying; " +
+	"run accountd keys rotate to make a strong one, and give that to whoever checks tokens"
+
+// minVariety is the variety that an imported secret needs. Random secrets of 32 bytes have 30, or a few less: of a million
+// with 32 hexadecimal digits, four have less than 24.
+const minVariety = 24
+
+// variety is how many different pairs of steps from one byte to the next a secret has. One letter, letters that come again
+// and bytes in their order have few, however long. It says nothing of words: a sentence passes.
+func variety(secret []byte) int {
+	type steps [2]byte
+	seen := map[steps]bool{}
+	for i := 2; i < len(secret); i++ {
+		seen[steps{secret[i-1] - secret[i-2], secret[i] - secret[i-1]}] = true
+	}
+	return len(seen)
 }
 
 func parsePEM(raw []byte, algorithm string) (storedKey, error) {
