@@ -5,7 +5,7 @@
 // hashes outside of transactions, and makes its whole change, mail included, in one. What a user can be told
 // comes back as Errors (or *UsageError, *BusyError, *ThrottledError); every other error is the server's own.
 //
-// Tables: users, user_status, addresses, user_fields, throttles with throttle_sizes, and user_search with user_substrings, which triggers keep.
+// Tables: users, user_status, addresses, user_fields, throttles with throttle_sizes, own_networks, and user_search with user_substrings, which triggers keep.
 package accounts
 
 import (
@@ -87,24 +87,6 @@ func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *
 	}, nil
 }
 
-type clientKey struct{}
-
-type client struct {
-	addr   string
-	exempt bool
-}
-
-// WithClient says who is asking, by network address: the queue of password hashes is fair between clients, and what they
-// may try is bounded, but for those that are exempt because they ask for others.
-func WithClient(ctx context.Context, addr string, exempt bool) context.Context {
-	return context.WithValue(ctx, clientKey{}, client{addr, exempt})
-}
-
-func clientOf(ctx context.Context) string {
-	c, _ := ctx.Value(clientKey{}).(client) // "": a command
-	return c.addr
-}
-
 // UsageError is a request that no user of an app can cause, only its developer.
 type UsageError struct{ Message string }
 
@@ -157,5 +139,5 @@ func (s *Service) event(ctx context.Context, name string, user int64, attrs ...s
 // failedEvent logs that somebody did not prove who they are (OWASP ASVS 16.3.1): which account they meant, 0 for none that
 // there is, and where they are.
 func (s *Service) failedEvent(ctx context.Context, name string, user int64, attrs ...slog.Attr) {
-	s.event(ctx, name, user, append(attrs, slog.String("client", clientOf(ctx)))...)
+	s.event(ctx, name, user, append(attrs, slog.String("client", clientOf(ctx).addr))...)
 }

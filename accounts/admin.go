@@ -71,7 +71,7 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	}
 	if !in.NoPassword {
 		var err error
-		if n.password, err = s.hasher.Hash(ctx, clientOf(ctx), in.Password); err != nil {
+		if n.password, err = s.hasher.Hash(ctx, s.visit(ctx, ""), in.Password); err != nil {
 			return nil, err
 		}
 	}

@@ -182,7 +182,7 @@ func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*U
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	encoded, err := s.hasher.Hash(ctx, clientOf(ctx), password)
+	encoded, err := s.hasher.Hash(ctx, s.visit(ctx, ""), password)
 	if err != nil {
 		return nil, err
 	}

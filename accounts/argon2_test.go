@@ -148,11 +148,11 @@ func TestHashPanics(t *testing.T) {
 					t.Errorf("%d lanes: panic %v", lanes, r)
 				}
 			}()
-			_, err := h.Hash(t.Context(), "", "quiet-otter-42")
+			_, err := h.Hash(t.Context(), &visit{}, "quiet-otter-42")
 			t.Errorf("%d lanes: no panic, error %v", lanes, err)
 		}()
 		argon2Into = into
-		if _, err := h.Hash(t.Context(), "", "quiet-otter-42"); err != nil {
+		if _, err := h.Hash(t.Context(), &visit{}, "quiet-otter-42"); err != nil {
 			t.Errorf("%d lanes: afterwards %v", lanes, err)
 		}
 	}

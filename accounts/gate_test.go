@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,7 +21,7 @@ func TestGateBounds(t *testing.T) {
 	answered := make(chan struct{}, clients)
 	for range clients {
 		wg.Go(func() {
-			err := g.enter(context.Background(), "same")
+			err := g.enter(context.Background(), &visit{network: "same"})
 			var full *BusyError
 			if errors.As(err, &full) {
 				busy.Add(1)
@@ -45,62 +45,138 @@ func TestGateBounds(t *testing.T) {
 	if most.Load() > concurrent || busy.Load() != clients-concurrent-queue || done.Load() != concurrent+queue {
 		t.Errorf("at most %d at once, %d busy, %d done", most.Load(), busy.Load(), done.Load())
 	}
-	if g.free != concurrent || g.room != queue || len(g.waiting) != 0 || len(g.turns) != 0 {
-		t.Errorf("afterwards the gate is %+v", g)
+	idle(t, g, concurrent)
+}
+
+// idle fails where a place, a name or a turn of a gate that nobody uses is taken.
+func idle(t *testing.T, g *gate, concurrent int) {
+	t.Helper()
+	if g.free != concurrent || len(g.waiting) != 0 || len(g.names) != 0 || len(g.served) != 0 {
+		t.Fatalf("afterwards the gate is %+v", g)
 	}
 }
 
+// fromNetwork is a visit from a network, and fromKnown one from where somebody has logged in.
+func fromNetwork(network string) *visit {
+	return &visit{network: network}
+}
+
+func fromKnown(network string) *visit {
+	v := fromNetwork(network)
+	v.known = func() bool { return true }
+	return v
+}
+
 // queued enters the gate in the background and returns once the request waits.
-func queued(ctx context.Context, g *gate, client string, then func(error)) {
-	g.mu.Lock()
-	before := g.room
-	g.mu.Unlock()
-	go func() { then(g.enter(ctx, client)) }()
+func queued(ctx context.Context, g *gate, v *visit, then func(error)) {
+	go func() { then(g.enter(ctx, v)) }()
 	for {
 		g.mu.Lock()
-		waits := g.room == before-1
+		waits := slices.Contains(g.waiting, v)
 		g.mu.Unlock()
 		if waits {
 			return
 		}
+		runtime.Gosched()
 	}
 }
 
+// TestGateIsFair: places go round between known and other networks, then between sites, then between their networks.
 func TestGateIsFair(t *testing.T) {
-	g := newGate(1, 10)
-	if err := g.enter(t.Context(), "first"); err != nil {
+	const a, b = "2001:db8:a:1::/64", "2001:db8:b:1::/64"
+	for _, test := range []struct {
+		name   string
+		visits []*visit
+		want   []int // the order in which they enter
+	}{
+		{"two networks", []*visit{fromNetwork(a), fromNetwork(a), fromNetwork(a), fromNetwork(b)}, []int{0, 3, 1, 2}},
+		{"a site with many networks", []*visit{
+			fromNetwork("2001:db8:a:1::/64"), fromNetwork("2001:db8:a:2::/64"), fromNetwork("2001:db8:a:3::/64"), fromNetwork(b), fromNetwork(b),
+		}, []int{0, 3, 1, 4, 2}},
+		{"networks of one site", []*visit{fromNetwork("2001:db8:a:1::/64"), fromNetwork("2001:db8:a:1::/64"), fromNetwork("2001:db8:a:2::/64")}, []int{0, 2, 1}},
+		{"addresses of one /24", []*visit{fromNetwork("192.0.2.1"), fromNetwork("192.0.2.2"), fromNetwork("192.0.2.3"), fromNetwork("198.51.100.1")}, []int{0, 3, 1, 2}},
+		{"a known network among many sites", []*visit{
+			fromNetwork("2001:db8:1:1::/64"), fromNetwork("2001:db8:2:1::/64"), fromNetwork("2001:db8:3:1::/64"), fromKnown(a), fromKnown(a),
+		}, []int{0, 3, 1, 4, 2}},
+		{"one name after the other", []*visit{{name: "held"}, {name: "ada"}, {name: "ada"}, {name: "bob"}}, []int{1, 2, 3}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g := newGate(1, 10)
+			held := &visit{name: "held"}
+			if err := g.enter(t.Context(), held); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			order := make(chan int)
+			for i, v := range test.visits {
+				queued(ctx, g, v, func(err error) {
+					if err == nil {
+						order <- i
+					}
+					g.release(v)
+				})
+			}
+			for i, want := range test.want {
+				g.leave()
+				if got := <-order; got != want {
+					t.Errorf("turn %d is of %d, want %d", i, got, want)
+				}
+			}
+			cancel()
+			g.leave()
+			g.release(held)
+		})
+	}
+}
+
+// TestGateOneNameAtATime: of one name, one hash runs while others of it wait; hashes of other names do not wait for it.
+func TestGateOneNameAtATime(t *testing.T) {
+	g := newGate(3, 10)
+	first, second, other := &visit{name: "ada"}, &visit{name: "ada"}, &visit{name: "bob"}
+	if err := g.enter(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	order := make(chan string)
-	for _, client := range []string{"flood", "flood", "flood", "quiet"} {
-		queued(t.Context(), g, client, func(err error) { order <- fmt.Sprint(client, err) })
+	entered := make(chan error)
+	queued(t.Context(), g, second, func(err error) { entered <- err })
+	if err := g.enter(t.Context(), other); err != nil {
+		t.Fatal(err)
 	}
-	var got []string
-	for range 4 {
-		g.leave()
-		got = append(got, <-order)
+	g.leave()
+	select {
+	case err := <-entered:
+		t.Fatalf("the second hash of a name began before the name was free: %v", err)
+	default:
 	}
-	if want := "flood<nil> quiet<nil> flood<nil> flood<nil>"; strings.Join(got, " ") != want {
-		t.Errorf("order %v, want %s", got, want)
+	g.release(second) // which does not hold it
+	if g.names["ada"] != first {
+		t.Error("a visit that waits gives the name away")
 	}
+	g.release(first)
+	if err := <-entered; err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []*visit{first, second, other} {
+		g.release(v)
+	}
+	g.leave()
+	g.leave()
+	idle(t, g, 3)
 }
 
 func TestGateWithdraws(t *testing.T) {
 	g := newGate(1, 1)
-	if err := g.enter(t.Context(), "a"); err != nil {
+	if err := g.enter(t.Context(), &visit{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error)
-	queued(ctx, g, "b", func(err error) { result <- err })
+	queued(ctx, g, &visit{}, func(err error) { result <- err })
 	cancel()
 	if err := <-result; !errors.Is(err, context.Canceled) {
 		t.Errorf("enter = %v", err)
 	}
 	g.leave()
-	if g.free != 1 || g.room != 1 || len(g.waiting) != 0 || len(g.turns) != 0 {
-		t.Errorf("afterwards the gate is %+v", g)
-	}
+	idle(t, g, 1)
 }
 
 // TestGateFloodMakesRoom: a queue full of one client's requests is no reason to turn another away.
@@ -108,17 +184,17 @@ func TestGateFloodMakesRoom(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a queue that is wrong must not hang
 	defer cancel()
 	g := newGate(1, 3)
-	if err := g.enter(ctx, "flood"); err != nil {
+	if err := g.enter(ctx, fromNetwork("flood")); err != nil {
 		t.Fatal(err)
 	}
 	results := make([]chan error, 3)
 	for i := range results {
 		results[i] = make(chan error, 1)
-		queued(ctx, g, "flood", func(err error) { results[i] <- err })
+		queued(ctx, g, fromNetwork("flood"), func(err error) { results[i] <- err })
 	}
 	quiet := make(chan error, 2)
 	for range 2 { // the second would have a line as long as the flood's: it is the one to go
-		go func() { quiet <- g.enter(ctx, "quiet") }()
+		go func() { quiet <- g.enter(ctx, fromNetwork("quiet")) }()
 	}
 	var full *BusyError
 	if err := <-results[2]; !errors.As(err, &full) || full.RetryAfter <= 0 {
@@ -127,7 +203,7 @@ func TestGateFloodMakesRoom(t *testing.T) {
 	if err := <-quiet; !errors.As(err, &full) {
 		t.Errorf("the quiet client's second request: %v, want BusyError", err)
 	}
-	if err := g.enter(ctx, "flood"); !errors.As(err, &full) {
+	if err := g.enter(ctx, fromNetwork("flood")); !errors.As(err, &full) {
 		t.Errorf("one more of the flood: %v, want BusyError", err)
 	}
 	for _, waiting := range []chan error{results[0], quiet, results[1]} {
@@ -137,28 +213,99 @@ func TestGateFloodMakesRoom(t *testing.T) {
 		}
 	}
 	g.leave()
-	if g.free != 1 || g.room != 3 || len(g.waiting) != 0 || len(g.turns) != 0 {
-		t.Errorf("afterwards the gate is %+v", g)
+	idle(t, g, 1)
+}
+
+// TestGateSites: a queue that is full of one site's requests, each from another network of it, turns away nobody else.
+func TestGateSites(t *testing.T) {
+	g := newGate(1, 8)
+	if err := g.enter(t.Context(), &visit{}); err != nil {
+		t.Fatal(err)
 	}
+	results := make(chan error, 20)
+	for i := range 8 {
+		queued(t.Context(), g, fromNetwork(fmt.Sprintf("2001:db8:a:%x::/64", i)), func(err error) { results <- err })
+	}
+	var full *BusyError
+	if err := g.enter(t.Context(), fromNetwork("2001:db8:a:99::/64")); !errors.As(err, &full) {
+		t.Errorf("one more network of the site: %v", err)
+	}
+	for range 4 {
+		queued(t.Context(), g, fromNetwork("2001:db8:b:1::/64"), func(err error) { results <- err })
+		if err := <-results; !errors.As(err, &full) {
+			t.Errorf("the site loses nobody: %v", err)
+		}
+	}
+	if err := g.enter(t.Context(), fromNetwork("2001:db8:b:1::/64")); !errors.As(err, &full) {
+		t.Errorf("the other site has more than half of the queue: %v", err)
+	}
+	for range 8 {
+		g.leave()
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	g.leave()
+	idle(t, g, 1)
+}
+
+// TestGateKnownNetworks: half of the queue belongs to networks with a good login, from however many sites others come.
+func TestGateKnownNetworks(t *testing.T) {
+	g := newGate(1, 8)
+	if err := g.enter(t.Context(), &visit{}); err != nil {
+		t.Fatal(err)
+	}
+	strange, known := make(chan error, 20), make(chan error, 20)
+	for i := range 8 {
+		queued(t.Context(), g, fromNetwork(fmt.Sprintf("2001:db8:%x:1::/64", i)), func(err error) { strange <- err })
+	}
+	var full *BusyError
+	for range 4 { // all of one network: the longest line by now, but within what is theirs
+		queued(t.Context(), g, fromKnown("192.0.2.1"), func(err error) { known <- err })
+		if err := <-strange; !errors.As(err, &full) {
+			t.Errorf("no stranger makes room: %v", err)
+		}
+	}
+	if err := g.enter(t.Context(), fromNetwork("2001:db8:99:1::/64")); !errors.As(err, &full) {
+		t.Errorf("a stranger takes a place of theirs: %v", err)
+	}
+	if err := g.enter(t.Context(), fromKnown("192.0.2.1")); !errors.As(err, &full) {
+		t.Errorf("one network has more than half of the queue: %v", err)
+	}
+	for range 8 {
+		g.leave()
+		select {
+		case err := <-strange:
+			if err != nil {
+				t.Error(err)
+			}
+		case err := <-known:
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	g.leave()
+	idle(t, g, 1)
 }
 
 // TestGateWhenBothHappen: a request whose context ends while it is told something has a place to pass on if it
 // was told that it may hash, and none if it was turned away.
 func TestGateWhenBothHappen(t *testing.T) {
 	tell := map[string]func(*gate){
-		"turn":     func(g *gate) { g.pass() },
-		"eviction": func(g *gate) { g.evict("quiet"); g.pass() },
+		"turn":     func(g *gate) { g.free++; g.pass() },
+		"eviction": func(g *gate) { g.evict(&visit{site: "quiet", network: "quiet"}); g.free++; g.pass() },
 	}
-	for name, tell := range tell {
+	for _, tell := range tell {
 		for range 200 { // select picks either of two that are ready
 			g := newGate(1, 2)
-			if err := g.enter(t.Context(), "flood"); err != nil {
+			if err := g.enter(t.Context(), fromNetwork("flood")); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			left := make(chan struct{}, 2)
 			for range 2 {
-				queued(ctx, g, "flood", func(err error) {
+				queued(ctx, g, fromNetwork("flood"), func(err error) {
 					if err == nil {
 						g.leave()
 					}
@@ -172,9 +319,7 @@ func TestGateWhenBothHappen(t *testing.T) {
 			g.mu.Unlock()
 			<-left
 			<-left
-			if g.free != 1 || g.room != 2 || len(g.waiting) != 0 || len(g.turns) != 0 {
-				t.Fatalf("%s: afterwards the gate is %+v", name, g)
-			}
+			idle(t, g, 1)
 		}
 	}
 }
@@ -192,19 +337,19 @@ func TestGateKeepsCount(t *testing.T) {
 				if (i+j)%3 == 0 {
 					go cancel()
 				}
-				if g.enter(ctx, fmt.Sprint(i%7)) == nil {
+				v := fromNetwork(fmt.Sprint(i % 7))
+				if v.name = fmt.Sprint(j % 5); g.enter(ctx, v) == nil {
 					if n := running.Add(1); n > concurrent {
 						t.Errorf("%d at once", n)
 					}
 					running.Add(-1)
 					g.leave()
+					g.release(v)
 				}
 				cancel()
 			}
 		})
 	}
 	wg.Wait()
-	if g.free != concurrent || g.room != queue || len(g.waiting) != 0 || len(g.turns) != 0 {
-		t.Errorf("afterwards the gate is %+v", g)
-	}
+	idle(t, g, concurrent)
 }

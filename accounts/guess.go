@@ -11,25 +11,34 @@ import (
 	"accountd/tokens"
 )
 
-// prove compares a password with the hash of an account, and costs one hash. It counts wrong ones, at the account and the
-// network. While the account is full no password is the right one; while the network is full, *ThrottledError comes before
-// the hash. account is as ofAccount gives it, event the name of a failure.
+// prove compares a password with the hash of an account, and costs one hash. It counts wrong passwords, for the account and
+// the network. While the account is full no password is the right one; while the network is full, *ThrottledError comes
+// before the hash. u is nil for nobody. name is what was typed, or stands for the caller's account. event names a failure.
 //
-// The right one clears nothing: the caller's transaction does, by clearFailures.
-func (s *Service) prove(ctx context.Context, u *User, account bucket, password, encoded, event string) (ok, upgrade bool, err error) {
-	g := &guess{account: account, network: s.ofNetwork(ctx, throttleNetwork, s.settings.Throttle.LoginsPerIP)}
+// One password of a name is looked at after the other, whoever's name it is: of as many at once as may be, no more are
+// looked at than one after the other. Names do not wait for each other: that would tell which belong to one account.
+//
+// The right password clears nothing: the caller's transaction does, by passed.
+func (s *Service) prove(ctx context.Context, u *User, name, password, encoded, event string) (ok, upgrade bool, err error) {
+	g := &guess{network: s.ofNetwork(ctx, throttleNetwork, s.settings.Throttle.LoginsPerIP)}
 	defer s.guesses.end(g)
-	ok, upgrade, err = s.hasher.Verify(ctx, clientOf(ctx), password, func() (string, error) {
-		if err := s.guesses.begin(ctx, s.db, g); err != nil || g.refused {
+	v := s.visit(ctx, name)
+	defer s.hasher.gate.release(v)
+	verdict, err := s.hasher.Verify(ctx, v, password, func() (string, error) {
+		if err := s.begin(ctx, g, u, name); err != nil || g.refused {
 			return "", err // the dummy: no password fits
 		}
 		return encoded, nil
 	})
-	if err != nil || ok {
-		return ok, upgrade, s.tell(ctx, "network_throttled", u, err)
+	if err != nil || verdict.fits {
+		return verdict.fits, verdict.upgrade, s.logThrottled(ctx, "network_throttled", u, err)
 	}
 	s.failedEvent(ctx, event, u.id(), slog.Bool("throttled", g.refused))
-	return false, false, s.failed(ctx, u, g)
+	if err := s.failed(ctx, u, g); err != nil {
+		return false, false, err
+	}
+	s.hasher.delayRefusal(ctx, verdict) // the name is held meanwhile: the next guess must not tell how long this one took
+	return false, false, nil
 }
 
 // failed counts a wrong password. It is durable before anybody is told, even where whoever asked has gone; and a try that
@@ -41,11 +50,12 @@ func (s *Service) failed(ctx context.Context, u *User, g *guess) error {
 	}
 	full := false
 	err := s.db.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		if err := s.add(ctx, tx, buckets); err != nil || u == nil || g.refused {
+		if err := s.add(ctx, tx, buckets, g.refused); err != nil || u == nil || g.refused {
 			return err
 		}
-		t, err := s.throttled(ctx, tx, u)
-		full = t != nil
+		t, err := loadTally(ctx, tx, g.account)
+		room, _ := g.account.rule.room(t, tx.Now.Unix())
+		full = room == 0
 		return err
 	})
 	if err == nil && full {
@@ -54,21 +64,20 @@ func (s *Service) failed(ctx context.Context, u *User, g *guess) error {
 	return err
 }
 
-// guess is a password that is being looked at. As long as it is, it counts as a wrong one for those that come after it:
-// otherwise all that come at once would be looked at.
+// guess is a password that is being looked at. As long as it is, it counts as a wrong one of its network for those that
+// come after it: otherwise all that come at once would be looked at.
 type guess struct {
-	account bucket
+	account bucket // begin's
 	network []bucket
 	refused bool // the account is full
 }
 
 // buckets are those with a limit.
 func (g *guess) buckets() []bucket {
-	list := slices.Clone(g.network)
-	if g.account.rule.Count > 0 || g.account.rule.inRow > 0 {
-		list = append(list, g.account)
+	if !g.account.rule.limited() {
+		return g.network
 	}
-	return list
+	return append(slices.Clone(g.network), g.account)
 }
 
 // guesses are the passwords that are being looked at, in the order in which they came. There are never more than places at
@@ -81,38 +90,37 @@ type guesses struct {
 
 func newGuesses() *guesses { return &guesses{ended: make(chan struct{})} }
 
-// begin returns when g may be looked at, or has been refused because its account is full, and fails with *ThrottledError when
-// its network is. end has to be called in any case.
+// begin returns when g may be looked at, or has been refused because its account is full. It fails with *ThrottledError when
+// its network is full. guesses.end has to be called in any case.
 //
-// What is full it takes from the database alone. Where those before g may yet fill a bucket, or leave room in it, it
-// waits for them: an owner who logs in many times at once is not refused.
-func (gs *guesses) begin(ctx context.Context, db *store.DB, g *guess) error {
-	buckets := g.buckets()
-	if len(buckets) == 0 {
-		return nil
-	}
-	gs.mu.Lock()
-	gs.running = append(gs.running, g)
-	gs.mu.Unlock()
+// What is full, the database alone says. Where guesses before g may yet fill the network, or leave room in it, begin
+// waits for them: a network from which many log in at once is not refused.
+func (s *Service) begin(ctx context.Context, g *guess, u *User, name string) error {
+	s.guesses.add(g)
 	for {
-		// The order matters: who ends after this look counts twice, who ended before it is in the database. Nobody is missed.
-		before, ended := gs.before(g)
+		// The order matters: a guess that ends after this look counts twice, one that ended before it is in the database.
+		before, ended := s.guesses.before(g)
 		wait := false
-		g.refused = false
-		err := db.Read(ctx, func(tx *store.Tx) error {
+		err := s.db.Read(ctx, func(tx *store.Tx) error {
 			if err := full(ctx, tx, g.network); err != nil {
 				return err
 			}
-			for _, b := range buckets {
+			for _, b := range g.network {
 				t, err := loadTally(ctx, tx, b)
 				if err != nil {
 					return err
 				}
 				room, _ := b.rule.room(t, tx.Now.Unix())
-				g.refused = g.refused || room == 0
-				wait = wait || room > 0 && room <= before[b.at()]
+				wait = wait || room <= before[b.at()]
 			}
-			return nil
+			var err error
+			if g.account, err = s.accountBucket(ctx, tx, u, name); err != nil || !g.account.rule.limited() {
+				return err
+			}
+			t, err := loadTally(ctx, tx, g.account)
+			room, _ := g.account.rule.room(t, tx.Now.Unix())
+			g.refused = room == 0
+			return err
 		})
 		if err != nil || !wait {
 			return err
@@ -128,7 +136,14 @@ func (gs *guesses) begin(ctx context.Context, db *store.DB, g *guess) error {
 // at names a bucket.
 func (b bucket) at() string { return string(b.kind) + "\x00" + b.key }
 
-// before counts, for each bucket, the guesses that came before g, and returns what is closed when one has ended.
+// add puts g behind those that are running.
+func (gs *guesses) add(g *guess) {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	gs.running = append(gs.running, g)
+}
+
+// before counts, for each bucket of a network, the guesses that came before g, and returns what is closed when one has ended.
 func (gs *guesses) before(g *guess) (map[string]int, <-chan struct{}) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -137,7 +152,7 @@ func (gs *guesses) before(g *guess) (map[string]int, <-chan struct{}) {
 		if other == g {
 			break
 		}
-		for _, b := range other.buckets() {
+		for _, b := range other.network {
 			counts[b.at()]++
 		}
 	}
@@ -171,10 +186,10 @@ func (s *Service) verifyAction(ctx context.Context, token string, purpose tokens
 		return in(context.WithoutCancel(ctx), func(tx *store.Tx) error { return fn(ctx, tx, network) })
 	}
 	if counted := count(s.db.Read, full); counted != nil { // a flood writes nothing
-		return action, s.tell(ctx, "mail_token_throttled", nil, counted)
+		return action, s.logThrottled(ctx, "mail_token_throttled", nil, counted)
 	}
 	if counted := count(s.db.Write, s.count); counted != nil {
-		return action, s.tell(ctx, "mail_token_throttled", nil, counted)
+		return action, s.logThrottled(ctx, "mail_token_throttled", nil, counted)
 	}
 	s.event(ctx, "mail_token_rejected", 0)
 	return action, tokenProblem(err)

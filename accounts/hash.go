@@ -74,8 +74,8 @@ func encodeArgon2(params *argon2id.Params, salt, key []byte) string {
 
 // Hash encodes a new password, in NFC so that it can be typed on another system (RFC 8265, section 4.2).
 // It waits at the gate and fails with *BusyError when that is full.
-func (h *hasher) Hash(ctx context.Context, client, password string) (string, error) {
-	if err := h.gate.enter(ctx, client); err != nil {
+func (h *hasher) Hash(ctx context.Context, v *visit, password string) (string, error) {
+	if err := h.gate.enter(ctx, v); err != nil {
 		return "", err
 	}
 	defer h.gate.leave()
@@ -88,41 +88,44 @@ func (h *hasher) Hash(ctx context.Context, client, password string) (string, err
 	return encodeArgon2(h.params, salt, key), nil
 }
 
-// Verify compares a password with an encoded hash, and costs one hash whatever that is: when it is
-// empty or unreadable, or the password is none that could have been set, the dummy is hashed and the answer is
-// no. A no takes as long whatever kind the hash is of. upgrade says that the hash should be replaced: its scheme or
-// parameters are not the current ones.
-//
-// stored is asked for the encoded hash behind the gate, right before it is compared; with its error, nothing is hashed.
-func (h *hasher) Verify(ctx context.Context, client, password string, stored func() (string, error)) (ok, upgrade bool, err error) {
-	began, ok, upgrade, err := h.verify(ctx, client, password, stored)
-	if err == nil && !ok {
-		h.pace.wait(ctx, began, time.Duration(h.refusal.Load()))
-	}
-	return ok, upgrade, err
+// verdict is what Verify has found.
+type verdict struct {
+	fits    bool
+	upgrade bool      // the hash should be replaced: its scheme or parameters are not the current ones
+	began   time.Time // its turn at the gate came
 }
 
-// verify is Verify without the wait. began is when its turn at the gate came.
-func (h *hasher) verify(ctx context.Context, client, password string, stored func() (string, error)) (began time.Time, ok, upgrade bool, err error) {
-	if err := h.gate.enter(ctx, client); err != nil {
-		return began, false, false, err
+// Verify compares a password with an encoded hash. It costs one hash whatever that is: when it is empty or unreadable, or
+// the password is none that could have been set, the dummy is hashed and the answer is no. Before anybody is told of a
+// no, delayRefusal has to return. v keeps its name until the gate's release.
+//
+// stored is asked for the encoded hash behind the gate, right before it is compared; with its error, nothing is hashed.
+func (h *hasher) Verify(ctx context.Context, v *visit, password string, stored func() (string, error)) (verdict, error) {
+	if err := h.gate.enter(ctx, v); err != nil {
+		return verdict{}, err
 	}
 	defer h.gate.leave()
-	began = h.pace.now()
+	out := verdict{began: h.pace.now()}
 	encoded, err := stored()
 	if err != nil {
-		return began, false, false, err
+		return verdict{}, err
 	}
 	tooLong := len(password) > h.maxBytes && (encoded == "" || isOurs(encoded)) // Django took any
 	if tooLong || !typable(password) {
 		password, encoded = "", h.dummy // before a book is normalised
 	}
-	ok, upgrade, err = h.compare(password, encoded)
+	fits, upgrade, err := h.compare(password, encoded)
 	if errors.Is(err, errUnknownHash) {
 		_, _, err = h.compare(password[:min(len(password), h.maxBytes)], h.dummy)
-		ok, upgrade = false, false
+		fits = false
 	}
-	return began, ok, ok && upgrade, err
+	out.fits, out.upgrade = fits, fits && upgrade
+	return out, err
+}
+
+// delayRefusal returns when a no may be told: it takes as long whatever kind the hash is of.
+func (h *hasher) delayRefusal(ctx context.Context, v verdict) {
+	h.pace.wait(ctx, v.began, time.Duration(h.refusal.Load()))
 }
 
 func isOurs(encoded string) bool { return strings.HasPrefix(encoded, "$argon2id$") }

@@ -249,7 +249,7 @@ func TestTooLongIsNotRead(t *testing.T) {
 	h := newHarness(t)
 	ada := h.ada(t)
 	ours := func(t *testing.T, password string) string {
-		encoded, err := h.hasher.Hash(t.Context(), "", password)
+		encoded, err := h.hasher.Hash(t.Context(), &visit{}, password)
 		if err != nil {
 			t.Fatal(err)
 		}

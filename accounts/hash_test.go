@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -38,11 +39,11 @@ func TestHashAndVerify(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			encoded, err := h.Hash(ctx, "", test.set)
+			encoded, err := h.Hash(ctx, &visit{}, test.set)
 			if err != nil {
 				t.Fatal(err)
 			}
-			ok, upgrade, err := h.Verify(ctx, "", test.typed, asStored(encoded))
+			ok, upgrade, err := verify(ctx, h, test.typed, encoded)
 			if err != nil || ok != test.ok || upgrade {
 				t.Errorf("Verify = %t, upgrade %t, %v; want %t", ok, upgrade, err, test.ok)
 			}
@@ -60,7 +61,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"argon2$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
 	} {
 		for _, typed := range []string{"", "\x00", encoded} {
-			ok, upgrade, err := h.Verify(t.Context(), "", typed, asStored(encoded))
+			ok, upgrade, err := verify(t.Context(), h, typed, encoded)
 			if ok || upgrade || err != nil {
 				t.Errorf("Verify(%q, %q) = %t, %t, %v", typed, encoded, ok, upgrade, err)
 			}
@@ -79,10 +80,10 @@ func TestOlderHashesAreUpgraded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, encoded := range []string{older, "argon2" + older, "bcrypt$" + string(raw)} {
-		if ok, upgrade, err := h.Verify(t.Context(), "", "quiet-otter-42", asStored(encoded)); !ok || !upgrade || err != nil {
+		if ok, upgrade, err := verify(t.Context(), h, "quiet-otter-42", encoded); !ok || !upgrade || err != nil {
 			t.Errorf("%s: %t, upgrade %t, %v", encoded, ok, upgrade, err)
 		}
-		if ok, upgrade, err := h.Verify(t.Context(), "", "wrong", asStored(encoded)); ok || upgrade || err != nil {
+		if ok, upgrade, err := verify(t.Context(), h, "wrong", encoded); ok || upgrade || err != nil {
 			t.Errorf("%s with a wrong password: %t, upgrade %t, %v", encoded, ok, upgrade, err)
 		}
 	}
@@ -96,10 +97,10 @@ func TestDjangoVectors(t *testing.T) {
 	}
 	h := testHasher(t)
 	for _, c := range cases {
-		if ok, upgrade, err := h.Verify(t.Context(), "", c.Password, asStored(c.Encoded)); !ok || !upgrade || err != nil {
+		if ok, upgrade, err := verify(t.Context(), h, c.Password, c.Encoded); !ok || !upgrade || err != nil {
 			t.Errorf("%q: %t, %t, %v", c.Password, ok, upgrade, err)
 		}
-		if ok, _, err := h.Verify(t.Context(), "", c.Password+"x", asStored(c.Encoded)); ok || err != nil {
+		if ok, _, err := verify(t.Context(), h, c.Password+"x", c.Encoded); ok || err != nil {
 			t.Errorf("%q and one more: %t, %v", c.Password, ok, err)
 		}
 	}
@@ -115,10 +116,10 @@ func TestDjangoHashes(t *testing.T) {
 	}
 	h := testHasher(t)
 	for _, c := range cases {
-		if ok, upgrade, err := h.Verify(t.Context(), "", c.Password, asStored(c.Encoded)); !ok || !upgrade || err != nil {
+		if ok, upgrade, err := verify(t.Context(), h, c.Password, c.Encoded); !ok || !upgrade || err != nil {
 			t.Errorf("%q, %s: %t, upgrade %t, %v", c.Password, c.Encoded, ok, upgrade, err)
 		}
-		if ok, upgrade, err := h.Verify(t.Context(), "", "x"+c.Password, asStored(c.Encoded)); ok || upgrade || err != nil {
+		if ok, upgrade, err := verify(t.Context(), h, "x"+c.Password, c.Encoded); ok || upgrade || err != nil {
 			t.Errorf("x and %q, %s: %t, upgrade %t, %v", c.Password, c.Encoded, ok, upgrade, err)
 		}
 	}
@@ -170,7 +171,7 @@ func TestImpossibleSettings(t *testing.T) {
 	}
 }
 
-// asStored is a hash as Verify asks for it.
-func asStored(encoded string) func() (string, error) {
-	return func() (string, error) { return encoded, nil }
+func verify(ctx context.Context, h *hasher, password, encoded string) (ok, upgrade bool, err error) {
+	v, err := h.Verify(ctx, &visit{}, password, func() (string, error) { return encoded, nil })
+	return v.fits, v.upgrade, err
 }

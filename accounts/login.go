@@ -71,7 +71,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 	if u != nil && u.IsActive {
 		encoded = u.password
 	}
-	ok, upgrade, err := s.prove(ctx, u, s.ofAccount(u, in.name()), in.Password, encoded, "login_failed")
+	ok, upgrade, err := s.prove(ctx, u, in.name(), in.Password, encoded, "login_failed")
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 		return nil, one(NonField, errNotVerified)
 	}
 	if upgrade {
-		if encoded, err = s.hasher.Hash(ctx, clientOf(ctx), in.Password); err != nil {
+		if encoded, err = s.hasher.Hash(ctx, s.visit(ctx, ""), in.Password); err != nil {
 			return nil, err
 		}
 	}
@@ -103,7 +103,10 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 		if err := recordLogin(ctx, tx, now, encoded); err != nil {
 			return err
 		}
-		if err := clearFailures(ctx, tx, now.ID); err != nil {
+		if err := s.passed(ctx, tx, now); err != nil {
+			return err
+		}
+		if err := s.rememberNetwork(ctx, tx, now.ID); err != nil {
 			return err
 		}
 		return s.startSession(ctx, tx, now, out)

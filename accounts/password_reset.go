@@ -89,7 +89,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 	if over != nil {
 		return over
 	}
-	encoded, err := s.hasher.Hash(ctx, clientOf(ctx), in.NewPassword2)
+	encoded, err := s.hasher.Hash(ctx, s.visit(ctx, ""), in.NewPassword2)
 	if err != nil {
 		return err
 	}
@@ -152,12 +152,16 @@ func (s *Service) checkNewPassword(u *User, password1, password2 string) error {
 	return nil
 }
 
-// replacePassword ends all sessions and all links that are out, and lets passwords be looked at again.
+// replacePassword ends all sessions and all links that are out, and lets passwords be looked at again. The network that
+// asks is one of the user's own from now on.
 func (s *Service) replacePassword(ctx context.Context, tx *store.Tx, id int64, encoded, reason string) error {
 	if err := setPassword(ctx, tx, id, encoded); err != nil {
 		return err
 	}
 	if err := clearFailures(ctx, tx, id); err != nil {
+		return err
+	}
+	if err := s.rememberNetwork(ctx, tx, id); err != nil {
 		return err
 	}
 	return s.tokens.EndAll(ctx, tx, id, 0, reason)

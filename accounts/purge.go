@@ -72,14 +72,18 @@ func (s *Service) purge(ctx context.Context, users []int64) (gone []int64, err e
 	return gone, err
 }
 
-// clearThrottles deletes what no rate counts any more.
+// clearThrottles deletes what no rate counts any more, and networks that are nobody's own any more.
 func (s *Service) clearThrottles(ctx context.Context, before time.Time) error {
-	for deleted := int64(tallyRows); deleted == tallyRows; {
-		if _, err := s.aside(ctx, func(tx *store.Tx) (err error) {
-			deleted, err = clearTallies(ctx, tx, before, tallyRows)
-			return err
-		}); err != nil {
-			return err
+	tallies := func(tx *store.Tx) (int64, error) { return clearTallies(ctx, tx, before, tallyRows) }
+	networks := func(tx *store.Tx) (int64, error) { return clearNetworks(ctx, tx, tallyRows) }
+	for _, clear := range []func(*store.Tx) (int64, error){tallies, networks} {
+		for deleted := int64(tallyRows); deleted == tallyRows; {
+			if _, err := s.aside(ctx, func(tx *store.Tx) (err error) {
+				deleted, err = clear(tx)
+				return err
+			}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -50,20 +50,33 @@ func boundTallies(ctx context.Context, tx *store.Tx, kind throttleKind, limit in
 	return nil
 }
 
-// clearFailures lets passwords of a user be looked at again.
+// clearFailures lets passwords of a user be looked at again, from wherever they come.
 func clearFailures(ctx context.Context, tx *store.Tx, id int64) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM throttles WHERE kind = ? AND key = ?`, string(throttleAccount), accountKey(id)); err != nil {
+		return fmt.Errorf("clear failures: %w", err)
+	}
+	first := knownKey(id, "")
+	if _, err := tx.ExecContext(ctx, `DELETE FROM throttles WHERE kind = ? AND key >= ? AND key < ?`,
+		string(throttleKnown), first, first+"\x7f"); err != nil {
 		return fmt.Errorf("clear failures: %w", err)
 	}
 	return nil
 }
 
-// clearTallies deletes up to limit rows that no rate can count any more, and says how many. Accounts keep theirs: failures in
-// a row do not age.
+// clearTally deletes what a bucket has counted.
+func clearTally(ctx context.Context, tx *store.Tx, b bucket) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM throttles WHERE kind = ? AND key = ?`, string(b.kind), b.key); err != nil {
+		return fmt.Errorf("clear failures: %w", err)
+	}
+	return nil
+}
+
+// clearTallies deletes up to limit rows that no rate can count any more, and says how many. Accounts and their networks keep
+// theirs: failures in a row do not age.
 func clearTallies(ctx context.Context, tx *store.Tx, before time.Time, limit int) (int64, error) {
 	result, err := tx.ExecContext(ctx, `
-		DELETE FROM throttles WHERE (kind, key) IN (SELECT kind, key FROM throttles WHERE kind <> ? AND used < ? LIMIT ?)`,
-		string(throttleAccount), before.Unix(), limit)
+		DELETE FROM throttles WHERE (kind, key) IN (SELECT kind, key FROM throttles WHERE kind NOT IN (?, ?) AND used < ? LIMIT ?)`,
+		string(throttleAccount), string(throttleKnown), before.Unix(), limit)
 	if err != nil {
 		return 0, fmt.Errorf("clear throttles: %w", err)
 	}

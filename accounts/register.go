@@ -26,11 +26,11 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 	}
 	f, err := s.checkRegistration(ctx, in)
 	if err != nil {
-		return nil, s.tell(ctx, "registration_throttled", nil, err)
+		return nil, s.logThrottled(ctx, "registration_throttled", nil, err)
 	}
 	n := f.newUser()
 	if !s.settings.PasswordlessRegistration {
-		if n.password, err = s.hasher.Hash(ctx, clientOf(ctx), in.Password2); err != nil {
+		if n.password, err = s.hasher.Hash(ctx, s.visit(ctx, ""), in.Password2); err != nil {
 			return nil, err
 		}
 	}
@@ -77,7 +77,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 		return nil
 	})
 	if err != nil {
-		return nil, s.tell(ctx, "registration_throttled", nil, err)
+		return nil, s.logThrottled(ctx, "registration_throttled", nil, err)
 	}
 	s.event(ctx, event, id)
 	return out, nil

@@ -394,7 +394,7 @@ func verdicts(t *testing.T, errs []error, want error) (good, refused int) {
 func (h *harness) whileHashing(t *testing.T, change func(), ops ...func() error) []error {
 	t.Helper()
 	gate := h.hasher.gate
-	if err := gate.enter(t.Context(), ""); err != nil {
+	if err := gate.enter(t.Context(), &visit{}); err != nil {
 		t.Fatal(err)
 	}
 	errs := make([]error, len(ops))
@@ -405,7 +405,7 @@ func (h *harness) whileHashing(t *testing.T, change func(), ops ...func() error)
 	waiting := func() int {
 		gate.mu.Lock()
 		defer gate.mu.Unlock()
-		return len(gate.waiting[""])
+		return len(gate.waiting)
 	}
 	for waiting() < len(ops) {
 		runtime.Gosched()
@@ -425,7 +425,7 @@ func TestBusy(t *testing.T) {
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true})
 	h.add(t, AddUserInput{Username: "nopass", Email: "nopass@example.com", NoPassword: true})
-	if err := h.hasher.gate.enter(t.Context(), "somebody"); err != nil {
+	if err := h.hasher.gate.enter(t.Context(), &visit{}); err != nil {
 		t.Fatal(err)
 	}
 	busy := &BusyError{RetryAfter: 2 * time.Second}

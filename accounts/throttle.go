@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,6 +52,7 @@ type throttleKind string
 
 const (
 	throttleAccount  throttleKind = "account"   // wrong passwords of a user
+	throttleKnown    throttleKind = "known"     // the same, from a network of the user's own
 	throttleName     throttleKind = "name"      // of a name that is nobody's
 	throttleNetwork  throttleKind = "network"   // from a network
 	throttleToken    throttleKind = "token"     // wrong tokens of mails, from a network
@@ -139,6 +141,9 @@ type bucket struct {
 	rule rule
 }
 
+// limited reports whether the rule ever says no.
+func (r rule) limited() bool { return r.Count > 0 || r.inRow > 0 }
+
 // ofAccount is the bucket of an account, or of a name that is nobody's: the answer must not tell them apart.
 func (s *Service) ofAccount(u *User, name string) bucket {
 	t := s.settings.Throttle
@@ -149,7 +154,28 @@ func (s *Service) ofAccount(u *User, name string) bucket {
 	return bucket{throttleAccount, accountKey(u.ID), r}
 }
 
+// accountBucket is ofAccount for whoever asks: from a network of the user's own, the account has a bucket for that
+// network alone, which guesses from elsewhere do not fill.
+func (s *Service) accountBucket(ctx context.Context, tx *store.Tx, u *User, name string) (bucket, error) {
+	b := s.ofAccount(u, name)
+	network := s.networkPseudonym(ctx)
+	if network == "" || !b.rule.limited() {
+		return b, nil
+	}
+	id := int64(0) // nobody's name is looked up as well: that takes as long
+	if u != nil {
+		id = u.ID
+	}
+	own, err := hasNetwork(ctx, tx, id, network)
+	if own {
+		b.kind, b.key = throttleKnown, knownKey(id, network)
+	}
+	return b, err
+}
+
 func accountKey(id int64) string { return strconv.FormatInt(id, 10) }
+
+func knownKey(id int64, network string) string { return accountKey(id) + " " + network }
 
 // buckets are those of one kind and name, one for each rate.
 func (s *Service) buckets(kind throttleKind, name string, rates []Rate) []bucket {
@@ -161,13 +187,19 @@ func (s *Service) buckets(kind throttleKind, name string, rates []Rate) []bucket
 	return list
 }
 
-// ofNetwork are the buckets of whoever asks: none for commands, and for peers whose requests are other people's.
+// ofNetwork are the buckets of whoever asks: those of the network, and of the site around it with a larger allowance. There
+// are none for commands, and for peers whose requests are other people's.
 func (s *Service) ofNetwork(ctx context.Context, kind throttleKind, rates []Rate) []bucket {
-	c, ok := ctx.Value(clientKey{}).(client)
-	if !ok || c.exempt {
+	network := networkOf(ctx)
+	if network == "" {
 		return nil
 	}
-	return s.buckets(kind, c.addr, rates)
+	site, share := siteOf(network)
+	wider := slices.Clone(rates)
+	for i := range wider {
+		wider[i].Count *= share
+	}
+	return append(s.buckets(kind, network, rates), s.buckets(kind, site, wider)...)
 }
 
 // full fails with ThrottledError when one of the buckets is full.
@@ -193,26 +225,27 @@ func (s *Service) count(ctx context.Context, tx *store.Tx, buckets []bucket) err
 	if err := full(ctx, tx, buckets); err != nil {
 		return err
 	}
-	return s.add(ctx, tx, buckets)
+	return s.add(ctx, tx, buckets, false)
 }
 
-// add adds one to each of the buckets, and only a refused try where one is full.
-func (s *Service) add(ctx context.Context, tx *store.Tx, buckets []bucket) error {
+// add adds one to each of the buckets. refused says that the try was not looked at: a bucket that is full has one more
+// refused try then.
+func (s *Service) add(ctx context.Context, tx *store.Tx, buckets []bucket, refused bool) error {
 	for _, b := range buckets {
 		t, err := loadTally(ctx, tx, b)
 		if err != nil {
 			return err
 		}
-		if room, _ := b.rule.room(t, tx.Now.Unix()); room > 0 {
-			t = b.rule.add(t, tx.Now.Unix())
-		} else {
+		if room, _ := b.rule.room(t, tx.Now.Unix()); refused && room == 0 {
 			t = b.rule.at(t, tx.Now.Unix())
 			t.refused++
+		} else {
+			t = b.rule.add(t, tx.Now.Unix())
 		}
 		if err := storeTally(ctx, tx, b, t); err != nil {
 			return err
 		}
-		if b.kind != throttleAccount {
+		if b.kind != throttleAccount && b.kind != throttleKnown {
 			if err := boundTallies(ctx, tx, b.kind, s.settings.Throttle.Keys); err != nil {
 				return err
 			}
@@ -221,7 +254,7 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, buckets []bucket) error
 	return nil
 }
 
-// Throttled is what keeps an account from logging in.
+// Throttled is what keeps an account from logging in from networks that are not its owner's own.
 type Throttled struct {
 	Failures int       // wrong passwords in a row
 	Refused  int       // tries that were not looked at since the last login
@@ -246,8 +279,8 @@ func (s *Service) throttled(ctx context.Context, tx *store.Tx, u *User) (*Thrott
 	}
 }
 
-// tell logs that a request was turned away, where err says so.
-func (s *Service) tell(ctx context.Context, event string, u *User, err error) error {
+// logThrottled logs that a request was turned away, where err says so.
+func (s *Service) logThrottled(ctx context.Context, event string, u *User, err error) error {
 	var throttled *ThrottledError
 	if errors.As(err, &throttled) {
 		s.event(ctx, event, u.id())

@@ -278,7 +278,7 @@ func TestThrottledLoginCosts(t *testing.T) {
 		if got := refused() - before; got != 1 {
 			t.Errorf("%+v: %d refused tries are written", in, got)
 		}
-		if err := h.hasher.gate.enter(t.Context(), ""); err != nil {
+		if err := h.hasher.gate.enter(t.Context(), &visit{}); err != nil {
 			t.Fatal(err)
 		}
 		var busy *BusyError
@@ -298,34 +298,46 @@ func TestThrottledLoginCosts(t *testing.T) {
 	}
 }
 
-// TestParallelGuesses: of 64 wrong passwords at once, as many are looked at as one after the other.
+// TestParallelGuesses: of 64 wrong passwords at once for one name, as many are looked at as one after the other. Of
+// several names of one account as many more as there are other names, at most: names do not wait for each other.
 func TestParallelGuesses(t *testing.T) {
-	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 16 })
-	ada := h.ada(t)
-	var group sync.WaitGroup
-	for i := range 64 {
-		in := byUsername("ada", fmt.Sprint("wrong", i))
-		if i%2 == 0 {
-			in = byEmail("ada2@example.com", fmt.Sprint("wrong", i))
-		}
-		group.Go(func() {
-			if _, err := h.Login(from(t, "192.0.2.1"), in); !cmp.Equal(err, error(invalidCredentials)) && !isThrottled(err) {
-				t.Error(err)
+	for _, test := range []struct {
+		name        string
+		names       []LoginInput
+		least, most int
+	}{
+		{"one name", []LoginInput{byUsername("ada", "")}, 10, 10},
+		{"nobody's", []LoginInput{byUsername("nobody", "")}, 10, 10},
+		{"three names", []LoginInput{byUsername("ada", ""), byEmail("ada@example.com", ""), byEmail("ada2@example.com", "")}, 10, 12},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 16 })
+			h.ada(t)
+			var group sync.WaitGroup
+			for i := range 64 {
+				in := test.names[i%len(test.names)]
+				in.Password = fmt.Sprint("wrong", i)
+				group.Go(func() {
+					if _, err := h.Login(from(t, "192.0.2.1"), in); !cmp.Equal(err, error(invalidCredentials)) && !isThrottled(err) {
+						t.Error(err)
+					}
+				})
+			}
+			group.Wait()
+			looked := strings.Count(h.log.String(), `"event":"login_failed"`) - strings.Count(h.log.String(), `"throttled":true`)
+			if looked < test.least || looked > test.most {
+				t.Errorf("%d passwords were looked at, want %d to %d", looked, test.least, test.most)
+			}
+			if got := h.count(t, `SELECT max(failures) FROM throttles WHERE kind IN ('account', 'name')`); got != looked {
+				t.Errorf("%d failures are counted, and %d were looked at", got, looked)
+			}
+			if got := h.count(t, `SELECT max(count) FROM throttles WHERE kind = 'network'`); got != 60 {
+				t.Errorf("%d failures of the network, want 60", got)
+			}
+			if got := strings.Count(h.log.String(), `"event":"network_throttled"`); got != 4 {
+				t.Errorf("%d were told that their network is throttled, want 4", got)
 			}
 		})
-	}
-	group.Wait()
-	if got := h.failures(t, ada.ID); got != 10 {
-		t.Errorf("%d failures, want 10", got)
-	}
-	if got := strings.Count(h.log.String(), `"event":"login_failed","user":1,"throttled":false`); got != 10 {
-		t.Errorf("%d passwords were looked at, want 10", got)
-	}
-	if got := h.count(t, `SELECT count FROM throttles WHERE kind = 'network'`); got != 60 {
-		t.Errorf("%d failures of the network, want 60", got)
-	}
-	if got := strings.Count(h.log.String(), `"event":"network_throttled"`); got != 4 {
-		t.Errorf("%d were told that their network is throttled, want 4", got)
 	}
 }
 
@@ -354,28 +366,47 @@ func TestOwnersStorm(t *testing.T) {
 	}
 }
 
-// TestWaitingGuess: who waits for another's guess gives up with the request, and leaves nothing behind.
+// TestWaitingGuess: who waits for another's guess, of the same name or the same network, gives up with the request and
+// leaves nothing behind.
 func TestWaitingGuess(t *testing.T) {
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 2 })
-	ada := h.ada(t)
-	h.failLogins(t, 9)
-	first := &guess{account: h.ofAccount(ada, "")}
-	if err := h.guesses.begin(t.Context(), h.db, first); err != nil || first.refused {
+	h.ada(t)
+	gate := h.hasher.gate
+	waits := func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		done := make(chan error)
+		go func() {
+			_, err := h.Login(ctx, byUsername("ada", password))
+			done <- err
+		}()
+		cancel()
+		return <-done
+	}
+	named := &visit{name: "ada"}
+	if err := gate.enter(t.Context(), named); err != nil {
+		t.Fatal(err)
+	}
+	gate.leave()
+	if err := waits(t.Context()); !errors.Is(err, context.Canceled) {
+		t.Errorf("behind the same name it ended with %v", err)
+	}
+	gate.release(named)
+
+	for i := range 59 {
+		if _, err := h.Login(from(t, "192.0.2.1"), byUsername(fmt.Sprint("nobody", i), "wrong")); !cmp.Equal(err, error(invalidCredentials)) {
+			t.Fatal(err)
+		}
+	}
+	first := &guess{network: h.ofNetwork(from(t, "192.0.2.1"), throttleNetwork, h.settings.Throttle.LoginsPerIP)}
+	if err := h.begin(from(t, "192.0.2.1"), first, nil, "nobody"); err != nil || first.refused {
 		t.Fatal(err, first.refused)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() {
-		_, err := h.Login(ctx, byUsername("ada", password))
-		done <- err
-	}()
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("it ended with %v", err)
+	if err := waits(from(t, "192.0.2.1")); !errors.Is(err, context.Canceled) {
+		t.Errorf("behind the same network it ended with %v", err)
 	}
 	h.guesses.end(first)
-	if !h.mayLogIn(t) || len(h.guesses.running) > 0 {
-		t.Errorf("%d guesses are left", len(h.guesses.running))
+	if !h.mayLogIn(t) || len(h.guesses.running) > 0 || len(gate.names) > 0 || gate.free != 2 {
+		t.Errorf("%d guesses are left, and the gate is %+v", len(h.guesses.running), gate)
 	}
 }
 
@@ -523,5 +554,37 @@ func TestFailureIsWritten(t *testing.T) {
 	h.exec(t, `CREATE TRIGGER full BEFORE UPDATE ON throttles BEGIN SELECT raise(ABORT, 'no room'); END`)
 	if _, err := h.Login(t.Context(), byUsername("ada", "wrong")); err == nil || cmp.Equal(err, error(invalidCredentials)) {
 		t.Errorf("it answers %v", err)
+	}
+}
+
+// TestNamesDoNotWait: while a wrong password of one name is on its way, another name of the account, and its session, are
+// answered. Waiting would tell that they belong together.
+func TestNamesDoNotWait(t *testing.T) {
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 2 })
+	h.ada(t)
+	token := h.login(t).Token
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a name that waits must not hang
+	defer cancel()
+	h.hasher.refusal.Store(int64(time.Second))
+	late, due := make(chan struct{}), make(chan time.Time)
+	h.pace.timer = func(time.Duration) <-chan time.Time {
+		close(late)
+		return due
+	}
+	first := make(chan error)
+	go func() {
+		_, err := h.Login(ctx, byEmail("ada@example.com", "wrong"))
+		first <- err
+	}()
+	<-late
+	for _, in := range []LoginInput{byUsername("ada", password), byEmail("ada2@example.com", password)} {
+		if _, err := h.Login(ctx, in); err != nil {
+			t.Errorf("%+v: %v", in, err)
+		}
+	}
+	h.succeed(t, "SendSecondaryEmailActivation", token)
+	close(due)
+	if err := <-first; !cmp.Equal(err, error(invalidCredentials)) {
+		t.Error(err)
 	}
 }

@@ -1,0 +1,105 @@
+package accounts
+
+import (
+	"context"
+	"net/netip"
+
+	"accountd/internal/store"
+)
+
+type clientKey struct{}
+
+type client struct {
+	addr   string
+	exempt bool
+}
+
+// WithClient says who is asking, by network: an IPv4 address, or the first 64 bits of an IPv6 address. The queue of password
+// hashes is fair between networks, and what they may try is bounded, but for those that are exempt because they ask for
+// others.
+func WithClient(ctx context.Context, addr string, exempt bool) context.Context {
+	return context.WithValue(ctx, clientKey{}, client{addr, exempt})
+}
+
+// clientOf is the zero value for a command.
+func clientOf(ctx context.Context) client {
+	c, _ := ctx.Value(clientKey{}).(client)
+	return c
+}
+
+// networkOf is the network of whoever asks, "" where that stands for nobody in particular.
+func networkOf(ctx context.Context) string {
+	c := clientOf(ctx)
+	if c.exempt {
+		return ""
+	}
+	return c.addr
+}
+
+// A site is what one owner can have of networks for little: 48 bits of IPv6, of which providers give one to a customer,
+// or 24 bits of IPv4, where many customers may be. share is how many times as much as one of its networks a site may try.
+func siteOf(network string) (site string, share int) {
+	if prefix, err := netip.ParsePrefix(network); err == nil && prefix.Addr().Is6() {
+		return maskedTo(prefix.Addr(), 48), 4
+	}
+	if addr, err := netip.ParseAddr(network); err == nil && addr.Is4() {
+		return maskedTo(addr, 24), 16
+	}
+	return network, 1
+}
+
+func maskedTo(addr netip.Addr, bits int) string {
+	return netip.PrefixFrom(addr, bits).Masked().String()
+}
+
+// visit is the request of ctx as the gate in front of hashing sees it.
+func (s *Service) visit(ctx context.Context, name string) *visit {
+	c := clientOf(ctx)
+	return &visit{network: c.addr, name: name, known: func() bool { return c.exempt || s.hasLogins(ctx) }}
+}
+
+// hasLogins reports whether somebody has logged in well from the network that asks. Where the database does not answer,
+// nobody has.
+func (s *Service) hasLogins(ctx context.Context) (found bool) {
+	network := s.networkPseudonym(ctx)
+	if network == "" {
+		return false
+	}
+	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
+		found, err = hasLogins(ctx, tx, network)
+		return err
+	})
+	return found && err == nil
+}
+
+// networkPseudonym stands for the network of whoever asks in the database: with a copy of that, nobody learns where users
+// are. It is "" where networkOf is.
+func (s *Service) networkPseudonym(ctx context.Context) string {
+	network := networkOf(ctx)
+	if network == "" {
+		return ""
+	}
+	return s.tokens.Pseudonym("own network", network)
+}
+
+// passed clears what was counted for whoever has given the right password of a user. What others have been counted for
+// elsewhere stays.
+func (s *Service) passed(ctx context.Context, tx *store.Tx, u *User) error {
+	b, err := s.accountBucket(ctx, tx, u, "")
+	if err != nil {
+		return err
+	}
+	return clearTally(ctx, tx, b)
+}
+
+// ownNetworks is how many networks of a user are remembered, the latest.
+const ownNetworks = 10
+
+// rememberNetwork makes the network that asks one of the user's own: they have proven who they are from there.
+func (s *Service) rememberNetwork(ctx context.Context, tx *store.Tx, id int64) error {
+	network := s.networkPseudonym(ctx)
+	if network == "" {
+		return nil
+	}
+	return insertNetwork(ctx, tx, id, network)
+}

@@ -1,0 +1,15 @@
+-- The networks that a user has proven from who they are: by a login, or by a new password. From these, others' guesses
+-- do not keep them out.
+CREATE TABLE own_networks (
+  user_id INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+  network TEXT NOT NULL,                          -- a pseudonym that the key file makes
+  used_at INTEGER NOT NULL,                       -- unix seconds, to the day
+  PRIMARY KEY (user_id, network)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX own_networks_network ON own_networks (network, used_at);
+CREATE INDEX own_networks_used ON own_networks (used_at);
+
+-- What was counted for a network goes with it.
+CREATE TRIGGER own_networks_delete AFTER DELETE ON own_networks BEGIN
+  DELETE FROM throttles WHERE kind = 'known' AND key = OLD.user_id || ' ' || OLD.network;
+END;
