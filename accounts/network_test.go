@@ -142,7 +142,7 @@ func TestSiteBucket(t *testing.T) {
 	} {
 		h := newHarness(t, standard)
 		try := func(network string) error {
-			_, err := h.Login(from(t, network), byUsername(fmt.Sprint("nobody"), "wrong"))
+			_, err := h.Login(from(t, network), byUsername("nobody", "wrong"))
 			return err
 		}
 		for i := range test.sites {
