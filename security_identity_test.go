@@ -297,6 +297,18 @@ func TestSecurityUsernames(t *testing.T) {
 		{"combining dot", "paypal\u0307", invalid},
 		{"space", "pay pal", invalid},
 		{"private use", "paypal\ue000", invalid},
+		{"Cyrillic alone", "\u0440\u0430\u0443\u0440\u0430\u04cf", taken},
+		{"Cyrillic alone in capitals", "\u0420\u0410\u0423\u0420\u0410\u04c0", taken},
+		{"Latin alpha", "payp\u0251l", taken},
+		{"small capital", "\u1d18aypal", taken},
+		{"small capitals", "\u1d18\u1d00\u028f\u1d18\u1d00\u029f", taken},
+		{"digit one for l", "paypa1", taken},
+		{"capital I for l", "paypaI", taken},
+		{"i for l", "paypai", "ok"},
+		{"m", "modem", "ok"},
+		{"r and n for m", "Rnodern", taken},
+		{"own address", "mo1ly@example.com", "ok"},
+		{"own address that looks like another's", "molly@example.com", "ok"},
 		{"all Cyrillic", "\u0436\u0443\u043a", "ok"},
 		{"all Cyrillic in capitals", "\u0416\u0423\u041a", taken},
 		{"all Cherokee", "\u13a0\u13b9", "ok"},
@@ -327,8 +339,8 @@ func TestSecurityUsernames(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			address := fmt.Sprintf("u%d@example.com", i)
 			switch test.name {
-			case "own address":
-				address = "u@example.com"
+			case "own address", "own address that looks like another's":
+				address = strings.ToLower(test.in)
 			case "own address in another form":
 				address = "U@BÜCHER.example"
 			case "own address with a dotless i":
@@ -347,7 +359,8 @@ func TestSecurityUsernames(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, want := range map[string]string{
-			"root@example.com": invalid, "eve2@example.com": invalid, "PayPal": taken, "p\u0430ypal": invalid, "eve\u200d": invalid, "EVE@example.com": "ok",
+			"root@example.com": invalid, "eve2@example.com": invalid, "PayPal": taken, "p\u0430ypal": invalid, "eve\u200d": invalid,
+			"payp\u0251l": taken, "EVE@example.com": "ok",
 		} {
 			got := answered(t, server, session.Token, "updateAccount", `mutation ($name: String!) { updateAccount(username: $name) { success errors } }`, map[string]any{"name": name})
 			if got != want {

@@ -19,6 +19,7 @@ type form struct {
 	values      Values  // what was given and is fine; nil: to be cleared
 	address     Address // of the account
 	usernameKey string
+	lookAlikes  [2]string // of the username
 	who         similarTo
 }
 
@@ -82,7 +83,7 @@ func (f *form) given(a Argument, value any, errs Errors) {
 func (s *Service) allowed(f *form, a Argument, value any, errs Errors) bool {
 	if a.Field.Name == "username" {
 		shown, key, ok := cleanUsername(a.Name, value.(string), f.address, errs)
-		f.values["username"], f.usernameKey = shown, key
+		f.values["username"], f.usernameKey, f.lookAlikes = shown, key, lookAlikes(shown, key)
 		return ok
 	}
 	if pattern := s.patterns[a.Field.Name]; pattern != nil && !pattern.MatchString(value.(string)) {
@@ -121,7 +122,7 @@ func (f form) taken(ctx context.Context, tx *store.Tx, except int64, errs Errors
 		problem := errUsernameInUse
 		switch {
 		case a.Field.Name == "username":
-			taken, err = usernameTaken(ctx, tx, f.usernameKey, except)
+			taken, err = usernameTaken(ctx, tx, f.usernameKey, f.lookAlikes, except)
 		case a.Field.Unique:
 			taken, err = fieldTaken(ctx, tx, a.Field.Name, stored(value), except)
 			problem = errFieldInUse(a.Field.label())

@@ -178,9 +178,11 @@ func exists(ctx context.Context, tx *store.Tx, query string, args ...any) (bool,
 	return found, nil
 }
 
-// usernameTaken reports whether somebody but except has this username.
-func usernameTaken(ctx context.Context, tx *store.Tx, key string, except int64) (bool, error) {
-	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE username_key = ? AND id <> ?)`, key, except)
+// usernameTaken reports whether somebody but except has this username, or one that has one of these skeletons ("": none).
+func usernameTaken(ctx context.Context, tx *store.Tx, key string, skeletons [2]string, except int64) (bool, error) {
+	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE username_key = ?1 AND id <> ?2)
+		OR EXISTS (SELECT 1 FROM users WHERE username_skeleton IN (?3, ?4) AND id <> ?2)`,
+		key, except, orNull(skeletons[0]), orNull(skeletons[1]))
 }
 
 func addressClaimed(ctx context.Context, tx *store.Tx, canonical string) (bool, error) {

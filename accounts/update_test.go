@@ -100,6 +100,64 @@ func TestUpdateAccountRefusals(t *testing.T) {
 	h.refused(t, Errors{"nonFieldErrors": {{"Unauthenticated.", "unauthenticated"}}}, update)
 }
 
+// TestLookAlikes: nobody gets a username that looks like another's, or like one of two that looked alike before
+// there were skeletons. Whoever has one may spell it in another way, and it is free when they are gone.
+func TestLookAlikes(t *testing.T) {
+	h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.UpdateFields = []string{"username"} })
+	ada := h.add(t, AddUserInput{Username: "paypal", Email: "ada@example.com"})
+	bob := h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
+	for _, name := range []string{"payp\u0251l", "paypa1", "paypaI", "\u0440\u0430\u0443\u0440\u0430\u04cf"} {
+		h.refused(t, usernameInUse, func() error {
+			_, err := h.AddUser(t.Context(), AddUserInput{Username: name, Email: "eve@example.com", Password: password})
+			return err
+		})
+		h.refused(t, usernameInUse, func() error {
+			_, err := h.SetUser(t.Context(), "bob", SetUserInput{Username: &name})
+			return err
+		})
+	}
+	rename := func(ref, name string) error {
+		return h.UpdateAccount(t.Context(), h.verified(t, ref), UpdateAccountInput{Values{"username": name}})
+	}
+	for _, name := range []string{"PayPal", "payp\u0251l", "PAYPAL", "paypa1", "paypal"} { // one's own, spelled anew
+		if err := rename("1", name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := rename("2", "paypai"); err != nil {
+		t.Error(err)
+	}
+	if err := rename("2", "paypaI"); !cmp.Equal(err, usernameInUse) { // the same key, and now it looks like another's
+		t.Errorf("%v", err)
+	}
+	if _, err := h.Login(t.Context(), byUsername("payp\u0251l", password)); err == nil {
+		t.Error("a name that looks like it logs in")
+	}
+
+	// A pair of before.
+	h.set(t, ada.ID, "looked_alike", ada.ID)
+	h.exec(t, `UPDATE users SET username = 'paypɑl', username_key = 'paypɑl' WHERE id = 2`)
+	h.set(t, bob.ID, "looked_alike", bob.ID)
+	for _, ref := range []string{"1", "2"} {
+		name := strings.ToUpper(h.user(t, ref).Username)
+		if err := rename(ref, name); err != nil || h.user(t, ref).Username != name {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := rename("2", "PayPal"); !cmp.Equal(err, usernameInUse) {
+		t.Errorf("the name of the other: %v", err)
+	}
+	for _, gone := range []string{"1", "2"} {
+		h.refused(t, usernameInUse, h.register(t, registration("eve@example.com", "paypa1", password, password)))
+		if _, err := h.DeleteUser(t.Context(), gone, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.register(t, registration("eve@example.com", "paypa1", password, password))(); err != nil {
+		t.Errorf("nobody has it any more: %v", err)
+	}
+}
+
 // emailOnly are accounts whose name is their address.
 func emailOnly(s *Settings, _ *tokens.Settings) {
 	s.RegisterFields = []string{"email"}

@@ -24,6 +24,20 @@ func cleanUsername(field, value string, own Address, errs Errors) (shown, key st
 	return shown, usernameKey(shown), true
 }
 
+// lookAlikes are the skeletons that the username of no other account may have: of the key, by which names are
+// compared, and of the name as it is shown, where a capital I looks like an l. A name that is an address looks like
+// what it is.
+func lookAlikes(shown, key string) (skeletons [2]string) {
+	if strings.Contains(key, "@") {
+		return skeletons
+	}
+	skeletons[0] = store.Skeleton(key)
+	if shown != key {
+		skeletons[1] = store.Skeleton(shown)
+	}
+	return skeletons
+}
+
 func isOwnAddress(username string, own Address) bool {
 	address, err := ParseAddress(username)
 	return err == nil && own.Canonical == address.Canonical

@@ -29,9 +29,9 @@ func foldCherokee(r rune) rune {
 	return r
 }
 
-// The same two in SQL, for triggers and queries: SQLite's own lower and LIKE know ASCII only.
+// The same in SQL, for triggers and queries: SQLite's own lower and LIKE know ASCII only.
 func init() {
-	for name, f := range map[string]func(string) string{"normal": Normal, "fold": Fold} {
+	for name, f := range map[string]func(string) string{"normal": Normal, "fold": Fold, "skeleton": Skeleton} {
 		sqlite.MustRegisterDeterministicScalarFunction(name, 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 			switch text := args[0].(type) {
 			case nil:

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +129,77 @@ func TestMigrateRefresh(t *testing.T) {
 		err := db.Read(t.Context(), func(tx *Tx) error { return tx.QueryRowContext(t.Context(), query).Scan(&got) })
 		if err != nil || got != want {
 			t.Errorf("%s: %q, %v, want %q", query, got, err, want)
+		}
+	}
+}
+
+// TestMigrateSkeletons: usernames that look alike stay as they are, and no further one comes beside them.
+func TestMigrateSkeletons(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	old, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.SetMaxOpenConns(1)
+	names, err := steps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const insert = `INSERT INTO users (id, username, username_key, email, date_joined) VALUES `
+	const rest = `; INSERT OR IGNORE INTO addresses SELECT email, id, email FROM users;
+		INSERT OR IGNORE INTO user_status (user_id) SELECT id FROM users`
+	queries := []string{"PRAGMA user_version = 11", `BEGIN;` + insert + `
+		(1, 'PayPal', 'paypal', 'a', 1), (2, 'paypɑl', 'paypɑl', 'b', 1), (3, 'ada', 'ada', 'c', 1),
+		(4, 'u1@example.com', 'u1@example.com', 'd', 1), (5, 'ul@example.com', 'ul@example.com', 'e', 1),
+		(6, NULL, NULL, 'f', 1)` + rest + `; COMMIT`}
+	for i, name := range names[:11] {
+		text, err := migrations.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		queries = slices.Insert(queries, i, string(text))
+	}
+	for _, query := range queries {
+		if _, err := old.Exec(query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, path)
+	for _, step := range []struct {
+		query   string
+		refused bool
+		want    string // id, skeleton and looked_alike of each with a skeleton
+	}{
+		{"SELECT 1", false, "1 paypal 1, 2 paypal 2, 3 ada 0"},
+		{insert + `(7, 'paypa1', 'paypa1', 'g', 1)` + rest, false, // form.taken refuses it
+			"1 paypal 1, 2 paypal 2, 3 ada 0, 7 paypal 0"},
+		{insert + `(8, 'pаypal', 'pаypal', 'h', 1)` + rest, true, ""},
+		{`UPDATE users SET username_key = 'adam' WHERE id = 3`, false, "1 paypal 1, 2 paypal 2, 3 adarn 0, 7 paypal 0"},
+		{`UPDATE users SET username_key = 'paypaӏ' WHERE id = 1`, false, "1 paypal 1, 2 paypal 2, 3 adarn 0, 7 paypal 0"},
+		{`UPDATE users SET username_key = 'bob' WHERE id = 1`, false, "1 bob 0, 2 paypal 2, 3 adarn 0, 7 paypal 0"},
+		{`UPDATE users SET username_key = 'paypal' WHERE id = 1`, true, ""},
+		{`UPDATE users SET username_key = NULL WHERE id = 1`, false, "2 paypal 2, 3 adarn 0, 7 paypal 0"},
+		{`UPDATE users SET username_key = 'd' WHERE id = 4`, false, "2 paypal 2, 3 adarn 0, 4 d 0, 7 paypal 0"},
+	} {
+		err := db.Write(t.Context(), func(tx *Tx) error {
+			_, err := tx.Tx.ExecContext(t.Context(), step.query)
+			return err
+		})
+		const refusal = "UNIQUE constraint failed: users.username_skeleton"
+		if (err != nil) != step.refused || err != nil && !strings.Contains(err.Error(), refusal) {
+			t.Errorf("%s: %v", step.query, err)
+		}
+		if step.refused {
+			continue
+		}
+		const query = `SELECT group_concat(id || ' ' || username_skeleton || ' ' || looked_alike, ', ' ORDER BY id) FROM users`
+		var got string
+		err = db.Read(t.Context(), func(tx *Tx) error { return tx.QueryRowContext(t.Context(), query).Scan(&got) })
+		if err != nil || got != step.want {
+			t.Errorf("%s: %s, %v, want %s", step.query, got, err, step.want)
 		}
 	}
 }
