@@ -84,7 +84,13 @@ func Start(tb testing.TB, dataDir string, env ...string) *Server {
 // StartBy is Start by a command that becomes the program which its arguments end with, such as setpriv.
 func StartBy(tb testing.TB, by []string, dataDir string, env ...string) *Server {
 	tb.Helper()
-	args := append(slices.Clone(by), Binary(tb), "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir)
+	return StartProgram(tb, append(slices.Clone(by), Binary(tb)), dataDir, env...)
+}
+
+// StartProgram is Start of another executable, such as an older version of the program.
+func StartProgram(tb testing.TB, program []string, dataDir string, env ...string) *Server {
+	tb.Helper()
+	args := append(slices.Clone(program), "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = filepath.Dir(dataDir) // no config.toml there
 	cmd.Env = append(os.Environ(), env...)
