@@ -38,7 +38,7 @@ func (cmd *doctorCmd) Run(a *app) error {
 		return fmt.Errorf("no data directory here: %w: name the server's with --data-dir", err)
 	}
 	d := &doctor{app: a, config: c}
-	for _, look := range []func(){d.modes, d.keys, d.mailServer, d.database, d.spool, d.space} {
+	for _, look := range []func(){d.modes, d.reach, d.keys, d.mailServer, d.database, d.spool, d.space} {
 		look()
 	}
 	problems := 0
@@ -117,6 +117,18 @@ func (d *doctor) modes() {
 	}
 	if len(d.findings) == before {
 		d.fine(subject, fmt.Sprintf("%d files and directories in %s are their owner's only", looked, dir))
+	}
+}
+
+// reach is how users get to the server.
+func (d *doctor) reach() {
+	const subject = "addresses"
+	problems := d.config.ReachProblems()
+	for _, p := range problems {
+		d.problem(subject, p.Key+" "+p.Message, p.Remedy)
+	}
+	if len(problems) == 0 {
+		d.fine(subject, "users see "+d.config.PublicURL()+", the server listens on "+d.config.Server.Listen)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,7 +18,9 @@ func TestDoctor(t *testing.T) {
 	w.addUser("ada")
 	w.ok("backup")
 	out := w.ok("doctor")
-	for _, want := range []string{"ok       permissions: ", "ok       key ring: ", "accountd.db is sound: 1 accounts, schema ", "ok       backups: the newest is " + w.dir + "/data/backups/accountd-20270115T080000.000Z.db of ",
+	for _, want := range []string{
+		"ok       addresses: users see http://127.0.0.1:8080, the server listens on 127.0.0.1:8080\n",
+		"ok       permissions: ", "ok       key ring: ", "accountd.db is sound: 1 accounts, schema ", "ok       backups: the newest is " + w.dir + "/data/backups/accountd-20270115T080000.000Z.db of ",
 		"ok       outbox: 0 mails", "ok       spool: 0 mails", "ok       free space: "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
@@ -75,6 +78,25 @@ func TestDoctor(t *testing.T) {
 			}
 			private(t, "data")
 		})
+	}
+}
+
+// TestDoctorAddresses: a server that users cannot reach as it is set, and one whose limits do not see its users.
+func TestDoctorAddresses(t *testing.T) {
+	w := newWorld(t)
+	w.addUser("ada")
+	before := w.environ
+	for settings, want := range map[string]string{
+		"ACCOUNTD_EMAIL_LINK_BASE=https://app.example": "PROBLEM  addresses: server.public_url is missing, " +
+			"while other settings are for users elsewhere (email.link_base)\n         set it to ",
+		"ACCOUNTD_SERVER_PUBLIC_URL=https://a.example": "PROBLEM  addresses: server.trusted_proxies does not have 127.0.0.1, " +
+			"where every request comes from: limits per network may not hold, and cannot tell users apart\n         set server.",
+		"ACCOUNTD_SERVER_PUBLIC_URL=https://a.example ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1": "ok       addresses: users see ",
+	} {
+		w.environ = slices.Concat(before, strings.Fields(settings))
+		if _, out, _ := w.run("doctor"); !strings.Contains(out, want) {
+			t.Errorf("%s: %s\nwant %s", settings, out, want)
+		}
 	}
 }
 

@@ -90,7 +90,8 @@ func TestMailLink(t *testing.T) {
 		linked bool
 	}{
 		{"this machine only", nil, http.StatusOK, true},
-		{"a proxy may stand in front", []string{"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1"}, http.StatusNotFound, false},
+		{"a proxy may stand in front", []string{"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1", "ACCOUNTD_GRAPHQL_GRAPHIQL=on"},
+			http.StatusNotFound, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(test.env, servertest.CheapHashing...)...)

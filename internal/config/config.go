@@ -40,7 +40,8 @@ type Config struct {
 	Passwords Passwords `toml:"passwords"`
 	Email     Email     `toml:"email"`
 
-	origins map[string]string // key → where it was set; absent: the default
+	origins   map[string]string // key → where it was set; absent: the default
+	ephemeral bool              // Overrides.Ephemeral
 }
 
 // Server is [server]. PublicURL is as it was set: Config.PublicURL is the one in force.
@@ -223,7 +224,8 @@ type Overrides struct {
 
 	// Ephemeral is a server for tests, over DataDir: on a free port of 127.0.0.1 where Listen names none, by the address it
 	// listens on, with keys and spool of its own, no delivery, with hashing as cheap as it gets and no answer that waits for its time, whatever file and environment say.
-	// Unless they say otherwise, accounts and recipients are not throttled: a test suite fails logins and asks for mails at will.
+	// Unless they say otherwise, nobody is throttled: a test suite fails logins, registers and asks for mails at will, and
+	// the development server that it goes through may add forwarding headers.
 	Ephemeral bool
 }
 
@@ -233,7 +235,13 @@ func (o Overrides) preset() []override {
 		return nil
 	}
 	const name = "--ephemeral"
-	return []override{{name, "limits.logins_per_account", "off"}, {name, "limits.consecutive_failures", "0"}, {name, "limits.mails_per_recipient", "off"}}
+	preset := []override{{name, "limits.consecutive_failures", "0"}}
+	for _, limit := range []string{
+		"logins_per_account", "logins_per_ip", "registrations_per_ip", "mails_per_recipient", "mails_per_ip",
+	} {
+		preset = append(preset, override{name, "limits." + limit, "off"})
+	}
+	return preset
 }
 
 // override is a setting that the command line decides, and by which flag.
@@ -268,7 +276,7 @@ func Load(path string, env []string, flags Overrides) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{origins: map[string]string{}}
+	c := &Config{origins: map[string]string{}, ephemeral: flags.Ephemeral}
 	l := loader{config: c, bad: map[string]bool{}}
 	if l.file("", defaults); len(l.problems) > 0 {
 		panic(fmt.Sprintf("the embedded config.toml: %v", l.problems))

@@ -33,23 +33,6 @@ func (c *Config) PublicURL() string {
 	return "http://" + c.Server.Listen
 }
 
-// Loopback reports whether only this machine is served: both the listener and the public URL are loopback. A
-// server behind a reverse proxy on the same machine is not.
-func (c *Config) Loopback() bool {
-	u, err := url.Parse(c.PublicURL())
-	return err == nil && isLoopback(u.Hostname()) && c.listensOnLoopback()
-}
-
-func (c *Config) listensOnLoopback() bool {
-	host, _, err := splitListen(c.Server.Listen)
-	return err == nil && isLoopback(host)
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
-}
-
 // Hosts are the host names that requests may be for, lower case, without ports and brackets.
 func (c *Config) Hosts() []string {
 	var hosts []string
@@ -78,19 +61,22 @@ func (c *Config) TrustedProxies() []netip.Prefix {
 	return networks
 }
 
-// Introspection reports whether clients may ask for the schema.
-func (c *Config) Introspection() bool { return c.auto(c.GraphQL.Introspection) }
-
-// GraphiQL reports whether the page is served.
-func (c *Config) GraphiQL() bool { return c.auto(c.GraphQL.GraphiQL) }
-
-// DevMail reports whether the spool can be read at /dev/mail, by whoever reaches the server: only where that is this machine
-// by every setting, so that no reverse proxy can stand in front. No setting turns it on.
-func (c *Config) DevMail() bool {
-	return c.Loopback() && len(c.Server.TrustedProxies) == 0 && !slices.ContainsFunc(c.Server.AllowedHosts, func(host string) bool { return !isLoopback(host) })
+// Introspection reports whether clients may ask for the schema. By "auto" only the two addresses decide: it shows nothing
+// that is anybody's, and code generators need it.
+func (c *Config) Introspection() bool {
+	elsewhere := slices.ContainsFunc(c.PublicKeys(), func(key string) bool {
+		return key == "server.listen" || key == "server.public_url"
+	})
+	return c.GraphQL.Introspection == On || c.GraphQL.Introspection == Auto && !elsewhere
 }
 
-func (c *Config) auto(toggle Toggle) bool { return toggle == On || toggle == Auto && c.Loopback() }
+// GraphiQL reports whether the page is served.
+func (c *Config) GraphiQL() bool {
+	return c.GraphQL.GraphiQL == On || c.GraphQL.GraphiQL == Auto && c.Loopback()
+}
+
+// DevMail reports whether the spool can be read at /dev/mail. No setting turns it on.
+func (c *Config) DevMail() bool { return c.Loopback() }
 
 // PublishesKeys reports whether access tokens are checked by a public key.
 func (c *Config) PublishesKeys() bool { return !strings.HasPrefix(c.Tokens.Algorithm, "HS") }

@@ -121,7 +121,9 @@ func TestQueryWarnings(t *testing.T) {
 	}{
 		{"defaults", "", nil},
 		{"public here", "[queries]\nusers = \"public\"", nil},
-		{"public there", "[queries]\nusers = \"public\"\n[server]\npublic_url = \"https://a.example\"",
+		{"public there", `
+			queries.users = "public"
+			server = { public_url = "https://a.example", trusted_proxies = ["127.0.0.1"] }`,
 			[]string{"queries.users is public: everybody can list every account and its addresses"}},
 		{"hidden from staff", "[queries]\nexclude_fields = [\"email\"]", nil},
 		{"hidden", "[queries]\nusers = \"verified\"\nexclude_fields = [\"secondary_email\", \"last_login\"]", []string{

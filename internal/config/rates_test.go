@@ -81,14 +81,16 @@ func TestResetMailWarning(t *testing.T) {
 	}
 }
 
-// TestEphemeralThrottles: a test server lets a suite fail logins and ask for mails at will, unless it is told otherwise.
+// TestEphemeralThrottles: a test server lets a suite fail logins, register and ask for mails at will, unless it is told
+// otherwise.
 func TestEphemeralThrottles(t *testing.T) {
 	path := writeFile(t, "config.toml", "[limits]\nmails_per_recipient = \"3/h\"\n")
 	c, err := Load(path, []string{"ACCOUNTD_LIMITS_CONSECUTIVE_FAILURES=7"}, Overrides{Ephemeral: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l := c.Limits; l.LoginsPerAccount != "off" || l.MailsPerRecipient != "3/h" || l.ConsecutiveFailures != 7 || l.LoginsPerIP != "60/h" {
+	if l := c.Limits; l.LoginsPerAccount != "off" || l.MailsPerRecipient != "3/h" || l.ConsecutiveFailures != 7 ||
+		l.LoginsPerIP != "off" || l.RegistrationsPerIP != "off" || l.MailsPerIP != "off" {
 		t.Errorf("%+v", l)
 	}
 	if got := c.origins["limits.logins_per_account"]; got != "--ephemeral" {

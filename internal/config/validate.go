@@ -192,7 +192,7 @@ func reservedHeader(name string) bool {
 // Warnings are what is possible but hardly meant, one sentence each.
 func (c *Config) Warnings() []string {
 	var warnings []string
-	if !c.Loopback() && strings.HasPrefix(strings.ToLower(c.PublicURL()), "http:") {
+	if !c.Loopback() && strings.HasPrefix(strings.ToLower(c.Server.PublicURL), "http:") {
 		warnings = append(warnings, "server.public_url is not https: passwords and tokens travel in clear")
 	}
 	if a := c.Passwords.Argon2; int64(a.Memory)*int64(a.Iterations) < 2*(19<<20) {
@@ -201,5 +201,6 @@ func (c *Config) Warnings() []string {
 	if !c.Loopback() && time.Duration(c.Tokens.AccessLifetime) > day {
 		warnings = append(warnings, "tokens.access_lifetime is over a day: services that check access tokens by themselves notice a logout that late")
 	}
-	return slices.Concat(warnings, c.accountWarnings(), c.throttleWarnings(), c.queryWarnings(), c.webWarnings(), c.smtpWarnings())
+	return slices.Concat(warnings, c.accountWarnings(), c.throttleWarnings(), c.queryWarnings(),
+		c.reachWarnings(), c.webWarnings(), c.smtpWarnings())
 }

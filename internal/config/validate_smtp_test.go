@@ -52,14 +52,13 @@ func TestSMTPPort(t *testing.T) {
 }
 
 func TestSMTPWarnings(t *testing.T) {
-	const site = "[server]\npublic_url = \"https://a.example\"\n"
 	for text, want := range map[string]string{
 		"[email.smtp]\nhost = \"smtp.example.com\"":                                                  "email.from is an address at localhost",
 		"[email]\nfrom = \"a@a.example\"\n[email.smtp]\nhost = \"smtp.example.com\"\ntls = \"none\"": "travel in clear",
 		"[email.smtp]\nhost = \"localhost\"\ntls = \"none\"":                                         "",
 		"[email]\nfrom = \"a@a.example\"\n[email.smtp]\nhost = \"smtp.example.com\"":                 "",
 	} {
-		warnings := mustLoad(t, site+text).Warnings()
+		warnings := mustLoad(t, text).smtpWarnings()
 		if want == "" && len(warnings) != 0 || want != "" && (len(warnings) != 1 || !strings.Contains(warnings[0], want)) {
 			t.Errorf("%q warns %q, want %q", text, warnings, want)
 		}

@@ -122,7 +122,7 @@ func TestWebWarnings(t *testing.T) {
 		`server.cors_origins = ["https://app.example.com", "http://localhost:3000", "http://127.0.0.1:1"]`: "",
 		`server.cors_origins = ["http://app.example.com"]`:                                                 "server.cors_origins has http://app.example.com, which is not https",
 	} {
-		warnings := mustLoad(t, text).Warnings()
+		warnings := mustLoad(t, text).webWarnings()
 		if found := slices.ContainsFunc(warnings, func(w string) bool { return strings.HasPrefix(w, want) }); want != "" && !found || want == "" && len(warnings) > 0 {
 			t.Errorf("%s: warnings %q, want %q", text, warnings, want)
 		}
