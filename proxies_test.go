@@ -34,13 +34,7 @@ func TestProxies(t *testing.T) {
 		config       func(dir string) string // around the document's
 		args         []string
 	}{
-		{"nginx", "listen 80;", func(dir string) string {
-			temp := ""
-			for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-				temp += kind + "_temp_path " + dir + "/" + kind + "; "
-			}
-			return "daemon off; master_process off; pid " + dir + "/pid; error_log stderr; events {}\nhttp { access_log off; " + temp + "\n%s}\n"
-		}, []string{"-e", "stderr", "-c"}},
+		{"nginx", "listen 80;", nginxConfig, nginxArgs},
 		{"caddy", "app.example.com {", func(string) string { return "{\n\tadmin off\n\tdefault_bind 127.0.0.1\n}\n%s" },
 			[]string{"run", "--adapter", "caddyfile", "--config"}},
 	} {
@@ -64,33 +58,84 @@ func TestProxies(t *testing.T) {
 				}
 				text = strings.ReplaceAll(text, place[0], place[1])
 			}
-			file := filepath.Join(dir, "config")
-			write(t, file, fmt.Sprintf(proxy.config(dir), text))
-			cmd := exec.Command(binary, append(proxy.args, file)...)
-			cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
-			log, err := os.Create(filepath.Join(dir, "log"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer log.Close()
-			cmd.Stdout, cmd.Stderr = log, log
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				_ = cmd.Process.Signal(syscall.SIGTERM)
-				_ = cmd.Wait() // how it ends is its own affair
-				if t.Failed() {
-					said, _ := os.ReadFile(log.Name())
-					t.Logf("%s: %s", proxy.name, said)
-				}
-			})
-			awaitPort(t, "127.0.0.1:"+port)
+			startProxy(t, append([]string{binary}, proxy.args...), dir, port, fmt.Sprintf(proxy.config(dir), text))
 			throughProxy(t, server, "http://127.0.0.1:"+port)
 			if hidden := browse(t, "http://127.0.0.1:"+port, "GET", "/_accountd", ""); proxy.name == "nginx" && hidden.status != 404 {
 				t.Errorf("/_accountd: %+v", hidden)
 			}
 		})
+	}
+}
+
+var nginxArgs = []string{"-e", "stderr", "-c"}
+
+// nginxConfig is what nginx needs around a server block (%s) to run in the foreground and write nothing outside dir.
+func nginxConfig(dir string) string {
+	temp := ""
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		temp += kind + "_temp_path " + dir + "/" + kind + "; "
+	}
+	return "daemon off; master_process off; pid " + dir + "/pid; error_log stderr; events {}\n" +
+		"http { access_log off; " + temp + "\n%s}\n"
+}
+
+// startProxy runs a proxy, by a command that lacks only its file of settings, and returns when it listens on port.
+func startProxy(t *testing.T, command []string, dir, port, config string) {
+	t.Helper()
+	file := filepath.Join(dir, "config")
+	write(t, file, config)
+	cmd := exec.Command(command[0], append(command[1:], file)...)
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait() // how it ends is its own affair
+		log.Close()
+		if t.Failed() {
+			said, _ := os.ReadFile(log.Name())
+			t.Logf("%s: %s", command[0], said)
+		}
+	})
+	awaitPort(t, "127.0.0.1:"+port)
+}
+
+// TestBareProxy: a server of this machine behind an nginx with one line shows strangers neither mails nor GraphiQL, and
+// limits count them.
+func TestBareProxy(t *testing.T) {
+	nginx, err := exec.LookPath("nginx")
+	if err != nil {
+		t.Skipf("needs nginx: %v", err)
+	}
+	env := append([]string{"ACCOUNTD_LIMITS_REGISTRATIONS_PER_IP=2/h"}, servertest.CheapHashing...)
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...)
+	port, dir := freePort(t), t.TempDir()
+	startProxy(t, append([]string{nginx}, nginxArgs...), dir, port, fmt.Sprintf(nginxConfig(dir),
+		"server { listen 127.0.0.1:"+port+"; location / { proxy_pass "+server.URL+"; } }\n"))
+	stranger := &servertest.Server{URL: "http://127.0.0.1:" + port}
+	for _, name := range []string{"ada", "bob"} {
+		session, err := stranger.Register(http.DefaultClient, name, "quiet-otter-42")
+		if err != nil || !session.Success {
+			t.Fatal(session, err)
+		}
+	}
+	if session, err := stranger.Register(http.DefaultClient, "cyd", "quiet-otter-42"); err == nil {
+		t.Errorf("the third registration of two: %+v", session)
+	}
+	for _, page := range developmentPages {
+		got := exchange(t, stranger, "GET", page, "", "Accept", "text/html")
+		if got.status != 403 || shows(got) {
+			t.Errorf("%s by nginx: status %d, %.200s", page, got.status, got.body)
+		}
+	}
+	if got := exchange(t, server, "GET", "/dev/mail.json", ""); got.status != 200 || !shows(got) {
+		t.Errorf("without nginx: status %d, %.200s", got.status, got.body)
 	}
 }
 

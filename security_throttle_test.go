@@ -342,8 +342,11 @@ func TestSecurityNetworkBucket(t *testing.T) {
 	}
 	other := filepath.Join(t.TempDir(), "data")
 	s = servertest.Start(t, other, servertest.CheapHashing...)
-	if got := fail("203.0.113.9", 70); got != 0 {
+	if got := fail("", 70); got != 0 {
 		t.Errorf("%d requests of this machine were throttled", got)
+	}
+	if got := fail("203.0.113.9", 61); got != 1 {
+		t.Errorf("%d of 61 requests that nobody trusts to forward were throttled", got)
 	}
 }
 

@@ -11,13 +11,13 @@ type clientKey struct{}
 
 type client struct {
 	addr   string
-	exempt bool
+	exempt func(context.Context) bool
 }
 
 // WithClient says who is asking, by network: an IPv4 address, or the first 64 bits of an IPv6 address. The queue of password
 // hashes is fair between networks, and what they may try is bounded, but for those that are exempt because they ask for
-// others.
-func WithClient(ctx context.Context, addr string, exempt bool) context.Context {
+// others. exempt is called where that matters; nil: nobody is exempt.
+func WithClient(ctx context.Context, addr string, exempt func(context.Context) bool) context.Context {
 	return context.WithValue(ctx, clientKey{}, client{addr, exempt})
 }
 
@@ -27,10 +27,12 @@ func clientOf(ctx context.Context) client {
 	return c
 }
 
+func (c client) isExempt(ctx context.Context) bool { return c.exempt != nil && c.exempt(ctx) }
+
 // networkOf is the network of whoever asks, "" where that stands for nobody in particular.
 func networkOf(ctx context.Context) string {
 	c := clientOf(ctx)
-	if c.exempt {
+	if c.isExempt(ctx) {
 		return ""
 	}
 	return c.addr
@@ -55,7 +57,7 @@ func maskedTo(addr netip.Addr, bits int) string {
 // visit is the request of ctx as the gate in front of hashing sees it.
 func (s *Service) visit(ctx context.Context, name string) *visit {
 	c := clientOf(ctx)
-	return &visit{network: c.addr, name: name, known: func() bool { return c.exempt || s.hasLogins(ctx) }}
+	return &visit{network: c.addr, name: name, known: func() bool { return c.isExempt(ctx) || s.hasLogins(ctx) }}
 }
 
 // hasLogins reports whether somebody has logged in well from the network that asks. Where the database does not answer,

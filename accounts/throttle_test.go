@@ -31,7 +31,7 @@ func standard(s *Settings, _ *tokens.Settings) {
 // from is a request of somebody on a network.
 func from(t *testing.T, addr string) context.Context {
 	t.Helper()
-	return WithClient(t.Context(), addr, false)
+	return WithClient(t.Context(), addr, nil)
 }
 
 // failLogins gives ada's account n wrong passwords.
@@ -431,7 +431,9 @@ func TestNetworkBucket(t *testing.T) {
 		return err
 	})
 	for name, ctx := range map[string]context.Context{
-		"another network": from(t, "192.0.2.2"), "a back end": WithClient(t.Context(), "192.0.2.1", true), "a command": t.Context(),
+		"another network": from(t, "192.0.2.2"),
+		"a back end":      WithClient(t.Context(), "192.0.2.1", func(context.Context) bool { return true }),
+		"a command":       t.Context(),
 	} {
 		if _, err := h.Login(ctx, byUsername("ada", password)); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -49,8 +49,10 @@ type Settings struct {
 	FilterFields  map[string][]string // lookups of Accounts.FilterFields
 	Page          int                 // edges of one page at most
 
-	// ClientAddr is the network address of who is asking. exempt: it stands for nobody in particular.
-	ClientAddr func(context.Context) (addr string, exempt bool)
+	// ClientAddr is the network address of who is asking. Exempt is asked where a limit would count it, and reports
+	// that it stands for nobody in particular.
+	ClientAddr func(context.Context) string
+	Exempt     func(context.Context) bool
 	RequestID  func(context.Context) string
 	Log        *slog.Logger
 }
@@ -93,8 +95,7 @@ func New(s Settings) (*API, error) {
 	}
 	a := new(API)
 	asking := func(ctx context.Context, r *http.Request) context.Context {
-		addr, exempt := s.ClientAddr(ctx)
-		ctx = withJar(accounts.WithClient(ctx, addr, exempt), s.Cookies, r)
+		ctx = withJar(accounts.WithClient(ctx, s.ClientAddr(ctx), s.Exempt), s.Cookies, r)
 		return withViewer(ctx, a.svc, accessToken(r, s, jarOf(ctx)))
 	}
 	a.auth = forwardAuth(asking, s)

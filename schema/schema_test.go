@@ -106,7 +106,8 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 			"email": {"exact"}, "username": {"exact", "icontains", "istartswith"}, "is_active": {"exact"},
 			"status__archived": {"exact"}, "status__verified": {"exact"}, "status__secondary_email": {"exact"},
 		},
-		ClientAddr: func(context.Context) (string, bool) { return "192.0.2.1", false }, RequestID: func(context.Context) string { return "req-1" }, Log: log,
+		ClientAddr: func(context.Context) string { return "192.0.2.1" },
+		RequestID:  func(context.Context) string { return "req-1" }, Log: log,
 	}
 	if o.schema != nil {
 		o.schema(&served)

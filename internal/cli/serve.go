@@ -85,7 +85,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err := h.outbox.Start(starting); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	srv, err := newServer(h, built, log)
+	srv, err := newServer(h, built, a.Now, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -158,7 +158,9 @@ func buildAPI(s schema.Settings) func() (*schema.API, error) {
 	}
 }
 
-func newServer(h *house, built func() (*schema.API, error), log *slog.Logger) (*server.Server, error) {
+func newServer(
+	h *house, built func() (*schema.API, error), now func() time.Time, log *slog.Logger,
+) (*server.Server, error) {
 	c := h.config
 	api, err := built()
 	if err != nil {
@@ -173,8 +175,9 @@ func newServer(h *house, built func() (*schema.API, error), log *slog.Logger) (*
 		mail = devmail.Handler(c.SpoolDir())
 	}
 	return server.New(server.Settings{
-		Plain: api.Handler(schema.Plain), Relay: api.Handler(schema.Relay), Page: page, Mail: mail, JWKS: http.HandlerFunc(h.keys.ServeJWKS), Auth: api.Auth(),
-		Hosts: c.Hosts(), PublicURL: c.PublicURL(), Log: log,
+		Plain: api.Handler(schema.Plain), Relay: api.Handler(schema.Relay), Page: page,
+		PageByProxy: c.GraphQL.GraphiQL == config.On, Mail: mail, JWKS: http.HandlerFunc(h.keys.ServeJWKS), Auth: api.Auth(),
+		Hosts: c.Hosts(), PublicURL: c.PublicURL(), Public: !c.Loopback(), Now: now, Log: log,
 		Origins: c.Server.CORSOrigins, TokenHeader: c.Tokens.HeaderName, TrustedProxies: c.TrustedProxies(), Connections: c.Limits.Connections,
 		Ready: func(ctx context.Context) error {
 			return errors.Join(h.outbox.Healthy(), h.db.Healthy(ctx))
@@ -189,7 +192,7 @@ func schemaSettings(c *config.Config, log *slog.Logger) schema.Settings {
 		LongRunning: c.Tokens.LongRunning, Cookies: schema.Cookies(c.CookieSettings()),
 		ErrorList: c.GraphQL.ErrorShape == "list",
 		Users:     c.Queries.Users, ExcludeFields: c.Queries.ExcludeFields, FilterFields: c.Queries.FilterFields, Page: c.Limits.Page,
-		ClientAddr: server.ClientAddr, RequestID: server.RequestID, Log: log,
+		ClientAddr: server.ClientAddr, Exempt: server.Exempt, RequestID: server.RequestID, Log: log,
 	}
 }
 

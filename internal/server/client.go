@@ -11,19 +11,27 @@ import (
 // X-Forwarded-For that is no such proxy, because each of them has appended whom it saw, and what stands before
 // anybody may have written. Where that hop is no address, or all are proxies, it is the peer.
 //
-// exempt says that the address stands for nobody in particular: it is this machine's (an app's back end), or a trusted proxy's
-// that names no client.
-func client(r *http.Request, proxies []netip.Prefix) (name string, exempt bool) {
+// The standing says whether limits count that address. They do unless it stands for nobody in particular: it is
+// this machine's (an app's back end), or a trusted proxy's that names no client. What shows that it was forwarded
+// is never this machine's own.
+func client(r *http.Request, proxies []netip.Prefix) (name string, s standing) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr, true // a Unix socket's
+		return r.RemoteAddr, counted // no TCP
 	}
 	trusted := func(a netip.Addr) bool {
 		return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
 	addr := plain(peer.Addr())
 	if !trusted(addr) {
-		return network(addr), addr.IsLoopback()
+		switch {
+		case !addr.IsLoopback():
+			return network(addr), counted
+		case byProxy(r):
+			return network(addr), countedAsOne
+		default:
+			return network(addr), exemptProgram
+		}
 	}
 	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
 	for more := forwarded != ""; more; {
@@ -33,13 +41,13 @@ func client(r *http.Request, proxies []netip.Prefix) (name string, exempt bool) 
 			break
 		}
 		if !trusted(hop) {
-			return network(hop), false
+			return network(hop), counted
 		}
 		if more = last >= 0; more {
 			forwarded = forwarded[:last]
 		}
 	}
-	return network(addr), true
+	return network(addr), exemptProxy
 }
 
 // parseHop takes an address, and one with a port, which some proxies write.

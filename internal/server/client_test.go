@@ -13,59 +13,75 @@ func TestClientAddr(t *testing.T) {
 		name, peer string
 		forwarded  []string
 		want       string
-		exempt     bool
+		standing   standing
 	}{
-		{"peer", "198.51.100.1:1234", nil, "198.51.100.1", false},
-		{"IPv4 as IPv6", "[::ffff:198.51.100.1]:1", nil, "198.51.100.1", false},
-		{"IPv6 by its network", "[2001:db8:1:2:3:4:5:6]:1", nil, "2001:db8:1:2::/64", false},
-		{"an interface", "[fe80::1%eth0]:1", nil, "fe80::/64", false},
-		{"a Unix socket", "@", []string{"203.0.113.9"}, "@", true},
-		{"this machine", "127.0.0.1:1234", nil, "127.0.0.1", true},
-		{"this machine by IPv6", "[::1]:1234", nil, "::/64", true},
-		{"this machine, which nobody trusts to forward", "127.0.0.1:1234", []string{"203.0.113.9"}, "127.0.0.1", true},
-		{"a stranger who forwards", "198.51.100.1:1234", []string{"203.0.113.9"}, "198.51.100.1", false},
-		{"next to a proxy's address", "192.0.2.8:1", []string{"203.0.113.9"}, "192.0.2.8", false},
+		{"peer", "198.51.100.1:1234", nil, "198.51.100.1", counted},
+		{"IPv4 as IPv6", "[::ffff:198.51.100.1]:1", nil, "198.51.100.1", counted},
+		{"IPv6 by its network", "[2001:db8:1:2:3:4:5:6]:1", nil, "2001:db8:1:2::/64", counted},
+		{"an interface", "[fe80::1%eth0]:1", nil, "fe80::/64", counted},
+		{"no TCP", "@", []string{"203.0.113.9"}, "@", counted},
+		{"this machine", "127.0.0.1:1234", nil, "127.0.0.1", exemptProgram},
+		{"this machine by IPv6", "[::1]:1234", nil, "::/64", exemptProgram},
+		{"this machine by IPv4 as IPv6", "[::ffff:127.0.0.1]:1234", nil, "127.0.0.1", exemptProgram},
+		{"another address of this machine", "127.0.0.2:1234", nil, "127.0.0.2", exemptProgram},
+		{"this machine, not trusted to forward", "127.0.0.1:1234", []string{"203.0.113.9"}, "127.0.0.1", countedAsOne},
+		{"by IPv6", "[::1]:1234", []string{"203.0.113.9"}, "::/64", countedAsOne},
+		{"by IPv4 as IPv6", "[::ffff:127.0.0.1]:1234", []string{"203.0.113.9"}, "127.0.0.1", countedAsOne},
+		{"by another address", "127.0.0.2:1234", []string{"127.0.0.1"}, "127.0.0.2", countedAsOne},
+		{"a stranger who forwards", "198.51.100.1:1234", []string{"203.0.113.9"}, "198.51.100.1", counted},
+		{"next to a proxy's address", "192.0.2.8:1", []string{"203.0.113.9"}, "192.0.2.8", counted},
 
-		{"one proxy", "10.1.2.3:1", []string{"203.0.113.9"}, "203.0.113.9", false},
-		{"by its only address", "192.0.2.7:1", []string{"203.0.113.9"}, "203.0.113.9", false},
-		{"proxy as IPv6", "[::ffff:10.1.2.3]:1", []string{"203.0.113.9"}, "203.0.113.9", false},
-		{"IPv6 proxy", "[2001:db8:ffff::1]:1", []string{"203.0.113.9"}, "203.0.113.9", false},
-		{"client wrote a hop", "10.1.2.3:1", []string{"192.0.2.200, 203.0.113.9"}, "203.0.113.9", false},
-		{"client wrote a proxy's hop", "10.1.2.3:1", []string{"10.9.9.9, 203.0.113.9"}, "203.0.113.9", false},
-		{"client wrote nonsense", "10.1.2.3:1", []string{"<script>, ,,, 203.0.113.9"}, "203.0.113.9", false},
-		{"client wrote a line", "10.1.2.3:1", []string{"192.0.2.200", "203.0.113.9"}, "203.0.113.9", false},
-		{"two proxies", "10.1.2.3:1", []string{"192.0.2.200, 203.0.113.9, 10.4.5.6"}, "203.0.113.9", false},
-		{"two proxies, two lines", "10.1.2.3:1", []string{"203.0.113.9", "192.0.2.7"}, "203.0.113.9", false},
-		{"IPv6 client", "10.1.2.3:1", []string{"2001:db8:1:2:3:4:5:6"}, "2001:db8:1:2::/64", false},
-		{"IPv6 client with a port", "10.1.2.3:1", []string{"[2001:db8:1:2:3:4:5:6]:443"}, "2001:db8:1:2::/64", false},
-		{"client with a port", "10.1.2.3:1", []string{"203.0.113.9:5555"}, "203.0.113.9", false},
-		{"client as IPv6", "10.1.2.3:1", []string{"::ffff:203.0.113.9"}, "203.0.113.9", false},
-		{"proxy's hop as IPv6", "10.1.2.3:1", []string{"203.0.113.9, ::ffff:10.0.0.1"}, "203.0.113.9", false},
-		{"loopback client", "10.1.2.3:1", []string{"127.0.0.1"}, "127.0.0.1", false},
+		{"one proxy", "10.1.2.3:1", []string{"203.0.113.9"}, "203.0.113.9", counted},
+		{"by its only address", "192.0.2.7:1", []string{"203.0.113.9"}, "203.0.113.9", counted},
+		{"proxy as IPv6", "[::ffff:10.1.2.3]:1", []string{"203.0.113.9"}, "203.0.113.9", counted},
+		{"IPv6 proxy", "[2001:db8:ffff::1]:1", []string{"203.0.113.9"}, "203.0.113.9", counted},
+		{"client wrote a hop", "10.1.2.3:1", []string{"192.0.2.200, 203.0.113.9"}, "203.0.113.9", counted},
+		{"client wrote a proxy's hop", "10.1.2.3:1", []string{"10.9.9.9, 203.0.113.9"}, "203.0.113.9", counted},
+		{"client wrote nonsense", "10.1.2.3:1", []string{"<script>, ,,, 203.0.113.9"}, "203.0.113.9", counted},
+		{"client wrote a line", "10.1.2.3:1", []string{"192.0.2.200", "203.0.113.9"}, "203.0.113.9", counted},
+		{"two proxies", "10.1.2.3:1", []string{"192.0.2.200, 203.0.113.9, 10.4.5.6"}, "203.0.113.9", counted},
+		{"two proxies, two lines", "10.1.2.3:1", []string{"203.0.113.9", "192.0.2.7"}, "203.0.113.9", counted},
+		{"IPv6 client", "10.1.2.3:1", []string{"2001:db8:1:2:3:4:5:6"}, "2001:db8:1:2::/64", counted},
+		{"IPv6 client with a port", "10.1.2.3:1", []string{"[2001:db8:1:2:3:4:5:6]:443"}, "2001:db8:1:2::/64", counted},
+		{"client with a port", "10.1.2.3:1", []string{"203.0.113.9:5555"}, "203.0.113.9", counted},
+		{"client as IPv6", "10.1.2.3:1", []string{"::ffff:203.0.113.9"}, "203.0.113.9", counted},
+		{"proxy's hop as IPv6", "10.1.2.3:1", []string{"203.0.113.9, ::ffff:10.0.0.1"}, "203.0.113.9", counted},
+		{"loopback client", "10.1.2.3:1", []string{"127.0.0.1"}, "127.0.0.1", counted},
 
-		{"no header", "10.1.2.3:1", nil, "10.1.2.3", true},
-		{"empty", "10.1.2.3:1", []string{""}, "10.1.2.3", true},
-		{"malformed", "10.1.2.3:1", []string{"203.0.113.9, unknown"}, "10.1.2.3", true},
-		{"malformed behind a proxy", "10.1.2.3:1", []string{"unknown, 10.4.5.6"}, "10.1.2.3", true},
-		{"trailing comma", "10.1.2.3:1", []string{"203.0.113.9,"}, "10.1.2.3", true},
-		{"brackets", "10.1.2.3:1", []string{"[2001:db8::1]"}, "10.1.2.3", true},
-		{"leading zeros", "10.1.2.3:1", []string{"203.0.113.09"}, "10.1.2.3", true},
-		{"all proxies", "10.1.2.3:1", []string{"10.0.0.1, 192.0.2.7"}, "10.1.2.3", true},
+		{"no header", "10.1.2.3:1", nil, "10.1.2.3", exemptProxy},
+		{"empty", "10.1.2.3:1", []string{""}, "10.1.2.3", exemptProxy},
+		{"malformed", "10.1.2.3:1", []string{"203.0.113.9, unknown"}, "10.1.2.3", exemptProxy},
+		{"malformed behind a proxy", "10.1.2.3:1", []string{"unknown, 10.4.5.6"}, "10.1.2.3", exemptProxy},
+		{"trailing comma", "10.1.2.3:1", []string{"203.0.113.9,"}, "10.1.2.3", exemptProxy},
+		{"brackets", "10.1.2.3:1", []string{"[2001:db8::1]"}, "10.1.2.3", exemptProxy},
+		{"leading zeros", "10.1.2.3:1", []string{"203.0.113.09"}, "10.1.2.3", exemptProxy},
+		{"all proxies", "10.1.2.3:1", []string{"10.0.0.1, 192.0.2.7"}, "10.1.2.3", exemptProxy},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := &http.Request{RemoteAddr: test.peer, Header: http.Header{
-				"X-Forwarded-For": test.forwarded, "Forwarded": {"for=192.0.2.200"}, "X-Real-Ip": {"192.0.2.200"}, "X-Forwarded-Host": {"192.0.2.200"},
-			}}
-			if got, exempt := client(r, proxies); got != test.want || exempt != test.exempt {
-				t.Errorf("%s, %v, want %s, %v", got, exempt, test.want, test.exempt)
+			r := request11(test.peer, http.Header{})
+			if test.forwarded != nil {
+				r.Header["X-Forwarded-For"] = test.forwarded
 			}
-			direct, _ := client(&http.Request{RemoteAddr: test.peer}, nil)
+			if got, standing := client(r, proxies); got != test.want || standing != test.standing {
+				t.Errorf("%s, %v, want %s, %v", got, standing, test.want, test.standing)
+			}
+			for _, name := range []string{"Forwarded", "X-Real-Ip", "X-Forwarded-Host"} { // are never believed
+				r.Header[name] = []string{"192.0.2.200"}
+			}
+			if got, _ := client(r, proxies); got != test.want {
+				t.Errorf("with other headers: %s, want %s", got, test.want)
+			}
+			direct, _ := client(request11(test.peer, nil), nil)
 			if got, _ := client(r, nil); got != direct {
 				t.Errorf("without proxies it is %s, want %s", got, direct)
 			}
 		})
 	}
+}
+
+func request11(peer string, header http.Header) *http.Request {
+	return &http.Request{RemoteAddr: peer, ProtoMajor: 1, ProtoMinor: 1, Header: header}
 }
 
 // TestForwarded: handlers get the client of the settings.
@@ -93,7 +109,7 @@ func FuzzClientAddr(f *testing.F) {
 	}
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:ffff::/48")}
 	of := func(peer string, forwarded ...string) string {
-		name, _ := client(&http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": forwarded}}, proxies)
+		name, _ := client(request11(peer, http.Header{"X-Forwarded-For": forwarded}), proxies)
 		return name
 	}
 	f.Fuzz(func(t *testing.T, peer, forwarded, before string) {

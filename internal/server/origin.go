@@ -73,19 +73,14 @@ func (s *Server) forwarded(next http.Handler) http.Handler {
 }
 
 // onlyOurs keeps pages of other origins, those of cors_origins too, from asking for what next has, but for following a
-// link to it. What came through a proxy is refused as well: next is for this machine alone.
-func (s *Server) onlyOurs(next http.Handler) http.Handler {
-	forwarding := []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
+// link to it.
+func onlyOurs(next http.Handler) http.Handler {
 	own := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		unsafe := *r
 		unsafe.Method = http.MethodPost
 		if own.Check(&unsafe) != nil && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
 			refuse(w, http.StatusForbidden, "Pages of other origins may not read this.", "forbidden_origin", "")
-			return
-		}
-		if slices.ContainsFunc(forwarding, func(name string) bool { return r.Header.Get(name) != "" }) {
-			http.Error(w, "This is for the machine that the server runs on, and not through a proxy.", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)

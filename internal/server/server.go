@@ -25,7 +25,10 @@ type Settings struct {
 	Plain, Relay http.Handler
 	Page         http.Handler // at / and below /graphiql/; nil: none
 
-	Mail http.Handler // at /dev/mail and below /dev/, not for pages of other origins; nil: none
+	// PageByProxy serves Page through proxies as well: somebody has asked for it.
+	PageByProxy bool
+
+	Mail http.Handler // at /dev/mail and below /dev/, not through proxies and not for pages of other origins; nil: none
 
 	JWKS http.Handler // at /.well-known/jwks.json; nil: none
 	Auth http.Handler // at /auth, for reverse proxies that ask who somebody is
@@ -45,12 +48,16 @@ type Settings struct {
 	// TrustedProxies are the peers whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 
+	// Public says that users on other machines are served, by a reverse proxy or without.
+	Public bool
+
 	// Connections is how many may be open at once.
 	Connections int
 
 	// Ready says why requests cannot be served well, nil when they can.
 	Ready func(context.Context) error
 
+	Now func() time.Time
 	Log *slog.Logger
 }
 
@@ -62,6 +69,7 @@ type Server struct {
 	proxies []netip.Prefix
 	own     *http.CrossOriginProtection
 	cors    *cors.Cors
+	notices *noticeboard
 	log     *slog.Logger
 }
 
@@ -72,6 +80,7 @@ func New(s Settings) (*Server, error) {
 		return nil, err
 	}
 	srv := &Server{hosts: s.Hosts, https: public.Scheme == "https", proxies: s.TrustedProxies, log: s.Log}
+	srv.notices = &noticeboard{log: s.Log, now: s.Now, public: s.Public}
 	if srv.own, err = protection(append([]string{public.Scheme + "://" + public.Host}, s.Origins...)); err != nil {
 		return nil, err
 	}
@@ -88,12 +97,15 @@ func New(s Settings) (*Server, error) {
 		}
 		health(w, err)
 	})
-	if s.Page != nil {
-		mux.Handle("/{$}", s.Page)
-		mux.Handle("/graphiql/", s.Page)
+	if page := s.Page; page != nil {
+		if !s.PageByProxy {
+			page = onlyDirect(page)
+		}
+		mux.Handle("/{$}", page)
+		mux.Handle("/graphiql/", page)
 	}
 	if s.Mail != nil {
-		mux.Handle("/dev/", srv.onlyOurs(s.Mail))
+		mux.Handle("/dev/", onlyOurs(onlyDirect(s.Mail)))
 	}
 	if s.JWKS != nil {
 		mux.Handle("GET /.well-known/jwks.json", s.JWKS)
@@ -138,20 +150,17 @@ type requestKey struct{}
 
 // request is what the outermost handler finds out about one.
 type request struct {
-	id, client string
-	exempt     bool
+	id, client, peer string
+	standing         standing
+	notices          *noticeboard
 }
 
 // RequestID is the name of the request that ctx belongs to: the X-Request-Id of its answer.
 func RequestID(ctx context.Context) string { return from(ctx).id }
 
 // ClientAddr is the network address that the request of ctx came from: of IPv6 the first 64 bits, which is what one
-// customer of a provider has. It is the peer's, or behind trusted proxies what they say. exempt says that it stands for nobody in
-// particular: a program on this machine, or a proxy that names no client.
-func ClientAddr(ctx context.Context) (addr string, exempt bool) {
-	r := from(ctx)
-	return r.client, r.exempt
-}
+// customer of a provider has. It is the peer's, or behind trusted proxies what they say.
+func ClientAddr(ctx context.Context) string { return from(ctx).client }
 
 func from(ctx context.Context) request {
 	r, _ := ctx.Value(requestKey{}).(request)
@@ -171,8 +180,8 @@ var (
 // outer names the request, sets the headers of every answer, and keeps a panic from being more than one failed request.
 func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := request{id: rand.Text()}
-		info.client, info.exempt = client(r, s.proxies)
+		info := request{id: rand.Text(), peer: r.RemoteAddr, notices: s.notices}
+		info.client, info.standing = client(r, s.proxies)
 		h := w.Header()
 		h.Set("X-Request-Id", info.id)
 		h["X-Content-Type-Options"] = noSniff

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 type site struct {
@@ -37,8 +38,10 @@ func newQuietSite(t *testing.T, change ...func(*Settings)) *site {
 			if r.URL.Query().Has("panic") {
 				panic("secret of the server")
 			}
-			addr, _ := ClientAddr(r.Context())
-			fmt.Fprintf(w, "%s for %s", name, addr)
+			fmt.Fprintf(w, "%s for %s", name, ClientAddr(r.Context()))
+			if r.URL.Query().Has("limited") {
+				fmt.Fprintf(w, ", exempt: %t", Exempt(r.Context()))
+			}
 			for _, cookie := range r.Cookies() {
 				fmt.Fprintf(w, " with %s", cookie)
 			}
@@ -49,7 +52,8 @@ func newQuietSite(t *testing.T, change ...func(*Settings)) *site {
 	}
 	settings := Settings{
 		Plain: echo("plain"), Relay: echo("relay"), Page: echo("page"), Mail: echo("mail"), JWKS: echo("keys"), Auth: echo("auth"), Hosts: []string{"127.0.0.1", "::1", "localhost"},
-		PublicURL: "http://localhost:8080", Connections: 100, Ready: func(context.Context) error { return s.ready }, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		PublicURL: "http://localhost:8080", Connections: 100, Ready: func(context.Context) error { return s.ready },
+		Now: time.Now, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
 	for _, fn := range change {
 		fn(&settings)

@@ -1,0 +1,44 @@
+package server
+
+import (
+	"net/http"
+	"testing"
+)
+
+// TestDirectOnly: what shows that it came through a proxy gets neither mails nor the page, unless the page was
+// asked for.
+func TestDirectOnly(t *testing.T) {
+	s, asked := newSite(t), newSite(t, func(s *Settings) { s.PageByProxy = true })
+	heads := map[string]int{
+		"HTTP/1.1\nHost: localhost": 200, "HTTP/1.0\nHost: localhost": 403,
+		"HTTP/1.1\nHost: localhost\nUser-Agent: x\nReferer: http://localhost/\nX-Request-Id: 1\nX-Requested-With: x": 200,
+	}
+	for name := range forwardingHeaders {
+		if http.CanonicalHeaderKey(name) != name {
+			t.Errorf("%s is not how net/http writes it", name)
+		}
+		heads["HTTP/1.1\nHost: localhost\n"+name+": 192.0.2.1"] = 403
+	}
+	for _, header := range []string{
+		"X-Forwarded-For: 192.0.2.1", "x-forwarded-proto: https", "X-FORWARDED-HOST:", "X-Forwarded-Port: 443",
+		"X-Forwarded: x", "via: 1.1 proxy", "X-Real-IP: 127.0.0.1",
+	} {
+		heads["HTTP/1.1\nHost: localhost\n"+header] = 403
+	}
+	for head, status := range heads {
+		for _, path := range []string{"/dev/mail", "/dev/mail.json", "/dev/mail/1.eml", "/", "/graphiql/x.js"} {
+			if resp, body := s.raw(t, "GET "+path+" "+head); resp.StatusCode != status {
+				t.Errorf("%s %q: status %d, %s", path, head, resp.StatusCode, body)
+			}
+		}
+		if resp, _ := asked.raw(t, "GET / "+head); resp.StatusCode != 200 {
+			t.Errorf("%q: status %d for a page that was asked for", head, resp.StatusCode)
+		}
+		if resp, _ := asked.raw(t, "GET /dev/mail "+head); resp.StatusCode != status {
+			t.Errorf("%q: status %d for mails where the page was asked for", head, resp.StatusCode)
+		}
+		if resp, _ := s.raw(t, "GET /graphql "+head); resp.StatusCode != 200 {
+			t.Errorf("%q: status %d at the API", head, resp.StatusCode)
+		}
+	}
+}
