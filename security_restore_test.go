@@ -77,7 +77,8 @@ func runMutation(t *testing.T, s *servertest.Server, name, arguments, outputs st
 // works any more: sessions that had been revoked since, mailed tokens of every kind. Passwords work as they were.
 func TestSecurityRestoreRevokes(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
-	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	environ := append([]string{oneIssuer}, servertest.CheapHashing...)
+	server := servertest.Start(t, dataDir, environ...)
 	var refresh, access []string
 	remember := func(session *servertest.Session, err error) *servertest.Session {
 		t.Helper()
@@ -127,7 +128,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 		}
 	}
 
-	server = servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server = servertest.Start(t, dataDir, environ...)
 	// Logins move the epochs of an account on: where they began too low, an old link would fit again.
 	for range 6 {
 		session, err := server.Login(http.DefaultClient, "ada", "quiet-otter-42")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"accountd/tokens"
 )
@@ -17,29 +18,29 @@ func TestSetUser(t *testing.T) {
 		name   string
 		in     SetUserInput
 		want   func(u *User)
-		ends   string // why sessions end, "" if they do not
-		epochs [2]int64
+		ends   string  // why sessions end, "" if they do not
+		epochs [2]bool // which move: credential, secondary
 	}{
-		{"nothing", SetUserInput{}, func(*User) {}, "", [2]int64{}},
-		{"names", SetUserInput{FirstName: ptr(" Ada "), LastName: ptr("Lovelace")}, func(u *User) { u.FirstName, u.LastName = "Ada", "Lovelace" }, "", [2]int64{}},
-		{"username", SetUserInput{Username: ptr(" Countess ")}, func(u *User) { u.Username = "Countess" }, "", [2]int64{}},
-		{"username in another case", SetUserInput{Username: ptr("ADA")}, func(u *User) { u.Username = "ADA" }, "", [2]int64{}},
-		{"flags", SetUserInput{Verified: ptr(false), Staff: ptr(true), Superuser: ptr(true)}, func(u *User) { u.Verified, u.IsStaff, u.IsSuperuser = false, true, true }, "", [2]int64{0, 1}},
-		{"flags as they are", SetUserInput{Verified: ptr(true), Staff: ptr(false), Active: ptr(true), Archived: ptr(false)}, func(*User) {}, "", [2]int64{}},
-		{"archived", SetUserInput{Archived: ptr(true)}, func(u *User) { u.Archived = true }, "account archived", [2]int64{1, 0}},
-		{"inactive", SetUserInput{Active: ptr(false)}, func(u *User) { u.IsActive = false }, "deactivated", [2]int64{1, 1}},
-		{"address in another case", SetUserInput{Email: ptr("ADA@Example.com")}, func(u *User) { u.Email = "ADA@example.com" }, "", [2]int64{}},
+		{"nothing", SetUserInput{}, func(*User) {}, "", [2]bool{}},
+		{"names", SetUserInput{FirstName: ptr(" Ada "), LastName: ptr("Lovelace")}, func(u *User) { u.FirstName, u.LastName = "Ada", "Lovelace" }, "", [2]bool{}},
+		{"username", SetUserInput{Username: ptr(" Countess ")}, func(u *User) { u.Username = "Countess" }, "", [2]bool{}},
+		{"username in another case", SetUserInput{Username: ptr("ADA")}, func(u *User) { u.Username = "ADA" }, "", [2]bool{}},
+		{"flags", SetUserInput{Verified: ptr(false), Staff: ptr(true), Superuser: ptr(true)}, func(u *User) { u.Verified, u.IsStaff, u.IsSuperuser = false, true, true }, "", [2]bool{false, true}},
+		{"flags as they are", SetUserInput{Verified: ptr(true), Staff: ptr(false), Active: ptr(true), Archived: ptr(false)}, func(*User) {}, "", [2]bool{}},
+		{"archived", SetUserInput{Archived: ptr(true)}, func(u *User) { u.Archived = true }, "account archived", [2]bool{true, false}},
+		{"inactive", SetUserInput{Active: ptr(false)}, func(u *User) { u.IsActive = false }, "deactivated", [2]bool{true, true}},
+		{"address in another case", SetUserInput{Email: ptr("ADA@Example.com")}, func(u *User) { u.Email = "ADA@example.com" }, "", [2]bool{}},
 		{"another address, and it as username", SetUserInput{Email: ptr("New@Example.com"), Username: ptr("new@example.com")}, func(u *User) {
 			u.Email, u.canonical, u.Username = "New@example.com", "new@example.com", "new@example.com"
-		}, "address changed", [2]int64{1, 1}},
-		{"another secondary address", SetUserInput{SecondaryEmail: ptr("New@Example.com")}, func(u *User) { u.SecondaryEmail, u.secondary = "New@example.com", "new@example.com" }, "address changed", [2]int64{1, 1}},
-		{"no secondary address", SetUserInput{SecondaryEmail: ptr("")}, func(u *User) { u.SecondaryEmail, u.secondary = "", "" }, "address changed", [2]int64{1, 1}},
+		}, "address changed", [2]bool{true, true}},
+		{"another secondary address", SetUserInput{SecondaryEmail: ptr("New@Example.com")}, func(u *User) { u.SecondaryEmail, u.secondary = "New@example.com", "new@example.com" }, "address changed", [2]bool{true, true}},
+		{"no secondary address", SetUserInput{SecondaryEmail: ptr("")}, func(u *User) { u.SecondaryEmail, u.secondary = "", "" }, "address changed", [2]bool{true, true}},
 		{"addresses swapped", SetUserInput{Email: ptr("Ada2@example.com"), SecondaryEmail: ptr("Ada@example.com")}, func(u *User) {
 			u.Email, u.SecondaryEmail, u.canonical, u.secondary = u.SecondaryEmail, u.Email, u.secondary, u.canonical
-		}, "address changed", [2]int64{1, 1}},
+		}, "address changed", [2]bool{true, true}},
 		{"secondary address becomes the primary one", SetUserInput{Email: ptr("ada2@example.com"), SecondaryEmail: ptr("")}, func(u *User) {
 			u.Email, u.canonical, u.SecondaryEmail, u.secondary = "ada2@example.com", "ada2@example.com", "", ""
-		}, "address changed", [2]int64{1, 1}},
+		}, "address changed", [2]bool{true, true}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -51,12 +52,11 @@ func TestSetUser(t *testing.T) {
 			want := h.user(t, "ada")
 			test.want(want)
 			want.ownUsername, want.usernameKey = want.Username, usernameKey(want.Username)
-			want.credentialEpoch += test.epochs[0]
-			want.secondaryEpoch += test.epochs[1]
 			got, err := h.SetUser(t.Context(), "ada", test.in)
 			if err != nil {
 				t.Fatal(err)
 			}
+			leapt(t, want, got, test.epochs[0], test.epochs[1])
 			sameUser(t, want, got)
 			sameUser(t, want, h.user(t, want.Email))
 			sameUser(t, bob, h.user(t, "2"))
@@ -159,7 +159,8 @@ func TestSetUserPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.password, want.credentialEpoch, want.secondaryEpoch = u.password, want.credentialEpoch+1, want.secondaryEpoch+1
+	want.password = u.password
+	leapt(t, want, u, true, true)
 	sameUser(t, want, u)
 	h.dead(t, session)
 	h.sent(t)
@@ -196,7 +197,8 @@ func TestDeleteUser(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !test.gone {
-				want.IsActive, want.credentialEpoch, want.secondaryEpoch = false, want.credentialEpoch+1, want.secondaryEpoch+1
+				want.IsActive = false
+				leapt(t, want, u, true, true)
 			}
 			sameUser(t, want, u)
 			if _, err := h.FindUser(t.Context(), "1"); errors.Is(err, ErrNotFound) != test.gone {
@@ -212,34 +214,37 @@ func TestSessions(t *testing.T) {
 	h := newHarness(t)
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
-	if _, err := h.Login(t.Context(), byUsername("bob", password)); err != nil {
+	other, err := h.Login(t.Context(), byUsername("bob", password))
+	if err != nil {
 		t.Fatal(err)
 	}
 	start := h.now().Unix()
-	first, second := h.login(t), h.login(t)
-	h.advance(1e9)
+	first := h.login(t)
+	h.advance(time.Millisecond)
+	second := h.login(t)
+	h.advance(time.Second - time.Millisecond)
 	if _, err := h.RefreshToken(t.Context(), RefreshTokenInput{&first.RefreshToken}); err != nil {
 		t.Fatal(err)
 	}
 	const seconds = int64(week / 1e9)
 	list, err := h.Sessions(t.Context(), "ada")
-	if err != nil || len(list) != 2 || list[1].ID != 2 || list[1].CreatedAt != start || list[1].RefreshedAt != start+1 || *list[1].Ends() != start+1+seconds ||
-		list[0].ID != 3 || list[0].RefreshedAt != start || *list[0].Ends() != start+seconds || list[1].EndedAt != nil || !list[1].Live(start) || list[1].Live(start+1+seconds) {
+	if err != nil || len(list) != 2 || list[1].ID != first.Payload.Session || list[1].CreatedAt != start || list[1].RefreshedAt != start+1 || *list[1].Ends() != start+1+seconds ||
+		list[0].ID != second.Payload.Session || list[0].RefreshedAt != start || *list[0].Ends() != start+seconds || list[1].EndedAt != nil || !list[1].Live(start) || list[1].Live(start+1+seconds) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	h.events(t)
-	for _, id := range []int64{1, 4, -1} { // another's, nobody's
+	for _, id := range []int64{other.Payload.Session, second.Payload.Session + 1, -1} { // another's, nobody's
 		before := h.dump(t)
 		if err := h.EndSession(t.Context(), "ada", id); !errors.Is(err, ErrNoSession) {
 			t.Errorf("%d: %v", id, err)
 		}
 		same(t, before, h.dump(t))
 	}
-	if err := h.EndSession(t.Context(), "ada", 3); err != nil {
+	if err := h.EndSession(t.Context(), "ada", second.Payload.Session); err != nil {
 		t.Fatal(err)
 	}
 	h.dead(t, second)
-	if err := h.EndSession(t.Context(), "ada", 3); !errors.Is(err, ErrNoSession) {
+	if err := h.EndSession(t.Context(), "ada", second.Payload.Session); !errors.Is(err, ErrNoSession) {
 		t.Errorf("ended twice: %v", err)
 	}
 	if n := h.live(t, 1); n != 1 {

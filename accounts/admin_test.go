@@ -158,7 +158,7 @@ func TestLink(t *testing.T) {
 	ada := h.ada(t)
 	h.set(t, ada.ID, "verified", 0)
 	h.set(t, ada.ID, "secondary_epoch", 7)
-	h.login(t)
+	h.set(t, ada.ID, "credential_epoch", 1)
 	now := h.now().Unix()
 	tests := []struct {
 		purpose tokens.Purpose

@@ -23,8 +23,10 @@ func TestArchive(t *testing.T) {
 	h.succeed(t, "Archive", caller.Token)
 	h.happened(t, "account_archived 1")
 	h.sent(t, notice("Ada@example.com", archivedNotice), notice("Ada2@example.com", archivedNotice))
-	before.Archived, before.credentialEpoch = true, before.credentialEpoch+1
-	sameUser(t, before, h.user(t, "ada"))
+	after := h.user(t, "ada")
+	before.Archived = true
+	leapt(t, before, after, true, false)
+	sameUser(t, before, after)
 	h.dead(t, other)
 	h.dead(t, caller)
 	if out := h.login(t); !out.Unarchived {
@@ -61,8 +63,10 @@ func TestDelete(t *testing.T) {
 	h.succeed(t, "Delete", caller.Token)
 	h.happened(t, "account_deleted 1")
 	h.sent(t, notice("Ada@example.com", deletedNotice), notice("Ada2@example.com", deletedNotice))
-	before.IsActive, before.credentialEpoch, before.secondaryEpoch = false, before.credentialEpoch+1, before.secondaryEpoch+1
-	sameUser(t, before, h.user(t, "ada"))
+	after := h.user(t, "ada")
+	before.IsActive = false
+	leapt(t, before, after, true, true)
+	sameUser(t, before, after)
 	h.dead(t, other)
 	h.dead(t, caller)
 	h.emptyOutbox(t)

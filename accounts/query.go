@@ -216,9 +216,11 @@ func insertUser(ctx context.Context, tx *store.Tx, n newUser) (int64, error) {
 		}
 	}
 	result, err := tx.ExecContext(ctx, `
-		INSERT INTO users (username, username_key, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		orNull(n.username), orNull(n.usernameKey), n.email.Canonical, n.firstName, n.lastName, n.password, !n.inactive, n.staff, n.root, tx.Now.Unix())
+		INSERT INTO users (username, username_key, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined,
+			credential_epoch, secondary_epoch)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		orNull(n.username), orNull(n.usernameKey), n.email.Canonical, n.firstName, n.lastName, n.password, !n.inactive, n.staff, n.root, tx.Now.Unix(),
+		epochLeap(), epochLeap())
 	if err != nil {
 		return 0, fmt.Errorf("insert user: %w", err)
 	}
@@ -264,8 +266,9 @@ func setVerified(ctx context.Context, tx *store.Tx, id int64) error {
 // recordLogin keeps the time, unarchives, and kills the reset and set links that are out: who can log in
 // needs none. u then is as the row is. A password that stays is not written: its index would be, too.
 func recordLogin(ctx context.Context, tx *store.Tx, u *User, password string) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE users SET last_login = ?, credential_epoch = credential_epoch + 1 WHERE id = ?`,
-		tx.Now.Unix(), u.ID); err != nil {
+	leap := epochLeap()
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET last_login = ?, credential_epoch = credential_epoch + ? WHERE id = ?`,
+		tx.Now.Unix(), leap, u.ID); err != nil {
 		return fmt.Errorf("record login: %w", err)
 	}
 	if password != u.password {
@@ -280,6 +283,6 @@ func recordLogin(ctx context.Context, tx *store.Tx, u *User, password string) er
 	}
 	at := time.Unix(tx.Now.Unix(), 0).UTC()
 	u.LastLogin, u.password, u.Archived = &at, password, false
-	u.credentialEpoch++
+	u.credentialEpoch += leap
 	return nil
 }

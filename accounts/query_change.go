@@ -2,7 +2,9 @@ package accounts
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -12,10 +14,19 @@ import (
 // The statements of operations that change an account. What kills links that are out moves an epoch: credential_epoch
 // those for a new password, secondary_epoch those that verify an address, primary or secondary.
 
+// epochLeap is how far an epoch moves, and where those of a new account begin: 1 to 2^31, at random. When a file has lost
+// writes, or an older copy takes its place, accounts and ids come that were there before. Epochs that were counted would
+// come again with them, and so would links.
+func epochLeap() int64 {
+	var random [4]byte
+	rand.Read(random[:]) // never fails: crypto/rand ends the process instead
+	return 1 + int64(binary.NativeEndian.Uint32(random[:])>>1)
+}
+
 func setPassword(ctx context.Context, tx *store.Tx, id int64, encoded string) error {
 	if _, err := tx.ExecContext(ctx, `
-		UPDATE users SET password = ?, credential_epoch = credential_epoch + 1, secondary_epoch = secondary_epoch + 1
-		WHERE id = ?`, encoded, id); err != nil {
+		UPDATE users SET password = ?1, credential_epoch = credential_epoch + ?2, secondary_epoch = secondary_epoch + ?2
+		WHERE id = ?3`, encoded, epochLeap(), id); err != nil {
 		return fmt.Errorf("set password: %w", err)
 	}
 	return nil
@@ -25,7 +36,7 @@ func setArchived(ctx context.Context, tx *store.Tx, id int64) error {
 	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET archived = 1 WHERE user_id = ?`, id); err != nil {
 		return fmt.Errorf("archive: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE users SET credential_epoch = credential_epoch + 1 WHERE id = ?`, id); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET credential_epoch = credential_epoch + ? WHERE id = ?`, epochLeap(), id); err != nil {
 		return fmt.Errorf("archive: %w", err)
 	}
 	return nil
@@ -33,8 +44,8 @@ func setArchived(ctx context.Context, tx *store.Tx, id int64) error {
 
 func deactivate(ctx context.Context, tx *store.Tx, id int64) error {
 	if _, err := tx.ExecContext(ctx, `
-		UPDATE users SET is_active = 0, credential_epoch = credential_epoch + 1, secondary_epoch = secondary_epoch + 1
-		WHERE id = ?`, id); err != nil {
+		UPDATE users SET is_active = 0, credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1
+		WHERE id = ?2`, epochLeap(), id); err != nil {
 		return fmt.Errorf("deactivate: %w", err)
 	}
 	return nil
@@ -42,15 +53,16 @@ func deactivate(ctx context.Context, tx *store.Tx, id int64) error {
 
 // endAddressLinks kills the links that are out to verify an address.
 func endAddressLinks(ctx context.Context, tx *store.Tx, id int64) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE users SET secondary_epoch = secondary_epoch + 1 WHERE id = ?`, id); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET secondary_epoch = secondary_epoch + ? WHERE id = ?`, epochLeap(), id); err != nil {
 		return fmt.Errorf("end links: %w", err)
 	}
 	return nil
 }
 
 // endAllLinks kills every link that is out, of everybody.
-func endAllLinks(ctx context.Context, tx *store.Tx, by int64) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE users SET credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1`, by); err != nil {
+func endAllLinks(ctx context.Context, tx *store.Tx) error {
+	if _, err := tx.ExecContext(ctx, `
+		UPDATE users SET credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1`, epochLeap()); err != nil {
 		return fmt.Errorf("end all links: %w", err)
 	}
 	return nil
@@ -78,8 +90,8 @@ func claimAddress(ctx context.Context, tx *store.Tx, id int64, a Address) error 
 // others up.
 func placeAddresses(ctx context.Context, tx *store.Tx, u *User, primary, secondary string) error {
 	if _, err := tx.ExecContext(ctx, `
-		UPDATE users SET email = ?, credential_epoch = credential_epoch + ?, secondary_epoch = secondary_epoch + 1
-		WHERE id = ?`, primary, u.moves(primary, secondary), u.ID); err != nil {
+		UPDATE users SET email = ?1, credential_epoch = credential_epoch + ?2 * ?3, secondary_epoch = secondary_epoch + ?3
+		WHERE id = ?4`, primary, u.moves(primary, secondary), epochLeap(), u.ID); err != nil {
 		return fmt.Errorf("set primary address: %w", err)
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET secondary_email = ? WHERE user_id = ?`,

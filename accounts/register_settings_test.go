@@ -37,7 +37,7 @@ func TestPasswordless(t *testing.T) {
 			for i, m := range sent {
 				if strings.HasSuffix(m.Link, "password-set") {
 					action, err := h.tokens.VerifyAction(m.Token, tokens.PasswordSet)
-					if want := (tokens.Action{Purpose: tokens.PasswordSet, User: 1, Address: "ada@example.com", IssuedAt: h.now().Unix()}); err != nil || action != want {
+					if want := h.ofNow(t, tokens.Action{Purpose: tokens.PasswordSet, User: 1, Address: "ada@example.com", IssuedAt: h.now().Unix()}); err != nil || action != want {
 						t.Errorf("the token stands for %+v, %v", action, err)
 					}
 				}

@@ -2,8 +2,6 @@ package accounts
 
 import (
 	"context"
-	"crypto/rand"
-	"math/big"
 
 	"accountd/email"
 	"accountd/internal/store"
@@ -16,22 +14,13 @@ type Revoked struct {
 	Mails    int64 // that waited in the outbox
 }
 
-// epochLeap is the most by which RevokeAll moves the epochs of accounts.
-const epochLeap = 1 << 40
-
 // RevokeAll makes a database that was restored from a backup fit to be used: what has been revoked since the backup must not
 // come back with it. It ends every session, kills every link that is out, and drops the mails that wait with such links.
 // lastIDs are those that the database before it has given out, nil where that cannot be read: none of them, and so no
 // token that names one, gets another owner.
 func RevokeAll(ctx context.Context, db *store.DB, lastIDs map[string]int64) (out Revoked, err error) {
 	err = db.Write(ctx, func(tx *store.Tx) error {
-		// One more would not do: links made since the backup are bound to higher epochs, which the accounts would reach again.
-		// A leap of unknown length lands on none of them, however often the same backup is restored.
-		leap, err := rand.Int(rand.Reader, big.NewInt(epochLeap))
-		if err != nil {
-			return err
-		}
-		if err := endAllLinks(ctx, tx, 1+leap.Int64()); err != nil {
+		if err := endAllLinks(ctx, tx); err != nil {
 			return err
 		}
 		if out.Sessions, err = tokens.EndAll(ctx, tx, "restored from a backup"); err != nil {

@@ -174,6 +174,23 @@ func (h *harness) user(t *testing.T, ref string) *User {
 	return u
 }
 
+// leapt makes want what got is after its epochs have moved, and nobody can tell how far.
+func leapt(t *testing.T, want, got *User, credential, secondary bool) {
+	t.Helper()
+	if credential {
+		if got.credentialEpoch <= want.credentialEpoch {
+			t.Errorf("credential epoch %d after %d", got.credentialEpoch, want.credentialEpoch)
+		}
+		want.credentialEpoch = got.credentialEpoch
+	}
+	if secondary {
+		if got.secondaryEpoch <= want.secondaryEpoch {
+			t.Errorf("secondary epoch %d after %d", got.secondaryEpoch, want.secondaryEpoch)
+		}
+		want.secondaryEpoch = got.secondaryEpoch
+	}
+}
+
 func (h *harness) exec(t testing.TB, query string, args ...any) {
 	t.Helper()
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {

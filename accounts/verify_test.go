@@ -1,6 +1,8 @@
 package accounts
 
 import (
+	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,13 +16,30 @@ func (h *harness) unverified(t *testing.T) *User {
 	return h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", SecondaryEmail: "Ada2@example.com"})
 }
 
+// action makes a token. Its epoch counts from the present one of its user.
 func (h *harness) action(t *testing.T, a tokens.Action) string {
 	t.Helper()
-	token, err := h.tokens.SignAction(a)
+	token, err := h.tokens.SignAction(h.ofNow(t, a))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return token
+}
+
+// ofNow adds the present epoch of its user to that of a token.
+func (h *harness) ofNow(t *testing.T, a tokens.Action) tokens.Action {
+	t.Helper()
+	u, err := h.FindUser(t.Context(), strconv.FormatInt(a.User, 10))
+	switch {
+	case errors.Is(err, ErrNotFound):
+	case err != nil:
+		t.Fatal(err)
+	case a.Purpose == tokens.PasswordReset || a.Purpose == tokens.PasswordSet:
+		a.Epoch += u.credentialEpoch
+	default:
+		a.Epoch += u.secondaryEpoch
+	}
+	return a
 }
 
 func (h *harness) verify(t *testing.T, token string) func() error {

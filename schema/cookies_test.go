@@ -216,10 +216,12 @@ func TestEndedSessionsExpireCookies(t *testing.T) {
 		b := s.browser(f)
 		b.mutate(t, "register", registration("ada"), "success", accepted, setAccess, setRefresh)
 		verify := `token: "` + s.activationToken(t, "ada") + `"`
+		s.pass(time.Millisecond)
 		session := s.session(t, f, "tokenAuth", loginAda)
 		b.cookies = map[string]string{"JWT": session.Token, "JWT-refresh-token": session.RefreshToken}
 		if err := s.db.Write(t.Context(), func(tx *store.Tx) error {
-			_, err := tx.ExecContext(t.Context(), `UPDATE sessions SET ended_at = 1, end_reason = 'test' WHERE id = 2`)
+			_, err := tx.ExecContext(t.Context(), `
+				UPDATE sessions SET ended_at = 1, end_reason = 'test' WHERE id = (SELECT max(session_id) FROM refresh_tokens)`)
 			return err
 		}); err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package tokens
 import (
 	"os"
 	"testing"
+	"time"
 
 	"accountd/internal/store"
 )
@@ -20,6 +21,7 @@ func TestRefreshPages(t *testing.T) {
 			if pairs[i], err = f.Start(t.Context(), tx, ada); err != nil {
 				return err
 			}
+			tx.Now = tx.Now.Add(time.Millisecond)
 		}
 		return nil
 	})

@@ -10,22 +10,29 @@ import (
 	"accountd/internal/store"
 )
 
-// insertSession stores a session that is cleared away no sooner than at clearAt.
+// insertSession stores a session that is cleared away no sooner than at clearAt, under an id that no other has.
 func insertSession(ctx context.Context, tx *store.Tx, user int64, limit, clearAt *int64) (int64, error) {
-	result, err := tx.ExecContext(ctx,
-		`INSERT INTO sessions (user_id, created_at, expires_at, clear_at) VALUES (?, ?, ?, ?)`, user, tx.Now.Unix(), limit, clearAt)
-	if err != nil {
-		return 0, fmt.Errorf("insert session: %w", err)
+	for {
+		id := newSessionID(tx.Now)
+		result, err := tx.ExecContext(ctx, `
+			INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+			id, user, tx.Now.Unix(), limit, clearAt)
+		if err != nil {
+			return 0, fmt.Errorf("insert session: %w", err)
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 1 {
+			return id, err
+		}
 	}
-	return result.LastInsertId()
 }
 
-// endOldest ends the user's live sessions but the newest keep.
-func endOldest(ctx context.Context, tx *store.Tx, user int64, keep int) error {
+// endOldest ends the user's live sessions but the given one and the newest others, keep in all. After the clock was set
+// back, the given one has a lower id than others, and stays all the same.
+func endOldest(ctx context.Context, tx *store.Tx, user, session int64, keep int) error {
 	_, err := tx.ExecContext(ctx, `
 		UPDATE sessions SET ended_at = ?, end_reason = 'too many sessions' WHERE id IN (
-			SELECT id FROM sessions WHERE user_id = ? AND ended_at IS NULL ORDER BY id DESC LIMIT -1 OFFSET ?)`,
-		tx.Now.Unix(), user, keep)
+			SELECT id FROM sessions WHERE user_id = ? AND ended_at IS NULL AND id <> ? ORDER BY id DESC LIMIT -1 OFFSET ?)`,
+		tx.Now.Unix(), user, session, keep-1)
 	if err != nil {
 		return fmt.Errorf("end the oldest sessions: %w", err)
 	}

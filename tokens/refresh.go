@@ -33,7 +33,7 @@ func (i *Issuer) Start(ctx context.Context, tx *store.Tx, who Subject) (Pair, er
 	if err != nil {
 		return Pair{}, err
 	}
-	if err := endOldest(ctx, tx, who.ID, i.settings.SessionsPerUser); err != nil {
+	if err := endOldest(ctx, tx, who.ID, session, i.settings.SessionsPerUser); err != nil {
 		return Pair{}, err
 	}
 	pair, err := i.pair(who, session, tx.Now, tx.Now.Unix(), limit)

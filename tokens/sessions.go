@@ -2,9 +2,27 @@ package tokens
 
 import (
 	"context"
+	"encoding/binary"
+	"time"
 
 	"accountd/internal/store"
 )
+
+// A session's id is the time at which it began, in unix milliseconds, and then random bits. Counted ids would come again
+// after a file has lost its newest sessions, and with them the tokens that name them. Time comes first so that sessions
+// lie in the file in the order in which they began.
+const (
+	sessionTimeBits   = 42 // until the year 2109
+	sessionRandomBits = 21
+)
+
+// newSessionID makes the id of a session that begins at a time. A clock outside of 1970 to 2109 counts as the nearest
+// time in it.
+func newSessionID(at time.Time) int64 {
+	began := min(max(at.UnixMilli(), 1), 1<<sessionTimeBits-1)
+	random := binary.NativeEndian.Uint32(randomBytes(4)) % (1 << sessionRandomBits)
+	return began<<sessionRandomBits | int64(random)
+}
 
 // SessionState is a session as an operator may see it. Times are unix seconds.
 type SessionState struct {

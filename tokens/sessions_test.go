@@ -22,6 +22,47 @@ func (f *fixture) sessions(t *testing.T, user int64) (list []SessionState) {
 	return list
 }
 
+// TestSessionIDs: an id begins with its time and ends at random. No clock makes one that a session before them had.
+func TestSessionIDs(t *testing.T) {
+	const newest = 1<<sessionTimeBits - 1
+	for at, want := range map[time.Time]int64{
+		time.Unix(-1<<40, 0): 1, time.Unix(0, 0): 1, time.Unix(1<<40, 0): newest, time.UnixMilli(newest): newest,
+		time.Unix(1_800_000_000, 0): 1_800_000_000_000, time.Unix(1_800_000_000, 999_999): 1_800_000_000_000,
+	} {
+		ids := map[int64]bool{}
+		for range 100 {
+			id := newSessionID(at)
+			ids[id] = true
+			if got := id >> sessionRandomBits; got != want {
+				t.Errorf("%s: %d begins with %d, want %d", at, id, got, want)
+			}
+		}
+		if len(ids) < 90 {
+			t.Errorf("%s: %d of 100 ids differ", at, len(ids))
+		}
+	}
+}
+
+// TestSessionIDTaken: of thousands that begin in the same millisecond some draw the same id, and each gets one of its own.
+func TestSessionIDTaken(t *testing.T) {
+	f := newFixture(t, testSettings)
+	const sessions = 8000 // none of them draws another's id once in four million runs
+	ids := map[int64]bool{}
+	f.write(t, func(tx *store.Tx) error {
+		for range sessions {
+			id, err := insertSession(t.Context(), tx, ada.ID, nil, nil)
+			if err != nil {
+				return err
+			}
+			ids[id] = true
+		}
+		return nil
+	})
+	if len(ids) != sessions || len(f.sessions(t, ada.ID)) != sessions {
+		t.Errorf("%d ids for %d sessions", len(ids), sessions)
+	}
+}
+
 // TestSessionsOfUser: when a session expires depends on what it has: a refresh token, an absolute limit, or only an access
 // token.
 func TestSessionsOfUser(t *testing.T) {

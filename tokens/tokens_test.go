@@ -295,6 +295,7 @@ func TestSessionsAreBounded(t *testing.T) {
 	var sessions []int64
 	for range 5 {
 		sessions = append(sessions, f.start(t).Session)
+		f.advance(time.Millisecond)
 	}
 	for i, session := range sessions {
 		if got, want := f.live(t, session), i >= 2; got != want {
@@ -304,6 +305,26 @@ func TestSessionsAreBounded(t *testing.T) {
 	f.write(t, func(tx *store.Tx) error { return f.EndAll(t.Context(), tx, ada.ID, sessions[4], "test") })
 	if f.live(t, sessions[3]) || !f.live(t, sessions[4]) {
 		t.Error("EndAll ended the exception, or spared another")
+	}
+}
+
+// TestSessionsAreBoundedByAnyClock: the session that begins is never the one that ends, wherever the clock goes.
+func TestSessionsAreBoundedByAnyClock(t *testing.T) {
+	f := newFixture(t, testSettings)
+	for _, jump := range []time.Duration{0, 0, 0, 0, -24 * time.Hour, 0, -time.Millisecond, 200 * 365 * 24 * time.Hour, 0} {
+		f.advance(jump)
+		if session := f.start(t).Session; !f.live(t, session) {
+			t.Errorf("after a jump of %s session %d has ended", jump, session)
+		}
+	}
+	live := 0
+	for _, s := range f.sessions(t, ada.ID) {
+		if s.EndedAt == nil {
+			live++
+		}
+	}
+	if live != testSettings.SessionsPerUser {
+		t.Errorf("%d sessions live", live)
 	}
 }
 

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -157,19 +159,19 @@ func TestUserSessions(t *testing.T) {
 	w := newWorld(t)
 	w.addAda()
 	equal(t, w.ok("user", "sessions", "ada"), "ID  CREATED  REFRESHED  EXPIRES  STATE\n")
-	for range 3 {
-		w.login()
-	}
-	equal(t, w.ok("user", "sessions", "ada", "--revoke=2"), `ID  CREATED              REFRESHED            EXPIRES              STATE
-3   2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  live
-2   2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  ended: revoked by an operator
-1   2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  live
-`)
-	w.fails(exitFailure, "accountd: there is no such session: 2 is no live session of \"ada\"\n", "user", "sessions", "ada", "--revoke=2")
+	ids := []int64{w.login().Payload.Session, w.login().Payload.Session, w.login().Payload.Session}
+	slices.Sort(ids)
+	revoke := fmt.Sprintf("--revoke=%d", ids[1])
+	equal(t, w.ok("user", "sessions", "ada", revoke), fmt.Sprintf(`ID                   CREATED              REFRESHED            EXPIRES              STATE
+%d  2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  live
+%d  2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  ended: revoked by an operator
+%d  2027-01-15 08:00:00  2027-01-15 08:00:00  2027-01-22 08:00:00  live
+`, ids[2], ids[1], ids[0]))
+	w.fails(exitFailure, fmt.Sprintf("accountd: there is no such session: %d is no live session of \"ada\"\n", ids[1]), "user", "sessions", "ada", revoke)
 	w.fails(exitFailure, "accountd: there is no such user: \"eve\" is no id, username or address\n", "user", "sessions", "eve", "--revoke-all")
 	w.fails(exitUsage, "accountd: --revoke takes the id of a session, as `user sessions` lists them\nTry accountd --help.\n", "user", "sessions", "ada", "--revoke=0")
 	w.fails(exitUsage, "accountd: --revoke and --revoke-all can't be used together\nTry accountd --help.\n", "user", "sessions", "ada", "--revoke=1", "--revoke-all")
-	const first = `{"id":1,"created_at":1800000000,"refreshed_at":1800000000,"expires_at":1800604800,`
+	first := fmt.Sprintf(`{"id":"%d","created_at":1800000000,"refreshed_at":1800000000,"expires_at":1800604800,`, ids[0])
 	lines := strings.Split(w.ok("user", "sessions", "ada", "--json"), "\n")
 	if len(lines) != 4 || lines[2] != first+`"ended_at":null,"state":"live","end_reason":null}` {
 		t.Errorf("%q", lines)

@@ -63,7 +63,7 @@ func sessionLines(out io.Writer, list []tokens.SessionState, now int64) error {
 	enc := json.NewEncoder(out)
 	for _, s := range list {
 		if err := enc.Encode(struct {
-			ID          int64   `json:"id"`
+			ID          int64   `json:"id,string"` // has more digits than the numbers of many JSON readers
 			CreatedAt   int64   `json:"created_at"`
 			RefreshedAt int64   `json:"refreshed_at"`
 			ExpiresAt   *int64  `json:"expires_at"`

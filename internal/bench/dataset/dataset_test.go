@@ -80,7 +80,7 @@ func rows(t *testing.T, dir, query string, args ...any) []map[string]any {
 	return list
 }
 
-// userRows are the rows of one user, without what differs between any two: id, time, and the salt of the hash.
+// userRows are the rows of one user, without what differs between any two: id, time, epochs, and the salt of the hash.
 func userRows(t *testing.T, dir, username string) map[string][]map[string]any {
 	t.Helper()
 	all := map[string][]map[string]any{}
@@ -89,6 +89,8 @@ func userRows(t *testing.T, dir, username string) map[string][]map[string]any {
 		for _, row := range list {
 			delete(row, id)
 			delete(row, "date_joined")
+			delete(row, "credential_epoch")
+			delete(row, "secondary_epoch")
 			for column, value := range row {
 				text, ok := value.(string)
 				if !ok {
