@@ -128,6 +128,86 @@ func unwritable(t *testing.T, by []string, spool string, spoil, mend func() erro
 	}
 }
 
+// unusable are ways to keep a server from using a directory: who starts it, and what undoes them. They skip the test where
+// this machine has none of it.
+var unusable = map[string]func(t *testing.T, spool string) (by []string, mend func() error){
+	"read-only": func(t *testing.T, spool string) ([]string, func() error) {
+		if err := syscall.Mount("tmpfs", spool, "tmpfs", syscall.MS_RDONLY, "mode=0700"); err != nil {
+			t.Skipf("no file system can be mounted here: %v", err)
+		}
+		t.Cleanup(func() {
+			if err := syscall.Unmount(spool, syscall.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+		return nil, func() error { return syscall.Mount("tmpfs", spool, "tmpfs", syscall.MS_REMOUNT, "") }
+	},
+	"immutable": func(t *testing.T, spool string) ([]string, func() error) {
+		if out, err := exec.Command("chattr", "+i", spool).CombinedOutput(); err != nil {
+			t.Skipf("no directory can be made immutable here: %v, %s", err, out)
+		}
+		mend := exec.Command("chattr", "-i", spool)
+		t.Cleanup(func() {
+			if mend.ProcessState == nil { // a directory that stays as it is cannot be removed
+				_ = mend.Run()
+			}
+		})
+		return nil, mend.Run
+	},
+	"of another user": func(t *testing.T, spool string) ([]string, func() error) {
+		if _, err := exec.LookPath("setpriv"); err != nil {
+			t.Skip("root can write to any directory, and there is no setpriv to take that away")
+		}
+		if err := os.Chown(spool, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		return []string{"setpriv", "--bounding-set=-all", "--inh-caps=-all"}, func() error { return os.Chown(spool, 0, 0) }
+	},
+}
+
+// TestSecuritySpoolUnusableAtStart: a server starts over a spool that it cannot use, is not ready, and does what it is asked
+// for. Killed and started again it still has the mails, and publishes them once the spool can be used.
+func TestSecuritySpoolUnusableAtStart(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can take a directory from its owner: a start over one that cannot be used is not tried")
+	}
+	for name, spoil := range unusable {
+		t.Run(name, func(t *testing.T) {
+			spool, dataDir := t.TempDir(), filepath.Join(t.TempDir(), "data")
+			by, mend := spoil(t, spool)
+			// A mail server that nobody can reach: the relay runs, and leaves the mails where they are.
+			environ := append([]string{"ACCOUNTD_EMAIL_SPOOL_DIR=" + spool, "ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_PORT=1",
+				"ACCOUNTD_EMAIL_SMTP_TLS=none"}, servertest.CheapHashing...)
+			people := []string{"ada", "bob"}
+			var server *servertest.Server
+			for _, name := range people {
+				server = servertest.StartBy(t, by, dataDir, environ...)
+				if ready, live := status(t, server, "/readyz"), status(t, server, "/livez"); ready != http.StatusServiceUnavailable || live != http.StatusOK {
+					t.Fatalf("readyz answers %d, livez %d\n%s", ready, live, server.Log())
+				}
+				if !strings.Contains(server.Log(), "mail cannot be written to the spool") {
+					t.Errorf("it is not logged\n%s", server.Log())
+				}
+				if session, err := server.Register(http.DefaultClient, name, mailSpell); err != nil || !session.Success {
+					t.Fatal(session, err)
+				}
+				if name == "ada" {
+					server.Kill()
+				}
+			}
+			if err := mend(); err != nil {
+				t.Fatal(err)
+			}
+			until(t, server, func() bool { return status(t, server, "/readyz") == http.StatusOK })
+			for _, name := range people {
+				if n := len(mailsTo(t, spool, name+"@example.com")); n != 1 {
+					t.Errorf("%d mails to %s\n%s", n, name, server.Log())
+				}
+			}
+		})
+	}
+}
+
 func status(t *testing.T, server *servertest.Server, path string) int {
 	t.Helper()
 	resp, err := http.Get(server.URL + path)

@@ -61,7 +61,7 @@ type Outbox struct {
 	log   *slog.Logger
 
 	mu         sync.Mutex
-	publishing bool            // guarded by mu; true in the one process that serves
+	publishing bool            // guarded by mu; true in the one process that serves, once the spool can be used
 	claimed    map[string]bool // guarded by mu; names that are being published, or are published and not settled
 	published  []row           // guarded by mu; in the spool, and their rows not deleted yet
 	unreadable int             // guarded by mu; rows that were sealed with a key that is gone

@@ -152,6 +152,36 @@ func TestRowsWaitForTheProcessThatServes(t *testing.T) {
 	}
 }
 
+// TestStartWithoutSpool: a process that cannot use the spool takes messages all the same, and publishes them once it can.
+// What is half-written then is an earlier one's.
+func TestStartWithoutSpool(t *testing.T) {
+	f := newFixture(t)
+	retry := filepath.Join(f.dir, "retry")
+	for _, err := range []error{os.Remove(retry), os.WriteFile(retry, nil, 0o600), os.WriteFile(filepath.Join(f.dir, "tmp", "half"), nil, 0o600), f.Start(t.Context())} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.send(t, Mail{Kind: Activation, To: "ada@example.com", User: ada, Token: "t"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.catchUp(t.Context())
+	if f.Healthy() == nil || len(f.spooled(t)) != 0 || f.rows(t) != 1 {
+		t.Errorf("healthy: %v, %d mails, %d rows", f.Healthy(), len(f.spooled(t)), f.rows(t))
+	}
+	if err := os.Remove(retry); err != nil {
+		t.Fatal(err)
+	}
+	f.catchUp(t.Context()) // as Run does
+	left, err := os.ReadDir(filepath.Join(f.dir, "tmp"))
+	if err != nil || f.Healthy() != nil || len(f.spooled(t)) != 1 || f.rows(t) != 0 || len(left) != 0 {
+		t.Errorf("healthy: %v, %d mails, %d rows, %v in tmp, %v", f.Healthy(), len(f.spooled(t)), f.rows(t), left, err)
+	}
+	if err := f.send(t, Mail{Kind: Activation, To: "ada@example.com", User: ada, Token: "t"}, nil); err != nil || len(f.spooled(t)) != 2 {
+		t.Errorf("from then on: %v, %d mails", err, len(f.spooled(t)))
+	}
+}
+
 // TestSettle: a row stays until its message is durable in the spool, and no longer than Run runs.
 func TestSettle(t *testing.T) {
 	f := newFixture(t)

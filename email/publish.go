@@ -19,10 +19,23 @@ const (
 	settleDelay = 50 * time.Millisecond
 )
 
-// Start makes this process the one that publishes: it creates the spool directory where it is missing, removes half-written files, publishes what an
-// earlier process left, and from then on each message right after its transaction. Only the holder of
-// the data directory's lock may call it. A spool that cannot be written is no error: Healthy tells.
+// Start makes this process the one that publishes: it creates the spool directory where it is missing, removes half-written
+// files, publishes what an earlier process left, and from then on each message right after its transaction. Only the holder
+// of the data directory's lock may call it. A spool that cannot be used is no error: Healthy tells, messages wait in the
+// outbox, and Run goes on where Start could not. A file in the place of the directory is one.
 func (o *Outbox) Start(ctx context.Context) error {
+	if err := o.spool.possible(); err != nil {
+		return err
+	}
+	o.catchUp(ctx)
+	return ctx.Err()
+}
+
+// takeSpool makes the spool ready to publish, once. What is half-written by then is left from an earlier process.
+func (o *Outbox) takeSpool() error {
+	if o.isPublishing() {
+		return nil
+	}
 	if err := o.spool.open(); err != nil {
 		return err
 	}
@@ -30,10 +43,9 @@ func (o *Outbox) Start(ctx context.Context) error {
 		return fmt.Errorf("clean the spool: %w", err)
 	}
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.publishing = true
-	o.mu.Unlock()
-	o.catchUp(ctx)
-	return ctx.Err()
+	return nil
 }
 
 // Run settles what has been published, and publishes what Start and Send could not, until ctx ends: it looks
@@ -67,7 +79,10 @@ func (o *Outbox) Run(ctx context.Context) {
 
 // catchUp publishes all that waits, and settles it.
 func (o *Outbox) catchUp(ctx context.Context) {
-	err := o.drain(ctx)
+	err := o.takeSpool()
+	if err == nil {
+		err = o.drain(ctx)
+	}
 	if err == nil {
 		err = o.settle(ctx)
 	}

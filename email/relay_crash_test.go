@@ -201,6 +201,9 @@ func TestRelayReconnects(t *testing.T) {
 				for i := range 4 {
 					p.write(fileName(time.Now()), letter(fmt.Sprintf("ada%d@example.com", i)))
 				}
+				if err := p.takeSpool(); err != nil {
+					t.Fatal(err)
+				}
 				relay := NewRelay(p.Outbox, p.settings)
 				relay.dial, relay.roots, relay.chance = p.server.dial, p.server.roots, p.chance
 				if more, err := relay.scan(); more != maxConnections || err != nil {
@@ -227,11 +230,11 @@ func TestRelayHolds(t *testing.T) {
 			}
 			return nil
 		})
-		p.write(fileName(time.Now()), letter("ada@example.com"))
+		p.startRelay()
 		if err := os.Remove(filepath.Join(p.dir, "tmp")); err != nil {
 			t.Fatal(err)
 		}
-		p.startRelay()
+		p.write(fileName(time.Now()), letter("ada@example.com"))
 		time.Sleep(45 * time.Second)
 		if tries.Load() != 1 || !strings.Contains(p.logged.String(), "write down when a mail is tried again") {
 			t.Errorf("%d tries:\n%s", tries.Load(), &p.logged)

@@ -99,6 +99,9 @@ func (p *post) start() {
 // startRelay runs the relay alone.
 func (p *post) startRelay() {
 	p.t.Helper()
+	if err := p.takeSpool(); err != nil {
+		p.t.Fatal(err)
+	}
 	p.run(func(context.Context) {})
 }
 
@@ -228,6 +231,33 @@ func letter(to string) string {
 }
 
 // TestRelayLeavesUnsettled: a mail whose row is still in the outbox is not sent, as a crash could publish it again.
+// TestRelayWaitsForTheSpool: what an earlier process left is not delivered while it could not be deleted.
+func TestRelayWaitsForTheSpool(t *testing.T) {
+	inBubble(t, NoTLS, func(t *testing.T, p *post) {
+		failed := filepath.Join(p.dir, "failed")
+		if err := os.Rename(failed, failed+"-gone"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(failed, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p.write(fileName(time.Now()), letter("ada@example.com"))
+		p.start()
+		time.Sleep(time.Minute)
+		if p.Healthy() == nil || p.taken("ada@example.com") != 0 || len(p.in("new")) != 1 {
+			t.Fatalf("healthy: %v, %d sent, %q left", p.Healthy(), p.taken("ada@example.com"), p.in("new"))
+		}
+		if err := os.Remove(failed); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if p.Healthy() != nil || p.taken("ada@example.com") != 1 {
+			t.Errorf("healthy: %v, %d sent", p.Healthy(), p.taken("ada@example.com"))
+		}
+		p.empty()
+	})
+}
+
 func TestRelayLeavesUnsettled(t *testing.T) {
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
 		p.startRelay()
