@@ -71,7 +71,7 @@ type Outbox struct {
 }
 
 // New reads the templates, as NewComposer does, and creates the spool directory where it is missing. That this cannot be done
-// is for Start to say: who does not serve needs no spool.
+// is for Start to find: who does not serve needs no spool.
 func New(db *store.DB, seal Sealer, s Settings, log *slog.Logger) (*Outbox, error) {
 	composer, err := NewComposer(s)
 	if err != nil {
@@ -131,6 +131,9 @@ func ReadBacklog(ctx context.Context, db *store.DB, seal Sealer) (b Backlog, err
 		}
 	}
 }
+
+// Count counts the messages in the outbox, whether they can be opened or not. It reads files of every schema.
+func Count(ctx context.Context, tx *store.Tx) (int, error) { return countRows(ctx, tx) }
 
 // DropAll removes every message from the outbox, and says how many. Only where nobody serves.
 func DropAll(ctx context.Context, tx *store.Tx) (int64, error) { return deleteAllRows(ctx, tx) }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +24,9 @@ type Keys struct {
 
 	current atomic.Pointer[ring]
 	raw     []byte // of the file that current was made of; Follow's alone once it runs
-	failure string // what Follow reported last, "": nothing
+
+	mu      sync.Mutex
+	failure error // guarded by mu; why the file could not be used when Follow looked last, nil: it could
 }
 
 // ring is what a key file says, as of one moment. It never changes.
@@ -107,15 +110,24 @@ func (k *Keys) reload(log *slog.Logger) {
 	if changed {
 		err = k.use(raw)
 	}
-	switch before := k.failure; {
-	case err != nil:
-		if k.failure = err.Error(); k.failure != before {
-			log.Error("the key file cannot be used; the keys that were read before stay in force", "error", err)
-		}
-	case changed || before != "":
-		k.failure = ""
+	k.mu.Lock()
+	before := k.failure
+	k.failure = err
+	k.mu.Unlock()
+	switch {
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		log.Error("the key file cannot be used; the keys that were read before stay in force", "error", err)
+	case err == nil && (changed || before != nil):
 		log.Info("the key file was read again", "signing", k.ring().signing.id)
 	}
+}
+
+// Healthy says why the key file cannot be used, as Follow found it last, nil where it can. The ring in memory stays in
+// force, but the next start would be without.
+func (k *Keys) Healthy() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.failure
 }
 
 // readRing reads a key file that nobody but its owner can read.

@@ -143,6 +143,9 @@ func TestBrokenWhileServing(t *testing.T) {
 			if _, err := f.Verify(f.start(t).Access); err != nil {
 				t.Errorf("a new token: %v", err)
 			}
+			if err := f.keys.Healthy(); err == nil || !strings.Contains(err.Error(), f.keys.path) {
+				t.Errorf("healthy: %v", err)
+			}
 			if got := logged.String(); strings.Count(got, "level=ERROR") != 1 || strings.Count(got, "\n") != 1 || !strings.Contains(got, f.keys.path) {
 				t.Errorf("logged %q", got)
 			}
@@ -150,6 +153,9 @@ func TestBrokenWhileServing(t *testing.T) {
 			must(t, os.WriteFile(f.keys.path, good, 0o600))
 			f.keys.reload(log)
 			f.keys.reload(log)
+			if err := f.keys.Healthy(); err != nil {
+				t.Errorf("mended, healthy: %v", err)
+			}
 			if got := logged.String(); strings.Count(got, "the key file was read again") != 1 || strings.Count(got, "\n") != 2 {
 				t.Errorf("mended, logged %q", got)
 			}

@@ -189,6 +189,17 @@ func listSessions(ctx context.Context, tx *store.Tx, user int64) ([]SessionState
 	return list, rows.Err()
 }
 
+// CountLive counts the sessions of everybody that have neither ended nor expired. It reads files of every schema.
+func CountLive(ctx context.Context, tx *store.Tx) (n int64, err error) {
+	err = tx.QueryRowContext(ctx, `
+		SELECT count(*) FROM sessions WHERE ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)
+			AND coalesce((SELECT max(expires_at) FROM refresh_tokens WHERE session_id = sessions.id), ?1 + 1) > ?1`, tx.Now.Unix()).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count live sessions: %w", err)
+	}
+	return n, nil
+}
+
 // LastBegan is when the newest session began, the zero time when there is none.
 func LastBegan(ctx context.Context, tx *store.Tx) (time.Time, error) {
 	var at int64

@@ -120,6 +120,38 @@ func TestSessionsOfUser(t *testing.T) {
 	}
 }
 
+// TestCountLive: ended and expired sessions do not count, with and without refresh tokens.
+func TestCountLive(t *testing.T) {
+	for _, refreshes := range []bool{true, false} {
+		s := testSettings
+		s.AllowRefresh = refreshes
+		f := newFixture(t, s)
+		count := func(want int64) {
+			t.Helper()
+			err := f.db.Read(t.Context(), func(tx *store.Tx) error {
+				n, err := CountLive(t.Context(), tx)
+				if n != want {
+					t.Errorf("refresh tokens %t: %d live sessions, want %d", refreshes, n, want)
+				}
+				return err
+			})
+			must(t, err)
+		}
+		count(0)
+		f.start(t)
+		ended := f.start(t)
+		count(2)
+		f.write(t, func(tx *store.Tx) error { return f.End(t.Context(), tx, ada.ID, ended.Session, "test") })
+		count(1)
+		f.advance(8 * 24 * time.Hour) // nobody has refreshed it
+		count(0)
+		f.start(t)
+		count(1)
+		f.advance(91 * 24 * time.Hour)
+		count(0)
+	}
+}
+
 // TestAccessTokenEndsWithItsSession: none is good for longer than the absolute limit, whoever checks it.
 func TestAccessTokenEndsWithItsSession(t *testing.T) {
 	s := testSettings

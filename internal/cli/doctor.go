@@ -137,7 +137,7 @@ func (d *doctor) keys() {
 	err := d.app.keyFile(d.config).Check()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		d.problem(subject, d.config.KeysFile()+" is not there", "copy it back from where it is kept; the server makes a new one at its next start, and links in mails stop working")
+		d.lostKeys(subject)
 	case err != nil:
 		d.problem(subject, err.Error(), "until that is mended, the server does not start, and a running one goes on with the keys that it has")
 	default:

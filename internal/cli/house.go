@@ -40,7 +40,7 @@ func openHouse(ctx context.Context, c *config.Config, now func() time.Time, log 
 			err = errors.Join(err, h.close())
 		}
 	}()
-	if err := checkLost(c, log); err != nil {
+	if err := checkLost(ctx, c, now, log); err != nil {
 		return nil, err
 	}
 	if h.keys, err = tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, now); err != nil {
@@ -69,14 +69,12 @@ func (h *house) close() (err error) {
 	return errors.Join(err, h.held.Close())
 }
 
-// checkLost tells a directory that something is gone from, from a new one. Keys can be made again; accounts cannot.
-func checkLost(c *config.Config, log *slog.Logger) error {
-	_, keysErr := os.Lstat(c.KeysFile())
-	_, err := os.Lstat(c.DatabaseFile())
-	if errors.Is(keysErr, fs.ErrNotExist) && err == nil {
-		log.Warn("there are accounts and no keys: new ones are made, and every session and mailed link ends; stop, and restore the key file, if that is not meant",
-			"file", c.KeysFile())
+// checkLost tells a directory that something is gone from, from a new one.
+func checkLost(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) error {
+	if err := checkLostKeys(ctx, c, now, log); err != nil {
+		return err
 	}
+	_, err := os.Lstat(c.DatabaseFile())
 	used := filepath.Join(c.Server.DataDir, "spool", "new") // made after the database
 	if _, usedErr := os.Stat(used); usedErr == nil && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is gone: this directory has been in use, as %s shows; bring a backup back with accountd restore FILE, or, if the accounts may be lost, remove %s as well",

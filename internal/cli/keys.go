@@ -17,6 +17,7 @@ import (
 )
 
 type keysCmd struct {
+	Init   keysInitCmd   `cmd:"" help:"Make a key ring in the place of one that is lost."`
 	List   keysListCmd   `cmd:"" help:"Print all keys, without their secrets."`
 	Rotate keysRotateCmd `cmd:"" help:"Make a new key that signs from now on; the others go on verifying."`
 	Import keysImportCmd `cmd:"" help:"Add a key that exists already, such as Django's SECRET_KEY."`
@@ -141,10 +142,7 @@ func (cmd *keysImportCmd) Run(a *app) error {
 	}
 	privateFiles()
 	if _, err := os.Stat(c.KeysFile()); errors.Is(err, fs.ErrNotExist) {
-		if err := makeDataDir(c, a.warn); err != nil {
-			return err
-		}
-		if _, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, a.Now); err != nil {
+		if err := a.firstRing(c); err != nil {
 			return err
 		}
 	}
@@ -155,6 +153,23 @@ func (cmd *keysImportCmd) Run(a *app) error {
 		}
 		return cmd.report(a.Stdout, c, key)
 	})
+}
+
+// firstRing makes a key ring, unless the database needs one that is gone.
+func (a *app) firstRing(c *config.Config) (err error) {
+	if err := makeDataDir(c, a.warn); err != nil {
+		return err
+	}
+	held, err := useData(c)
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, held.Close)
+	if err := checkLostKeys(a.ctx, c, a.Now, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	_, err = tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, a.Now)
+	return err
 }
 
 // readKey reads no more than a key can have, and one byte that shows that there is more.

@@ -180,7 +180,7 @@ func newServer(
 		Hosts: c.Hosts(), PublicURL: c.PublicURL(), Public: !c.Loopback(), Now: now, Log: log,
 		Origins: c.Server.CORSOrigins, TokenHeader: c.Tokens.HeaderName, TrustedProxies: c.TrustedProxies(), Connections: c.Limits.Connections,
 		Ready: func(ctx context.Context) error {
-			return errors.Join(h.outbox.Healthy(), h.db.Healthy(ctx))
+			return errors.Join(h.outbox.Healthy(), h.keys.Healthy(), h.db.Healthy(ctx))
 		},
 	})
 }

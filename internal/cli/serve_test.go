@@ -35,7 +35,7 @@ func refuse(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// TestLostKeys: a server whose key ring is gone starts with a new one, and says what that ends.
+// TestLostKeys: a server whose key ring is gone and needed for nothing starts with a new one, and says what that ends.
 func TestLostKeys(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
 	const warning = "there are accounts and no keys"

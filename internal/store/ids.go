@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 )
 
 // look connects to the file at path as it is: neither made nor migrated.
@@ -24,6 +25,23 @@ func look(ctx context.Context, path, options string) (*conn, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, explain(err)), c.close())
 	}
 	return c, nil
+}
+
+// Look runs fn on the file at path as it is: neither made, migrated nor changed.
+func Look(ctx context.Context, path string, now func() time.Time, fn func(*Tx) error) error {
+	c, err := look(ctx, path, "&_pragma=query_only(1)")
+	if err != nil {
+		return err
+	}
+	defer c.close() // it was only read
+	tx := &Tx{Now: now().UTC(), conn: c}
+	tx.Tx.tx = tx
+	if err := c.begin(ctx, "BEGIN"); err != nil {
+		return fmt.Errorf("%s: %w", path, explain(err))
+	}
+	err = fn(tx)
+	tx.end()
+	return errors.Join(err, c.rollback())
 }
 
 // LastIDs are the ids that tables of the database at path have given out last. Ids that are newer than a backup must not be

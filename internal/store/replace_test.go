@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // twoFiles are a database with one row, and a backup of another with three.
@@ -177,6 +179,40 @@ func TestCopyRefuses(t *testing.T) {
 	}
 	if _, err := OpenCopy(t.Context(), filepath.Join(t.TempDir(), "none.db"), db.now); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("OpenCopy of nothing: %v", err)
+	}
+}
+
+// TestLook: a file is read as it is, and nothing is made where there is none.
+func TestLook(t *testing.T) {
+	path, _ := twoFiles(t)
+	at := time.Unix(1_800_000_000, 0)
+	now := func() time.Time { return at }
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = Look(t.Context(), path, now, func(tx *Tx) error {
+		var n int
+		if err := tx.QueryRowContext(t.Context(), `SELECT count(*) FROM outbox`).Scan(&n); err != nil || n != 1 || !tx.Now.Equal(at) {
+			t.Errorf("%d rows at %s, %v", n, tx.Now, err)
+		}
+		if _, err := tx.ExecContext(t.Context(), `DELETE FROM outbox`); err == nil {
+			t.Error("it can be changed")
+		}
+		return errClosed
+	})
+	if !errors.Is(err, errClosed) {
+		t.Errorf("the function's error is lost: %v", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("it was changed, %v", err)
+	}
+	none := filepath.Join(t.TempDir(), "none.db")
+	if err := Look(t.Context(), none, now, func(*Tx) error { return nil }); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("nothing there: %v", err)
+	}
+	if _, err := os.Lstat(none); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it was made: %v", err)
 	}
 }
 

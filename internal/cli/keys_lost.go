@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"accountd/email"
+	"accountd/internal/config"
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+// keyNeeds is what a database has that is lost without its key ring.
+type keyNeeds struct {
+	sessions int64 // live ones
+	mails    int   // in the outbox
+}
+
+func (n keyNeeds) any() bool { return n != keyNeeds{} }
+
+// lostWithoutKeys says what is lost, in half a sentence.
+func lostWithoutKeys(c *config.Config, n keyNeeds) string {
+	sessions := "go on only by their refresh tokens"
+	if !c.Tokens.LongRunning || !c.Tokens.AllowRefresh {
+		sessions = "end"
+	}
+	return fmt.Sprintf("%d live sessions %s, %d mails that wait in the outbox can never be read, and links in mails stop working", n.sessions, sessions, n.mails)
+}
+
+const lostKeysRemedy = "copy it back from where it is kept; only if it is lost for good, run accountd keys init"
+
+// keysNeeded looks at what the database needs the key ring for, and changes nothing. Without a database that is nothing.
+func keysNeeded(ctx context.Context, c *config.Config, now func() time.Time) (n keyNeeds, err error) {
+	if _, err := os.Lstat(c.DatabaseFile()); errors.Is(err, fs.ErrNotExist) {
+		return n, nil
+	}
+	err = store.Look(ctx, c.DatabaseFile(), now, func(tx *store.Tx) (err error) {
+		if n.sessions, err = tokens.CountLive(ctx, tx); err != nil {
+			return err
+		}
+		n.mails, err = email.Count(ctx, tx)
+		return err
+	})
+	return n, err
+}
+
+// checkLostKeys refuses to go on without a key ring that the database needs. Where it needs none, a new one may be made.
+func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) error {
+	_, keysErr := os.Lstat(c.KeysFile())
+	_, err := os.Lstat(c.DatabaseFile())
+	if !errors.Is(keysErr, fs.ErrNotExist) || err != nil {
+		return nil // what is wrong besides, who opens it says
+	}
+	needs, err := keysNeeded(ctx, c, now)
+	if err != nil {
+		return err
+	}
+	if needs.any() {
+		return fmt.Errorf("key file %s is not there; without it %s: %s", c.KeysFile(), lostWithoutKeys(c, needs), lostKeysRemedy)
+	}
+	log.Warn("there are accounts and no keys: new ones are made, and mailed links end; stop, and restore the key file, if that is not meant",
+		"file", c.KeysFile())
+	return nil
+}
+
+// keysNeeded is keysNeeded where no restore was interrupted: nobody may look at the database before that is finished.
+func (d *doctor) keysNeeded() (keyNeeds, error) {
+	if store.Replacing(d.config.DatabaseFile()) {
+		return keyNeeds{}, errors.New("a restore was interrupted")
+	}
+	return keysNeeded(d.app.ctx, d.config, d.app.Now)
+}
+
+// lostKeys is what doctor finds where there is no key file.
+func (d *doctor) lostKeys(subject string) {
+	gone := d.config.KeysFile() + " is not there"
+	var needs keyNeeds
+	held, err := lockDir(d.config.Server.DataDir, false)
+	if err == nil {
+		defer held.Close()
+		needs, err = d.keysNeeded()
+	}
+	switch {
+	case err != nil: // which doctor.database says as well
+		d.problem(subject, gone, "copy it back from where it is kept")
+	case needs.any():
+		d.problem(subject, gone+"; without it "+lostWithoutKeys(d.config, needs), lostKeysRemedy+"; until then the server does not start")
+	default:
+		d.problem(subject, gone, "copy it back from where it is kept; the server makes a new one at its next start, and links in mails stop working")
+	}
+}
+
+type keysInitCmd struct{}
+
+// Run makes a key ring where there is none, and says what is lost with the one before.
+func (cmd *keysInitCmd) Run(a *app) (err error) {
+	c, err := a.settings(config.Overrides{})
+	if err != nil {
+		return err
+	}
+	privateFiles()
+	if err := makeDataDir(c, a.warn); err != nil {
+		return err
+	}
+	held, err := useData(c)
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, held.Close)
+	return a.lockedKeys(c, func(c *config.Config, _ tokens.KeyFile) error {
+		if _, err := os.Lstat(c.KeysFile()); err == nil {
+			return fmt.Errorf("key file %s is there: accountd keys rotate makes new keys in it", c.KeysFile())
+		}
+		needs, err := keysNeeded(a.ctx, c, a.Now)
+		if err != nil {
+			return err
+		}
+		if _, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, a.Now); err != nil {
+			return err
+		}
+		text := "There is a new key ring, " + c.KeysFile() + "."
+		if needs.any() {
+			text += " Without the one before, " + lostWithoutKeys(c, needs) + "."
+		}
+		_, err = fmt.Fprintln(a.Stdout, text)
+		return err
+	})
+}

@@ -1,0 +1,143 @@
+//go:build unix
+
+package main_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"accountd/internal/servertest"
+)
+
+// TestSecurityKeyFileVanishes: a server whose key file is gone, or is none any more, goes on with the keys in memory and is
+// not ready, as its next start would be without. It is ready again when the file is back.
+func TestSecurityKeyFileVanishes(t *testing.T) {
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil || !session.Success {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	file := filepath.Join(server.DataDir, "keys.json")
+	if got := ready(t, server); got != http.StatusOK {
+		t.Fatalf("at first readyz answers %d\n%s", got, server.Log())
+	}
+	if err := os.Rename(file, file+"-kept"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, server, func() bool { return ready(t, server) == http.StatusServiceUnavailable })
+	if name := whose(t, server, session.Token); name != "ada" {
+		t.Errorf("the access token is %q's", name)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until(t, server, func() bool { return strings.Contains(server.Log(), "not a key ring") })
+	if got := ready(t, server); got != http.StatusServiceUnavailable {
+		t.Errorf("with an empty file readyz answers %d", got)
+	}
+	if err := os.Rename(file+"-kept", file); err != nil {
+		t.Fatal(err)
+	}
+	until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	if !strings.Contains(server.Log(), "keys.json: no such file") {
+		t.Errorf("it is not logged\n%s", server.Log())
+	}
+}
+
+// contents are the files below dir with the sums of what is in them.
+func contents(t *testing.T, dir string) string {
+	t.Helper()
+	var list strings.Builder
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || entry.Name() == "accountd.lock" { // which names the last process that served
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		fmt.Fprintf(&list, "%s %x\n", path, sha256.Sum256(raw))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.String()
+}
+
+// TestSecurityLostKeys: without the key file that live sessions and waiting mails need, neither a server nor a command
+// starts, and nothing is made. Only `keys init` makes a new ring. Then sessions go on by their refresh tokens, and mails
+// that nobody can read any more keep nothing from working.
+func TestSecurityLostKeys(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	environ := append([]string{oneIssuer}, servertest.CheapHashing...)
+	server := servertest.Start(t, dataDir, environ...)
+	stop := func() {
+		t.Helper()
+		if err := server.Stop(); err != nil {
+			t.Fatalf("%v\n%s", err, server.Log())
+		}
+	}
+	if err := os.Remove(filepath.Join(dataDir, "spool", "tmp")); err != nil { // mails wait
+		t.Fatal(err)
+	}
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil || !session.Success {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	link := mailedToken(t, dataDir, "activation", "ada")
+	stop()
+	if err := os.Remove(filepath.Join(dataDir, "keys.json")); err != nil {
+		t.Fatal(err)
+	}
+
+	const stake = "1 live sessions go on only by their refresh tokens, 1 mails that wait in the outbox can never be read, and links in mails stop working"
+	before := contents(t, dataDir)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("AnotherServicesSecretOf40CharactersAtLeast\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"user", "list"}, {"keys", "import", secret}} {
+		out, code := runCommand(t, dataDir, args...)
+		if want := "keys.json is not there; without it " + stake + ": copy it back"; code != 1 || !strings.Contains(out, want) || !strings.Contains(out, "accountd keys init") {
+			t.Errorf("%q exits %d\n%s", args, code, out)
+		}
+	}
+	if out, code := runCommand(t, dataDir, "doctor"); code != 1 || !strings.Contains(out, "keys.json is not there; without it "+stake) {
+		t.Errorf("doctor exits %d\n%s", code, out)
+	}
+	if after := contents(t, dataDir); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+
+	if out := succeed(t, dataDir, "keys", "init"); !strings.Contains(out, stake) {
+		t.Errorf("keys init: %s", out)
+	}
+	server = servertest.Start(t, dataDir, environ...)
+	until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	if name := whose(t, server, session.Token); name != "" {
+		t.Errorf("the access token of before is %q's", name)
+	}
+	invalidToken(t, "a link of before", runMutation(t, server, "verifyAccount", "token: $token", "", map[string]any{"token": link}))
+	next, err := refresh(server, session.RefreshToken)
+	if err != nil || !next.Success || whose(t, server, next.Token) != "ada" {
+		t.Errorf("the session does not go on: %+v, %v", next, err)
+	}
+	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {
+		t.Errorf("%+v, %v", bob, err)
+	}
+	spool := filepath.Join(dataDir, "spool")
+	if ada, bob := len(mailsTo(t, spool, "ada@example.com")), len(mailsTo(t, spool, "bob@example.com")); ada != 0 || bob != 1 {
+		t.Errorf("%d mails to ada, %d to bob\n%s", ada, bob, server.Log())
+	}
+	if got := ready(t, server); got != http.StatusOK || !strings.Contains(server.Log(), "the key that sealed it is not in the key file") {
+		t.Errorf("readyz answers %d\n%s", got, server.Log())
+	}
+	stop()
+	if out, code := runCommand(t, dataDir, "keys", "init"); code != 1 || !strings.Contains(out, "keys.json is there: accountd keys rotate") {
+		t.Errorf("keys init beside a ring exits %d\n%s", code, out)
+	}
+}
