@@ -77,6 +77,9 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	}
 	var u *User
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
+		if err := releaseValues(ctx, tx, f.unique()); err != nil { // what is held, an operator may give
+			return err
+		}
 		if err := f.taken(ctx, tx, 0, errs); err != nil {
 			return err
 		}

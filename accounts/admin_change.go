@@ -107,6 +107,9 @@ func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *User, i
 		}
 		errs.add(field, errEmailInUse)
 	}
+	if err := releaseValues(ctx, tx, after.form.unique()); err != nil {
+		return nil, err
+	}
 	if err := after.form.takenFrom(ctx, tx, before, errs); err != nil {
 		return nil, err
 	}

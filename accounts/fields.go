@@ -20,6 +20,7 @@ type form struct {
 	address     Address // of the account
 	usernameKey string
 	lookAlikes  [2]string // of the username
+	discreet    bool      // of a registration that must not tell whether its address is claimed
 	who         similarTo
 }
 
@@ -122,7 +123,7 @@ func (f form) taken(ctx context.Context, tx *store.Tx, except int64, errs Errors
 		problem := errUsernameInUse
 		switch {
 		case a.Field.Name == "username":
-			taken, err = usernameTaken(ctx, tx, f.usernameKey, f.lookAlikes, except)
+			taken, err = usernameTaken(ctx, tx, f, except)
 		case a.Field.Unique:
 			taken, err = fieldTaken(ctx, tx, a.Field.Name, stored(value), except)
 			problem = errFieldInUse(a.Field.label())
@@ -135,6 +136,21 @@ func (f form) taken(ctx context.Context, tx *store.Tx, except int64, errs Errors
 		}
 	}
 	return nil
+}
+
+// unique are the values that no two accounts may have: configured ones, and the skeleton of a username. One that is
+// an address is nobody else's anyway.
+func (f form) unique() []fieldValue {
+	var list []fieldValue
+	if f.lookAlikes[0] != "" {
+		list = append(list, fieldValue{Field{Name: "username"}, f.lookAlikes[0]})
+	}
+	for _, v := range f.custom() {
+		if v.field.Unique && v.value != nil {
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 // text is the value of a field that is a text, "" where there is none.

@@ -178,11 +178,19 @@ func exists(ctx context.Context, tx *store.Tx, query string, args ...any) (bool,
 	return found, nil
 }
 
-// usernameTaken reports whether somebody but except has this username, or one that has one of these skeletons ("": none).
-func usernameTaken(ctx context.Context, tx *store.Tx, key string, skeletons [2]string, except int64) (bool, error) {
-	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE username_key = ?1 AND id <> ?2)
-		OR EXISTS (SELECT 1 FROM users WHERE username_skeleton IN (?3, ?4) AND id <> ?2)`,
-		key, except, orNull(skeletons[0]), orNull(skeletons[1]))
+// usernameTaken reports whether somebody but except has the username of a form or one that looks like it, or
+// whether such a one is held. A registration that is discreet does not hear of who has its address both as an
+// address and as a username.
+func usernameTaken(ctx context.Context, tx *store.Tx, f form, except int64) (bool, error) {
+	holderOf := ""
+	if f.discreet && strings.Contains(f.usernameKey, "@") {
+		holderOf = f.address.Canonical
+	}
+	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE username_key = ?1 AND id <> ?2
+			AND id IS NOT (SELECT user_id FROM addresses WHERE canonical = ?5))
+		OR EXISTS (SELECT 1 FROM users WHERE username_skeleton IN (?3, ?4) AND id <> ?2)
+		OR EXISTS (SELECT 1 FROM held_values WHERE name = 'username' AND value IN (?3, ?4))`,
+		f.usernameKey, except, orNull(f.lookAlikes[0]), orNull(f.lookAlikes[1]), holderOf)
 }
 
 func addressClaimed(ctx context.Context, tx *store.Tx, canonical string) (bool, error) {

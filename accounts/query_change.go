@@ -123,9 +123,11 @@ func updateUser(ctx context.Context, tx *store.Tx, u *changed) error {
 const neverUsed = `is_active = 1 AND is_staff = 0 AND is_superuser = 0 AND last_login IS NULL
 	AND (SELECT verified FROM user_status WHERE user_id = users.id) = 0`
 
-// unverified are up to limit accounts that were never used, from before a time, with an id greater than after, in order.
+// unverified are up to limit accounts that were never used, and registrations for which values are held, from
+// before a time, with an id greater than after, in order.
 func unverified(ctx context.Context, tx *store.Tx, before time.Time, after int64, limit int) ([]int64, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id FROM users WHERE id > ? AND date_joined <= ? AND `+neverUsed+` ORDER BY id LIMIT ?`,
+	rows, err := tx.QueryContext(ctx, `SELECT id FROM users WHERE id > ?1 AND date_joined <= ?2 AND `+neverUsed+`
+		UNION SELECT registration FROM held_values WHERE registration > ?1 AND held_at <= ?2 ORDER BY id LIMIT ?3`,
 		after, before.Unix(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("list unverified accounts: %w", err)
@@ -142,8 +144,12 @@ func unverified(ctx context.Context, tx *store.Tx, before time.Time, after int64
 	return ids, rows.Err()
 }
 
-// deleteUnverified deletes an account that is still as unverified found it, and says whether it was.
+// deleteUnverified deletes an account that is still as unverified found it, and says whether it was, or releases
+// what is held for the registration of that id.
 func deleteUnverified(ctx context.Context, tx *store.Tx, id int64) (bool, error) {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM held_values WHERE registration = ?`, id); err != nil {
+		return false, fmt.Errorf("release held values: %w", err)
+	}
 	result, err := tx.ExecContext(ctx, `DELETE FROM users WHERE id = ? AND `+neverUsed, id)
 	if err != nil {
 		return false, fmt.Errorf("delete unverified account: %w", err)

@@ -41,9 +41,31 @@ func newUserQueries(fields []Field) userQueries {
 // literal is the field's name in SQL.
 func (f Field) literal() string { return "'" + strings.ReplaceAll(f.Name, "'", "''") + "'" }
 
-// fieldTaken reports whether somebody but except has this value.
+// fieldTaken reports whether somebody but except has this value, or whether it is held.
 func fieldTaken(ctx context.Context, tx *store.Tx, name string, value any, except int64) (bool, error) {
-	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM user_fields WHERE name = ? AND value = ? AND user_id <> ?)`, name, value, except)
+	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM user_fields WHERE name = ?1 AND value = ?2 AND user_id <> ?3)
+		OR EXISTS (SELECT 1 FROM held_values WHERE name = ?1 AND value = ?2)`, name, value, except)
+}
+
+// holdValues keeps values from others that a registration would have taken.
+func holdValues(ctx context.Context, tx *store.Tx, registration int64, values []fieldValue) error {
+	for _, v := range values {
+		const insert = `INSERT INTO held_values (name, value, registration, held_at) VALUES (?, ?, ?, ?)`
+		if _, err := tx.ExecContext(ctx, insert, v.field.Name, stored(v.value), registration, tx.Now.Unix()); err != nil {
+			return fmt.Errorf("hold %s: %w", v.field.Name, err)
+		}
+	}
+	return nil
+}
+
+func releaseValues(ctx context.Context, tx *store.Tx, values []fieldValue) error {
+	for _, v := range values {
+		const release = `DELETE FROM held_values WHERE name = ? AND value = ?`
+		if _, err := tx.ExecContext(ctx, release, v.field.Name, stored(v.value)); err != nil {
+			return fmt.Errorf("release %s: %w", v.field.Name, err)
+		}
+	}
+	return nil
 }
 
 // setFields stores values, and deletes those that are nil.

@@ -18,8 +18,8 @@ type RegisterInput struct {
 // Register creates an account, sends its mails, and logs in where the settings let unverified users. Problems of the
 // form come all at once; a claimed address and a full outbox only for a clean form.
 //
-// Under RevealNothing a claimed address is no problem: its owner gets a mail, and the answer, always without tokens,
-// is the same as for a free one.
+// Under RevealNothing a claimed address is no problem: its owner gets a mail, the answer, always without tokens, is
+// the same as for a free one, and so are later ones.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, error) {
 	if s.settings.Reveal == RevealNothing {
 		defer s.evenly(ctx)()
@@ -58,6 +58,9 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 			}
 			if holder != nil {
 				id, event = holder.ID, "registration_of_claimed_address"
+				if err := hold(ctx, tx, f); err != nil {
+					return err
+				}
 				return s.tellHolder(ctx, tx, holder, n.email.Canonical)
 			}
 		}
@@ -87,6 +90,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form, error) {
 	errs := Errors{}
 	f := s.judge(s.settings.RegisterArguments(), in.Fields, Address{}, errs)
+	f.discreet = s.settings.Reveal == RevealNothing
 	passwordOK := !s.settings.PasswordlessRegistration && cleanPasswords("password1", "password2", in.Password1, in.Password2, errs)
 	claimed, network := false, s.registrations(ctx)
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
@@ -119,6 +123,17 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 		}
 	}
 	return f, err
+}
+
+// hold takes what an account would take whose address were free: its id, and the values that no two accounts may
+// have. Otherwise a second registration, or the id of a third, would tell that the address is claimed. They are
+// held for as long as an unverified account would have them.
+func hold(ctx context.Context, tx *store.Tx, f form) error {
+	id, err := store.NextID(ctx, tx, "users")
+	if err != nil {
+		return err
+	}
+	return holdValues(ctx, tx, id, f.unique())
 }
 
 // registrations are the buckets of whoever registers: every clean form counts, whether its address is claimed or not.

@@ -1,11 +1,14 @@
 package accounts
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"accountd/internal/store"
 	"accountd/tokens"
 )
 
@@ -76,7 +79,7 @@ func TestRevealNothing(t *testing.T) {
 	notice := func(to string) []sentMail {
 		return []sentMail{{To: "<" + to + ">", Subject: "You already have an account on Acme"}}
 	}
-	for _, test := range []struct {
+	for i, test := range []struct {
 		address string
 		want    []sentMail
 		event   string
@@ -90,7 +93,7 @@ func TestRevealNothing(t *testing.T) {
 			before := h.dump(t)
 			hashes := 0
 			errs := h.whileHashing(t, func() { hashes++ }, func() error { // waits for a place: there was a hash to compute
-				out, err := h.Register(t.Context(), registration(test.address, "bob", password, password))
+				out, err := h.Register(t.Context(), registration(test.address, fmt.Sprint("bob", i), password, password))
 				if err == nil && *out != (Session{}) {
 					t.Errorf("%+v", out)
 				}
@@ -115,8 +118,10 @@ func TestRevealNothing(t *testing.T) {
 				h.exec(t, `DELETE FROM users WHERE id = 3`)
 				return
 			}
-			delete(before, "outbox") // a published mail may still have its row
-			delete(after, "outbox")
+			for _, table := range []string{"outbox", "held_values"} { // a published mail may still have its row
+				delete(before, table)
+				delete(after, table)
+			}
 			if diff := cmp.Diff(before, after); diff != "" {
 				t.Errorf("it changed (-before +after):\n%s", diff)
 			}
@@ -136,7 +141,7 @@ func TestRevealNothing(t *testing.T) {
 			t.Errorf("the owner is told in any case: %v", err)
 		}
 		h.fillOutbox(t)
-		h.refused(t, emailFail, h.register(t, registration("free@example.com", "bob", password, password)))
+		h.refused(t, emailFail, h.register(t, registration("free@example.com", "eve", password, password)))
 	})
 	t.Run("claimed while hashing", func(t *testing.T) {
 		h := newHarness(t, revealNothing, oneHashAtATime)
@@ -147,4 +152,84 @@ func TestRevealNothing(t *testing.T) {
 			t.Errorf("%v", errs)
 		}
 	})
+}
+
+// TestHeldValues: what a registration of a claimed address holds is as free as what an unverified account has: not
+// before that would be deleted, and then at once, in the order of the registrations.
+func TestHeldValues(t *testing.T) {
+	const month = 30 * 24 * time.Hour
+	h := newHarness(t, everyField, revealNothing, func(s *Settings, _ *tokens.Settings) {
+		s.RegisterFields, s.RegisterOptionalFields = []string{"email", "username"}, []string{"phone_number"}
+		s.AllowLoginNotVerified, s.PurgeUnverified = false, month
+	})
+	h.ada(t)
+	register := func(email, username, phone string) error {
+		values := Values{"email": email, "username": username, "phone_number": phone}
+		_, err := h.Register(t.Context(), RegisterInput{values, password, password})
+		return err
+	}
+	taken := Errors{"username": usernameInUse["username"], "phoneNumber": {phoneUsed}}
+	for _, step := range []struct {
+		email, username, phone string
+		want                   error
+	}{
+		{"ada@example.com", "held", "1", nil},
+		{"new@example.com", "made", "2", nil},
+		{"ada2@example.com", "held", "1", taken},
+		{"new2@example.com", "he1d", "1", taken},
+		{"new2@example.com", "made", "2", taken},
+		{"ada@example.com", "none", "", nil},
+	} {
+		if err := register(step.email, step.username, step.phone); !cmp.Equal(err, step.want) {
+			t.Errorf("%+v: %v", step, err)
+		}
+	}
+	if n := h.count(t, `SELECT count(*) FROM users`); n != 2 {
+		t.Errorf("%d users", n)
+	}
+	run := func() { h.clearOld(t.Context(), h.now().Add(-clearInterval)) }
+	h.advance(month - time.Second)
+	run()
+	for _, name := range []string{"held", "made"} {
+		if err := register("new2@example.com", name, ""); !cmp.Equal(err, usernameInUse) {
+			t.Errorf("%s is free a second too early: %v", name, err)
+		}
+	}
+	h.advance(time.Second)
+	var found []int64
+	err := h.db.Read(t.Context(), func(tx *store.Tx) (err error) {
+		found, err = unverified(t.Context(), tx, tx.Now.Add(-month), 0, 3)
+		return err
+	})
+	if diff := cmp.Diff([]int64{2, 3, 4}, found); diff != "" || err != nil {
+		t.Errorf("%v, what is over (-want +got):\n%s", err, diff)
+	}
+	run()
+	for i, name := range []string{"held", "made"} {
+		if err := register(fmt.Sprintf("new%d@example.com", i), name, fmt.Sprint(i+1)); err != nil {
+			t.Errorf("%s is not free: %v", name, err)
+		}
+	}
+}
+
+// TestHeldValuesOfOperators: what is held, an operator may give, and then it is held no more.
+func TestHeldValuesOfOperators(t *testing.T) {
+	h := newHarness(t, revealNothing)
+	h.ada(t)
+	for _, name := range []string{"one", "two"} {
+		if _, err := h.Register(t.Context(), registration("ada@example.com", name, password, password)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.add(t, AddUserInput{Username: "One", Email: "bob@example.com"})
+	two := "two"
+	if _, err := h.SetUser(t.Context(), "ada", SetUserInput{Username: &two}); err != nil {
+		t.Error(err)
+	}
+	h.mails(t)
+	if n := h.count(t, `SELECT count(*) FROM held_values`); n != 0 {
+		t.Errorf("%d values are still held", n)
+	}
+	taken := AddUserInput{Username: "ONE", Email: "eve@example.com", NoPassword: true}
+	h.refused(t, usernameInUse, func() error { _, err := h.AddUser(t.Context(), taken); return err })
 }

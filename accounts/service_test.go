@@ -246,7 +246,7 @@ func (h *harness) dump(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
-		for _, table := range []string{"users", "user_status", "addresses", "user_fields", "sessions", "refresh_tokens", "outbox"} {
+		for _, table := range []string{"users", "user_status", "addresses", "user_fields", "held_values", "sessions", "refresh_tokens", "outbox"} {
 			rows, err := tx.Tx.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1, 2")
 			if err != nil {
 				return err

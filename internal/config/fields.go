@@ -219,8 +219,13 @@ func (c *Config) accountWarnings() []string {
 			"register sends nothing that leads to a password; accountd user link password_set makes such links")
 	}
 	if a.RevealAccounts == "nothing" && !a.PasswordlessRegistration {
-		warnings = append(warnings, `accounts.reveal_accounts = "nothing": who registers an address and then logs in with the password still `+
-			"learns whether it was free; accounts.passwordless_registration prevents that")
+		tells := "by the tokens of the login"
+		if !a.AllowLoginNotVerified {
+			tells = "by the answer not_verified"
+		}
+		warnings = append(warnings, `accounts.reveal_accounts = "nothing": who registers an address and then logs in with the `+
+			"password that they gave learns "+tells+" that it was free; "+
+			"only accounts.passwordless_registration = true prevents that")
 	}
 	return warnings
 }

@@ -121,7 +121,8 @@ func TestAccountWarnings(t *testing.T) {
 	for text, want := range map[string]string{
 		"send_password_set_email = true":                                   "accounts.send_password_set_email does nothing without accounts.passwordless_registration",
 		"passwordless_registration = true\nsend_activation_email = false":  "register sends nothing that leads to a password",
-		"reveal_accounts = \"nothing\"":                                    "still learns whether it was free",
+		"reveal_accounts = \"nothing\"":                                    "learns by the tokens of the login that it was free",
+		"reveal_accounts = \"nothing\"\nallow_login_not_verified = false":  "learns by the answer not_verified that it was free",
 		"reveal_accounts = \"nothing\"\npasswordless_registration = true":  "",
 		"passwordless_registration = true\nsend_password_set_email = true": "",
 	} {

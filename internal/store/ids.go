@@ -69,6 +69,15 @@ func LastIDs(ctx context.Context, path string) (map[string]int64, error) {
 	return last, rows.Err()
 }
 
+// NextID gives out an id of a table without a row, which then never gets one. The table has had a row before.
+func NextID(ctx context.Context, tx *Tx, table string) (id int64, err error) {
+	const query = `UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = ? RETURNING seq`
+	if err := tx.QueryRowContext(ctx, query, table).Scan(&id); err != nil {
+		return 0, fmt.Errorf("give out an id of %s: %w", table, err)
+	}
+	return id, nil
+}
+
 // unknownIDs is how many ids are left out where nobody can say which have been given out. Ids of users are 32-bit numbers
 // in the API.
 const unknownIDs = 1 << 20
