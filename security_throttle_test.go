@@ -481,6 +481,59 @@ func TestSecurityMailBombing(t *testing.T) {
 	}
 }
 
+// TestSecurityMailBudget: how many mails a network may still ask for does not tell whether those before went to
+// anybody.
+func TestSecurityMailBudget(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy, "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS=nothing",
+		"ACCOUNTD_LIMITS_MAILS_PER_IP=5/h", "ACCOUNTD_LIMITS_UNIFORM_TIME=0s")...)
+	add := func(name string, flags ...string) {
+		t.Helper()
+		runBeside(t, dir, ownersPassword, append([]string{"user", "add", "--username", name, "--email", name + "@example.com", "--password-stdin"}, flags...)...)
+	}
+	add("verified", "--verified")
+	add("unverified")
+	add("inactive", "--inactive")
+	add("caller", "--verified")
+	session, err := s.Login(http.DefaultClient, "caller", ownersPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const register = `mutation($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: $p, password2: $p) { success errors } }`
+	network := 0
+	for _, query := range []string{askResend, askReset, askSecondary, register} {
+		for _, target := range []string{"nobody", "verified", "unverified", "inactive"} {
+			network++
+			client := viaProxy(fmt.Sprintf("203.0.113.%d", network))
+			ask := func(query, address string, i int) {
+				t.Helper()
+				token, variables := "", map[string]any{"e": address}
+				switch query {
+				case register:
+					variables["u"], variables["p"] = fmt.Sprintf("n%dx%d", network, i), ownersPassword
+				case askSecondary:
+					token, variables["p"] = session.Token, ownersPassword
+				}
+				if _, _, body := askRaw(t, client, s, token, query, variables); !strings.Contains(body, `"success":true`) {
+					t.Fatal(body)
+				}
+			}
+			for i := range 4 {
+				ask(query, target+"@example.com", i)
+			}
+			before := len(spooledMails(t, dir))
+			for i := range 2 {
+				own := fmt.Sprintf("own%dx%d", network, i)
+				add(own, "--verified")
+				ask(askReset, own+"@example.com", 0)
+			}
+			if got := len(spooledMails(t, dir)) - before; got != 1 {
+				t.Errorf("after four of %s for %s the network is sent %d mails, want 1", query[:10], target, got)
+			}
+		}
+	}
+}
+
 // TestSecurityRegistrationFlood: one network makes thirty accounts an hour, and looking for accounts by registering counts as well.
 func TestSecurityRegistrationFlood(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")

@@ -51,6 +51,12 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 		if err := s.count(ctx, tx, s.registrations(ctx)); err != nil {
 			return err
 		}
+		mailing := s.mailsRegistrations()
+		if mailing {
+			if mailing, err = s.mayAsk(ctx, tx, nil); err != nil {
+				return err
+			}
+		}
 		if s.settings.Reveal == RevealNothing {
 			holder, err := s.userByAddress(ctx, tx, n.email.Canonical)
 			if err != nil {
@@ -58,7 +64,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 			}
 			if holder != nil {
 				id, event = holder.ID, "registration_of_claimed_address"
-				if err := hold(ctx, tx, f); err != nil {
+				if err := hold(ctx, tx, f); err != nil || !mailing {
 					return err
 				}
 				return s.tellHolder(ctx, tx, holder, n.email.Canonical)
@@ -71,8 +77,10 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 		if err != nil {
 			return err
 		}
-		if err := s.sendRegistered(ctx, tx, u); err != nil {
-			return err
+		if mailing {
+			if err := s.sendRegistered(ctx, tx, u); err != nil {
+				return err
+			}
 		}
 		if s.settings.AllowLoginNotVerified && !s.settings.PasswordlessRegistration && s.settings.Reveal != RevealNothing {
 			return s.startSession(ctx, tx, u, out)
@@ -145,9 +153,14 @@ func (s *Service) sendsPasswordSet() bool {
 	return s.settings.PasswordlessRegistration && s.settings.SendPasswordSetEmail
 }
 
+// mailsRegistrations reports whether register may have to send a mail.
+func (s *Service) mailsRegistrations() bool {
+	return s.settings.SendActivationEmail || s.sendsPasswordSet() || s.settings.Reveal == RevealNothing
+}
+
 // acceptingRegistration fails with Errors when register may have to send a mail and none are taken.
 func (s *Service) acceptingRegistration(ctx context.Context, tx *store.Tx) error {
-	if s.settings.SendActivationEmail || s.sendsPasswordSet() || s.settings.Reveal == RevealNothing {
+	if s.mailsRegistrations() {
 		return mailProblem(s.outbox.Accepting(ctx, tx))
 	}
 	return nil

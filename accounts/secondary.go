@@ -40,6 +40,9 @@ func (s *Service) SendSecondaryEmailActivation(ctx context.Context, u *User, in 
 		if err := s.outbox.Accepting(ctx, tx); err != nil {
 			return mailProblem(err)
 		}
+		if ok, err := s.mayAsk(ctx, tx, now); !ok {
+			return err
+		}
 		if holder != nil {
 			return s.tellHolder(ctx, tx, holder, address.Canonical)
 		}

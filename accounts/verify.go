@@ -62,8 +62,9 @@ func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivation
 	})
 }
 
-// mailOwner judges an argument email and runs send, in a transaction, for the active user whose address that is. For
-// nobody it does nothing, and does not tell. matched is the address as stored.
+// mailOwner judges an argument email and runs send, in a transaction, for the active user whose address that is,
+// unless the network has asked for too many mails. For nobody it counts that and does nothing, and does not tell.
+// matched is the address as stored.
 func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *store.Tx, u *User, matched Address) error) error {
 	errs := Errors{}
 	address, ok := cleanEmail("email", typed, errs)
@@ -86,13 +87,16 @@ func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *sto
 		found = u != nil
 		return err
 	})
-	if err != nil || !found {
+	if err != nil || !found && len(s.askers(ctx)) == 0 {
 		return err
 	}
 	return s.db.Write(ctx, func(tx *store.Tx) error {
 		u, err := owner(tx)
-		if err != nil || u == nil {
-			return err // changed since the look: nothing to send
+		if err != nil {
+			return err
+		}
+		if ok, err := s.mayAsk(ctx, tx, u); !ok || u == nil {
+			return err
 		}
 		matched, _ := u.address(address.Canonical)
 		return send(tx, u, matched)
