@@ -68,9 +68,9 @@ func invalidToken(t *testing.T, what string, out map[string]any) {
 // oneIssuer keeps the issuer of access tokens as it is when a server comes back on another port.
 const oneIssuer = "ACCOUNTD_TOKENS_ISSUER=https://accounts.example.com"
 
-// TestSecurityOlderCopy: an older copy of the data directory is put in place by hand, as after a crash that lost writes, or
-// from a replica. Others register, and get the ids, and even the names and addresses, of accounts that are lost. No token
-// of the history that is lost is good for anything, whatever the new one does.
+// TestSecurityOlderCopy: an older copy of the data directory is put in place by hand, as after a crash that lost
+// writes, or from a replica. Others register, and get the ids, and even the names and addresses, of accounts that are
+// lost. No token of the history that is lost is good for anything, whatever the new one does.
 func TestSecurityOlderCopy(t *testing.T) {
 	dataDir, older := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "data")
 	environ := append([]string{oneIssuer}, servertest.CheapHashing...)

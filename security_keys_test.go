@@ -15,8 +15,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityKeyFileVanishes: a server whose key file is gone, or is none any more, goes on with the keys in memory and is
-// not ready, as its next start would be without. It is ready again when the file is back.
+// TestSecurityKeyFileVanishes: a server whose key file is gone, or is none any more, goes on with the keys in memory
+// and is not ready, as its next start would be without. It is ready again when the file is back.
 func TestSecurityKeyFileVanishes(t *testing.T) {
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
@@ -55,7 +55,7 @@ func contents(t *testing.T, dir string) string {
 	t.Helper()
 	var list strings.Builder
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() || entry.Name() == "accountd.lock" { // which names the last process that served
+		if err != nil || !entry.Type().IsRegular() || entry.Name() == "accountd.lock" { // which names who served last
 			return err
 		}
 		raw, err := os.ReadFile(path)
@@ -68,9 +68,9 @@ func contents(t *testing.T, dir string) string {
 	return list.String()
 }
 
-// TestSecurityLostKeys: without the key file that live sessions and waiting mails need, neither a server nor a command
-// starts, and nothing is made. Only `keys init` makes a new ring. Then sessions go on by their refresh tokens, and mails
-// that nobody can read any more keep nothing from working.
+// TestSecurityLostKeys: without the key file that live sessions and waiting mails need, neither a server nor a
+// command starts, and nothing is made. Only `keys init` makes a new ring. Then sessions go on by their refresh
+// tokens, and mails that nobody can read any more keep nothing from working.
 func TestSecurityLostKeys(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
 	environ := append([]string{oneIssuer}, servertest.CheapHashing...)
@@ -94,7 +94,8 @@ func TestSecurityLostKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	const stake = "1 live sessions go on only by their refresh tokens, 1 mails that wait in the outbox can never be read, and links in mails stop working"
+	const stake = "1 live sessions go on only by their refresh tokens, 1 mails that wait in the outbox can never be read, " +
+		"and links in mails stop working"
 	before := contents(t, dataDir)
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("AnotherServicesSecretOf40CharactersAtLeast\n"), 0o600); err != nil {
@@ -102,11 +103,13 @@ func TestSecurityLostKeys(t *testing.T) {
 	}
 	for _, args := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"user", "list"}, {"keys", "import", secret}} {
 		out, code := runCommand(t, dataDir, args...)
-		if want := "keys.json is not there; without it " + stake + ": copy it back"; code != 1 || !strings.Contains(out, want) || !strings.Contains(out, "accountd keys init") {
+		want := "keys.json is not there; without it " + stake + ": copy it back"
+		if code != 1 || !strings.Contains(out, want) || !strings.Contains(out, "accountd keys init") {
 			t.Errorf("%q exits %d\n%s", args, code, out)
 		}
 	}
-	if out, code := runCommand(t, dataDir, "doctor"); code != 1 || !strings.Contains(out, "keys.json is not there; without it "+stake) {
+	out, code := runCommand(t, dataDir, "doctor")
+	if code != 1 || !strings.Contains(out, "keys.json is not there; without it "+stake) {
 		t.Errorf("doctor exits %d\n%s", code, out)
 	}
 	if after := contents(t, dataDir); after != before {
@@ -121,7 +124,8 @@ func TestSecurityLostKeys(t *testing.T) {
 	if name := whose(t, server, session.Token); name != "" {
 		t.Errorf("the access token of before is %q's", name)
 	}
-	invalidToken(t, "a link of before", runMutation(t, server, "verifyAccount", "token: $token", "", map[string]any{"token": link}))
+	verified := runMutation(t, server, "verifyAccount", "token: $token", "", map[string]any{"token": link})
+	invalidToken(t, "a link of before", verified)
 	next, err := refresh(server, session.RefreshToken)
 	if err != nil || !next.Success || whose(t, server, next.Token) != "ada" {
 		t.Errorf("the session does not go on: %+v, %v", next, err)
@@ -130,14 +134,17 @@ func TestSecurityLostKeys(t *testing.T) {
 		t.Errorf("%+v, %v", bob, err)
 	}
 	spool := filepath.Join(dataDir, "spool")
-	if ada, bob := len(mailsTo(t, spool, "ada@example.com")), len(mailsTo(t, spool, "bob@example.com")); ada != 0 || bob != 1 {
+	ada, bob := len(mailsTo(t, spool, "ada@example.com")), len(mailsTo(t, spool, "bob@example.com"))
+	if ada != 0 || bob != 1 {
 		t.Errorf("%d mails to ada, %d to bob\n%s", ada, bob, server.Log())
 	}
-	if got := ready(t, server); got != http.StatusOK || !strings.Contains(server.Log(), "the key that sealed it is not in the key file") {
+	const unreadable = "the key that sealed it is not in the key file"
+	if got := ready(t, server); got != http.StatusOK || !strings.Contains(server.Log(), unreadable) {
 		t.Errorf("readyz answers %d\n%s", got, server.Log())
 	}
 	stop()
-	if out, code := runCommand(t, dataDir, "keys", "init"); code != 1 || !strings.Contains(out, "keys.json is there: accountd keys rotate") {
+	out, code = runCommand(t, dataDir, "keys", "init")
+	if code != 1 || !strings.Contains(out, "keys.json is there: accountd keys rotate") {
 		t.Errorf("keys init beside a ring exits %d\n%s", code, out)
 	}
 }

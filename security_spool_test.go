@@ -128,8 +128,8 @@ func unwritable(t *testing.T, by []string, spool string, spoil, mend func() erro
 	}
 }
 
-// unusable are ways to keep a server from using a directory: who starts it, and what undoes them. They skip the test where
-// this machine has none of it.
+// unusable are ways to keep a server from using a directory: who starts it, and what undoes them. They skip the test
+// where this machine has none of it.
 var unusable = map[string]func(t *testing.T, spool string) (by []string, mend func() error){
 	"read-only": func(t *testing.T, spool string) ([]string, func() error) {
 		if err := syscall.Mount("tmpfs", spool, "tmpfs", syscall.MS_RDONLY, "mode=0700"); err != nil {
@@ -165,8 +165,8 @@ var unusable = map[string]func(t *testing.T, spool string) (by []string, mend fu
 	},
 }
 
-// TestSecuritySpoolUnusableAtStart: a server starts over a spool that it cannot use, is not ready, and does what it is asked
-// for. Killed and started again it still has the mails, and publishes them once the spool can be used.
+// TestSecuritySpoolUnusableAtStart: a server starts over a spool that it cannot use, is not ready, and does what it
+// is asked for. Killed and started again it still has the mails, and publishes them once the spool can be used.
 func TestSecuritySpoolUnusableAtStart(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can take a directory from its owner: a start over one that cannot be used is not tried")
@@ -176,13 +176,14 @@ func TestSecuritySpoolUnusableAtStart(t *testing.T) {
 			spool, dataDir := t.TempDir(), filepath.Join(t.TempDir(), "data")
 			by, mend := spoil(t, spool)
 			// A mail server that nobody can reach: the relay runs, and leaves the mails where they are.
-			environ := append([]string{"ACCOUNTD_EMAIL_SPOOL_DIR=" + spool, "ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_PORT=1",
-				"ACCOUNTD_EMAIL_SMTP_TLS=none"}, servertest.CheapHashing...)
+			environ := append([]string{"ACCOUNTD_EMAIL_SPOOL_DIR=" + spool, "ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1",
+				"ACCOUNTD_EMAIL_SMTP_PORT=1", "ACCOUNTD_EMAIL_SMTP_TLS=none"}, servertest.CheapHashing...)
 			people := []string{"ada", "bob"}
 			var server *servertest.Server
 			for _, name := range people {
 				server = servertest.StartBy(t, by, dataDir, environ...)
-				if ready, live := status(t, server, "/readyz"), status(t, server, "/livez"); ready != http.StatusServiceUnavailable || live != http.StatusOK {
+				ready, live := status(t, server, "/readyz"), status(t, server, "/livez")
+				if ready != http.StatusServiceUnavailable || live != http.StatusOK {
 					t.Fatalf("readyz answers %d, livez %d\n%s", ready, live, server.Log())
 				}
 				if !strings.Contains(server.Log(), "mail cannot be written to the spool") {

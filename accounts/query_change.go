@@ -14,9 +14,9 @@ import (
 // The statements of operations that change an account. What kills links that are out moves an epoch: credential_epoch
 // those for a new password, secondary_epoch those that verify an address, primary or secondary.
 
-// epochLeap is how far an epoch moves, and where those of a new account begin: 1 to 2^31, at random. When a file has lost
-// writes, or an older copy takes its place, accounts and ids come that were there before. Epochs that were counted would
-// come again with them, and so would links.
+// epochLeap is how far an epoch moves, and where those of a new account begin: 1 to 2^31, at random. When a file has
+// lost writes, or an older copy takes its place, accounts and ids come that were there before. Epochs that were
+// counted would come again with them, and so would links.
 func epochLeap() int64 {
 	var random [4]byte
 	rand.Read(random[:]) // never fails: crypto/rand ends the process instead
@@ -36,7 +36,8 @@ func setArchived(ctx context.Context, tx *store.Tx, id int64) error {
 	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET archived = 1 WHERE user_id = ?`, id); err != nil {
 		return fmt.Errorf("archive: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE users SET credential_epoch = credential_epoch + ? WHERE id = ?`, epochLeap(), id); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET credential_epoch = credential_epoch + ? WHERE id = ?`,
+		epochLeap(), id); err != nil {
 		return fmt.Errorf("archive: %w", err)
 	}
 	return nil
@@ -53,7 +54,8 @@ func deactivate(ctx context.Context, tx *store.Tx, id int64) error {
 
 // endAddressLinks kills the links that are out to verify an address.
 func endAddressLinks(ctx context.Context, tx *store.Tx, id int64) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE users SET secondary_epoch = secondary_epoch + ? WHERE id = ?`, epochLeap(), id); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE users SET secondary_epoch = secondary_epoch + ? WHERE id = ?`,
+		epochLeap(), id); err != nil {
 		return fmt.Errorf("end links: %w", err)
 	}
 	return nil
@@ -62,7 +64,8 @@ func endAddressLinks(ctx context.Context, tx *store.Tx, id int64) error {
 // endAllLinks kills every link that is out, of everybody.
 func endAllLinks(ctx context.Context, tx *store.Tx) error {
 	if _, err := tx.ExecContext(ctx, `
-		UPDATE users SET credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1`, epochLeap()); err != nil {
+		UPDATE users SET credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1`,
+		epochLeap()); err != nil {
 		return fmt.Errorf("end all links: %w", err)
 	}
 	return nil

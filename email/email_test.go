@@ -152,12 +152,13 @@ func TestRowsWaitForTheProcessThatServes(t *testing.T) {
 	}
 }
 
-// TestStartWithoutSpool: a process that cannot use the spool takes messages all the same, and publishes them once it can.
-// What is half-written then is an earlier one's.
+// TestStartWithoutSpool: a process that cannot use the spool takes messages all the same, and publishes them once it
+// can. What is half-written then is an earlier one's.
 func TestStartWithoutSpool(t *testing.T) {
 	f := newFixture(t)
 	retry := filepath.Join(f.dir, "retry")
-	for _, err := range []error{os.Remove(retry), os.WriteFile(retry, nil, 0o600), os.WriteFile(filepath.Join(f.dir, "tmp", "half"), nil, 0o600), f.Start(t.Context())} {
+	half := filepath.Join(f.dir, "tmp", "half")
+	for _, err := range []error{os.Remove(retry), os.WriteFile(retry, nil, 0o600), os.WriteFile(half, nil, 0o600), f.Start(t.Context())} {
 		if err != nil {
 			t.Fatal(err)
 		}

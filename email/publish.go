@@ -19,10 +19,11 @@ const (
 	settleDelay = 50 * time.Millisecond
 )
 
-// Start makes this process the one that publishes: it creates the spool directory where it is missing, removes half-written
-// files, publishes what an earlier process left, and from then on each message right after its transaction. Only the holder
-// of the data directory's lock may call it. A spool that cannot be used is no error: Healthy tells, messages wait in the
-// outbox, and Run goes on where Start could not. A file in the place of the directory is one.
+// Start makes this process the one that publishes: it creates the spool directory where it is missing, removes
+// half-written files, publishes what an earlier process left, and from then on each message right after its
+// transaction. Only the holder of the data directory's lock may call it. A spool that cannot be used is no error:
+// Healthy tells, messages wait in the outbox, and Run goes on where Start could not. A file in the place of the
+// directory is one.
 func (o *Outbox) Start(ctx context.Context) error {
 	if err := o.spool.possible(); err != nil {
 		return err

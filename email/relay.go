@@ -85,8 +85,8 @@ func (r *Relay) Run(ctx context.Context) {
 	}
 }
 
-// scan makes lists of what is to be delivered now, and says how many workers are missing for it. Before the spool can be
-// used there is nothing: what is delivered and cannot be deleted would be sent again after each restart.
+// scan makes lists of what is to be delivered now, and says how many workers are missing for it. Before the spool can
+// be used there is nothing: what is delivered and cannot be deleted would be sent again after each restart.
 func (r *Relay) scan() (more int, err error) {
 	if !r.outbox.isPublishing() {
 		return 0, nil

@@ -30,12 +30,13 @@ func (s spool) open() error {
 	return nil
 }
 
-// possible fails where something that is no directory is in the spool's place, or in that of a directory above: no waiting
-// mends that.
+// possible fails where something that is no directory is in the spool's place, or in that of a directory above: no
+// waiting mends that.
 func (s spool) possible() error {
 	info, err := os.Stat(string(s))
 	if err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("spool: %s is not in a directory, or none itself: name another in email.spool_dir, or move the file away", s)
+		return fmt.Errorf("spool: %s is not in a directory, or none itself: name another in email.spool_dir, or move the file away",
+			s)
 	}
 	return nil
 }

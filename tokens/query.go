@@ -15,8 +15,8 @@ func insertSession(ctx context.Context, tx *store.Tx, user int64, limit, clearAt
 	for {
 		id := newSessionID(tx.Now)
 		result, err := tx.ExecContext(ctx, `
-			INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
-			id, user, tx.Now.Unix(), limit, clearAt)
+			INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO NOTHING`, id, user, tx.Now.Unix(), limit, clearAt)
 		if err != nil {
 			return 0, fmt.Errorf("insert session: %w", err)
 		}
@@ -193,7 +193,8 @@ func listSessions(ctx context.Context, tx *store.Tx, user int64) ([]SessionState
 func CountLive(ctx context.Context, tx *store.Tx) (n int64, err error) {
 	err = tx.QueryRowContext(ctx, `
 		SELECT count(*) FROM sessions WHERE ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)
-			AND coalesce((SELECT max(expires_at) FROM refresh_tokens WHERE session_id = sessions.id), ?1 + 1) > ?1`, tx.Now.Unix()).Scan(&n)
+			AND coalesce((SELECT max(expires_at) FROM refresh_tokens WHERE session_id = sessions.id), ?1 + 1) > ?1`,
+		tx.Now.Unix()).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count live sessions: %w", err)
 	}

@@ -8,9 +8,9 @@ import (
 	"accountd/internal/store"
 )
 
-// A session's id is the time at which it began, in unix milliseconds, and then random bits. Counted ids would come again
-// after a file has lost its newest sessions, and with them the tokens that name them. Time comes first so that sessions
-// lie in the file in the order in which they began.
+// A session's id is the time at which it began, in unix milliseconds, and then random bits. Counted ids would come
+// again after a file has lost its newest sessions, and with them the tokens that name them. Time comes first so that
+// sessions lie in the file in the order in which they began.
 const (
 	sessionTimeBits   = 42 // until the year 2109
 	sessionRandomBits = 21

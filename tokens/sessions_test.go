@@ -43,7 +43,8 @@ func TestSessionIDs(t *testing.T) {
 	}
 }
 
-// TestSessionIDTaken: of thousands that begin in the same millisecond some draw the same id, and each gets one of its own.
+// TestSessionIDTaken: of thousands that begin in the same millisecond some draw the same id, and each gets one of its
+// own.
 func TestSessionIDTaken(t *testing.T) {
 	f := newFixture(t, testSettings)
 	const sessions = 8000 // none of them draws another's id once in four million runs

@@ -29,12 +29,14 @@ func lostWithoutKeys(c *config.Config, n keyNeeds) string {
 	if !c.Tokens.LongRunning || !c.Tokens.AllowRefresh {
 		sessions = "end"
 	}
-	return fmt.Sprintf("%d live sessions %s, %d mails that wait in the outbox can never be read, and links in mails stop working", n.sessions, sessions, n.mails)
+	return fmt.Sprintf("%d live sessions %s, %d mails that wait in the outbox can never be read, and links in mails stop working",
+		n.sessions, sessions, n.mails)
 }
 
 const lostKeysRemedy = "copy it back from where it is kept; only if it is lost for good, run accountd keys init"
 
-// keysNeeded looks at what the database needs the key ring for, and changes nothing. Without a database that is nothing.
+// keysNeeded looks at what the database needs the key ring for, and changes nothing. Without a database that is
+// nothing.
 func keysNeeded(ctx context.Context, c *config.Config, now func() time.Time) (n keyNeeds, err error) {
 	if _, err := os.Lstat(c.DatabaseFile()); errors.Is(err, fs.ErrNotExist) {
 		return n, nil
@@ -49,7 +51,8 @@ func keysNeeded(ctx context.Context, c *config.Config, now func() time.Time) (n 
 	return n, err
 }
 
-// checkLostKeys refuses to go on without a key ring that the database needs. Where it needs none, a new one may be made.
+// checkLostKeys refuses to go on without a key ring that the database needs. Where it needs none, a new one may be
+// made.
 func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) error {
 	_, keysErr := os.Lstat(c.KeysFile())
 	_, err := os.Lstat(c.DatabaseFile())
@@ -61,10 +64,11 @@ func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, 
 		return err
 	}
 	if needs.any() {
-		return fmt.Errorf("key file %s is not there; without it %s: %s", c.KeysFile(), lostWithoutKeys(c, needs), lostKeysRemedy)
+		lost := lostWithoutKeys(c, needs)
+		return fmt.Errorf("key file %s is not there; without it %s: %s", c.KeysFile(), lost, lostKeysRemedy)
 	}
-	log.Warn("there are accounts and no keys: new ones are made, and mailed links end; stop, and restore the key file, if that is not meant",
-		"file", c.KeysFile())
+	log.Warn("there are accounts and no keys: new ones are made, and mailed links end; if that is not meant, stop and "+
+		"copy the key file back", "file", c.KeysFile())
 	return nil
 }
 
@@ -89,9 +93,11 @@ func (d *doctor) lostKeys(subject string) {
 	case err != nil: // which doctor.database says as well
 		d.problem(subject, gone, "copy it back from where it is kept")
 	case needs.any():
-		d.problem(subject, gone+"; without it "+lostWithoutKeys(d.config, needs), lostKeysRemedy+"; until then the server does not start")
+		d.problem(subject, gone+"; without it "+lostWithoutKeys(d.config, needs),
+			lostKeysRemedy+"; until then the server does not start")
 	default:
-		d.problem(subject, gone, "copy it back from where it is kept; the server makes a new one at its next start, and links in mails stop working")
+		d.problem(subject, gone,
+			"copy it back from where it is kept; the server makes a new one at its next start, and links in mails stop working")
 	}
 }
 

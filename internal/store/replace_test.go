@@ -193,7 +193,8 @@ func TestLook(t *testing.T) {
 	}
 	err = Look(t.Context(), path, now, func(tx *Tx) error {
 		var n int
-		if err := tx.QueryRowContext(t.Context(), `SELECT count(*) FROM outbox`).Scan(&n); err != nil || n != 1 || !tx.Now.Equal(at) {
+		err := tx.QueryRowContext(t.Context(), `SELECT count(*) FROM outbox`).Scan(&n)
+		if err != nil || n != 1 || !tx.Now.Equal(at) {
 			t.Errorf("%d rows at %s, %v", n, tx.Now, err)
 		}
 		if _, err := tx.ExecContext(t.Context(), `DELETE FROM outbox`); err == nil {
