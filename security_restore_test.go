@@ -206,12 +206,21 @@ func TestSecurityBackupUnderLoad(t *testing.T) {
 // straced runs the program under strace, which kills it at the n-th of a system call, and reports whether that happened.
 func straced(t *testing.T, call string, n int, dataDir string, args ...string) (killed bool) {
 	t.Helper()
+	return stracedOn(t, nil, call, n, dataDir, args...)
+}
+
+// stracedOn is straced for the calls that are about the files named.
+func stracedOn(t *testing.T, files []string, call string, n int, dataDir string, args ...string) (killed bool) {
+	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		t.Skip("strace is not installed: what is interrupted at each system call is not tried")
 	}
-	cmd := exec.Command(strace, append([]string{"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n),
-		servertest.Binary(t)}, append(args, "--data-dir", dataDir)...)...)
+	traced := []string{"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n)}
+	for _, file := range files {
+		traced = append(traced, "-P", file)
+	}
+	cmd := exec.Command(strace, append(append(traced, servertest.Binary(t)), append(args, "--data-dir", dataDir)...)...)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1"), servertest.CheapHashing...) // strace counts the calls of each thread
 	out, err := cmd.CombinedOutput()

@@ -34,7 +34,7 @@ func TestRevokeAll(t *testing.T) {
 			sameUser(t, want, got)
 		}
 	}
-	out, err := RevokeAll(t.Context(), h.db, map[string]int64{"users": 40, "sessions": 50})
+	out, err := RevokeAll(t.Context(), h.db, map[string]int64{"users": 40, "sessions": 50}, "restored from a backup")
 	if err != nil || out != (Revoked{Sessions: 1, Mails: 1}) {
 		t.Fatalf("%+v, %v", out, err)
 	}
@@ -53,7 +53,7 @@ func TestRevokeAll(t *testing.T) {
 	if kim := h.add(t, AddUserInput{Username: "kim", Email: "kim@example.com"}); kim.ID != 41 {
 		t.Errorf("after %d, %d and 40 comes %d", u.ID, bob.ID, kim.ID)
 	}
-	if _, err := RevokeAll(t.Context(), h.db, nil); err != nil {
+	if _, err := RevokeAll(t.Context(), h.db, nil, "restored from a backup"); err != nil {
 		t.Error(err)
 	}
 	leaptAll()

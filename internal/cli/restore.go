@@ -48,6 +48,30 @@ func (cmd *restoreCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
+	out, err := replaceDatabase(a, c, copied, "restored from a backup")
+	if err != nil {
+		return fmt.Errorf("%s cannot be restored: %w", cmd.File, err)
+	}
+	fmt.Fprintf(a.Stdout, "Restored %s: %d accounts.\n", cmd.File, out.users)
+	if out.before.exists {
+		fmt.Fprintf(a.Stdout, "What was there before is kept as %s%s; delete it when it is no longer needed.\n", out.aside, out.before.note)
+	}
+	_, err = fmt.Fprintf(a.Stdout, "%d sessions have ended, links in mails have stopped working, and %d mails that waited were dropped. Everything since the backup is lost: accounts, passwords, addresses.\n",
+		out.Sessions, out.Mails)
+	return err
+}
+
+// replaced is what replaceDatabase has done.
+type replaced struct {
+	accounts.Revoked
+	users  int64
+	before original
+	aside  string // path of the database before
+}
+
+// replaceDatabase puts a copy in the place of the database, if it is sound, and ends what must not come back with it. The database before
+// is kept. Whoever calls it has the data directory alone. The copy is gone afterwards, or left to FinishReplace.
+func replaceDatabase(a *app, c *config.Config, copied, reason string) (out replaced, err error) {
 	taken := false
 	defer func() {
 		if !taken {
@@ -56,34 +80,25 @@ func (cmd *restoreCmd) Run(a *app) (err error) {
 	}()
 	found, err := store.Check(a.ctx, copied)
 	if err != nil {
-		return fmt.Errorf("%s cannot be restored: %w", cmd.File, err)
+		return out, err
 	}
 	if len(found.Problems) > 0 {
-		return fmt.Errorf("%s cannot be restored: it is damaged: %s", cmd.File, found.Problems[0])
+		return out, fmt.Errorf("it is damaged: %s", found.Problems[0])
 	}
-	before, err := lookAtOriginal(a.ctx, c)
-	if err != nil {
-		return err
+	out.users = found.Users
+	if out.before, err = lookAtOriginal(a.ctx, c); err != nil {
+		return out, err
 	}
-	revoked, err := prepare(a, copied, before)
-	if err != nil {
-		return err
+	if out.Revoked, err = prepare(a, copied, out.before, reason); err != nil {
+		return out, err
 	}
-	if err := ownLike(copied, before.owner); err != nil {
-		return err
+	if err := ownLike(copied, out.before.owner); err != nil {
+		return out, err
 	}
-	aside := "accountd-replaced-" + store.BackupName(a.Now())[len("accountd-"):]
+	name := "accountd-replaced-" + store.BackupName(a.Now())[len("accountd-"):]
+	out.aside = filepath.Join(c.Server.DataDir, name)
 	taken = true
-	if err := store.Replace(c.DatabaseFile(), copied, aside); err != nil {
-		return err
-	}
-	fmt.Fprintf(a.Stdout, "Restored %s: %d accounts.\n", cmd.File, found.Users)
-	if before.exists {
-		fmt.Fprintf(a.Stdout, "What was there before is kept as %s%s; delete it when it is no longer needed.\n", filepath.Join(c.Server.DataDir, aside), before.note)
-	}
-	_, err = fmt.Fprintf(a.Stdout, "%d sessions have ended, links in mails have stopped working, and %d mails that waited were dropped. Everything since the backup is lost: accounts, passwords, addresses.\n",
-		revoked.Sessions, revoked.Mails)
-	return err
+	return out, store.Replace(c.DatabaseFile(), copied, name)
 }
 
 // isOther refuses the database itself.
@@ -127,16 +142,19 @@ func lookAtOriginal(ctx context.Context, c *config.Config) (o original, err erro
 	if ctx.Err() != nil {
 		return o, ctx.Err()
 	}
+	if errors.Is(err, store.ErrInUse) {
+		return o, err
+	}
 	o.note = " (it is damaged or of a newer accountd, and lies there as it was, with its -wal if it has one)"
 	return o, nil
 }
 
 // prepare brings the copy to the newest schema and ends what must not come back with it.
-func prepare(a *app, copied string, before original) (revoked accounts.Revoked, err error) {
+func prepare(a *app, copied string, before original, reason string) (revoked accounts.Revoked, err error) {
 	db, err := store.OpenCopy(a.ctx, copied, a.Now)
 	if err != nil {
 		return revoked, err
 	}
 	defer closeInto(&err, db.Close)
-	return accounts.RevokeAll(a.ctx, db, before.lastIDs)
+	return accounts.RevokeAll(a.ctx, db, before.lastIDs, reason)
 }

@@ -26,9 +26,10 @@ import (
 const drainTime = 10 * time.Second
 
 type serveCmd struct {
-	Listen    string `placeholder:"HOST:PORT" help:"Where to listen (server.listen)."`
-	PublicURL string `placeholder:"URL" help:"The address that users see (server.public_url)."`
-	Ephemeral bool   `help:"For tests: a free port of this machine, a temporary directory that is removed at the end, passwords hashed cheaply. Prints one line of JSON when it is ready."`
+	Listen        string `placeholder:"HOST:PORT" help:"Where to listen (server.listen)."`
+	PublicURL     string `placeholder:"URL" help:"The address that users see (server.public_url)."`
+	AcceptLostLog bool   `help:"Go on without a write-ahead log that is lost, and with it what was acknowledged last. Every session and every mailed link ends."`
+	Ephemeral     bool   `help:"For tests: a free port of this machine, a temporary directory that is removed at the end, passwords hashed cheaply. Prints one line of JSON when it is ready."`
 }
 
 // Run serves until its context ends, and then until requests that have begun are answered.
@@ -75,6 +76,11 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 		return fmt.Errorf("%w: choose another address with --listen", err)
 	}
 	c.Bound(listener.Addr())
+	if cmd.AcceptLostLog {
+		if err := acceptLostLog(a, c, log); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
 	built := buildAPI(schemaSettings(c, log)) // needs no database, and the database no schemas: side by side they are there sooner
 	defer func() { _, _ = built() }()         // a start that fails leaves nothing running
 	h, err := openHouse(starting, c, a.Now, log)

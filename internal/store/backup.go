@@ -37,11 +37,11 @@ func Backup(ctx context.Context, path, dest string) (Condition, error) {
 
 // snapshot copies a database into a file of dir that is to be removed, and checks the copy.
 func snapshot(ctx context.Context, path, dir string) (tmp string, found Condition, err error) {
-	c, err := look(ctx, path, "")
+	c, err := look(ctx, path)
 	if err != nil {
 		return "", found, err
 	}
-	defer c.close() // it was only read
+	defer c.end()
 	tmp = filepath.Join(dir, backupPrefix+rand.Text())
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // VACUUM takes an empty file, and keeps its mode
 	if err != nil {

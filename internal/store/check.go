@@ -22,12 +22,12 @@ const maxProblems = 10
 // It changes nothing, and fails where there is nothing to be read.
 func Check(ctx context.Context, path string) (Condition, error) {
 	var found Condition
-	c, err := look(ctx, path, "&_pragma=query_only(1)")
+	c, err := look(ctx, path, "query_only(1)")
 	if err != nil {
 		return found, err
 	}
-	defer c.close() // it was only read
-	if err := found.read(ctx, c); err != nil {
+	defer c.end()
+	if err := found.read(ctx, c.conn); err != nil {
 		return found, fmt.Errorf("%s: %w", path, explain(err))
 	}
 	return found, nil

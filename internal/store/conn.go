@@ -42,10 +42,13 @@ func (c *conn) connect(ctx context.Context) error {
 		return err
 	}
 	c.sql, c.stmts = sc, map[string]*sql.Stmt{}
-	return sc.Raw(func(dc any) error {
+	if err := sc.Raw(func(dc any) error {
 		dc.(sqlite.HookRegisterer).RegisterRollbackHook(func() { c.lost.Store(true) })
 		return nil
-	})
+	}); err != nil {
+		return err
+	}
+	return c.keepLog(true)
 }
 
 // drop gives up a connection whose state is not known; closing it rolls back.

@@ -36,6 +36,8 @@ func explain(err error) error {
 	var e *sqlite.Error
 	if errors.As(err, &e) {
 		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_BUSY:
+			return fmt.Errorf("%w (%w)", ErrInUse, err)
 		case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
 			return fmt.Errorf("it is damaged or no database (%w): %s", err, restoreRemedy)
 		}
@@ -48,8 +50,10 @@ func explain(err error) error {
 func inspect(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, walErr := os.Lstat(path + "-wal"); walErr == nil {
-			return damaged("it is gone, and its -wal is there")
+		for _, suffix := range []string{"-wal", markSuffix} {
+			if exists(path + suffix) {
+				return damaged("it is gone, and its " + suffix + " is there")
+			}
 		}
 		return err
 	}
@@ -60,6 +64,9 @@ func inspect(path string) error {
 		return errors.New("it is not a regular file: put the file itself there, not a link")
 	case info.Size() == 0:
 		return damaged("it is empty")
+	}
+	if err := lostLog(path); err != nil {
+		return err
 	}
 	header := make([]byte, 100)
 	f, err := os.Open(path)
@@ -137,8 +144,8 @@ func syncFile(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// beside are the files that SQLite has beside a database.
-var beside = []string{"-wal", "-shm", "-journal"}
+// beside are the files that belong to a database: they have its name and these endings.
+var beside = []string{"-wal", "-shm", "-journal", markSuffix}
 
 // removeAll removes a database that nobody has open.
 func removeAll(path string) {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type health struct {
 	mu       sync.Mutex
 	last     error // guarded by mu; of the last write, nil: it was committed; or ErrUnsynced, whoever met it
 	uncopied error // guarded by mu; of copying the log, nil: it was copied
+	unmarked error // guarded by mu; of setting the mark, nil: it is there
 }
 
 // judged is err, and ErrUnsynced if it is an fsync that has failed.
@@ -82,22 +84,23 @@ func (h *health) copied(complete bool, err error) {
 	}
 }
 
-// wrote is told each commit.
-func (h *health) wrote() {
+// wrote is told each commit, and why the mark could not be set after it, nil if it is there.
+func (h *health) wrote(unmarked error) {
+	if errors.Is(unmarked, ErrUnsynced) {
+		h.failed(unmarked)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !errors.Is(h.last, ErrUnsynced) {
 		h.last = nil
 	}
+	h.unmarked = unmarked
 }
 
 func (h *health) failure() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.last == nil {
-		return h.uncopied
-	}
-	return h.last
+	return cmp.Or(h.last, h.uncopied, h.unmarked)
 }
 
 // usable fails once an fsync has failed.

@@ -9,7 +9,7 @@ import (
 )
 
 // look connects to the file at path as it is: neither made nor migrated.
-func look(ctx context.Context, path, options string) (*conn, error) {
+func look(ctx context.Context, path string, pragmas ...string) (*looking, error) {
 	abs, err := filepath.Abs(path)
 	if err == nil {
 		err = inspect(abs)
@@ -17,24 +17,36 @@ func look(ctx context.Context, path, options string) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	c, err := newConn(dsn(abs) + options)
+	c, err := newConn(dsn(abs, append(pragmas, wait)...))
 	if err != nil {
 		return nil, err
 	}
 	if err := c.connect(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, explain(err)), c.close())
 	}
-	return c, nil
+	return &looking{c, abs}, nil
+}
+
+// looking is a connection to a file as it is.
+type looking struct {
+	*conn
+	abs string
+}
+
+// end closes it, and leaves the file as whoever closes it last has to. What it was for has been read.
+func (l *looking) end() {
+	_ = l.close()
+	_ = endUse(context.Background(), l.abs)
 }
 
 // Look runs fn on the file at path as it is: neither made, migrated nor changed.
 func Look(ctx context.Context, path string, now func() time.Time, fn func(*Tx) error) error {
-	c, err := look(ctx, path, "&_pragma=query_only(1)")
+	c, err := look(ctx, path, "query_only(1)")
 	if err != nil {
 		return err
 	}
-	defer c.close() // it was only read
-	tx := &Tx{Now: now().UTC(), conn: c}
+	defer c.end()
+	tx := &Tx{Now: now().UTC(), conn: c.conn}
 	tx.Tx.tx = tx
 	if err := c.begin(ctx, "BEGIN"); err != nil {
 		return fmt.Errorf("%s: %w", path, explain(err))
@@ -47,11 +59,11 @@ func Look(ctx context.Context, path string, now func() time.Time, fn func(*Tx) e
 // LastIDs are the ids that tables of the database at path have given out last. Ids that are newer than a backup must not be
 // given out again after it is restored: tokens name them.
 func LastIDs(ctx context.Context, path string) (map[string]int64, error) {
-	c, err := look(ctx, path, "&_pragma=query_only(1)")
+	c, err := look(ctx, path, "query_only(1)")
 	if err != nil {
 		return nil, err
 	}
-	defer c.close() // it was only read
+	defer c.end()
 	rows, err := c.sql.QueryContext(ctx, `SELECT name, seq FROM sqlite_sequence`)
 	if err != nil {
 		return nil, err

@@ -30,11 +30,11 @@ func judge(ctx context.Context, file string) (users bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	c, err := look(ctx, file, "&_pragma=query_only(1)")
+	c, err := look(ctx, file, "query_only(1)")
 	if err != nil {
 		return false, err
 	}
-	defer c.close() // it was only read
+	defer c.end()
 	var version int
 	if err := c.sql.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return false, err
@@ -45,7 +45,7 @@ func judge(ctx context.Context, file string) (users bool, err error) {
 	case version > len(names):
 		return false, newer(version, len(names))
 	}
-	objects, err := readSchema(ctx, c)
+	objects, err := readSchema(ctx, c.conn)
 	if err != nil {
 		return false, err
 	}

@@ -31,6 +31,23 @@ func Copy(path, dir string) (copied string, err error) {
 	if version[0] != 1 {
 		return "", fmt.Errorf("%s is no backup but the file of a server, or a copy of one: it may lack what that had in its -wal; make a backup of the directory that it belongs to with accountd backup --data-dir DIR, and restore that", path)
 	}
+	return copyFile(in, dir)
+}
+
+// LostLog reports whether the database at path has lost its write-ahead log: everything but CopyWithoutLog then fails with ErrLostLog.
+func LostLog(path string) bool { return errors.Is(lostLog(path), ErrLostLog) }
+
+// CopyWithoutLog is Copy for a database that has lost its log. Whether the file is whole without it, Check has to say.
+func CopyWithoutLog(path, dir string) (copied string, err error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close() // it is only read
+	return copyFile(in, dir)
+}
+
+func copyFile(in *os.File, dir string) (copied string, err error) {
 	copied = filepath.Join(dir, copyPrefix+rand.Text())
 	out, err := os.OpenFile(copied, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -39,7 +56,7 @@ func Copy(path, dir string) (copied string, err error) {
 	_, err = io.Copy(out, in)
 	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
 		removeAll(copied)
-		return "", fmt.Errorf("copy %s: %w", path, err)
+		return "", fmt.Errorf("copy %s: %w", in.Name(), err)
 	}
 	return copied, nil
 }
@@ -132,20 +149,28 @@ func FinishReplace(path string) (bool, error) {
 	return true, syncDir(dir)
 }
 
-// Settle puts what a sound database has in its -wal into the file itself, so that it can be kept as one file. It fails when
-// somebody has the database open.
+// Settle puts what a sound database has in its -wal into the file itself, so that it can be kept as one file. It fails with ErrInUse
+// when somebody has the database open.
 func Settle(ctx context.Context, path string) error {
-	c, err := look(ctx, path, "")
+	fail := func(err error) error { return fmt.Errorf("%s: %w", path, explain(err)) }
+	abs, err := filepath.Abs(path)
 	if err != nil {
-		return err
+		return fail(err)
+	}
+	c, err := openAlone(ctx, abs)
+	if err != nil {
+		return fail(err)
 	}
 	defer c.close() // there is nothing in it that could be lost
+	if err := c.copyOut(ctx, abs); err != nil {
+		return fail(err)
+	}
 	var mode string
 	if err := c.sql.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&mode); err != nil {
-		return err
+		return fail(err)
 	}
 	if mode != "delete" {
-		return fmt.Errorf("its journal mode stays %s", mode)
+		return fail(fmt.Errorf("its journal mode stays %s", mode))
 	}
 	return nil
 }

@@ -4,7 +4,7 @@
 // there is one writer at a time, and that readers never wait for it. Writes that come at the same time
 // share a commit and its fsync. It knows no table: SQL lives in query.go of the package that owns the rows.
 //
-// Files: the database at the path given to Open, with SQLite's -wal and -shm beside it, all mode 0600.
+// Files: the database at the path given to Open, with SQLite's -wal and -shm and the mark -needs-wal beside it, all mode 0600.
 package store
 
 import (
@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -87,11 +88,14 @@ func openFile(ctx context.Context, path string, now func() time.Time, how openin
 	return db, nil
 }
 
-// options are the pragmas of every connection.
-const options = "?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(0)"
+// dsn is the file at an absolute path as SQLite takes it, with the pragmas of every connection and those of this one.
+func dsn(abs string, pragmas ...string) string {
+	all := append([]string{"foreign_keys(1)", "synchronous(FULL)", "wal_autocheckpoint(0)"}, pragmas...)
+	return "file:" + (&url.URL{Path: abs}).EscapedPath() + "?_pragma=" + strings.Join(all, "&_pragma=")
+}
 
-// dsn is the file at an absolute path as SQLite takes it.
-func dsn(abs string) string { return "file:" + (&url.URL{Path: abs}).EscapedPath() + options }
+// wait is how long a connection waits for a lock of another process, which has it for moments.
+const wait = "busy_timeout(5000)"
 
 // openAt opens and migrates the file at abs.
 func openAt(ctx context.Context, abs string, now func() time.Time, how opening) (*DB, error) {
@@ -107,7 +111,7 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 	if err := f.Chmod(0o600); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	c, err := newConn(dsn(abs) + "&_pragma=journal_mode(WAL)")
+	c, err := newConn(dsn(abs, wait, "journal_mode(WAL)"))
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -115,22 +119,26 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 		return nil, errors.Join(err, c.close(), f.Close())
 	}
 	db := &DB{now: now, long: make(chan struct{}, longReaders), file: f, copying: make(chan struct{})}
-	if db.readers, err = newPool(dsn(abs)+"&_pragma=query_only(1)", readers); err != nil {
+	if db.readers, err = newPool(dsn(abs, wait, "query_only(1)"), readers); err != nil {
 		return nil, errors.Join(err, c.close(), f.Close())
 	}
-	db.writer = newWriter(c, now)
+	marked := abs
+	if how.fresh || how.copied {
+		marked = "" // nobody is told what is written to it: it is whole, or removed
+	}
+	db.writer = newWriter(c, now, marked)
 	go db.copyLog()
 	db.close = sync.OnceValue(func() error {
 		db.writer.stop() // first: what it runs may read
 		db.readers.wait()
 		<-db.copying
 		if db.writer.pages > 0 {
-			db.writer.copyRest() // SQLite does when this is the only process that has it open
+			db.writer.copyRest() // endUse does when this is the only process that has it open
 		}
 		if err := db.writer.health.usable(); err != nil {
 			return err // closing would write: what is in the WAL is left for the next start
 		}
-		err := errors.Join(db.readers.close(), c.close(), f.Close())
+		err := errors.Join(db.readers.close(), c.close(), endUse(context.Background(), abs), f.Close())
 		if how.fresh || how.copied {
 			err = errors.Join(err, whole(abs))
 		}

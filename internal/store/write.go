@@ -36,6 +36,7 @@ type writer struct {
 	stopped chan struct{} // closed: the goroutine has ended
 	group   []*write      // those that have begun in the open transaction
 	health  health
+	marked  string // the path of the database that gets the mark; "": none does
 
 	pages  int           // written since the log was copied
 	long   chan struct{} // sent to: the log is long
@@ -56,8 +57,8 @@ type write struct {
 
 func (w *write) failed() bool { return w.err != nil || w.panicked != nil }
 
-func newWriter(c *conn, now func() time.Time) *writer {
-	wr := &writer{conn: c, now: now, queue: make(chan *write), closing: make(chan struct{}), stopped: make(chan struct{}),
+func newWriter(c *conn, now func() time.Time, marked string) *writer {
+	wr := &writer{conn: c, now: now, marked: marked, queue: make(chan *write), closing: make(chan struct{}), stopped: make(chan struct{}),
 		health: health{broken: make(chan struct{})}, long: make(chan struct{}), copied: make(chan struct{})}
 	go wr.loop()
 	return wr
@@ -185,10 +186,20 @@ func (wr *writer) transact(first *write) {
 		wr.finish(fmt.Errorf("commit: %w", judged(err)))
 		return
 	}
-	wr.health.wrote()
-	wr.pages += wr.conn.written()
+	pages := wr.conn.written()
+	wr.health.wrote(wr.mark(pages))
+	wr.pages += pages
 	wr.finish(nil)
 	wr.keepUp()
+}
+
+// mark makes sure that the loss of a commit of so many pages is noticed, before anybody is told of it. Where that fails, the commit is
+// no less durable, and readiness says what is wrong.
+func (wr *writer) mark(pages int) error {
+	if wr.marked == "" || pages == 0 { // without pages there may be no log
+		return nil
+	}
+	return setMark(wr.marked)
 }
 
 // run gives w its turn and undoes what it did when it failed. An error is the whole group's.

@@ -1,0 +1,166 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// put writes one row.
+func put(t *testing.T, db *DB, name string) {
+	t.Helper()
+	if err := db.Write(t.Context(), insertName(name)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestMark: the mark is there from the first commit until the last of those who have the file open closes it, and then it goes with
+// the log. Who only looks, or is not the last, deletes neither.
+func TestMark(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	state := func(when string, marked, logged bool) {
+		t.Helper()
+		if exists(path+markSuffix) != marked || hasLog(path) != logged {
+			t.Errorf("%s: mark %t, log %t", when, exists(path+markSuffix), hasLog(path))
+		}
+	}
+	db := open(t, path)
+	state("opened", false, false)
+	put(t, db, "first")
+	state("written", true, true)
+	if info, err := os.Stat(path + markSuffix); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the mark: %v, %v", info, err)
+	}
+	if _, err := Check(t.Context(), path); err != nil {
+		t.Error(err)
+	}
+	state("checked", true, true)
+	other := open(t, path)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	state("closed by one of two", true, true)
+	if err := os.Remove(path + markSuffix); err != nil {
+		t.Fatal(err)
+	}
+	put(t, other, "second")
+	state("written without a mark", true, true)
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	state("closed by both", false, false)
+	if left, err := filepath.Glob(path + "-*"); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// crashed copies what a process that is killed leaves of an open database.
+func crashed(t *testing.T, path string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, suffix := range []string{"", "-wal", markSuffix} {
+		content, err := os.ReadFile(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "test.db"+suffix), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "test.db")
+}
+
+// TestLostLog: after a crash everything that opens the file finds what was written, whatever looked at it before; without the log
+// everything refuses, and changes nothing.
+func TestLostLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	put(t, open(t, path), "first")
+	uses := map[string]func(path string) error{
+		"check":  func(path string) error { _, err := Check(t.Context(), path); return err },
+		"ids":    func(path string) error { _, err := LastIDs(t.Context(), path); return err },
+		"backup": func(path string) error { _, err := Backup(t.Context(), path, path+".backup"); return err },
+		"copy":   func(path string) error { _, err := Copy(path, t.TempDir()); return err },
+		"open": func(path string) error {
+			db, err := Open(t.Context(), path, time.Now)
+			if err != nil {
+				return err
+			}
+			return db.Close()
+		},
+		"settle": func(path string) error { return Settle(t.Context(), path) },
+	}
+	for name, use := range uses {
+		t.Run(name, func(t *testing.T) {
+			if name != "copy" { // refuses the file of a server
+				path := crashed(t, path)
+				if err := use(path); err != nil {
+					t.Fatal(err)
+				}
+				if n := countIn(t, path); n != 1 {
+					t.Errorf("afterwards: %d of 1 rows", n)
+				}
+			}
+			for _, size := range []int64{-1, 0, walHeader - 1} {
+				path := crashed(t, path)
+				err := os.Remove(path + "-wal")
+				if size >= 0 {
+					err = os.WriteFile(path+"-wal", make([]byte, size), 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				before, err := os.ReadDir(filepath.Dir(path))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := use(path); !errors.Is(err, ErrLostLog) {
+					t.Errorf("log of %d bytes: %v", size, err)
+				}
+				after, err := os.ReadDir(filepath.Dir(path))
+				if err != nil || len(after) != len(before) || !LostLog(path) {
+					t.Errorf("log of %d bytes: %v, then %v, %v", size, before, after, err)
+				}
+			}
+		})
+	}
+}
+
+// TestInUse: what needs the file alone says that another program has it open, and leaves it as it is.
+func TestInUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	db, err := Open(t.Context(), path, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	tx, err := other.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var users int
+	if err := tx.QueryRow(`SELECT count(*) FROM users`).Scan(&users); err != nil {
+		t.Fatal(err)
+	}
+	if err := Settle(t.Context(), path); !errors.Is(err, ErrInUse) {
+		t.Errorf("%v", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Settle(t.Context(), path); err != nil {
+		t.Error(err)
+	}
+}
