@@ -56,7 +56,7 @@ func fullDisk(t *testing.T) (dir string, fill, empty func()) {
 	})
 	filler := filepath.Join(dir, "filler")
 	return dir, func() {
-			f, err := os.Create(filler)
+			f, err := os.OpenFile(filler, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,64 +72,151 @@ func fullDisk(t *testing.T) (dir string, fill, empty func()) {
 		}
 }
 
-// TestSecurityFullDisk: on a full disk every change fails and says so, revoking too; what is only read works; readiness is red until a
-// write succeeds, without a mail or a request to notice it. With room again all goes on, and nothing half-done is there.
+// TestSecurityFullDisk: on a full disk ordinary changes fail and say so, and what is only read works; readiness is
+// red until there is room again, without a mail or a request to notice it. Sessions can be ended and passwords
+// changed all the same, whoever fills the disk whenever, and a kill loses nothing of that. With room again all goes
+// on, and nothing half-done is there.
 func TestSecurityFullDisk(t *testing.T) {
 	dir, fill, empty := fullDisk(t)
 	dataDir := filepath.Join(dir, "data")
-	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
-	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
-	if err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+	settings := append([]string{"ACCOUNTD_TOKENS_ROTATION_GRACE=0s"}, servertest.CheapHashing...)
+	server := servertest.Start(t, dataDir, settings...)
+	reserve := filepath.Join(dataDir, "accountd.db-reserve")
+	held := func() int64 {
+		t.Helper()
+		info, err := os.Stat(reserve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
 	}
+	whole := held()
+	const password, changed = "quiet-otter-42", "brisk-heron-77"
+	sessions := map[string]*servertest.Session{}
+	for _, name := range []string{"ada", "bob", "cleo", "dan", "eve"} {
+		session, err := server.Register(http.DefaultClient, name, password)
+		if err != nil || !session.Success {
+			t.Fatalf("%+v, %v", session, err)
+		}
+		sessions[name] = session
+	}
+	var revoked []*servertest.Session
+	for range 20 {
+		session, err := server.Login(http.DefaultClient, "ada", password)
+		if err != nil || !session.Success {
+			t.Fatalf("%+v, %v", session, err)
+		}
+		revoked = append(revoked, session)
+	}
+	stolen := sessions["eve"].RefreshToken
+	for token := stolen; token != ""; { // the token is used, and so is the one after it: then it comes back
+		out := runMutation(t, server, "refreshToken", "refreshToken: $token", "refreshToken", map[string]any{"token": token})
+		if token == stolen {
+			token = out["refreshToken"].(string)
+		} else {
+			token = ""
+		}
+	}
+	link := mailedToken(t, dataDir, "password_reset", "cleo")
+	succeed(t, dataDir, "user", "set", "ada", "--verified=true")
+	succeed(t, dataDir, "user", "set", "bob", "--verified=true")
 	if status := ready(t, server); status != http.StatusOK {
 		t.Errorf("ready: %d", status)
 	}
-	fill()
-	for name, query := range map[string]string{
-		"revokeToken": revokeToken,
-		"register":    `mutation ($token: String!) { register(email: "bob@example.com", username: "bob", password1: "quiet-otter-42", password2: $token) { success errors } }`,
-	} {
-		token := session.RefreshToken
-		if name == "register" {
-			token = "quiet-otter-42"
+
+	register := func(name string) *servertest.Answer {
+		t.Helper()
+		answer, err := server.Ask(http.DefaultClient, "", fmt.Sprintf(`mutation { register(email: "%[1]s@example.com", username: %[1]q, password1: %[2]q, password2: %[2]q) { success errors } }`, name, password), nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if answer, err := server.Ask(http.DefaultClient, "", query, map[string]any{"token": token}); err != nil || !failed(answer) {
-			t.Errorf("%s on a full disk: %+v, %v", name, answer, err)
+		return answer
+	}
+	users := len(sessions)
+	refused := func() {
+		t.Helper()
+		for ; !failed(register(fmt.Sprintf("user%d", users))); users++ { // as long as the log has room
+			if users == 100 {
+				t.Fatal("registrations on a full disk")
+			}
 		}
-	}
-	if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil || string(answer.Data["me"]) != `{"username":"ada"}` {
-		t.Errorf("me on a full disk: %+v, %v", answer, err)
-	}
-	for range 2 {
 		if status := ready(t, server); status != http.StatusServiceUnavailable {
 			t.Errorf("ready on a full disk: %d", status)
 		}
 	}
+	fill()
+	refused()
+	for i, session := range revoked {
+		fill()
+		if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "revoked", map[string]any{"token": session.RefreshToken}); out["success"] != true {
+			t.Errorf("session %d revoked on a full disk: %v", i, out)
+		}
+	}
+	refused()
+	answer, err := server.Ask(http.DefaultClient, sessions["ada"].Token, fmt.Sprintf(`mutation { passwordChange(oldPassword: %q, newPassword1: %q, newPassword2: %[2]q) { success errors token } }`, password, changed), nil)
+	if err != nil || !strings.Contains(string(answer.Data["passwordChange"]), `"success":true`) {
+		t.Errorf("passwordChange on a full disk: %s, %v", answer.Data, err)
+	}
+	fill()
+	if out := runMutation(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "", map[string]any{"token": link, "new": changed}); out["success"] != true {
+		t.Errorf("passwordReset on a full disk: %v", out)
+	}
+	answer, err = server.Ask(http.DefaultClient, sessions["bob"].Token, fmt.Sprintf(`mutation { archiveAccount(password: %q) { success errors } }`, password), nil)
+	if err != nil || !strings.Contains(string(answer.Data["archiveAccount"]), `"success":true`) {
+		t.Errorf("archiveAccount on a full disk: %s, %v", answer.Data, err)
+	}
+	succeed(t, dataDir, "user", "sessions", "dan", "--revoke-all")
+	until(t, server, func() bool { // theft is noticed in the second after its use
+		answer, err := server.Ask(http.DefaultClient, "", `mutation ($token: String!) { refreshToken(refreshToken: $token) { success errors } }`, map[string]any{"token": stolen})
+		return err == nil && strings.Contains(string(answer.Data["refreshToken"]), "invalid_token")
+	})
+	if out, code := runCommand(t, dataDir, "user", "add", "--username=kim", "--email=kim@example.com", "--no-password"); code != 1 || !strings.Contains(out, "the disk is full: make room") {
+		t.Errorf("user add on a full disk exits %d\n%s", code, out)
+	}
+	refused()
 	if out, code := runCommand(t, dataDir, "backup"); code != 1 || strings.Contains(out, "Wrote") {
 		t.Errorf("backup on a full disk exits %d\n%s", code, out)
 	}
 	if made, err := filepath.Glob(filepath.Join(dataDir, "backups", "*")); err != nil || len(made) > 0 {
 		t.Errorf("a backup that failed left %v, %v", made, err)
 	}
-	if out, code := runCommand(t, dataDir, "doctor"); code != 1 || !strings.Contains(out, "PROBLEM  free space: ") {
+	if out, code := runCommand(t, dataDir, "doctor"); code != 1 || !strings.Contains(out, "PROBLEM  free space: the disk has been full: ") {
 		t.Errorf("doctor on a full disk exits %d\n%s", code, out)
 	}
+
+	server.Kill()
+	fill()
+	server = servertest.Start(t, dataDir, settings...)
+	for name, session := range sessions {
+		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil || string(answer.Data["me"]) != "null" {
+			t.Errorf("the session of %s that was ended: %+v, %v", name, answer, err)
+		}
+	}
+	fill()
+	refused()
+	succeed(t, dataDir, "user", "sessions", fmt.Sprintf("user%d", users-1), "--revoke-all")
 	empty()
-	until(t, server, func() bool { return ready(t, server) == http.StatusOK }) // a mail may be waiting
-	if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "refreshToken", map[string]any{"token": session.RefreshToken}); out["success"] != true {
-		t.Errorf("a session whose revocation failed: %v", out)
+	until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	if now := held(); now != whole || whole == 0 {
+		t.Errorf("the reserve is %d bytes of %d", now, whole)
 	}
-	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "", map[string]any{"token": session.RefreshToken}); out["success"] != true {
-		t.Errorf("revoked with room again: %v", out)
+	for i, session := range revoked {
+		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil || string(answer.Data["me"]) != "null" {
+			t.Errorf("session %d that was revoked: %+v, %v", i, answer, err)
+		}
 	}
-	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {
-		t.Errorf("a registration that failed left something: %+v, %v", bob, err)
+	for name, want := range map[string]string{"ada": changed, "bob": password, "cleo": changed, "dan": password} {
+		if session, err := server.Login(http.DefaultClient, name, want); err != nil || !session.Success {
+			t.Errorf("%s logs in with room again: %+v, %v", name, session, err)
+		}
+	}
+	if session, err := server.Register(http.DefaultClient, "kim", password); err != nil || !session.Success {
+		t.Errorf("a registration that failed left something: %+v, %v", session, err)
 	}
 	if err := server.Stop(); err != nil {
 		t.Error(err)
 	}
-	if out := succeed(t, dataDir, "user", "list"); strings.Count(out, "\n") != 3 {
+	if out, _ := runCommand(t, dataDir, "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts", users+1)) {
 		t.Errorf("%s", out)
 	}
 }

@@ -45,8 +45,9 @@ func copyData(t *testing.T, from string) string {
 	return to
 }
 
-// TestSecurityLostLog: a server that was killed and has lost its write-ahead log is not started, looked at or backed up as if nothing had
-// happened. With the flag it goes on, and nothing comes back: no session of before is good, and no id is given out again.
+// TestSecurityLostLog: a server that was killed and has lost its write-ahead log is not started, looked at or
+// backed up as if nothing had happened. With the flag it goes on, and nothing comes back: no session of before is
+// good, and no id is given out again.
 func TestSecurityLostLog(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
 	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
@@ -82,7 +83,7 @@ func TestSecurityLostLog(t *testing.T) {
 		"emptied": func(file string) error { return os.Truncate(file, 0) },
 		"cut off": func(file string) error { return os.Truncate(file, 31) },
 	} {
-		commands := [][]string{{"serve", "--listen", "127.0.0.1:0"}, {"doctor"}}
+		commands := [][]string{{"doctor"}, {"serve", "--listen", "127.0.0.1:0"}}
 		if name == "removed" {
 			commands = append(commands, []string{"user", "list"}, []string{"backup"})
 		}
@@ -94,7 +95,7 @@ func TestSecurityLostLog(t *testing.T) {
 		for _, command := range commands {
 			out, code := runCommand(t, lost, command...)
 			if code != 1 || !strings.Contains(out, "its write-ahead log (-wal) is gone or empty") || !strings.Contains(out, "--accept-lost-log") {
-				t.Errorf("log %s: %s exits %d\n%s", name, command, code, out)
+				t.Fatalf("log %s: %s exits %d\n%s", name, command, code, out)
 			}
 			if command[0] == "doctor" && !strings.Contains(out, "PROBLEM  database: ") {
 				t.Errorf("log %s: doctor finds nothing\n%s", name, out)
@@ -148,7 +149,8 @@ func TestSecurityLostLog(t *testing.T) {
 	}
 }
 
-// TestSecurityEndKilled kills a command at each step of its end: nothing that it did is lost, and nobody is told that the log is.
+// TestSecurityEndKilled kills a command at each step of its end: nothing that it did is lost, and nobody is told
+// that the log is.
 func TestSecurityEndKilled(t *testing.T) {
 	first := filepath.Join(t.TempDir(), "data")
 	succeed(t, first, "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")

@@ -28,7 +28,7 @@ type SetUserInput struct {
 // more. Problems come back as Errors; it fails with ErrNotFound.
 func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*User, error) {
 	var u *User
-	err := s.db.Write(ctx, func(tx *store.Tx) error {
+	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
 		before, err := s.resolve(ctx, tx, ref)
 		if err != nil {
 			return err
@@ -189,7 +189,7 @@ func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*U
 	if err != nil {
 		return nil, err
 	}
-	err = s.db.Write(ctx, func(tx *store.Tx) (err error) {
+	err = s.db.WriteUrgent(ctx, func(tx *store.Tx) (err error) {
 		if err := s.replacePassword(ctx, tx, u.ID, encoded, "password set by an operator"); err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*U
 // Settings.DeletePermanently. It returns the account as it is, or was, and fails with ErrNotFound.
 func (s *Service) DeleteUser(ctx context.Context, ref string, permanently bool) (*User, error) {
 	var u *User
-	err := s.db.Write(ctx, func(tx *store.Tx) (err error) {
+	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) (err error) {
 		if u, err = s.resolve(ctx, tx, ref); err != nil {
 			return err
 		}
@@ -241,7 +241,7 @@ var ErrNoSession = errors.New("there is no such session")
 // EndSession ends one session of a user, or with id 0 all of them. It fails with ErrNotFound and ErrNoSession.
 func (s *Service) EndSession(ctx context.Context, ref string, id int64) error {
 	const reason = "revoked by an operator"
-	return s.db.Write(ctx, func(tx *store.Tx) error {
+	return s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
 		u, err := s.resolve(ctx, tx, ref)
 		if err != nil {
 			return err

@@ -14,7 +14,7 @@ type ArchiveInput struct {
 
 // Archive puts the account away until the next login and ends all sessions.
 func (s *Service) Archive(ctx context.Context, u *User, _ ArchiveInput) error {
-	err := s.db.Write(ctx, func(tx *store.Tx) error {
+	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
 		now, err := s.owner(ctx, tx, u)
 		if err != nil {
 			return err
@@ -42,7 +42,7 @@ type DeleteInput struct {
 // Delete deactivates the account, whose names stay taken, or under Settings.DeletePermanently deletes whatever there is
 // of it. All sessions end.
 func (s *Service) Delete(ctx context.Context, u *User, _ DeleteInput) error {
-	err := s.db.Write(ctx, func(tx *store.Tx) error {
+	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
 		now, err := s.owner(ctx, tx, u)
 		if err != nil {
 			return err

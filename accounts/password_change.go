@@ -24,7 +24,7 @@ func (s *Service) ChangePassword(ctx context.Context, u *User, in ChangePassword
 		return nil, err
 	}
 	out := &Session{}
-	err = s.db.Write(ctx, func(tx *store.Tx) error {
+	err = s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
 		now, err := s.owner(ctx, tx, u)
 		if err != nil {
 			return err

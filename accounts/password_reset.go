@@ -94,7 +94,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 		return err
 	}
 	verified := false
-	err = s.db.Write(ctx, func(tx *store.Tx) error {
+	err = s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
 		now, err := s.userByID(ctx, tx, action.User)
 		if err != nil {
 			return err

@@ -136,7 +136,7 @@ func (s *Service) RemoveSecondaryEmail(ctx context.Context, u *User, _ RemoveSec
 }
 
 func (s *Service) moveAddress(ctx context.Context, u *User, event string, kind email.Kind, places func(now *User) (primary, secondary string)) error {
-	err := s.db.Write(ctx, func(tx *store.Tx) error {
+	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
 		now, err := s.owner(ctx, tx, u)
 		if err != nil {
 			return err

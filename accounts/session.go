@@ -72,12 +72,15 @@ func (s *Service) mayRefresh(ctx context.Context, tx *store.Tx) func(userID int6
 	}
 }
 
+// errNotUrgent undoes a refresh for which there is no room.
+var errNotUrgent = errors.New("a refresh has to wait until the disk has room")
+
 // RefreshToken exchanges a refresh token for the next pair.
 func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Session, error) {
 	out := &Session{}
 	var user int64
 	var stolen *tokens.ReuseError
-	err := s.db.Write(ctx, func(tx *store.Tx) error {
+	refresh := func(tx *store.Tx) error {
 		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), s.mayRefresh(ctx, tx))
 		if errors.As(err, &stolen) { // the end of the session has to be committed
 			u, err := s.userByID(ctx, tx, stolen.User)
@@ -92,7 +95,20 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 		out.set(pair)
 		user = pair.Claims.Subject
 		return nil
-	})
+	}
+	err := s.db.Write(ctx, refresh)
+	if errors.Is(err, store.ErrFull) { // the end of a session is written all the same
+		full := err
+		err = s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
+			if err := refresh(tx); err != nil || stolen != nil {
+				return err
+			}
+			return errNotUrgent
+		})
+		if errors.Is(err, errNotUrgent) {
+			err = full
+		}
+	}
 	if err != nil {
 		return nil, s.refreshProblem(ctx, err)
 	}
@@ -168,7 +184,7 @@ func (s *Service) RevokeAccessToken(ctx context.Context, in RevokeAccessTokenInp
 func (s *Service) revoke(ctx context.Context, end func(context.Context, *store.Tx, string) (int64, error), token, event string) (*Revocation, error) {
 	var out Revocation
 	var user int64
-	err := s.db.Write(ctx, func(tx *store.Tx) (err error) {
+	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) (err error) {
 		out.Revoked = tx.Now.Unix()
 		user, err = end(ctx, tx, token)
 		return err

@@ -286,6 +286,12 @@ func (d *doctor) space() {
 		d.problem(subject, err.Error(), "run this as the server's user")
 		return
 	}
+	if store.ReserveShort(d.config.DatabaseFile()) {
+		d.problem(subject,
+			"the disk has been full: only what ends sessions or sets passwords is written, in room that was set aside for that",
+			fmt.Sprintf("make room in %s: a running server then writes everything again by itself", d.config.Server.DataDir))
+		return
+	}
 	need := uint64(leastSpace)
 	if info, err := os.Stat(d.config.DatabaseFile()); err == nil {
 		need += 2 * uint64(info.Size())

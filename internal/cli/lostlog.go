@@ -8,8 +8,9 @@ import (
 	"accountd/internal/store"
 )
 
-// acceptLostLog goes on with a database that has lost its write-ahead log, as if it were a backup that is restored: what was lost may have
-// been logouts, new passwords and used links. The file without its log is kept. Where no log was lost, nothing happens.
+// acceptLostLog goes on with a database that has lost its write-ahead log, as if it were a backup that is restored:
+// what was lost may have been logouts, new passwords and used links. The file without its log is kept. Where no log
+// was lost, nothing happens.
 func acceptLostLog(a *app, c *config.Config, log *slog.Logger) (err error) {
 	path := c.DatabaseFile()
 	if !store.LostLog(path) {

@@ -69,8 +69,9 @@ type replaced struct {
 	aside  string // path of the database before
 }
 
-// replaceDatabase puts a copy in the place of the database, if it is sound, and ends what must not come back with it. The database before
-// is kept. Whoever calls it has the data directory alone. The copy is gone afterwards, or left to FinishReplace.
+// replaceDatabase puts a copy in the place of the database, if it is sound, and ends what must not come back with
+// it. The database before is kept. Whoever calls it has the data directory alone. The copy is gone afterwards, or
+// left to FinishReplace.
 func replaceDatabase(a *app, c *config.Config, copied, reason string) (out replaced, err error) {
 	taken := false
 	defer func() {

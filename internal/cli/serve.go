@@ -28,7 +28,7 @@ const drainTime = 10 * time.Second
 type serveCmd struct {
 	Listen        string `placeholder:"HOST:PORT" help:"Where to listen (server.listen)."`
 	PublicURL     string `placeholder:"URL" help:"The address that users see (server.public_url)."`
-	AcceptLostLog bool   `help:"Go on without a write-ahead log that is lost, and with it what was acknowledged last. Every session and every mailed link ends."`
+	AcceptLostLog bool   `help:"Go on without a lost write-ahead log. Every session and mailed link ends."`
 	Ephemeral     bool   `help:"For tests: a free port of this machine, a temporary directory that is removed at the end, passwords hashed cheaply. Prints one line of JSON when it is ready."`
 }
 
@@ -88,6 +88,9 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 		return errors.Join(err, listener.Close())
 	}
 	defer closeInto(&err, h.close)
+	if !cmd.Ephemeral {
+		holdReserve(h, log)
+	}
 	if err := h.outbox.Start(starting); err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -103,6 +106,13 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 		defer time.AfterFunc(settleTime, settle).Stop()
 	}
 	return serve(a, h, srv, listener, log, ready)
+}
+
+// holdReserve sets room on the disk aside. A server goes on without, and is not ready.
+func holdReserve(h *house, log *slog.Logger) {
+	if err := h.db.HoldReserve(); err != nil {
+		log.Warn("no room could be set aside for revoking tokens on a full disk", "error", err)
+	}
 }
 
 // serve runs the server and what it does by itself side by side: publishing mails, delivering them, following the key file, clearing

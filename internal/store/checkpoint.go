@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // The write-ahead log is copied into the file whenever so many pages have been written to it.
@@ -31,14 +32,20 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 	return nil
 }
 
-// copyLog copies the log whenever the writer says that it is long, until that has stopped. When others have written meanwhile, SQLite
-// has not waited for the disk to take the copies, so that is done here. What they have written is left to the writer: only when
-// nothing is left does the next write begin the log anew, and that takes a moment in which nobody writes.
+// copyLog copies the log whenever the writer says that it is long, until that has stopped, and makes the reserve
+// whole again. When others have written meanwhile, SQLite has not waited for the disk to take the copies, so that
+// is done here. What they have written is left to the writer: only when nothing is left does the next write begin
+// the log anew, and that takes a moment in which nobody writes.
 func (db *DB) copyLog() {
 	defer close(db.copying)
+	refill := time.NewTicker(time.Second)
+	defer refill.Stop()
 	for {
 		select {
 		case <-db.writer.long:
+		case <-refill.C:
+			_ = db.writer.reserve.refill() // readiness says why not
+			continue
 		case <-db.writer.stopped:
 			return
 		}
@@ -69,6 +76,15 @@ func (wr *writer) keepUp() {
 		case <-wr.copied:
 			wr.copyRest()
 		}
+	}
+}
+
+// copyFull copies the log after each commit on a full disk, so that the next one begins it anew. The file may have
+// to grow for that.
+func (wr *writer) copyFull() {
+	wr.copyRest()
+	if noRoom(wr.health.failure()) && wr.reserve.release(reserveStep) {
+		wr.copyRest()
 	}
 }
 

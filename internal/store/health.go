@@ -114,9 +114,13 @@ func (h *health) usable() error {
 // Broken is closed when an fsync has failed: the process should end, and Healthy says why.
 func (db *DB) Broken() <-chan struct{} { return db.writer.health.broken }
 
-// Healthy says why the file cannot be read, why the last write failed, or why the log could not be copied. After either failed it tries
-// both, writing a page that stays as it is: nobody else may, where requests are no longer sent to a server that is not ready.
+// Healthy says why the file cannot be read, why the last write failed, why the log could not be copied, or that the
+// disk has been full and there is no room yet for the reserve. After either failed it tries both, writing a page
+// that stays as it is: nobody else may, where requests are no longer sent to a server that is not ready.
 func (db *DB) Healthy(ctx context.Context) error {
+	if err := db.writer.reserve.refill(); err != nil {
+		return err
+	}
 	if db.writer.health.failure() == nil {
 		return db.Read(ctx, func(*Tx) error { return nil })
 	}

@@ -12,10 +12,10 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// markSuffix names the mark of a database that needs its write-ahead log: an empty file beside it. It is made before the first
-// write is acknowledged, and removed when everything has been copied out of the log. So a mark without a log says that the log
-// was lost, after whatever crash. To keep it so, no connection deletes the log (see conn.connect) but the one of endUse, which
-// has the file alone.
+// markSuffix names the mark of a database that needs its write-ahead log: an empty file beside it. It is made
+// before the first write is acknowledged, and removed when everything has been copied out of the log. So a mark
+// without a log says that the log was lost, after whatever crash. To keep it so, no connection deletes the log (see
+// conn.connect) but the one of endUse, which has the file alone.
 const markSuffix = "-needs-wal"
 
 // walHeader is the size of the log's header: https://www.sqlite.org/fileformat.html, section 4.1.
@@ -27,10 +27,11 @@ var ErrLostLog = errors.New("its write-ahead log (-wal) is gone or empty, and wi
 	"or go on without it with accountd serve --accept-lost-log")
 
 // ErrInUse says that another process has the file open.
-var ErrInUse = errors.New("another program has it open (lsof or fuser with its name tells which): end that program and run this again")
+var ErrInUse = errors.New("another program has it open (lsof or fuser with its name tells which): " +
+	"end that program and run this again")
 
-// lostLog fails with ErrLostLog where the database at path has the mark and no log. The log is looked for again, because
-// another process may write the first one meanwhile.
+// lostLog fails with ErrLostLog where the database at path has the mark and no log. The log is looked for again,
+// because another process may write the first one meanwhile.
 func lostLog(path string) error {
 	if hasLog(path) || !exists(path+markSuffix) || hasLog(path) {
 		return nil
@@ -74,8 +75,8 @@ func clearMark(path string) error {
 	return errors.Join(os.Remove(path+markSuffix), syncDir(filepath.Dir(path)))
 }
 
-// openAlone connects to the file at abs, and keeps everybody else out until it is closed. It fails with ErrInUse when any other
-// connection has it open, of this process or another, and with ErrLostLog.
+// openAlone connects to the file at abs, and keeps everybody else out until it is closed. It fails with ErrInUse
+// when any other connection has it open, of this process or another, and with ErrLostLog.
 func openAlone(ctx context.Context, abs string) (*conn, error) {
 	if err := lostLog(abs); err != nil {
 		return nil, err
@@ -94,8 +95,8 @@ func openAlone(ctx context.Context, abs string) (*conn, error) {
 	return c, nil
 }
 
-// copyOut copies all that is in the log into the file, clears the mark, and lets c delete the log. The connection is one of
-// openAlone: no other process can write in between.
+// copyOut copies all that is in the log into the file, clears the mark, and lets c delete the log. The connection
+// is one of openAlone: no other process can write in between.
 func (c *conn) copyOut(ctx context.Context, abs string) error {
 	complete, err := c.checkpoint(ctx)
 	if err != nil {
@@ -111,8 +112,8 @@ func (c *conn) copyOut(ctx context.Context, abs string) error {
 	return c.keepLog(false)
 }
 
-// endUse leaves the file at abs as one file, unless another connection has it open: then the last of them does. Where the log
-// cannot be copied, the log and its mark stay for the next start.
+// endUse leaves the file at abs as one file, unless another connection has it open: then the last of them does.
+// Where the log cannot be copied, the log and its mark stay for the next start.
 func endUse(ctx context.Context, abs string) error {
 	c, err := openAlone(ctx, abs)
 	if errors.Is(err, ErrInUse) {
@@ -125,7 +126,8 @@ func endUse(ctx context.Context, abs string) error {
 	return errors.Join(err, c.close())
 }
 
-// keepLog says whether SQLite leaves the log where it is when the connection is the last to be closed. A database in memory has none.
+// keepLog says whether SQLite leaves the log where it is when the connection is the last to be closed. A database
+// in memory has none.
 func (c *conn) keepLog(keep bool) error {
 	mode := 0
 	if keep {

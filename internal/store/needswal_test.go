@@ -17,8 +17,8 @@ func put(t *testing.T, db *DB, name string) {
 	}
 }
 
-// TestMark: the mark is there from the first commit until the last of those who have the file open closes it, and then it goes with
-// the log. Who only looks, or is not the last, deletes neither.
+// TestMark: the mark is there from the first commit until the last of those who have the file open closes it, and
+// then it goes with the log. Who only looks, or is not the last, deletes neither.
 func TestMark(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	state := func(when string, marked, logged bool) {
@@ -73,8 +73,8 @@ func crashed(t *testing.T, path string) string {
 	return filepath.Join(dir, "test.db")
 }
 
-// TestLostLog: after a crash everything that opens the file finds what was written, whatever looked at it before; without the log
-// everything refuses, and changes nothing.
+// TestLostLog: after a crash everything that opens the file finds what was written, whatever looked at it before;
+// without the log everything refuses, and changes nothing.
 func TestLostLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	put(t, open(t, path), "first")

@@ -34,7 +34,8 @@ func Copy(path, dir string) (copied string, err error) {
 	return copyFile(in, dir)
 }
 
-// LostLog reports whether the database at path has lost its write-ahead log: everything but CopyWithoutLog then fails with ErrLostLog.
+// LostLog reports whether the database at path has lost its write-ahead log: everything but CopyWithoutLog then
+// fails with ErrLostLog.
 func LostLog(path string) bool { return errors.Is(lostLog(path), ErrLostLog) }
 
 // CopyWithoutLog is Copy for a database that has lost its log. Whether the file is whole without it, Check has to say.
@@ -149,8 +150,8 @@ func FinishReplace(path string) (bool, error) {
 	return true, syncDir(dir)
 }
 
-// Settle puts what a sound database has in its -wal into the file itself, so that it can be kept as one file. It fails with ErrInUse
-// when somebody has the database open.
+// Settle puts what a sound database has in its -wal into the file itself, so that it can be kept as one file. It
+// fails with ErrInUse when somebody has the database open.
 func Settle(ctx context.Context, path string) error {
 	fail := func(err error) error { return fmt.Errorf("%s: %w", path, explain(err)) }
 	abs, err := filepath.Abs(path)

@@ -4,7 +4,8 @@
 // there is one writer at a time, and that readers never wait for it. Writes that come at the same time
 // share a commit and its fsync. It knows no table: SQL lives in query.go of the package that owns the rows.
 //
-// Files: the database at the path given to Open, with SQLite's -wal and -shm and the mark -needs-wal beside it, all mode 0600.
+// Files: the database at the path given to Open, with SQLite's -wal and -shm and the mark -needs-wal and the
+// reserve (-reserve) beside it, all mode 0600.
 package store
 
 import (
@@ -44,7 +45,12 @@ type DB struct {
 // file it makes one. A file that has users is backed up before it is migrated, into the directory backups beside it. One that
 // is damaged, empty, a link or somebody else's is refused and left as it is.
 func Open(ctx context.Context, path string, now func() time.Time) (*DB, error) {
-	return openFile(ctx, path, now, opening{backups: filepath.Join(filepath.Dir(path), "backups")})
+	how := opening{backups: filepath.Join(filepath.Dir(path), "backups")}
+	db, err := openFile(ctx, path, now, how)
+	for room := (&reserve{path: path + reserveSuffix}); noRoom(err) && room.release(reserveStep); {
+		db, err = openFile(ctx, path, now, how) // the index of the log takes a little room
+	}
+	return db, err
 }
 
 // OpenCopy is Open for a file that is a copy of another: it is migrated without a backup, and not made.
@@ -126,7 +132,7 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 	if how.fresh || how.copied {
 		marked = "" // nobody is told what is written to it: it is whole, or removed
 	}
-	db.writer = newWriter(c, now, marked)
+	db.writer = newWriter(c, now, marked, &reserve{path: abs + reserveSuffix})
 	go db.copyLog()
 	db.close = sync.OnceValue(func() error {
 		db.writer.stop() // first: what it runs may read
@@ -138,7 +144,11 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 		if err := db.writer.health.usable(); err != nil {
 			return err // closing would write: what is in the WAL is left for the next start
 		}
-		err := errors.Join(db.readers.close(), c.close(), endUse(context.Background(), abs), f.Close())
+		err := errors.Join(db.readers.close(), c.close())
+		if end := endUse(context.Background(), abs); !noRoom(end) { // else nothing is lost: the log and its mark stay
+			err = errors.Join(err, end)
+		}
+		err = errors.Join(err, f.Close())
 		if how.fresh || how.copied {
 			err = errors.Join(err, whole(abs))
 		}

@@ -20,11 +20,15 @@ const groupSize = 64
 // Writes that come while others run are committed with them, each acknowledged after that commit. To each
 // other they are transactions one after the other: what one did is undone alone when it fails. What is
 // nobody's fault or takes the transaction with it (a full disk, an I/O error) fails them all. After an fsync that
-// failed nothing is written any more: see Broken.
+// failed nothing is written any more: see Broken. On a full disk it fails with ErrFull, and WriteUrgent does not.
 //
 // fn runs in the writer's goroutine; its panic goes on in the caller's, with the same value.
 func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
-	return db.writer.write(ctx, fn)
+	err := db.writer.write(ctx, fn, false)
+	if noRoom(err) && !errors.Is(err, ErrFull) {
+		err = fmt.Errorf("%w (%w)", ErrFull, err)
+	}
+	return err
 }
 
 // writer runs functions that write, one after the other in one goroutine.
@@ -36,6 +40,7 @@ type writer struct {
 	stopped chan struct{} // closed: the goroutine has ended
 	group   []*write      // those that have begun in the open transaction
 	health  health
+	reserve *reserve
 	marked  string // the path of the database that gets the mark; "": none does
 
 	pages  int           // written since the log was copied
@@ -46,6 +51,7 @@ type writer struct {
 // write is one function on its way through the writer.
 type write struct {
 	fn      func(*Tx) error
+	urgent  bool          // it is not refused on a full disk
 	claimed atomic.Bool   // by the writer, who runs fn, or by the caller, who leaves
 	done    chan struct{} // closed: the fields below are final
 
@@ -57,14 +63,14 @@ type write struct {
 
 func (w *write) failed() bool { return w.err != nil || w.panicked != nil }
 
-func newWriter(c *conn, now func() time.Time, marked string) *writer {
-	wr := &writer{conn: c, now: now, marked: marked, queue: make(chan *write), closing: make(chan struct{}), stopped: make(chan struct{}),
+func newWriter(c *conn, now func() time.Time, marked string, room *reserve) *writer {
+	wr := &writer{conn: c, now: now, marked: marked, reserve: room, queue: make(chan *write), closing: make(chan struct{}), stopped: make(chan struct{}),
 		health: health{broken: make(chan struct{})}, long: make(chan struct{}), copied: make(chan struct{})}
 	go wr.loop()
 	return wr
 }
 
-func (wr *writer) write(ctx context.Context, fn func(*Tx) error) error {
+func (wr *writer) write(ctx context.Context, fn func(*Tx) error, urgent bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -75,7 +81,7 @@ func (wr *writer) write(ctx context.Context, fn func(*Tx) error) error {
 		return wr.health.failure()
 	default:
 	}
-	w := &write{fn: fn, done: make(chan struct{})}
+	w := &write{fn: fn, urgent: urgent, done: make(chan struct{})}
 	select {
 	case wr.queue <- w:
 	case <-ctx.Done():
@@ -151,24 +157,31 @@ func (wr *writer) next() *write {
 
 // transact runs first, and those who come meanwhile, in one transaction.
 func (wr *writer) transact(first *write) {
+	full := wr.reserve.short()
+	if full && !first.urgent {
+		first.refuse(ErrFull)
+		return
+	}
 	err := wr.health.usable()
 	if err == nil {
 		err = wr.conn.begin(context.Background(), "BEGIN IMMEDIATE")
-		wr.health.failed(err)
+		wr.failed(err)
 	}
 	if err != nil {
-		if first.claimed.CompareAndSwap(false, true) {
-			first.err = fmt.Errorf("begin transaction: %w", err)
-			close(first.done)
-		}
+		first.refuse(err)
 		return
 	}
 	for w := first; w != nil; {
-		if w.claimed.CompareAndSwap(false, true) {
+		if full && !w.urgent {
+			w.refuse(ErrFull)
+		} else if w.claimed.CompareAndSwap(false, true) {
 			err := wr.run(w)
-			wr.health.failed(w.err)
+			wr.failed(w.err)
 			if err != nil {
-				wr.health.failed(err)
+				if noRoom(w.err) {
+					err = fmt.Errorf("%w: %w", err, ErrFull) // which the others may help themselves against
+				}
+				wr.failed(err)
 				wr.abort(err)
 				return
 			}
@@ -182,7 +195,7 @@ func (wr *writer) transact(first *write) {
 		return
 	}
 	if err := wr.conn.commit(); err != nil {
-		wr.health.failed(err)
+		wr.failed(err)
 		wr.finish(fmt.Errorf("commit: %w", judged(err)))
 		return
 	}
@@ -190,11 +203,31 @@ func (wr *writer) transact(first *write) {
 	wr.health.wrote(wr.mark(pages))
 	wr.pages += pages
 	wr.finish(nil)
-	wr.keepUp()
+	if full {
+		wr.copyFull()
+	} else {
+		wr.keepUp()
+	}
 }
 
-// mark makes sure that the loss of a commit of so many pages is noticed, before anybody is told of it. Where that fails, the commit is
-// no less durable, and readiness says what is wrong.
+// failed is told every error of a write. After one that met a full disk the reserve is short.
+func (wr *writer) failed(err error) {
+	wr.health.failed(err)
+	if noRoom(err) && !wr.reserve.short() {
+		wr.reserve.release(reserveBlock)
+	}
+}
+
+// refuse answers w, which has not begun.
+func (w *write) refuse(err error) {
+	if w.claimed.CompareAndSwap(false, true) {
+		w.err = fmt.Errorf("begin transaction: %w", err)
+		close(w.done)
+	}
+}
+
+// mark makes sure that the loss of a commit of so many pages is noticed, before anybody is told of it. Where that
+// fails, the commit is no less durable, and readiness says what is wrong.
 func (wr *writer) mark(pages int) error {
 	if wr.marked == "" || pages == 0 { // without pages there may be no log
 		return nil

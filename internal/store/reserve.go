@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// The reserve is a file beside the database that takes room on the disk, in bytes. An urgent write that meets a
+// full disk gives its room back, one step at a time.
+const (
+	reserveSuffix = "-reserve"
+	reserveSize   = 2 << 20
+	reserveStep   = 256 << 10
+	reserveBlock  = 4 << 10 // what makes it short
+)
+
+// ErrFull says that the disk is full.
+var ErrFull = errors.New("the disk is full: make room; until then only what ends sessions or sets passwords is written")
+
+// reserve is room on the disk for urgent writes. As long as its file is shorter than it should be, ordinary writes
+// are refused: in the room that is left they would use up what urgent ones need. Every process that has the
+// database open goes by the same file.
+type reserve struct {
+	path string
+	held atomic.Bool // by this process: without the file it is short
+
+	mu sync.Mutex // one at a time changes the file
+}
+
+// short says whether ordinary writes are refused.
+func (r *reserve) short() bool {
+	r.mu.Lock() // while it is being refilled, its size says nothing
+	defer r.mu.Unlock()
+	return r.isShort()
+}
+
+func (r *reserve) isShort() bool {
+	info, err := os.Stat(r.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r.held.Load()
+	}
+	return err == nil && info.Size() < reserveSize
+}
+
+// release gives n bytes back to the disk, and reports whether there were any left.
+func (r *reserve) release(n int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	info, err := os.Stat(r.path)
+	return err == nil && info.Size() > 0 && os.Truncate(r.path, max(0, info.Size()-n)) == nil
+}
+
+// refill makes a short reserve whole again, if there is room for that and some more. It fails with ErrFull.
+func (r *reserve) refill() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.isShort() {
+		return nil
+	}
+	f, err := os.OpenFile(r.path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	}
+	defer f.Close() // nothing in it is ever read
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("%w (%w)", ErrFull, err)
+	}
+	size := info.Size()
+	block := make([]byte, reserveBlock)
+	_, _ = rand.Read(block) // never fails; zeros would take no room on a file system that compresses
+	for ; err == nil && size < reserveSize+reserveStep; size += reserveBlock {
+		_, err = f.WriteAt(block, size)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w (%w)", ErrFull, err)
+		return errors.Join(err, f.Truncate(min(size-reserveBlock, reserveSize-reserveBlock)))
+	}
+	return f.Truncate(reserveSize)
+}
+
+// noRoom says whether an error is that the disk is full.
+func noRoom(err error) bool {
+	if errors.Is(err, ErrFull) {
+		return true
+	}
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
+}
+
+// HoldReserve sets the reserve aside, for as long as the database is there, and makes it whole again whenever there
+// is room. It fails with ErrFull when there is none now.
+func (db *DB) HoldReserve() error {
+	db.writer.reserve.held.Store(true)
+	return db.writer.reserve.refill()
+}
+
+// ReserveShort reports whether the reserve of the database at path has been used.
+func ReserveShort(path string) bool { return (&reserve{path: path + reserveSuffix}).short() }
+
+// WriteUrgent is Write for what has to succeed on a full disk as well: what ends sessions, or sets a password.
+// There fn is run again: after the log has been copied, so that it begins anew in the room that it has, and then in
+// the room of the reserve.
+func (db *DB) WriteUrgent(ctx context.Context, fn func(*Tx) error) error {
+	err := db.writer.write(ctx, fn, true)
+	if !noRoom(err) {
+		return err
+	}
+	_ = db.Checkpoint(ctx) // health hears of its failure; the reserve helps where the log cannot be copied
+	for err = db.writer.write(ctx, fn, true); noRoom(err) && db.writer.reserve.release(reserveStep); {
+		err = db.writer.write(ctx, fn, true)
+	}
+	return err
+}
