@@ -21,7 +21,11 @@ import (
 // and checks it. It is there whole and durable, or not at all; a file that is there already stays. It is one file that
 // needs no other beside it, and has nothing of rows that were deleted.
 func Backup(ctx context.Context, path, dest string) (Condition, error) {
-	tmp, found, err := snapshot(ctx, path, filepath.Dir(dest))
+	c, err := look(ctx, path)
+	if err != nil {
+		return Condition{}, fmt.Errorf("write the backup: %w", err)
+	}
+	tmp, found, err := snapshot(ctx, c, filepath.Dir(dest))
 	defer removeAll(tmp)
 	if err == nil {
 		err = publish(tmp, dest)
@@ -35,12 +39,8 @@ func Backup(ctx context.Context, path, dest string) (Condition, error) {
 	return found, nil
 }
 
-// snapshot copies a database into a file of dir that is to be removed, and checks the copy.
-func snapshot(ctx context.Context, path, dir string) (tmp string, found Condition, err error) {
-	c, err := look(ctx, path)
-	if err != nil {
-		return "", found, err
-	}
+// snapshot copies a database into a file of dir that is to be removed, and checks the copy. It ends c.
+func snapshot(ctx context.Context, c *looking, dir string) (tmp string, found Condition, err error) {
 	defer c.end()
 	tmp = filepath.Join(dir, backupPrefix+rand.Text())
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // VACUUM takes an empty file, and keeps its mode
@@ -82,7 +82,11 @@ func backupBefore(ctx context.Context, path, dir string, version int, now time.T
 		return err
 	}
 	prefix := fmt.Sprintf("accountd-schema-%d-", version)
-	tmp, _, err := snapshot(ctx, path, dir)
+	c, err := lookAgain(ctx, path)
+	if err != nil {
+		return err
+	}
+	tmp, _, err := snapshot(ctx, c, dir)
 	defer removeAll(tmp)
 	if err != nil {
 		return err

@@ -10,10 +10,15 @@ import (
 
 // look connects to the file at path as it is: neither made nor migrated.
 func look(ctx context.Context, path string, pragmas ...string) (*looking, error) {
-	abs, err := filepath.Abs(path)
-	if err == nil {
-		err = inspect(abs)
+	if err := inspect(path); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	return lookAgain(ctx, path, pragmas...)
+}
+
+// lookAgain is look for a file that this process has open: inspect closes the file, and with it go the locks on it.
+func lookAgain(ctx context.Context, path string, pragmas ...string) (*looking, error) {
+	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -28,33 +28,36 @@ var ErrFull = errors.New("the disk is full: make room; until then only what ends
 
 // reserve is room on the disk for urgent writes. As long as its file is shorter than it should be, ordinary writes
 // are refused: in the room that is left they would use up what urgent ones need. Every process that has the
-// database open goes by the same file.
+// database open goes by the same file, and looks at it once a second.
 type reserve struct {
-	path string
-	held atomic.Bool // by this process: without the file it is short
+	path  string
+	short atomic.Bool // ordinary writes are refused
 
-	mu sync.Mutex // one at a time changes the file
+	mu   sync.Mutex // one at a time changes the file
+	held bool       // by this process: without the file it is short; guarded by mu
 }
 
-// short says whether ordinary writes are refused.
-func (r *reserve) short() bool {
-	r.mu.Lock() // while it is being refilled, its size says nothing
-	defer r.mu.Unlock()
-	return r.isShort()
+func newReserve(database string) *reserve {
+	r := &reserve{path: database + reserveSuffix}
+	r.look()
+	return r
 }
 
-func (r *reserve) isShort() bool {
+// look sets short. It requires r.mu held.
+func (r *reserve) look() {
 	info, err := os.Stat(r.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return r.held.Load()
+		r.short.Store(r.held)
+	} else {
+		r.short.Store(err == nil && info.Size() < reserveSize)
 	}
-	return err == nil && info.Size() < reserveSize
 }
 
 // release gives n bytes back to the disk, and reports whether there were any left.
 func (r *reserve) release(n int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.look()
 	info, err := os.Stat(r.path)
 	return err == nil && info.Size() > 0 && os.Truncate(r.path, max(0, info.Size()-n)) == nil
 }
@@ -63,9 +66,10 @@ func (r *reserve) release(n int64) bool {
 func (r *reserve) refill() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.isShort() {
+	if r.look(); !r.short.Load() {
 		return nil
 	}
+	defer r.look()
 	f, err := os.OpenFile(r.path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("%w (%w)", ErrFull, err)
@@ -90,8 +94,8 @@ func (r *reserve) refill() error {
 
 // noRoom says whether an error is that the disk is full.
 func noRoom(err error) bool {
-	if errors.Is(err, ErrFull) {
-		return true
+	if err == nil || errors.Is(err, ErrFull) {
+		return err != nil
 	}
 	var e *sqlite.Error
 	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
@@ -100,12 +104,15 @@ func noRoom(err error) bool {
 // HoldReserve sets the reserve aside, for as long as the database is there, and makes it whole again whenever there
 // is room. It fails with ErrFull when there is none now.
 func (db *DB) HoldReserve() error {
-	db.writer.reserve.held.Store(true)
-	return db.writer.reserve.refill()
+	r := db.writer.reserve
+	r.mu.Lock()
+	r.held = true
+	r.mu.Unlock()
+	return r.refill()
 }
 
 // ReserveShort reports whether the reserve of the database at path has been used.
-func ReserveShort(path string) bool { return (&reserve{path: path + reserveSuffix}).short() }
+func ReserveShort(path string) bool { return newReserve(path).short.Load() }
 
 // WriteUrgent is Write for what has to succeed on a full disk as well: what ends sessions, or sets a password.
 // There fn is run again: after the log has been copied, so that it begins anew in the room that it has, and then in

@@ -12,16 +12,16 @@ import (
 // whole again.
 func TestReserve(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
-	r := &reserve{path: path + reserveSuffix}
-	if r.short() || ReserveShort(path) {
+	r := newReserve(path)
+	if r.short.Load() || ReserveShort(path) {
 		t.Error("nobody holds a reserve, and it is short")
 	}
-	r.held.Store(true)
-	if !r.short() {
+	r.held = true
+	if r.look(); !r.short.Load() {
 		t.Error("a reserve that could not be made is not short")
 	}
 	for round := range 2 {
-		if err := r.refill(); err != nil || r.short() || ReserveShort(path) {
+		if err := r.refill(); err != nil || r.short.Load() || ReserveShort(path) {
 			t.Fatalf("round %d: %v", round, err)
 		}
 		if info, err := os.Stat(r.path); err != nil || info.Size() != reserveSize || info.Mode().Perm() != 0o600 {
@@ -29,7 +29,7 @@ func TestReserve(t *testing.T) {
 		}
 		steps := 0
 		for ; r.release(reserveStep); steps++ {
-			if !r.short() || !ReserveShort(path) {
+			if !r.short.Load() || !ReserveShort(path) {
 				t.Errorf("round %d: whole after step %d", round, steps)
 			}
 		}

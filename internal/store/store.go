@@ -47,7 +47,7 @@ type DB struct {
 func Open(ctx context.Context, path string, now func() time.Time) (*DB, error) {
 	how := opening{backups: filepath.Join(filepath.Dir(path), "backups")}
 	db, err := openFile(ctx, path, now, how)
-	for room := (&reserve{path: path + reserveSuffix}); noRoom(err) && room.release(reserveStep); {
+	for room := newReserve(path); noRoom(err) && room.release(reserveStep); {
 		db, err = openFile(ctx, path, now, how) // the index of the log takes a little room
 	}
 	return db, err
@@ -132,7 +132,7 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 	if how.fresh || how.copied {
 		marked = "" // nobody is told what is written to it: it is whole, or removed
 	}
-	db.writer = newWriter(c, now, marked, &reserve{path: abs + reserveSuffix})
+	db.writer = newWriter(c, now, marked, newReserve(abs))
 	go db.copyLog()
 	db.close = sync.OnceValue(func() error {
 		db.writer.stop() // first: what it runs may read

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -41,7 +42,8 @@ type writer struct {
 	group   []*write      // those that have begun in the open transaction
 	health  health
 	reserve *reserve
-	marked  string // the path of the database that gets the mark; "": none does
+	marked  string    // the path of the database that gets the mark; "": none does
+	markBy  *sql.Conn // under which the mark was set: as long as it has the file open, nobody removes the mark
 
 	pages  int           // written since the log was copied
 	long   chan struct{} // sent to: the log is long
@@ -157,7 +159,7 @@ func (wr *writer) next() *write {
 
 // transact runs first, and those who come meanwhile, in one transaction.
 func (wr *writer) transact(first *write) {
-	full := wr.reserve.short()
+	full := wr.reserve.short.Load()
 	if full && !first.urgent {
 		first.refuse(ErrFull)
 		return
@@ -213,7 +215,7 @@ func (wr *writer) transact(first *write) {
 // failed is told every error of a write. After one that met a full disk the reserve is short.
 func (wr *writer) failed(err error) {
 	wr.health.failed(err)
-	if noRoom(err) && !wr.reserve.short() {
+	if noRoom(err) && !wr.reserve.short.Load() {
 		wr.reserve.release(reserveBlock)
 	}
 }
@@ -229,10 +231,14 @@ func (w *write) refuse(err error) {
 // mark makes sure that the loss of a commit of so many pages is noticed, before anybody is told of it. Where that
 // fails, the commit is no less durable, and readiness says what is wrong.
 func (wr *writer) mark(pages int) error {
-	if wr.marked == "" || pages == 0 { // without pages there may be no log
+	if wr.marked == "" || wr.markBy == wr.conn.sql || pages == 0 { // without pages there may be no log
 		return nil
 	}
-	return setMark(wr.marked)
+	if err := setMark(wr.marked); err != nil {
+		return err
+	}
+	wr.markBy = wr.conn.sql
+	return nil
 }
 
 // run gives w its turn and undoes what it did when it failed. An error is the whole group's.
