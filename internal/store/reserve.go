@@ -18,8 +18,8 @@ import (
 // full disk gives its room back, one step at a time.
 const (
 	reserveSuffix = "-reserve"
-	reserveSize   = 2 << 20
-	reserveStep   = 256 << 10
+	reserveSize   = 1 << 20
+	reserveStep   = 128 << 10
 	reserveBlock  = 4 << 10 // what makes it short
 )
 

@@ -159,7 +159,10 @@ func (wr *writer) next() *write {
 
 // transact runs first, and those who come meanwhile, in one transaction.
 func (wr *writer) transact(first *write) {
-	full := wr.reserve.short.Load()
+	full, size := wr.reserve.short.Load(), groupSize
+	if full {
+		size = 1 // each with as little room as it can have
+	}
 	if full && !first.urgent {
 		first.refuse(ErrFull)
 		return
@@ -188,7 +191,7 @@ func (wr *writer) transact(first *write) {
 				return
 			}
 		}
-		if w = nil; len(wr.group) < groupSize {
+		if w = nil; len(wr.group) < size {
 			w = wr.next()
 		}
 	}
