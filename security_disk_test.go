@@ -221,6 +221,46 @@ func TestSecurityFullDisk(t *testing.T) {
 	}
 }
 
+// TestSecuritySmallDisk: a server whose disk has no room for the reserve serves all the same, until the disk is
+// full, and is not ready before it has the reserve.
+func TestSecuritySmallDisk(t *testing.T) {
+	dir, fill, empty := fullDisk(t)
+	fill()
+	filler := filepath.Join(dir, "filler")
+	info, err := os.Stat(filler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filler, info.Size()-1<<20); err != nil {
+		t.Fatal(err)
+	}
+	server := servertest.Start(t, filepath.Join(dir, "data"), servertest.CheapHashing...)
+	if !strings.Contains(server.Log(), "the server is not ready, as no room is set aside for a full disk") {
+		t.Errorf("the start does not warn\n%s", server.Log())
+	}
+	if session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
+		t.Errorf("a registration with room for it: %+v, %v", session, err)
+	}
+	if status := ready(t, server); status != http.StatusServiceUnavailable {
+		t.Errorf("ready without a reserve: %d", status)
+	}
+	empty()
+	until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	if _, err := os.Stat(filepath.Join(dir, "data", "accountd.db-reserve")); err != nil {
+		t.Errorf("ready without a reserve: %v", err)
+	}
+}
+
+// TestSecurityShortReserve: a reserve that is short keeps no command from changing anything once there is room.
+func TestSecurityShortReserve(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	succeed(t, dataDir, "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
+	if err := os.WriteFile(filepath.Join(dataDir, "accountd.db-reserve"), make([]byte, 1<<19), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	succeed(t, dataDir, "user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
+}
+
 // injected lets a system call of a running server fail whenever it is about a file, until the server ends.
 func injected(t *testing.T, s *servertest.Server, calls, failure, file string) {
 	t.Helper()

@@ -281,7 +281,7 @@ const leastSpace = 64 << 20
 // space looks whether a backup, which a migration makes as well, finds room.
 func (d *doctor) space() {
 	const subject = "free space"
-	free, err := freeSpace(d.config.Server.DataDir)
+	free, err := store.FreeSpace(d.config.Server.DataDir)
 	if err != nil {
 		d.problem(subject, err.Error(), "run this as the server's user")
 		return

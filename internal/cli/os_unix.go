@@ -51,15 +51,6 @@ func ownLike(path string, other fs.FileInfo) error {
 // writable says why files cannot be made in a directory.
 func writable(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
 
-// freeSpace is how many bytes files in a directory can still take.
-func freeSpace(dir string) (uint64, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return 0, err
-	}
-	return uint64(max(0, int64(fs.Bavail))) * uint64(fs.Bsize), nil
-}
-
 // openToOthers says whether others than its owner may look into a file or directory.
 func openToOthers(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
 

@@ -48,16 +48,6 @@ func ownLike(string, fs.FileInfo) error { return nil }
 // writable cannot be told without writing.
 func writable(string) error { return nil }
 
-// freeSpace is how many bytes files in a directory can still take.
-func freeSpace(dir string) (free uint64, err error) {
-	name, err := windows.UTF16PtrFromString(dir)
-	if err != nil {
-		return 0, err
-	}
-	err = windows.GetDiskFreeSpaceEx(name, &free, nil, nil)
-	return free, err
-}
-
 // openToOthers cannot be told from the mode: who may look is inherited.
 func openToOthers(fs.FileInfo) bool { return false }
 

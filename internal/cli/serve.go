@@ -111,7 +111,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 // holdReserve sets room on the disk aside. A server goes on without, and is not ready.
 func holdReserve(h *house, log *slog.Logger) {
 	if err := h.db.HoldReserve(); err != nil {
-		log.Warn("no room could be set aside for revoking tokens on a full disk", "error", err)
+		log.Warn("the server is not ready, as no room is set aside for a full disk: " + err.Error())
 	}
 }
 

@@ -115,10 +115,10 @@ func (h *health) usable() error {
 func (db *DB) Broken() <-chan struct{} { return db.writer.health.broken }
 
 // Healthy says why the file cannot be read, why the last write failed, why the log could not be copied, or that the
-// disk has been full and there is no room yet for the reserve. After either failed it tries both, writing a page
-// that stays as it is: nobody else may, where requests are no longer sent to a server that is not ready.
+// disk has no room for the reserve. After either failed it tries both, writing a page that stays as it is: nobody
+// else may, where requests are no longer sent to a server that is not ready.
 func (db *DB) Healthy(ctx context.Context) error {
-	if err := db.writer.reserve.refill(); err != nil {
+	if err := db.writer.reserve.lacks(); err != nil {
 		return err
 	}
 	if db.writer.health.failure() == nil {

@@ -5,10 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -28,13 +29,14 @@ var ErrFull = errors.New("the disk is full: make room; until then only what ends
 
 // reserve is room on the disk for urgent writes. As long as its file is shorter than it should be, ordinary writes
 // are refused: in the room that is left they would use up what urgent ones need. Every process that has the
-// database open goes by the same file, and looks at it once a second.
+// database open goes by the same file, and looks at it once a second. Without the file nothing is refused.
 type reserve struct {
 	path  string
 	short atomic.Bool // ordinary writes are refused
 
-	mu   sync.Mutex // one at a time changes the file
-	held bool       // by this process: without the file it is short; guarded by mu
+	mu      sync.Mutex // one at a time changes the file
+	held    bool       // guarded by mu; this process makes the file when it is missing
+	lacking error      // guarded by mu; why the file is short, or missing though held; nil: it is neither
 }
 
 func newReserve(database string) *reserve {
@@ -43,14 +45,14 @@ func newReserve(database string) *reserve {
 	return r
 }
 
-// look sets short. It requires r.mu held.
-func (r *reserve) look() {
-	info, err := os.Stat(r.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		r.short.Store(r.held)
-	} else {
-		r.short.Store(err == nil && info.Size() < reserveSize)
+// look sets short, and returns the size of the file in bytes, -1 where there is none. It requires r.mu held.
+func (r *reserve) look() int64 {
+	size := int64(-1)
+	if info, err := os.Stat(r.path); err == nil {
+		size = info.Size()
 	}
+	r.short.Store(size >= 0 && size < reserveSize)
+	return size
 }
 
 // release gives n bytes back to the disk, and reports whether there were any left.
@@ -62,47 +64,77 @@ func (r *reserve) release(n int64) bool {
 	return err == nil && info.Size() > 0 && os.Truncate(r.path, max(0, info.Size()-n)) == nil
 }
 
-// refill makes a short reserve whole again, if there is room for that and some more. It fails with ErrFull.
+// refill makes a short reserve whole again, and makes one that is missing though held. It fails with ErrFull when a
+// short one has no room for that and some more.
 func (r *reserve) refill() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.look(); !r.short.Load() {
-		return nil
+	r.lacking = nil
+	if size := r.look(); r.short.Load() || size < 0 && r.held {
+		r.lacking = r.fill(size)
+		r.look()
 	}
-	defer r.look()
+	return r.lacking
+}
+
+// fill makes a file of a size whole, -1 where there is none, or leaves it as it is. It asks for the room first: what
+// is left of a disk is not taken for nothing. It requires r.mu held.
+func (r *reserve) fill(size int64) error {
+	const need = reserveSize + reserveStep
+	full := fmt.Errorf("%w (%d KiB have to be free)", ErrFull, (need-size)>>10)
+	if size < 0 {
+		full = fmt.Errorf("%d KiB have to be free for %s: without it, sessions cannot be ended on a full disk; make room",
+			need>>10, r.path)
+	}
+	if free, err := FreeSpace(filepath.Dir(r.path)); err == nil && free < uint64(need-max(0, size)) {
+		return full
+	}
 	f, err := os.OpenFile(r.path, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("%w (%w)", ErrFull, err)
+		return err
 	}
 	defer f.Close() // nothing in it is ever read
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("%w (%w)", ErrFull, err)
-	}
-	size := info.Size()
 	block := make([]byte, reserveBlock)
 	_, _ = rand.Read(block) // never fails; zeros would take no room on a file system that compresses
-	for ; err == nil && size < reserveSize+reserveStep; size += reserveBlock {
-		_, err = f.WriteAt(block, size)
+	for at := max(0, size); err == nil && at < need; at += reserveBlock {
+		_, err = f.WriteAt(block, at)
 	}
-	if err != nil {
-		err = fmt.Errorf("%w (%w)", ErrFull, err)
-		return errors.Join(err, f.Truncate(min(size-reserveBlock, reserveSize-reserveBlock)))
+	switch {
+	case err == nil:
+		return f.Truncate(reserveSize)
+	case errors.Is(err, syscall.ENOSPC):
+		err = full
 	}
-	return f.Truncate(reserveSize)
+	if size < 0 {
+		return errors.Join(err, f.Close(), os.Remove(r.path))
+	}
+	return errors.Join(err, f.Truncate(size))
+}
+
+// lacks says why the reserve is not as it should be, as refill found it last.
+func (r *reserve) lacks() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lacking == nil && r.short.Load() {
+		return ErrFull
+	}
+	return r.lacking
 }
 
 // noRoom says whether an error is that the disk is full.
 func noRoom(err error) bool {
-	if err == nil || errors.Is(err, ErrFull) {
-		return err != nil
+	if errors.Is(err, ErrFull) {
+		return true
 	}
 	var e *sqlite.Error
-	return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE
 }
 
 // HoldReserve sets the reserve aside, for as long as the database is there, and makes it whole again whenever there
-// is room. It fails with ErrFull when there is none now.
+// is room. Where there is none now it fails: with ErrFull if the reserve has been used, and ordinary writes with it.
 func (db *DB) HoldReserve() error {
 	r := db.writer.reserve
 	r.mu.Lock()

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -16,10 +18,10 @@ func TestReserve(t *testing.T) {
 	if r.short.Load() || ReserveShort(path) {
 		t.Error("nobody holds a reserve, and it is short")
 	}
-	r.held = true
-	if r.look(); !r.short.Load() {
-		t.Error("a reserve that could not be made is not short")
+	if err := r.refill(); err != nil || exists(r.path) {
+		t.Errorf("nobody holds a reserve, and one is made: %v", err)
 	}
+	r.held = true
 	for round := range 2 {
 		if err := r.refill(); err != nil || r.short.Load() || ReserveShort(path) {
 			t.Fatalf("round %d: %v", round, err)
@@ -77,7 +79,55 @@ func TestWriteUrgent(t *testing.T) {
 	if list := names(t, db); len(list) != 1 || list[0] != "urgent" {
 		t.Errorf("written: %v", list)
 	}
-	if err := db.Healthy(t.Context()); err != nil || ReserveShort(path) {
+	if err := errors.Join(db.writer.reserve.refill(), db.Healthy(t.Context())); err != nil || ReserveShort(path) {
 		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// TestShortReserveMigrates: a reserve that is short though there is room keeps no file from being migrated.
+func TestShortReserveMigrates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	oldFile(t, path)
+	if err := os.WriteFile(path+reserveSuffix, make([]byte, reserveStep), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	put(t, open(t, path), "first")
+	if ReserveShort(path) {
+		t.Error("the reserve stays short")
+	}
+}
+
+// TestReserveAsksForRoom: a disk without room for the whole reserve keeps what it has left. A short reserve refuses
+// ordinary writes, and a missing one does not.
+func TestReserveAsksForRoom(t *testing.T) {
+	if os.Geteuid() != 0 || runtime.GOOS != "linux" {
+		t.Skip("only root on Linux can mount a disk of its own")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("no disk can be mounted here: %v, %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	r := newReserve(filepath.Join(dir, "test.db"))
+	r.held = true
+	if err := r.refill(); err == nil || errors.Is(err, ErrFull) || exists(r.path) || r.short.Load() || r.lacks() != err {
+		t.Errorf("missing: %v, there %t, short %t, %v", err, exists(r.path), r.short.Load(), r.lacks())
+	}
+	if err := os.WriteFile(r.path, make([]byte, reserveStep), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.refill(); !errors.Is(err, ErrFull) || !r.short.Load() || !errors.Is(r.lacks(), ErrFull) {
+		t.Errorf("short: %v, short %t, %v", err, r.short.Load(), r.lacks())
+	}
+	if after, err := os.Stat(r.path); err != nil || after.Size() != before.Size() || after.ModTime() != before.ModTime() {
+		t.Errorf("the reserve was written, in room that does not suffice: %v, %v", after, err)
 	}
 }

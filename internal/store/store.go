@@ -47,7 +47,7 @@ type DB struct {
 func Open(ctx context.Context, path string, now func() time.Time) (*DB, error) {
 	how := opening{backups: filepath.Join(filepath.Dir(path), "backups")}
 	db, err := openFile(ctx, path, now, how)
-	for room := newReserve(path); noRoom(err) && room.release(reserveStep); {
+	for room := newReserve(path); noRoom(err) && !errors.Is(err, ErrFull) && room.release(reserveStep); {
 		db, err = openFile(ctx, path, now, how) // the index of the log takes a little room
 	}
 	return db, err
@@ -154,6 +154,7 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 		}
 		return err
 	})
+	_ = db.writer.reserve.refill() // there may be room again for what a migration writes
 	if err := db.migrate(ctx, abs, how.backups); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

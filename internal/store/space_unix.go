@@ -1,0 +1,14 @@
+//go:build unix
+
+package store
+
+import "golang.org/x/sys/unix"
+
+// FreeSpace is how many bytes files in a directory can still take.
+func FreeSpace(dir string) (uint64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return 0, err
+	}
+	return uint64(max(0, int64(fs.Bavail))) * uint64(fs.Bsize), nil
+}
