@@ -11,21 +11,22 @@ import (
 // retryAfter is what a client is told to wait when the queue is full. A full queue takes about that long.
 const retryAfter = 2 * time.Second
 
-// gate lets a bounded number of hashes run at once, because each costs a core and megabytes. The others wait in a queue.
+// gate lets a bounded number of hashes run at once, because each costs a core and megabytes. The others wait in a
+// queue.
 //
-// Places go round in turns: between networks with a good login and those without, then between sites, then between the
-// networks of a site. So a flood delays itself, from however many networks of its site it comes. Of one name, one
-// hash runs at a time.
+// Places go round in turns: between known networks, which have had a good login, and others; then between sites; then
+// between the networks of a site. So a flood delays itself, from however many networks of its site it comes. Of one
+// name, one hash runs at a time.
 //
-// A full queue makes room at the cost of the longest line. The newest request of that line fails with *BusyError, which may
-// be the one that has just come. Half of the queue is for networks with a good login: a flood from many sites cannot
-// push them out of it.
+// A full queue makes room at the cost of the longest line. The newest request of that line fails with *BusyError, which
+// may be the one that has just come. Half of the queue is for known networks: a flood from many sites cannot push them
+// out of it.
 type gate struct {
 	mu      sync.Mutex
 	free    int               // hashes that may start now
 	queue   int               // requests that may wait
 	waiting []*visit          // in the order of arrival
-	names   map[string]*visit // whose hash, or what follows it, is not over
+	names   map[string]*visit // typed names with a guess in progress, and the visit that holds each
 	turns   uint64            // how many there have been
 	served  map[string]uint64 // the last turn of each site and network that waits
 	classes map[bool]uint64   // the last turn of known and of other networks
@@ -35,7 +36,7 @@ type gate struct {
 type visit struct {
 	network string      // of the client: an IPv4 address, or the first 64 bits of an IPv6 address
 	name    string      // what was typed at a login; "": none, and any number of these hashes run at once
-	known   func() bool // whether the network has had a good login; asked where the visit has to wait; nil: no
+	known   func() bool // whether the network is known; asked where the visit has to wait; nil: no
 
 	// Where the visit has to wait:
 	site    string // siteOf the network
@@ -44,11 +45,14 @@ type visit struct {
 }
 
 func newGate(concurrent, queue int) *gate {
-	return &gate{free: concurrent, queue: queue, names: map[string]*visit{}, served: map[string]uint64{}, classes: map[bool]uint64{}}
+	return &gate{
+		free: concurrent, queue: queue,
+		names: map[string]*visit{}, served: map[string]uint64{}, classes: map[bool]uint64{},
+	}
 }
 
-// enter returns when the caller may hash. The caller has to call leave after the hash, and release when the name is free
-// again. enter fails with *BusyError when the queue is full, or with the context's error when that ends first.
+// enter returns when the caller may hash. The caller has to call leave after the hash, and release when the name is
+// free again. enter fails with *BusyError when the queue is full, or with the context's error when that ends first.
 func (g *gate) enter(ctx context.Context, v *visit) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -100,7 +104,8 @@ func (g *gate) admit(v *visit) {
 func (g *gate) wait(v *visit) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) >= g.queue && !g.evict(v) && (g.free == 0 || !g.mayRun(v)) {
+	mayRun := g.free > 0 && g.mayRun(v) // a place may have become free meanwhile
+	if !mayRun && len(g.waiting) >= g.queue && !g.evict(v) {
 		return false
 	}
 	g.turns++
@@ -110,7 +115,7 @@ func (g *gate) wait(v *visit) bool {
 		}
 	}
 	g.waiting = append(g.waiting, v)
-	g.pass() // a place may have become free meanwhile
+	g.pass()
 	return true
 }
 
@@ -190,25 +195,29 @@ func (g *gate) withdraw(v *visit) bool {
 	return g.remove(v)
 }
 
-// evict makes room in a full queue for v: the newest request of the longest line goes, if that line stays no shorter than
-// v's own becomes. Sites are compared first, then the networks of v's site. Half of the queue is for known networks: they
-// lose nothing of it, and get it back from the others. Requires g.mu held.
+// knownShare is the part of the queue that known networks have for themselves: one half.
+const knownShare = 2
+
+// evict makes room in a full queue for v. The newest request of the longest line goes, if that line stays no shorter than
+// v's own becomes. Lines of sites are compared first, then those of networks in v's site. Known networks lose nothing of
+// their share to others, and take it back from them. Requires g.mu held.
 func (g *gate) evict(v *visit) bool {
-	const share = 2
 	known, others := split(g.waiting, func(w *visit) bool { return w.isKnown })
+	theirs := g.queue / knownShare
+	if v.isKnown && len(known) < theirs {
+		return g.refuseNewest(longestLine(longestLine(others, bySite), byNetwork))
+	}
 	candidates := g.waiting
-	if len(known) <= g.queue/share {
+	if !v.isKnown && len(known) <= theirs {
 		candidates = others
 	}
-	site := longestLine(candidates, bySite)
-	own, _ := split(g.waiting, func(w *visit) bool { return w.site == v.site })
-	if v.isKnown && len(known) < g.queue/share || len(site) >= len(own)+2 {
-		return g.refuseNewest(longestLine(site, byNetwork))
+	own, _ := split(g.waiting, func(w *visit) bool { return bySite(w) == bySite(v) })
+	if longest := longestLine(candidates, bySite); len(longest) >= len(own)+2 {
+		return g.refuseNewest(longestLine(longest, byNetwork))
 	}
-	mine, _ := split(candidates, func(w *visit) bool { return w.site == v.site })
-	network := longestLine(mine, byNetwork)
-	own, _ = split(own, func(w *visit) bool { return w.network == v.network })
-	return len(network) >= len(own)+2 && g.refuseNewest(network)
+	ownNetwork, _ := split(own, func(w *visit) bool { return w.network == v.network })
+	longest := longestLine(own, byNetwork)
+	return len(longest) >= len(ownNetwork)+2 && g.refuseNewest(longest)
 }
 
 // refuseNewest turns the last of a line away. Requires g.mu held.
@@ -219,10 +228,17 @@ func (g *gate) refuseNewest(line []*visit) bool {
 	return true
 }
 
-func bySite(v *visit) string    { return v.site }
+// bySite is the line of a visit: known networks of a site and its other networks are two.
+func bySite(v *visit) string {
+	if v.isKnown {
+		return v.site + " known"
+	}
+	return v.site
+}
+
 func byNetwork(v *visit) string { return v.network }
 
-// longestLine is the most visits with one key, in their order. Of several it is the one that came first.
+// longestLine is the most visits with one key, in their order. Of several lines as long it is the one that came first.
 func longestLine(visits []*visit, key func(*visit) string) (longest []*visit) {
 	lines := map[string][]*visit{}
 	for _, v := range visits {

@@ -67,17 +67,18 @@ func fromKnown(network string) *visit {
 	return v
 }
 
-// queued enters the gate in the background and returns once the request waits.
+// queued enters the gate in the background and returns once the request waits, or has been turned away.
 func queued(ctx context.Context, g *gate, v *visit, then func(error)) {
-	go func() { then(g.enter(ctx, v)) }()
-	for {
+	var entered atomic.Bool
+	go func() {
+		err := g.enter(ctx, v)
+		entered.Store(true)
+		then(err)
+	}()
+	for waits := false; !waits && !entered.Load(); runtime.Gosched() {
 		g.mu.Lock()
-		waits := slices.Contains(g.waiting, v)
+		waits = slices.Contains(g.waiting, v)
 		g.mu.Unlock()
-		if waits {
-			return
-		}
-		runtime.Gosched()
 	}
 }
 
@@ -272,9 +273,23 @@ func TestGateKnownNetworks(t *testing.T) {
 	if err := g.enter(t.Context(), fromKnown("192.0.2.1")); !errors.As(err, &full) {
 		t.Errorf("one network has more than half of the queue: %v", err)
 	}
+	other := make(chan error, 1)
+	queued(t.Context(), g, fromKnown("198.51.100.1"), func(err error) { other <- err })
+	select {
+	case err := <-known:
+		if !errors.As(err, &full) {
+			t.Errorf("the longest known line goes on: %v", err)
+		}
+	case err := <-other:
+		t.Fatalf("one known network keeps others out: %v", err)
+	}
 	for range 8 {
 		g.leave()
 		select {
+		case err := <-other:
+			if err != nil {
+				t.Error(err)
+			}
 		case err := <-strange:
 			if err != nil {
 				t.Error(err)

@@ -11,15 +11,16 @@ import (
 	"accountd/tokens"
 )
 
-// prove compares a password with the hash of an account, and costs one hash. It counts wrong passwords, for the account and
-// the network. While the account is full no password is the right one; while the network is full, *ThrottledError comes
-// before the hash. u is nil for nobody. name is what was typed, or stands for the caller's account. event names a failure.
+// verifyPassword compares a password with the hash of an account, and costs one hash. It counts wrong passwords, for the
+// account and the network. While the account is full no password is the right one; while the network is full,
+// *ThrottledError comes before the hash. u is nil for nobody. name is what was typed, or stands for the caller's account.
+// event names a failure.
 //
-// One password of a name is looked at after the other, whoever's name it is: of as many at once as may be, no more are
-// looked at than one after the other. Names do not wait for each other: that would tell which belong to one account.
+// Guesses of one typed name run one at a time, be it somebody's name or nobody's: so parallel guesses get no more tries
+// than sequential ones. Names do not wait for each other: that would tell which belong to one account.
 //
-// The right password clears nothing: the caller's transaction does, by passed.
-func (s *Service) prove(ctx context.Context, u *User, name, password, encoded, event string) (ok, upgrade bool, err error) {
+// The right password clears nothing: the caller's transaction does, by clearOwnFailures.
+func (s *Service) verifyPassword(ctx context.Context, u *User, name, password, encoded, event string) (ok, upgrade bool, err error) {
 	g := &guess{network: s.ofNetwork(ctx, throttleNetwork, s.settings.Throttle.LoginsPerIP)}
 	defer s.guesses.end(g)
 	v := s.visit(ctx, name)
@@ -37,7 +38,9 @@ func (s *Service) prove(ctx context.Context, u *User, name, password, encoded, e
 	if err := s.failed(ctx, u, g); err != nil {
 		return false, false, err
 	}
-	s.hasher.delayRefusal(ctx, verdict) // the name is held meanwhile: the next guess must not tell how long this one took
+	s.guesses.end(g) // from here on the database counts it
+	// The name is held meanwhile: when the next guess begins must not tell what kind of hash this one was compared with.
+	s.hasher.delayRefusal(ctx, verdict)
 	return false, false, nil
 }
 
@@ -64,8 +67,8 @@ func (s *Service) failed(ctx context.Context, u *User, g *guess) error {
 	return err
 }
 
-// guess is a password that is being looked at. As long as it is, it counts as a wrong one of its network for those that
-// come after it: otherwise all that come at once would be looked at.
+// guess is a password that is being looked at. Meanwhile it counts as a wrong one of its network for those that come
+// after it: otherwise all that come at once would be looked at.
 type guess struct {
 	account bucket // begin's
 	network []bucket
@@ -90,8 +93,8 @@ type guesses struct {
 
 func newGuesses() *guesses { return &guesses{ended: make(chan struct{})} }
 
-// begin returns when g may be looked at, or has been refused because its account is full. It fails with *ThrottledError when
-// its network is full. guesses.end has to be called in any case.
+// begin returns when g may be looked at, or has been refused because its account is full. It fails with
+// *ThrottledError when its network is full. guesses.end has to be called in any case.
 //
 // What is full, the database alone says. Where guesses before g may yet fill the network, or leave room in it, begin
 // waits for them: a network from which many log in at once is not refused.
@@ -105,7 +108,11 @@ func (s *Service) begin(ctx context.Context, g *guess, u *User, name string) err
 			if err := full(ctx, tx, g.network); err != nil {
 				return err
 			}
-			for _, b := range g.network {
+			network, err := holding(ctx, tx, g.network)
+			if err != nil {
+				return err
+			}
+			for _, b := range network {
 				t, err := loadTally(ctx, tx, b)
 				if err != nil {
 					return err
@@ -113,7 +120,6 @@ func (s *Service) begin(ctx context.Context, g *guess, u *User, name string) err
 				room, _ := b.rule.room(t, tx.Now.Unix())
 				wait = wait || room <= before[b.at()]
 			}
-			var err error
 			if g.account, err = s.accountBucket(ctx, tx, u, name); err != nil || !g.account.rule.limited() {
 				return err
 			}

@@ -71,7 +71,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 	if u != nil && u.IsActive {
 		encoded = u.password
 	}
-	ok, upgrade, err := s.prove(ctx, u, in.name(), in.Password, encoded, "login_failed")
+	ok, upgrade, err := s.verifyPassword(ctx, u, in.name(), in.Password, encoded, "login_failed")
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 		if err := recordLogin(ctx, tx, now, encoded); err != nil {
 			return err
 		}
-		if err := s.passed(ctx, tx, now); err != nil {
+		if err := s.clearOwnFailures(ctx, tx, now); err != nil {
 			return err
 		}
 		if err := s.rememberNetwork(ctx, tx, now.ID); err != nil {

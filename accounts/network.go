@@ -14,9 +14,9 @@ type client struct {
 	exempt func(context.Context) bool
 }
 
-// WithClient says who is asking, by network: an IPv4 address, or the first 64 bits of an IPv6 address. The queue of password
-// hashes is fair between networks, and what they may try is bounded, but for those that are exempt because they ask for
-// others. exempt is called where that matters; nil: nobody is exempt.
+// WithClient says who is asking, by network: an IPv4 address, or the first 64 bits of an IPv6 address. The queue of
+// password hashes is fair between networks, and what they may try is bounded, but for those that are exempt because they
+// ask for others. exempt is called where that matters; nil: nobody is exempt.
 func WithClient(ctx context.Context, addr string, exempt func(context.Context) bool) context.Context {
 	return context.WithValue(ctx, clientKey{}, client{addr, exempt})
 }
@@ -38,8 +38,9 @@ func networkOf(ctx context.Context) string {
 	return c.addr
 }
 
-// A site is what one owner can have of networks for little: 48 bits of IPv6, of which providers give one to a customer,
-// or 24 bits of IPv4, where many customers may be. share is how many times as much as one of its networks a site may try.
+// siteOf is the site that a network lies in: what one owner can have of networks for little. That is 48 bits of IPv6,
+// which providers give to one customer, or 24 bits of IPv4, where many customers may be. share is how many times as much
+// as one of its networks a site may try.
 func siteOf(network string) (site string, share int) {
 	if prefix, err := netip.ParsePrefix(network); err == nil && prefix.Addr().Is6() {
 		return maskedTo(prefix.Addr(), 48), 4
@@ -57,12 +58,13 @@ func maskedTo(addr netip.Addr, bits int) string {
 // visit is the request of ctx as the gate in front of hashing sees it.
 func (s *Service) visit(ctx context.Context, name string) *visit {
 	c := clientOf(ctx)
-	return &visit{network: c.addr, name: name, known: func() bool { return c.isExempt(ctx) || s.hasLogins(ctx) }}
+	known := func() bool { return c.isExempt(ctx) || s.isKnown(ctx) }
+	return &visit{network: c.addr, name: name, known: known}
 }
 
-// hasLogins reports whether somebody has logged in well from the network that asks. Where the database does not answer,
+// isKnown reports whether somebody has logged in well from the network that asks. Where the database does not answer,
 // nobody has.
-func (s *Service) hasLogins(ctx context.Context) (found bool) {
+func (s *Service) isKnown(ctx context.Context) (found bool) {
 	network := s.networkPseudonym(ctx)
 	if network == "" {
 		return false
@@ -74,8 +76,8 @@ func (s *Service) hasLogins(ctx context.Context) (found bool) {
 	return found && err == nil
 }
 
-// networkPseudonym stands for the network of whoever asks in the database: with a copy of that, nobody learns where users
-// are. It is "" where networkOf is.
+// networkPseudonym stands for the network of whoever asks in the database: with a copy of that, nobody learns where
+// users are. It is "" where networkOf is.
 func (s *Service) networkPseudonym(ctx context.Context) string {
 	network := networkOf(ctx)
 	if network == "" {
@@ -84,9 +86,9 @@ func (s *Service) networkPseudonym(ctx context.Context) string {
 	return s.tokens.Pseudonym("own network", network)
 }
 
-// passed clears what was counted for whoever has given the right password of a user. What others have been counted for
-// elsewhere stays.
-func (s *Service) passed(ctx context.Context, tx *store.Tx, u *User) error {
+// clearOwnFailures clears what was counted for whoever has given the right password of a user. What was counted for
+// others elsewhere stays.
+func (s *Service) clearOwnFailures(ctx context.Context, tx *store.Tx, u *User) error {
 	b, err := s.accountBucket(ctx, tx, u, "")
 	if err != nil {
 		return err
@@ -97,7 +99,8 @@ func (s *Service) passed(ctx context.Context, tx *store.Tx, u *User) error {
 // ownNetworks is how many networks of a user are remembered, the latest.
 const ownNetworks = 10
 
-// rememberNetwork makes the network that asks one of the user's own: they have proven who they are from there.
+// rememberNetwork makes the network that asks one of the user's own: they have proven who they are from there, by the
+// password or by a link in a mail.
 func (s *Service) rememberNetwork(ctx context.Context, tx *store.Tx, id int64) error {
 	network := s.networkPseudonym(ctx)
 	if network == "" {

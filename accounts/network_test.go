@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"accountd/tokens"
 )
 
 // mayLogInFrom reports whether ada's password is looked at there, and changes nothing when it is not.
@@ -43,6 +45,14 @@ func TestOwnNetworks(t *testing.T) {
 			_, err := h.Login(ctx, byUsername("ada", password))
 			return err
 		},
+		"verification": func(h *harness, ctx context.Context) error {
+			h.exec(t, `UPDATE user_status SET verified = 0`)
+			link, err := h.Link(ctx, tokens.Activation, "ada", "")
+			if err != nil {
+				return err
+			}
+			return h.VerifyAccount(ctx, VerifyAccountInput{link.Token})
+		},
 		"reset": func(h *harness, ctx context.Context) error {
 			h.failLogins(t, 10)
 			if err := h.SendPasswordResetEmail(ctx, SendPasswordResetEmailInput{"ada@example.com"}); err != nil {
@@ -73,6 +83,10 @@ func TestOwnNetworks(t *testing.T) {
 			if h.mayLogInFrom(t, home) {
 				t.Error("an eleventh password is looked at there")
 			}
+			want := Throttled{Failures: 10, Refused: h.user(t, "ada").Throttled.Refused, Until: h.now().Add(15 * time.Minute).UTC(), OwnNetworks: 1}
+			if got := h.user(t, "ada").Throttled; *got != want {
+				t.Errorf("an operator is told %+v, want %+v", *got, want)
+			}
 			if _, err := h.SetUser(t.Context(), "ada", SetUserInput{Unlock: true}); err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +97,7 @@ func TestOwnNetworks(t *testing.T) {
 	}
 }
 
-// TestOwnNetworksAreBounded: the ten latest networks of a user are their own, for ninety days after the last login there.
+// TestOwnNetworksAreBounded: the ten latest networks of a user are their own, for 180 days after the last login there.
 func TestOwnNetworksAreBounded(t *testing.T) {
 	h := newHarness(t, standard)
 	h.ada(t)
@@ -105,16 +119,16 @@ func TestOwnNetworksAreBounded(t *testing.T) {
 		t.Error("networks can be read in the database")
 	}
 	h.failLoginsFrom(t, network(3), 1)
-	h.advance(80 * 24 * time.Hour)
+	h.advance(170 * 24 * time.Hour)
 	if !h.mayLogInFrom(t, network(11)) {
 		t.Error("forgotten too early")
 	}
 	h.advance(30 * 24 * time.Hour)
 	h.failLoginsFrom(t, theirs, 10)
 	if h.mayLogInFrom(t, network(10)) || !h.mayLogInFrom(t, network(11)) {
-		t.Error("ninety days are not counted from the last login")
+		t.Error("180 days are not counted from the last login")
 	}
-	if err := h.clearThrottles(t.Context(), h.now()); err != nil {
+	if err := h.clearThrottles(t.Context(), h.now().AddDate(-1, 0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if networks, tallies := h.count(t, `SELECT count(*) FROM own_networks`), h.count(t, `SELECT count(*) FROM throttles WHERE kind = 'known'`); networks != 1 || tallies != 0 {
@@ -130,7 +144,7 @@ func TestOwnNetworksAreBounded(t *testing.T) {
 }
 
 // TestSiteBucket: what the networks of a site have tried together counts as well: four times as much as one of them for
-// IPv6, sixteen times for IPv4.
+// IPv6, sixteen times for IPv4. It keeps nobody out of a network with a good login.
 func TestSiteBucket(t *testing.T) {
 	for _, test := range []struct {
 		network string
@@ -141,6 +155,11 @@ func TestSiteBucket(t *testing.T) {
 		{"192.0.2.%d", 16, "192.0.3.1"},
 	} {
 		h := newHarness(t, standard)
+		h.ada(t)
+		known := fmt.Sprintf(test.network, 99)
+		if !h.mayLogInFrom(t, known) {
+			t.Fatal("ada cannot log in")
+		}
 		try := func(network string) error {
 			_, err := h.Login(from(t, network), byUsername("nobody", "wrong"))
 			return err
@@ -154,6 +173,9 @@ func TestSiteBucket(t *testing.T) {
 		}
 		if err := try(fmt.Sprintf(test.network, test.sites)); !isThrottled(err) {
 			t.Errorf("one more network of %s: %v", test.network, err)
+		}
+		if !h.mayLogInFrom(t, known) {
+			t.Errorf("neighbours in %s shut an owner out", test.network)
 		}
 		if err := try(test.outside); !cmp.Equal(err, error(invalidCredentials)) {
 			t.Errorf("%s: %v", test.outside, err)

@@ -32,7 +32,7 @@ func (s *Service) AsOwner(ctx context.Context, u *User, needs Needs, field, pass
 			return err
 		}
 		if needs&NeedsPassword != 0 {
-			ok, _, err := s.prove(ctx, u, ownName(u), password, u.password, "password_refused")
+			ok, _, err := s.verifyPassword(ctx, u, ownName(u), password, u.password, "password_refused")
 			if err != nil {
 				return err
 			}
@@ -55,8 +55,8 @@ func (s *Service) AsOwner(ctx context.Context, u *User, needs Needs, field, pass
 	}
 }
 
-// ownName stands for the account of a caller, who typed no name. No name that can be typed is like it.
-func ownName(u *User) string { return "\x00" + accountKey(u.ID) }
+// ownName stands for the account of a caller, who typed no name. It is not valid UTF-8, as every name in a request is.
+func ownName(u *User) string { return "\xff" + accountKey(u.ID) }
 
 // lacks says the first thing but the password that is missing.
 func (u *User) lacks(needs Needs) error {
@@ -95,5 +95,5 @@ func (s *Service) owner(ctx context.Context, tx *store.Tx, u *User) (*User, erro
 	if now.password != u.password {
 		return nil, errPasswordReplaced
 	}
-	return now, s.passed(ctx, tx, now)
+	return now, s.clearOwnFailures(ctx, tx, now)
 }

@@ -23,7 +23,8 @@ func newPace(now func() time.Time) *pace {
 }
 
 // wait returns when a whole number of steps, at least one, have passed since began; at once where step is 0, with
-// ctx, and when nobody is to wait any more. Whoever calls it holds nothing that others need.
+// ctx, and when nobody is to wait any more. Whoever calls it holds no place for a hash and no
+// transaction.
 //
 // It is late by up to a tenth of a step, by chance: a timer rings a little sooner or later by how much of its time was left, and
 // hundreds of answers would tell.

@@ -8,9 +8,9 @@ import (
 	"accountd/internal/store"
 )
 
-// A network of a user's own is forgotten when nobody has logged in from there for ownNetworkDays. A login is written
-// once a day.
-const ownNetworkDays = 90
+// A network of a user's own is forgotten when the owner has not proven who they are from there for ownNetworkDays, which
+// is longer than a session may last. A login is written once a day.
+const ownNetworkDays = 180
 
 func ownSince(now time.Time) int64 { return now.AddDate(0, 0, -ownNetworkDays).Unix() }
 
@@ -47,7 +47,7 @@ func insertNetwork(ctx context.Context, tx *store.Tx, id int64, network string) 
 	}
 	if _, err := tx.ExecContext(ctx, `
 		DELETE FROM own_networks WHERE user_id = ?1 AND network NOT IN (
-			SELECT network FROM own_networks WHERE user_id = ?1 ORDER BY used_at DESC, network = ?2 DESC LIMIT ?3)`,
+			SELECT network FROM own_networks WHERE user_id = ?1 ORDER BY network = ?2 DESC, used_at DESC LIMIT ?3)`,
 		id, network, ownNetworks); err != nil {
 		return fmt.Errorf("forget networks: %w", err)
 	}

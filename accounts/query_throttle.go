@@ -55,12 +55,35 @@ func clearFailures(ctx context.Context, tx *store.Tx, id int64) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM throttles WHERE kind = ? AND key = ?`, string(throttleAccount), accountKey(id)); err != nil {
 		return fmt.Errorf("clear failures: %w", err)
 	}
-	first := knownKey(id, "")
+	first, end := knownKeys(id)
 	if _, err := tx.ExecContext(ctx, `DELETE FROM throttles WHERE kind = ? AND key >= ? AND key < ?`,
-		string(throttleKnown), first, first+"\x7f"); err != nil {
+		string(throttleKnown), first, end); err != nil {
 		return fmt.Errorf("clear failures: %w", err)
 	}
 	return nil
+}
+
+// knownKeys is the range of the keys of a user's own networks.
+func knownKeys(id int64) (first, end string) { return knownKey(id, ""), knownKey(id, "\x7f") }
+
+// loadKnownTallies are those of a user's own networks.
+func loadKnownTallies(ctx context.Context, tx *store.Tx, id int64) (list []tally, err error) {
+	first, end := knownKeys(id)
+	rows, err := tx.QueryContext(ctx,
+		`SELECT since, count, failures, refused FROM throttles WHERE kind = ? AND key >= ? AND key < ?`,
+		string(throttleKnown), first, end)
+	if err != nil {
+		return nil, fmt.Errorf("look up throttles: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t tally
+		if err := rows.Scan(&t.since, &t.count, &t.failures, &t.refused); err != nil {
+			return nil, fmt.Errorf("look up throttles: %w", err)
+		}
+		list = append(list, t)
+	}
+	return list, rows.Err()
 }
 
 // clearTally deletes what a bucket has counted.
@@ -71,12 +94,12 @@ func clearTally(ctx context.Context, tx *store.Tx, b bucket) error {
 	return nil
 }
 
-// clearTallies deletes up to limit rows that no rate can count any more, and says how many. Accounts and their networks keep
-// theirs: failures in a row do not age.
+// clearTallies deletes up to limit rows that no rate can count any more, and says how many. Accounts keep theirs:
+// failures in a row do not age, but for those from a network of the owner's own.
 func clearTallies(ctx context.Context, tx *store.Tx, before time.Time, limit int) (int64, error) {
 	result, err := tx.ExecContext(ctx, `
-		DELETE FROM throttles WHERE (kind, key) IN (SELECT kind, key FROM throttles WHERE kind NOT IN (?, ?) AND used < ? LIMIT ?)`,
-		string(throttleAccount), string(throttleKnown), before.Unix(), limit)
+		DELETE FROM throttles WHERE (kind, key) IN (SELECT kind, key FROM throttles WHERE kind <> ? AND used < ? LIMIT ?)`,
+		string(throttleAccount), before.Unix(), limit)
 	if err != nil {
 		return 0, fmt.Errorf("clear throttles: %w", err)
 	}

@@ -139,6 +139,8 @@ type bucket struct {
 	kind throttleKind
 	key  string
 	rule rule
+
+	network string // of the bucket of a site: the pseudonym of the network that asks; "" for others
 }
 
 // limited reports whether the rule ever says no.
@@ -149,9 +151,9 @@ func (s *Service) ofAccount(u *User, name string) bucket {
 	t := s.settings.Throttle
 	r := rule{Rate: t.LoginsPerAccount, grows: true, inRow: t.ConsecutiveFailures}
 	if u == nil {
-		return bucket{throttleName, s.tokens.Pseudonym(string(throttleName), name), r}
+		return bucket{kind: throttleName, key: s.tokens.Pseudonym(string(throttleName), name), rule: r}
 	}
-	return bucket{throttleAccount, accountKey(u.ID), r}
+	return bucket{kind: throttleAccount, key: accountKey(u.ID), rule: r}
 }
 
 // accountBucket is ofAccount for whoever asks: from a network of the user's own, the account has a bucket for that
@@ -182,28 +184,55 @@ func (s *Service) buckets(kind throttleKind, name string, rates []Rate) []bucket
 	list := make([]bucket, 0, len(rates))
 	for _, rate := range rates {
 		label := string(kind) + "\x00" + rate.Per.String()
-		list = append(list, bucket{kind, s.tokens.Pseudonym(label, name), rule{Rate: rate}})
+		list = append(list, bucket{kind: kind, key: s.tokens.Pseudonym(label, name), rule: rule{Rate: rate}})
 	}
 	return list
 }
 
-// ofNetwork are the buckets of whoever asks: those of the network, and of the site around it with a larger allowance. There
-// are none for commands, and for peers whose requests are other people's.
+// ofNetwork are the buckets of whoever asks: those of the network, and of the site around it with a larger allowance.
+// There are none for commands, and for peers whose requests are other people's.
 func (s *Service) ofNetwork(ctx context.Context, kind throttleKind, rates []Rate) []bucket {
 	network := networkOf(ctx)
 	if network == "" {
 		return nil
 	}
+	list := s.buckets(kind, network, rates)
 	site, share := siteOf(network)
+	if site == network {
+		return list
+	}
 	wider := slices.Clone(rates)
 	for i := range wider {
 		wider[i].Count *= share
 	}
-	return append(s.buckets(kind, network, rates), s.buckets(kind, site, wider)...)
+	for _, b := range s.buckets(kind, site, wider) {
+		b.network = s.networkPseudonym(ctx)
+		list = append(list, b)
+	}
+	return list
+}
+
+// holding are those of the buckets that hold for whoever asks. A site's does not hold for a network with a good login:
+// else its neighbours could shut an owner out.
+func holding(ctx context.Context, tx *store.Tx, buckets []bucket) ([]bucket, error) {
+	ofSite := func(b bucket) bool { return b.network != "" }
+	i := slices.IndexFunc(buckets, ofSite)
+	if i < 0 {
+		return buckets, nil
+	}
+	known, err := hasLogins(ctx, tx, buckets[i].network)
+	if err != nil || !known {
+		return buckets, err
+	}
+	return slices.DeleteFunc(slices.Clone(buckets), ofSite), nil
 }
 
 // full fails with ThrottledError when one of the buckets is full.
 func full(ctx context.Context, tx *store.Tx, buckets []bucket) error {
+	buckets, err := holding(ctx, tx, buckets)
+	if err != nil {
+		return err
+	}
 	until := int64(0)
 	for _, b := range buckets {
 		t, err := loadTally(ctx, tx, b)
@@ -231,6 +260,10 @@ func (s *Service) count(ctx context.Context, tx *store.Tx, buckets []bucket) err
 // add adds one to each of the buckets. refused says that the try was not looked at: a bucket that is full has one more
 // refused try then.
 func (s *Service) add(ctx context.Context, tx *store.Tx, buckets []bucket, refused bool) error {
+	buckets, err := holding(ctx, tx, buckets)
+	if err != nil {
+		return err
+	}
 	for _, b := range buckets {
 		t, err := loadTally(ctx, tx, b)
 		if err != nil {
@@ -245,7 +278,7 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, buckets []bucket, refus
 		if err := storeTally(ctx, tx, b, t); err != nil {
 			return err
 		}
-		if b.kind != throttleAccount && b.kind != throttleKnown {
+		if b.kind != throttleAccount && b.kind != throttleKnown { // of these there are as many as users have
 			if err := boundTallies(ctx, tx, b.kind, s.settings.Throttle.Keys); err != nil {
 				return err
 			}
@@ -254,29 +287,43 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, buckets []bucket, refus
 	return nil
 }
 
-// Throttled is what keeps an account from logging in from networks that are not its owner's own.
+// Throttled is what keeps an account from logging in: from networks that are not its owner's own, if Failures is not 0, and
+// from OwnNetworks of those that are.
 type Throttled struct {
-	Failures int       // wrong passwords in a row
-	Refused  int       // tries that were not looked at since the last login
-	Until    time.Time // zero: until there is a new password
+	Failures    int       // wrong passwords in a row
+	Refused     int       // tries that were not looked at since the last login
+	Until       time.Time // zero: until there is a new password
+	OwnNetworks int
 }
 
-// throttled is nil where passwords of u are looked at.
+// throttled is nil where passwords of u are looked at, wherever they come from.
 func (s *Service) throttled(ctx context.Context, tx *store.Tx, u *User) (*Throttled, error) {
 	b := s.ofAccount(u, "")
+	now := tx.Now.Unix()
 	t, err := loadTally(ctx, tx, b)
 	if err != nil {
 		return nil, err
 	}
-	room, until := b.rule.room(t, tx.Now.Unix())
-	switch {
-	case room > 0:
-		return nil, nil
-	case until == forever:
-		return &Throttled{Failures: t.failures, Refused: t.refused}, nil
-	default:
-		return &Throttled{t.failures, t.refused, time.Unix(until, 0).UTC()}, nil
+	var out Throttled
+	if room, until := b.rule.room(t, now); room == 0 {
+		out = Throttled{Failures: t.failures, Refused: t.refused}
+		if until != forever {
+			out.Until = time.Unix(until, 0).UTC()
+		}
 	}
+	own, err := loadKnownTallies(ctx, tx, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range own {
+		if room, _ := b.rule.room(t, now); room == 0 {
+			out.OwnNetworks++
+		}
+	}
+	if out == (Throttled{}) {
+		return nil, nil
+	}
+	return &out, nil
 }
 
 // logThrottled logs that a request was turned away, where err says so.

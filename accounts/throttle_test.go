@@ -146,7 +146,7 @@ func TestLoginBucket(t *testing.T) {
 	if _, err := h.Login(t.Context(), byUsername("bob", password)); err != nil {
 		t.Errorf("somebody else: %v", err)
 	}
-	if got := h.user(t, "ada").Throttled; got == nil || *got != (Throttled{10, 10, h.now().Add(15 * time.Minute).UTC()}) {
+	if got := h.user(t, "ada").Throttled; got == nil || *got != (Throttled{Failures: 10, Refused: 10, Until: h.now().Add(15 * time.Minute).UTC()}) {
 		t.Errorf("the operator is told %+v", got)
 	}
 	h.advance(15*time.Minute - time.Second)
@@ -301,17 +301,20 @@ func TestThrottledLoginCosts(t *testing.T) {
 // TestParallelGuesses: of 64 wrong passwords at once for one name, as many are looked at as one after the other. Of
 // several names of one account as many more as there are other names, at most: names do not wait for each other.
 func TestParallelGuesses(t *testing.T) {
+	three := []LoginInput{byUsername("ada", ""), byEmail("ada@example.com", ""), byEmail("ada2@example.com", "")}
 	for _, test := range []struct {
 		name        string
 		names       []LoginInput
+		concurrent  int
 		least, most int
 	}{
-		{"one name", []LoginInput{byUsername("ada", "")}, 10, 10},
-		{"nobody's", []LoginInput{byUsername("nobody", "")}, 10, 10},
-		{"three names", []LoginInput{byUsername("ada", ""), byEmail("ada@example.com", ""), byEmail("ada2@example.com", "")}, 10, 12},
+		{"one name", three[:1], 16, 10, 10},
+		{"nobody's", []LoginInput{byUsername("nobody", "")}, 16, 10, 10},
+		{"three names", three, 16, 10, 12},
+		{"three names, one hash at a time", three, 1, 10, 12},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 16 })
+			h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = test.concurrent })
 			h.ada(t)
 			var group sync.WaitGroup
 			for i := range 64 {

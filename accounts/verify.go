@@ -32,7 +32,10 @@ func (s *Service) VerifyAccount(ctx context.Context, in VerifyAccountInput) erro
 		case u.canonical != action.Address || u.secondaryEpoch != action.Epoch:
 			return one(NonField, errInvalidToken)
 		}
-		return setVerified(ctx, tx, u.ID)
+		if err := setVerified(ctx, tx, u.ID); err != nil {
+			return err
+		}
+		return s.rememberNetwork(ctx, tx, u.ID)
 	})
 	if err != nil {
 		return err

@@ -260,16 +260,17 @@ func (f asJSON) print(w io.Writer, u *accounts.User) error {
 
 // throttled is what keeps an account from logging in, for programs.
 type throttled struct {
-	Failures int     `json:"failures"`
-	Refused  int     `json:"refused"`
-	Until    *string `json:"until"` // null: until there is a new password
+	Failures    int     `json:"failures"` // 0: only from networks of their own
+	Refused     int     `json:"refused"`
+	Until       *string `json:"until"` // null: until there is a new password
+	OwnNetworks int     `json:"own_networks,omitempty"`
 }
 
 func throttledJSON(t *accounts.Throttled) *throttled {
 	if t == nil {
 		return nil
 	}
-	out := &throttled{Failures: t.Failures, Refused: t.Refused}
+	out := &throttled{Failures: t.Failures, Refused: t.Refused, OwnNetworks: t.OwnNetworks}
 	if !t.Until.IsZero() {
 		until := accounts.FormatDateTime(t.Until)
 		out.Until = &until
@@ -277,13 +278,21 @@ func throttledJSON(t *accounts.Throttled) *throttled {
 	return out
 }
 
-// refusal says why no password of an account is looked at, and what helps.
+// refusal says from where no password of an account is looked at, why, and what helps.
 func refusal(t *accounts.Throttled) string {
-	until := "there is a new password"
-	if !t.Until.IsZero() {
-		until = t.Until.Format("2006-01-02 15:04:05 MST")
+	var from []string
+	if t.Failures > 0 {
+		until := "there is a new password"
+		if !t.Until.IsZero() {
+			until = t.Until.Format("2006-01-02 15:04:05 MST")
+		}
+		from = append(from, fmt.Sprintf("refused until %s, after %d wrong passwords in a row, except from networks of their own",
+			until, t.Failures))
 	}
-	return fmt.Sprintf("refused until %s, after %d wrong passwords in a row; user set --unlock lets them in", until, t.Failures)
+	if t.OwnNetworks > 0 {
+		from = append(from, fmt.Sprintf("refused from %d networks of their own, after wrong passwords there", t.OwnNetworks))
+	}
+	return strings.Join(append(from, "user set --unlock lets them in"), "; ")
 }
 
 // state is what is out of the ordinary about an account, in words.

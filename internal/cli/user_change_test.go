@@ -76,7 +76,7 @@ func TestUserUnlock(t *testing.T) {
 		t.Error(out)
 	}
 	w.failLogins(11)
-	if out := w.ok("user", "show", "ada"); !strings.HasSuffix(out, "\nlogins:    refused until 2027-01-15 08:15:00 UTC, after 10 wrong passwords in a row; user set --unlock lets them in\n") {
+	if out := w.ok("user", "show", "ada"); !strings.HasSuffix(out, "\nlogins:    refused until 2027-01-15 08:15:00 UTC, after 10 wrong passwords in a row, except from networks of their own; user set --unlock lets them in\n") {
 		t.Error(out)
 	}
 	if out := w.ok("user", "show", "ada", "--json"); !strings.HasSuffix(out, `,"throttled":{"failures":10,"refused":1,"until":"2027-01-15T08:15:00+00:00"}}`+"\n") {
@@ -84,7 +84,7 @@ func TestUserUnlock(t *testing.T) {
 	}
 	w.environ = append(w.environ, "ACCOUNTD_LIMITS_LOGINS_PER_ACCOUNT=off")
 	w.failLogins(10)
-	if out := w.ok("user", "show", "ada"); !strings.HasSuffix(out, "\nlogins:    refused until there is a new password, after 20 wrong passwords in a row; user set --unlock lets them in\n") {
+	if out := w.ok("user", "show", "ada"); !strings.HasSuffix(out, "\nlogins:    refused until there is a new password, after 20 wrong passwords in a row, except from networks of their own; user set --unlock lets them in\n") {
 		t.Error(out)
 	}
 	if out := w.ok("user", "show", "ada", "--json"); !strings.HasSuffix(out, `,"throttled":{"failures":20,"refused":1,"until":null}}`+"\n") {

@@ -3,7 +3,7 @@
 CREATE TABLE own_networks (
   user_id INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
   network TEXT NOT NULL,                          -- a pseudonym that the key file makes
-  used_at INTEGER NOT NULL,                       -- unix seconds, to the day
+  used_at INTEGER NOT NULL,                       -- unix seconds, written once a day
   PRIMARY KEY (user_id, network)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX own_networks_network ON own_networks (network, used_at);
