@@ -15,9 +15,9 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityLoginsBesideFlood: 90 clients who guess all the time, each time from another network, turn hardly anybody away. All
-// those networks of one site are one line. From many sites they are many, and networks with a good login have their own
-// half of the queue.
+// TestSecurityLoginsBesideFlood: 90 clients who guess all the time, each time from another network, turn hardly
+// anybody away. All those networks of one site are one line. From many sites they are many, and networks with a good
+// login have their own half of the queue.
 func TestSecurityLoginsBesideFlood(t *testing.T) {
 	for _, test := range []struct {
 		name, network string // %x: random
@@ -79,8 +79,9 @@ func TestSecurityLoginsBesideFlood(t *testing.T) {
 	}
 }
 
-// TestSecurityOwnerBesideGuesses: an owner who has set a new password by mail logs in from that network however many guess from
-// elsewhere, before each login and at the same time. Elsewhere the account is closed to the right password as well.
+// TestSecurityOwnerBesideGuesses: an owner who has set a new password by mail logs in from that network however many
+// guess from elsewhere, before each login and at the same time. Elsewhere the account is closed to the right password
+// as well.
 func TestSecurityOwnerBesideGuesses(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)

@@ -24,9 +24,9 @@ type twoNames struct {
 	before int    // wrong passwords that the first account has had
 }
 
-// TestTimingPairs measures how long the built program takes for two wrong passwords at once, of two names that belong to one
-// account and of two that do not. Each sample has accounts of its own, and the two kinds take turns in random order. They
-// are told apart where Mann and Whitney's test gives p < 0.05, and again with fresh samples.
+// TestTimingPairs measures how long the built program takes for two wrong passwords at once, of two names that belong
+// to one account and of two that do not. Each sample has accounts of its own, and the two kinds take turns in random
+// order. They are told apart where Mann and Whitney's test gives p < 0.05, and again with fresh samples.
 //
 //	go test -tags timing -run TestTimingPairs -v -timeout 3h .
 //

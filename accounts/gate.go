@@ -198,9 +198,9 @@ func (g *gate) withdraw(v *visit) bool {
 // knownShare is the part of the queue that known networks have for themselves: one half.
 const knownShare = 2
 
-// evict makes room in a full queue for v. The newest request of the longest line goes, if that line stays no shorter than
-// v's own becomes. Lines of sites are compared first, then those of networks in v's site. Known networks lose nothing of
-// their share to others, and take it back from them. Requires g.mu held.
+// evict makes room in a full queue for v. The newest request of the longest line goes, if that line stays no shorter
+// than v's own becomes. Lines of sites are compared first, then those of networks in v's site. Known networks lose
+// nothing of their share to others, and take it back from them. Requires g.mu held.
 func (g *gate) evict(v *visit) bool {
 	known, others := split(g.waiting, func(w *visit) bool { return w.isKnown })
 	theirs := g.queue / knownShare

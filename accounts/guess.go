@@ -11,16 +11,18 @@ import (
 	"accountd/tokens"
 )
 
-// verifyPassword compares a password with the hash of an account, and costs one hash. It counts wrong passwords, for the
-// account and the network. While the account is full no password is the right one; while the network is full,
-// *ThrottledError comes before the hash. u is nil for nobody. name is what was typed, or stands for the caller's account.
-// event names a failure.
+// verifyPassword compares a password with the hash of an account, and costs one hash. It counts wrong passwords, for
+// the account and the network. While the account is full no password is the right one; while the network is full,
+// *ThrottledError comes before the hash. u is nil for nobody. name is what was typed, or stands for the caller's
+// account. event names a failure.
 //
 // Guesses of one typed name run one at a time, be it somebody's name or nobody's: so parallel guesses get no more tries
 // than sequential ones. Names do not wait for each other: that would tell which belong to one account.
 //
 // The right password clears nothing: the caller's transaction does, by clearOwnFailures.
-func (s *Service) verifyPassword(ctx context.Context, u *User, name, password, encoded, event string) (ok, upgrade bool, err error) {
+func (s *Service) verifyPassword(
+	ctx context.Context, u *User, name, password, encoded, event string,
+) (ok, upgrade bool, err error) {
 	g := &guess{network: s.ofNetwork(ctx, throttleNetwork, s.settings.Throttle.LoginsPerIP)}
 	defer s.guesses.end(g)
 	v := s.visit(ctx, name)
@@ -39,13 +41,14 @@ func (s *Service) verifyPassword(ctx context.Context, u *User, name, password, e
 		return false, false, err
 	}
 	s.guesses.end(g) // from here on the database counts it
-	// The name is held meanwhile: when the next guess begins must not tell what kind of hash this one was compared with.
+	// The name is held meanwhile: when the next guess begins must not tell what kind of hash this one was compared
+	// with.
 	s.hasher.delayRefusal(ctx, verdict)
 	return false, false, nil
 }
 
-// failed counts a wrong password. It is durable before anybody is told, even where whoever asked has gone; and a try that
-// was refused is written as well, so that it takes as long.
+// failed counts a wrong password. It is durable before anybody is told, even where whoever asked has gone; and a try
+// that was refused is written as well, so that it takes as long.
 func (s *Service) failed(ctx context.Context, u *User, g *guess) error {
 	buckets := g.buckets()
 	if len(buckets) == 0 {
@@ -83,8 +86,8 @@ func (g *guess) buckets() []bucket {
 	return append(slices.Clone(g.network), g.account)
 }
 
-// guesses are the passwords that are being looked at, in the order in which they came. There are never more than places at
-// the gate.
+// guesses are the passwords that are being looked at, in the order in which they came. There are never more than
+// places at the gate.
 type guesses struct {
 	mu      sync.Mutex
 	running []*guess      // guarded by mu
@@ -101,7 +104,8 @@ func newGuesses() *guesses { return &guesses{ended: make(chan struct{})} }
 func (s *Service) begin(ctx context.Context, g *guess, u *User, name string) error {
 	s.guesses.add(g)
 	for {
-		// The order matters: a guess that ends after this look counts twice, one that ended before it is in the database.
+		// The order matters: a guess that ends after this look counts twice, one that ended before it is in the
+		// database.
 		before, ended := s.guesses.before(g)
 		wait := false
 		err := s.db.Read(ctx, func(tx *store.Tx) error {
@@ -149,7 +153,8 @@ func (gs *guesses) add(g *guess) {
 	gs.running = append(gs.running, g)
 }
 
-// before counts, for each bucket of a network, the guesses that came before g, and returns what is closed when one has ended.
+// before counts, for each bucket of a network, the guesses that came before g, and returns what is closed when one
+// has ended.
 func (gs *guesses) before(g *guess) (map[string]int, <-chan struct{}) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
@@ -177,8 +182,8 @@ func (gs *guesses) end(g *guess) {
 }
 
 // verifyAction is what a token of a mail stands for, or what the user is told. Wrong ones are counted for the network
-// they come from; when that is full, *ThrottledError comes instead. A good one is never refused: whoever guesses one from the
-// owner's network must not keep the owner out, and 256 bits are not guessed.
+// they come from; when that is full, *ThrottledError comes instead. A good one is never refused: whoever guesses one
+// from the owner's network must not keep the owner out, and 256 bits are not guessed.
 func (s *Service) verifyAction(ctx context.Context, token string, purpose tokens.Purpose) (tokens.Action, error) {
 	action, err := s.tokens.VerifyAction(token, purpose)
 	if err == nil || !errors.Is(err, tokens.ErrInvalid) {

@@ -15,8 +15,8 @@ type client struct {
 }
 
 // WithClient says who is asking, by network: an IPv4 address, or the first 64 bits of an IPv6 address. The queue of
-// password hashes is fair between networks, and what they may try is bounded, but for those that are exempt because they
-// ask for others. exempt is called where that matters; nil: nobody is exempt.
+// password hashes is fair between networks, and what they may try is bounded, but for those that are exempt because
+// they ask for others. exempt is called where that matters; nil: nobody is exempt.
 func WithClient(ctx context.Context, addr string, exempt func(context.Context) bool) context.Context {
 	return context.WithValue(ctx, clientKey{}, client{addr, exempt})
 }
@@ -39,8 +39,8 @@ func networkOf(ctx context.Context) string {
 }
 
 // siteOf is the site that a network lies in: what one owner can have of networks for little. That is 48 bits of IPv6,
-// which providers give to one customer, or 24 bits of IPv4, where many customers may be. share is how many times as much
-// as one of its networks a site may try.
+// which providers give to one customer, or 24 bits of IPv4, where many customers may be. share is how many times as
+// much as one of its networks a site may try.
 func siteOf(network string) (site string, share int) {
 	if prefix, err := netip.ParsePrefix(network); err == nil && prefix.Addr().Is6() {
 		return maskedTo(prefix.Addr(), 48), 4

@@ -14,9 +14,9 @@ import (
 
 // ThrottleSettings bound what can be tried from outside. Without rates, nothing is counted.
 type ThrottleSettings struct {
-	// LoginsPerAccount are the wrong passwords that an account takes, at login and wherever else its password is asked for. When
-	// it is full, no password is looked at for as long as the rate says, twice as long the next time, and so on up to
-	// a day. A login clears it, and so does a new password.
+	// LoginsPerAccount are the wrong passwords that an account takes, at login and wherever else its password is
+	// asked for. When it is full, no password is looked at for as long as the rate says, twice as long the next time,
+	// and so on up to a day. A login clears it, and so does a new password.
 	LoginsPerAccount Rate
 
 	// ConsecutiveFailures is after how many wrong passwords in a row only a new password helps. 0: never.
@@ -39,15 +39,16 @@ type Rate struct {
 	Per   time.Duration // whole seconds
 }
 
-// ThrottledError says that whoever asks has tried too often. Nothing has happened; it can be tried again after RetryAfter.
+// ThrottledError says that whoever asks has tried too often. Nothing has happened; it can be tried again after
+// RetryAfter.
 type ThrottledError struct{ RetryAfter time.Duration }
 
 func (e *ThrottledError) Error() string {
 	return fmt.Sprintf("There were too many attempts. Please try again in %d seconds.", int(e.RetryAfter/time.Second))
 }
 
-// throttleKind says what a row of throttles counts. Outsiders cannot make more accounts of theirs by asking, so those are
-// as many as there are users.
+// throttleKind says what a row of throttles counts. Outsiders cannot make more accounts of theirs by asking, so those
+// are as many as there are users.
 type throttleKind string
 
 const (
@@ -111,8 +112,8 @@ func (r rule) add(t tally, now int64) tally {
 	return t
 }
 
-// at is the tally as it counts at now. When the clock was set back, nobody is to wait for what it said before: a window begins
-// anew, and what an account has to wait begins now, for no clock lets its passwords be guessed.
+// at is the tally as it counts at now. When the clock was set back, nobody is to wait for what it said before: a
+// window begins anew, and what an account has to wait begins now, for no clock lets its passwords be guessed.
 func (r rule) at(t tally, now int64) tally {
 	switch {
 	case now < t.since && r.grows:
@@ -287,8 +288,8 @@ func (s *Service) add(ctx context.Context, tx *store.Tx, buckets []bucket, refus
 	return nil
 }
 
-// Throttled is what keeps an account from logging in: from networks that are not its owner's own, if Failures is not 0, and
-// from OwnNetworks of those that are.
+// Throttled is what keeps an account from logging in: from networks that are not its owner's own, if Failures is not
+// 0, and from OwnNetworks of those that are.
 type Throttled struct {
 	Failures    int       // wrong passwords in a row
 	Refused     int       // tries that were not looked at since the last login

@@ -17,8 +17,8 @@ import (
 
 var againstFlag = flag.String("against", "", "the `executable` of another version, which BenchmarkAgainst takes turns with")
 
-// BenchmarkAgainst measures the program and another version of it in turns, with 16 clients each, and reports the rate of the
-// program in percent of the other's:
+// BenchmarkAgainst measures the program and another version of it in turns, with 16 clients each, and reports the
+// rate of the program in percent of the other's:
 //
 //	go test -run '^$' -bench Against ./internal/bench -against /path/to/accountd -turns 10
 func BenchmarkAgainst(b *testing.B) {
@@ -48,7 +48,8 @@ func BenchmarkAgainst(b *testing.B) {
 	}
 }
 
-// registered gives a server the users that the operations ask for. A data set would have a schema that an older version refuses.
+// registered gives a server the users that the operations ask for. A data set would have a schema that an older
+// version refuses.
 func registered(b *testing.B, s *servertest.Server) *server {
 	b.Helper()
 	var running sync.WaitGroup
