@@ -165,11 +165,11 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 	}
 	const asOne = "a reverse proxy on this machine is not in server.trusted_proxies: limits"
 	const program = "limits per network do not hold for programs on this machine"
-	logged := func(notice string, never bool) {
+	logged := func(warning string, never bool) {
 		t.Helper()
 		minutes := 1 + int(time.Since(began)/time.Minute)
-		if n := strings.Count(s.Log(), notice); never != (n == 0) || n > minutes {
-			t.Errorf("the log says %d times %q:\n%s", n, notice, s.Log())
+		if n := strings.Count(s.Log(), warning); never != (n == 0) || n > minutes {
+			t.Errorf("the log says %d times %q:\n%s", n, warning, s.Log())
 		}
 	}
 	logged(asOne, false)

@@ -64,7 +64,7 @@ func (c *Config) TrustedProxies() []netip.Prefix {
 // Introspection reports whether clients may ask for the schema. By "auto" only the two addresses decide: it shows nothing
 // that is anybody's, and code generators need it.
 func (c *Config) Introspection() bool {
-	elsewhere := slices.ContainsFunc(c.PublicKeys(), func(key string) bool {
+	elsewhere := slices.ContainsFunc(c.PublicSettings(), func(key string) bool {
 		return key == "server.listen" || key == "server.public_url"
 	})
 	return c.GraphQL.Introspection == On || c.GraphQL.Introspection == Auto && !elsewhere

@@ -10,12 +10,12 @@ import (
 )
 
 // Loopback reports whether only this machine is served, by every setting. The pages for developers depend on it.
-func (c *Config) Loopback() bool { return len(c.PublicKeys()) == 0 }
+func (c *Config) Loopback() bool { return len(c.PublicSettings()) == 0 }
 
-// PublicKeys are the settings that are for users on other machines: those that name a host which is not this
+// PublicSettings are the settings that are for users on other machines: those that name a host which is not this
 // machine, and server.trusted_proxies, wherever the proxy is. An ephemeral server has none: its address and its
 // data are its own, and what it takes from config.toml, such as email.from, is an app's that is being tested.
-func (c *Config) PublicKeys() []string {
+func (c *Config) PublicSettings() []string {
 	if c.ephemeral {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (c *Config) listensOnLoopback() bool {
 // ReachProblems are contradictions between the settings that say how users on other machines reach the server. Each
 // has a key, a message and a remedy.
 func (c *Config) ReachProblems() []Problem {
-	public := c.PublicKeys()
+	public := c.PublicSettings()
 	if len(public) == 0 {
 		return nil
 	}
@@ -96,15 +96,14 @@ func (c *Config) ReachProblems() []Problem {
 				`/dev/mail is off, and so is GraphiQL unless graphql.graphiql is true`,
 		}}
 	}
-	loopback := netip.MustParsePrefix("127.0.0.0/8")
+	address, loopback := "127.0.0.1", netip.MustParsePrefix("127.0.0.0/8")
 	if host, _, _ := splitListen(c.Server.Listen); strings.Contains(host, ":") {
-		loopback = netip.MustParsePrefix("::1/128")
+		address, loopback = "::1", netip.MustParsePrefix("::1/128")
 	}
 	trusted := slices.ContainsFunc(c.TrustedProxies(), loopback.Overlaps)
 	if !c.listensOnLoopback() || trusted {
 		return nil
 	}
-	address := map[bool]string{true: "127.0.0.1", false: "::1"}[loopback.Addr().Is4()]
 	return []Problem{{
 		Key: "server.trusted_proxies", Message: "does not have " + address + ", where every request comes from: " +
 			"limits per network may not hold, and cannot tell users apart",

@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPublicKeys: each setting that is for users on other machines turns off the pages for developers, and says so.
+// TestPublicSettings: each setting that is for users on other machines turns off the pages for developers, and says so.
 // Introspection goes by the two addresses.
-func TestPublicKeys(t *testing.T) {
+func TestPublicSettings(t *testing.T) {
 	for _, test := range []struct{ name, toml, keys string }{
 		{"the defaults", "", ""},
 		{"everything here", `
@@ -43,7 +43,7 @@ func TestPublicKeys(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := mustLoad(t, test.toml)
 			local := test.keys == ""
-			if keys := strings.Join(c.PublicKeys(), ", "); keys != test.keys {
+			if keys := strings.Join(c.PublicSettings(), ", "); keys != test.keys {
 				t.Errorf("keys %q, want %q", keys, test.keys)
 			}
 			introspection := test.keys != "server.listen" && test.keys != "server.public_url"
@@ -55,7 +55,7 @@ func TestPublicKeys(t *testing.T) {
 			mixed := slices.ContainsFunc(c.Warnings(), func(w string) bool {
 				return strings.HasPrefix(w, "server.public_url is ") && strings.Contains(w, says)
 			})
-			if want := !local && c.PublicKeys()[0] != "server.public_url"; mixed != want {
+			if want := !local && c.PublicSettings()[0] != "server.public_url"; mixed != want {
 				t.Errorf("warnings %q", c.Warnings())
 			}
 		})

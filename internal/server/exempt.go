@@ -19,8 +19,8 @@ const (
 	standings
 )
 
-// notices are what the log says of a standing that leaves limits without effect, or makes one client of many.
-var notices = [standings]string{
+// warningTexts are what the log says of a standing that leaves limits without effect, or makes one client of many.
+var warningTexts = [standings]string{
 	countedAsOne: "a reverse proxy on this machine is not in server.trusted_proxies: limits per network count all " +
 		"its clients as one; add its address, and let it send X-Forwarded-For",
 	exemptProgram: "limits per network do not hold for programs on this machine: one that asks for users, such as a " +
@@ -28,11 +28,11 @@ var notices = [standings]string{
 	exemptProxy: "limits per network do not hold, because a trusted proxy names no client: let it send X-Forwarded-For",
 }
 
-// noticePeriod is how often the log repeats a notice.
-const noticePeriod = time.Minute
+// warningPeriod is how often the log repeats a warning.
+const warningPeriod = time.Minute
 
-// noticeboard writes each notice at most once in noticePeriod.
-type noticeboard struct {
+// limitWarnings logs each warning at most once in warningPeriod.
+type limitWarnings struct {
 	log    *slog.Logger
 	now    func() time.Time
 	public bool // Settings.Public
@@ -41,23 +41,23 @@ type noticeboard struct {
 	last [standings]time.Time // guarded by mu
 }
 
-// post writes the notice of s, if it has one and is due. peer is an address with its port. Programs on this machine
-// are what a server that is not public is for: they need no notice.
-func (n *noticeboard) post(ctx context.Context, s standing, peer string) {
-	if notices[s] == "" || s == exemptProgram && !n.public {
+// warn logs the warning of s, if it has one and is due. peer is an address with its port. Programs on this machine
+// are what a server that is not public is for: they need no warning.
+func (l *limitWarnings) warn(ctx context.Context, s standing, peer string) {
+	if warningTexts[s] == "" || s == exemptProgram && !l.public {
 		return
 	}
-	now := n.now()
-	n.mu.Lock()
-	since := now.Sub(n.last[s])
-	due := n.last[s].IsZero() || since >= noticePeriod || since < 0 // the clock has gone back
+	now := l.now()
+	l.mu.Lock()
+	since := now.Sub(l.last[s])
+	due := l.last[s].IsZero() || since >= warningPeriod || since < 0 // the clock has gone back
 	if due {
-		n.last[s] = now
+		l.last[s] = now
 	}
-	n.mu.Unlock()
+	l.mu.Unlock()
 	if due {
-		host, _, _ := net.SplitHostPort(peer) // a standing with a notice is a TCP peer's
-		n.log.WarnContext(ctx, notices[s], slog.String("peer", host))
+		host, _, _ := net.SplitHostPort(peer) // a standing with a warning is a TCP peer's
+		l.log.WarnContext(ctx, warningTexts[s], slog.String("peer", host))
 	}
 }
 
@@ -65,8 +65,8 @@ func (n *noticeboard) post(ctx context.Context, s standing, peer string) {
 // count it, and so knows when the log has to say that they are left out.
 func Exempt(ctx context.Context) bool {
 	r := from(ctx)
-	if r.notices != nil { // nil: no request of a Server
-		r.notices.post(ctx, r.standing, r.peer)
+	if r.warnings != nil { // nil: no request of a Server
+		r.warnings.warn(ctx, r.standing, r.peer)
 	}
 	return r.standing == exemptProgram || r.standing == exemptProxy
 }

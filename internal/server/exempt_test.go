@@ -19,7 +19,7 @@ func TestExempt(t *testing.T) {
 		trusts  bool
 		request string // from its second line on, and of its first the version
 		exempt  bool
-		notice  string // "": none
+		warning string // "": none
 	}{
 		{"a program", false, false, "HTTP/1.1", true, ""},
 		{"a program beside a public server", true, false, "HTTP/1.1", true, program},
@@ -51,11 +51,11 @@ func TestExempt(t *testing.T) {
 			}
 			said := func(when string, times int) {
 				t.Helper()
-				if test.notice == "" {
+				if test.warning == "" {
 					times = 0
 				}
 				log := s.log.String()
-				if test.notice != "" && strings.Count(log, test.notice) != times || strings.Count(log, "level=") != times ||
+				if test.warning != "" && strings.Count(log, test.warning) != times || strings.Count(log, "level=") != times ||
 					times > 0 && !strings.Contains(log, "peer=127.0.0.1") || strings.Contains(log, "203.0.113.9") {
 					t.Errorf("%s, want %d lines:\n%s", when, times, log)
 				}

@@ -63,14 +63,14 @@ type Settings struct {
 
 // Server is an HTTP server that has not begun yet.
 type Server struct {
-	http    *http.Server
-	hosts   []string
-	https   bool
-	proxies []netip.Prefix
-	own     *http.CrossOriginProtection
-	cors    *cors.Cors
-	notices *noticeboard
-	log     *slog.Logger
+	http     *http.Server
+	hosts    []string
+	https    bool
+	proxies  []netip.Prefix
+	own      *http.CrossOriginProtection
+	cors     *cors.Cors
+	warnings *limitWarnings
+	log      *slog.Logger
 }
 
 // New returns a server for s. It fails when PublicURL is none.
@@ -80,7 +80,7 @@ func New(s Settings) (*Server, error) {
 		return nil, err
 	}
 	srv := &Server{hosts: s.Hosts, https: public.Scheme == "https", proxies: s.TrustedProxies, log: s.Log}
-	srv.notices = &noticeboard{log: s.Log, now: s.Now, public: s.Public}
+	srv.warnings = &limitWarnings{log: s.Log, now: s.Now, public: s.Public}
 	if srv.own, err = protection(append([]string{public.Scheme + "://" + public.Host}, s.Origins...)); err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ type requestKey struct{}
 type request struct {
 	id, client, peer string
 	standing         standing
-	notices          *noticeboard
+	warnings         *limitWarnings
 }
 
 // RequestID is the name of the request that ctx belongs to: the X-Request-Id of its answer.
@@ -180,7 +180,7 @@ var (
 // outer names the request, sets the headers of every answer, and keeps a panic from being more than one failed request.
 func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := request{id: rand.Text(), peer: r.RemoteAddr, notices: s.notices}
+		info := request{id: rand.Text(), peer: r.RemoteAddr, warnings: s.warnings}
 		info.client, info.standing = client(r, s.proxies)
 		h := w.Header()
 		h.Set("X-Request-Id", info.id)
