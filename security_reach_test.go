@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -163,7 +164,7 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 			t.Errorf("registration %d by ever new addresses is let in", i+1)
 		}
 	}
-	const asOne = "a reverse proxy on this machine is not in server.trusted_proxies: limits"
+	const asOne = "a reverse proxy on this machine names no client, or is not in server.trusted_proxies: limits"
 	const program = "limits per network do not hold for programs on this machine"
 	logged := func(warning string, never bool) {
 		t.Helper()
@@ -196,7 +197,8 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 	}
 }
 
-// TestSecurityNamelessProxy: a trusted proxy that names no client is exempt, and the log says so.
+// TestSecurityNamelessProxy: a trusted program on this machine that names no client is exempt, until a request shows that
+// it was forwarded. The log says both.
 func TestSecurityNamelessProxy(t *testing.T) {
 	env := slices.Concat(public, []string{behindProxy, "ACCOUNTD_LIMITS_LOGINS_PER_IP=2/h"})
 	s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...)
@@ -208,7 +210,23 @@ func TestSecurityNamelessProxy(t *testing.T) {
 			t.Error(body)
 		}
 	}
-	if !strings.Contains(s.Log(), "limits per network do not hold, because a trusted proxy names no client: let it send") {
-		t.Errorf("the log says\n%s", s.Log())
+	for i, head := range []string{
+		"HTTP/1.0", "HTTP/1.1\nX-Real-IP: 203.0.113.1", "HTTP/1.1\nForwarded: for=203.0.113.2",
+		"HTTP/1.1\nX-Forwarded-For: garbage", "HTTP/1.1\nX-Forwarded-For: 127.0.0.9",
+	} {
+		body := `{"query":"mutation { tokenAuth(username: \"nobody\", password: \"wrong\") { success } }"}`
+		head := "POST /graphql " + head + "\nHost: localhost\nContent-Type: application/json\nContent-Length: "
+		got := sendRaw(t, s, head+strconv.Itoa(len(body)), body)
+		if throttledAnswer(t, got.status, got.header, got.body) != (i >= 2) {
+			t.Errorf("login %d, %q: status %d, %s", i+1, head, got.status, got.body)
+		}
+	}
+	for _, warning := range []string{
+		"limits per network do not hold, because a trusted proxy names no client: let it send",
+		"a reverse proxy on this machine names no client, or is not in server.trusted_proxies: limits",
+	} {
+		if !strings.Contains(s.Log(), warning) {
+			t.Errorf("the log does not say %q:\n%s", warning, s.Log())
+		}
 	}
 }

@@ -285,7 +285,7 @@ func throttledAnswer(t *testing.T, status int, header http.Header, body string) 
 }
 
 // TestSecurityNetworkBucket: wrong passwords are counted for the network that the trusted proxy names, of IPv6 for 64 bits of it;
-// what a client writes into the header itself is nothing. Whoever names nobody is not counted.
+// what a client writes into the header itself is nothing. A proxy on this machine that names nobody is counted itself, a back end is not.
 func TestSecurityNetworkBucket(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
@@ -330,8 +330,11 @@ func TestSecurityNetworkBucket(t *testing.T) {
 	if got := fail("198.51.100.1, 203.0.113.10", 1); got != 0 {
 		t.Error("another client of the proxy is throttled")
 	}
-	if got := fail("", 70) + fail("not an address", 70); got != 0 {
-		t.Errorf("%d requests of a proxy that names no client were throttled", got)
+	if got := fail("", 70); got != 0 {
+		t.Errorf("%d requests of a back end that names no client were throttled", got)
+	}
+	if got := fail("not an address", 70); got != 10 {
+		t.Errorf("%d of 70 requests of a proxy that names no client were throttled, want 10", got)
 	}
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)

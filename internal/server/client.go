@@ -7,13 +7,11 @@ import (
 	"strings"
 )
 
-// client is where a request comes from: the peer, unless it is a trusted proxy. Then it is the last hop of
-// X-Forwarded-For that is no such proxy, because each of them has appended whom it saw, and what stands before
-// anybody may have written. Where that hop is no address, or all are proxies, it is the peer.
+// client is where a request comes from: the peer, unless it is a trusted proxy that names its client.
 //
 // The standing says whether limits count that address. They do unless it stands for nobody in particular: it is
-// this machine's (an app's back end), or a trusted proxy's that names no client. What shows that it was forwarded
-// is never this machine's own.
+// this machine's (an app's back end), or a trusted proxy's that names no client. A request from loopback that shows
+// that it was forwarded is always counted, whether or not loopback is trusted.
 func client(r *http.Request, proxies []netip.Prefix) (name string, s standing) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -23,31 +21,40 @@ func client(r *http.Request, proxies []netip.Prefix) (name string, s standing) {
 		return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
 	addr := plain(peer.Addr())
-	if !trusted(addr) {
-		switch {
-		case !addr.IsLoopback():
-			return network(addr), counted
-		case byProxy(r):
-			return network(addr), countedAsOne
-		default:
-			return network(addr), exemptProgram
+	isProxy := trusted(addr)
+	if isProxy {
+		if hop, ok := forwardedClient(r, trusted); ok {
+			return network(hop), counted
 		}
 	}
+	switch {
+	case addr.IsLoopback() && byProxy(r):
+		return network(addr), countedAsOne
+	case isProxy:
+		return network(addr), exemptProxy
+	case addr.IsLoopback():
+		return network(addr), exemptProgram
+	default:
+		return network(addr), counted
+	}
+}
+
+// forwardedClient is the last hop of X-Forwarded-For that is no trusted proxy, because each of them has appended whom
+// it saw, and what stands before anybody may have written. It is not ok where that hop is no address, or all are
+// proxies.
+func forwardedClient(r *http.Request, trusted func(netip.Addr) bool) (hop netip.Addr, ok bool) {
 	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
 	for more := forwarded != ""; more; {
 		last := strings.LastIndexByte(forwarded, ',')
 		hop, ok := parseHop(forwarded[last+1:])
-		if !ok {
-			break
-		}
-		if !trusted(hop) {
-			return network(hop), counted
+		if !ok || !trusted(hop) {
+			return hop, ok
 		}
 		if more = last >= 0; more {
 			forwarded = forwarded[:last]
 		}
 	}
-	return network(addr), exemptProxy
+	return netip.Addr{}, false
 }
 
 // parseHop takes an address, and one with a port, which some proxies write.

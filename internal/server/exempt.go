@@ -13,20 +13,23 @@ type standing uint8
 
 const (
 	counted       standing = iota
-	countedAsOne           // forwarded by a proxy on this machine that is not trusted: all its clients are one
+	countedAsOne           // forwarded on this machine by a proxy that is not trusted, or names no client
 	exemptProgram          // a program on this machine
-	exemptProxy            // a trusted proxy that names no client
+	exemptProxy            // a trusted proxy that names no client, elsewhere or not seen to be one
 	standings
 )
 
 // warningTexts are what the log says of a standing that leaves limits without effect, or makes one client of many.
 var warningTexts = [standings]string{
-	countedAsOne: "a reverse proxy on this machine is not in server.trusted_proxies: limits per network count all " +
-		"its clients as one; add its address, and let it send X-Forwarded-For",
+	countedAsOne: "a reverse proxy on this machine names no client, or is not in server.trusted_proxies: limits per " +
+		"network count all its clients as one; add its address, and let it send X-Forwarded-For",
 	exemptProgram: "limits per network do not hold for programs on this machine: one that asks for users, such as a " +
 		"reverse proxy or your back end, has to be in server.trusted_proxies, and to send X-Forwarded-For",
 	exemptProxy: "limits per network do not hold, because a trusted proxy names no client: let it send X-Forwarded-For",
 }
+
+// developmentRemedy ends the warnings of a server that is not public: a trusted proxy would turn off its /dev/mail.
+const developmentRemedy = `; in development, set limits.registrations_per_ip and limits.logins_per_ip to "off" instead`
 
 // warningPeriod is how often the log repeats a warning.
 const warningPeriod = time.Minute
@@ -56,8 +59,12 @@ func (l *limitWarnings) warn(ctx context.Context, s standing, peer string) {
 	}
 	l.mu.Unlock()
 	if due {
+		text := warningTexts[s]
+		if !l.public {
+			text += developmentRemedy
+		}
 		host, _, _ := net.SplitHostPort(peer) // a standing with a warning is a TCP peer's
-		l.log.WarnContext(ctx, warningTexts[s], slog.String("peer", host))
+		l.log.WarnContext(ctx, text, slog.String("peer", host))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // counted.
 func TestExempt(t *testing.T) {
 	const program, proxy = "do not hold for programs on this machine", "a trusted proxy names no client"
-	const asOne = "a reverse proxy on this machine is not in server.trusted_proxies"
+	const asOne = "a reverse proxy on this machine names no client, or is not in server.trusted_proxies"
 	trusting := func(s *Settings) { s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
 	for _, test := range []struct {
 		name    string
@@ -28,8 +28,10 @@ func TestExempt(t *testing.T) {
 		{"HTTP/1.0", true, false, "HTTP/1.0", false, asOne},
 		{"a client", true, true, "HTTP/1.0\nX-Forwarded-For: 203.0.113.9", false, ""},
 		{"no client", true, true, "HTTP/1.1", true, proxy},
-		{"another header", true, true, "HTTP/1.1\nX-Real-IP: 203.0.113.9", true, proxy},
-		{"only proxies", false, true, "HTTP/1.1\nX-Forwarded-For: 127.0.0.9", true, proxy},
+		{"no client by HTTP/1.0", true, true, "HTTP/1.0", false, asOne},
+		{"another header", true, true, "HTTP/1.1\nX-Real-IP: 203.0.113.9", false, asOne},
+		{"only proxies", true, true, "HTTP/1.1\nX-Forwarded-For: 127.0.0.9", false, asOne},
+		{"no address", true, true, "HTTP/1.1\nX-Forwarded-For: unknown", false, asOne},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			now := time.Date(2027, 1, 15, 8, 0, 0, 0, time.UTC)
@@ -55,6 +57,9 @@ func TestExempt(t *testing.T) {
 					times = 0
 				}
 				log := s.log.String()
+				if development := strings.Count(log, `.logins_per_ip to \"off\" instead`); !test.public && development != times {
+					t.Errorf("%s, development is named %d times:\n%s", when, development, log)
+				}
 				if test.warning != "" && strings.Count(log, test.warning) != times || strings.Count(log, "level=") != times ||
 					times > 0 && !strings.Contains(log, "peer=127.0.0.1") || strings.Contains(log, "203.0.113.9") {
 					t.Errorf("%s, want %d lines:\n%s", when, times, log)
