@@ -27,7 +27,7 @@ var developmentPages = []string{
 
 // shows reports whether an answer has one of these pages, or a mail to ada.
 func shows(r doorReply) bool {
-	return strings.Contains(r.body, "ada@example.com") || strings.Contains(strings.ToLower(r.body), "graphiql")
+	return strings.Contains(r.body, "ada@example.com") || strings.Contains(r.body, "/graphiql/")
 }
 
 // sendRaw sends a request as it is written, line ends apart.

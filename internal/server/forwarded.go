@@ -48,11 +48,11 @@ func byProxy(r *http.Request) bool {
 	return false
 }
 
-// onlyDirect refuses what came through a proxy: next is for this machine alone.
-func onlyDirect(next http.Handler) http.Handler {
+// onlyDirect refuses what came through a proxy, with a remedy: next is for this machine alone.
+func onlyDirect(next http.Handler, remedy string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if byProxy(r) {
-			http.Error(w, "This is for the machine that the server runs on, and not through a proxy.",
+			http.Error(w, "This is for the machine that the server runs on, and not through a proxy. "+remedy,
 				http.StatusForbidden)
 			return
 		}

@@ -99,13 +99,13 @@ func New(s Settings) (*Server, error) {
 	})
 	if page := s.Page; page != nil {
 		if !s.PageByProxy {
-			page = onlyDirect(page)
+			page = onlyDirect(page, "Set graphql.graphiql = true to serve GraphiQL to proxies, too.")
 		}
 		mux.Handle("/{$}", page)
 		mux.Handle("/graphiql/", page)
 	}
 	if s.Mail != nil {
-		mux.Handle("/dev/", onlyOurs(onlyDirect(s.Mail)))
+		mux.Handle("/dev/", onlyOurs(onlyDirect(s.Mail, "Ask the server itself.")))
 	}
 	if s.JWKS != nil {
 		mux.Handle("GET /.well-known/jwks.json", s.JWKS)
