@@ -92,7 +92,8 @@ func TestSecurityPublicSettings(t *testing.T) {
 	for key, value := range map[string]string{
 		"server.public_url": "https://a.example", "server.allowed_hosts": "127.0.0.1, a.example",
 		"server.trusted_proxies": "192.0.2.7", "server.cors_origins": "https://a.example", "tokens.issuer": "https://a.example",
-		"email.from": "accounts@a.example", "email.link_base": "https://a.example", "email.smtp.host": "smtp.a.example",
+		"tokens.audience": "https://a.example",
+		"email.from":      "accounts@a.example", "email.link_base": "https://a.example", "email.smtp.host": "smtp.a.example",
 	} {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()

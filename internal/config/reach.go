@@ -33,8 +33,11 @@ func (c *Config) PublicSettings() []string {
 		keys = append(keys, "server.trusted_proxies")
 	}
 	add("server.cors_origins", hostsOf(c.Server.CORSOrigins...)...)
-	if strings.Contains(c.Tokens.Issuer, "://") {
+	if strings.Contains(c.Tokens.Issuer, "://") { // other names, such as com.example.app, need not be a host's
 		add("tokens.issuer", hostsOf(c.Tokens.Issuer)...)
+	}
+	if strings.Contains(c.Tokens.Audience, "://") {
+		add("tokens.audience", hostsOf(c.Tokens.Audience)...)
 	}
 	if from, err := mail.ParseAddress(c.Email.From); err == nil {
 		add("email.from", strings.Trim(from.Address[strings.LastIndexByte(from.Address, '@')+1:], "[]"))

@@ -21,7 +21,8 @@ func TestPublicSettings(t *testing.T) {
 			tokens.issuer = "http://localhost"
 			email = { from = "Acme <a@acme.localhost>", link_base = "http://127.0.0.1:3000/#", smtp.host = "localhost" }`, ""},
 		{"an address", `email.from = "a@[127.0.0.1]"`, ""},
-		{"an issuer that is no URL", `tokens.issuer = "acme"`, ""},
+		{"an issuer and an audience that are no URLs", `tokens = { issuer = "acme", audience = "com.example.app" }`, ""},
+		{"an audience here", `tokens.audience = "http://localhost:3000"`, ""},
 
 		{"listen", `server = { listen = "0.0.0.0:80", public_url = "http://localhost" }`, "server.listen"},
 		{"listen everywhere", `server = { listen = ":80", public_url = "http://localhost" }`, "server.listen"},
@@ -35,6 +36,7 @@ func TestPublicSettings(t *testing.T) {
 		{"an origin", `server.cors_origins = ["http://localhost:3000", "https://a.example"]`, "server.cors_origins"},
 		{"a phone", `server.cors_origins = ["capacitor://localhost"]`, "server.cors_origins"},
 		{"issuer", `tokens.issuer = "https://a.example"`, "tokens.issuer"},
+		{"audience", `tokens.audience = "https://api.a.example"`, "tokens.audience"},
 		{"from", `email.from = "Acme <accounts@a.example>"`, "email.from"},
 		{"links", `email.link_base = "https://a.example"`, "email.link_base"},
 		{"a mail server", `email.smtp.host = "10.0.0.7"`, "email.smtp.host"},
