@@ -89,14 +89,17 @@ func (c *Config) ReachProblems() []Problem {
 	}
 	if u, err := url.Parse(c.PublicURL()); err == nil && isLoopback(u.Hostname()) {
 		message := "is on this machine"
-		if c.Server.PublicURL == "" {
+		switch {
+		case c.Server.PublicURL == "":
 			message = "is missing"
+		case slices.Equal(public, []string{"server.listen"}):
+			return nil // a container in development, which has to listen on 0.0.0.0: that names nobody
 		}
 		return []Problem{{
 			Key:     "server.public_url",
 			Message: message + ", while other settings are for users elsewhere (" + strings.Join(public, ", ") + ")",
-			Remedy: `set it to the address that users see, such as "https://accounts.example.com"; ` +
-				`/dev/mail is off, and so is GraphiQL unless graphql.graphiql is true`,
+			Remedy: `set it to the address that users see, such as "https://accounts.example.com"; for development, leave ` +
+				`those settings out: they turn off /dev/mail, and GraphiQL unless graphql.graphiql is true`,
 		}}
 	}
 	address, loopback := "127.0.0.1", netip.MustParsePrefix("127.0.0.0/8")

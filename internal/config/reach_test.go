@@ -57,7 +57,8 @@ func TestPublicSettings(t *testing.T) {
 			mixed := slices.ContainsFunc(c.Warnings(), func(w string) bool {
 				return strings.HasPrefix(w, "server.public_url is ") && strings.Contains(w, says)
 			})
-			if want := !local && c.PublicSettings()[0] != "server.public_url"; mixed != want {
+			alone := test.keys == "server.public_url" || test.keys == "server.listen"
+			if want := !local && !alone; mixed != want {
 				t.Errorf("warnings %q", c.Warnings())
 			}
 		})
@@ -76,6 +77,10 @@ func TestReachProblems(t *testing.T) {
 		{"127.0.0.1:8080", "https://a.example", "64.0.0.0/2", ""},
 		{"[::1]:8080", "https://a.example", "::1", ""},
 		{":8080", "https://a.example", "", ""},
+		{":8080", "http://a.example", "", ""},
+		{"0.0.0.0:8080", "http://localhost:8080", "", ""},
+		{"[::]:8080", "http://127.0.0.1:8080", "", ""},
+		{"0.0.0.0:8080", "http://localhost:8080", "10.0.0.1", "server.public_url is on this machine, …: set it to"},
 		{"127.0.0.1:8080", "", "", ""},
 		{"127.0.0.1:8080", "", "127.0.0.1", "server.public_url is missing, …: set it to"},
 		{"127.0.0.1:8080", "http://localhost:3000", "127.0.0.1", "server.public_url is on this machine, …: set"},
@@ -90,6 +95,10 @@ func TestReachProblems(t *testing.T) {
 		said := strings.Join(got, "\n")
 		if len(got) != min(len(test.want), 1) || !strings.HasPrefix(said, begin) || !strings.Contains(said, end) {
 			t.Errorf("%+v: %q", test, got)
+		}
+		clear := slices.ContainsFunc(c.Warnings(), func(w string) bool { return strings.Contains(w, "travel in clear") })
+		if clear != strings.HasPrefix(test.public, "http://a.") {
+			t.Errorf("%+v: %q", test, c.Warnings())
 		}
 		if diff := cmp.Diff(got, c.reachWarnings()); diff != "" {
 			t.Errorf("%+v: warnings (-problems +warnings):\n%s", test, diff)

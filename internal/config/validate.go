@@ -192,7 +192,7 @@ func reservedHeader(name string) bool {
 // Warnings are what is possible but hardly meant, one sentence each.
 func (c *Config) Warnings() []string {
 	var warnings []string
-	if !c.Loopback() && strings.HasPrefix(strings.ToLower(c.Server.PublicURL), "http:") {
+	if u, err := url.Parse(c.Server.PublicURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		warnings = append(warnings, "server.public_url is not https: passwords and tokens travel in clear")
 	}
 	if a := c.Passwords.Argon2; int64(a.Memory)*int64(a.Iterations) < 2*(19<<20) {
