@@ -149,6 +149,69 @@ func TestSecurityLostLog(t *testing.T) {
 	}
 }
 
+// TestSecurityLogDeleted: a server whose log is deleted says so, and saves everything when it ends in order.
+func TestSecurityLogDeleted(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	if ada, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !ada.Success {
+		t.Fatalf("%+v, %v", ada, err)
+	}
+	if err := os.Remove(filepath.Join(dataDir, "accountd.db-wal")); err != nil {
+		t.Fatal(err)
+	}
+	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {
+		t.Errorf("%+v, %v", bob, err)
+	}
+	if status := ready(t, server); status != http.StatusServiceUnavailable {
+		t.Errorf("ready without its log: %d", status)
+	}
+	if err := server.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, server.Log())
+	}
+	if list := succeed(t, dataDir, "user", "list"); !strings.Contains(list, "ada") || !strings.Contains(list, "bob") {
+		t.Errorf("afterwards:\n%s", list)
+	}
+}
+
+// TestSecurityLogLeft: another program that has the database open when a server or a command ends may close it last,
+// and delete the log: nothing is lost, and nobody is told so.
+func TestSecurityLogLeft(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	db, err := sql.Open("sqlite", filepath.Join(dataDir, "accountd.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if ada, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !ada.Success {
+		t.Fatalf("%+v, %v", ada, err)
+	}
+	var users int
+	if err := db.QueryRow(`SELECT count(*) FROM users`).Scan(&users); err != nil || users != 1 {
+		t.Fatalf("%d, %v", users, err)
+	}
+	succeed(t, dataDir, "user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
+	if _, err := os.Lstat(filepath.Join(dataDir, "accountd.db-needs-wal")); err != nil {
+		t.Errorf("a command beside the server removes its mark: %v", err)
+	}
+	if err := server.Stop(); err != nil {
+		t.Error(err)
+	}
+	succeed(t, dataDir, "user", "add", "--username=cleo", "--email=cleo@example.com", "--no-password")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(filepath.Join(dataDir, "accountd.db-wal")); !os.IsNotExist(err) {
+		t.Errorf("the other program has left the log: %v", err)
+	}
+	list := succeed(t, dataDir, "user", "list")
+	for _, name := range []string{"ada", "bob", "cleo"} {
+		if !strings.Contains(list, name) {
+			t.Errorf("%s is lost:\n%s", name, list)
+		}
+	}
+}
+
 // TestSecurityEndKilled kills a command at each step of its end: nothing that it did is lost, and nobody is told
 // that the log is.
 func TestSecurityEndKilled(t *testing.T) {

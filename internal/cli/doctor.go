@@ -194,6 +194,9 @@ func (d *doctor) newestBackup() string {
 	files, err := os.ReadDir(d.config.BackupsDir())
 	newest, at := "", time.Time{}
 	for _, file := range files {
+		if file.Name()[0] == '.' {
+			continue // it is being made
+		}
 		if info, err := file.Info(); err == nil && info.Mode().IsRegular() && info.ModTime().After(at) {
 			newest, at = filepath.Join(d.config.BackupsDir(), file.Name()), info.ModTime()
 		}

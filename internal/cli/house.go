@@ -66,7 +66,24 @@ func (h *house) close() (err error) {
 	if h.db != nil {
 		err = h.db.Close()
 	}
-	return errors.Join(err, h.held.Close())
+	if err := errors.Join(err, h.held.Close()); err != nil {
+		return err
+	}
+	return leave(h.config)
+}
+
+// leave ends the use of a database that another program has open: it may delete the log, of which nothing is needed
+// any more.
+func leave(c *config.Config) (err error) {
+	if !store.NeedsLog(c.DatabaseFile()) {
+		return nil
+	}
+	alone, err := lockDir(c.Server.DataDir, true)
+	if err != nil {
+		return nil // another command or server is at work: the last of them does it
+	}
+	defer closeInto(&err, alone.Close)
+	return store.Leave(context.Background(), c.DatabaseFile())
 }
 
 // checkLost tells a directory that something is gone from, from a new one.

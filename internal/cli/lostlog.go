@@ -21,6 +21,9 @@ func acceptLostLog(a *app, c *config.Config, log *slog.Logger) (err error) {
 		return err
 	}
 	defer closeInto(&err, alone.Close)
+	if !store.LostLog(path) {
+		return nil // a restore that was interrupted has been finished
+	}
 	copied, err := store.CopyWithoutLog(path, c.Server.DataDir)
 	if err != nil {
 		return err

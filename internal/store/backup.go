@@ -82,7 +82,7 @@ func backupBefore(ctx context.Context, path, dir string, version int, now time.T
 		return err
 	}
 	prefix := fmt.Sprintf("accountd-schema-%d-", version)
-	c, err := lookAgain(ctx, path)
+	c, err := lookOpened(ctx, path)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,10 @@ func Check(ctx context.Context, path string) (Condition, error) {
 		return found, err
 	}
 	defer c.end()
-	if err := found.read(ctx, c.conn); err != nil {
+	if err = c.begin(ctx, "BEGIN"); err == nil { // one moment, whoever migrates it meanwhile
+		err = errors.Join(found.read(ctx, c.conn), c.rollback())
+	}
+	if err != nil {
 		return found, fmt.Errorf("%s: %w", path, explain(err))
 	}
 	return found, nil

@@ -89,8 +89,8 @@ func (wr *writer) copyFull() {
 }
 
 // copyRest copies what is in the log: what has been written while it was copied, or all that a process leaves that ends.
-func (wr *writer) copyRest() {
-	var complete bool
+// It reports whether that was all.
+func (wr *writer) copyRest() (complete bool) {
 	err := wr.health.usable()
 	if err == nil {
 		err = wr.conn.ready(context.Background())
@@ -100,4 +100,5 @@ func (wr *writer) copyRest() {
 	}
 	wr.health.copied(complete, judged(err))
 	wr.pages = 0
+	return complete && err == nil
 }

@@ -114,12 +114,15 @@ func (h *health) usable() error {
 // Broken is closed when an fsync has failed: the process should end, and Healthy says why.
 func (db *DB) Broken() <-chan struct{} { return db.writer.health.broken }
 
-// Healthy says why the file cannot be read, why the last write failed, why the log could not be copied, or that the
+// Healthy says that the log has been deleted, why the file cannot be read, why the last write failed, why the log could not be copied, or that the
 // disk has no room for the reserve. After either failed it tries both, writing a page that stays as it is: nobody
 // else may, where requests are no longer sent to a server that is not ready.
 func (db *DB) Healthy(ctx context.Context) error {
 	if err := db.writer.reserve.lacks(); err != nil {
 		return err
+	}
+	if lostLog(db.writer.marked) != nil {
+		return errLogGone
 	}
 	if db.writer.health.failure() == nil {
 		return db.Read(ctx, func(*Tx) error { return nil })

@@ -13,11 +13,11 @@ func look(ctx context.Context, path string, pragmas ...string) (*looking, error)
 	if err := inspect(path); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return lookAgain(ctx, path, pragmas...)
+	return lookOpened(ctx, path, pragmas...)
 }
 
-// lookAgain is look for a file that this process has open: inspect closes the file, and with it go the locks on it.
-func lookAgain(ctx context.Context, path string, pragmas ...string) (*looking, error) {
+// lookOpened is look for a file that this process has open: inspect closes the file, and with it go the locks on it.
+func lookOpened(ctx context.Context, path string, pragmas ...string) (*looking, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -41,7 +41,7 @@ type looking struct {
 // end closes it, and leaves the file as whoever closes it last has to. What it was for has been read.
 func (l *looking) end() {
 	_ = l.close()
-	_ = endUse(context.Background(), l.abs)
+	_ = endUse(context.Background(), l.abs, false)
 }
 
 // Look runs fn on the file at path as it is: neither made, migrated nor changed.

@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,13 +20,23 @@ import (
 // conn.connect) but the one of endUse, which has the file alone.
 const markSuffix = "-needs-wal"
 
-// walHeader is the size of the log's header: https://www.sqlite.org/fileformat.html, section 4.1.
-const walHeader = 32
+// The header of the log: its size in bytes, and the number that it begins with, but for the lowest bit.
+// https://www.sqlite.org/fileformat.html, section 4.1.
+const (
+	walHeader = 32
+	walMagic  = 0x377f0682
+)
 
 // ErrLostLog says that a database has lost its write-ahead log.
 var ErrLostLog = errors.New("its write-ahead log (-wal) is gone or empty, and with it what was acknowledged last, " +
 	"such as accounts, new passwords and logouts: put the -wal file back, or bring a backup back with accountd restore FILE, " +
-	"or go on without it with accountd serve --accept-lost-log")
+	"or go on without it with accountd serve --accept-lost-log; nothing is lost if another program, such as sqlite3 or " +
+	"an older accountd, has opened and closed the file since accountd last ran: then delete the file " +
+	"accountd.db-needs-wal, and nothing else")
+
+// errLogGone says that a file which is open has lost its log.
+var errLogGone = errors.New("its write-ahead log (-wal) has been deleted while accountd has it open: stop accountd " +
+	"with SIGTERM, which saves what was in it, and start it again; a crash would lose it")
 
 // ErrInUse says that another process has the file open.
 var ErrInUse = errors.New("another program has it open (lsof or fuser with its name tells which): " +
@@ -33,15 +45,22 @@ var ErrInUse = errors.New("another program has it open (lsof or fuser with its n
 // lostLog fails with ErrLostLog where the database at path has the mark and no log. The log is looked for again,
 // because another process may write the first one meanwhile.
 func lostLog(path string) error {
-	if hasLog(path) || !exists(path+markSuffix) || hasLog(path) {
+	if hasLog(path) || !exists(path+markSuffix) || hasLog(path) || !exists(path+markSuffix) {
 		return nil
 	}
 	return ErrLostLog
 }
 
+// hasLog reports whether there is a log that has a header.
 func hasLog(path string) bool {
-	info, err := os.Stat(path + "-wal")
-	return err == nil && info.Size() >= walHeader
+	f, err := os.Open(path + "-wal")
+	if err != nil {
+		return false
+	}
+	defer f.Close() // it is only read
+	header := make([]byte, walHeader)
+	_, err = io.ReadFull(f, header)
+	return err == nil && binary.BigEndian.Uint32(header)&^1 == walMagic
 }
 
 func exists(path string) bool {
@@ -76,11 +95,8 @@ func clearMark(path string) error {
 }
 
 // openAlone connects to the file at abs, and keeps everybody else out until it is closed. It fails with ErrInUse
-// when any other connection has it open, of this process or another, and with ErrLostLog.
+// when any other connection has it open, of this process or another.
 func openAlone(ctx context.Context, abs string) (*conn, error) {
-	if err := lostLog(abs); err != nil {
-		return nil, err
-	}
 	c, err := newConn(dsn(abs, "busy_timeout(0)", "locking_mode(EXCLUSIVE)"))
 	if err != nil {
 		return nil, err
@@ -113,8 +129,12 @@ func (c *conn) copyOut(ctx context.Context, abs string) error {
 }
 
 // endUse leaves the file at abs as one file, unless another connection has it open: then the last of them does.
-// Where the log cannot be copied, the log and its mark stay for the next start.
-func endUse(ctx context.Context, abs string) error {
+// Where the log cannot be copied, the log and its mark stay for the next start. A log that is gone is lost unless
+// its content has been saved: by who had it open, and copied all of it.
+func endUse(ctx context.Context, abs string, saved bool) error {
+	if err := lostLog(abs); err != nil && !saved {
+		return err
+	}
 	c, err := openAlone(ctx, abs)
 	if errors.Is(err, ErrInUse) {
 		return nil
@@ -124,6 +144,28 @@ func endUse(ctx context.Context, abs string) error {
 	}
 	err = c.copyOut(ctx, abs)
 	return errors.Join(err, c.close())
+}
+
+// NeedsLog reports whether the database at path has the mark.
+func NeedsLog(path string) bool { return exists(path + markSuffix) }
+
+// Leave removes the mark of the database at path where another program alone keeps it from being left as one file.
+// All that is in the log is copied first: that program may delete it. No other process of accountd may have the
+// file open.
+func Leave(ctx context.Context, path string) error {
+	if LostLog(path) {
+		return nil // who looks at it next says so
+	}
+	c, err := lookOpened(ctx, path)
+	if err != nil {
+		return err
+	}
+	complete, err := c.checkpoint(ctx)
+	err = errors.Join(err, c.close())
+	if err != nil || !complete {
+		return err
+	}
+	return errors.Join(syncFile(path), clearMark(path))
 }
 
 // keepLog says whether SQLite leaves the log where it is when the connection is the last to be closed. A database

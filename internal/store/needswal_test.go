@@ -38,6 +38,15 @@ func TestMark(t *testing.T) {
 		t.Error(err)
 	}
 	state("checked", true, true)
+	if err := os.Rename(path+"-wal", path+"-kept"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Healthy(t.Context()); !errors.Is(err, errLogGone) {
+		t.Errorf("without its log: %v", err)
+	}
+	if err := os.Rename(path+"-kept", path+"-wal"); err != nil {
+		t.Fatal(err)
+	}
 	other := open(t, path)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -103,7 +112,7 @@ func TestLostLog(t *testing.T) {
 					t.Errorf("afterwards: %d of 1 rows", n)
 				}
 			}
-			for _, size := range []int64{-1, 0, walHeader - 1} {
+			for _, size := range []int64{-1, 0, walHeader - 1, 4096} {
 				path := crashed(t, path)
 				err := os.Remove(path + "-wal")
 				if size >= 0 {

@@ -34,9 +34,9 @@ func Copy(path, dir string) (copied string, err error) {
 	return copyFile(in, dir)
 }
 
-// LostLog reports whether the database at path has lost its write-ahead log: everything but CopyWithoutLog then
+// LostLog reports whether the database at path is there and has lost its write-ahead log: everything but CopyWithoutLog then
 // fails with ErrLostLog.
-func LostLog(path string) bool { return errors.Is(lostLog(path), ErrLostLog) }
+func LostLog(path string) bool { return exists(path) && lostLog(path) != nil }
 
 // CopyWithoutLog is Copy for a database that has lost its log. Whether the file is whole without it, Check has to say.
 func CopyWithoutLog(path, dir string) (copied string, err error) {
@@ -156,6 +156,9 @@ func Settle(ctx context.Context, path string) error {
 	fail := func(err error) error { return fmt.Errorf("%s: %w", path, explain(err)) }
 	abs, err := filepath.Abs(path)
 	if err != nil {
+		return fail(err)
+	}
+	if err := lostLog(abs); err != nil {
 		return fail(err)
 	}
 	c, err := openAlone(ctx, abs)

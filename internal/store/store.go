@@ -138,14 +138,15 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 		db.writer.stop() // first: what it runs may read
 		db.readers.wait()
 		<-db.copying
-		if db.writer.pages > 0 {
-			db.writer.copyRest() // endUse does when this is the only process that has it open
+		saved := false
+		if db.writer.pages > 0 || lostLog(abs) != nil {
+			saved = db.writer.copyRest() // endUse copies where this is the only process that has it open, and the log there
 		}
 		if err := db.writer.health.usable(); err != nil {
 			return err // closing would write: what is in the WAL is left for the next start
 		}
 		err := errors.Join(db.readers.close(), c.close())
-		if end := endUse(context.Background(), abs); !noRoom(end) { // else nothing is lost: the log and its mark stay
+		if end := endUse(context.Background(), abs, saved); !noRoom(end) { // else nothing is lost: the log and its mark stay
 			err = errors.Join(err, end)
 		}
 		err = errors.Join(err, f.Close())
