@@ -93,7 +93,8 @@ func TestSecurityPublicSettings(t *testing.T) {
 		"server.public_url": "https://a.example", "server.allowed_hosts": "127.0.0.1, a.example",
 		"server.trusted_proxies": "192.0.2.7", "server.cors_origins": "https://a.example", "tokens.issuer": "https://a.example",
 		"tokens.audience": "https://a.example",
-		"email.from":      "accounts@a.example", "email.link_base": "https://a.example", "email.smtp.host": "smtp.a.example",
+		"email.from":      "accounts@a.example", "email.link_base": "https://a.example",
+		"email.smtp.host": "smtp.a.example",
 	} {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()
@@ -198,8 +199,8 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 	}
 }
 
-// TestSecurityNamelessProxy: a trusted program on this machine that names no client is exempt, until a request shows that
-// it was forwarded. The log says both.
+// TestSecurityNamelessProxy: a trusted program on this machine that names no client is exempt, until a request shows
+// that it was forwarded. The log says both.
 func TestSecurityNamelessProxy(t *testing.T) {
 	env := slices.Concat(public, []string{behindProxy, "ACCOUNTD_LIMITS_LOGINS_PER_IP=2/h"})
 	s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...)

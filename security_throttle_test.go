@@ -285,7 +285,8 @@ func throttledAnswer(t *testing.T, status int, header http.Header, body string) 
 }
 
 // TestSecurityNetworkBucket: wrong passwords are counted for the network that the trusted proxy names, of IPv6 for 64 bits of it;
-// what a client writes into the header itself is nothing. A proxy on this machine that names nobody is counted itself, a back end is not.
+// what a client writes into the header itself is nothing.
+// A proxy on this machine that names nobody is counted itself, a back end is not.
 func TestSecurityNetworkBucket(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)

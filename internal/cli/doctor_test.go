@@ -89,8 +89,8 @@ func TestDoctorAddresses(t *testing.T) {
 	for settings, want := range map[string]string{
 		"ACCOUNTD_EMAIL_LINK_BASE=https://app.example": "PROBLEM  addresses: server.public_url is missing, " +
 			"while other settings are for users elsewhere (email.link_base)\n         set it to ",
-		"ACCOUNTD_SERVER_LISTEN=0.0.0.0:8080 ACCOUNTD_SERVER_PUBLIC_URL=http://localhost:8080": "ok       addresses: users see " +
-			"http://localhost:8080, the server listens on 0.0.0.0:8080",
+		"ACCOUNTD_SERVER_LISTEN=0.0.0.0:8080 ACCOUNTD_SERVER_PUBLIC_URL=http://localhost:8080": "ok       addresses: " +
+			"users see http://localhost:8080, the server listens on 0.0.0.0:8080",
 		"ACCOUNTD_SERVER_PUBLIC_URL=https://a.example": "PROBLEM  addresses: server.trusted_proxies does not have 127.0.0.1, " +
 			"where every request comes from: limits per network may not hold, and cannot tell users apart\n         set server.",
 		"ACCOUNTD_SERVER_PUBLIC_URL=https://a.example ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1": "ok       addresses: users see ",

@@ -98,8 +98,8 @@ func (c *Config) ReachProblems() []Problem {
 		return []Problem{{
 			Key:     "server.public_url",
 			Message: message + ", while other settings are for users elsewhere (" + strings.Join(public, ", ") + ")",
-			Remedy: `set it to the address that users see, such as "https://accounts.example.com"; for development, leave ` +
-				`those settings out: they turn off /dev/mail, and GraphiQL unless graphql.graphiql is true`,
+			Remedy: `set it to the address that users see, such as "https://accounts.example.com"; for development, ` +
+				`leave those settings out: they turn off /dev/mail, and GraphiQL unless graphql.graphiql is true`,
 		}}
 	}
 	address, loopback := "127.0.0.1", netip.MustParsePrefix("127.0.0.0/8")
