@@ -35,7 +35,7 @@ func parseImported(raw []byte, algorithm, usual string) (storedKey, error) {
 	case len(secret) < minSecret:
 		return storedKey{}, fmt.Errorf("the secret has %d bytes: with less than %d, %s", len(secret), minSecret, guessable)
 	case variety(secret) < minVariety:
-		return storedKey{}, fmt.Errorf("the secret repeats itself or counts: %s", guessable)
+		return storedKey{}, fmt.Errorf("the secret has too little variety: %s", guessable)
 	}
 	return storedKey{Algorithm: algorithm, Secret: secret}, nil
 }
@@ -48,7 +48,8 @@ const guessable = "who has one token can find it by trying; " +
 const minVariety = 24
 
 // variety is how many different pairs of steps from one byte to the next a secret has. One letter, letters that come again
-// and bytes in their order have few, however long. It says nothing of words: a sentence passes.
+// and bytes in their order have few, however long; so have random digits of base 2 or 3. Words have many: a sentence
+// passes.
 func variety(secret []byte) int {
 	type steps [2]byte
 	seen := map[steps]bool{}

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -198,13 +199,14 @@ func TestImport(t *testing.T) {
 
 		{"31 bytes", "HS256", []byte(django[:31]), true, "the secret has 31 bytes: with less than 32"},
 		{"nothing", "HS256", []byte("\n"), true, "the secret has 0 bytes"},
-		{"one letter", "HS256", []byte(strings.Repeat("a", 40)), true, "repeats itself or counts"},
+		{"one letter", "HS256", []byte(strings.Repeat("a", 40)), true, "too little variety"},
 		{"two letters", "HS512", []byte(strings.Repeat("ab", 40)), false, "accountd keys rotate"},
-		{"eight digits", "HS256", []byte(strings.Repeat("12345678", 20)), true, "repeats itself"},
-		{"a password again and again", "HS256", []byte(strings.Repeat("quiet-otter-42!", 3)), true, "repeats itself"},
-		{"a password with a number", "HS256", []byte("password1password2password3password4"), true, "repeats itself"},
-		{"letters in their order", "HS256", []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"), true, "or counts"},
-		{"zeros", "HS256", make([]byte, 64), true, "repeats itself"},
+		{"eight digits", "HS256", []byte(strings.Repeat("12345678", 20)), true, "too little variety"},
+		{"a password again and again", "HS256", []byte(strings.Repeat("quiet-otter-42!", 3)), true, "too little variety"},
+		{"a password with a number", "HS256", []byte("password1password2password3password4"), true, "too little variety"},
+		{"letters in their order", "HS256", []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"), true, "too little variety"},
+		{"random binary digits", "HS256", []byte(fmt.Sprintf("%b", rs.N)[:256]), true, "too little variety"},
+		{"zeros", "HS256", make([]byte, 64), true, "too little variety"},
 		{"Django's of today", "", []byte("django-insecure-z1v8_q@f0&2x$)e9t!7(kc5w^h3ub=m4+6j%pgl"), true, "HS384"},
 		{"openssl rand -hex 32", "", []byte("3f9c1e07b85a4d62c0f1973be4a86d5210cf7b93ae648d21f05c7be938a1d46f"), true, "HS384"},
 		{"openssl rand -hex 16", "", []byte("9b1c04e7d25f8a63b0c7d91e4f6a2835"), true, "HS384"},
