@@ -68,6 +68,8 @@ uniform_time = "0s" # other tests look at it
 					{address, own + "l", own + "2", "username"},
 					{own + "x@example.net", own + "L", own + "2", "username"},
 					{own + "x@example.net", own + "1", own + "2", "username"},
+					{address, own + "ri", own + "7", ""},
+					{own + "x@example.net", own + "rI", own + "6", "username"}, // the same without case, looks different
 					{address, own + "b", own + "1", "phone"},
 					{own + "x@example.net", own + "b", own + "1", "phone"},
 					{address, own + "b", own + "2", ""},

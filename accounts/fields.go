@@ -19,8 +19,8 @@ type form struct {
 	values      Values  // what was given and is fine; nil: to be cleared
 	address     Address // of the account
 	usernameKey string
-	lookAlikes  [2]string // of the username
-	discreet    bool      // of a registration that must not tell whether its address is claimed
+	skeleton    string // of the username; "": none
+	discreet    bool   // of a registration that must not tell whether its address is claimed
 	who         similarTo
 }
 
@@ -84,7 +84,7 @@ func (f *form) given(a Argument, value any, errs Errors) {
 func (s *Service) allowed(f *form, a Argument, value any, errs Errors) bool {
 	if a.Field.Name == "username" {
 		shown, key, ok := cleanUsername(a.Name, value.(string), f.address, errs)
-		f.values["username"], f.usernameKey, f.lookAlikes = shown, key, lookAlikes(shown, key)
+		f.values["username"], f.usernameKey, f.skeleton = shown, key, usernameSkeleton(shown)
 		return ok
 	}
 	if pattern := s.patterns[a.Field.Name]; pattern != nil && !pattern.MatchString(value.(string)) {
@@ -138,12 +138,13 @@ func (f form) taken(ctx context.Context, tx *store.Tx, except int64, errs Errors
 	return nil
 }
 
-// unique are the values that no two accounts may have: configured ones, and the skeleton of a username. One that is
-// an address is nobody else's anyway.
+// unique are the values that no two accounts may have: configured ones, and the key and skeleton of a username. One
+// that is an address is nobody else's anyway.
 func (f form) unique() []fieldValue {
 	var list []fieldValue
-	if f.lookAlikes[0] != "" {
-		list = append(list, fieldValue{Field{Name: "username"}, f.lookAlikes[0]})
+	if f.skeleton != "" {
+		list = append(list,
+			fieldValue{Field{Name: "username"}, f.usernameKey}, fieldValue{Field{Name: heldSkeleton}, f.skeleton})
 	}
 	for _, v := range f.custom() {
 		if v.field.Unique && v.value != nil {

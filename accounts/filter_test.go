@@ -256,7 +256,8 @@ func TestSearchFollows(t *testing.T) {
 	}
 	failure := errors.New("failure")
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
-		if _, err := tx.Tx.ExecContext(t.Context(), `UPDATE users SET first_name = 'Changed', username = 'changed'`); err != nil {
+		const change = `UPDATE users SET first_name = 'Changed', username = 'changed' || id`
+		if _, err := tx.Tx.ExecContext(t.Context(), change); err != nil {
 			return err
 		}
 		return failure

@@ -187,10 +187,11 @@ func usernameTaken(ctx context.Context, tx *store.Tx, f form, except int64) (boo
 		holderOf = f.address.Canonical
 	}
 	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE username_key = ?1 AND id <> ?2
-			AND id IS NOT (SELECT user_id FROM addresses WHERE canonical = ?5))
-		OR EXISTS (SELECT 1 FROM users WHERE username_skeleton IN (?3, ?4) AND id <> ?2)
-		OR EXISTS (SELECT 1 FROM held_values WHERE name = 'username' AND value IN (?3, ?4))`,
-		f.usernameKey, except, orNull(f.lookAlikes[0]), orNull(f.lookAlikes[1]), holderOf)
+			AND id IS NOT (SELECT user_id FROM addresses WHERE canonical = ?4))
+		OR EXISTS (SELECT 1 FROM users WHERE username_skeleton = ?3 AND id <> ?2)
+		OR EXISTS (SELECT 1 FROM held_values
+			WHERE name = 'username' AND value = ?1 OR name = '`+heldSkeleton+`' AND value = ?3)`,
+		f.usernameKey, except, orNull(f.skeleton), holderOf)
 }
 
 func addressClaimed(ctx context.Context, tx *store.Tx, canonical string) (bool, error) {

@@ -47,6 +47,9 @@ func fieldTaken(ctx context.Context, tx *store.Tx, name string, value any, excep
 		OR EXISTS (SELECT 1 FROM held_values WHERE name = ?1 AND value = ?2)`, name, value, except)
 }
 
+// heldSkeleton is the name under which the skeletons of usernames are held. No field can be called that.
+const heldSkeleton = "username skeleton"
+
 // holdValues keeps values from others that a registration would have taken.
 func holdValues(ctx context.Context, tx *store.Tx, registration int64, values []fieldValue) error {
 	for _, v := range values {

@@ -230,6 +230,11 @@ func TestHeldValuesOfOperators(t *testing.T) {
 	if n := h.count(t, `SELECT count(*) FROM held_values`); n != 0 {
 		t.Errorf("%d values are still held", n)
 	}
+	if _, err := h.Register(t.Context(), registration("ada@example.com", "paypal", password, password)); err != nil {
+		t.Fatal(err)
+	}
+	h.add(t, AddUserInput{Username: "paypaI", Email: "cy@example.com"}) // looks like what is held
+	h.mails(t)
 	taken := AddUserInput{Username: "ONE", Email: "eve@example.com", NoPassword: true}
 	h.refused(t, usernameInUse, func() error { _, err := h.AddUser(t.Context(), taken); return err })
 }

@@ -54,11 +54,8 @@ func (f form) takenFrom(ctx context.Context, tx *store.Tx, u *User, errs Errors)
 			delete(f.values, field) // stays, even if somebody else has it since before it was unique
 		}
 	}
-	own := lookAlikes(u.ownUsername, u.usernameKey)
-	for i, skeleton := range f.lookAlikes {
-		if slices.Contains(own[:], skeleton) {
-			f.lookAlikes[i] = "" // likewise
-		}
+	if f.skeleton == usernameSkeleton(u.ownUsername) {
+		f.skeleton = "" // likewise
 	}
 	return f.taken(ctx, tx, u.ID, errs)
 }

@@ -133,11 +133,18 @@ func TestLookAlikes(t *testing.T) {
 	if _, err := h.Login(t.Context(), byUsername("payp\u0251l", password)); err == nil {
 		t.Error("a name that looks like it logs in")
 	}
+	h.add(t, AddUserInput{Username: "aceI", Email: "ace@example.com"})
+	h.refused(t, usernameInUse, h.register(t, registration("eve@example.com", "acel", password, password)))
+	for _, name := range []string{"ace1", "acel", "ACEI", "ace1"} {
+		if err := rename("ace@example.com", name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 
 	// A pair of before.
-	h.set(t, ada.ID, "looked_alike", ada.ID)
+	h.set(t, ada.ID, "sharer_id", ada.ID)
 	h.exec(t, `UPDATE users SET username = 'paypɑl', username_key = 'paypɑl' WHERE id = 2`)
-	h.set(t, bob.ID, "looked_alike", bob.ID)
+	h.set(t, bob.ID, "sharer_id", bob.ID)
 	for _, ref := range []string{"1", "2"} {
 		name := strings.ToUpper(h.user(t, ref).Username)
 		if err := rename(ref, name); err != nil || h.user(t, ref).Username != name {

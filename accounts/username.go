@@ -24,18 +24,13 @@ func cleanUsername(field, value string, own Address, errs Errors) (shown, key st
 	return shown, usernameKey(shown), true
 }
 
-// lookAlikes are the skeletons that the username of no other account may have: of the key, by which names are
-// compared, and of the name as it is shown, where a capital I looks like an l. A name that is an address looks like
-// what it is.
-func lookAlikes(shown, key string) (skeletons [2]string) {
-	if strings.Contains(key, "@") {
-		return skeletons
+// usernameSkeleton is what no other account's username may have in common with this one; "" for none. A name that is
+// an address looks like what it is.
+func usernameSkeleton(shown string) string {
+	if strings.Contains(shown, "@") {
+		return ""
 	}
-	skeletons[0] = store.Skeleton(key)
-	if shown != key {
-		skeletons[1] = store.Skeleton(shown)
-	}
-	return skeletons
+	return store.Skeleton(shown)
 }
 
 func isOwnAddress(username string, own Address) bool {

@@ -171,18 +171,22 @@ func TestMigrateSkeletons(t *testing.T) {
 	for _, step := range []struct {
 		query   string
 		refused bool
-		want    string // id, skeleton and looked_alike of each with a skeleton
+		want    string // id, skeleton and sharer_id of each with a skeleton
 	}{
 		{"SELECT 1", false, "1 paypal 1, 2 paypal 2, 3 ada 0"},
 		{insert + `(7, 'paypa1', 'paypa1', 'g', 1)` + rest, false, // form.taken refuses it
 			"1 paypal 1, 2 paypal 2, 3 ada 0, 7 paypal 0"},
-		{insert + `(8, 'pаypal', 'pаypal', 'h', 1)` + rest, true, ""},
-		{`UPDATE users SET username_key = 'adam' WHERE id = 3`, false, "1 paypal 1, 2 paypal 2, 3 adarn 0, 7 paypal 0"},
-		{`UPDATE users SET username_key = 'paypaӏ' WHERE id = 1`, false, "1 paypal 1, 2 paypal 2, 3 adarn 0, 7 paypal 0"},
-		{`UPDATE users SET username_key = 'bob' WHERE id = 1`, false, "1 bob 0, 2 paypal 2, 3 adarn 0, 7 paypal 0"},
-		{`UPDATE users SET username_key = 'paypal' WHERE id = 1`, true, ""},
-		{`UPDATE users SET username_key = NULL WHERE id = 1`, false, "2 paypal 2, 3 adarn 0, 7 paypal 0"},
-		{`UPDATE users SET username_key = 'd' WHERE id = 4`, false, "2 paypal 2, 3 adarn 0, 4 d 0, 7 paypal 0"},
+		{insert + `(8, 'pаypaI', 'pаypai', 'h', 1)` + rest, true, ""},
+		{`UPDATE users SET username = 'adam', username_key = 'adam' WHERE id = 3`, false,
+			"1 paypal 1, 2 paypal 2, 3 adarn 0, 7 paypal 0"},
+		{`UPDATE users SET username = 'PAYPAӀ', username_key = 'paypaӏ' WHERE id = 1`, false,
+			"1 paypal 1, 2 paypal 2, 3 adarn 0, 7 paypal 0"},
+		{`UPDATE users SET username = 'Bob', username_key = 'bob' WHERE id = 1`, false,
+			"1 bob 0, 2 paypal 2, 3 adarn 0, 7 paypal 0"},
+		{`UPDATE users SET username = 'PayPaI', username_key = 'paypai' WHERE id = 1`, true, ""},
+		{`UPDATE users SET username = NULL, username_key = NULL WHERE id = 1`, false, "2 paypal 2, 3 adarn 0, 7 paypal 0"},
+		{`UPDATE users SET username = 'd', username_key = 'd' WHERE id = 4`, false,
+			"2 paypal 2, 3 adarn 0, 4 d 0, 7 paypal 0"},
 	} {
 		err := db.Write(t.Context(), func(tx *Tx) error {
 			_, err := tx.Tx.ExecContext(t.Context(), step.query)
@@ -195,7 +199,7 @@ func TestMigrateSkeletons(t *testing.T) {
 		if step.refused {
 			continue
 		}
-		const query = `SELECT group_concat(id || ' ' || username_skeleton || ' ' || looked_alike, ', ' ORDER BY id) FROM users`
+		const query = `SELECT group_concat(id || ' ' || username_skeleton || ' ' || sharer_id, ', ' ORDER BY id) FROM users`
 		var got string
 		err = db.Read(t.Context(), func(tx *Tx) error { return tx.QueryRowContext(t.Context(), query).Scan(&got) })
 		if err != nil || got != step.want {

@@ -41,13 +41,13 @@ var prototypes = sync.OnceValue(func() map[rune]string {
 		source, target, _ := strings.Cut(strings.TrimSpace(line), ";")
 		table[codePoints(source)[0]] = string(codePoints(target))
 	}
-	// Folding makes U+04CF of U+04C0, whose prototype is l. Unicode says i of U+04CF, where fonts draw the same bar.
+	// Unicode says i of U+04CF. Fonts draw the bar of its capital, U+04C0, whose prototype is l.
 	table['\u04cf'] = "l"
 	return table
 })
 
-// smallCapitals are the prototypes that are small capitals, each with the prototype of its letter. Names are
-// compared without case, so a letter and its small capital look alike; for Unicode, which knows case, they do not.
+// smallCapitals are the prototypes that are small capitals, each with the prototype of its letter. Skeletons have no
+// case, so a small capital has to be the capital that it looks like. Folding leaves it alone: its case is lower.
 var smallCapitals = strings.NewReplacer(
 	"\u1d00", "a", "\u0299", "b", "\u1d05", "d", "\u1d07", "e", "\ua730", "f", "\u0262", "g", "\u029c", "h",
 	"\u1d0a", "j", "\u0138", "k", "\u029f", "l", "\u028d", "rn", "\u0274", "n", "\u1d18", "p", "\ua7af", "q",
@@ -66,10 +66,19 @@ func codePoints(text string) (list []rune) {
 	return list
 }
 
-// Skeleton is what texts that look alike have in common (UTS 39, section 4): of each character its prototype, in
-// NFD, and of a small capital its letter's. It is for comparing only. Invisible characters are not left out:
-// usernames have none.
+// Skeleton is the same for texts that look alike, whatever their case. It is that of UTS 39, section 4, but folded:
+// a capital I is an l, a capital Β of Greek is a b. It is for comparing only.
 func Skeleton(s string) string {
+	s = prototype(s)
+	for range 2 { // a prototype may be a capital, and what that is folded to may have a prototype, as have 0, O and o
+		s = prototype(Fold(s))
+	}
+	return s
+}
+
+// prototype replaces each character by its prototype, in NFD, and a small capital by its letter's. Invisible
+// characters are not left out: usernames have none.
+func prototype(s string) string {
 	var b strings.Builder
 	for _, r := range norm.NFD.String(s) {
 		if prototype, ok := prototypes()[r]; ok {

@@ -142,7 +142,7 @@ var fillSearch = []string{
 	SELECT user_id, username, email, first_name, last_name, secondary_email, is_active, is_staff, verified, archived
 	FROM user_search_source WHERE user_id > 1 ORDER BY user_id`,
 	`INSERT INTO user_substrings (user_substrings) VALUES ('rebuild')`,
-	`UPDATE users SET username_skeleton = skeleton(username_key) WHERE id > 1`,
+	`UPDATE users SET username_skeleton = skeleton(username) WHERE id > 1`,
 }
 
 // By the default settings, in seconds: how long a session lasts, and a refresh token that nobody uses.

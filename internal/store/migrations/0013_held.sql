@@ -1,7 +1,7 @@
 -- What registrations of a claimed address would have taken, had it been free (accounts.reveal_accounts = "nothing"). Others get it no
 -- sooner than they would get it from an unverified account.
 CREATE TABLE held_values (
-  name         TEXT NOT NULL,                     -- of the field; of a username the skeleton is held
+  name         TEXT NOT NULL,                     -- of the field; "username skeleton" for that of a username
   value        ANY NOT NULL,
   registration INTEGER NOT NULL,                  -- the id that the account would have had
   held_at      INTEGER NOT NULL,
