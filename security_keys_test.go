@@ -41,6 +41,12 @@ func TestSecurityKeyFileVanishes(t *testing.T) {
 	if got := ready(t, server); got != http.StatusServiceUnavailable {
 		t.Errorf("with an empty file readyz answers %d", got)
 	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := runCommand(t, server.DataDir, "keys", "init"); code != 1 || !strings.Contains(out, "has its keys in memory") {
+		t.Errorf("keys init beside the server exits %d\n%s", code, out)
+	}
 	if err := os.Rename(file+"-kept", file); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +100,7 @@ func TestSecurityLostKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	const stake = "1 live sessions go on only by their refresh tokens, 1 mails that wait in the outbox can never be read, " +
+	const stake = "live sessions (1) go on only by their refresh tokens, mails that wait in the outbox (1) can never be read, " +
 		"and links in mails stop working"
 	before := contents(t, dataDir)
 	secret := filepath.Join(t.TempDir(), "secret")
@@ -146,5 +152,32 @@ func TestSecurityLostKeys(t *testing.T) {
 	out, code = runCommand(t, dataDir, "keys", "init")
 	if code != 1 || !strings.Contains(out, "keys.json is there: accountd keys rotate") {
 		t.Errorf("keys init beside a ring exits %d\n%s", code, out)
+	}
+}
+
+// TestSecurityKeysAndDatabaseGone: where the database and the keys are gone, and the log or the mark of the database
+// is there, nothing is made.
+func TestSecurityKeysAndDatabaseGone(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("AnotherServicesSecretOf40CharactersAtLeast\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"-wal", "-needs-wal"} {
+		dataDir := t.TempDir()
+		makePrivate(t, dataDir)
+		if err := os.WriteFile(filepath.Join(dataDir, "accountd.db"+suffix), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"keys", "import", secret}} {
+			out, code := runCommand(t, dataDir, args...)
+			if code != 1 || !strings.Contains(out, "accountd.db: it is gone, but its "+suffix+" is there: put the file back") {
+				t.Errorf("%s: %q exits %d\n%s", suffix, args, code, out)
+			}
+		}
+		for _, name := range []string{"keys.json", "accountd.db"} {
+			if _, err := os.Lstat(filepath.Join(dataDir, name)); !os.IsNotExist(err) {
+				t.Errorf("%s: a refused start makes %s: %v", suffix, name, err)
+			}
+		}
 	}
 }

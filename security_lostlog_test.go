@@ -260,7 +260,8 @@ func TestSecurityRestoreInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, code := runCommand(t, dataDir, "restore", backup)
-	if code != 1 || !strings.Contains(out, file+": another program has it open (lsof or fuser") {
+	if code != 1 || !strings.Contains(out, file+": another program has it open (lsof or fuser") ||
+		strings.Count(out, "another program") != 1 {
 		t.Errorf("restore beside another program exits %d\n%s", code, out)
 	}
 	if err := db.Close(); err != nil {

@@ -51,7 +51,8 @@ type storedKey struct {
 func parseRing(raw []byte) (*ringFile, error) {
 	var file ringFile
 	if err := json.Unmarshal(raw, &file); err != nil {
-		return nil, fmt.Errorf("not a key ring (%w): restore it from a backup; without it every session and link ends", err)
+		return nil, fmt.Errorf("not a key ring (%w): copy it back from where it is kept; "+
+			"only if it is lost for good, move it away and run accountd keys init", err)
 	}
 	if file.Version != 1 {
 		return nil, fmt.Errorf("version %d is not known to this accountd", file.Version)

@@ -227,7 +227,7 @@ func TestNoSpoolNeeded(t *testing.T) {
 	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SPOOL_DIR="+filepath.Join(w.dir, "file", "spool"))
 	w.addUser("ada")
 	equal(t, w.names(), "ada")
-	if code, _, stderr := w.run("serve", "--listen=127.0.0.1:0"); code != exitFailure || !strings.Contains(stderr, "file/spool is not in a directory, or none itself: name another in email.spool_dir") {
+	if code, _, stderr := w.run("serve", "--listen=127.0.0.1:0"); code != exitFailure || !strings.Contains(stderr, "file/spool is a file, or lies under one; a directory is needed: name another in email.spool_dir") {
 		t.Errorf("a server: exits %d with %q", code, stderr)
 	}
 }

@@ -62,11 +62,11 @@ func openHouse(ctx context.Context, c *config.Config, now func() time.Time, log 
 	return h, nil
 }
 
-func (h *house) close() (err error) {
-	if h.db != nil {
-		err = h.db.Close()
+func (h *house) close() error {
+	if h.db == nil {
+		return h.held.Close()
 	}
-	if err := errors.Join(err, h.held.Close()); err != nil {
+	if err := errors.Join(h.db.Close(), h.held.Close()); err != nil {
 		return err
 	}
 	return leave(h.config)

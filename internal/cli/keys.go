@@ -52,7 +52,8 @@ func (a *app) lockedKeys(c *config.Config, fn func(*config.Config, tokens.KeyFil
 }
 
 func noKeys(err error) error {
-	return fmt.Errorf("no key ring here: %w: name the server's directory with --data-dir", err)
+	return fmt.Errorf("no key ring here: %w: name the server's directory with --data-dir; a file that is gone is to be "+
+		"copied back, and only if it is lost for good, accountd keys init makes a new one", err)
 }
 
 type keysListCmd struct{ keyJSON }

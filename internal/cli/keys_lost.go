@@ -29,8 +29,8 @@ func lostWithoutKeys(c *config.Config, n keyNeeds) string {
 	if !c.Tokens.LongRunning || !c.Tokens.AllowRefresh {
 		sessions = "end"
 	}
-	return fmt.Sprintf("%d live sessions %s, %d mails that wait in the outbox can never be read, and links in mails stop working",
-		n.sessions, sessions, n.mails)
+	return fmt.Sprintf("live sessions (%d) %s, mails that wait in the outbox (%d) can never be read, and links in mails "+
+		"stop working", n.sessions, sessions, n.mails)
 }
 
 const lostKeysRemedy = "copy it back from where it is kept; only if it is lost for good, run accountd keys init"
@@ -55,9 +55,14 @@ func keysNeeded(ctx context.Context, c *config.Config, now func() time.Time) (n 
 // made.
 func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) error {
 	_, keysErr := os.Lstat(c.KeysFile())
-	_, err := os.Lstat(c.DatabaseFile())
-	if !errors.Is(keysErr, fs.ErrNotExist) || err != nil {
+	if !errors.Is(keysErr, fs.ErrNotExist) {
 		return nil // what is wrong besides, who opens it says
+	}
+	if _, err := os.Lstat(c.DatabaseFile()); err != nil {
+		if err := store.Gone(c.DatabaseFile()); err != nil {
+			return fmt.Errorf("%s: %w", c.DatabaseFile(), err)
+		}
+		return nil
 	}
 	needs, err := keysNeeded(ctx, c, now)
 	if err != nil {
@@ -113,6 +118,15 @@ func (cmd *keysInitCmd) Run(a *app) (err error) {
 	if err := makeDataDir(c, a.warn); err != nil {
 		return err
 	}
+	served, err := lock(c.Server.DataDir)
+	if holder := new(servedError); errors.As(err, &holder) {
+		return fmt.Errorf("the server in %s (process %s) has its keys in memory, and goes on: copy the key file back; only if "+
+			"it is lost for good, stop the server and run this again", holder.dir, holder.process)
+	}
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, served.Close)
 	held, err := useData(c)
 	if err != nil {
 		return err
@@ -120,7 +134,8 @@ func (cmd *keysInitCmd) Run(a *app) (err error) {
 	defer closeInto(&err, held.Close)
 	return a.lockedKeys(c, func(c *config.Config, _ tokens.KeyFile) error {
 		if _, err := os.Lstat(c.KeysFile()); err == nil {
-			return fmt.Errorf("key file %s is there: accountd keys rotate makes new keys in it", c.KeysFile())
+			return fmt.Errorf("key file %s is there: accountd keys rotate makes new keys in it; if it cannot be used and "+
+				"there is no copy, move it away first", c.KeysFile())
 		}
 		needs, err := keysNeeded(a.ctx, c, a.Now)
 		if err != nil {

@@ -47,7 +47,8 @@ next:
 
 func TestKeys(t *testing.T) {
 	w := newWorld(t)
-	const nowhere = "accountd: no key ring here: key file: lstat PATH/data/keys.json: no such file or directory: name the server's directory with --data-dir\n"
+	const nowhere = "accountd: no key ring here: key file: lstat PATH/data/keys.json: no such file or directory: name the server's directory with --data-dir; " +
+		"a file that is gone is to be copied back, and only if it is lost for good, accountd keys init makes a new one\n"
 	w.fails(exitFailure, nowhere, "keys", "list")
 	for _, args := range [][]string{{"keys", "rotate"}, {"keys", "retire", "x"}} {
 		w.fails(exitFailure, strings.Replace(nowhere, "key file: lstat", "stat", 1), args...)

@@ -151,7 +151,7 @@ func TestDamagedFiles(t *testing.T) {
 		}, "not a regular file"},
 		{"gone, but for its WAL", func(path string, _ []byte) error {
 			return errors.Join(os.Remove(path), os.WriteFile(path+"-wal", []byte("x"), 0o600))
-		}, "it is gone, and its -wal is there"},
+		}, "it is gone, but its -wal is there"},
 		{"a database without tables", func(path string, _ []byte) error {
 			return errors.Join(os.Remove(path), execIn(path, "PRAGMA user_version = 0; CREATE TABLE x (y); DROP TABLE x"))
 		}, "no database of accountd's"},
@@ -341,5 +341,60 @@ func TestPrune(t *testing.T) {
 	}
 	if removed, err := Prune(home, 2); err != nil || len(removed) > 0 {
 		t.Errorf("again: %v, %v", removed, err)
+	}
+}
+
+// TestCheckBesideMigration: a check sees one moment of a file whose schema changes meanwhile.
+func TestCheckBesideMigration(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "test.db")
+	names, err := steps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, name := range names[:6] {
+		text, err := migrations.ReadFile(name)
+		if err == nil {
+			_, err = db.Exec(string(text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	index, err := migrations.ReadFile(names[5])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("PRAGMA user_version = 6"); err != nil {
+		t.Fatal(err)
+	}
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			if _, err := db.Exec("BEGIN IMMEDIATE; DROP INDEX users_hash; PRAGMA user_version = 5; COMMIT; " +
+				"BEGIN IMMEDIATE;" + string(index) + "; PRAGMA user_version = 6; COMMIT"); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	for range 20 {
+		if found, err := Check(t.Context(), path); err != nil || len(found.Problems) > 0 {
+			t.Errorf("%+v, %v", found, err)
+		}
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }

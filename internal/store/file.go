@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -33,6 +34,9 @@ func damaged(what string) error {
 
 // explain gives an error of SQLite about the whole file its remedy.
 func explain(err error) error {
+	if errors.Is(err, ErrInUse) {
+		return err // explained already
+	}
 	var e *sqlite.Error
 	if errors.As(err, &e) {
 		switch e.Code() & 0xff {
@@ -50,12 +54,7 @@ func explain(err error) error {
 func inspect(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		for _, suffix := range []string{"-wal", markSuffix} {
-			if exists(path + suffix) {
-				return damaged("it is gone, and its " + suffix + " is there")
-			}
-		}
-		return err
+		return cmp.Or(Gone(path), err)
 	}
 	switch {
 	case err != nil:
@@ -98,6 +97,17 @@ func inspect(path string) error {
 	valid := binary.BigEndian.Uint32(header[24:]) == binary.BigEndian.Uint32(header[92:])
 	if valid && info.Size() < pages*page {
 		return damaged(fmt.Sprintf("it has %d bytes of %d", info.Size(), pages*page))
+	}
+	return nil
+}
+
+// Gone fails where the database at path is gone, and its log or its mark is there. A new one must not be made.
+func Gone(path string) error {
+	for _, suffix := range []string{"-wal", markSuffix} {
+		if exists(path + suffix) {
+			return fmt.Errorf("it is gone, but its %s is there: put the file back, or bring a backup back with accountd "+
+				"restore FILE", suffix)
+		}
 	}
 	return nil
 }

@@ -153,8 +153,8 @@ func NeedsLog(path string) bool { return exists(path + markSuffix) }
 // All that is in the log is copied first: that program may delete it. No other process of accountd may have the
 // file open.
 func Leave(ctx context.Context, path string) error {
-	if LostLog(path) {
-		return nil // who looks at it next says so
+	if err := inspect(path); err != nil {
+		return nil // who opens it next says what is wrong
 	}
 	c, err := lookOpened(ctx, path)
 	if err != nil {
