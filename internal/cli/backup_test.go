@@ -206,6 +206,11 @@ func TestLostDatabase(t *testing.T) {
 	}
 	w.fails(exitFailure, "accountd: PATH/data/accountd.db is gone: this directory has been in use, as PATH/data/spool/new shows; bring a backup back with accountd restore FILE, or, if the accounts may be lost, remove PATH/data/spool as well\n",
 		"user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
+	w.write("data/accountd.db-needs-wal", "")
+	if code, _, stderr := w.run("serve", "--listen=127.0.0.1:0", "--accept-lost-log"); code != exitFailure ||
+		!strings.Contains(stderr, "accountd.db is gone: this directory has been in use") {
+		t.Errorf("a server: exits %d with %q", code, stderr)
+	}
 	w.ok("restore", "good.db")
 	equal(t, w.names(), "ada")
 }

@@ -17,6 +17,7 @@ func TestDoctor(t *testing.T) {
 	w.fails(exitFailure, "accountd: no data directory here: stat PATH/data: no such file or directory: name the server's with --data-dir\n", "doctor")
 	w.addUser("ada")
 	w.ok("backup")
+	w.write("data/backups/.accountd-backup-X-journal", "") // of a backup that is being made
 	out := w.ok("doctor")
 	for _, want := range []string{
 		"ok       addresses: users see http://127.0.0.1:8080, the server listens on 127.0.0.1:8080\n",
