@@ -187,6 +187,7 @@ func TestSecurityFullDisk(t *testing.T) {
 
 	server.Kill()
 	fill()
+	succeed(t, dataDir, "user", "sessions", "eve", "--revoke-all") // with nobody beside it
 	server = servertest.Start(t, dataDir, settings...)
 	for name, session := range sessions {
 		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil || string(answer.Data["me"]) != "null" {

@@ -69,21 +69,22 @@ func (h *house) close() error {
 	if err := errors.Join(h.db.Close(), h.held.Close()); err != nil {
 		return err
 	}
-	return leave(h.config)
+	leave(h.config)
+	return nil
 }
 
 // leave ends the use of a database that another program has open: it may delete the log, of which nothing is needed
 // any more.
-func leave(c *config.Config) (err error) {
+func leave(c *config.Config) {
 	if !store.NeedsLog(c.DatabaseFile()) {
-		return nil
+		return
 	}
 	alone, err := lockDir(c.Server.DataDir, true)
 	if err != nil {
-		return nil // another command or server is at work: the last of them does it
+		return // another command or server is at work: the last of them does it
 	}
-	defer closeInto(&err, alone.Close)
-	return store.Leave(context.Background(), c.DatabaseFile())
+	defer alone.Close() // only a lock
+	store.Leave(context.Background(), c.DatabaseFile())
 }
 
 // checkLost tells a directory that something is gone from, from a new one.

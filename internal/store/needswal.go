@@ -151,21 +151,16 @@ func NeedsLog(path string) bool { return exists(path + markSuffix) }
 
 // Leave removes the mark of the database at path where another program alone keeps it from being left as one file.
 // All that is in the log is copied first: that program may delete it. No other process of accountd may have the
-// file open.
-func Leave(ctx context.Context, path string) error {
-	if err := inspect(path); err != nil {
-		return nil // who opens it next says what is wrong
-	}
-	c, err := lookOpened(ctx, path)
+// file open. Where that fails, on a full disk for one, nothing is lost: the log and its mark stay.
+func Leave(ctx context.Context, path string) {
+	c, err := look(ctx, path)
 	if err != nil {
-		return err
+		return
 	}
 	complete, err := c.checkpoint(ctx)
-	err = errors.Join(err, c.close())
-	if err != nil || !complete {
-		return err
+	if err := errors.Join(err, c.close()); err == nil && complete && syncFile(path) == nil {
+		_ = clearMark(path)
 	}
-	return errors.Join(syncFile(path), clearMark(path))
 }
 
 // keepLog says whether SQLite leaves the log where it is when the connection is the last to be closed. A database
