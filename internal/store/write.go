@@ -217,6 +217,9 @@ func (wr *writer) transact(first *write) {
 
 // failed is told every error of a write. After one that met a full disk the reserve is short.
 func (wr *writer) failed(err error) {
+	if err == nil {
+		return
+	}
 	wr.health.failed(err)
 	if noRoom(err) && !wr.reserve.short.Load() {
 		wr.reserve.release(reserveBlock)
