@@ -64,8 +64,8 @@ var breakages = []struct {
 		must(t, os.Remove(path))
 		must(t, os.Mkdir(path, 0o700))
 	}},
-	{"garbage", "restore it from a backup", writing("{")},
-	{"empty", "restore it from a backup", writing("")},
+	{"garbage", "copy it back from where it is kept", writing("{")},
+	{"empty", "copy it back from where it is kept", writing("")},
 	{"newer", "version 2 is not known", writing(`{"version": 2}`)},
 	{"no keys", "accountd keys rotate", writing(`{"version": 1}`)},
 	{"short secret", "access key a: a secret shorter than 32 bytes", writing(`{"version":1,"access":[{"id":"a","algorithm":"HS256","secret":"AAAA"}]}`)},
