@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// TestControls puts the bugs of testdata/controls into the program, one at a time, and fails where the test that each
+// TestControls puts the bugs of testdata/mutants into the program, one at a time, and fails where the test that each
 // names stays green. The bug is an overlay of the build (go help build), so the files themselves are never changed;
 // GOFLAGS takes it into binaries that the test itself builds.
 //

@@ -25,7 +25,7 @@ func TestControlsApply(t *testing.T) {
 
 func controlFiles(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/controls/*.txt")
+	files, err := filepath.Glob("testdata/mutants/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no controls: %v", err)
 	}
