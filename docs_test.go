@@ -29,7 +29,7 @@ func TestErrorCodes(t *testing.T) {
 		}
 		return found
 	}
-	given := append(find("internal/frontdoor/response.go", `(?m)^\tCode\w+ += "(\w+)"`), find("internal/server/server.go", `(?s)refuse\(w, .+?", "(\w+)", `)...)
+	given := append(find("internal/graphqlhttp/response.go", `(?m)^\tCode\w+ += "(\w+)"`), find("internal/server/server.go", `(?s)refuse\(w, .+?", "(\w+)", `)...)
 	given = append(given, find("internal/server/origin.go", `(?s)refuse\(w, .+?", "(\w+)", `)...)
 	documented := find("docs/api.md", "(?m)^\\| `(\\w+)` \\| \\d{3}")
 	if diff := cmp.Diff(sortedSet(given), slices.Sorted(slices.Values(documented))); diff != "" || len(documented) < 10 {

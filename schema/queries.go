@@ -12,7 +12,7 @@ import (
 	"github.com/graphql-go/graphql"
 
 	"accountd/accounts"
-	"accountd/internal/frontdoor"
+	"accountd/internal/graphqlhttp"
 )
 
 // queries are the fields of Query.
@@ -62,7 +62,7 @@ func (s Settings) permit(ctx context.Context) error {
 		allowed = u != nil && u.IsStaff
 	}
 	if !allowed {
-		return &frontdoor.Error{Message: "You do not have permission to perform this action", Code: frontdoor.CodePermissionDenied}
+		return &graphqlhttp.Error{Message: "You do not have permission to perform this action", Code: graphqlhttp.CodePermissionDenied}
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/graphql-go/graphql"
 
 	"accountd/accounts"
-	"accountd/internal/frontdoor"
+	"accountd/internal/graphqlhttp"
 )
 
 // mutation is one row of the API.
@@ -226,15 +226,15 @@ func clientError(err error) error {
 	var throttled *accounts.ThrottledError
 	switch {
 	case errors.As(err, &usage):
-		return &frontdoor.Error{Message: usage.Message, Code: frontdoor.CodeWrongUsage}
+		return &graphqlhttp.Error{Message: usage.Message, Code: graphqlhttp.CodeWrongUsage}
 	case errors.As(err, &busy):
-		return &frontdoor.Error{
-			Message: "The server is busy, please try again later.", Code: frontdoor.CodeBusy,
+		return &graphqlhttp.Error{
+			Message: "The server is busy, please try again later.", Code: graphqlhttp.CodeBusy,
 			Status: 503, RetryAfter: busy.RetryAfter,
 		}
 	case errors.As(err, &throttled):
-		return &frontdoor.Error{
-			Message: "Too many attempts from your network, please try again later.", Code: frontdoor.CodeThrottled,
+		return &graphqlhttp.Error{
+			Message: "Too many attempts from your network, please try again later.", Code: graphqlhttp.CodeThrottled,
 			Status: 429, RetryAfter: throttled.RetryAfter,
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/graphql-go/graphql"
 
 	"accountd/accounts"
-	"accountd/internal/frontdoor"
+	"accountd/internal/graphqlhttp"
 )
 
 // Style is one of the two flavours of the API.
@@ -27,7 +27,7 @@ const (
 
 // Settings are how the API is served.
 type Settings struct {
-	Limits        frontdoor.Limits
+	Limits        graphqlhttp.Limits
 	Introspection bool
 
 	// Accounts are the rules that decide on arguments and fields.
@@ -69,8 +69,8 @@ type Cookies struct {
 
 // API is both schemas over one service.
 type API struct {
-	svc   *accounts.Service  // nil before Serve
-	doors [2]*frontdoor.Door // by Style
+	svc   *accounts.Service    // nil before Serve
+	doors [2]*graphqlhttp.Door // by Style
 	auth  http.Handler
 }
 
@@ -109,7 +109,7 @@ func New(s Settings) (*API, error) {
 	var failed [len(a.doors)]error
 	for style := range built {
 		opening.Go(func() { // side by side: a server that starts waits for it
-			a.doors[style], failed[style] = frontdoor.New(built[style], frontdoor.Settings{
+			a.doors[style], failed[style] = graphqlhttp.New(built[style], graphqlhttp.Settings{
 				Limits:        s.Limits,
 				Introspection: s.Introspection,
 				Exclusive:     exclusive(rows),

@@ -23,7 +23,7 @@ import (
 
 	"accountd/accounts"
 	"accountd/email"
-	"accountd/internal/frontdoor"
+	"accountd/internal/graphqlhttp"
 	"accountd/internal/store"
 	"accountd/schema"
 	"accountd/tokens"
@@ -96,7 +96,7 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 	s.svc, err = accounts.New(s.db, issuer, outbox, o.accounts, log)
 	must(err)
 	served := schema.Settings{
-		Limits: frontdoor.Limits{
+		Limits: graphqlhttp.Limits{
 			Body: 64 << 10, Query: 16 << 10, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15, IntrospectionDepth: 20,
 			Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: 10 * time.Second, Documents: 100,
 		},

@@ -6,7 +6,7 @@ import (
 
 	"accountd/accounts"
 	"accountd/email"
-	"accountd/internal/frontdoor"
+	"accountd/internal/graphqlhttp"
 	"accountd/tokens"
 )
 
@@ -124,10 +124,10 @@ func (c *Config) AccountSettings() accounts.Settings {
 	}
 }
 
-// FrontDoorLimits is what internal/frontdoor needs.
-func (c *Config) FrontDoorLimits() frontdoor.Limits {
+// FrontDoorLimits is what internal/graphqlhttp needs.
+func (c *Config) FrontDoorLimits() graphqlhttp.Limits {
 	l := c.Limits
-	return frontdoor.Limits{
+	return graphqlhttp.Limits{
 		Body:               int(l.Body),
 		Query:              int(l.Query),
 		Tokens:             l.Tokens,

@@ -1,10 +1,10 @@
-// Package frontdoor is GraphQL over HTTP for a schema of graphql-go: limits, parsing, validation, coercion,
+// Package graphqlhttp is GraphQL over HTTP for a schema of graphql-go: limits, parsing, validation, coercion,
 // execution and introspection. It knows nothing of accounts.
 //
 // What a client sent never reaches graphql-go, whose parser and validator can be stalled or killed by a few bytes:
 // gqlparser parses and validates, and the executor here calls the resolvers of the schema. Requests and answers follow
 // the GraphQL specification (September 2025) and GraphQL over HTTP (https://graphql.github.io/graphql-over-http/).
-package frontdoor
+package graphqlhttp
 
 import (
 	"context"
