@@ -13,11 +13,12 @@ import (
 // tokens and cookies count as for the query me.
 func (a *API) Auth() http.Handler { return a.auth }
 
-func forwardAuth(asking func(context.Context, *http.Request) context.Context, s Settings) http.Handler {
+func forwardAuth(prepare func(context.Context, *http.Request) context.Context, s Settings) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), s.Limits.Timeout)
 		defer cancel()
-		u, err := viewer(asking(ctx, r))
+		ctx = prepare(ctx, r)
+		u, err := callerOf(ctx).account(ctx)
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		switch {

@@ -101,12 +101,11 @@ func (j *jar) cookie(name string) *http.Cookie {
 }
 
 // finish writes the cookies of the answer. Whatever ended the session of a cookie that came, expires it too.
-func (s Settings) finish(ctx context.Context, h http.Header) {
+func (s Settings) finish(ctx context.Context, svc *accounts.Service, h http.Header) {
 	j := jarOf(ctx)
 	if !j.changed || !s.Cookies.Enabled {
 		return
 	}
-	svc := service(ctx)
 	for name, live := range map[string]func(context.Context, string) (bool, error){
 		s.Cookies.Name: svc.LiveAccess, s.Cookies.RefreshName: svc.LiveRefresh,
 	} {
@@ -130,8 +129,8 @@ func (s Settings) finish(ctx context.Context, h http.Header) {
 // deletion is what the two mutations that only forget a cookie give out.
 type deletion struct{ deleted bool }
 
-func deleteCookie(name string) func(*accounts.Service, context.Context, struct{}) (*deletion, error) {
-	return func(_ *accounts.Service, ctx context.Context, _ struct{}) (*deletion, error) {
+func deleteCookie(name string) func(context.Context, struct{}) (*deletion, error) {
+	return func(ctx context.Context, _ struct{}) (*deletion, error) {
 		return &deletion{jarOf(ctx).expire(name)}, nil
 	}
 }

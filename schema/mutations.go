@@ -17,7 +17,7 @@ const (
 )
 
 // mutations is the API. Adding a row adds the mutation to both flavours.
-func mutations(s Settings, userNode *graphql.Object) []mutation {
+func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mutation {
 	user := output[accounts.Session]{
 		name: "user", typ: userNode, doc: "Who has logged in.",
 		get: func(s *accounts.Session) any { return s.User },
@@ -38,65 +38,65 @@ func mutations(s Settings, userNode *graphql.Object) []mutation {
 		open(mutation{
 			name: "register", typ: "Register", fields: s.Accounts.RegisterArguments(), without: noPassword,
 			doc: "Creates an account and mails the link that verifies its address.",
-		}, (*accounts.Service).Register, registered...),
+		}, svc.Register, registered...),
 		openErr(mutation{
 			name: "verifyAccount", typ: "VerifyAccount",
 			doc: "Verifies an account's address with the token of its activation mail.",
-		}, (*accounts.Service).VerifyAccount),
+		}, svc.VerifyAccount),
 		openErr(mutation{
 			name: "resendActivationEmail", typ: "ResendActivationEmail",
 			doc: "Mails the activation link once more. The answer does not tell whether there is such an account.",
-		}, (*accounts.Service).ResendActivationEmail),
+		}, svc.ResendActivationEmail),
 		openErr(mutation{
 			name: "sendPasswordResetEmail", typ: "SendPasswordResetEmail",
 			doc: "Mails the link for a new password, or to an unverified user the activation link. The answer does not tell whether there is such an account.",
-		}, (*accounts.Service).SendPasswordResetEmail),
+		}, svc.SendPasswordResetEmail),
 		openErr(mutation{
 			name: "passwordReset", typ: "PasswordReset",
 			doc: "Sets a new password with the token of its mail, and ends all sessions.",
-		}, (*accounts.Service).ResetPassword),
+		}, svc.ResetPassword),
 		openErr(mutation{
 			name: "passwordSet", typ: "PasswordSet",
 			doc: "Sets the first password of an account without one, with the token of its mail.",
-		}, (*accounts.Service).SetPassword),
+		}, svc.SetPassword),
 		guarded(mutation{
 			name: "passwordChange", typ: "PasswordChange", needs: verified | password,
 			doc: "Sets another password, ends all sessions and begins a new one.",
-		}, (*accounts.Service).ChangePassword, session...),
+		}, svc.ChangePassword, session...),
 		guardedErr(mutation{
 			name: "archiveAccount", typ: "ArchiveAccount", needs: verified | password,
 			doc: "Puts the caller's account away until the next login, and ends all sessions.",
-		}, (*accounts.Service).Archive),
+		}, svc.Archive),
 		guardedErr(mutation{
 			name: "deleteAccount", typ: "DeleteAccount", needs: verified | password,
 			doc: "Ends the caller's account and all sessions: it is deactivated, or deleted for good where the server is set so.",
-		}, (*accounts.Service).Delete),
+		}, svc.Delete),
 		guardedErr(mutation{
 			name: "sendSecondaryEmailActivation", typ: "SendSecondaryEmailActivation", needs: verified | password,
 			doc: "Mails the link that makes an address the caller's secondary one.",
-		}, (*accounts.Service).SendSecondaryEmailActivation),
+		}, svc.SendSecondaryEmailActivation),
 		openErr(mutation{
 			name: "verifySecondaryEmail", typ: "VerifySecondaryEmail",
 			doc: "Sets the secondary address with the token of its mail.",
-		}, (*accounts.Service).VerifySecondaryEmail),
+		}, svc.VerifySecondaryEmail),
 		guardedErr(mutation{
 			name: "swapEmails", typ: "SwapEmails", needs: verified | secondary | password,
 			doc: "Lets the caller's primary and secondary address change places, and ends all other sessions.",
-		}, (*accounts.Service).SwapEmails),
+		}, svc.SwapEmails),
 		guardedErr(mutation{
 			name: "removeSecondaryEmail", typ: "RemoveSecondaryEmail", needs: verified | secondary | password,
 			doc: "Gives the caller's secondary address up, and ends all other sessions.",
-		}, (*accounts.Service).RemoveSecondaryEmail),
+		}, svc.RemoveSecondaryEmail),
 		open(mutation{
 			name: "tokenAuth", typ: "ObtainJSONWebToken", without: notIn(s.Accounts.LoginFields, "email", "username"),
 			doc: "Logs in with the password and one name: " + strings.Join(s.Accounts.LoginFields, " or ") + ".",
-		}, (*accounts.Service).Login, append([]output[accounts.Session]{unarchiving, user, payload, refreshExpiresIn}, session...)...),
+		}, svc.Login, append([]output[accounts.Session]{unarchiving, user, payload, refreshExpiresIn}, session...)...),
 		open(mutation{
 			name: "verifyToken", typ: "VerifyToken", repeatable: true, fromCookie: true,
 			doc: "Tells what a good access token claims.",
-		}, (*accounts.Service).VerifyToken, payload),
-		refresh(s, append([]output[accounts.Session]{payload, refreshExpiresIn}, session...)),
-		revoke(s),
+		}, svc.VerifyToken, payload),
+		refresh(svc, s, append([]output[accounts.Session]{payload, refreshExpiresIn}, session...)),
+		revoke(svc, s),
 		open(mutation{
 			name: "deleteTokenCookie", typ: "DeleteJSONWebTokenCookie", repeatable: true, bare: true,
 			doc: "Makes the browser forget the access token. The session goes on: revokeToken ends it.",
@@ -110,7 +110,7 @@ func mutations(s Settings, userNode *graphql.Object) []mutation {
 		rows = append(rows, guardedErr(mutation{
 			name: "updateAccount", typ: "UpdateAccount", repeatable: true, fields: fields, needs: accounts.NeedsVerified,
 			doc: "Changes the fields that are given; an empty text clears one.",
-		}, (*accounts.Service).UpdateAccount))
+		}, svc.UpdateAccount))
 	}
 	return rows
 }
@@ -120,22 +120,22 @@ func notIn(list []string, names ...string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(list, name) })
 }
 
-func refresh(s Settings, outputs []output[accounts.Session]) mutation {
+func refresh(svc *accounts.Service, s Settings, outputs []output[accounts.Session]) mutation {
 	m := mutation{name: "refreshToken", typ: "RefreshToken", fromCookie: true}
 	if !s.LongRunning {
 		m.doc = "Exchanges an access token that has not expired for the next one of its session."
-		return open(m, (*accounts.Service).RefreshAccessToken, outputs...)
+		return open(m, svc.RefreshAccessToken, outputs...)
 	}
 	m.doc = "Exchanges a refresh token for a new access token and the refresh token to go on with."
-	return open(m, (*accounts.Service).RefreshToken, outputs...)
+	return open(m, svc.RefreshToken, outputs...)
 }
 
-func revoke(s Settings) mutation {
+func revoke(svc *accounts.Service, s Settings) mutation {
 	m := mutation{name: "revokeToken", typ: "RevokeToken", repeatable: true, fromCookie: true}
 	if !s.LongRunning {
 		m.doc = "Logs out: ends the session of an access token."
-		return open(m, (*accounts.Service).RevokeAccessToken, revoked)
+		return open(m, svc.RevokeAccessToken, revoked)
 	}
 	m.doc = "Logs out: ends the session of a refresh token."
-	return open(m, (*accounts.Service).RevokeToken, revoked)
+	return open(m, svc.RevokeToken, revoked)
 }

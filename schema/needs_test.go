@@ -27,7 +27,7 @@ func TestNeeds(t *testing.T) {
 	}
 	got := map[string]string{}
 	s := Settings{Accounts: accounts.Settings{UpdateFields: []string{"first_name"}}}
-	for _, m := range mutations(s, newUserNode(s)) {
+	for _, m := range mutations(nil, s, newUserNode(s)) {
 		if m.needs == 0 {
 			if !public[m.name] {
 				t.Errorf("%s is open to everybody", m.name)
@@ -60,20 +60,20 @@ func TestRowsThatCannotBe(t *testing.T) {
 	type unknown struct {
 		Name string `arg:"name,often"`
 	}
-	do := func(*accounts.Service, context.Context, *accounts.User, plain) error { return nil }
-	doProof := func(*accounts.Service, context.Context, *accounts.User, proof) error { return nil }
+	do := func(context.Context, *accounts.User, plain) error { return nil }
+	doProof := func(context.Context, *accounts.User, proof) error { return nil }
 	for name, row := range map[string]func(){
 		"guarded without needs":               func() { guardedErr(mutation{name: "m"}, do) },
 		"guarded by the password without one": func() { guardedErr(mutation{name: "m", needs: verified | password}, do) },
 		"a password that nobody looks at":     func() { guardedErr(mutation{name: "m", needs: verified}, doProof) },
 		"an unknown option": func() {
-			openErr(mutation{name: "m"}, func(*accounts.Service, context.Context, unknown) error { return nil })
+			openErr(mutation{name: "m"}, func(context.Context, unknown) error { return nil })
 		},
 		"open with needs": func() {
-			openErr(mutation{name: "m", needs: verified}, func(*accounts.Service, context.Context, plain) error { return nil })
+			openErr(mutation{name: "m", needs: verified}, func(context.Context, plain) error { return nil })
 		},
 		"open with a password as proof": func() {
-			openErr(mutation{name: "m"}, func(*accounts.Service, context.Context, proof) error { return nil })
+			openErr(mutation{name: "m"}, func(context.Context, proof) error { return nil })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

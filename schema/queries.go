@@ -16,15 +16,15 @@ import (
 )
 
 // queries are the fields of Query.
-func queries(s Settings, userNode *graphql.Object) (graphql.Fields, error) {
-	users, err := usersField(s, userNode)
+func queries(svc *accounts.Service, s Settings, userNode *graphql.Object) (graphql.Fields, error) {
+	users, err := usersField(svc, s, userNode)
 	if err != nil {
 		return nil, err
 	}
 	return graphql.Fields{
 		"me": {
 			Type: userNode, Description: "The account that the request's access token belongs to; null without a good one.",
-			Resolve: func(p graphql.ResolveParams) (any, error) { return viewer(p.Context) },
+			Resolve: func(p graphql.ResolveParams) (any, error) { return callerOf(p.Context).account(p.Context) },
 		},
 		"user": {
 			Type: userNode, Description: "The account with that id; null where there is none.",
@@ -37,7 +37,7 @@ func queries(s Settings, userNode *graphql.Object) (graphql.Fields, error) {
 				if !ok {
 					return nil, nil
 				}
-				return service(p.Context).UserByID(p.Context, pk)
+				return svc.UserByID(p.Context, pk)
 			},
 		},
 		"users": users,
@@ -46,7 +46,7 @@ func queries(s Settings, userNode *graphql.Object) (graphql.Fields, error) {
 
 // permit fails unless the viewer may look at others. Staff always may.
 func (s Settings) permit(ctx context.Context) error {
-	u, err := viewer(ctx)
+	u, err := callerOf(ctx).account(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func parseUserID(id string) (pk int64, ok bool) {
 }
 
 // usersField is the connection: what to list, and which part of it.
-func usersField(s Settings, userNode *graphql.Object) (*graphql.Field, error) {
+func usersField(svc *accounts.Service, s Settings, userNode *graphql.Object) (*graphql.Field, error) {
 	args := graphql.FieldConfigArgument{
 		"first": {Type: graphql.Int}, "last": {Type: graphql.Int}, "offset": {Type: graphql.Int},
 		"after": {Type: graphql.String}, "before": {Type: graphql.String},
@@ -113,7 +113,7 @@ func usersField(s Settings, userNode *graphql.Object) (*graphql.Field, error) {
 					q.Filters = append(q.Filters, f)
 				}
 			}
-			page, err := service(p.Context).Users(p.Context, q)
+			page, err := svc.Users(p.Context, q)
 			if err != nil {
 				return nil, clientError(err)
 			}

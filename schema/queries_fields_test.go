@@ -82,7 +82,7 @@ func TestNoSuchFilter(t *testing.T) {
 	everyField(&s.Accounts)
 	for name, lookup := range map[string]string{"nick": "exact", "hidden": "exact", "level": "in", "is_active": "iexact", "born": "startswith", "email": "regex"} {
 		s.FilterFields = map[string][]string{name: {lookup}}
-		if _, err := schema.New(s); err == nil || !strings.Contains(err.Error(), "queries.filter_fields has "+lookup+" of "+name) {
+		if _, err := schema.New(nil, s); err == nil || !strings.Contains(err.Error(), "queries.filter_fields has "+lookup+" of "+name) {
 			t.Errorf("%s of %s: error %v", lookup, name, err)
 		}
 	}

@@ -333,7 +333,7 @@ func TestQueryShapes(t *testing.T) {
 
 // TestArgumentsTwice: a filter cannot take the name of another argument.
 func TestArgumentsTwice(t *testing.T) {
-	_, err := schema.New(schema.Settings{FilterFields: map[string][]string{"email": {"exact", "exact"}}})
+	_, err := schema.New(nil, schema.Settings{FilterFields: map[string][]string{"email": {"exact", "exact"}}})
 	if err == nil || !strings.Contains(err.Error(), "second argument email") {
 		t.Errorf("error %v", err)
 	}

@@ -49,9 +49,8 @@ type outputField struct {
 	failed    any
 }
 
-// open is a row that needs nobody to be logged in. Its arguments are the arg tags of In; call is a method of the service, which
-// each request brings along.
-func open[In, Out any](m mutation, call func(*accounts.Service, context.Context, In) (*Out, error), outputs ...output[Out]) mutation {
+// open is a row that needs no login. Its arguments are the arg tags of In, and call is a method of the service.
+func open[In, Out any](m mutation, call func(context.Context, In) (*Out, error), outputs ...output[Out]) mutation {
 	m = newRow(m, call, outputs)
 	if m.needs != 0 || m.proof() != nil {
 		panic(fmt.Sprintf("schema: %s: an open row asks nothing of its caller", m.name))
@@ -60,27 +59,21 @@ func open[In, Out any](m mutation, call func(*accounts.Service, context.Context,
 }
 
 // openErr is open for what has no output.
-func openErr[In any](m mutation, call func(*accounts.Service, context.Context, In) error) mutation {
-	return open(m, func(svc *accounts.Service, ctx context.Context, in In) (*struct{}, error) {
-		return nil, call(svc, ctx, in)
-	})
+func openErr[In any](m mutation, call func(context.Context, In) error) mutation {
+	return open(m, func(ctx context.Context, in In) (*struct{}, error) { return nil, call(ctx, in) })
 }
 
 // guarded is a row on the caller's own account: it is called only for who has logged in and has what the row needs, asked
 // for in the order of the API. A row without needs is a programmer's mistake, and so is one that needs the password
 // and does not take it, or the other way round.
-func guarded[In, Out any](m mutation, call func(*accounts.Service, context.Context, *accounts.User, In) (*Out, error), outputs ...output[Out]) mutation {
-	m = newRow(m, func(svc *accounts.Service, ctx context.Context, in In) (out *Out, err error) {
-		u, err := viewer(ctx)
-		if err != nil {
-			return nil, err
-		}
+func guarded[In, Out any](m mutation, call func(context.Context, *accounts.User, In) (*Out, error), outputs ...output[Out]) mutation {
+	m = newRow(m, func(ctx context.Context, in In) (out *Out, err error) {
 		field, password := "", ""
 		if proof := m.proof(); proof != nil {
 			field, password = proof.name, reflect.ValueOf(in).Field(proof.index).String()
 		}
-		err = svc.AsOwner(ctx, u, m.needs, field, password, func(owner *accounts.User) (err error) {
-			out, err = call(svc, ctx, owner, in)
+		err = callerOf(ctx).asOwner(ctx, m.needs, field, password, func(owner *accounts.User) (err error) {
+			out, err = call(ctx, owner, in)
 			return err
 		})
 		return out, err
@@ -92,16 +85,16 @@ func guarded[In, Out any](m mutation, call func(*accounts.Service, context.Conte
 }
 
 // guardedErr is guarded for what has no output.
-func guardedErr[In any](m mutation, call func(*accounts.Service, context.Context, *accounts.User, In) error) mutation {
-	return guarded(m, func(svc *accounts.Service, ctx context.Context, u *accounts.User, in In) (*struct{}, error) {
-		return nil, call(svc, ctx, u, in)
+func guardedErr[In any](m mutation, call func(context.Context, *accounts.User, In) error) mutation {
+	return guarded(m, func(ctx context.Context, owner *accounts.User, in In) (*struct{}, error) {
+		return nil, call(ctx, owner, in)
 	})
 }
 
-func newRow[In, Out any](m mutation, call func(*accounts.Service, context.Context, In) (*Out, error), outputs []output[Out]) mutation {
+func newRow[In, Out any](m mutation, call func(context.Context, In) (*Out, error), outputs []output[Out]) mutation {
 	m.args = argumentsOf[In](m)
 	m.run = func(ctx context.Context, args map[string]any) (any, error) {
-		return call(service(ctx), ctx, decode[In](m.args, args))
+		return call(ctx, decode[In](m.args, args))
 	}
 	for _, o := range outputs {
 		m.outputs = append(m.outputs, outputField{

@@ -4,7 +4,6 @@ package schema
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -69,66 +68,53 @@ type Cookies struct {
 
 // API is both schemas over one service.
 type API struct {
-	svc   *accounts.Service    // nil before Serve
 	doors [2]*graphqlhttp.Door // by Style
 	auth  http.Handler
 }
 
-// building is held by who builds schemas: graphql-go completes types that all of them share when it first meets them.
+// building serialises the building of schemas: graphql-go completes types that all schemas share on their first use.
 var building sync.Mutex
 
-// New builds the schemas. They need no service, so that a server that starts can open its database meanwhile; SetService has to be called
-// before the first request.
-func New(s Settings) (*API, error) {
+// New builds the schemas over svc, which answers the requests. It may be nil where only the SDL is wanted.
+func New(svc *accounts.Service, s Settings) (*API, error) {
 	building.Lock()
 	defer building.Unlock()
 	userNode := newUserNode(s)
-	rows := shaped(mutations(s, userNode), s)
-	queries, err := queries(s, userNode)
+	rows := shaped(mutations(svc, s, userNode), s)
+	queries, err := queries(svc, s, userNode)
 	if err != nil {
 		return nil, err
 	}
 	if s.TokenArgument != "" {
-		if err := withTokenArgument(queries, s.TokenArgument); err != nil {
+		if err := withTokenArgument(svc, queries, s.TokenArgument); err != nil {
 			return nil, err
 		}
 	}
-	a := new(API)
-	asking := func(ctx context.Context, r *http.Request) context.Context {
+	prepare := func(ctx context.Context, r *http.Request) context.Context {
 		ctx = withJar(accounts.WithClient(ctx, s.ClientAddr(ctx), s.Exempt), s.Cookies, r)
-		return withViewer(ctx, a.svc, accessToken(r, s, jarOf(ctx)))
+		return withCaller(ctx, svc, accessToken(r, s, jarOf(ctx)))
 	}
-	a.auth = forwardAuth(asking, s)
-	var built [len(a.doors)]graphql.Schema
-	for style := range built {
-		if built[style], err = build(rows, Style(style), userNode, queries); err != nil {
+	a := &API{auth: forwardAuth(prepare, s)}
+	for style := range a.doors {
+		built, err := build(rows, Style(style), userNode, queries)
+		if err != nil {
 			return nil, err
 		}
-	}
-	var opening sync.WaitGroup
-	var failed [len(a.doors)]error
-	for style := range built {
-		opening.Go(func() { // side by side: a server that starts waits for it
-			a.doors[style], failed[style] = graphqlhttp.New(built[style], graphqlhttp.Settings{
-				Limits:        s.Limits,
-				Introspection: s.Introspection,
-				Exclusive:     exclusive(rows),
-				Context:       asking,
-				Finish:        s.finish,
-				RequestID:     s.RequestID,
-				Log:           s.Log,
-			})
+		a.doors[style], err = graphqlhttp.New(built, graphqlhttp.Settings{
+			Limits:        s.Limits,
+			Introspection: s.Introspection,
+			Exclusive:     exclusive(rows),
+			Context:       prepare,
+			Finish:        func(ctx context.Context, h http.Header) { s.finish(ctx, svc, h) },
+			RequestID:     s.RequestID,
+			Log:           s.Log,
 		})
-	}
-	opening.Wait()
-	if err := errors.Join(failed[:]...); err != nil {
-		return nil, err
+		if err != nil {
+			return nil, err
+		}
 	}
 	return a, nil
 }
-
-// SetService says by whom requests are answered. It is called once, before the first one.
-func (a *API) SetService(svc *accounts.Service) { a.svc = svc }
 
 // Handler serves one flavour.
 func (a *API) Handler(style Style) http.Handler { return a.doors[style] }

@@ -112,9 +112,8 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 	if o.schema != nil {
 		o.schema(&served)
 	}
-	s.api, err = schema.New(served)
+	s.api, err = schema.New(s.svc, served)
 	must(err)
-	s.api.SetService(s.svc)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", s.api.Handler(schema.Plain))
 	mux.Handle("/relay", s.api.Handler(schema.Relay))

@@ -13,35 +13,44 @@ import (
 	"accountd/accounts"
 )
 
-type viewerKey struct{}
+type callerKey struct{}
 
-// asker is who an access token stands for, and the service that knows. Resolvers run one after another, so it needs no lock.
-type asker struct {
+// caller is who sent a request, known by an access token. Resolvers run one after another, so it needs no lock.
+type caller struct {
 	svc   *accounts.Service
 	token string // "": none
 
-	known bool // user and err are
+	known bool // the account has been looked up
 	user  *accounts.User
 	err   error
 }
 
-// withViewer makes the account behind an access token available to resolvers. It is looked up once, and only if one
-// asks.
-func withViewer(ctx context.Context, svc *accounts.Service, token string) context.Context {
-	return context.WithValue(ctx, viewerKey{}, &asker{svc: svc, token: token})
+// withCaller makes the account behind an access token available to resolvers. It is looked up when the first of them
+// needs it.
+func withCaller(ctx context.Context, svc *accounts.Service, token string) context.Context {
+	return context.WithValue(ctx, callerKey{}, &caller{svc: svc, token: token})
 }
 
-// service is what answers the request.
-func service(ctx context.Context) *accounts.Service { return ctx.Value(viewerKey{}).(*asker).svc }
+func callerOf(ctx context.Context) *caller { return ctx.Value(callerKey{}).(*caller) }
 
-// viewer is who is asking, nil for nobody in particular.
-func viewer(ctx context.Context) (*accounts.User, error) {
-	a := ctx.Value(viewerKey{}).(*asker)
-	if !a.known && a.token != "" {
-		a.user, a.err = a.svc.Viewer(ctx, a.token)
+// account is the caller's account, nil without a valid access token.
+func (c *caller) account(ctx context.Context) (*accounts.User, error) {
+	if !c.known && c.token != "" {
+		c.user, c.err = c.svc.Viewer(ctx, c.token)
 	}
-	a.known = true
-	return a.user, a.err
+	c.known = true
+	return c.user, c.err
+}
+
+// asOwner is [accounts.Service.AsOwner] for the caller.
+func (c *caller) asOwner(
+	ctx context.Context, needs accounts.Needs, field, password string, op func(owner *accounts.User) error,
+) error {
+	u, err := c.account(ctx)
+	if err != nil {
+		return err
+	}
+	return c.svc.AsOwner(ctx, u, needs, field, password, op)
 }
 
 // accessToken is the token of a header of two words whose first is one of the prefixes, in any case. With no such
@@ -56,7 +65,7 @@ func accessToken(r *http.Request, s Settings, j *jar) string {
 
 // withTokenArgument gives every query field an argument whose access token decides who is asking, for that field
 // alone.
-func withTokenArgument(fields graphql.Fields, name string) error {
+func withTokenArgument(svc *accounts.Service, fields graphql.Fields, name string) error {
 	for _, query := range slices.Sorted(maps.Keys(fields)) {
 		f := fields[query]
 		if f.Args == nil {
@@ -71,7 +80,7 @@ func withTokenArgument(fields graphql.Fields, name string) error {
 		resolve := f.Resolve
 		f.Resolve = func(p graphql.ResolveParams) (any, error) {
 			if token, given := p.Args[name].(string); given {
-				p.Context = withViewer(p.Context, service(p.Context), token)
+				p.Context = withCaller(p.Context, svc, token)
 			}
 			return resolve(p)
 		}

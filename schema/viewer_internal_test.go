@@ -13,7 +13,7 @@ func TestTokenArgumentClash(t *testing.T) {
 		"me":   {Type: graphql.String},
 		"user": {Type: graphql.String, Args: graphql.FieldConfigArgument{"id": {Type: graphql.ID}}},
 	}
-	err := withTokenArgument(fields, "id")
+	err := withTokenArgument(nil, fields, "id")
 	if err == nil || !strings.Contains(err.Error(), `tokens.argument_name = "id" is an argument of the query user already: choose another name`) {
 		t.Errorf("error %v", err)
 	}

@@ -38,7 +38,7 @@ func BenchmarkRequest(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	srv, err := newServer(h, buildAPI(schemaSettings(c, log)), time.Now, log)
+	srv, err := newServer(h, time.Now, log)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func (*configCheckCmd) Run(a *app) error {
 		return err
 	}
 	// A name that two arguments would have shows only in the schema.
-	if _, err := schema.New(schemaSettings(c, newLog(a.Stderr, c.Log))); err != nil {
+	if _, err := schema.New(nil, schemaSettings(c, newLog(a.Stderr, c.Log))); err != nil {
 		return err
 	}
 	for _, warning := range c.Warnings() {

@@ -17,7 +17,7 @@ func (cmd *schemaCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	api, err := schema.New(schemaSettings(c, newLog(a.Stderr, c.Log)))
+	api, err := schema.New(nil, schemaSettings(c, newLog(a.Stderr, c.Log)))
 	if err != nil {
 		return err
 	}

@@ -81,8 +81,6 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 			return errors.Join(err, listener.Close())
 		}
 	}
-	built := buildAPI(schemaSettings(c, log)) // needs no database, and the database no schemas: side by side they are there sooner
-	defer func() { _, _ = built() }()         // a start that fails leaves nothing running
 	h, err := openHouse(starting, c, a.Now, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -94,7 +92,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err := h.outbox.Start(starting); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	srv, err := newServer(h, built, a.Now, log)
+	srv, err := newServer(h, a.Now, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -159,30 +157,12 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 	return errors.Join(err, <-failed)
 }
 
-// buildAPI builds the schemas beside what comes next; what it returns waits for them.
-func buildAPI(s schema.Settings) func() (*schema.API, error) {
-	var api *schema.API
-	var err error
-	built := make(chan struct{})
-	go func() {
-		defer close(built)
-		api, err = schema.New(s)
-	}()
-	return func() (*schema.API, error) {
-		<-built
-		return api, err
-	}
-}
-
-func newServer(
-	h *house, built func() (*schema.API, error), now func() time.Time, log *slog.Logger,
-) (*server.Server, error) {
+func newServer(h *house, now func() time.Time, log *slog.Logger) (*server.Server, error) {
 	c := h.config
-	api, err := built()
+	api, err := schema.New(h.service, schemaSettings(c, log))
 	if err != nil {
 		return nil, err
 	}
-	api.SetService(h.service)
 	var page, mail http.Handler
 	if c.GraphiQL() {
 		page = graphiql.Handler(c.DevMail())
