@@ -34,7 +34,7 @@ func BenchmarkRequest(b *testing.B) {
 	log := newLog(os.Stderr, c.Log)
 	listener := listen(b)
 	c.Bound(listener.Addr())
-	h, err := openHouse(b.Context(), c, time.Now, log)
+	h, err := openInstance(b.Context(), c, time.Now, log)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func listen(b *testing.B) net.Listener {
 }
 
 // login makes an account that may ask for users and gives its access token.
-func login(b *testing.B, h *house) string {
+func login(b *testing.B, h *instance) string {
 	b.Helper()
 	ctx, name, password := b.Context(), "ada", "quiet-otter-42"
 	if _, err := h.service.AddUser(ctx, accounts.AddUserInput{Username: name, Email: "ada@example.com", Password: password, Verified: true, Staff: true}); err != nil {

@@ -237,7 +237,7 @@ func (a *app) checkOutbox(c *config.Config, file tokens.KeyFile, id string) (err
 	if _, err := os.Stat(c.DatabaseFile()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	h, err := openHouse(a.ctx, c, a.Now, slog.New(slog.DiscardHandler))
+	h, err := openInstance(a.ctx, c, a.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 			return errors.Join(err, listener.Close())
 		}
 	}
-	h, err := openHouse(starting, c, a.Now, log)
+	h, err := openInstance(starting, c, a.Now, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -107,7 +107,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 }
 
 // holdReserve sets room on the disk aside. A server goes on without, and is not ready.
-func holdReserve(h *house, log *slog.Logger) {
+func holdReserve(h *instance, log *slog.Logger) {
 	if err := h.db.HoldReserve(); err != nil {
 		log.Warn("the server is not ready, as no room is set aside for a full disk: " + err.Error())
 	}
@@ -115,7 +115,7 @@ func holdReserve(h *house, log *slog.Logger) {
 
 // serve runs the server and what it does by itself side by side: publishing mails, delivering them, following the key file, clearing
 // old sessions away. All that goes on until the last request is answered.
-func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slog.Logger, ready func(io.Writer, *config.Config) error) error {
+func serve(a *app, h *instance, srv *server.Server, listener net.Listener, log *slog.Logger, ready func(io.Writer, *config.Config) error) error {
 	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))
 	var running sync.WaitGroup
 	running.Go(func() { h.outbox.Run(background) })
@@ -157,7 +157,7 @@ func serve(a *app, h *house, srv *server.Server, listener net.Listener, log *slo
 	return errors.Join(err, <-failed)
 }
 
-func newServer(h *house, now func() time.Time, log *slog.Logger) (*server.Server, error) {
+func newServer(h *instance, now func() time.Time, log *slog.Logger) (*server.Server, error) {
 	c := h.config
 	api, err := schema.New(h.service, schemaSettings(c, log))
 	if err != nil {

@@ -62,7 +62,7 @@ func (a *app) withService(c *config.Config, fn func(*accounts.Service) error) (e
 	if err := makeDataDir(c, a.warn); err != nil {
 		return err
 	}
-	h, err := openHouse(a.ctx, c, a.Now, slog.New(slog.DiscardHandler))
+	h, err := openInstance(a.ctx, c, a.Now, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 	"accountd/tokens"
 )
 
-// house is the packages put together over one data directory.
-type house struct {
+// instance is the packages put together over one data directory.
+type instance struct {
 	config  *config.Config
 	keys    *tokens.Keys
 	db      *store.DB
@@ -28,13 +28,13 @@ type house struct {
 	held    io.Closer // of useData
 }
 
-// openHouse opens what lies in the data directory, which is there, and creates what is not there yet.
-func openHouse(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) (_ *house, err error) {
+// openInstance opens what lies in the data directory, which is there, and creates what is not there yet.
+func openInstance(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) (_ *instance, err error) {
 	held, err := useData(c)
 	if err != nil {
 		return nil, err
 	}
-	h := &house{config: c, held: held}
+	h := &instance{config: c, held: held}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -62,7 +62,7 @@ func openHouse(ctx context.Context, c *config.Config, now func() time.Time, log 
 	return h, nil
 }
 
-func (h *house) close() error {
+func (h *instance) close() error {
 	if h.db == nil {
 		return h.held.Close()
 	}
