@@ -1,14 +1,19 @@
 package accounts
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"accountd/internal/pattern"
+	"accountd/internal/store"
 )
 
 // FieldType is the GraphQL type of a field's values.
@@ -178,4 +183,49 @@ func (f Field) read(value any) any {
 		}
 	}
 	return nil
+}
+
+// CompilePattern is the pattern of a field, for a whole text; nil for none.
+func CompilePattern(pattern string) (*regexp.Regexp, error) {
+	if pattern == "" {
+		return nil, nil
+	}
+	if _, err := regexp.Compile(pattern); err != nil { // alone, so that "a)|(b" does not pass
+		return nil, err
+	}
+	return regexp.Compile(`\A(?:` + pattern + `)\z`)
+}
+
+// compilePatterns are the patterns of fields, by name.
+func compilePatterns(fields []Field) (map[string]*regexp.Regexp, error) {
+	patterns := map[string]*regexp.Regexp{}
+	for _, f := range fields {
+		pattern, err := CompilePattern(f.Pattern)
+		if err != nil {
+			return nil, fmt.Errorf("pattern of field %s: %w", f.Name, err)
+		}
+		patterns[f.Name] = pattern
+	}
+	return patterns, nil
+}
+
+// CheckFields warns of stored values that a unique field has twice: from the time before it was unique. No account
+// gets such a value any more; who has one keeps it.
+func (s *Service) CheckFields(ctx context.Context) error {
+	return s.db.Read(ctx, func(tx *store.Tx) error {
+		for _, f := range s.settings.Fields {
+			if !f.Unique {
+				continue
+			}
+			n, err := countClashes(ctx, tx, f.Name)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				s.log.LogAttrs(ctx, slog.LevelWarn, "a unique field has values that several accounts share",
+					slog.String("field", f.Name), slog.Int("values", n))
+			}
+		}
+		return nil
+	})
 }

@@ -97,3 +97,17 @@ func (s *Service) owner(ctx context.Context, tx *store.Tx, u *User) (*User, erro
 	}
 	return now, s.clearOwnFailures(ctx, tx, now)
 }
+
+// Viewer is the active user whose live session an access token belongs to; nil for anybody else.
+func (s *Service) Viewer(ctx context.Context, accessToken string) (*User, error) {
+	claims, err := s.tokens.Verify(accessToken)
+	if err != nil {
+		return nil, nil // the token authenticates nobody: anonymous, by contract
+	}
+	var u *User
+	err = s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
+		u, err = s.sessionUser(ctx, tx, claims.Session, claims.Subject)
+		return err
+	})
+	return u, err
+}

@@ -184,14 +184,3 @@ func (s *Service) sendRegistered(ctx context.Context, tx *store.Tx, u *User) err
 	}
 	return s.send(ctx, tx, u.addresses()[0], email.Mail{Kind: email.PasswordSet, User: u.mailUser(), Token: token})
 }
-
-// sendActivation mails the link that verifies the account's primary address.
-func (s *Service) sendActivation(ctx context.Context, tx *store.Tx, u *User, kind email.Kind) error {
-	token, err := s.tokens.SignAction(tokens.Action{
-		Purpose: tokens.Activation, User: u.ID, Address: u.canonical, Epoch: u.secondaryEpoch,
-	})
-	if err != nil {
-		return err
-	}
-	return s.send(ctx, tx, u.addresses()[0], email.Mail{Kind: kind, User: u.mailUser(), Token: token})
-}

@@ -1,12 +1,10 @@
 package accounts
 
 import (
-	"context"
 	"strings"
 	"time"
 
 	"accountd/email"
-	"accountd/internal/store"
 	"accountd/tokens"
 )
 
@@ -112,17 +110,3 @@ func (u *User) similarTo() similarTo {
 // hasPassword reports whether a password is set. What Django stores where there is none begins with an
 // exclamation mark.
 func (u *User) hasPassword() bool { return u.password != "" && u.password[0] != '!' }
-
-// Viewer is the active user whose live session an access token belongs to; nil for anybody else.
-func (s *Service) Viewer(ctx context.Context, accessToken string) (*User, error) {
-	claims, err := s.tokens.Verify(accessToken)
-	if err != nil {
-		return nil, nil // the token authenticates nobody: anonymous, by contract
-	}
-	var u *User
-	err = s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
-		u, err = s.sessionUser(ctx, tx, claims.Session, claims.Subject)
-		return err
-	})
-	return u, err
-}

@@ -7,33 +7,6 @@ import (
 	"accountd/internal/store"
 )
 
-// ArchiveInput are the arguments of archiveAccount.
-type ArchiveInput struct {
-	Password string `arg:"password,proof"`
-}
-
-// Archive puts the account away until the next login and ends all sessions.
-func (s *Service) Archive(ctx context.Context, u *User, _ ArchiveInput) error {
-	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		now, err := s.owner(ctx, tx, u)
-		if err != nil {
-			return err
-		}
-		if err := setArchived(ctx, tx, now.ID); err != nil {
-			return err
-		}
-		if err := s.tokens.EndAll(ctx, tx, now.ID, 0, "account archived"); err != nil {
-			return err
-		}
-		return s.notify(ctx, tx, email.NoticeAccountArchived, now)
-	})
-	if err != nil {
-		return err
-	}
-	s.event(ctx, "account_archived", u.ID)
-	return nil
-}
-
 // DeleteInput are the arguments of deleteAccount.
 type DeleteInput struct {
 	Password string `arg:"password,proof"`

@@ -111,18 +111,6 @@ func (s *Service) VerifySecondaryEmail(ctx context.Context, in VerifySecondaryEm
 	return nil
 }
 
-// SwapEmailsInput are the arguments of swapEmails.
-type SwapEmailsInput struct {
-	Password string `arg:"password,proof"`
-}
-
-// SwapEmails lets the primary and the secondary address change places. All sessions but the caller's end.
-func (s *Service) SwapEmails(ctx context.Context, u *User, _ SwapEmailsInput) error {
-	return s.moveAddress(ctx, u, "emails_swapped", email.NoticeEmailsSwapped, func(now *User) (primary, secondary string) {
-		return now.secondary, now.canonical
-	})
-}
-
 // RemoveSecondaryEmailInput are the arguments of removeSecondaryEmail.
 type RemoveSecondaryEmailInput struct {
 	Password string `arg:"password,proof"`
@@ -133,26 +121,4 @@ func (s *Service) RemoveSecondaryEmail(ctx context.Context, u *User, _ RemoveSec
 	return s.moveAddress(ctx, u, "secondary_email_removed", email.NoticeSecondaryRemoved, func(now *User) (primary, secondary string) {
 		return now.canonical, ""
 	})
-}
-
-func (s *Service) moveAddress(ctx context.Context, u *User, event string, kind email.Kind, places func(now *User) (primary, secondary string)) error {
-	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		now, err := s.owner(ctx, tx, u)
-		if err != nil {
-			return err
-		}
-		primary, secondary := places(now)
-		if err := placeAddresses(ctx, tx, now, primary, secondary); err != nil {
-			return err
-		}
-		if err := s.tokens.EndAll(ctx, tx, now.ID, now.session, words(event)); err != nil {
-			return err
-		}
-		return s.notifyMoved(ctx, tx, kind, now)
-	})
-	if err != nil {
-		return err
-	}
-	s.event(ctx, event, u.ID)
-	return nil
 }

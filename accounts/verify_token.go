@@ -7,6 +7,28 @@ import (
 	"accountd/tokens"
 )
 
+// VerifyTokenInput are the arguments of verifyToken.
+type VerifyTokenInput struct {
+	Token *string `arg:"token,optional"`
+}
+
+// VerifyToken tells what a good access token claims. One whose session has ended, or whose user is not
+// active, is not good.
+func (s *Service) VerifyToken(ctx context.Context, in VerifyTokenInput) (*Session, error) {
+	claims, err := s.tokens.Verify(given(in.Token))
+	if err != nil {
+		return nil, tokenProblem(err)
+	}
+	held, err := s.held(ctx, claims)
+	if err != nil {
+		return nil, err
+	}
+	if !held {
+		return nil, one(NonField, errInvalidToken)
+	}
+	return &Session{Payload: &claims}, nil
+}
+
 // LiveAccess says whether an access token authenticates anybody.
 func (s *Service) LiveAccess(ctx context.Context, accessToken string) (bool, error) {
 	claims, err := s.tokens.Verify(accessToken)

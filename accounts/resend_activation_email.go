@@ -8,42 +8,6 @@ import (
 	"accountd/tokens"
 )
 
-// VerifyAccountInput are the arguments of verifyAccount.
-type VerifyAccountInput struct {
-	Token string `arg:"token"`
-}
-
-// VerifyAccount verifies the account that an activation token was made for. The token is good once, and only
-// while its address is the account's primary one.
-func (s *Service) VerifyAccount(ctx context.Context, in VerifyAccountInput) error {
-	action, err := s.verifyAction(ctx, in.Token, tokens.Activation)
-	if err != nil {
-		return err
-	}
-	err = s.db.Write(ctx, func(tx *store.Tx) error {
-		u, err := s.userByID(ctx, tx, action.User)
-		switch {
-		case err != nil:
-			return err
-		case u == nil || !u.IsActive:
-			return one(NonField, errInvalidToken)
-		case u.Verified:
-			return one(NonField, errAlreadyVerified)
-		case u.canonical != action.Address || u.secondaryEpoch != action.Epoch:
-			return one(NonField, errInvalidToken)
-		}
-		if err := setVerified(ctx, tx, u.ID); err != nil {
-			return err
-		}
-		return s.rememberNetwork(ctx, tx, u.ID)
-	})
-	if err != nil {
-		return err
-	}
-	s.event(ctx, "user_verified", action.User)
-	return nil
-}
-
 // ResendActivationEmailInput are the arguments of resendActivationEmail.
 type ResendActivationEmailInput struct {
 	Email string `arg:"email"`
@@ -104,4 +68,15 @@ func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *sto
 		matched, _ := u.address(address.Canonical)
 		return send(tx, u, matched)
 	})
+}
+
+// sendActivation mails the link that verifies the account's primary address.
+func (s *Service) sendActivation(ctx context.Context, tx *store.Tx, u *User, kind email.Kind) error {
+	token, err := s.tokens.SignAction(tokens.Action{
+		Purpose: tokens.Activation, User: u.ID, Address: u.canonical, Epoch: u.secondaryEpoch,
+	})
+	if err != nil {
+		return err
+	}
+	return s.send(ctx, tx, u.addresses()[0], email.Mail{Kind: kind, User: u.mailUser(), Token: token})
 }

@@ -1,0 +1,48 @@
+package accounts
+
+import (
+	"context"
+
+	"accountd/internal/store"
+)
+
+// RevokeTokenInput are the arguments of revokeToken.
+type RevokeTokenInput struct {
+	RefreshToken *string `arg:"refreshToken,optional"`
+}
+
+// Revocation is what revokeToken gives out.
+type Revocation struct {
+	Revoked int64 // unix seconds
+}
+
+// RevokeToken ends the session of a refresh token, access tokens included.
+func (s *Service) RevokeToken(ctx context.Context, in RevokeTokenInput) (*Revocation, error) {
+	return s.revoke(ctx, s.tokens.Revoke, given(in.RefreshToken), "refresh_token_revoked")
+}
+
+// RevokeAccessTokenInput are the arguments of revokeToken where there are no refresh tokens.
+type RevokeAccessTokenInput struct {
+	Token *string `arg:"token,optional"`
+}
+
+// RevokeAccessToken ends the session of an access token, which may have expired: nobody is to be told that they
+// cannot log out.
+func (s *Service) RevokeAccessToken(ctx context.Context, in RevokeAccessTokenInput) (*Revocation, error) {
+	return s.revoke(ctx, s.tokens.RevokeAccess, given(in.Token), "token_revoked")
+}
+
+func (s *Service) revoke(ctx context.Context, end func(context.Context, *store.Tx, string) (int64, error), token, event string) (*Revocation, error) {
+	var out Revocation
+	var user int64
+	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) (err error) {
+		out.Revoked = tx.Now.Unix()
+		user, err = end(ctx, tx, token)
+		return err
+	})
+	if err != nil {
+		return nil, tokenProblem(err)
+	}
+	s.event(ctx, event, user)
+	return &out, nil
+}

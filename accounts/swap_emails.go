@@ -1,0 +1,42 @@
+package accounts
+
+import (
+	"context"
+
+	"accountd/email"
+	"accountd/internal/store"
+)
+
+// SwapEmailsInput are the arguments of swapEmails.
+type SwapEmailsInput struct {
+	Password string `arg:"password,proof"`
+}
+
+// SwapEmails lets the primary and the secondary address change places. All sessions but the caller's end.
+func (s *Service) SwapEmails(ctx context.Context, u *User, _ SwapEmailsInput) error {
+	return s.moveAddress(ctx, u, "emails_swapped", email.NoticeEmailsSwapped, func(now *User) (primary, secondary string) {
+		return now.secondary, now.canonical
+	})
+}
+
+func (s *Service) moveAddress(ctx context.Context, u *User, event string, kind email.Kind, places func(now *User) (primary, secondary string)) error {
+	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
+		now, err := s.owner(ctx, tx, u)
+		if err != nil {
+			return err
+		}
+		primary, secondary := places(now)
+		if err := placeAddresses(ctx, tx, now, primary, secondary); err != nil {
+			return err
+		}
+		if err := s.tokens.EndAll(ctx, tx, now.ID, now.session, words(event)); err != nil {
+			return err
+		}
+		return s.notifyMoved(ctx, tx, kind, now)
+	})
+	if err != nil {
+		return err
+	}
+	s.event(ctx, event, u.ID)
+	return nil
+}

@@ -1,0 +1,44 @@
+package accounts
+
+import (
+	"context"
+
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+// VerifyAccountInput are the arguments of verifyAccount.
+type VerifyAccountInput struct {
+	Token string `arg:"token"`
+}
+
+// VerifyAccount verifies the account that an activation token was made for. The token is good once, and only
+// while its address is the account's primary one.
+func (s *Service) VerifyAccount(ctx context.Context, in VerifyAccountInput) error {
+	action, err := s.verifyAction(ctx, in.Token, tokens.Activation)
+	if err != nil {
+		return err
+	}
+	err = s.db.Write(ctx, func(tx *store.Tx) error {
+		u, err := s.userByID(ctx, tx, action.User)
+		switch {
+		case err != nil:
+			return err
+		case u == nil || !u.IsActive:
+			return one(NonField, errInvalidToken)
+		case u.Verified:
+			return one(NonField, errAlreadyVerified)
+		case u.canonical != action.Address || u.secondaryEpoch != action.Epoch:
+			return one(NonField, errInvalidToken)
+		}
+		if err := setVerified(ctx, tx, u.ID); err != nil {
+			return err
+		}
+		return s.rememberNetwork(ctx, tx, u.ID)
+	})
+	if err != nil {
+		return err
+	}
+	s.event(ctx, "user_verified", action.User)
+	return nil
+}
