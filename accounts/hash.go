@@ -14,8 +14,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
-	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
+
+	"accountd/internal/argon2"
 )
 
 // Argon2Settings are the cost of a password hash (RFC 9106; OWASP recommends at least 19 MiB, 2, 1) and how
@@ -32,7 +33,7 @@ type hasher struct {
 	params   *argon2id.Params
 	maxBytes int // of a password
 	gate     *gate
-	memory   *argon2Memory
+	memory   *argon2.Pool
 	dummy    string // a hash of nothing, at the current parameters
 
 	pace    *pace
@@ -53,7 +54,7 @@ func newHasher(passwords PasswordSettings, p *pace) (*hasher, error) {
 		maxBytes: passwords.MaxBytes, pace: p, costs: map[string]time.Duration{},
 		params: params,
 		gate:   newGate(s.Concurrent, s.Queue),
-		memory: newArgon2Memory(s.Concurrent, params),
+		memory: argon2.NewPool(s.Concurrent, params),
 		dummy:  dummyHash(params),
 	}, nil
 }
@@ -81,7 +82,7 @@ func (h *hasher) Hash(ctx context.Context, v *visit, password string) (string, e
 	defer h.gate.leave()
 	salt := make([]byte, h.params.SaltLength)
 	_, _ = rand.Read(salt) // never fails
-	key, err := h.memory.key([]byte(norm.NFC.String(password)), salt, h.params)
+	key, err := h.memory.Key([]byte(norm.NFC.String(password)), salt, h.params)
 	if err != nil {
 		return "", err
 	}
@@ -144,7 +145,7 @@ func (h *hasher) compareArgon2(password, encoded string) (bool, *argon2id.Params
 	if err != nil {
 		return false, nil, err
 	}
-	got, err := h.memory.key([]byte(password), salt, params)
+	got, err := h.memory.Key([]byte(password), salt, params)
 	return subtle.ConstantTimeCompare(key, got) == 1, params, err
 }
 

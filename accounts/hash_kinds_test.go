@@ -234,9 +234,9 @@ func TestOneHashForEverybody(t *testing.T) {
 		{"register an inactive one's address", register("gone@example.com", "eva")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			before := h.hasher.memory.written.Load()
+			before := h.hasher.memory.Written()
 			_ = test.op()
-			if written := h.hasher.memory.written.Load() - before; written != size {
+			if written := h.hasher.memory.Written() - before; written != size {
 				t.Errorf("%d KiB, want the %d of one hash", written, size)
 			}
 		})

@@ -160,6 +160,24 @@ func TestStoredCostIsBounded(t *testing.T) {
 	}
 }
 
+// TestHashPanics: a panic in the thread of a hash is the caller's, which answers it, and no place stays taken.
+func TestHashPanics(t *testing.T) {
+	h := testHasher(t)
+	memory := h.memory
+	h.memory = nil
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_, err := h.Hash(t.Context(), &visit{}, "quiet-otter-42")
+		t.Errorf("no panic, error %v", err)
+	}()
+	h.memory = memory
+	idle(t, h.gate, cheap.Concurrent)
+}
+
 func TestImpossibleSettings(t *testing.T) {
 	for _, s := range []Argon2Settings{
 		{MemoryKiB: 8, Parallelism: 1}, {MemoryKiB: 8, Iterations: 1},

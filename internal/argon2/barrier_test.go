@@ -1,4 +1,4 @@
-package accounts
+package argon2
 
 import (
 	"sync"

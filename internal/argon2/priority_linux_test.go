@@ -1,4 +1,4 @@
-package accounts
+package argon2
 
 import (
 	"runtime"
@@ -21,10 +21,10 @@ func TestHashesStandBack(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	before := nice()
-	into, most, least := argon2Into, before, 20
-	defer func() { argon2Into = into }()
+	into, most, least := compress, before, 20
+	defer func() { compress = into }()
 	var mu sync.Mutex
-	argon2Into = func(out, in1, in2 *argon2Block) {
+	compress = func(out, in1, in2 *block) {
 		value := nice()
 		mu.Lock()
 		most, least = max(most, value), min(least, value)
@@ -33,10 +33,10 @@ func TestHashesStandBack(t *testing.T) {
 	}
 	for _, lanes := range []uint8{1, 3} {
 		p := &argon2id.Params{Memory: 96, Iterations: 1, Parallelism: lanes, KeyLength: 32}
-		if _, err := newArgon2Memory(1, p).key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
+		if _, err := NewPool(1, p).Key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
 			t.Fatal(err)
 		}
-		if want := min(19, before+hashNice); most != want || least != want {
+		if want := min(19, before+niceness); most != want || least != want {
 			t.Errorf("%d lanes: nice values %d to %d, want %d", lanes, least, most, want)
 		}
 	}

@@ -34,8 +34,8 @@ GLOBL rotate16<>(SB), RODATA|NOPTR, $32
 	GB; \
 	VPERMQ $0x93, Y1, Y1; VPERMQ $0x4E, Y2, Y2; VPERMQ $0x39, Y3, Y3
 
-// func argon2CompressAVX2(out, in1, in2 *argon2Block, xor bool)
-TEXT ·argon2CompressAVX2(SB), 0, $1024-25
+// func compressAVX2(out, in1, in2 *block, xor bool)
+TEXT ·compressAVX2(SB), 0, $1024-25
 	MOVQ out+0(FP), DI
 	MOVQ in1+8(FP), SI
 	MOVQ in2+16(FP), DX

@@ -1,4 +1,4 @@
-package accounts
+package argon2
 
 import (
 	"bytes"
@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/alexedwards/argon2id"
 	"golang.org/x/crypto/argon2"
@@ -25,7 +24,7 @@ func TestArgon2Memory(t *testing.T) {
 		return b
 	}
 	usual := &argon2id.Params{Memory: 64, Iterations: 2, Parallelism: 1, KeyLength: 32}
-	m := newArgon2Memory(2, usual)
+	m := NewPool(2, usual)
 	for i := range 400 {
 		p := usual
 		if i%2 == 0 {
@@ -38,7 +37,7 @@ func TestArgon2Memory(t *testing.T) {
 			}
 		}
 		want := argon2.IDKey(password, salt, p.Iterations, p.Memory, p.Parallelism, p.KeyLength)
-		if got, err := m.key(password, salt, p); err != nil || !bytes.Equal(got, want) {
+		if got, err := m.Key(password, salt, p); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("%+v, password %x, salt %x: %x, %v, want %x", *p, password, salt, got, err, want)
 		}
 	}
@@ -47,18 +46,18 @@ func TestArgon2Memory(t *testing.T) {
 // TestArgon2Compression compares what this processor computes with what every processor does.
 func TestArgon2Compression(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	block := func() (b argon2Block) {
+	randomBlock := func() (b block) {
 		for i := range b {
 			b[i] = random.Uint64()
 		}
 		return b
 	}
 	for range 1000 {
-		a, b, out := block(), block(), block()
+		a, b, out := randomBlock(), randomBlock(), randomBlock()
 		for _, test := range []struct {
 			name      string
-			got, want func(out, in1, in2 *argon2Block)
-		}{{"into", argon2Into, argon2Compress}, {"over", argon2Over, argon2CompressXOR}} {
+			got, want func(out, in1, in2 *block)
+		}{{"into", compress, compressGeneric}, {"over", compressXOR, compressXORGeneric}} {
 			got, want := out, out
 			test.got(&got, &a, &b)
 			test.want(&want, &a, &b)
@@ -78,9 +77,9 @@ func TestArgon2Compression(t *testing.T) {
 // TestArgon2MemoryIsUsedAgain holds what is kept, and how much of it.
 func TestArgon2MemoryIsUsedAgain(t *testing.T) {
 	usual := &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, KeyLength: 32}
-	m := newArgon2Memory(2, usual)
+	m := NewPool(2, usual)
 	key := func(p *argon2id.Params) {
-		if _, err := m.key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
+		if _, err := m.Key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
 			t.Error(err)
 		}
 	}
@@ -114,8 +113,8 @@ func TestArgon2MemoryIsUsedAgain(t *testing.T) {
 func TestArgon2MemoryIsCleared(t *testing.T) {
 	for _, lanes := range []uint8{1, 3} {
 		p := &argon2id.Params{Memory: 96, Iterations: 2, Parallelism: lanes, KeyLength: 32}
-		m := newArgon2Memory(1, p)
-		if _, err := m.key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
+		m := NewPool(1, p)
+		if _, err := m.Key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
 			t.Fatal(err)
 		}
 		blocks, err := m.take(96)
@@ -123,7 +122,7 @@ func TestArgon2MemoryIsCleared(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range blocks {
-			if blocks[i] != (argon2Block{}) {
+			if blocks[i] != (block{}) {
 				t.Fatalf("%d lanes: block %d has something left", lanes, i)
 			}
 		}
@@ -132,27 +131,28 @@ func TestArgon2MemoryIsCleared(t *testing.T) {
 	}
 }
 
-// TestHashPanics: a panic in the thread of a hash is the caller's, which answers it, and nothing stays taken.
-func TestHashPanics(t *testing.T) {
-	into := argon2Into
-	defer func() { argon2Into = into }()
+// TestPanics: a panic in the thread of a lane is the caller's, and the memory is kept for the next hash.
+func TestPanics(t *testing.T) {
+	into := compress
+	defer func() { compress = into }()
 	for _, lanes := range []uint8{1, 3} {
-		h, err := newHasher(PasswordSettings{MaxBytes: 1024, Argon2: Argon2Settings{MemoryKiB: 96, Iterations: 1, Parallelism: lanes, Concurrent: 1}}, newPace(time.Now))
-		if err != nil {
-			t.Fatal(err)
-		}
-		argon2Into = func(*argon2Block, *argon2Block, *argon2Block) { panic("broken") }
+		p := &argon2id.Params{Memory: 96, Iterations: 1, Parallelism: lanes, KeyLength: 32}
+		m := NewPool(1, p)
+		compress = func(*block, *block, *block) { panic("broken") }
 		func() {
 			defer func() {
 				if r := recover(); r != "broken" {
-					t.Errorf("%d lanes: panic %v", lanes, r)
+					t.Errorf("%d lanes: panic %v, want broken", lanes, r)
 				}
 			}()
-			_, err := h.Hash(t.Context(), &visit{}, "quiet-otter-42")
+			_, err := m.Key([]byte("quiet-otter-42"), make([]byte, 16), p)
 			t.Errorf("%d lanes: no panic, error %v", lanes, err)
 		}()
-		argon2Into = into
-		if _, err := h.Hash(t.Context(), &visit{}, "quiet-otter-42"); err != nil {
+		compress = into
+		if len(m.free) != 1 {
+			t.Errorf("%d lanes: %d places are kept, want 1", lanes, len(m.free))
+		}
+		if _, err := m.Key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
 			t.Errorf("%d lanes: afterwards %v", lanes, err)
 		}
 	}
@@ -162,10 +162,10 @@ func TestHashPanics(t *testing.T) {
 func BenchmarkArgon2(b *testing.B) {
 	for _, lanes := range []uint8{1, 4} {
 		p := &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: lanes, KeyLength: 32}
-		m := newArgon2Memory(1, p)
+		m := NewPool(1, p)
 		b.Run(fmt.Sprintf("lanes=%d", lanes), func(b *testing.B) {
 			for b.Loop() {
-				if _, err := m.key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
+				if _, err := m.Key([]byte("quiet-otter-42"), make([]byte, 16), p); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -189,7 +189,7 @@ func TestArgon2WithoutMemory(t *testing.T) {
 	if strconv.IntSize < 64 || runtime.GOOS == "windows" {
 		t.Skip("cannot ask for so much here")
 	}
-	m := newArgon2Memory(1, &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, KeyLength: 32})
+	m := NewPool(1, &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, KeyLength: 32})
 	if blocks, err := m.take(1 << 50); err == nil {
 		t.Errorf("%d blocks", len(blocks))
 	}

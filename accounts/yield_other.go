@@ -1,5 +1,0 @@
-//go:build !linux
-
-package accounts
-
-func yieldThread() {} // setpriority would be the whole process's
