@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"accountd/internal/servertest"
 )
 
 // TestControls puts the bugs of testdata/mutants into the program, one at a time, and fails where the test that each
@@ -25,6 +27,7 @@ func TestControls(t *testing.T) {
 			var out bytes.Buffer
 			cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-count=1", "-run", c.test}, append(c.flags, c.pkg)...)...)
 			cmd.Env = append(os.Environ(), "GOFLAGS=-overlay="+c.overlay(t))
+			cmd.Dir = servertest.File(t, ".")
 			cmd.Stdout, cmd.Stderr = &out, &out
 			err := cmd.Run()
 			var exit *exec.ExitError
@@ -46,10 +49,7 @@ func (c control) overlay(t *testing.T) string {
 	dir := t.TempDir()
 	replace := map[string]string{}
 	for path, text := range c.files {
-		path, err := filepath.Abs(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		path = servertest.File(t, path)
 		replace[path] = filepath.Join(dir, strings.ReplaceAll(path, string(filepath.Separator), "_"))
 		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
 			t.Fatal(err)

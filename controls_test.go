@@ -5,18 +5,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"accountd/internal/servertest"
 )
 
 // TestControlsApply: every control still is a change of the program, and names a test that there is.
 func TestControlsApply(t *testing.T) {
-	tests := testNames(t)
 	files := controlFiles(t)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			c := readControl(t, file)
 			for name := range strings.SplitSeq(strings.NewReplacer("^", "", "$", "", "(", "", ")", "").Replace(strings.SplitN(c.test, "/", 2)[0]), "|") {
-				if !tests[name] {
-					t.Errorf("there is no test %s", name)
+				if !servertest.TestNames(t, c.pkg)[name] {
+					t.Errorf("%s has no test %s", c.pkg, name)
 				}
 			}
 		})
@@ -25,7 +26,7 @@ func TestControlsApply(t *testing.T) {
 
 func controlFiles(t *testing.T) []string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/mutants/*.txt")
+	files, err := filepath.Glob(servertest.File(t, "testdata/mutants/*.txt"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no controls: %v", err)
 	}
@@ -71,11 +72,7 @@ func readControl(t *testing.T, path string) control {
 			if _, ok := c.files[file]; ok {
 				break
 			}
-			code, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.files[file] = string(code)
+			c.files[file] = servertest.Read(t, file)
 		case words[0] == "<<<<":
 			old, next := block(lines[i+1:], "====")
 			bug, end := block(lines[i+1+next:], ">>>>")

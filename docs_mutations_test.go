@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"accountd/internal/servertest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -25,10 +25,7 @@ var (
 
 // TestMutationsDocument has the conversation of docs/mutations.md with a whole server, and finds every mutation in it.
 func TestMutationsDocument(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("docs", "mutations.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := servertest.Read(t, "docs/mutations.md")
 	s := newScript(t, false)
 	defer func() { s.stop() }()
 	s.start()
@@ -36,14 +33,14 @@ func TestMutationsDocument(t *testing.T) {
 	fill := func(text string) string {
 		return placeholder.ReplaceAllStringFunc(text, func(name string) string { return known[name] })
 	}
-	for _, turn := range turns.FindAllStringSubmatch(string(text), -1) {
+	for _, turn := range turns.FindAllStringSubmatch(text, -1) {
 		for file, m := range s.unread() {
 			s.read[file] = true
 			body, err := io.ReadAll(m.Body)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if found := link.FindSubmatch(body); found != nil {
+			if found := servertest.Link.FindSubmatch(body); found != nil {
 				known["<mailed token>"] = string(found[1])
 			}
 		}
@@ -72,7 +69,7 @@ func TestMutationsDocument(t *testing.T) {
 	}
 	var missing []string
 	for name := range s.outputs {
-		if !strings.Contains(string(text), "\n## "+name+"\n") {
+		if !strings.Contains(text, "\n## "+name+"\n") {
 			missing = append(missing, name)
 		}
 	}

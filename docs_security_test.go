@@ -1,26 +1,23 @@
 package main_test
 
 import (
-	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"accountd/internal/servertest"
 )
 
 // TestSecurityTable: docs/security.md has a row for each of the seventy requirements, which names tests, files and settings that
 // exist.
 func TestSecurityTable(t *testing.T) {
-	text, err := os.ReadFile("docs/security.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tests, settings := testNames(t), settingNames(t)
+	text := servertest.Read(t, "docs/security.md")
+	tests, settings := servertest.TestNames(t, "."), settingNames(t)
 	code := regexp.MustCompile("`([^`]+)`")
 	seen := map[string]bool{}
-	for _, row := range regexp.MustCompile(`(?m)^\| *(\d+) *\|(.*)\|$`).FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| *(\d+) *\|(.*)\|$`).FindAllStringSubmatch(text, -1) {
 		number, cells := row[1], strings.Split(row[2], "|")
 		if len(cells) != 4 {
 			t.Errorf("%s: %d columns after the number, not 4", number, len(cells))
@@ -49,7 +46,7 @@ func TestSecurityTable(t *testing.T) {
 			t.Errorf("%s: no file", number)
 		}
 		for _, name := range places {
-			if _, err := os.Stat(name[1]); err != nil {
+			if _, err := os.Stat(servertest.File(t, name[1])); err != nil {
 				t.Errorf("%s: %v", number, err)
 			}
 		}
@@ -61,36 +58,12 @@ func TestSecurityTable(t *testing.T) {
 	}
 }
 
-// testNames are the tests of the whole module.
-func testNames(t *testing.T) map[string]bool {
-	t.Helper()
-	names := map[string]bool{}
-	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
-	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		for _, match := range function.FindAllSubmatch(text, -1) {
-			names[string(match[1])] = true
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names
-}
-
 // settingNames are the keys of config.toml with the names of their tables, as in tokens.cookies.path.
 func settingNames(t *testing.T) map[string]bool {
 	t.Helper()
-	text, err := os.ReadFile("config.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := servertest.Read(t, "config.toml")
 	names, table := map[string]bool{}, ""
-	for _, match := range regexp.MustCompile(`(?m)^(?:\[([\w.]+)\]|(\w+) = )`).FindAllStringSubmatch(string(text), -1) {
+	for _, match := range regexp.MustCompile(`(?m)^(?:\[([\w.]+)\]|(\w+) = )`).FindAllStringSubmatch(text, -1) {
 		if match[1] != "" {
 			table = match[1]
 			continue

@@ -16,11 +16,7 @@ import (
 // example is the only block of a language in docs/testing-your-app.md.
 func example(t *testing.T, language string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("docs", "testing-your-app.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)\n```"+language+"\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	blocks := regexp.MustCompile("(?s)\n```"+language+"\n(.*?)```").FindAllStringSubmatch(servertest.Read(t, "docs/testing-your-app.md"), -1)
 	if len(blocks) != 1 {
 		t.Fatalf("%d examples in %s", len(blocks), language)
 	}
@@ -71,20 +67,9 @@ func TestTestingYourApp(t *testing.T) {
 // has chosen.
 func goModule(t *testing.T, dir string) {
 	t.Helper()
-	root, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	mod, err := os.ReadFile("go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum, err := os.ReadFile("go.sum")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := strings.Replace(string(mod), "module accountd\n", "module app\n\nrequire accountd v0.0.0\n\nreplace accountd => "+root+"\n", 1)
-	for name, content := range map[string]string{"go.mod": text, "go.sum": string(sum)} {
+	root := servertest.File(t, ".")
+	text := strings.Replace(servertest.Read(t, "go.mod"), "module accountd\n", "module app\n\nrequire accountd v0.0.0\n\nreplace accountd => "+root+"\n", 1)
+	for name, content := range map[string]string{"go.mod": text, "go.sum": servertest.Read(t, "go.sum")} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"accountd/internal/config"
+	"accountd/internal/servertest"
 )
 
 // elsewhere are the settings that no script changes, and the test that holds each.
@@ -33,7 +34,7 @@ var elsewhere = map[string]string{
 // something else than the default, and thereby has to say what comes of it. The process's own settings ([server],
 // [log], [limits]) are other tests' matter.
 func TestEverySettingHasAScript(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("testdata", "e2e", "*.script"))
+	files, err := filepath.Glob(servertest.File(t, "testdata/e2e/*.script"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func TestEverySettingHasAScript(t *testing.T) {
 			}
 		}
 	}
-	tests := declaredTests(t)
+	tests := servertest.TestNames(t, ".")
 	for _, key := range slices.Sorted(maps.Keys(untouched)) {
 		section, _, _ := strings.Cut(key, ".")
 		test, exempt := elsewhere[key]
@@ -93,25 +94,4 @@ func inForce(t *testing.T, text string) map[string]string {
 		}
 	}
 	return values
-}
-
-// declaredTests are the names of all tests of the program.
-func declaredTests(t *testing.T) map[string]bool {
-	t.Helper()
-	tests := map[string]bool{}
-	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	err := filepath.WalkDir(".", func(path string, _ os.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		for _, found := range declaration.FindAllStringSubmatch(string(text), -1) {
-			tests[found[1]] = true
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tests
 }

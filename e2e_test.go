@@ -21,12 +21,13 @@ import (
 	"time"
 
 	"accountd/internal/cli"
+	"accountd/internal/servertest"
 )
 
 // TestScripts runs testdata/e2e/*.script against the whole program, each in both flavours of the API. README.md there
 // says what a script looks like.
 func TestScripts(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("testdata", "e2e", "*.script"))
+	files, err := filepath.Glob(servertest.File(t, "testdata/e2e/*.script"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("scripts %q, %v", files, err)
 	}
@@ -328,8 +329,6 @@ func (s *script) noMail() {
 	}
 }
 
-var link = regexp.MustCompile(`https?://\S+/([A-Za-z0-9_-]{40,})`)
-
 // mail takes one mail: `mail ADDRESS "SUBJECT" $code` keeps the token of its link. "~ text" has to be in it.
 func (s *script) mail(rest string, body []string) {
 	address, rest, _ := strings.Cut(rest, " ")
@@ -349,7 +348,7 @@ func (s *script) mail(rest string, body []string) {
 			s.fail("%v", err)
 		}
 		s.holds("the mail is", "From: "+m.Header.Get("From")+"\n\n"+string(raw), body)
-		found := link.FindSubmatch(raw)
+		found := servertest.Link.FindSubmatch(raw)
 		if name := strings.TrimPrefix(strings.TrimSpace(parts[2]), "$"); name != "" {
 			if found == nil {
 				s.fail("the mail has no link:\n%s", raw)

@@ -38,12 +38,9 @@ var namedBlock = regexp.MustCompile("(?s)```(\\w+)(?: (\\S+))?\n(.*?)```")
 // integrating are the blocks of docs/integrating.md by file name, or by language where they have none.
 func integrating(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("docs", "integrating.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := servertest.Read(t, "docs/integrating.md")
 	blocks := map[string]string{}
-	for _, block := range namedBlock.FindAllStringSubmatch(string(text), -1) {
+	for _, block := range namedBlock.FindAllStringSubmatch(text, -1) {
 		name := block[2]
 		if name == "" {
 			name = block[1]
@@ -65,7 +62,7 @@ func examples(t *testing.T) string {
 			write(t, filepath.Join(dir, name), text)
 		}
 	}
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "integrating"))); err != nil {
+	if err := os.CopyFS(dir, os.DirFS(servertest.File(t, "testdata/integrating"))); err != nil {
 		t.Fatal(err)
 	}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", "examples", "main.go", "verify.go", "ask.go")

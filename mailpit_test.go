@@ -74,7 +74,7 @@ func TestMailpit(t *testing.T) {
 				t.Fatalf("%v: %s", err, out)
 			}
 			pit.read(t, "Söhne: a test of accountd's mail", "", nil)
-			until(t, server, func() bool { return len(filesIn(t, server.DataDir, "new")) == 0 })
+			servertest.Until(t, server, func() bool { return len(filesIn(t, server.DataDir, "new")) == 0 })
 		})
 	}
 }
@@ -101,7 +101,7 @@ type mailpit struct {
 
 func startMailpit(t *testing.T, binary, dir string, args []string) *mailpit {
 	t.Helper()
-	web, port := freePort(t), freePort(t)
+	web, port := servertest.FreePort(t), servertest.FreePort(t)
 	p := &mailpit{api: "http://127.0.0.1:" + web + "/api/v1/", log: &bytes.Buffer{}}
 	password := filepath.Join(dir, "password")
 	logins := filepath.Join(dir, "logins")

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"accountd/internal/servertest"
 )
 
 // TestREADME types the README's shell blocks as they stand, the first in a terminal of its own, in a copy of
@@ -34,7 +35,7 @@ func TestREADME(t *testing.T) {
 	if len(blocks) < 3 || strings.TrimSpace(blocks[0][1]) != "go run ." {
 		t.Fatalf("README.md has %d shell blocks and the first is not `go run .`", len(blocks))
 	}
-	port := freePort(t)
+	port := servertest.FreePort(t)
 	dir := t.TempDir()
 	copyTree(t, ".", dir)
 
@@ -81,20 +82,6 @@ func TestREADME(t *testing.T) {
 	if last := lines[len(lines)-1]; last != want {
 		t.Errorf("the conversation ends with\n%s\nwant\n%s\nwhole:\n%s", last, want, out)
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // awaitReady polls until the server answers: nothing else tells a user of `go run .` when it is there.

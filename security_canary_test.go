@@ -46,7 +46,7 @@ func (c *canaries) secret(format string, args ...any) string {
 }
 
 // send posts a body, with an access token unless that is "", and looks for canaries in the answer.
-func (c *canaries) send(token, method, target, body string, headers ...string) doorReply {
+func (c *canaries) send(token, method, target, body string, headers ...string) servertest.Reply {
 	c.Helper()
 	if token != "" {
 		headers = append(headers, "Authorization", "JWT "+token)
@@ -54,13 +54,13 @@ func (c *canaries) send(token, method, target, body string, headers ...string) d
 	if method == http.MethodPost && !slices.Contains(headers, "Content-Type") {
 		headers = append(headers, "Content-Type", "application/json")
 	}
-	got := exchange(c.T, c.server, method, target, body, headers...)
-	for name := range c.found(got.body) {
+	got := servertest.Exchange(c.T, c.server, method, target, body, headers...)
+	for name := range c.found(got.Body) {
 		if !c.put[name].echoed {
-			c.Errorf("the answer repeats %s: %.500s", c.put[name].where, got.body)
+			c.Errorf("the answer repeats %s: %.500s", c.put[name].where, got.Body)
 		}
 	}
-	for header, values := range got.header {
+	for header, values := range got.Header {
 		if len(c.found(strings.Join(values, " "))) > 0 && header != "Location" { // of a path with dots in it
 			c.Errorf("the answer's header %s repeats one: %q", header, values)
 		}
@@ -79,7 +79,7 @@ func (c *canaries) found(text string) map[string]bool {
 	return found
 }
 
-func (c *canaries) post(token, path, query string, variables any) doorReply {
+func (c *canaries) post(token, path, query string, variables any) servertest.Reply {
 	c.Helper()
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
@@ -93,8 +93,8 @@ func (c *canaries) do(token, call, selection string) (out struct{ Token, Refresh
 	c.Helper()
 	got := c.post(token, "/graphql", "mutation { m: "+call+" { success errors "+selection+" } }", nil)
 	var answer struct{ Data struct{ M json.RawMessage } }
-	if err := json.Unmarshal([]byte(got.body), &answer); err != nil || !strings.Contains(got.body, `"success":true`) {
-		c.Fatalf("%s: %v, %s", call[:strings.IndexByte(call, '(')], err, got.body)
+	if err := json.Unmarshal([]byte(got.Body), &answer); err != nil || !strings.Contains(got.Body, `"success":true`) {
+		c.Fatalf("%s: %v, %s", call[:strings.IndexByte(call, '(')], err, got.Body)
 	}
 	if err := json.Unmarshal(answer.Data.M, &out); err != nil {
 		c.Fatal(err)
@@ -113,7 +113,7 @@ func (c *canaries) mailed() string {
 	if err != nil {
 		c.Fatal(err)
 	}
-	token := link.FindSubmatch(raw)
+	token := servertest.Link.FindSubmatch(raw)
 	if token == nil {
 		c.Fatalf("the newest mail has no link:\n%s", raw)
 	}
@@ -225,8 +225,8 @@ func (c *canaries) everywhere(token string) {
 	const root = `{ fields { name type { fields { name } } args { name type { name ofType { name } } } } }`
 	arguments := 0
 	for _, path := range []string{"/graphql", "/relay"} {
-		got := gql(c.T, c.server, path, `{ __schema { types { name inputFields { name type { name ofType { name } } } } queryType `+root+` mutationType `+root+` } }`, "")
-		if err := json.Unmarshal([]byte(got.body), &schema); err != nil {
+		got := servertest.Post(c.T, c.server, path, `{ __schema { types { name inputFields { name type { name ofType { name } } } } queryType `+root+` mutationType `+root+` } }`, "")
+		if err := json.Unmarshal([]byte(got.Body), &schema); err != nil {
 			c.Fatal(err)
 		}
 		scalar := func(t typ) string {

@@ -167,7 +167,7 @@ func TestSecurityFullDisk(t *testing.T) {
 		t.Errorf("archiveAccount on a full disk: %s, %v", answer.Data, err)
 	}
 	succeed(t, dataDir, "user", "sessions", "dan", "--revoke-all")
-	until(t, server, func() bool { // theft is noticed in the second after its use
+	servertest.Until(t, server, func() bool { // theft is noticed in the second after its use
 		answer, err := server.Ask(http.DefaultClient, "", `mutation ($token: String!) { refreshToken(refreshToken: $token) { success errors } }`, map[string]any{"token": stolen})
 		return err == nil && strings.Contains(string(answer.Data["refreshToken"]), "invalid_token")
 	})
@@ -198,7 +198,7 @@ func TestSecurityFullDisk(t *testing.T) {
 	refused()
 	succeed(t, dataDir, "user", "sessions", fmt.Sprintf("user%d", users-1), "--revoke-all")
 	empty()
-	until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusOK })
 	if now := held(); now != whole || whole == 0 {
 		t.Errorf("the reserve is %d bytes of %d", now, whole)
 	}
@@ -247,7 +247,7 @@ func TestSecuritySmallDisk(t *testing.T) {
 		t.Errorf("ready without a reserve: %d", status)
 	}
 	empty()
-	until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusOK })
 	if _, err := os.Stat(filepath.Join(dir, "data", "accountd.db-reserve")); err != nil {
 		t.Errorf("ready without a reserve: %v", err)
 	}
@@ -505,10 +505,7 @@ func TestSecurityDamagedDatabase(t *testing.T) {
 // TestSecurityMigrationKilled kills the first start of a newer program at each step. The next start has the account and the newest
 // schema, and what was there before the migration is in backups, once.
 func TestSecurityMigrationKilled(t *testing.T) {
-	first, err := os.ReadFile("internal/store/migrations/0001_init.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
+	first := servertest.Read(t, "internal/store/migrations/0001_init.sql")
 	for _, call := range []string{"fsync", "linkat"} {
 		tries := 0
 		for n := 1; ; n++ {
@@ -520,7 +517,7 @@ func TestSecurityMigrationKilled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = db.Exec(string(first) + `; PRAGMA user_version = 1; PRAGMA journal_mode = WAL; BEGIN;
+			_, err = db.Exec(first + `; PRAGMA user_version = 1; PRAGMA journal_mode = WAL; BEGIN;
 				INSERT INTO users (id, username, username_key, email, date_joined) VALUES (7, 'Ada', 'ada', 'ada@example.com', 1);
 				INSERT INTO addresses VALUES ('ada@example.com', 7, 'ada@example.com'); INSERT INTO user_status (user_id) VALUES (7); COMMIT`)
 			if err != nil {

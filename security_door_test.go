@@ -3,72 +3,14 @@
 package main_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"accountd/internal/servertest"
 )
-
-// public are the settings of a server that a reverse proxy makes public: its listener stays on loopback.
-var public = append([]string{"ACCOUNTD_SERVER_PUBLIC_URL=https://accounts.example", "ACCOUNTD_SERVER_ALLOWED_HOSTS=127.0.0.1"}, servertest.CheapHashing...)
-
-// doorReply is an answer as it came.
-type doorReply struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// has reports whether the answer's first error has the code.
-func (r doorReply) has(code string) bool {
-	var answer servertest.Answer
-	err := json.Unmarshal([]byte(r.body), &answer)
-	return err == nil && len(answer.Errors) > 0 && answer.Errors[0].Extensions["code"] == code
-}
-
-// exchange sends one request as it is; headers are names and values in turn.
-func exchange(t *testing.T, server *servertest.Server, method, target, body string, headers ...string) doorReply {
-	t.Helper()
-	req, err := http.NewRequest(method, server.URL+target, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for pair := range slices.Chunk(headers, 2) {
-		if pair[0] == "Host" {
-			req.Host = pair[1]
-		}
-		req.Header.Add(pair[0], pair[1])
-	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return doorReply{resp.StatusCode, resp.Header, string(raw)}
-}
-
-// gql posts a query, and its variables as JSON where there are any.
-func gql(t *testing.T, server *servertest.Server, path, query, variables string, headers ...string) doorReply {
-	t.Helper()
-	body, err := json.Marshal(map[string]any{"query": query, "variables": json.RawMessage("null")})
-	if variables != "" {
-		body, err = json.Marshal(map[string]any{"query": query, "variables": json.RawMessage(variables)})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return exchange(t, server, "POST", path, string(body), append([]string{"Content-Type", "application/json", "Accept", "application/graphql-response+json"}, headers...)...)
-}
 
 // standardIntrospection is the query that GraphiQL and code generators send.
 const standardIntrospection = `query IntrospectionQuery { __schema { description queryType { name kind } mutationType { name kind } subscriptionType { name kind }
@@ -149,8 +91,8 @@ func TestSecurityLimits(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			refused := func(n int) (bool, string) {
-				got := gql(t, server, "/graphql", test.query(n), "")
-				return (got.has("too_complex") || got.has("too_large")) && strings.Contains(got.body, test.says) && got.status == 400 && !strings.Contains(got.body, `"data"`), got.body
+				got := servertest.Post(t, server, "/graphql", test.query(n), "")
+				return (got.Has("too_complex") || got.Has("too_large")) && strings.Contains(got.Body, test.says) && got.Status == 400 && !strings.Contains(got.Body, `"data"`), got.Body
 			}
 			if is, body := refused(test.limit); is {
 				t.Errorf("%d: %.300s", test.limit, body)
@@ -171,10 +113,10 @@ func TestSecurityNestedVariables(t *testing.T) {
 			"lists": nested("[", "]", 9000), "objects": strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000), "more lists than JSON may have": nested("[", "]", 30000),
 			"a long list": "[" + strings.Repeat("1,", 30000) + "1]", "a list of lists": "[" + strings.Repeat("[[[]]],", 8000) + "[]]",
 		} {
-			got := exchange(t, server, "POST", "/graphql", `{"query":"query($v: `+typ+`) { user(id: $v) { id } }","variables":{"v":`+value+`}}`,
+			got := servertest.Exchange(t, server, "POST", "/graphql", `{"query":"query($v: `+typ+`) { user(id: $v) { id } }","variables":{"v":`+value+`}}`,
 				"Content-Type", "application/json", "Accept", "application/graphql-response+json")
-			if got.status != 400 || strings.Contains(got.body, `"data"`) || len(got.body) > 5000 {
-				t.Errorf("%s for %s: status %d, %.300s", name, typ, got.status, got.body)
+			if got.Status != 400 || strings.Contains(got.Body, `"data"`) || len(got.Body) > 5000 {
+				t.Errorf("%s for %s: status %d, %.300s", name, typ, got.Status, got.Body)
 			}
 		}
 	}
@@ -183,8 +125,8 @@ func TestSecurityNestedVariables(t *testing.T) {
 	for i := range 3000 {
 		fmt.Fprintf(&many, `"v%d":[[1]],`, i)
 	}
-	if got := gql(t, server, "/graphql", "{ me { id } }", "{"+many.String()+`"w":1}`); got.status != 200 {
-		t.Errorf("undeclared variables: status %d, %.300s", got.status, got.body)
+	if got := servertest.Post(t, server, "/graphql", "{ me { id } }", "{"+many.String()+`"w":1}`); got.Status != 200 {
+		t.Errorf("undeclared variables: status %d, %.300s", got.Status, got.Body)
 	}
 }
 
@@ -204,9 +146,9 @@ func TestSecurityAnswers(t *testing.T) {
 		{"", 3}, {"(first: 3)", 3}, {"(last: 3)", 3}, {"(first: 2)", 2}, {"(first: 0)", 0}, {"(first: null, last: null)", 3},
 		{"(first: 4)", -1}, {"(last: 4)", -1}, {"(first: -1)", -1}, {"(first: 2147483647)", -1}, {"(first: 1, last: 4)", -1},
 	} {
-		got := gql(t, server, "/graphql", "{ users"+test.args+" { edges { node { username } } } }", "")
-		if n := strings.Count(got.body, `"username"`); test.nodes >= 0 && n != test.nodes || (test.nodes < 0) != got.has("wrong_usage") {
-			t.Errorf("users%s: %s", test.args, got.body)
+		got := servertest.Post(t, server, "/graphql", "{ users"+test.args+" { edges { node { username } } } }", "")
+		if n := strings.Count(got.Body, `"username"`); test.nodes >= 0 && n != test.nodes || (test.nodes < 0) != got.Has("wrong_usage") {
+			t.Errorf("users%s: %s", test.args, got.Body)
 		}
 	}
 	// Errors of documents, of variables and of fields.
@@ -218,8 +160,8 @@ func TestSecurityAnswers(t *testing.T) {
 		failing += fmt.Sprintf("a%d: users(first: -1) { edges { cursor } } ", i)
 	}
 	for _, query := range []string{"{ " + fields + "}", "query(" + declared + ") { " + used + "}", "{ " + failing + "}"} {
-		if got := gql(t, server, "/graphql", query, ""); strings.Count(got.body, `"message"`) != 10 {
-			t.Errorf("%.40s: %s", query, got.body)
+		if got := servertest.Post(t, server, "/graphql", query, ""); strings.Count(got.Body, `"message"`) != 10 {
+			t.Errorf("%.40s: %s", query, got.Body)
 		}
 	}
 	within := "{ users(first: 3) { edges { node { username } } } }"
@@ -227,10 +169,10 @@ func TestSecurityAnswers(t *testing.T) {
 	for i := range 15 {
 		beyond += fmt.Sprintf("a%d: users(first: 3) { edges { node { id email username dateJoined } } } ", i)
 	}
-	if got := gql(t, server, "/graphql", within, ""); got.status != 200 {
-		t.Errorf("status %d, %s", got.status, got.body)
+	if got := servertest.Post(t, server, "/graphql", within, ""); got.Status != 200 {
+		t.Errorf("status %d, %s", got.Status, got.Body)
 	}
-	if got := gql(t, server, "/graphql", beyond+"}", ""); !got.has("too_large") || strings.Contains(got.body, `"data"`) || len(got.body) > 500 {
-		t.Errorf("status %d, %s", got.status, got.body)
+	if got := servertest.Post(t, server, "/graphql", beyond+"}", ""); !got.Has("too_large") || strings.Contains(got.Body, `"data"`) || len(got.Body) > 500 {
+		t.Errorf("status %d, %s", got.Status, got.Body)
 	}
 }

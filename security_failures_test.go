@@ -25,7 +25,7 @@ func TestSecurityFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := openDatabase(t, server) // before it is broken: it would not open then
+	db := servertest.OpenDatabase(t, server) // before it is broken: it would not open then
 	change := func(t *testing.T, statements ...string) {
 		t.Helper()
 		err := db.Write(t.Context(), func(tx *store.Tx) error {
@@ -71,41 +71,41 @@ func TestSecurityFailures(t *testing.T) {
 		t.Run(damage.name, func(t *testing.T) {
 			change(t, damage.harm...)
 			for name, query := range requests {
-				got := gql(t, server, "/graphql", query, "", "Authorization", "JWT "+session.Token)
-				failed := got.has("internal")
+				got := servertest.Post(t, server, "/graphql", query, "", "Authorization", "JWT "+session.Token)
+				failed := got.Has("internal")
 				for _, must := range damage.mustFail {
 					if must == name && !failed {
-						t.Errorf("%s: status %d, %s", name, got.status, got.body)
+						t.Errorf("%s: status %d, %s", name, got.Status, got.Body)
 					}
 				}
 				if failed {
 					var answer servertest.Answer
-					if err := json.Unmarshal([]byte(got.body), &answer); err != nil {
+					if err := json.Unmarshal([]byte(got.Body), &answer); err != nil {
 						t.Fatal(err)
 					}
-					if id, _ := answer.Errors[0].Extensions["requestId"].(string); id == "" || id != got.header.Get("X-Request-Id") {
-						t.Errorf("%s: the request %q is %q in the answer", name, got.header.Get("X-Request-Id"), id)
+					if id, _ := answer.Errors[0].Extensions["requestId"].(string); id == "" || id != got.Header.Get("X-Request-Id") {
+						t.Errorf("%s: the request %q is %q in the answer", name, got.Header.Get("X-Request-Id"), id)
 					} else {
 						ids = append(ids, id)
 					}
 				}
-				if failed && !internal.MatchString(got.body) || telling.MatchString(places.ReplaceAllString(got.body, "")) {
-					t.Errorf("%s: %s", name, got.body)
+				if failed && !internal.MatchString(got.Body) || telling.MatchString(places.ReplaceAllString(got.Body, "")) {
+					t.Errorf("%s: %s", name, got.Body)
 				}
-				if got := gql(t, server, "/graphql", `mutation { deleteTokenCookie { deleted } verifyToken { success } }`, "", "Cookie", "JWT="+session.Token); telling.MatchString(places.ReplaceAllString(got.body, "")) {
-					t.Errorf("with a cookie: %s", got.body)
+				if got := servertest.Post(t, server, "/graphql", `mutation { deleteTokenCookie { deleted } verifyToken { success } }`, "", "Cookie", "JWT="+session.Token); telling.MatchString(places.ReplaceAllString(got.Body, "")) {
+					t.Errorf("with a cookie: %s", got.Body)
 				}
 			}
-			auth := exchange(t, server, "GET", "/auth", "", "Authorization", "JWT "+session.Token)
-			if (auth.status == 500) != damage.authRefuses || telling.MatchString(auth.body) {
-				t.Errorf("/auth: status %d, %s", auth.status, auth.body)
+			auth := servertest.Exchange(t, server, "GET", "/auth", "", "Authorization", "JWT "+session.Token)
+			if (auth.Status == 500) != damage.authRefuses || telling.MatchString(auth.Body) {
+				t.Errorf("/auth: status %d, %s", auth.Status, auth.Body)
 			}
 			change(t, damage.cure...)
 		})
 	}
 	for _, name := range []string{"me", "login"} {
-		if got := gql(t, server, "/graphql", requests[name], "", "Authorization", "JWT "+session.Token); !strings.Contains(got.body, `"ada"`) && !strings.Contains(got.body, `"success":true`) {
-			t.Errorf("mended: %s: %s", name, got.body)
+		if got := servertest.Post(t, server, "/graphql", requests[name], "", "Authorization", "JWT "+session.Token); !strings.Contains(got.Body, `"ada"`) && !strings.Contains(got.Body, `"success":true`) {
+			t.Errorf("mended: %s: %s", name, got.Body)
 		}
 	}
 	if err := server.Stop(); err != nil {
@@ -134,8 +134,8 @@ func TestSecurityUnreadyTellsNothing(t *testing.T) {
 	if _, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil {
 		t.Fatal(err)
 	}
-	if got := exchange(t, server, "GET", "/readyz", ""); got.status != 503 || got.body != "not ready\n" {
-		t.Errorf("status %d, %q", got.status, got.body)
+	if got := servertest.Exchange(t, server, "GET", "/readyz", ""); got.Status != 503 || got.Body != "not ready\n" {
+		t.Errorf("status %d, %q", got.Status, got.Body)
 	}
 	if !strings.Contains(server.Log(), "spool") {
 		t.Errorf("the log does not say why: %s", server.Log())

@@ -11,22 +11,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"accountd/internal/servertest"
 	"accountd/internal/store"
 )
-
-// openDatabase opens the file of a server beside it.
-func openDatabase(t *testing.T, server *servertest.Server) *store.DB {
-	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(server.DataDir, "accountd.db"), time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
-}
 
 // verifyEverybody does without the mails.
 func verifyEverybody(t *testing.T, db *store.DB) {
@@ -104,7 +92,7 @@ func TestSecurityWritableFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := openDatabase(t, server)
+	db := servertest.OpenDatabase(t, server)
 	verifyEverybody(t, db)
 	// What the contract lets a client write, beside passwords and tokens.
 	writable := map[string]string{
@@ -123,9 +111,9 @@ func TestSecurityWritableFields(t *testing.T) {
 			tried++
 			call := strings.TrimPrefix(args+", "+column+": "+[]string{"true", `"x"`, "1"}[tried%3], ", ")
 			document := map[string]string{"/graphql": "mutation { " + name + "(" + call + ") { __typename } }", "/relay": "mutation { " + name + "(input: {" + call + "}) { __typename } }"}[path]
-			got := gql(t, server, path, document, "", "Authorization", "JWT "+session.Token)
-			if !got.has("validation") || strings.Contains(got.body, `"data"`) {
-				t.Errorf("%s: status %d, %s", document, got.status, got.body)
+			got := servertest.Post(t, server, path, document, "", "Authorization", "JWT "+session.Token)
+			if !got.Has("validation") || strings.Contains(got.Body, `"data"`) {
+				t.Errorf("%s: status %d, %s", document, got.Status, got.Body)
 			}
 			// An input object as a variable.
 			input := strings.ToUpper(name[:1]) + name[1:] + "Input"
@@ -138,9 +126,9 @@ func TestSecurityWritableFields(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = gql(t, server, "/relay", "mutation($v: "+input+"!) { "+name+"(input: $v) { __typename } }", string(values), "Authorization", "JWT "+session.Token)
-			if !got.has("variables") {
-				t.Errorf("%s with %s as a variable: status %d, %s", name, column, got.status, got.body)
+			got = servertest.Post(t, server, "/relay", "mutation($v: "+input+"!) { "+name+"(input: $v) { __typename } }", string(values), "Authorization", "JWT "+session.Token)
+			if !got.Has("variables") {
+				t.Errorf("%s with %s as a variable: status %d, %s", name, column, got.Status, got.Body)
 			}
 		}
 	}
@@ -159,7 +147,7 @@ func TestSecurityJSONTypes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := openDatabase(t, server)
+	db := servertest.OpenDatabase(t, server)
 	before := accountRows(t, db)
 	for name, r := range prologues {
 		for _, arg := range strings.Split(r.args, ", ") {
@@ -174,9 +162,9 @@ func TestSecurityJSONTypes(t *testing.T) {
 						query = strings.Replace(query, argument+": $v", argument+": $v, "+strings.NewReplacer("$password", "quiet-otter-42", "$name", "new").Replace(other), 1)
 					}
 				}
-				got := gql(t, server, "/graphql", query, `{"v":`+value+`}`, "Authorization", "JWT "+session.Token)
-				if !got.has("variables") || got.status != 400 {
-					t.Errorf("%s of %s is %s: status %d, %s", argument, name, value, got.status, got.body)
+				got := servertest.Post(t, server, "/graphql", query, `{"v":`+value+`}`, "Authorization", "JWT "+session.Token)
+				if !got.Has("variables") || got.Status != 400 {
+					t.Errorf("%s of %s is %s: status %d, %s", argument, name, value, got.Status, got.Body)
 				}
 			}
 		}

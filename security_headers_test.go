@@ -49,14 +49,14 @@ func TestSecurityHeaders(t *testing.T) {
 		{"GET", "/graphiql/x.js", "", 404, nil},
 	}
 	for name, env := range map[string][]string{
-		"public":       append([]string{"ACCOUNTD_SERVER_CORS_ORIGINS=https://app.example"}, public...),
+		"public":       append([]string{"ACCOUNTD_SERVER_CORS_ORIGINS=https://app.example"}, servertest.Public...),
 		"this machine": servertest.CheapHashing,
 	} {
 		server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...)
 		for _, r := range requests {
-			got := exchange(t, server, r.method, r.target, r.body, r.headers...)
-			what := fmt.Sprintf("%s: %s %s with %q: status %d", name, r.method, r.target, r.headers, got.status)
-			if name == "public" && got.status != r.status {
+			got := servertest.Exchange(t, server, r.method, r.target, r.body, r.headers...)
+			what := fmt.Sprintf("%s: %s %s with %q: status %d", name, r.method, r.target, r.headers, got.Status)
+			if name == "public" && got.Status != r.status {
 				t.Errorf("%s, want %d", what, r.status)
 			}
 			want := map[string]string{
@@ -64,25 +64,25 @@ func TestSecurityHeaders(t *testing.T) {
 				"Content-Security-Policy":   "default-src 'none'; frame-ancestors 'none'",
 				"Strict-Transport-Security": map[string]string{"public": "max-age=31536000"}[name],
 			}
-			if page := r.target == "/" || strings.HasPrefix(r.target, "/dev/"); page && got.status == 200 {
+			if page := r.target == "/" || strings.HasPrefix(r.target, "/dev/"); page && got.Status == 200 {
 				delete(want, "Cache-Control")
 				delete(want, "Content-Security-Policy") // they have scripts and styles, and policies of their own that their tests hold
-				if policy := got.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") {
+				if policy := got.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") {
 					t.Errorf("%s, policy %q", what, policy)
 				}
 			}
 			for header, value := range want {
-				if got.header.Get(header) != value || len(got.header[header]) > 1 {
-					t.Errorf("%s, %s: %q, want %q", what, header, got.header[header], value)
+				if got.Header.Get(header) != value || len(got.Header[header]) > 1 {
+					t.Errorf("%s, %s: %q, want %q", what, header, got.Header[header], value)
 				}
 			}
 			for _, header := range []string{"Server", "X-Powered-By", "Via", "X-Aspnet-Version"} {
-				if value := got.header.Get(header); value != "" {
+				if value := got.Header.Get(header); value != "" {
 					t.Errorf("%s, %s: %q", what, header, value)
 				}
 			}
-			if r.method == "TRACE" && strings.Contains(got.body, "TRACE") {
-				t.Errorf("%s, %s", what, got.body)
+			if r.method == "TRACE" && strings.Contains(got.Body, "TRACE") {
+				t.Errorf("%s, %s", what, got.Body)
 			}
 		}
 	}
@@ -111,21 +111,21 @@ func TestSecuritySharing(t *testing.T) {
 					if method == http.MethodOptions {
 						headers = append(headers, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type")
 					}
-					got := exchange(t, server, method, target, `{"query":"{ me { id } }"}`, headers...)
-					what := fmt.Sprintf("%s: %s %s from %q: status %d", name, method, target, origin, got.status)
+					got := servertest.Exchange(t, server, method, target, `{"query":"{ me { id } }"}`, headers...)
+					what := fmt.Sprintf("%s: %s %s from %q: status %d", name, method, target, origin, got.Status)
 					endpoint := target == "/graphql" || target == "/relay"
 					want, credentials := "", ""
 					if endpoint && test.allowed[origin] {
 						want, credentials = origin, "true"
 					}
-					if got.header.Get("Access-Control-Allow-Origin") != want || got.header.Get("Access-Control-Allow-Credentials") != credentials {
-						t.Errorf("%s: allows %q, credentials %q", what, got.header["Access-Control-Allow-Origin"], got.header["Access-Control-Allow-Credentials"])
+					if got.Header.Get("Access-Control-Allow-Origin") != want || got.Header.Get("Access-Control-Allow-Credentials") != credentials {
+						t.Errorf("%s: allows %q, credentials %q", what, got.Header["Access-Control-Allow-Origin"], got.Header["Access-Control-Allow-Credentials"])
 					}
-					if allows := got.header.Get("Access-Control-Allow-Methods"); (allows != "") != (want != "" && method == http.MethodOptions) {
+					if allows := got.Header.Get("Access-Control-Allow-Methods"); (allows != "") != (want != "" && method == http.MethodOptions) {
 						t.Errorf("%s: allows the methods %q", what, allows)
 					}
-					if endpoint && !strings.Contains(strings.Join(got.header["Vary"], ","), "Origin") {
-						t.Errorf("%s: varies by %q", what, got.header["Vary"])
+					if endpoint && !strings.Contains(strings.Join(got.Header["Vary"], ","), "Origin") {
+						t.Errorf("%s: varies by %q", what, got.Header["Vary"])
 					}
 				}
 			}

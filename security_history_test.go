@@ -35,7 +35,7 @@ func (h *handedOut) mail(t *testing.T, dataDir, mutation string, link ...string)
 func (h *handedOut) worthless(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	for i, token := range h.access {
-		if name := whose(t, s, token); name != "" {
+		if name := servertest.Whose(t, s, token); name != "" {
 			t.Errorf("access token %d is %s's", i, name)
 		}
 	}

@@ -62,7 +62,7 @@ func deliveries(t *testing.T, server *servertest.Server) []delivered {
 		if d.Subject, err = new(mime.WordDecoder).DecodeHeader(message.Header.Get("Subject")); err != nil {
 			t.Fatal(err)
 		}
-		if found := link.FindSubmatch(raw); found != nil {
+		if found := servertest.Link.FindSubmatch(raw); found != nil {
 			d.Link, d.Token = string(found[0]), string(found[1])
 		}
 		list = append(list, d)

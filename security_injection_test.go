@@ -32,7 +32,7 @@ func TestSecurityInjection(t *testing.T) {
 	if _, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil {
 		t.Fatal(err)
 	}
-	db := openDatabase(t, server)
+	db := servertest.OpenDatabase(t, server)
 	before := accountRows(t, db)
 	for _, text := range hostileTexts {
 		value, err := json.Marshal(text)
@@ -52,16 +52,16 @@ func TestSecurityInjection(t *testing.T) {
 					}
 				}
 				selection := "{ success errors }"
-				got := gql(t, server, "/graphql", "mutation($v: String!) { "+name+"("+argument+": $v"+rest+") "+selection+" }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
-				if got.has("internal") || strings.Contains(got.body, `"success":true`) && argument != "email" || got.status != 200 && !got.has("bad_string") {
-					t.Errorf("%s of %s is %q: status %d, %s", argument, name, text, got.status, got.body)
+				got := servertest.Post(t, server, "/graphql", "mutation($v: String!) { "+name+"("+argument+": $v"+rest+") "+selection+" }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
+				if got.Has("internal") || strings.Contains(got.Body, `"success":true`) && argument != "email" || got.Status != 200 && !got.Has("bad_string") {
+					t.Errorf("%s of %s is %q: status %d, %s", argument, name, text, got.Status, got.Body)
 				}
 			}
 		}
 		for _, name := range []string{"JWT", "JWT-refresh-token"} {
-			got := gql(t, server, "/graphql", "mutation { verifyToken { success } }", "", "Cookie", name+"="+strings.Trim(strings.Map(printable, text), " "))
-			if got.has("internal") || strings.Contains(got.body, `"success":true`) {
-				t.Errorf("the cookie %s is %q: %s", name, text, got.body)
+			got := servertest.Post(t, server, "/graphql", "mutation { verifyToken { success } }", "", "Cookie", name+"="+strings.Trim(strings.Map(printable, text), " "))
+			if got.Has("internal") || strings.Contains(got.Body, `"success":true`) {
+				t.Errorf("the cookie %s is %q: %s", name, text, got.Body)
 			}
 		}
 	}
@@ -86,17 +86,17 @@ func TestSecurityNamesToTheLetter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := openDatabase(t, server)
+	db := servertest.OpenDatabase(t, server)
 	verifyEverybody(t, db)
 	for _, text := range hostileTexts {
 		value, err := json.Marshal(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := gql(t, server, "/graphql", "mutation($v: String) { updateAccount(firstName: $v) { success errors } }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
-		stored := strings.Contains(got.body, `"success":true`)
-		if refuse := strings.Contains(text, "\x00") || len(text) > 150; stored == refuse || got.has("internal") {
-			t.Errorf("%q: %s", text, got.body)
+		got := servertest.Post(t, server, "/graphql", "mutation($v: String) { updateAccount(firstName: $v) { success errors } }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
+		stored := strings.Contains(got.Body, `"success":true`)
+		if refuse := strings.Contains(text, "\x00") || len(text) > 150; stored == refuse || got.Has("internal") {
+			t.Errorf("%q: %s", text, got.Body)
 		}
 		if !stored {
 			continue
@@ -104,8 +104,8 @@ func TestSecurityNamesToTheLetter(t *testing.T) {
 		var answer struct {
 			Data struct{ Me struct{ FirstName string } }
 		}
-		me := gql(t, server, "/graphql", "{ me { firstName } }", "", "Authorization", "JWT "+session.Token)
-		if err := json.Unmarshal([]byte(me.body), &answer); err != nil || answer.Data.Me.FirstName != strings.TrimSpace(text) {
+		me := servertest.Post(t, server, "/graphql", "{ me { firstName } }", "", "Authorization", "JWT "+session.Token)
+		if err := json.Unmarshal([]byte(me.Body), &answer); err != nil || answer.Data.Me.FirstName != strings.TrimSpace(text) {
 			t.Errorf("%q is given back as %q, %v", text, answer.Data.Me.FirstName, err)
 		}
 	}
@@ -130,13 +130,13 @@ status__secondary_email = ["exact", "icontains"]
 			t.Fatalf("%s: %+v, %v", name, session, err)
 		}
 	}
-	find := func(argument, text string) (string, doorReply) {
+	find := func(argument, text string) (string, servertest.Reply) {
 		t.Helper()
 		value, err := json.Marshal(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := gql(t, server, "/graphql", "query($v: String) { users("+argument+": $v) { edges { node { username } } } }", `{"v":`+string(value)+`}`)
+		got := servertest.Post(t, server, "/graphql", "query($v: String) { users("+argument+": $v) { edges { node { username } } } }", `{"v":`+string(value)+`}`)
 		var answer struct {
 			Data struct {
 				Users struct {
@@ -144,8 +144,8 @@ status__secondary_email = ["exact", "icontains"]
 				}
 			}
 		}
-		if err := json.Unmarshal([]byte(got.body), &answer); err != nil {
-			t.Fatalf("%s: %v", got.body, err)
+		if err := json.Unmarshal([]byte(got.Body), &answer); err != nil {
+			t.Fatalf("%s: %v", got.Body, err)
 		}
 		names := ""
 		for _, edge := range answer.Data.Users.Edges {
@@ -158,8 +158,8 @@ status__secondary_email = ["exact", "icontains"]
 		{"username_Icontains", "_", "a_d"}, {"username_Contains", "_", "a_d"}, {"username_Istartswith", "a_", "a_d"}, {"username_Startswith", "_", ""}, {"username_Icontains", "a_d", "a_d"},
 		{"username_Icontains", "-", "x-y"}, {"username_Icontains", "x-y", "x-y"}, {"username_Icontains", ".b+", "a.b+c"}, {"email_Icontains", "_", "a_d"}, {"email_Istartswith", "a_d@", "a_d"},
 	} {
-		if names, got := find(test.argument, test.text); names != test.want || got.has("internal") {
-			t.Errorf("%s: %q finds %q, want %q: %s", test.argument, test.text, names, test.want, got.body)
+		if names, got := find(test.argument, test.text); names != test.want || got.Has("internal") {
+			t.Errorf("%s: %q finds %q, want %q: %s", test.argument, test.text, names, test.want, got.Body)
 		}
 	}
 	arguments := []string{"username", "username_Iexact", "username_Contains", "username_Icontains", "username_Startswith", "username_Istartswith", "username_In", "email", "email_Icontains",
@@ -169,26 +169,26 @@ status__secondary_email = ["exact", "icontains"]
 			continue
 		}
 		for _, argument := range arguments {
-			if names, got := find(argument, text); names != "" || got.has("internal") {
-				t.Errorf("%s: %q finds %q: %s", argument, text, names, got.body)
+			if names, got := find(argument, text); names != "" || got.Has("internal") {
+				t.Errorf("%s: %q finds %q: %s", argument, text, names, got.Body)
 			}
 		}
 		for _, argument := range []string{"after", "before"} {
-			if names, got := find(argument, text); names != "" || !got.has("wrong_usage") {
-				t.Errorf("%s: %q: %s", argument, text, got.body)
+			if names, got := find(argument, text); names != "" || !got.Has("wrong_usage") {
+				t.Errorf("%s: %q: %s", argument, text, got.Body)
 			}
 		}
 		value, err := json.Marshal(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := gql(t, server, "/graphql", "query($v: ID!) { user(id: $v) { username } }", `{"v":`+string(value)+`}`); got.body != `{"data":{"user":null}}`+"\n" {
-			t.Errorf("user: %q: %s", text, got.body)
+		if got := servertest.Post(t, server, "/graphql", "query($v: ID!) { user(id: $v) { username } }", `{"v":`+string(value)+`}`); got.Body != `{"data":{"user":null}}`+"\n" {
+			t.Errorf("user: %q: %s", text, got.Body)
 		}
 	}
 	for _, argument := range []string{"orderBy", "order_by", "sort", "where", "filter"} {
-		if got := gql(t, server, "/graphql", fmt.Sprintf(`{ users(%s: "password") { edges { cursor } } }`, argument), ""); !got.has("validation") {
-			t.Errorf("%s: %s", argument, got.body)
+		if got := servertest.Post(t, server, "/graphql", fmt.Sprintf(`{ users(%s: "password") { edges { cursor } } }`, argument), ""); !got.Has("validation") {
+			t.Errorf("%s: %s", argument, got.Body)
 		}
 	}
 }

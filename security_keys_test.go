@@ -30,14 +30,14 @@ func TestSecurityKeyFileVanishes(t *testing.T) {
 	if err := os.Rename(file, file+"-kept"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, server, func() bool { return ready(t, server) == http.StatusServiceUnavailable })
-	if name := whose(t, server, session.Token); name != "ada" {
+	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusServiceUnavailable })
+	if name := servertest.Whose(t, server, session.Token); name != "ada" {
 		t.Errorf("the access token is %q's", name)
 	}
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	until(t, server, func() bool { return strings.Contains(server.Log(), "not a key ring") })
+	servertest.Until(t, server, func() bool { return strings.Contains(server.Log(), "not a key ring") })
 	if got := ready(t, server); got != http.StatusServiceUnavailable {
 		t.Errorf("with an empty file readyz answers %d", got)
 	}
@@ -50,7 +50,7 @@ func TestSecurityKeyFileVanishes(t *testing.T) {
 	if err := os.Rename(file+"-kept", file); err != nil {
 		t.Fatal(err)
 	}
-	until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusOK })
 	if !strings.Contains(server.Log(), "keys.json: no such file") {
 		t.Errorf("it is not logged\n%s", server.Log())
 	}
@@ -126,21 +126,21 @@ func TestSecurityLostKeys(t *testing.T) {
 		t.Errorf("keys init: %s", out)
 	}
 	server = servertest.Start(t, dataDir, environ...)
-	until(t, server, func() bool { return ready(t, server) == http.StatusOK })
-	if name := whose(t, server, session.Token); name != "" {
+	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	if name := servertest.Whose(t, server, session.Token); name != "" {
 		t.Errorf("the access token of before is %q's", name)
 	}
 	verified := runMutation(t, server, "verifyAccount", "token: $token", "", map[string]any{"token": link})
 	invalidToken(t, "a link of before", verified)
-	next, err := refresh(server, session.RefreshToken)
-	if err != nil || !next.Success || whose(t, server, next.Token) != "ada" {
+	next, err := servertest.Refresh(server, session.RefreshToken)
+	if err != nil || !next.Success || servertest.Whose(t, server, next.Token) != "ada" {
 		t.Errorf("the session does not go on: %+v, %v", next, err)
 	}
 	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {
 		t.Errorf("%+v, %v", bob, err)
 	}
 	spool := filepath.Join(dataDir, "spool")
-	ada, bob := len(mailsTo(t, spool, "ada@example.com")), len(mailsTo(t, spool, "bob@example.com"))
+	ada, bob := len(servertest.MailsTo(t, spool, "ada@example.com")), len(servertest.MailsTo(t, spool, "bob@example.com"))
 	if ada != 0 || bob != 1 {
 		t.Errorf("%d mails to ada, %d to bob\n%s", ada, bob, server.Log())
 	}

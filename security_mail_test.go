@@ -28,25 +28,6 @@ import (
 	"accountd/internal/servertest"
 )
 
-// mailsTo are the files in a spool's new for a recipient, oldest first.
-func mailsTo(t *testing.T, spool, to string) (mails []string) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(spool, "new", "*.eml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(string(raw), "\r\nTo: <"+to+">\r\n") {
-			mails = append(mails, string(raw))
-		}
-	}
-	return mails
-}
-
 // strictMail is a mail as a strict reader sees it.
 type strictMail struct{ subject, text, html string }
 
@@ -190,7 +171,7 @@ func TestSecurityMailLinks(t *testing.T) {
 		name := fmt.Sprintf("user%02d", i)
 		to := name + "@example.com"
 		mails := func(n int) []string {
-			got := mailsTo(t, filepath.Join(server.DataDir, "spool"), to)
+			got := servertest.MailsTo(t, filepath.Join(server.DataDir, "spool"), to)
 			if len(got) != n {
 				t.Errorf("%s: %d mails, want %d", test.name, len(got), n)
 			}
@@ -270,7 +251,7 @@ func TestSecurityMailHostileNames(t *testing.T) {
 		mutateOK(t, server, `mutation($e: String!, $u: String!, $n: String!, $p: String!) {
 			it: register(email: $e, username: $u, firstName: $n, lastName: $n, password1: $p, password2: $p) { success errors } }`,
 			map[string]any{"e": to, "u": fmt.Sprintf("user%02d", i), "n": name, "p": mailSpell})
-		mails := mailsTo(t, filepath.Join(server.DataDir, "spool"), to)
+		mails := servertest.MailsTo(t, filepath.Join(server.DataDir, "spool"), to)
 		if len(mails) != 1 {
 			t.Fatalf("%q: %d mails", name, len(mails))
 		}

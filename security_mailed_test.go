@@ -51,7 +51,7 @@ func mailedLinks(t *testing.T, server *servertest.Server) map[string]delivered {
 		if kind == "secondary_email" {
 			args = append(args, "--email", "second@example.com")
 		}
-		found := link.FindStringSubmatch(onServer(t, server, "", args...))
+		found := servertest.Link.FindStringSubmatch(onServer(t, server, "", args...))
 		if found == nil {
 			t.Fatalf("%q prints no link", args)
 		}

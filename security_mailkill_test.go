@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"accountd/internal/servertest"
 )
@@ -142,7 +141,7 @@ func afterKill(t *testing.T, sink *mailSink, dataDir string, acknowledged bool) 
 		t.Fatal(err)
 	}
 	out.committed = session.Success
-	until(t, server, func() bool { return len(filesIn(t, dataDir, "new")) == 0 }) // where it lies since before the server was ready
+	servertest.Until(t, server, func() bool { return len(filesIn(t, dataDir, "new")) == 0 }) // where it lies since before the server was ready
 	if err := server.Stop(); err != nil {
 		t.Errorf("SIGTERM: %v\n%s", err, server.Log())
 	}
@@ -169,20 +168,6 @@ func afterKill(t *testing.T, sink *mailSink, dataDir string, acknowledged bool) 
 		t.Errorf("left in the outbox: %q", left)
 	}
 	return out
-}
-
-// until waits for something that a running server does by itself.
-func until(t *testing.T, server *servertest.Server, done func() bool) {
-	t.Helper()
-	look, tooLong := time.NewTicker(20*time.Millisecond), time.After(time.Minute)
-	defer look.Stop()
-	for !done() {
-		select {
-		case <-look.C:
-		case <-tooLong:
-			t.Fatalf("it does not happen\n%s", server.Log())
-		}
-	}
 }
 
 // filesIn are the names in a directory of the spool.

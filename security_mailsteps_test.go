@@ -127,7 +127,7 @@ func killAt(t *testing.T, first string, step mailStep, k int) (place string, out
 	if err := tracer.Start(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, server, func() bool { return traced(pid) })
+	servertest.Until(t, server, func() bool { return traced(pid) })
 	session, err := server.Register(http.DefaultClient, "ada", mailSpell)
 	acknowledged := err == nil && session.Success
 	if acknowledged {
@@ -138,7 +138,7 @@ func killAt(t *testing.T, first string, step mailStep, k int) (place string, out
 			_ = server.Wait()
 			close(gone)
 		}()
-		until(t, server, func() bool {
+		servertest.Until(t, server, func() bool {
 			select {
 			case <-gone:
 				return true

@@ -26,12 +26,12 @@ var developmentPages = []string{
 }
 
 // shows reports whether an answer has one of these pages, or a mail to ada.
-func shows(r doorReply) bool {
-	return strings.Contains(r.body, "ada@example.com") || strings.Contains(r.body, "/graphiql/")
+func shows(r servertest.Reply) bool {
+	return strings.Contains(r.Body, "ada@example.com") || strings.Contains(r.Body, "/graphiql/")
 }
 
 // sendRaw sends a request as it is written, line ends apart.
-func sendRaw(t *testing.T, server *servertest.Server, head, body string) doorReply {
+func sendRaw(t *testing.T, server *servertest.Server, head, body string) servertest.Reply {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
 	if err != nil {
@@ -51,7 +51,7 @@ func sendRaw(t *testing.T, server *servertest.Server, head, body string) doorRep
 	if err != nil {
 		t.Fatal(err)
 	}
-	return doorReply{resp.StatusCode, resp.Header, string(raw)}
+	return servertest.Reply{Status: resp.StatusCode, Header: resp.Header, Body: string(raw)}
 }
 
 // TestSecurityForwardedPages: a server of this machine shows mails and GraphiQL to no proxy, as far as one shows:
@@ -74,14 +74,14 @@ func TestSecurityForwardedPages(t *testing.T) {
 	for _, head := range heads {
 		for _, page := range developmentPages {
 			got := sendRaw(t, server, "GET "+page+" "+fmt.Sprintf(head, host), "")
-			if got.status != 403 || shows(got) {
-				t.Errorf("%s %q: status %d, %.200s", page, head, got.status, got.body)
+			if got.Status != 403 || shows(got) {
+				t.Errorf("%s %q: status %d, %.200s", page, head, got.Status, got.Body)
 			}
 		}
 	}
 	for _, page := range []string{"/dev/mail", "/dev/mail.json", "/"} {
-		if got := sendRaw(t, server, "GET "+page+" HTTP/1.1\nHost: "+host, ""); got.status != 200 || !shows(got) {
-			t.Errorf("%s of this machine: status %d, %.200s", page, got.status, got.body)
+		if got := sendRaw(t, server, "GET "+page+" HTTP/1.1\nHost: "+host, ""); got.Status != 200 || !shows(got) {
+			t.Errorf("%s of this machine: status %d, %.200s", page, got.Status, got.Body)
 		}
 	}
 }
@@ -101,8 +101,8 @@ func TestSecurityPublicSettings(t *testing.T) {
 			server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing,
 				"ACCOUNTD_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+value)...)
 			for _, page := range developmentPages {
-				if got := exchange(t, server, "GET", page, ""); got.status != 404 {
-					t.Errorf("%s: status %d, %.200s", page, got.status, got.body)
+				if got := servertest.Exchange(t, server, "GET", page, ""); got.Status != 404 {
+					t.Errorf("%s: status %d, %.200s", page, got.Status, got.Body)
 				}
 			}
 			missing := "server.public_url is missing, while other settings are for users elsewhere (" + key + "): set it to the"
@@ -117,11 +117,11 @@ func TestSecurityPublicSettings(t *testing.T) {
 // TestSecurityAskedForPage: GraphiQL that somebody has asked for is there for everybody, by a proxy as well; mails
 // are not.
 func TestSecurityAskedForPage(t *testing.T) {
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(public, "ACCOUNTD_GRAPHQL_GRAPHIQL=on")...)
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.Public, "ACCOUNTD_GRAPHQL_GRAPHIQL=on")...)
 	for page, want := range map[string]int{"/": 200, "/?endpoint=relay": 200, "/dev/mail": 404, "/dev/mail.json": 404} {
 		got := sendRaw(t, server, "GET "+page+" HTTP/1.0\nHost: accounts.example\nX-Forwarded-For: 192.0.2.1", "")
-		if got.status != want {
-			t.Errorf("%s: status %d, %.200s", page, got.status, got.body)
+		if got.Status != want {
+			t.Errorf("%s: status %d, %.200s", page, got.Status, got.Body)
 		}
 	}
 }
@@ -132,7 +132,7 @@ func TestSecurityAskedForPage(t *testing.T) {
 func TestSecurityUntrustedProxy(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	began := time.Now()
-	s := servertest.Start(t, dir, append(public, "ACCOUNTD_LIMITS_LOGINS_PER_IP=2/h")...)
+	s := servertest.Start(t, dir, append(servertest.Public, "ACCOUNTD_LIMITS_LOGINS_PER_IP=2/h")...)
 	const says = "server.trusted_proxies does not have 127.0.0.1, where every request comes from: " +
 		"limits per network may not hold, and cannot tell users apart"
 	const remedy = `set server.trusted_proxies = ["127.0.0.1"], and let the reverse proxy, or your back end, ` +
@@ -150,9 +150,9 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 			head = "POST /graphql HTTP/1.0\nHost: localhost"
 		}
 		got := sendRaw(t, s, head+fmt.Sprintf("\nContent-Type: application/json\nContent-Length: %d", len(body)), body)
-		in := strings.Contains(got.body, `"success":true`)
-		if in == throttledAnswer(t, got.status, got.header, got.body) {
-			t.Fatalf("registration %d: status %d, %s", i, got.status, got.body)
+		in := strings.Contains(got.Body, `"success":true`)
+		if in == throttledAnswer(t, got.Status, got.Header, got.Body) {
+			t.Fatalf("registration %d: status %d, %s", i, got.Status, got.Body)
 		}
 		return in
 	}
@@ -192,7 +192,7 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 	}
 
 	doctor := exec.Command(servertest.Binary(t), "doctor", "--data-dir", dir)
-	doctor.Dir, doctor.Env = filepath.Dir(dir), append(os.Environ(), public...)
+	doctor.Dir, doctor.Env = filepath.Dir(dir), append(os.Environ(), servertest.Public...)
 	out, err := doctor.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "PROBLEM  addresses: "+says+"\n         "+remedy+"\n") {
 		t.Errorf("doctor: %v\n%s", err, out)
@@ -202,7 +202,7 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 // TestSecurityNamelessProxy: a trusted program on this machine that names no client is exempt, until a request shows
 // that it was forwarded. The log says both.
 func TestSecurityNamelessProxy(t *testing.T) {
-	env := slices.Concat(public, []string{behindProxy, "ACCOUNTD_LIMITS_LOGINS_PER_IP=2/h"})
+	env := slices.Concat(servertest.Public, []string{behindProxy, "ACCOUNTD_LIMITS_LOGINS_PER_IP=2/h"})
 	s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...)
 	if strings.Contains(s.Log(), "server.trusted_proxies") {
 		t.Errorf("the start says\n%s", s.Log())
@@ -219,8 +219,8 @@ func TestSecurityNamelessProxy(t *testing.T) {
 		body := `{"query":"mutation { tokenAuth(username: \"nobody\", password: \"wrong\") { success } }"}`
 		head := "POST /graphql " + head + "\nHost: localhost\nContent-Type: application/json\nContent-Length: "
 		got := sendRaw(t, s, head+strconv.Itoa(len(body)), body)
-		if throttledAnswer(t, got.status, got.header, got.body) != (i >= 2) {
-			t.Errorf("login %d, %q: status %d, %s", i+1, head, got.status, got.body)
+		if throttledAnswer(t, got.Status, got.Header, got.Body) != (i >= 2) {
+			t.Errorf("login %d, %q: status %d, %s", i+1, head, got.Status, got.Body)
 		}
 	}
 	for _, warning := range []string{

@@ -27,50 +27,6 @@ import (
 	"accountd/internal/servertest"
 )
 
-// refresh hands in a refresh token and returns what came of it.
-func refresh(s *servertest.Server, token string) (*servertest.Session, error) {
-	answer, err := s.Ask(http.DefaultClient, "", `mutation R($t: String!) { refreshToken(refreshToken: $t) { success errors token refreshToken } }`, map[string]any{"t": token})
-	if err != nil {
-		return nil, err
-	}
-	var out servertest.Session
-	return &out, answer.Field("refreshToken", &out)
-}
-
-// whose says whose an access token is, by me and by verifyToken: "" for nobody's. The two have to agree.
-func whose(t *testing.T, s *servertest.Server, token string) string {
-	t.Helper()
-	var me *struct{ Username string }
-	answer, err := s.Ask(http.DefaultClient, "", `{ me { username } }`, nil)
-	if token != "" {
-		answer, err = s.Ask(http.DefaultClient, token, `{ me { username } }`, nil)
-	}
-	if err == nil {
-		err = answer.Field("me", &me)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var verified struct {
-		Success bool
-		Payload *struct{ Username string }
-	}
-	answer, err = s.Ask(http.DefaultClient, "", `mutation V($t: String!) { verifyToken(token: $t) { success payload } }`, map[string]any{"t": token})
-	if err == nil {
-		err = answer.Field("verifyToken", &verified)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if (me != nil) != verified.Success {
-		t.Errorf("me is %v and verifyToken says %t", me, verified.Success)
-	}
-	if me == nil {
-		return ""
-	}
-	return me.Username
-}
-
 // TestSecurityOneSuccessor: fifty refreshes of one token at once get one successor, and so does who asks again after the
 // server was killed before the answer arrived.
 func TestSecurityOneSuccessor(t *testing.T) {
@@ -84,7 +40,7 @@ func TestSecurityOneSuccessor(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range successors {
 		wg.Go(func() {
-			next, err := refresh(s, first.RefreshToken)
+			next, err := servertest.Refresh(s, first.RefreshToken)
 			if err != nil || !next.Success {
 				t.Errorf("refresh %d: %+v, %v", i, next, err)
 				return
@@ -100,11 +56,11 @@ func TestSecurityOneSuccessor(t *testing.T) {
 	}
 	s.Kill()
 	s = servertest.Start(t, dir, servertest.CheapHashing...)
-	again, err := refresh(s, first.RefreshToken)
+	again, err := servertest.Refresh(s, first.RefreshToken)
 	if err != nil || again.RefreshToken != successors[0] {
 		t.Errorf("after a crash the first token gives %+v, %v; want the same successor", again, err)
 	}
-	if name := whose(t, s, again.Token); name != "ada" {
+	if name := servertest.Whose(t, s, again.Token); name != "ada" {
 		t.Errorf("the access token is %q's", name)
 	}
 }
@@ -128,11 +84,11 @@ func TestSecuritySessionsPerUser(t *testing.T) {
 		if i >= 10 {
 			want = "ada"
 		}
-		if got := whose(t, s, session.Token); got != want {
+		if got := servertest.Whose(t, s, session.Token); got != want {
 			t.Errorf("session %d of 60 is %q's, want %q's", i+1, got, want)
 		}
 	}
-	if out, err := refresh(s, sessions[0].RefreshToken); err != nil || out.Success {
+	if out, err := servertest.Refresh(s, sessions[0].RefreshToken); err != nil || out.Success {
 		t.Errorf("the oldest session is refreshed: %+v, %v", out, err)
 	}
 }
@@ -278,7 +234,7 @@ func TestSecurityForgedTokens(t *testing.T) {
 	if len(forged) < 60 {
 		t.Errorf("%d forged tokens", len(forged))
 	}
-	if name := whose(t, s, forge(header, string(payload), own)); name != "ada" {
+	if name := servertest.Whose(t, s, forge(header, string(payload), own)); name != "ada" {
 		t.Fatalf("what is forged with nothing changed is %q's", name)
 	}
 	for what, token := range forged {
@@ -286,12 +242,12 @@ func TestSecurityForgedTokens(t *testing.T) {
 			if strings.ContainsAny(token, "\x00\n") {
 				t.Fatal("no header can carry it")
 			}
-			if name := whose(t, s, token); name != "" {
+			if name := servertest.Whose(t, s, token); name != "" {
 				t.Errorf("%.80s is %q's", token, name)
 			}
 		})
 	}
-	if name := whose(t, s, session.Token); name != "ada" {
+	if name := servertest.Whose(t, s, session.Token); name != "ada" {
 		t.Errorf("the good token is %q's afterwards", name)
 	}
 }
@@ -335,12 +291,12 @@ func TestSecurityPublicKeyAsSecret(t *testing.T) {
 			for form, secret := range secrets {
 				for _, alg := range []string{"HS256", algorithm} {
 					token := forge(`{"alg":"`+alg+`","kid":"`+kid+`","typ":"JWT"}`, string(payload), hs(secret))
-					if name := whose(t, s, token); name != "" {
+					if name := servertest.Whose(t, s, token); name != "" {
 						t.Errorf("HMAC under the public key in %s, said to be %s, is %q's", form, alg, name)
 					}
 				}
 			}
-			if name := whose(t, s, session.Token); name != "ada" {
+			if name := servertest.Whose(t, s, session.Token); name != "ada" {
 				t.Errorf("the good token is %q's", name)
 			}
 		})

@@ -66,13 +66,13 @@ func TestSecuritySlowClients(t *testing.T) {
 			conns := slowConnections(t, server, 2000)
 			for _, target := range []string{"/livez", "/readyz"} {
 				begun := time.Now()
-				if got := exchange(t, server, "GET", target, "", "Connection", "close"); got.status != 200 {
-					t.Errorf("%s: status %d", target, got.status)
+				if got := servertest.Exchange(t, server, "GET", target, "", "Connection", "close"); got.Status != 200 {
+					t.Errorf("%s: status %d", target, got.Status)
 				}
 				t.Logf("%s with %d slow connections: %s", target, len(conns), time.Since(begun))
 			}
-			if got := gql(t, server, "/graphql", "{ me { id } }", "", "Connection", "close"); got.status != 200 {
-				t.Errorf("the API: status %d", got.status)
+			if got := servertest.Post(t, server, "/graphql", "{ me { id } }", "", "Connection", "close"); got.Status != 200 {
+				t.Errorf("the API: status %d", got.Status)
 			}
 			for _, conn := range conns {
 				if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {

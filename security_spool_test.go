@@ -81,7 +81,7 @@ func unwritable(t *testing.T, by []string, spool string, spoil, mend func() erro
 	if err != nil || !session.Success {
 		t.Fatal(session, err)
 	}
-	if got := len(mailsTo(t, spool, "ada@example.com")); got != 1 || status(t, server, "/readyz") != http.StatusOK {
+	if got := len(servertest.MailsTo(t, spool, "ada@example.com")); got != 1 || status(t, server, "/readyz") != http.StatusOK {
 		t.Fatalf("at first: %d mails\n%s", got, server.Log())
 	}
 	if err := spoil(); err != nil {
@@ -122,8 +122,8 @@ func unwritable(t *testing.T, by []string, spool string, spoil, mend func() erro
 	if err := mend(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, server, func() bool { return status(t, server, "/readyz") == http.StatusOK })
-	if ada, eve, nobody := len(mailsTo(t, spool, "ada@example.com")), len(mailsTo(t, spool, "eve@example.com")), len(mailsTo(t, spool, "nobody@example.com")); ada != 2 || eve != 1 || nobody != 0 {
+	servertest.Until(t, server, func() bool { return status(t, server, "/readyz") == http.StatusOK })
+	if ada, eve, nobody := len(servertest.MailsTo(t, spool, "ada@example.com")), len(servertest.MailsTo(t, spool, "eve@example.com")), len(servertest.MailsTo(t, spool, "nobody@example.com")); ada != 2 || eve != 1 || nobody != 0 {
 		t.Errorf("%d mails to ada, %d to eve, %d to nobody\n%s", ada, eve, nobody, server.Log())
 	}
 }
@@ -199,9 +199,9 @@ func TestSecuritySpoolUnusableAtStart(t *testing.T) {
 			if err := mend(); err != nil {
 				t.Fatal(err)
 			}
-			until(t, server, func() bool { return status(t, server, "/readyz") == http.StatusOK })
+			servertest.Until(t, server, func() bool { return status(t, server, "/readyz") == http.StatusOK })
 			for _, name := range people {
-				if n := len(mailsTo(t, spool, name+"@example.com")); n != 1 {
+				if n := len(servertest.MailsTo(t, spool, name+"@example.com")); n != 1 {
 					t.Errorf("%d mails to %s\n%s", n, name, server.Log())
 				}
 			}

@@ -1,0 +1,78 @@
+package servertest
+
+import (
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Link matches a link in a mail. Its group is the token.
+var Link = regexp.MustCompile(`https?://\S+/([A-Za-z0-9_-]{40,})`)
+
+// File returns the absolute path of a file of the repository, given by its slash-separated path below the root.
+func File(tb testing.TB, path string) string {
+	tb.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, filepath.FromSlash(path))
+		}
+		if dir == filepath.Dir(dir) {
+			tb.Fatal("no go.mod above the working directory")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// Read returns the text of a file of the repository.
+func Read(tb testing.TB, path string) string {
+	tb.Helper()
+	text, err := os.ReadFile(File(tb, path))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestNames returns the names of the tests, fuzz targets and benchmarks in a directory of the repository and below.
+func TestNames(tb testing.TB, dir string) map[string]bool {
+	tb.Helper()
+	names := map[string]bool{}
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	err := filepath.WalkDir(File(tb, dir), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, match := range function.FindAllSubmatch(text, -1) {
+			names[string(match[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return names
+}
+
+// FreePort returns a port of 127.0.0.1 that nothing listens on.
+func FreePort(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return port
+}
