@@ -1,0 +1,175 @@
+//go:build unix
+
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"accountd/internal/servertest"
+	"accountd/internal/store"
+)
+
+// verifyEverybody does without the mails.
+func verifyEverybody(t *testing.T, db *store.DB) {
+	t.Helper()
+	if err := db.Write(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Tx.ExecContext(t.Context(), `UPDATE user_status SET verified = 1`)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// columns are those of every table of accounts, and a few names that other servers would take.
+func columns(t *testing.T, db *store.DB) []string {
+	t.Helper()
+	names := map[string]bool{"admin": true, "role": true, "roles": true, "permissions": true, "groups": true, "verified_at": true, "userId": true, "__proto__": true, "constructor": true}
+	err := db.Read(t.Context(), func(tx *store.Tx) error {
+		rows, err := tx.Tx.QueryContext(t.Context(), `SELECT c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+			WHERE t.type = 'table' AND t.name IN ('users', 'user_status', 'addresses', 'sessions', 'refresh_tokens', 'user_fields', 'user_search')`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				return err
+			}
+			names[name] = true
+			words := strings.Split(name, "_")
+			for i := range words[1:] {
+				words[i+1] = strings.ToUpper(words[i+1][:1]) + words[i+1][1:]
+			}
+			names[strings.Join(words, "")] = true
+		}
+		return rows.Err()
+	})
+	if err != nil || len(names) < 60 {
+		t.Fatalf("%d columns, %v", len(names), err)
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// accountRows is all that is stored about users but the times of their logins.
+func accountRows(t *testing.T, db *store.DB) string {
+	t.Helper()
+	var all strings.Builder
+	err := db.Read(t.Context(), func(tx *store.Tx) error {
+		rows, err := tx.Tx.QueryContext(t.Context(), `SELECT json_array(u.id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, verified, archived, secondary_email)
+			FROM users u JOIN user_status s ON s.user_id = u.id ORDER BY u.id`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var row string
+			if err := rows.Scan(&row); err != nil {
+				return err
+			}
+			fmt.Fprintln(&all, row)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}
+
+// TestSecurityWritableFields gives every mutation every column of the database as one more argument, in both flavours. What is
+// no argument of it by the contract is refused, and nothing changes.
+func TestSecurityWritableFields(t *testing.T) {
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	session, err := server.Register(http.DefaultClient, "grace", "quiet-otter-42")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := servertest.OpenDatabase(t, server)
+	verifyEverybody(t, db)
+	// What the contract lets a client write, beside passwords and tokens.
+	writable := map[string]string{
+		"register": "email username", "resendActivationEmail": "email", "sendPasswordResetEmail": "email", "updateAccount": "firstName lastName",
+		"archiveAccount": "password", "deleteAccount": "password", "sendSecondaryEmailActivation": "email password", "swapEmails": "password",
+		"removeSecondaryEmail": "password", "tokenAuth": "password email username",
+	}
+	before, tried := accountRows(t, db), 0
+	for name, r := range prologues {
+		args := strings.NewReplacer("$password", "quiet-otter-42", "$name", "new").Replace(r.args)
+		for _, column := range columns(t, db) {
+			if slices.Contains(strings.Fields(writable[name]), column) {
+				continue
+			}
+			path := []string{"/graphql", "/relay"}[tried%2]
+			tried++
+			call := strings.TrimPrefix(args+", "+column+": "+[]string{"true", `"x"`, "1"}[tried%3], ", ")
+			document := map[string]string{"/graphql": "mutation { " + name + "(" + call + ") { __typename } }", "/relay": "mutation { " + name + "(input: {" + call + "}) { __typename } }"}[path]
+			got := servertest.Post(t, server, path, document, "", "Authorization", "JWT "+session.Token)
+			if !got.Has("validation") || strings.Contains(got.Body, `"data"`) {
+				t.Errorf("%s: status %d, %s", document, got.Status, got.Body)
+			}
+			// An input object as a variable.
+			input := strings.ToUpper(name[:1]) + name[1:] + "Input"
+			if name == "tokenAuth" {
+				input = "ObtainJSONWebTokenInput"
+			} else if strings.HasSuffix(name, "TokenCookie") {
+				input = strings.Replace(input, "DeleteToken", "DeleteJSONWebToken", 1)
+			}
+			values, err := json.Marshal(map[string]any{"v": map[string]any{column: true}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = servertest.Post(t, server, "/relay", "mutation($v: "+input+"!) { "+name+"(input: $v) { __typename } }", string(values), "Authorization", "JWT "+session.Token)
+			if !got.Has("variables") {
+				t.Errorf("%s with %s as a variable: status %d, %s", name, column, got.Status, got.Body)
+			}
+		}
+	}
+	if after := accountRows(t, db); after != before {
+		t.Errorf("it was\n%s\nand is\n%s", before, after)
+	}
+	if tried < 1000 {
+		t.Errorf("only %d arguments were tried", tried)
+	}
+}
+
+// TestSecurityJSONTypes gives every argument of every mutation values of every other JSON type: refused, and nothing changes.
+func TestSecurityJSONTypes(t *testing.T) {
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	session, err := server.Register(http.DefaultClient, "grace", "quiet-otter-42")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := servertest.OpenDatabase(t, server)
+	before := accountRows(t, db)
+	for name, r := range prologues {
+		for _, arg := range strings.Split(r.args, ", ") {
+			argument, _, _ := strings.Cut(arg, ":")
+			if argument == "" {
+				continue
+			}
+			for _, value := range []string{"1", "1.5", "true", `{"$ne":null}`, `["quiet-otter-42"]`, `[]`, `{}`, `[["x"]]`, `{"` + argument + `":"x"}`} {
+				query := "mutation($v: String!) { " + name + "(" + argument + ": $v) { __typename } }"
+				for _, other := range strings.Split(r.args, ", ") {
+					if other != arg {
+						query = strings.Replace(query, argument+": $v", argument+": $v, "+strings.NewReplacer("$password", "quiet-otter-42", "$name", "new").Replace(other), 1)
+					}
+				}
+				got := servertest.Post(t, server, "/graphql", query, `{"v":`+value+`}`, "Authorization", "JWT "+session.Token)
+				if !got.Has("variables") || got.Status != 400 {
+					t.Errorf("%s of %s is %s: status %d, %s", argument, name, value, got.Status, got.Body)
+				}
+			}
+		}
+	}
+	if after := accountRows(t, db); after != before {
+		t.Errorf("it was\n%s\nand is\n%s", before, after)
+	}
+}

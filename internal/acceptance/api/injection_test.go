@@ -1,0 +1,194 @@
+//go:build unix
+
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"accountd/internal/servertest"
+)
+
+// hostileTexts are what breaks out of a statement, a pattern or a text in one language or another.
+var hostileTexts = []string{
+	`'`, `"`, "`", `\`, `' OR '1'='1`, `" OR ""="`, `'; DROP TABLE users; --`, `'); DELETE FROM users; --`, `%`, `_`, `%%`, `a%`, `%a`, `_d_`, `[a-z]*`, `*`, `?`, `a*`, `^a`, `a OR b`, `NEAR(a b)`,
+	`" OR username:"a`, `username : a`, `ada" "`, `-ada`, `$1`, `?1`, `:a`, `@a`, `{{7*7}}`, "\x00", "ada\x00", "\x00ada", "a\x00da", `\u0000`, "\n", "a\r\nb", "\u2028", `');`, `/* */`, `--`, `#`, `0x41`, `NULL`, `1 UNION SELECT password FROM users`,
+	`char(97)`, `${7*7}`, "\ufeffada", "a\u200dda", strings.Repeat("%", 500), strings.Repeat("a%", 100),
+}
+
+// TestSecurityInjection puts them into every text of the API, with literals and with variables: nothing but the letter is meant,
+// the server's own errors are none of the answers, and the accounts of others stay as they are.
+func TestSecurityInjection(t *testing.T) {
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")...)
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil {
+		t.Fatal(err)
+	}
+	db := servertest.OpenDatabase(t, server)
+	before := accountRows(t, db)
+	for _, text := range hostileTexts {
+		value, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, r := range prologues {
+			for _, arg := range strings.Split(r.args, ", ") {
+				argument, _, _ := strings.Cut(arg, ":")
+				if argument == "" || name == "updateAccount" || argument == "username" && name == "register" { // below
+					continue
+				}
+				rest := ""
+				for _, other := range strings.Split(r.args, ", ") {
+					if other != arg {
+						rest += ", " + strings.NewReplacer("$password", "wrong-"+`\"'%`, "$name@", "nobody@", "$name", "nobody").Replace(other)
+					}
+				}
+				selection := "{ success errors }"
+				got := servertest.Post(t, server, "/graphql", "mutation($v: String!) { "+name+"("+argument+": $v"+rest+") "+selection+" }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
+				if got.Has("internal") || strings.Contains(got.Body, `"success":true`) && argument != "email" || got.Status != 200 && !got.Has("bad_string") {
+					t.Errorf("%s of %s is %q: status %d, %s", argument, name, text, got.Status, got.Body)
+				}
+			}
+		}
+		for _, name := range []string{"JWT", "JWT-refresh-token"} {
+			got := servertest.Post(t, server, "/graphql", "mutation { verifyToken { success } }", "", "Cookie", name+"="+strings.Trim(strings.Map(printable, text), " "))
+			if got.Has("internal") || strings.Contains(got.Body, `"success":true`) {
+				t.Errorf("the cookie %s is %q: %s", name, text, got.Body)
+			}
+		}
+	}
+	if after := accountRows(t, db); after != before {
+		t.Errorf("it was\n%s\nand is\n%s", before, after)
+	}
+}
+
+// printable leaves out what no client of net/http sends in a header.
+func printable(r rune) rune {
+	if r < ' ' || r > '~' {
+		return -1
+	}
+	return r
+}
+
+// TestSecurityNamesToTheLetter: a name is stored and given back to the letter, whatever is in it, and is found by itself alone;
+// NUL is refused.
+func TestSecurityNamesToTheLetter(t *testing.T) {
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing, "ACCOUNTD_QUERIES_USERS=public")...)
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := servertest.OpenDatabase(t, server)
+	verifyEverybody(t, db)
+	for _, text := range hostileTexts {
+		value, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := servertest.Post(t, server, "/graphql", "mutation($v: String) { updateAccount(firstName: $v) { success errors } }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
+		stored := strings.Contains(got.Body, `"success":true`)
+		if refuse := strings.Contains(text, "\x00") || len(text) > 150; stored == refuse || got.Has("internal") {
+			t.Errorf("%q: %s", text, got.Body)
+		}
+		if !stored {
+			continue
+		}
+		var answer struct {
+			Data struct{ Me struct{ FirstName string } }
+		}
+		me := servertest.Post(t, server, "/graphql", "{ me { firstName } }", "", "Authorization", "JWT "+session.Token)
+		if err := json.Unmarshal([]byte(me.Body), &answer); err != nil || answer.Data.Me.FirstName != strings.TrimSpace(text) {
+			t.Errorf("%q is given back as %q, %v", text, answer.Data.Me.FirstName, err)
+		}
+	}
+}
+
+// TestSecurityFilters: in a filter every character stands for itself. Wildcards of LIKE, GLOB and full-text search find nothing
+// but themselves, and what orders or selects is no text.
+func TestSecurityFilters(t *testing.T) {
+	dir := t.TempDir()
+	const config = `[queries.filter_fields]
+username = ["exact", "iexact", "contains", "icontains", "startswith", "istartswith", "in"]
+email = ["exact", "icontains", "istartswith", "in"]
+first_name = ["exact", "icontains", "istartswith", "in"]
+status__secondary_email = ["exact", "icontains"]
+`
+	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := servertest.Start(t, filepath.Join(dir, "data"), append(servertest.CheapHashing, "ACCOUNTD_QUERIES_USERS=public")...)
+	for _, name := range []string{"ada", "bob", "a_d", "x-y", "a.b+c"} {
+		if session, err := server.Register(http.DefaultClient, name, "quiet-otter-42"); err != nil || !session.Success {
+			t.Fatalf("%s: %+v, %v", name, session, err)
+		}
+	}
+	find := func(argument, text string) (string, servertest.Reply) {
+		t.Helper()
+		value, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := servertest.Post(t, server, "/graphql", "query($v: String) { users("+argument+": $v) { edges { node { username } } } }", `{"v":`+string(value)+`}`)
+		var answer struct {
+			Data struct {
+				Users struct {
+					Edges []struct{ Node struct{ Username string } }
+				}
+			}
+		}
+		if err := json.Unmarshal([]byte(got.Body), &answer); err != nil {
+			t.Fatalf("%s: %v", got.Body, err)
+		}
+		names := ""
+		for _, edge := range answer.Data.Users.Edges {
+			names += edge.Node.Username + " "
+		}
+		return strings.TrimSpace(names), got
+	}
+	for _, test := range []struct{ argument, text, want string }{
+		{"username", "ada", "ada"}, {"username_Icontains", "D", "ada a_d"}, {"username_Istartswith", "A", "ada a_d a.b+c"}, {"username_In", "ada, bob", "ada bob"}, // something is found
+		{"username_Icontains", "_", "a_d"}, {"username_Contains", "_", "a_d"}, {"username_Istartswith", "a_", "a_d"}, {"username_Startswith", "_", ""}, {"username_Icontains", "a_d", "a_d"},
+		{"username_Icontains", "-", "x-y"}, {"username_Icontains", "x-y", "x-y"}, {"username_Icontains", ".b+", "a.b+c"}, {"email_Icontains", "_", "a_d"}, {"email_Istartswith", "a_d@", "a_d"},
+	} {
+		if names, got := find(test.argument, test.text); names != test.want || got.Has("internal") {
+			t.Errorf("%s: %q finds %q, want %q: %s", test.argument, test.text, names, test.want, got.Body)
+		}
+	}
+	arguments := []string{"username", "username_Iexact", "username_Contains", "username_Icontains", "username_Startswith", "username_Istartswith", "username_In", "email", "email_Icontains",
+		"email_Istartswith", "email_In", "firstName", "firstName_Icontains", "firstName_Istartswith", "firstName_In", "status_SecondaryEmail", "status_SecondaryEmail_Icontains"}
+	for _, text := range hostileTexts {
+		if text == "_" || strings.TrimSpace(text) == "" { // found above; nothing but space is no filter
+			continue
+		}
+		for _, argument := range arguments {
+			if names, got := find(argument, text); names != "" || got.Has("internal") {
+				t.Errorf("%s: %q finds %q: %s", argument, text, names, got.Body)
+			}
+		}
+		for _, argument := range []string{"after", "before"} {
+			if names, got := find(argument, text); names != "" || !got.Has("wrong_usage") {
+				t.Errorf("%s: %q: %s", argument, text, got.Body)
+			}
+		}
+		value, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := servertest.Post(t, server, "/graphql", "query($v: ID!) { user(id: $v) { username } }", `{"v":`+string(value)+`}`); got.Body != `{"data":{"user":null}}`+"\n" {
+			t.Errorf("user: %q: %s", text, got.Body)
+		}
+	}
+	for _, argument := range []string{"orderBy", "order_by", "sort", "where", "filter"} {
+		if got := servertest.Post(t, server, "/graphql", fmt.Sprintf(`{ users(%s: "password") { edges { cursor } } }`, argument), ""); !got.Has("validation") {
+			t.Errorf("%s: %s", argument, got.Body)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package api_test
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"accountd/internal/config"
+	"accountd/internal/servertest"
+)
+
+// elsewhere are the settings that no script changes, and the test that holds each.
+var elsewhere = map[string]string{
+	"tokens.cookies.domain":        "TestCookieAttributes", // it needs a public_url with a domain
+	"accounts.purge_unverified":    "TestPurgeUnverified",  // it needs the hourly run
+	"passwords.argon2.memory":      "TestSettingsReachTheirPackages",
+	"passwords.argon2.iterations":  "TestSettingsReachTheirPackages",
+	"passwords.argon2.parallelism": "TestSettingsReachTheirPackages",
+	"passwords.argon2.concurrent":  "TestGateBounds",
+	"passwords.argon2.queue":       "TestGateBounds",
+	"email.spool_dir":              "TestDerived",
+	"email.smtp.host":              "TestMailRelay", // these need a mail server
+	"email.smtp.port":              "TestMailRelay",
+	"email.smtp.tls":               "TestMailRelay",
+	"email.smtp.username":          "TestPasswordFile",
+	"email.smtp.password_file":     "TestPasswordFile",
+}
+
+// TestEverySettingHasAScript: whatever the API we follow can be set to, and what is set beside it, a script sets to
+// something else than the default, and thereby has to say what comes of it. The process's own settings ([server],
+// [log], [limits]) are other tests' matter.
+func TestEverySettingHasAScript(t *testing.T) {
+	files, err := filepath.Glob(servertest.File(t, "testdata/e2e/*.script"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	untouched := inForce(t, "")
+	changed := map[string]bool{}
+	blocks := regexp.MustCompile(`(?m)^config\n((?:  .*\n)+)`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range blocks.FindAllStringSubmatch(string(text), -1) {
+			for key, value := range inForce(t, strings.ReplaceAll(block[1], "$", "")) {
+				changed[key] = changed[key] || value != untouched[key]
+			}
+		}
+	}
+	tests := servertest.TestNames(t, ".")
+	for _, key := range slices.Sorted(maps.Keys(untouched)) {
+		section, _, _ := strings.Cut(key, ".")
+		test, exempt := elsewhere[key]
+		switch {
+		case slices.Contains([]string{"server", "log", "limits"}, section), key == "graphql.introspection", key == "graphql.graphiql":
+		case exempt && changed[key]:
+			t.Errorf("%s is in a script now: take it out of elsewhere", key)
+		case exempt && !tests[test]:
+			t.Errorf("%s is said to be held by %s, which is no test", key, test)
+		case !exempt && !changed[key]:
+			t.Errorf("no script in testdata/e2e changes %s", key)
+		}
+	}
+	for key := range elsewhere {
+		if _, ok := untouched[key]; !ok {
+			t.Errorf("%s is no setting", key)
+		}
+	}
+}
+
+// inForce are the settings that a file leads to, by key.
+func inForce(t *testing.T, text string) map[string]string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(path, nil, config.Overrides{})
+	if err != nil {
+		t.Fatalf("%s\n%v", text, err)
+	}
+	values, section := map[string]string{}, ""
+	for line := range strings.Lines(c.Redacted()) {
+		line, _, _ = strings.Cut(strings.TrimSpace(line), " # ")
+		if name, isSection := strings.CutPrefix(line, "["); isSection {
+			section = strings.TrimSuffix(name, "]")
+		} else if key, value, ok := strings.Cut(line, " = "); ok {
+			values[section+"."+key] = value
+		}
+	}
+	return values
+}

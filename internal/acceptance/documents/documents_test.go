@@ -1,0 +1,73 @@
+package documents_test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"accountd/internal/cli"
+	"accountd/internal/servertest"
+)
+
+// TestErrorCodes: docs/api.md lists the values of extensions.code that the code can give, all and no others.
+func TestErrorCodes(t *testing.T) {
+	find := func(file, pattern string) (found []string) {
+		t.Helper()
+		for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(servertest.Read(t, file), -1) {
+			found = append(found, match[1])
+		}
+		return found
+	}
+	given := append(find("internal/graphqlhttp/response.go", `(?m)^\tCode\w+ += "(\w+)"`), find("internal/server/server.go", `(?s)refuse\(w, .+?", "(\w+)", `)...)
+	given = append(given, find("internal/server/origin.go", `(?s)refuse\(w, .+?", "(\w+)", `)...)
+	documented := find("docs/api.md", "(?m)^\\| `(\\w+)` \\| \\d{3}")
+	if diff := cmp.Diff(slices.Compact(slices.Sorted(slices.Values(given))), slices.Sorted(slices.Values(documented))); diff != "" || len(documented) < 10 {
+		t.Errorf("docs/api.md and the code differ (-code +document):\n%s", diff)
+	}
+}
+
+// TestNotice: NOTICE names every module that is linked into the binary, itself or as one of its owner's.
+func TestNotice(t *testing.T) {
+	notice := servertest.Read(t, "NOTICE")
+	linked, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "accountd").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := slices.Compact(slices.Sorted(strings.FieldsSeq(string(linked))))
+	if len(modules) < 10 {
+		t.Errorf("only %q are linked", modules)
+	}
+	version := regexp.MustCompile(`/v\d+$`)
+	for _, module := range modules {
+		name := strings.TrimPrefix(version.ReplaceAllString(module, ""), "github.com/")
+		if !strings.Contains(notice, name) && !strings.Contains(notice, path.Dir(name)+"/*") {
+			t.Errorf("NOTICE does not name %s", module)
+		}
+	}
+}
+
+// TestSettingsInDocuments: what docs/api.md shows as settings can be used.
+func TestSettingsInDocuments(t *testing.T) {
+	examples := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(servertest.Read(t, "docs/api.md"), -1)
+	if len(examples) == 0 {
+		t.Fatal("no settings")
+	}
+	for _, example := range examples {
+		file := filepath.Join(t.TempDir(), "config.toml")
+		if err := os.WriteFile(file, []byte(example[1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if code := cli.Run(t.Context(), cli.Env{Args: []string{"config", "check", "--config", file}, Stdout: &out, Stderr: &out}); code != 0 {
+			t.Errorf("%s\n%s", example[1], out.String())
+		}
+	}
+}

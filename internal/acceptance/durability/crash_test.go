@@ -1,0 +1,114 @@
+//go:build unix
+
+package durability_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"accountd/internal/servertest"
+)
+
+// TestKill9 kills the server at different moments of 200 registrations. After the restart every
+// acknowledged user can log in and has exactly one mail; a user nobody acknowledged has one mail or does not exist.
+func TestKill9(t *testing.T) {
+	for _, killAfter := range []int64{1, 40, 97, 160} {
+		t.Run(fmt.Sprintf("after %d answers", killAfter), func(t *testing.T) {
+			dataDir := filepath.Join(t.TempDir(), "data")
+			server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+			acknowledged := registerUntilKilled(server, 200, killAfter)
+			if int64(len(acknowledged)) < killAfter {
+				t.Fatalf("%d registrations were acknowledged, want at least %d\n%s", len(acknowledged), killAfter, server.Log())
+			}
+
+			server = servertest.Start(t, dataDir, servertest.CheapHashing...)
+			mails := mailsByRecipient(t, filepath.Join(dataDir, "spool", "new"))
+			for i := range 200 {
+				name := fmt.Sprintf("user%03d", i)
+				session, err := server.Login(http.DefaultClient, name, "quiet-otter-42")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if acknowledged[name] && !session.Success {
+					t.Errorf("%s was acknowledged and cannot log in: %s", name, session.Errors)
+				}
+				want := 0
+				if session.Success {
+					want = 1
+				}
+				if got := mails[name+"@example.com"]; got != want {
+					t.Errorf("%s has %d mails, want %d (acknowledged: %t)", name, got, want, acknowledged[name])
+				}
+			}
+			if left, err := filepath.Glob(filepath.Join(dataDir, "spool", "tmp", "*")); err != nil || len(left) > 0 {
+				t.Errorf("left in spool/tmp: %v, %v", left, err)
+			}
+			if err := server.Stop(); err != nil {
+				t.Errorf("SIGTERM: %v\n%s", err, server.Log())
+			}
+		})
+	}
+}
+
+// registerUntilKilled registers n users from eight clients, kills the server as soon as killAfter have
+// been acknowledged, and returns the names of all that were.
+func registerUntilKilled(server *servertest.Server, n int, killAfter int64) map[string]bool {
+	var (
+		next, count atomic.Int64
+		mu          sync.Mutex
+		names       = map[string]bool{}
+		wg          sync.WaitGroup
+	)
+	for range 8 {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				name := fmt.Sprintf("user%03d", i)
+				session, err := server.Register(http.DefaultClient, name, "quiet-otter-42")
+				if err != nil || !session.Success {
+					return // the server is dead: nothing more will be acknowledged
+				}
+				mu.Lock()
+				names[name] = true
+				mu.Unlock()
+				if count.Add(1) == killAfter {
+					server.Kill()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	server.Kill()
+	return names
+}
+
+func mailsByRecipient(t *testing.T, dir string) map[string]int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.eml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		message, err := mail.ReadMessage(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		to, err := mail.ParseAddress(message.Header.Get("To"))
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		counts[to.Address]++
+	}
+	return counts
+}

@@ -1,0 +1,137 @@
+//go:build unix
+
+package durability_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"accountd/internal/servertest"
+)
+
+// handedOut are tokens that a server has given out or mailed.
+type handedOut struct {
+	access, refresh []string
+	mailed          map[string][]string // by the mutation that takes them
+}
+
+func (h *handedOut) session(t *testing.T, session *servertest.Session, err error) {
+	t.Helper()
+	if err != nil || !session.Success || session.Token == "" {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	h.access, h.refresh = append(h.access, session.Token), append(h.refresh, session.RefreshToken)
+}
+
+func (h *handedOut) mail(t *testing.T, dataDir, mutation string, link ...string) {
+	t.Helper()
+	h.mailed[mutation] = append(h.mailed[mutation], mailedToken(t, dataDir, link...))
+}
+
+// worthless fails where a token is good for anything.
+func (h *handedOut) worthless(t *testing.T, s *servertest.Server) {
+	t.Helper()
+	for i, token := range h.access {
+		if name := servertest.Whose(t, s, token); name != "" {
+			t.Errorf("access token %d is %s's", i, name)
+		}
+	}
+	for i, token := range h.refresh {
+		for _, name := range []string{"refreshToken", "revokeToken"} {
+			out := runMutation(t, s, name, "refreshToken: $token", "", map[string]any{"token": token})
+			invalidToken(t, fmt.Sprintf("refresh token %d in %s", i, name), out)
+		}
+	}
+	for name, list := range h.mailed {
+		arguments, variables := "token: $token", map[string]any{}
+		if name == "passwordReset" || name == "passwordSet" {
+			arguments, variables["new"] = "token: $token, newPassword1: $new, newPassword2: $new", "stolen-otter-42"
+		}
+		for i, token := range list {
+			variables["token"] = token
+			invalidToken(t, fmt.Sprintf("link %d in %s", i, name), runMutation(t, s, name, arguments, "", variables))
+		}
+	}
+}
+
+func invalidToken(t *testing.T, what string, out map[string]any) {
+	t.Helper()
+	const want = "map[nonFieldErrors:[map[code:invalid_token message:Invalid token.]]]"
+	if got := fmt.Sprint(out["errors"]); out["success"] != false || got != want {
+		t.Errorf("%s: %v", what, out)
+	}
+}
+
+// oneIssuer keeps the issuer of access tokens as it is when a server comes back on another port.
+const oneIssuer = "ACCOUNTD_TOKENS_ISSUER=https://accounts.example.com"
+
+// TestSecurityOlderCopy: an older copy of the data directory is put in place by hand, as after a crash that lost
+// writes, or from a replica. Others register, and get the ids, and even the names and addresses, of accounts that are
+// lost. No token of the history that is lost is good for anything, whatever the new one does.
+func TestSecurityOlderCopy(t *testing.T) {
+	dataDir, older := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "data")
+	environ := append([]string{oneIssuer}, servertest.CheapHashing...)
+	server := servertest.Start(t, dataDir, environ...)
+	stop := func() {
+		t.Helper()
+		if err := server.Stop(); err != nil {
+			t.Fatalf("%v\n%s", err, server.Log())
+		}
+	}
+	if ada, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !ada.Success {
+		t.Fatalf("%+v, %v", ada, err)
+	}
+	succeed(t, dataDir, "user", "set", "ada", "--verified=true")
+	stop()
+	if err := os.CopyFS(older, os.DirFS(dataDir)); err != nil {
+		t.Fatal(err)
+	}
+	makePrivate(t, older)
+
+	lost := &handedOut{mailed: map[string][]string{}}
+	people := []string{"bob", "cyd", "dan"}
+	server = servertest.Start(t, dataDir, environ...)
+	for _, name := range people {
+		session, err := server.Register(http.DefaultClient, name, "quiet-otter-42")
+		lost.session(t, session, err)
+		for range 2 {
+			lost.mail(t, dataDir, "verifyAccount", "activation", name)
+			lost.mail(t, dataDir, "passwordReset", "password_reset", name)
+			lost.mail(t, dataDir, "verifySecondaryEmail", "secondary_email", name, "--email="+name+"@home.example")
+			session, err := server.Login(http.DefaultClient, name, "quiet-otter-42")
+			lost.session(t, session, err)
+		}
+	}
+	for range 3 {
+		session, err := server.Login(http.DefaultClient, "ada", "quiet-otter-42")
+		lost.session(t, session, err)
+		lost.mail(t, dataDir, "passwordReset", "password_reset", "ada")
+	}
+	succeed(t, dataDir, "user", "add", "--username=eve", "--email=eve@example.com", "--no-password")
+	lost.mail(t, dataDir, "passwordSet", "password_set", "eve")
+	ids := succeed(t, dataDir, "user", "list")
+	stop()
+
+	server = servertest.Start(t, older, environ...)
+	for _, name := range people {
+		if session, err := server.Register(http.DefaultClient, name, "other-otter-43"); err != nil || !session.Success {
+			t.Fatalf("%+v, %v", session, err)
+		}
+	}
+	succeed(t, older, "user", "add", "--username=eve", "--email=eve@example.com", "--no-password")
+	if again := succeed(t, older, "user", "list"); again != ids {
+		t.Fatalf("the same ids do not come again:\n%s\n%s", ids, again)
+	}
+	lost.worthless(t, server)
+	for range 3 { // which moves the accounts on, to where links were made
+		for name, password := range map[string]string{"ada": "quiet-otter-42", "bob": "other-otter-43"} {
+			if session, err := server.Login(http.DefaultClient, name, password); err != nil || !session.Success {
+				t.Fatalf("%s: %+v, %v", name, session, err)
+			}
+		}
+		lost.worthless(t, server)
+	}
+}

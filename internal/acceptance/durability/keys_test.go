@@ -1,0 +1,183 @@
+//go:build unix
+
+package durability_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"accountd/internal/servertest"
+)
+
+// TestSecurityKeyFileVanishes: a server whose key file is gone, or is none any more, goes on with the keys in memory
+// and is not ready, as its next start would be without. It is ready again when the file is back.
+func TestSecurityKeyFileVanishes(t *testing.T) {
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil || !session.Success {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	file := filepath.Join(server.DataDir, "keys.json")
+	if got := ready(t, server); got != http.StatusOK {
+		t.Fatalf("at first readyz answers %d\n%s", got, server.Log())
+	}
+	if err := os.Rename(file, file+"-kept"); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusServiceUnavailable })
+	if name := servertest.Whose(t, server, session.Token); name != "ada" {
+		t.Errorf("the access token is %q's", name)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Until(t, server, func() bool { return strings.Contains(server.Log(), "not a key ring") })
+	if got := ready(t, server); got != http.StatusServiceUnavailable {
+		t.Errorf("with an empty file readyz answers %d", got)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := runCommand(t, server.DataDir, "keys", "init"); code != 1 || !strings.Contains(out, "has its keys in memory") {
+		t.Errorf("keys init beside the server exits %d\n%s", code, out)
+	}
+	if err := os.Rename(file+"-kept", file); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	if !strings.Contains(server.Log(), "keys.json: no such file") {
+		t.Errorf("it is not logged\n%s", server.Log())
+	}
+}
+
+// contents are the files below dir with the sums of what is in them.
+func contents(t *testing.T, dir string) string {
+	t.Helper()
+	var list strings.Builder
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || entry.Name() == "accountd.lock" { // which names who served last
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		fmt.Fprintf(&list, "%s %x\n", path, sha256.Sum256(raw))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.String()
+}
+
+// TestSecurityLostKeys: without the key file that live sessions and waiting mails need, neither a server nor a
+// command starts, and nothing is made. Only `keys init` makes a new ring. Then sessions go on by their refresh
+// tokens, and mails that nobody can read any more keep nothing from working.
+func TestSecurityLostKeys(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	environ := append([]string{oneIssuer}, servertest.CheapHashing...)
+	server := servertest.Start(t, dataDir, environ...)
+	stop := func() {
+		t.Helper()
+		if err := server.Stop(); err != nil {
+			t.Fatalf("%v\n%s", err, server.Log())
+		}
+	}
+	if err := os.Remove(filepath.Join(dataDir, "spool", "tmp")); err != nil { // mails wait
+		t.Fatal(err)
+	}
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil || !session.Success {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	link := mailedToken(t, dataDir, "activation", "ada")
+	stop()
+	if err := os.Remove(filepath.Join(dataDir, "keys.json")); err != nil {
+		t.Fatal(err)
+	}
+
+	const stake = "live sessions (1) go on only by their refresh tokens, mails that wait in the outbox (1) can never be read, " +
+		"and links in mails stop working"
+	before := contents(t, dataDir)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("AnotherServicesSecretOf40CharactersAtLeast\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"user", "list"}, {"keys", "import", secret}} {
+		out, code := runCommand(t, dataDir, args...)
+		want := "keys.json is not there; without it " + stake + ": copy it back"
+		if code != 1 || !strings.Contains(out, want) || !strings.Contains(out, "accountd keys init") {
+			t.Errorf("%q exits %d\n%s", args, code, out)
+		}
+	}
+	out, code := runCommand(t, dataDir, "doctor")
+	if code != 1 || !strings.Contains(out, "keys.json is not there; without it "+stake) {
+		t.Errorf("doctor exits %d\n%s", code, out)
+	}
+	if after := contents(t, dataDir); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+
+	if out := succeed(t, dataDir, "keys", "init"); !strings.Contains(out, stake) {
+		t.Errorf("keys init: %s", out)
+	}
+	server = servertest.Start(t, dataDir, environ...)
+	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	if name := servertest.Whose(t, server, session.Token); name != "" {
+		t.Errorf("the access token of before is %q's", name)
+	}
+	verified := runMutation(t, server, "verifyAccount", "token: $token", "", map[string]any{"token": link})
+	invalidToken(t, "a link of before", verified)
+	next, err := servertest.Refresh(server, session.RefreshToken)
+	if err != nil || !next.Success || servertest.Whose(t, server, next.Token) != "ada" {
+		t.Errorf("the session does not go on: %+v, %v", next, err)
+	}
+	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {
+		t.Errorf("%+v, %v", bob, err)
+	}
+	spool := filepath.Join(dataDir, "spool")
+	ada, bob := len(servertest.MailsTo(t, spool, "ada@example.com")), len(servertest.MailsTo(t, spool, "bob@example.com"))
+	if ada != 0 || bob != 1 {
+		t.Errorf("%d mails to ada, %d to bob\n%s", ada, bob, server.Log())
+	}
+	const unreadable = "the key that sealed it is not in the key file"
+	if got := ready(t, server); got != http.StatusOK || !strings.Contains(server.Log(), unreadable) {
+		t.Errorf("readyz answers %d\n%s", got, server.Log())
+	}
+	stop()
+	out, code = runCommand(t, dataDir, "keys", "init")
+	if code != 1 || !strings.Contains(out, "keys.json is there: accountd keys rotate") {
+		t.Errorf("keys init beside a ring exits %d\n%s", code, out)
+	}
+}
+
+// TestSecurityKeysAndDatabaseGone: where the database and the keys are gone, and the log or the mark of the database
+// is there, nothing is made.
+func TestSecurityKeysAndDatabaseGone(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("AnotherServicesSecretOf40CharactersAtLeast\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"-wal", "-needs-wal"} {
+		dataDir := t.TempDir()
+		makePrivate(t, dataDir)
+		if err := os.WriteFile(filepath.Join(dataDir, "accountd.db"+suffix), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"keys", "import", secret}} {
+			out, code := runCommand(t, dataDir, args...)
+			if code != 1 || !strings.Contains(out, "accountd.db: it is gone, but its "+suffix+" is there: put the file back") {
+				t.Errorf("%s: %q exits %d\n%s", suffix, args, code, out)
+			}
+		}
+		for _, name := range []string{"keys.json", "accountd.db"} {
+			if _, err := os.Lstat(filepath.Join(dataDir, name)); !os.IsNotExist(err) {
+				t.Errorf("%s: a refused start makes %s: %v", suffix, name, err)
+			}
+		}
+	}
+}

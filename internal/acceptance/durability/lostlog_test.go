@@ -1,0 +1,271 @@
+//go:build unix
+
+package durability_test
+
+import (
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"accountd/internal/servertest"
+)
+
+// databaseHashes are the hashes of the database and of what lies beside it.
+func databaseHashes(t *testing.T, dataDir string) map[string][32]byte {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dataDir, "accountd.db*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	found := map[string][32]byte{}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[filepath.Base(file)] = sha256.Sum256(content)
+	}
+	return found
+}
+
+// copyData copies a data directory.
+func copyData(t *testing.T, from string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "data")
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	makePrivate(t, to)
+	return to
+}
+
+// TestSecurityLostLog: a server that was killed and has lost its write-ahead log is not started, looked at or
+// backed up as if nothing had happened. With the flag it goes on, and nothing comes back: no session of before is
+// good, and no id is given out again.
+func TestSecurityLostLog(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	var sessions []*servertest.Session
+	register := func(s *servertest.Server, name string) *servertest.Session {
+		t.Helper()
+		session, err := s.Register(http.DefaultClient, name, "quiet-otter-42")
+		if err != nil || !session.Success {
+			t.Fatalf("%+v, %v", session, err)
+		}
+		return session
+	}
+	const users = 5
+	for i := range users {
+		sessions = append(sessions, register(server, fmt.Sprintf("user%d", i)))
+	}
+	server.Kill()
+	wal := func(dataDir string) string { return filepath.Join(dataDir, "accountd.db-wal") }
+
+	// Nothing is lost: whatever looks first, all is there, and no alarm.
+	for _, command := range [][]string{{"doctor"}, {"backup"}, {"tokens", "clear"}} {
+		whole := copyData(t, dataDir)
+		if out, _ := runCommand(t, whole, command...); strings.Contains(out, "write-ahead log") {
+			t.Errorf("%s after a crash:\n%s", command, out)
+		}
+		if out := succeed(t, whole, "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts", users)) {
+			t.Errorf("doctor after a crash and %s:\n%s", command, out)
+		}
+	}
+
+	for name, lose := range map[string]func(string) error{
+		"removed": os.Remove,
+		"emptied": func(file string) error { return os.Truncate(file, 0) },
+		"cut off": func(file string) error { return os.Truncate(file, 31) },
+	} {
+		commands := [][]string{{"doctor"}, {"serve", "--listen", "127.0.0.1:0"}}
+		if name == "removed" {
+			commands = append(commands, []string{"user", "list"}, []string{"backup"})
+		}
+		lost := copyData(t, dataDir)
+		if err := lose(wal(lost)); err != nil {
+			t.Fatal(err)
+		}
+		before := databaseHashes(t, lost)
+		for _, command := range commands {
+			out, code := runCommand(t, lost, command...)
+			if code != 1 || !strings.Contains(out, "its write-ahead log (-wal) is gone or empty") || !strings.Contains(out, "--accept-lost-log") {
+				t.Fatalf("log %s: %s exits %d\n%s", name, command, code, out)
+			}
+			if command[0] == "doctor" && !strings.Contains(out, "PROBLEM  database: ") {
+				t.Errorf("log %s: doctor finds nothing\n%s", name, out)
+			}
+		}
+		if after := databaseHashes(t, lost); fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("log %s: the database has been changed", name)
+		}
+	}
+
+	if err := os.Remove(wal(dataDir)); err != nil {
+		t.Fatal(err)
+	}
+	server = servertest.StartBy(t, []string{"sh", "-c", `exec "$@" --accept-lost-log`, "sh"}, dataDir, servertest.CheapHashing...)
+	if !strings.Contains(server.Log(), "the write-ahead log was lost") {
+		t.Errorf("the log does not say so:\n%s", server.Log())
+	}
+	var seen []string
+	for i := range 2 * users {
+		session := register(server, fmt.Sprintf("new%d", i))
+		answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username pk } }", nil)
+		if err != nil || !strings.Contains(string(answer.Data["me"]), "new") {
+			t.Fatalf("%+v, %v", answer, err)
+		}
+		seen = append(seen, string(answer.Data["me"]))
+	}
+	for i, session := range sessions {
+		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil || string(answer.Data["me"]) != "null" {
+			t.Errorf("access token %d of before: %s, %v", i, answer.Data["me"], err)
+		}
+		if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "token", map[string]any{"token": session.RefreshToken}); out["success"] != false {
+			t.Errorf("refresh token %d of before: %v", i, out)
+		}
+	}
+	var first struct{ ID int }
+	if err := json.Unmarshal([]byte(succeed(t, dataDir, "user", "show", "new0", "--json")), &first); err != nil || first.ID <= users {
+		t.Errorf("an id is given out again: %d, %v, %v", first.ID, err, seen)
+	}
+	server.Kill()
+	server = servertest.Start(t, dataDir, servertest.CheapHashing...) // without the flag
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"-wal", "-shm", "-needs-wal"} {
+		if _, err := os.Lstat(filepath.Join(dataDir, "accountd.db"+suffix)); !os.IsNotExist(err) {
+			t.Errorf("after an orderly end %s is there: %v", suffix, err)
+		}
+	}
+	if kept, err := filepath.Glob(filepath.Join(dataDir, "accountd-replaced-*.db-needs-wal")); err != nil || len(kept) != 1 {
+		t.Errorf("the file that lost its log has its mark: %v, %v", kept, err)
+	}
+}
+
+// TestSecurityLogDeleted: a server whose log is deleted says so, and saves everything when it ends in order.
+func TestSecurityLogDeleted(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	if ada, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !ada.Success {
+		t.Fatalf("%+v, %v", ada, err)
+	}
+	if err := os.Remove(filepath.Join(dataDir, "accountd.db-wal")); err != nil {
+		t.Fatal(err)
+	}
+	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {
+		t.Errorf("%+v, %v", bob, err)
+	}
+	if status := ready(t, server); status != http.StatusServiceUnavailable {
+		t.Errorf("ready without its log: %d", status)
+	}
+	if err := server.Stop(); err != nil {
+		t.Errorf("%v\n%s", err, server.Log())
+	}
+	if list := succeed(t, dataDir, "user", "list"); !strings.Contains(list, "ada") || !strings.Contains(list, "bob") {
+		t.Errorf("afterwards:\n%s", list)
+	}
+}
+
+// TestSecurityLogLeft: another program that has the database open when a server or a command ends may close it last,
+// and delete the log: nothing is lost, and nobody is told so.
+func TestSecurityLogLeft(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	db, err := sql.Open("sqlite", filepath.Join(dataDir, "accountd.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if ada, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !ada.Success {
+		t.Fatalf("%+v, %v", ada, err)
+	}
+	var users int
+	if err := db.QueryRow(`SELECT count(*) FROM users`).Scan(&users); err != nil || users != 1 {
+		t.Fatalf("%d, %v", users, err)
+	}
+	succeed(t, dataDir, "user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
+	if _, err := os.Lstat(filepath.Join(dataDir, "accountd.db-needs-wal")); err != nil {
+		t.Errorf("a command beside the server removes its mark: %v", err)
+	}
+	if err := server.Stop(); err != nil {
+		t.Error(err)
+	}
+	succeed(t, dataDir, "user", "add", "--username=cleo", "--email=cleo@example.com", "--no-password")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(filepath.Join(dataDir, "accountd.db-wal")); !os.IsNotExist(err) {
+		t.Errorf("the other program has left the log: %v", err)
+	}
+	list := succeed(t, dataDir, "user", "list")
+	for _, name := range []string{"ada", "bob", "cleo"} {
+		if !strings.Contains(list, name) {
+			t.Errorf("%s is lost:\n%s", name, list)
+		}
+	}
+}
+
+// TestSecurityEndKilled kills a command at each step of its end: nothing that it did is lost, and nobody is told
+// that the log is.
+func TestSecurityEndKilled(t *testing.T) {
+	first := filepath.Join(t.TempDir(), "data")
+	succeed(t, first, "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
+	for _, step := range []struct{ calls, file string }{
+		{"unlink,unlinkat", "accountd.db-needs-wal"}, {"unlink,unlinkat", "accountd.db-wal"}, {"fsync,fdatasync", "accountd.db"}, {"fsync", ""},
+	} {
+		kills := 0
+		for n := 1; ; n++ {
+			dataDir := copyData(t, first)
+			killed := stracedOn(t, []string{filepath.Join(dataDir, step.file)}, step.calls, n, dataDir, "user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
+			if _, err := os.Stat(filepath.Join(dataDir, "accountd.db-wal")); os.IsNotExist(err) {
+				if _, err := os.Stat(filepath.Join(dataDir, "accountd.db-needs-wal")); err == nil {
+					t.Errorf("killed at %s %d: the log is gone, and the mark is there", step, n)
+				}
+			}
+			list := succeed(t, dataDir, "user", "list")
+			if !strings.Contains(list, "ada") || !strings.Contains(list, "bob") && (!killed || strings.HasPrefix(step.file, "accountd.db-n")) {
+				t.Errorf("killed at %s %d:\n%s", step, n, list)
+			}
+			if !killed {
+				break
+			}
+			kills++
+		}
+		if kills == 0 {
+			t.Errorf("%s: never killed", step)
+		}
+	}
+}
+
+// TestSecurityRestoreInUse: restore says which file another program has open, and changes nothing.
+func TestSecurityRestoreInUse(t *testing.T) {
+	dataDir, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
+	succeed(t, dataDir, "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
+	succeed(t, dataDir, "backup", backup)
+	file := filepath.Join(dataDir, "accountd.db")
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var users int
+	if err := db.QueryRow(`SELECT count(*) FROM users`).Scan(&users); err != nil {
+		t.Fatal(err)
+	}
+	out, code := runCommand(t, dataDir, "restore", backup)
+	if code != 1 || !strings.Contains(out, file+": another program has it open (lsof or fuser") ||
+		strings.Count(out, "another program") != 1 {
+		t.Errorf("restore beside another program exits %d\n%s", code, out)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	succeed(t, dataDir, "restore", backup)
+}

@@ -1,0 +1,293 @@
+//go:build unix
+
+package durability_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"accountd/internal/servertest"
+)
+
+// runCommand runs a command on dataDir and gives what it prints and exits with.
+func runCommand(t *testing.T, dataDir string, args ...string) (string, int) {
+	t.Helper()
+	binary := servertest.Binary(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // one that should have refused may serve
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, append(args, "--data-dir", dataDir)...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), servertest.CheapHashing...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// succeed is runCommand for one that has to exit 0.
+func succeed(t *testing.T, dataDir string, args ...string) string {
+	t.Helper()
+	out, code := runCommand(t, dataDir, args...)
+	if code != 0 {
+		t.Fatalf("accountd %q exits %d\n%s", args, code, out)
+	}
+	return out
+}
+
+// mailedToken is the token of a mail that is not sent.
+func mailedToken(t *testing.T, dataDir string, args ...string) string {
+	t.Helper()
+	var out struct{ Token string }
+	if err := json.Unmarshal([]byte(succeed(t, dataDir, append([]string{"user", "link", "--json"}, args...)...)), &out); err != nil {
+		t.Fatal(err)
+	}
+	return out.Token
+}
+
+// runMutation runs a mutation and gives success, errors and whatever else it answers.
+func runMutation(t *testing.T, s *servertest.Server, name, arguments, outputs string, variables map[string]any) map[string]any {
+	t.Helper()
+	var declared []string
+	for variable := range variables {
+		declared = append(declared, "$"+variable+": String!")
+	}
+	answer, err := s.Ask(http.DefaultClient, "", fmt.Sprintf("mutation (%s) { %s(%s) { success errors %s } }", strings.Join(declared, ", "), name, arguments, outputs), variables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out map[string]any
+	if err := answer.Field(name, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// TestSecurityRestoreRevokes: a backup made beside a busy server is restored, and nothing that was handed out before or since
+// works any more: sessions that had been revoked since, mailed tokens of every kind. Passwords work as they were.
+func TestSecurityRestoreRevokes(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	environ := append([]string{oneIssuer}, servertest.CheapHashing...)
+	server := servertest.Start(t, dataDir, environ...)
+	var refresh, access []string
+	remember := func(session *servertest.Session, err error) *servertest.Session {
+		t.Helper()
+		if err != nil || !session.Success {
+			t.Fatalf("%+v, %v", session, err)
+		}
+		refresh, access = append(refresh, session.RefreshToken), append(access, session.Token)
+		return session
+	}
+	revoked := remember(server.Register(http.DefaultClient, "ada", "quiet-otter-42"))
+	remember(server.Register(http.DefaultClient, "bob", "quiet-otter-42"))
+	succeed(t, dataDir, "user", "set", "ada", "--verified=true")
+	mailed := map[string][]string{}
+	mail := func() {
+		mailed["verifyAccount"] = append(mailed["verifyAccount"], mailedToken(t, dataDir, "activation", "bob"))
+		mailed["passwordReset"] = append(mailed["passwordReset"], mailedToken(t, dataDir, "password_reset", "ada"))
+		mailed["verifySecondaryEmail"] = append(mailed["verifySecondaryEmail"], mailedToken(t, dataDir, "secondary_email", "ada", "--email=ada@home.example"))
+	}
+	mail()
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	succeed(t, dataDir, "backup", backup)
+
+	// What happens since: the session is revoked, links of higher epochs are made, an account takes the next id.
+	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "revoked", map[string]any{"token": revoked.RefreshToken}); out["success"] != true {
+		t.Fatalf("%v", out)
+	}
+	for range 3 {
+		remember(server.Login(http.DefaultClient, "ada", "quiet-otter-42"))
+		mail()
+	}
+	for range 2 {
+		succeed(t, dataDir, "user", "set", "ada", "--secondary-email=ada@work.example")
+		succeed(t, dataDir, "user", "set", "ada", "--secondary-email=")
+		mail()
+	}
+	remember(server.Register(http.DefaultClient, "eve", "quiet-otter-42"))
+	if out, code := runCommand(t, dataDir, "restore", backup); code != 1 || !strings.Contains(out, fmt.Sprintf("is in use by a server (process %d): stop it first", server.Cmd.Process.Pid)) {
+		t.Fatalf("restore beside a server exits %d\n%s", code, out)
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	out := succeed(t, dataDir, "restore", backup)
+	for _, want := range []string{": 2 accounts.\n", "What was there before is kept as " + dataDir + "/accountd-replaced-", "2 sessions have ended, links in mails have stopped working"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+
+	server = servertest.Start(t, dataDir, environ...)
+	// Logins move the epochs of an account on: where they began too low, an old link would fit again.
+	for range 6 {
+		session, err := server.Login(http.DefaultClient, "ada", "quiet-otter-42")
+		if err != nil || !session.Success {
+			t.Fatalf("the password of the backup: %+v, %v", session, err)
+		}
+		for _, token := range mailed["passwordReset"] {
+			out := runMutation(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "", map[string]any{"token": token, "new": "stolen-otter-42"})
+			if out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]), "invalid_token") {
+				t.Fatalf("a reset link from before the restore: %v", out)
+			}
+		}
+	}
+	for _, name := range []string{"verifyAccount", "verifySecondaryEmail"} {
+		for _, token := range mailed[name] {
+			if out := runMutation(t, server, name, "token: $token", "", map[string]any{"token": token}); out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]), "invalid_token") {
+				t.Errorf("%s: a link from before the restore: %v", name, out)
+			}
+		}
+	}
+	// Who registers now takes neither the id nor, with it, the tokens of who is lost.
+	if session, err := server.Register(http.DefaultClient, "kim", "quiet-otter-42"); err != nil || !session.Success {
+		t.Fatalf("%+v, %v", session, err)
+	}
+	for i := range refresh {
+		if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "token", map[string]any{"token": refresh[i]}); out["success"] != false {
+			t.Errorf("refresh token %d: %v", i, out)
+		}
+		answer, err := server.Ask(http.DefaultClient, access[i], "{ me { username } }", nil)
+		if err != nil || string(answer.Data["me"]) != "null" {
+			t.Errorf("access token %d: %s, %v", i, answer.Data["me"], err)
+		}
+	}
+	var kim struct{ ID int }
+	if err := json.Unmarshal([]byte(succeed(t, dataDir, "user", "show", "kim", "--json")), &kim); err != nil || kim.ID != 4 {
+		t.Errorf("kim has id %d, %v", kim.ID, err)
+	}
+}
+
+// TestSecurityBackupUnderLoad: every registration that was answered before a backup began is in it.
+func TestSecurityBackupUnderLoad(t *testing.T) {
+	dataDir := filepath.Join(t.TempDir(), "data")
+	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	done := make(chan struct{})
+	answered := make(chan int, 1)
+	answered <- 0
+	go func() {
+		defer close(done)
+		for i := range 60 {
+			if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%03d", i), "quiet-otter-42"); err != nil || !session.Success {
+				t.Errorf("%+v, %v", session, err)
+				return
+			}
+			<-answered
+			answered <- i + 1
+		}
+	}()
+	for range 4 {
+		n := <-answered
+		answered <- n
+		file := filepath.Join(t.TempDir(), "backup.db")
+		succeed(t, dataDir, "backup", file)
+		other := filepath.Join(t.TempDir(), "data")
+		succeed(t, other, "restore", file)
+		if got := strings.Count(succeed(t, other, "user", "list", "--json"), "\n"); got < n {
+			t.Errorf("%d accounts in the backup, %d registrations were answered before it", got, n)
+		}
+		if out := succeed(t, other, "doctor", "--json"); strings.Contains(out, "is not as accountd makes it") {
+			t.Errorf("%s", out)
+		}
+	}
+	<-done
+}
+
+// straced runs the program under strace, which kills it at the n-th of a system call, and reports whether that happened.
+func straced(t *testing.T, call string, n int, dataDir string, args ...string) (killed bool) {
+	t.Helper()
+	return stracedOn(t, nil, call, n, dataDir, args...)
+}
+
+// stracedOn is straced for the calls that are about the files named.
+func stracedOn(t *testing.T, files []string, call string, n int, dataDir string, args ...string) (killed bool) {
+	t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("strace is not installed: what is interrupted at each system call is not tried")
+	}
+	traced := []string{"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n)}
+	for _, file := range files {
+		traced = append(traced, "-P", file)
+	}
+	cmd := exec.Command(strace, append(append(traced, servertest.Binary(t)), append(args, "--data-dir", dataDir)...)...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1"), servertest.CheapHashing...) // strace counts the calls of each thread
+	out, err := cmd.CombinedOutput()
+	if err != nil && bytes.Contains(out, []byte("Operation not permitted")) {
+		t.Skipf("strace may not trace here: %s", out)
+	}
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus) // strace ends as the program did
+	if killed = ok && status.Signaled(); err != nil && !killed {
+		t.Fatalf("%s %d: %v\n%s", call, n, err, out)
+	}
+	return killed
+}
+
+// TestSecurityRestoreKilled kills restore at each step. Whatever comes next finds the accounts of before or those of the backup, and
+// says nothing of it.
+func TestSecurityRestoreKilled(t *testing.T) {
+	source, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
+	add := func(dataDir, name string) {
+		succeed(t, dataDir, "user", "add", "--username="+name, "--email="+name+"@example.com", "--no-password")
+	}
+	add(source, "ada")
+	succeed(t, source, "backup", backup)
+	add(source, "bob")
+	for _, call := range []string{"linkat", "renameat", "unlinkat"} {
+		restored, tries := 0, 0
+		for n := 1; ; n++ {
+			dataDir := filepath.Join(t.TempDir(), "data")
+			if err := os.CopyFS(dataDir, os.DirFS(source)); err != nil {
+				t.Fatal(err)
+			}
+			makePrivate(t, dataDir)
+			killed := straced(t, call, n, dataDir, "restore", backup)
+			list := succeed(t, dataDir, "user", "list")
+			if !strings.Contains(list, "ada") {
+				t.Fatalf("killed at %s %d: ada is lost\n%s", call, n, list)
+			}
+			if !strings.Contains(list, "bob") {
+				restored++
+				if kept, err := filepath.Glob(filepath.Join(dataDir, "accountd-replaced-*.db")); err != nil || len(kept) != 1 {
+					t.Errorf("killed at %s %d: kept %v, %v", call, n, kept, err)
+				}
+			}
+			if !killed {
+				break
+			}
+			tries++
+			succeed(t, dataDir, "restore", backup)
+			if left, err := filepath.Glob(filepath.Join(dataDir, ".accountd-*")); err != nil || len(left) > 0 {
+				t.Errorf("killed at %s %d: left %v, %v", call, n, left, err)
+			}
+		}
+		if tries == 0 || restored == 0 {
+			t.Errorf("%s: killed %d times, restored %d times", call, tries, restored)
+		}
+	}
+}
+
+// makePrivate takes the modes away that a copy has by the umask.
+func makePrivate(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chmod(path, info.Mode().Perm()&0o700)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

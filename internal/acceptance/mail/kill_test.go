@@ -1,0 +1,212 @@
+//go:build unix
+
+package mail_test
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/mail"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"accountd/internal/servertest"
+)
+
+// mailSink is a mail server that takes everything, and calls reached before it answers each step of a client.
+type mailSink struct {
+	addr string
+
+	mu      sync.Mutex
+	reached func(step string)   // guarded by mu
+	taken   map[string][]string // guarded by mu; recipient → the Message-IDs of what was taken for it
+}
+
+func newMailSink(t *testing.T) *mailSink {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &mailSink{addr: listener.Addr().String(), reached: func(string) {}, taken: map[string][]string{}}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				s.serve(conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		serving.Wait()
+	})
+	return s
+}
+
+// serve answers one client until it ends or breaks off.
+func (s *mailSink) serve(conn net.Conn) {
+	in, to := textproto.NewReader(bufio.NewReader(conn)), ""
+	answer := func(step, text string) {
+		s.mu.Lock()
+		reached := s.reached
+		s.mu.Unlock()
+		reached(step)
+		_, _ = io.WriteString(conn, text+"\r\n") // whoever went does not read it
+	}
+	answer("greeting", "220 sink")
+	for {
+		line, err := in.ReadLine()
+		if err != nil {
+			return
+		}
+		switch verb := strings.ToUpper(strings.Fields(line + " ?")[0]); verb {
+		case "RCPT":
+			to = strings.Trim(strings.TrimPrefix(line[len(verb):], " TO:"), "<>")
+			answer(verb, "250 ok")
+		case "DATA":
+			answer(verb, "354 go on")
+			raw, err := io.ReadAll(in.DotReader())
+			if err != nil {
+				return
+			}
+			id := "no mail"
+			if message, err := mail.ReadMessage(bytes.NewReader(raw)); err == nil {
+				id = message.Header.Get("Message-ID")
+			}
+			s.mu.Lock()
+			s.taken[to] = append(s.taken[to], id)
+			s.mu.Unlock()
+			answer("taken", "250 ok")
+		case "QUIT":
+			answer(verb, "221 bye")
+			return
+		default:
+			answer(verb, "250 ok")
+		}
+	}
+}
+
+func (s *mailSink) onStep(reached func(step string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reached = reached
+}
+
+// of are the Message-IDs of what was taken for somebody, and whether anything was taken for anybody else.
+func (s *mailSink) of(to string) (ids []string, others bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.taken[to]), len(s.taken) > 1 || len(s.taken) == 1 && s.taken[to] == nil
+}
+
+// env has accountd deliver to the sink.
+func (s *mailSink) env() []string {
+	_, port, _ := net.SplitHostPort(s.addr)
+	return append([]string{"ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_TLS=none", "ACCOUNTD_EMAIL_SMTP_PORT=" + port}, servertest.CheapHashing...)
+}
+
+const (
+	mailedTo  = "ada@example.com"
+	mailSpell = "quiet-otter-42"
+)
+
+// mailOutcome is what came of one mail whose server was killed on its way.
+type mailOutcome struct {
+	acknowledged, committed bool
+	mails                   int
+}
+
+// afterKill starts the server twice more and holds what is promised: a registration that was acknowledged exists, one that
+// exists has its mail at least once and with one Message-ID, one that does not exist has none, and nothing is left over.
+func afterKill(t *testing.T, sink *mailSink, dataDir string, acknowledged bool) mailOutcome {
+	t.Helper()
+	out := mailOutcome{acknowledged: acknowledged}
+	sink.onStep(func(string) {})
+	server := servertest.Start(t, dataDir, sink.env()...)
+	session, err := server.Login(http.DefaultClient, "ada", mailSpell)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.committed = session.Success
+	servertest.Until(t, server, func() bool { return len(filesIn(t, dataDir, "new")) == 0 }) // where it lies since before the server was ready
+	if err := server.Stop(); err != nil {
+		t.Errorf("SIGTERM: %v\n%s", err, server.Log())
+	}
+	ids, others := sink.of(mailedTo)
+	out.mails = len(ids)
+	switch {
+	case acknowledged && !out.committed:
+		t.Error("a registration that was acknowledged is gone")
+	case out.committed != (len(ids) > 0):
+		t.Errorf("registered %t, and %d mails", out.committed, len(ids))
+	case len(ids) > 2 || len(slices.Compact(ids)) > 1 || others:
+		t.Errorf("taken: %q, and for others: %t", ids, others)
+	}
+	for _, sub := range []string{"tmp", "new", "retry", "failed"} {
+		if left := filesIn(t, dataDir, sub); len(left) != 0 {
+			t.Errorf("left in %s: %q\n%s", sub, left, server.Log())
+		}
+	}
+	// What is still in the outbox would be published now.
+	if err := servertest.Start(t, dataDir, servertest.CheapHashing...).Stop(); err != nil {
+		t.Error(err)
+	}
+	if left := filesIn(t, dataDir, "new"); len(left) != 0 {
+		t.Errorf("left in the outbox: %q", left)
+	}
+	return out
+}
+
+// filesIn are the names in a directory of the spool.
+func filesIn(t *testing.T, dataDir, sub string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(dataDir, "spool", sub))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+// TestSecurityMailKilledBySMTP kills the server at each step of SMTP. A mail comes twice only where the mail server had taken it.
+func TestSecurityMailKilledBySMTP(t *testing.T) {
+	for _, test := range []struct {
+		step string
+		want int
+	}{{"greeting", 1}, {"EHLO", 1}, {"MAIL", 1}, {"RCPT", 1}, {"DATA", 1}, {"taken", 2}, {"QUIT", 1}} {
+		t.Run(test.step, func(t *testing.T) {
+			t.Parallel()
+			sink, dataDir := newMailSink(t), filepath.Join(t.TempDir(), "data")
+			server := servertest.Start(t, dataDir, sink.env()...)
+			var once sync.Once
+			sink.onStep(func(step string) {
+				if step == test.step {
+					once.Do(server.Kill)
+				}
+			})
+			session, err := server.Register(http.DefaultClient, "ada", mailSpell)
+			if err != nil || !session.Success {
+				t.Fatal(session, err)
+			}
+			_ = server.Wait() // "signal: killed"
+			if out := afterKill(t, sink, dataDir, true); out.mails != test.want {
+				t.Errorf("%d mails, want %d", out.mails, test.want)
+			}
+		})
+	}
+}

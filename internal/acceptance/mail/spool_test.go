@@ -1,0 +1,275 @@
+//go:build linux
+
+package mail_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"accountd/internal/servertest"
+)
+
+// TestSecuritySpoolUnwritable: while the spool cannot be written, the server is not ready, and answers as it always does, whoever
+// is asked for. Once it can be, what was asked for is mailed.
+func TestSecuritySpoolUnwritable(t *testing.T) {
+	root := os.Geteuid() == 0
+	t.Run("mode 000", func(t *testing.T) {
+		var by []string
+		if root { // who may write anywhere, unless told otherwise
+			if _, err := exec.LookPath("setpriv"); err != nil {
+				t.Skip("root can write to any directory, and there is no setpriv to take that away")
+			}
+			by = []string{"setpriv", "--bounding-set=-all", "--inh-caps=-all"}
+		}
+		spool := filepath.Join(t.TempDir(), "spool")
+		unwritable(t, by, spool, func() error { return os.Chmod(spool, 0) }, func() error { return os.Chmod(spool, 0o700) })
+	})
+	t.Run("full", func(t *testing.T) {
+		if !root {
+			t.Skip("only root can mount a file system that is small enough to fill")
+		}
+		spool := t.TempDir()
+		if err := syscall.Mount("tmpfs", spool, "tmpfs", 0, "size=256k,mode=0700"); err != nil {
+			t.Skipf("no file system can be mounted here: %v", err)
+		}
+		t.Cleanup(func() {
+			if err := syscall.Unmount(spool, syscall.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+		filler := filepath.Join(spool, "filler")
+		unwritable(t, nil, spool, func() error { return fill(filler) }, func() error {
+			left, err := os.ReadDir(filepath.Join(spool, "tmp"))
+			if len(left) != 0 {
+				t.Errorf("left in tmp: %v", left)
+			}
+			return errors.Join(err, os.Remove(filler))
+		})
+	})
+}
+
+// fill writes a file until there is no room for anything.
+func fill(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for {
+		if _, err := f.Write(make([]byte, 512)); errors.Is(err, syscall.ENOSPC) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+func unwritable(t *testing.T, by []string, spool string, spoil, mend func() error) {
+	t.Helper()
+	server := servertest.StartBy(t, by, filepath.Join(t.TempDir(), "data"), append([]string{"ACCOUNTD_EMAIL_SPOOL_DIR=" + spool}, servertest.CheapHashing...)...)
+	session, err := server.Register(http.DefaultClient, "ada", mailSpell)
+	if err != nil || !session.Success {
+		t.Fatal(session, err)
+	}
+	if got := len(servertest.MailsTo(t, spool, "ada@example.com")); got != 1 || status(t, server, "/readyz") != http.StatusOK {
+		t.Fatalf("at first: %d mails\n%s", got, server.Log())
+	}
+	if err := spoil(); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(address string) string {
+		resp, err := http.Post(server.URL+"/graphql", "application/json", strings.NewReader(
+			fmt.Sprintf(`{"query":"mutation { sendPasswordResetEmail(email: \"%s\") { success errors } }"}`, address)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(resp.StatusCode, " ", string(raw))
+	}
+	const success = `200 {"data":{"sendPasswordResetEmail":{"success":true,"errors":null}}}`
+	for _, address := range []string{"ada@example.com", "nobody@example.com"} {
+		if got := strings.TrimSpace(ask(address)); got != success {
+			t.Errorf("%s: %s", address, got)
+		}
+	}
+	session, err = server.Register(http.DefaultClient, "eve", mailSpell)
+	if err != nil || !session.Success {
+		t.Error(session, err)
+	}
+	if got := status(t, server, "/readyz"); got != http.StatusServiceUnavailable {
+		t.Errorf("readyz answers %d", got)
+	}
+	if got := status(t, server, "/livez"); got != http.StatusOK {
+		t.Errorf("livez answers %d", got)
+	}
+	if !strings.Contains(server.Log(), "mail cannot be written to the spool") {
+		t.Errorf("it is not logged\n%s", server.Log())
+	}
+	if err := mend(); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Until(t, server, func() bool { return status(t, server, "/readyz") == http.StatusOK })
+	if ada, eve, nobody := len(servertest.MailsTo(t, spool, "ada@example.com")), len(servertest.MailsTo(t, spool, "eve@example.com")), len(servertest.MailsTo(t, spool, "nobody@example.com")); ada != 2 || eve != 1 || nobody != 0 {
+		t.Errorf("%d mails to ada, %d to eve, %d to nobody\n%s", ada, eve, nobody, server.Log())
+	}
+}
+
+// unusable are ways to keep a server from using a directory: who starts it, and what undoes them. They skip the test
+// where this machine has none of it.
+var unusable = map[string]func(t *testing.T, spool string) (by []string, mend func() error){
+	"read-only": func(t *testing.T, spool string) ([]string, func() error) {
+		if err := syscall.Mount("tmpfs", spool, "tmpfs", syscall.MS_RDONLY, "mode=0700"); err != nil {
+			t.Skipf("no file system can be mounted here: %v", err)
+		}
+		t.Cleanup(func() {
+			if err := syscall.Unmount(spool, syscall.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+		return nil, func() error { return syscall.Mount("tmpfs", spool, "tmpfs", syscall.MS_REMOUNT, "") }
+	},
+	"immutable": func(t *testing.T, spool string) ([]string, func() error) {
+		if out, err := exec.Command("chattr", "+i", spool).CombinedOutput(); err != nil {
+			t.Skipf("no directory can be made immutable here: %v, %s", err, out)
+		}
+		mend := exec.Command("chattr", "-i", spool)
+		t.Cleanup(func() {
+			if mend.ProcessState == nil { // a directory that stays as it is cannot be removed
+				_ = mend.Run()
+			}
+		})
+		return nil, mend.Run
+	},
+	"of another user": func(t *testing.T, spool string) ([]string, func() error) {
+		if _, err := exec.LookPath("setpriv"); err != nil {
+			t.Skip("root can write to any directory, and there is no setpriv to take that away")
+		}
+		if err := os.Chown(spool, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		return []string{"setpriv", "--bounding-set=-all", "--inh-caps=-all"}, func() error { return os.Chown(spool, 0, 0) }
+	},
+}
+
+// TestSecuritySpoolUnusableAtStart: a server starts over a spool that it cannot use, is not ready, and does what it
+// is asked for. Killed and started again it still has the mails, and publishes them once the spool can be used.
+func TestSecuritySpoolUnusableAtStart(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can take a directory from its owner: a start over one that cannot be used is not tried")
+	}
+	for name, spoil := range unusable {
+		t.Run(name, func(t *testing.T) {
+			spool, dataDir := t.TempDir(), filepath.Join(t.TempDir(), "data")
+			by, mend := spoil(t, spool)
+			// A mail server that nobody can reach: the relay runs, and leaves the mails where they are.
+			environ := append([]string{"ACCOUNTD_EMAIL_SPOOL_DIR=" + spool, "ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1",
+				"ACCOUNTD_EMAIL_SMTP_PORT=1", "ACCOUNTD_EMAIL_SMTP_TLS=none"}, servertest.CheapHashing...)
+			people := []string{"ada", "bob"}
+			var server *servertest.Server
+			for _, name := range people {
+				server = servertest.StartBy(t, by, dataDir, environ...)
+				ready, live := status(t, server, "/readyz"), status(t, server, "/livez")
+				if ready != http.StatusServiceUnavailable || live != http.StatusOK {
+					t.Fatalf("readyz answers %d, livez %d\n%s", ready, live, server.Log())
+				}
+				if !strings.Contains(server.Log(), "mail cannot be written to the spool") {
+					t.Errorf("it is not logged\n%s", server.Log())
+				}
+				if session, err := server.Register(http.DefaultClient, name, mailSpell); err != nil || !session.Success {
+					t.Fatal(session, err)
+				}
+				if name == "ada" {
+					server.Kill()
+				}
+			}
+			if err := mend(); err != nil {
+				t.Fatal(err)
+			}
+			servertest.Until(t, server, func() bool { return status(t, server, "/readyz") == http.StatusOK })
+			for _, name := range people {
+				if n := len(servertest.MailsTo(t, spool, name+"@example.com")); n != 1 {
+					t.Errorf("%d mails to %s\n%s", n, name, server.Log())
+				}
+			}
+		})
+	}
+}
+
+func status(t *testing.T, server *servertest.Server, path string) int {
+	t.Helper()
+	resp, err := http.Get(server.URL + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
+// TestSecuritySpoolWhole: whoever reads a file in new as soon as it is there has all of it.
+func TestSecuritySpoolWhole(t *testing.T) {
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	published := filepath.Join(server.DataDir, "spool", "new")
+	const clients, each = 4, 50
+	var registering sync.WaitGroup
+	for client := range clients {
+		registering.Go(func() {
+			for i := range each {
+				if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%d-%d", client, i), mailSpell); err != nil || !session.Success {
+					t.Error(session, err)
+					return
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		registering.Wait()
+		close(done)
+	}()
+	seen := map[string]bool{}
+	for ended := false; !ended; {
+		select {
+		case <-done:
+			ended = true // and look once more
+		default:
+		}
+		dir, err := os.Open(published)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names, err := dir.Readdirnames(-1)
+		if err := errors.Join(err, dir.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			raw, err := os.ReadFile(filepath.Join(published, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.HasSuffix(raw, []byte("\r\n--accountd-"+strings.TrimSuffix(name, ".eml")+"--\r\n")) {
+				t.Errorf("%s has %d bytes, and no end", name, len(raw))
+			}
+		}
+	}
+	if len(seen) != clients*each {
+		t.Errorf("%d mails for %d accounts", len(seen), clients*each)
+	}
+}

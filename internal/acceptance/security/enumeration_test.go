@@ -1,0 +1,308 @@
+//go:build unix
+
+package security_test
+
+import (
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"accountd/internal/servertest"
+)
+
+const (
+	outsidersPassword = "quiet-otter-42"
+
+	askLogin     = `mutation L($u: String, $e: String, $p: String!) { tokenAuth(username: $u, email: $e, password: $p) { success errors token refreshToken unarchiving user { id } payload refreshExpiresIn } }`
+	askResend    = `mutation R($e: String!) { resendActivationEmail(email: $e) { success errors } }`
+	askReset     = `mutation R($e: String!) { sendPasswordResetEmail(email: $e) { success errors } }`
+	askRegister  = `mutation R($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: $p, password2: $p) { success errors token refreshToken } }`
+	askSecondary = `mutation S($e: String!, $p: String!) { sendSecondaryEmailActivation(email: $e, password: $p) { success errors } }`
+)
+
+// crowd adds one user of each state. Nothing but the state tells them apart.
+func crowd(t *testing.T, o *outsider) {
+	t.Helper()
+	o.add(t, "verified", outsidersPassword, "--verified", "--secondary-email", "secondary@example.com")
+	o.add(t, "unverified", outsidersPassword)
+	o.add(t, "archived", outsidersPassword, "--verified", "--archived")
+	o.add(t, "inactive", outsidersPassword, "--verified", "--inactive")
+	o.add(t, "locked", outsidersPassword, "--verified")
+	o.add(t, "nopassword", "", "--verified", "--no-password")
+	o.add(t, "unusable", outsidersPassword, "--verified")
+	o.store(t, `UPDATE users SET password = '!Kq0hG0l1vB' WHERE username = 'unusable'`) // as Django writes none
+}
+
+// refusedLogin is a class of logins that fail and must not be told apart.
+type refusedLogin struct {
+	name, user, password string
+	before               func(t *testing.T, o *outsider) // what makes it so; nil: crowd does
+}
+
+// refusedLogins: user is a username, and user@example.com the address.
+var refusedLogins = []refusedLogin{
+	{name: "unknown", user: "nobody", password: outsidersPassword},
+	{name: "wrong password", user: "verified", password: "wrong"},
+	{name: "unverified and wrong", user: "unverified", password: "wrong"},
+	{name: "inactive", user: "inactive", password: outsidersPassword},
+	{name: "inactive and wrong", user: "inactive", password: "wrong"},
+	{name: "archived and wrong", user: "archived", password: "wrong"},
+	{name: "passwordless", user: "nopassword", password: outsidersPassword},
+	{name: "unusable password", user: "unusable", password: "!Kq0hG0l1vB"},
+	{name: "locked", user: "locked", password: outsidersPassword, before: func(t *testing.T, o *outsider) {
+		for range 10 { // limits.logins_per_account
+			o.ask(t, askLogin, map[string]any{"u": "locked", "p": "wrong"})
+		}
+	}},
+	{name: "NUL", user: "verified", password: "a\x00b"},
+	{name: "more than a password can have", user: "verified", password: strings.Repeat("x", 1025)},
+}
+
+// TestSecurityLoginRefusals: whatever a login fails for, by username and by address, status, headers and bytes are the same,
+// and nothing has changed.
+func TestSecurityLoginRefusals(t *testing.T) {
+	for _, mode := range []string{"register", "nothing", "all"} {
+		t.Run(mode, func(t *testing.T) {
+			o := outside(t, "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS="+mode)
+			crowd(t, o)
+			const want = `{"data":{"tokenAuth":{"success":false,"errors":{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]},` +
+				`"token":null,"refreshToken":null,"unarchiving":false,"user":null,"payload":null,"refreshExpiresIn":null}}}` + "\n"
+			var first *observed
+			for _, class := range refusedLogins {
+				if class.before != nil {
+					class.before(t, o)
+				}
+				for _, variables := range []map[string]any{
+					{"u": class.user, "p": class.password}, {"e": class.user + "@example.com", "p": class.password},
+				} {
+					got := o.ask(t, askLogin, variables)
+					if first == nil {
+						first = &got
+					}
+					if diff := cmp.Diff(*first, got, cmp.AllowUnexported(observed{})); diff != "" || got.body != want {
+						t.Errorf("%s is told apart (-%s +this):\n%s%s", class.name, refusedLogins[0].name, diff, got.body)
+					}
+				}
+			}
+			if users := o.command(t, "", "user", "show", "archived", "--json"); !strings.Contains(users, `"archived":true`) {
+				t.Errorf("a wrong password takes an account back: %s", users)
+			}
+			if sent := o.mails(t); len(sent) > 0 {
+				t.Errorf("mails %v", sent)
+			}
+		})
+	}
+}
+
+// TestSecurityReveal: what the three settings of reveal_accounts tell whom, for every state of the account that an address
+// belongs to. What is not told is the same to the byte, headers included, and the mails are what they should be.
+func TestSecurityReveal(t *testing.T) {
+	addresses := []string{"nobody", "verified", "secondary", "unverified", "archived", "inactive", "caller"}
+	const (
+		activate = " Activate your account on accountd"
+		reset    = " Reset your password on accountd"
+		have     = " You already have an account on accountd"
+	)
+	for _, mode := range []string{"nothing", "register", "all"} {
+		for _, op := range []struct {
+			name, query string
+			told        map[string]string // code by address, where it is told; "": an answer like nobody's
+			mails       map[string]string // by address; "-": none
+		}{
+			{"resend", askResend,
+				map[string]map[string]string{"all": {"verified": "already_verified", "secondary": "already_verified", "archived": "already_verified", "caller": "already_verified"}}[mode],
+				map[string]string{"unverified": "unverified@example.com" + activate}},
+			{"reset", askReset,
+				map[string]map[string]string{"all": {"unverified": "not_verified"}}[mode],
+				map[string]string{
+					"verified": "verified@example.com" + reset, "secondary": "secondary@example.com" + reset, "unverified": "unverified@example.com" + activate,
+					"archived": "archived@example.com" + reset, "caller": "caller@example.com" + reset,
+				}},
+			{"register", askRegister, takenIn(mode, addresses[1:]), map[string]map[string]string{"nothing": {
+				"verified": "verified@example.com" + have, "secondary": "secondary@example.com" + have, "unverified": "unverified@example.com" + have,
+				"archived": "archived@example.com" + have, "caller": "caller@example.com" + have, "nobody": "nobody@example.com" + activate,
+			}, "register": {"nobody": "nobody@example.com" + activate}, "all": {"nobody": "nobody@example.com" + activate}}[mode]},
+			{"secondary", askSecondary, secondaryIn(mode, addresses[1:]), map[string]map[string]string{"nothing": {
+				"verified": "verified@example.com" + have, "secondary": "secondary@example.com" + have, "unverified": "unverified@example.com" + have,
+				"archived": "archived@example.com" + have, "nobody": "nobody@example.com" + activate,
+			}, "register": {"nobody": "nobody@example.com" + activate}, "all": {"nobody": "nobody@example.com" + activate}}[mode]},
+		} {
+			t.Run(mode+"/"+op.name, func(t *testing.T) {
+				t.Parallel()
+				o := outside(t, "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS="+mode)
+				crowd(t, o)
+				o.add(t, "caller", outsidersPassword, "--verified")
+				if op.query == askSecondary {
+					o = o.logIn(t, "caller", outsidersPassword)
+				}
+				var nobody observed
+				for i, address := range addresses {
+					got := o.ask(t, op.query, map[string]any{"e": address + "@example.com", "u": fmt.Sprintf("new%d", i), "p": outsidersPassword})
+					if address == "nobody" {
+						if nobody = got; !strings.Contains(got.body, `"success":true,"errors":null`) {
+							t.Fatal(got.body)
+						}
+						hasTokens := strings.Contains(got.body, `"token":"`)
+						if hasTokens != (op.query == askRegister && mode != "nothing") {
+							t.Errorf("tokens for a free address: %t", hasTokens)
+						}
+					}
+					if code := op.told[address]; code != "" {
+						if !strings.Contains(got.body, `"success":false`) || !strings.Contains(got.body, `"code":"`+code+`"`) {
+							t.Errorf("%s: %s, want %s", address, got.body, code)
+						}
+					} else if diff := cmp.Diff(nobody, got, cmp.AllowUnexported(observed{})); diff != "" {
+						t.Errorf("%s is told apart (-nobody +this):\n%s", address, diff)
+					}
+					want := []string{}
+					if m := op.mails[address]; m != "" {
+						want = append(want, m)
+					}
+					if diff := cmp.Diff(want, o.mails(t)); diff != "" {
+						t.Errorf("%s: mails (-want +got):\n%s", address, diff)
+					}
+				}
+			})
+		}
+	}
+}
+
+// takenIn is what register tells: a taken address, except under "nothing".
+func takenIn(mode string, addresses []string) map[string]string {
+	told := map[string]string{}
+	for _, address := range addresses {
+		if mode != "nothing" {
+			told[address] = "unique"
+		}
+	}
+	return told
+}
+
+// secondaryIn is what sendSecondaryEmailActivation tells: the same, and always one's own.
+func secondaryIn(mode string, addresses []string) map[string]string {
+	told := takenIn(mode, addresses)
+	told["caller"] = "unique"
+	return told
+}
+
+// TestSecurityResetWithoutSpool: where mails cannot be written, the answers are the same as ever, and readiness says so.
+func TestSecurityResetWithoutSpool(t *testing.T) {
+	o := outside(t)
+	crowd(t, o)
+	want := o.ask(t, askReset, map[string]any{"e": "nobody@example.com"})
+	spool := filepath.Join(o.DataDir, "spool")
+	if err := os.Rename(spool, spool+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(spool, nil, 0o600); err != nil { // modes do not keep root out
+		t.Fatal(err)
+	}
+	for _, query := range []string{askReset, askResend} {
+		for _, address := range []string{"nobody", "verified", "unverified", "archived", "secondary", "inactive"} {
+			got := o.ask(t, query, map[string]any{"e": address + "@example.com"})
+			got.body = strings.Replace(got.body, "resendActivationEmail", "sendPasswordResetEmail", 1)
+			got.header.Set("Content-Length", want.header.Get("Content-Length")) // the names differ in length
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(observed{})); diff != "" {
+				t.Errorf("%s is told apart (-nobody before +this):\n%s", address, diff)
+			}
+		}
+	}
+	resp, err := http.Get(o.URL + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("readiness %s", resp.Status)
+	}
+}
+
+// TestSecurityUniformTime: no answer that must not tell comes before its time, for anybody. What is never fast cannot be
+// told from what is slow; that the work fits into the time, the timing test shows.
+func TestSecurityUniformTime(t *testing.T) {
+	const due = 300 * time.Millisecond
+	o := outside(t, "ACCOUNTD_LIMITS_UNIFORM_TIME="+due.String(), "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS=nothing")
+	crowd(t, o)
+	o.add(t, "caller", outsidersPassword, "--verified")
+	caller := o.logIn(t, "caller", outsidersPassword)
+	var all sync.WaitGroup
+	for i, address := range []string{"nobody", "verified", "secondary", "unverified", "archived", "inactive"} {
+		for _, query := range []string{askResend, askReset, askRegister, askSecondary} {
+			all.Go(func() {
+				began := time.Now()
+				caller.ask(t, query, map[string]any{"e": address + "@example.com", "u": fmt.Sprintf("new%d", i), "p": outsidersPassword})
+				if took := time.Since(began); took < due {
+					t.Errorf("%s, %s: after %v", query, address, took)
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
+// TestSecurityUniformTimeEnds: an answer whose work is done does not keep the server from ending.
+func TestSecurityUniformTimeEnds(t *testing.T) {
+	o := outside(t, "ACCOUNTD_LIMITS_UNIFORM_TIME=5s")
+	o.add(t, "verified", outsidersPassword, "--verified")
+	began := time.Now()
+	answer := make(chan observed, 1)
+	go func() { answer <- o.ask(t, askReset, map[string]any{"e": "verified@example.com"}) }()
+	for len(o.mails(t)) == 0 {
+		if time.Since(began) > 4*time.Second {
+			t.Fatal("no mail") // and the answer is what cannot be waited for
+		}
+	}
+	if err := o.Stop(); err != nil {
+		t.Error(err)
+	}
+	if got := <-answer; !strings.Contains(got.body, `"success":true`) {
+		t.Error(got.body)
+	}
+	if took := time.Since(began); took >= 5*time.Second {
+		t.Errorf("the server ends after %v", took)
+	}
+}
+
+// TestSecurityDearestHash: while somebody has a hash of Django's that takes a thousand times as long as ours, everybody's
+// wrong password takes as long.
+func TestSecurityDearestHash(t *testing.T) {
+	const iterations = 1_000_000
+	o := outside(t)
+	crowd(t, o)
+	o.store(t, `UPDATE users SET password = ? WHERE username = 'unverified'`, fmt.Sprintf("pbkdf2_sha256$%d$salt$%s", iterations, strings.Repeat("A", 43)+"="))
+	if err := o.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	fastest := time.Hour
+	for range 3 { // other programs cost time as well
+		began := time.Now()
+		if _, err := pbkdf2.Key(sha256.New, "wrong", []byte("salt"), iterations, 32); err != nil {
+			t.Fatal(err)
+		}
+		fastest = min(fastest, time.Since(began))
+	}
+	o.Server = servertest.Start(t, o.DataDir, o.env...)
+	var all sync.WaitGroup
+	for _, class := range refusedLogins {
+		if class.before != nil {
+			continue // it would be some seconds more
+		}
+		all.Go(func() {
+			began := time.Now()
+			o.ask(t, askLogin, map[string]any{"u": class.user, "p": class.password})
+			if took := time.Since(began); took < fastest/2 {
+				t.Errorf("%s takes %v, Django's hash %v", class.name, took, fastest)
+			}
+		})
+	}
+	all.Wait()
+}

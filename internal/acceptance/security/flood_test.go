@@ -1,0 +1,124 @@
+//go:build unix
+
+package security_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"accountd/internal/servertest"
+)
+
+// TestSecurityLoginsBesideFlood: 90 clients who guess all the time, each time from another network, turn hardly
+// anybody away. All those networks of one site are one line. From many sites they are many, and networks with a good
+// login have their own half of the queue.
+func TestSecurityLoginsBesideFlood(t *testing.T) {
+	for _, test := range []struct {
+		name, network string // %x: random
+		honest        string
+		known         bool
+	}{
+		{"one site of IPv6", "2001:db8:1:%[1]x::1", "2001:db8:2:1::1", false},
+		{"one site of IPv4", "198.51.100.%[2]d", "203.0.113.7", false},
+		{"many sites", "2001:db8:%[1]x:1::1", "2001:db9:2:1::1", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "data")
+			addOwner(t, dir)
+			s := servertest.Start(t, dir, behindProxy, "ACCOUNTD_LIMITS_LOGINS_PER_IP=off", "ACCOUNTD_PASSWORDS_ARGON2_CONCURRENT=1", "ACCOUNTD_PASSWORDS_ARGON2_MEMORY=4MiB")
+			login := func() bool {
+				_, _, body := askRaw(t, viaProxy(test.honest), s, "", byName, map[string]any{"name": "ada", "password": ownersPassword})
+				return strings.Contains(body, `"success":true`)
+			}
+			if test.known && !login() {
+				t.Fatal("the owner cannot log in before the flood")
+			}
+			const logins = 40
+			var rounds [logins + 1]chan struct{} // closed as the owner's logins are sent, and at the end
+			for i := range rounds {
+				rounds[i] = make(chan struct{})
+			}
+			var flood sync.WaitGroup
+			var round atomic.Int32
+			full := make(chan struct{})
+			told := sync.OnceFunc(func() { close(full) })
+			for worker := range 90 {
+				flood.Go(func() {
+					for i := 0; round.Load() < logins; i++ {
+						now := round.Load()
+						status, _, _ := askRaw(t, viaProxy(fmt.Sprintf(test.network, rand.N(1<<16), rand.N(250))), s, "", byName,
+							map[string]any{"name": fmt.Sprint("nobody", worker, "-", i), "password": "wrong"})
+						if status == http.StatusServiceUnavailable {
+							told()
+							<-rounds[now] // it comes again beside the next login
+						}
+					}
+				})
+			}
+			<-full
+			in := 0
+			for i := range logins {
+				close(rounds[i])
+				round.Store(int32(i) + 1)
+				if login() {
+					in++
+				}
+			}
+			close(rounds[logins])
+			flood.Wait()
+			if in < 38 {
+				t.Errorf("%d of 40 logins beside a flood", in)
+			}
+		})
+	}
+}
+
+// TestSecurityOwnerBesideGuesses: an owner who has set a new password by mail logs in from that network however many
+// guess from elsewhere, before each login and at the same time. Elsewhere the account is closed to the right password
+// as well.
+func TestSecurityOwnerBesideGuesses(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	addOwner(t, dir)
+	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)
+	owner := viaProxy("192.0.2.7")
+	guesser := 0
+	guess := func(times int) {
+		t.Helper()
+		for range times {
+			guesser++
+			_, _, body := askRaw(t, viaProxy(fmt.Sprintf("2001:db8:%x::1", guesser)), s, "", byName, map[string]any{"name": "ada", "password": "wrong"})
+			if body != loginRefused {
+				t.Fatal(body)
+			}
+		}
+	}
+	for reset, password := range []string{"brisk-heron-71", "brisk-heron-72", "brisk-heron-73"} {
+		guess(25)
+		askRaw(t, owner, s, "", `mutation { sendPasswordResetEmail(email: "ada@example.com") { success } }`, nil)
+		_, _, body := askRaw(t, owner, s, "", `mutation($t: String!, $p: String!) { passwordReset(token: $t, newPassword1: $p, newPassword2: $p) { success errors } }`,
+			map[string]any{"t": newestToken(t, dir, "password-reset"), "p": password})
+		if !strings.Contains(body, `"success":true`) {
+			t.Fatal(body)
+		}
+		guess(77)
+		in := 0
+		for range 10 {
+			guess(2)
+			if _, _, body := askRaw(t, owner, s, "", byName, map[string]any{"name": "ada", "password": password}); strings.Contains(body, `"success":true`) {
+				in++
+			}
+		}
+		if in != 10 {
+			t.Errorf("%d of 10 logins after reset %d", in, reset+1)
+		}
+		if _, _, body := askRaw(t, viaProxy("198.51.100.7"), s, "", byName, map[string]any{"name": "ada", "password": password}); body != loginRefused {
+			t.Errorf("elsewhere: %s", body)
+		}
+	}
+}

@@ -1,0 +1,145 @@
+//go:build unix
+
+package security_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"accountd/internal/cli"
+	"accountd/internal/servertest"
+	"accountd/internal/store"
+)
+
+// outsider knows the built program by HTTP, and makes its users by commands.
+type outsider struct {
+	*servertest.Server
+	env    []string
+	header [2]string // of every request; "": none
+}
+
+// outside starts a server with cheap hashing and these variables.
+func outside(t *testing.T, env ...string) *outsider {
+	t.Helper()
+	env = slices.Concat(servertest.CheapHashing, env)
+	return &outsider{Server: servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...), env: env}
+}
+
+// add makes a user whose address is name@example.com, with the password unless a flag says otherwise.
+func (o *outsider) add(t *testing.T, name, password string, flags ...string) {
+	t.Helper()
+	if password != "" {
+		flags = append(flags, "--password-stdin")
+	}
+	o.command(t, password, slices.Concat([]string{"user", "add", "--username", name, "--email", name + "@example.com"}, flags)...)
+}
+
+// command runs accountd beside the server and returns what it prints.
+func (o *outsider) command(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	var out, problems bytes.Buffer
+	code := cli.Run(t.Context(), cli.Env{
+		Args: append(args, "--data-dir", o.DataDir), Environ: o.env, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &problems, Now: time.Now,
+	})
+	if code != 0 {
+		t.Fatalf("accountd %v: %s", args, problems.String())
+	}
+	return out.String()
+}
+
+// store runs a statement on the server's file.
+func (o *outsider) store(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	db, err := store.Open(t.Context(), filepath.Join(o.DataDir, "accountd.db"), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Write(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Tx.ExecContext(t.Context(), statement, args...)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// observed is an answer but for what differs with every one: its request id, and the date.
+type observed struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask posts a query with variables.
+func (o *outsider) ask(t *testing.T, query string, variables map[string]any) observed {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o.send(t, body)
+}
+
+// send posts a body as it is.
+func (o *outsider) send(t *testing.T, body []byte) observed {
+	t.Helper()
+	answer, err := o.trySend(http.DefaultClient, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+func (o *outsider) trySend(client *http.Client, body []byte) (observed, error) {
+	req, err := http.NewRequest(http.MethodPost, o.URL+"/graphql", bytes.NewReader(body))
+	if err != nil {
+		return observed{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if o.header[0] != "" {
+		req.Header.Set(o.header[0], o.header[1])
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return observed{}, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	resp.Header.Del("X-Request-Id")
+	resp.Header.Del("Date")
+	return observed{resp.StatusCode, resp.Header, string(raw)}, err
+}
+
+// as is the same outsider with a header.
+func (o *outsider) as(name, value string) *outsider {
+	return &outsider{Server: o.Server, env: o.env, header: [2]string{name, value}}
+}
+
+// logIn is the same outsider with a user's access token.
+func (o *outsider) logIn(t *testing.T, name, password string) *outsider {
+	t.Helper()
+	session, err := o.Login(http.DefaultClient, name, password)
+	if err != nil || !session.Success {
+		t.Fatalf("%s cannot log in: %+v, %v", name, session, err)
+	}
+	return o.as("Authorization", "JWT "+session.Token)
+}
+
+// mails takes the mails that lie in the spool, as "address subject".
+func (o *outsider) mails(t *testing.T) []string {
+	t.Helper()
+	list := []string{}
+	for _, mail := range deliveries(t, o.Server) {
+		list = append(list, mail.To+" "+mail.Subject)
+	}
+	slices.Sort(list)
+	return list
+}

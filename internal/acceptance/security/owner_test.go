@@ -1,0 +1,155 @@
+//go:build unix
+
+package security_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"accountd/internal/servertest"
+)
+
+var rounds = flag.Int("rounds", 4, "how many times TestSecurityOneOwner lets everybody fight for an address")
+
+// linkToken makes the link of a mail by a command, and gives its token.
+func linkToken(t *testing.T, server *servertest.Server, args ...string) string {
+	t.Helper()
+	out := onServer(t, server, "", append([]string{"user", "link"}, args...)...)
+	found := regexp.MustCompile(`token: (\S+)`).FindStringSubmatch(out)
+	if found == nil {
+		t.Fatalf("%q prints %q", args, out)
+	}
+	return found[1]
+}
+
+// volley sends requests, all released together, and gives the answers in their order.
+func volley(t *testing.T, server *servertest.Server, requests []request) []*servertest.Answer {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: len(requests)}}
+	defer client.CloseIdleConnections()
+	answers, errs := make([]*servertest.Answer, len(requests)), make([]error, len(requests))
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i, r := range requests {
+		wg.Go(func() {
+			<-start
+			answers[i], errs[i] = server.Ask(client, r.token, r.query, r.variables)
+		})
+	}
+	close(start)
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			t.Fatalf("request %d: %v\n%s", i, err, server.Log())
+		}
+	}
+	return answers
+}
+
+type request struct {
+	token, field, query string
+	variables           map[string]any
+}
+
+// TestSecurityOneOwner lets 64 requests fight for one address at once: registrations, links that make it somebody's secondary
+// address, swaps that make it the primary one, and users who want it for a username. In the end one account has it, and
+// only one was told so.
+//
+//	go test -run TestSecurityOneOwner -timeout 2h . -rounds 1000
+func TestSecurityOneOwner(t *testing.T) {
+	const n, password = 16, "quiet-otter-42"
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append([]string{
+		"ACCOUNTD_ACCOUNTS_UPDATE_FIELDS=username", "ACCOUNTD_TOKENS_ACCESS_LIFETIME=30d", "ACCOUNTD_PASSWORDS_ARGON2_QUEUE=200",
+		"ACCOUNTD_EMAIL_NOTICES=false", "ACCOUNTD_ACCOUNTS_SEND_ACTIVATION_EMAIL=false",
+	}, servertest.CheapHashing...)...)
+	sessions := make([]string, n)
+	for i := range n {
+		name := fmt.Sprintf("user%d", i)
+		onServer(t, server, password, "user", "add", "--username", name, "--email", name+"@example.com", "--secondary-email", name+".2@example.com", "--verified", "--password-stdin")
+		session, err := server.Login(http.DefaultClient, name, password)
+		if err != nil || !session.Success {
+			t.Fatalf("%+v, %v", session, err)
+		}
+		sessions[i] = session.Token
+	}
+	won := map[string]int{}
+	for round := range *rounds {
+		address := fmt.Sprintf("race%d@example.com", round)
+		var requests []request
+		for i := range n {
+			typed := address
+			if i%2 == 0 {
+				typed = strings.ToUpper(address)
+			}
+			requests = append(requests,
+				request{"", "register", registerQuery, map[string]any{"email": typed, "name": fmt.Sprintf("racer%d.%d", round, i), "password": password}},
+				request{"", "verifySecondaryEmail", `mutation ($token: String!) { verifySecondaryEmail(token: $token) { success errors } }`,
+					map[string]any{"token": linkToken(t, server, "secondary_email", fmt.Sprint(i+1), "--email", typed)}},
+				request{sessions[i], "swapEmails", `mutation ($password: String!) { swapEmails(password: $password) { success errors } }`, map[string]any{"password": password}},
+				request{sessions[i], "updateAccount", `mutation ($name: String!) { updateAccount(username: $name) { success errors } }`, map[string]any{"name": address}},
+			)
+		}
+		var winners, named []string
+		for i, answer := range volley(t, server, requests) {
+			field, got, id := requests[i].field, payloadOf(t, answer, requests[i].field), fmt.Sprint(i/4+1)
+			allowed := map[string][]string{
+				"register":             {"email unique"},
+				"verifySecondaryEmail": {"nonFieldErrors unique", "nonFieldErrors invalid_token"},
+				"updateAccount":        {"username invalid"},
+			}[field]
+			switch {
+			case got != "ok":
+				if !slices.Contains(allowed, got) {
+					t.Errorf("%s: %s of %s answers %s", address, field, id, got)
+				}
+			case field == "register":
+				winners = append(winners, fmt.Sprintf(`"username":"racer%d.%d"`, round, i/4))
+				won[field]++
+			case field == "verifySecondaryEmail":
+				winners = append(winners, fmt.Sprintf(`"id":%s,`, id))
+				won[field]++
+			case field == "updateAccount":
+				named = append(named, fmt.Sprintf(`"id":%s,`, id))
+			}
+		}
+		owner := onServer(t, server, "", "user", "show", address, "--json")
+		if len(winners) != 1 || !strings.Contains(owner, winners[0]) {
+			t.Errorf("%s was given to %q, and is of %s", address, winners, owner)
+		}
+		if len(named) > 1 || len(named) == 1 && !slices.Equal(named, winners) {
+			t.Errorf("%s became the username of %q, and the address of %q", address, named, winners)
+		}
+	}
+	t.Logf("won: %v", won)
+
+	owners := map[string]json.Number{}
+	for line := range bytes.Lines([]byte(onServer(t, server, "", "user", "list", "--json"))) {
+		var u struct {
+			ID             json.Number
+			Email          string
+			SecondaryEmail string `json:"secondary_email"`
+		}
+		if err := json.Unmarshal(line, &u); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		for _, address := range []string{u.Email, u.SecondaryEmail} {
+			address = strings.ToLower(address)
+			if other, taken := owners[address]; taken && address != "" {
+				t.Errorf("%s is of %s and of %s", address, other, u.ID)
+			}
+			owners[address] = u.ID
+		}
+	}
+	if len(owners) < n+won["register"] { // a secondary one goes with the next
+		t.Errorf("%d addresses of %d users and %d that have registered", len(owners), n, won["register"])
+	}
+}

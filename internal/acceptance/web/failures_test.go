@@ -1,0 +1,143 @@
+//go:build unix
+
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"accountd/internal/servertest"
+	"accountd/internal/store"
+)
+
+// TestSecurityFailures breaks the database under a running server. Whatever is asked then, the answer has the code internal and
+// the request's id and nothing of the cause: no path, no SQL, no name of a type; the log has it under that id. Mended, the
+// same process serves as before.
+func TestSecurityFailures(t *testing.T) {
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")...)
+	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := servertest.OpenDatabase(t, server) // before it is broken: it would not open then
+	change := func(t *testing.T, statements ...string) {
+		t.Helper()
+		err := db.Write(t.Context(), func(tx *store.Tx) error {
+			for _, statement := range statements {
+				if _, err := tx.Tx.ExecContext(context.Background(), statement); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	requests := map[string]string{
+		"me":       "{ me { username verified } }",
+		"users":    `{ users(email: "ada@example.com", first: 1) { edges { node { username } } } }`,
+		"user":     `{ user(id: "VXNlck5vZGU6MQ==") { username } }`,
+		"login":    `mutation { tokenAuth(username: "ada", password: "quiet-otter-42") { success token } }`,
+		"register": `mutation { register(email: "bob@example.com", username: "bob", password1: "quiet-otter-42", password2: "quiet-otter-42") { success } }`,
+		"refresh":  `mutation { refreshToken(refreshToken: "` + session.RefreshToken + `") { success errors } }`,
+		"verify":   `mutation { verifyToken(token: "` + session.Token + `") { success errors } }`,
+		"reset":    `mutation { sendPasswordResetEmail(email: "ada@example.com") { success } }`,
+		"update":   `mutation { updateAccount(firstName: "Ada") { success } }`,
+	}
+	places := regexp.MustCompile(`"locations":\[[^]]*\]`)
+	internal := regexp.MustCompile(`^\{"errors":\[(\{"message":"internal server error","locations":\[\{"line":\d+,"column":\d+\}\],"path":\["\w+"\],` +
+		`"extensions":\{"code":"internal","requestId":"[A-Z2-7]{26}"\}\},?)+\],"data":(null|\{.*\})\}\n$`)
+	telling := regexp.MustCompile(`(?i)sql|sqlite|column|table|no such|accountd/|/data|\.db|\.go\b|goroutine|panic|runtime|store\.|tokens\.|\*\w+\.|UPDATE |SELECT |INSERT `)
+	var ids []string // of what failed
+	for _, damage := range []struct {
+		name        string
+		harm, cure  []string
+		mustFail    []string
+		authRefuses bool // /auth fails too
+	}{
+		{"a column is gone", []string{`ALTER TABLE users RENAME COLUMN last_login TO lost_column`}, []string{`ALTER TABLE users RENAME COLUMN lost_column TO last_login`},
+			[]string{"me", "users", "user", "login", "register", "reset"}, true},
+		{"a table is gone", []string{`ALTER TABLE sessions RENAME TO lost_table`}, []string{`ALTER TABLE lost_table RENAME TO sessions`},
+			[]string{"login", "me", "refresh", "verify"}, true},
+		{"a value of another kind", []string{`UPDATE users SET password = '$argon2id$v=19$m=8,t=1,p=1$%%%$' || password`}, []string{`UPDATE users SET password = substr(password, 32)`}, nil, false},
+	} {
+		t.Run(damage.name, func(t *testing.T) {
+			change(t, damage.harm...)
+			for name, query := range requests {
+				got := servertest.Post(t, server, "/graphql", query, "", "Authorization", "JWT "+session.Token)
+				failed := got.Has("internal")
+				for _, must := range damage.mustFail {
+					if must == name && !failed {
+						t.Errorf("%s: status %d, %s", name, got.Status, got.Body)
+					}
+				}
+				if failed {
+					var answer servertest.Answer
+					if err := json.Unmarshal([]byte(got.Body), &answer); err != nil {
+						t.Fatal(err)
+					}
+					if id, _ := answer.Errors[0].Extensions["requestId"].(string); id == "" || id != got.Header.Get("X-Request-Id") {
+						t.Errorf("%s: the request %q is %q in the answer", name, got.Header.Get("X-Request-Id"), id)
+					} else {
+						ids = append(ids, id)
+					}
+				}
+				if failed && !internal.MatchString(got.Body) || telling.MatchString(places.ReplaceAllString(got.Body, "")) {
+					t.Errorf("%s: %s", name, got.Body)
+				}
+				if got := servertest.Post(t, server, "/graphql", `mutation { deleteTokenCookie { deleted } verifyToken { success } }`, "", "Cookie", "JWT="+session.Token); telling.MatchString(places.ReplaceAllString(got.Body, "")) {
+					t.Errorf("with a cookie: %s", got.Body)
+				}
+			}
+			auth := servertest.Exchange(t, server, "GET", "/auth", "", "Authorization", "JWT "+session.Token)
+			if (auth.Status == 500) != damage.authRefuses || telling.MatchString(auth.Body) {
+				t.Errorf("/auth: status %d, %s", auth.Status, auth.Body)
+			}
+			change(t, damage.cure...)
+		})
+	}
+	for _, name := range []string{"me", "login"} {
+		if got := servertest.Post(t, server, "/graphql", requests[name], "", "Authorization", "JWT "+session.Token); !strings.Contains(got.Body, `"ada"`) && !strings.Contains(got.Body, `"success":true`) {
+			t.Errorf("mended: %s: %s", name, got.Body)
+		}
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if len(ids) < 10 {
+		t.Errorf("only %d requests failed: nothing is tested here", len(ids))
+	}
+	for _, id := range ids {
+		if !strings.Contains(server.Log(), id) {
+			t.Errorf("the log does not have the request %s", id)
+		}
+	}
+}
+
+// TestSecurityUnreadyTellsNothing: readiness is public, and does not say what is wrong.
+func TestSecurityUnreadyTellsNothing(t *testing.T) {
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	spool := filepath.Join(server.DataDir, "spool")
+	if err := os.RemoveAll(spool); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(spool, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil {
+		t.Fatal(err)
+	}
+	if got := servertest.Exchange(t, server, "GET", "/readyz", ""); got.Status != 503 || got.Body != "not ready\n" {
+		t.Errorf("status %d, %q", got.Status, got.Body)
+	}
+	if !strings.Contains(server.Log(), "spool") {
+		t.Errorf("the log does not say why: %s", server.Log())
+	}
+}
