@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"accountd/internal/durable"
 )
 
 // retry is what is remembered of a mail that could not be delivered yet: the file spool/retry/NAME. The next attempt is
@@ -123,5 +125,5 @@ func (s spool) giveUp(name, reason string) error {
 	if err := os.Rename(s.newPath(name), filepath.Join(failed, name)); err != nil {
 		return err
 	}
-	return errors.Join(syncDir(failed), s.forget(name))
+	return errors.Join(durable.SyncDir(failed), s.forget(name))
 }

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"accountd/internal/durable"
 )
 
 // spool is a Maildir: tmp holds files being written, new what nobody has taken, cur and failed what readers
@@ -95,22 +98,18 @@ func (s spool) find(path string, names, found map[string]bool) error {
 // publish makes the message appear in new, whole: the bytes are synced before they get their name. The name
 // itself is durable after sync.
 func (s spool) publish(name string, raw []byte) error {
-	tmp, err := os.OpenFile(filepath.Join(string(s), "tmp", rand.Text()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	tmp := filepath.Join(string(s), "tmp", rand.Text())
+	if err := durable.Write(tmp, bytes.NewReader(raw)); err != nil {
 		return err
 	}
-	_, err = tmp.Write(raw)
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	if err := os.Rename(tmp.Name(), filepath.Join(string(s), "new", name)); err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
+	if err := os.Rename(tmp, s.newPath(name)); err != nil {
+		return errors.Join(err, os.Remove(tmp))
 	}
 	return nil
 }
 
 // sync makes the names in new durable.
-func (s spool) sync() error { return syncDir(filepath.Join(string(s), "new")) }
+func (s spool) sync() error { return durable.SyncDir(filepath.Join(string(s), "new")) }
 
 func (s spool) newPath(name string) string { return filepath.Join(string(s), "new", name) }
 

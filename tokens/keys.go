@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,12 +53,12 @@ type accessKey struct {
 // RS256) when there is none; now is the clock of what it makes. It refuses a file that others than its owner
 // can read, a symbolic link, and a ring without a key that signs for algorithm.
 func OpenKeys(path, algorithm string, now func() time.Time) (*Keys, error) {
-	raw, _, err := readRing(path)
+	raw, err := readRing(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := createRing(path, algorithm, now()); err != nil {
 			return nil, fmt.Errorf("create key file %s: %w", path, err)
 		}
-		raw, _, err = readRing(path)
+		raw, err = readRing(path)
 	}
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func (k *Keys) Follow(ctx context.Context, log *slog.Logger) {
 }
 
 func (k *Keys) reload(log *slog.Logger) {
-	raw, _, err := readRing(k.path)
+	raw, err := readRing(k.path)
 	changed := err == nil && !bytes.Equal(raw, k.raw)
 	if changed {
 		err = k.use(raw)
@@ -130,23 +131,26 @@ func (k *Keys) Healthy() error {
 	return k.failure
 }
 
+// checksModes says whether permission bits mean anything on this system.
+const checksModes = runtime.GOOS != "windows"
+
 // readRing reads a key file that nobody but its owner can read.
-func readRing(path string) ([]byte, fs.FileInfo, error) {
+func readRing(path string) ([]byte, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("key file: %w", err)
+		return nil, fmt.Errorf("key file: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("key file %s is not a regular file: put the file itself there, not a link", path)
+		return nil, fmt.Errorf("key file %s is not a regular file: put the file itself there, not a link", path)
 	}
 	if mode := info.Mode().Perm(); checksModes && mode&0o077 != 0 {
-		return nil, nil, fmt.Errorf("key file %s has mode %04o: others can read it; run chmod 600 %s, and replace the keys if somebody did", path, mode, path)
+		return nil, fmt.Errorf("key file %s has mode %04o: others can read it; run chmod 600 %s, and replace the keys if somebody did", path, mode, path)
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("key file: %w", err)
+		return nil, fmt.Errorf("key file: %w", err)
 	}
-	return raw, info, nil
+	return raw, nil
 }
 
 // Seal encrypts and authenticates plain (AES-256-GCM) together with label, which has to be the same when

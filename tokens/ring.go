@@ -15,13 +15,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
+
+	"accountd/internal/durable"
 )
 
 const (
@@ -229,53 +230,20 @@ func createRing(path, algorithm string, now time.Time) error {
 		Version: 1, Access: []storedKey{access},
 		Action: []storedKey{newSecret(32, now)}, Seal: []storedKey{newSecret(32, now)},
 	}
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, ".keys-*") // mode 0600
+	raw, err := file.encode()
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) // gone already when all went well
-	if err := file.write(tmp); err != nil {
-		return err
+	err = durable.Create(path, filepath.Join(filepath.Dir(path), ".keys-"+rand.Text()), raw)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process has made a ring meanwhile: that one is used
 	}
-	// Link refuses to replace a ring that another process made meanwhile; that one is used then.
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(dir)
+	return err
 }
 
-// replace puts the file in the place of the one at path, whose owner it keeps, as a whole: a reader finds either.
-// One process at a time may do so.
-func (f *ringFile) replace(path string, old fs.FileInfo) error {
-	tmp := path + ".new"
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a process that was killed
-		return err
-	}
-	w, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp)
-	if err := keepOwner(w, old); err != nil {
-		return errors.Join(err, w.Close())
-	}
-	if err := f.write(w); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// write writes the file durably and closes w.
-func (f *ringFile) write(w *os.File) error {
+func (f *ringFile) encode() ([]byte, error) {
 	raw, err := json.MarshalIndent(f, "", "  ")
-	if err == nil {
-		_, err = w.Write(append(raw, '\n'))
-	}
-	return errors.Join(err, w.Sync(), w.Close())
+	return append(raw, '\n'), err
 }
 
 func newAEAD(key []byte) (cipher.AEAD, error) {

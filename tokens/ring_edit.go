@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"accountd/internal/durable"
 )
 
 // KeyKind is what a key is for.
@@ -46,7 +48,7 @@ const (
 
 // List gives every key, by kind, the one in use first.
 func (f KeyFile) List() ([]Key, error) {
-	raw, _, err := readRing(f.Path)
+	raw, err := readRing(f.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func (f KeyFile) List() ([]Key, error) {
 
 // Check reads the file as OpenKeys does, and makes none.
 func (f KeyFile) Check() error {
-	raw, _, err := readRing(f.Path)
+	raw, err := readRing(f.Path)
 	if err != nil {
 		return err
 	}
@@ -167,7 +169,7 @@ func (f *ringFile) list(kind KeyKind) *[]storedKey {
 
 // edit changes the file as a whole or not at all, and describes the key that change names.
 func (f KeyFile) edit(change func(*ringFile) (id string, err error)) (Key, error) {
-	raw, info, err := readRing(f.Path)
+	raw, err := readRing(f.Path)
 	if err != nil {
 		return Key{}, err
 	}
@@ -184,7 +186,10 @@ func (f KeyFile) edit(change func(*ringFile) (id string, err error)) (Key, error
 			return Key{}, fmt.Errorf("the ring has %d keys of this kind: retire those that are not needed", maxKeys)
 		}
 	}
-	if err := file.replace(f.Path, info); err != nil {
+	if raw, err = file.encode(); err == nil {
+		err = durable.Replace(f.Path, raw)
+	}
+	if err != nil {
 		return Key{}, fmt.Errorf("write key file %s: %w", f.Path, err)
 	}
 	keys := file.describe(f.Algorithm)

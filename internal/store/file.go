@@ -16,6 +16,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"accountd/internal/durable"
 )
 
 // Names of what is being made beside a database, and left there by a process that was killed. Clean removes it.
@@ -130,28 +132,10 @@ func create(ctx context.Context, path string, now func() time.Time) (err error) 
 
 // publish makes the file at tmp durable and gives it its name, which nothing has yet. tmp stays to be removed.
 func publish(tmp, path string) error {
-	if err := syncFile(tmp); err != nil {
+	if err := durable.SyncFile(tmp); err != nil {
 		return err
 	}
-	err := os.Link(tmp, path)
-	if err != nil && !errors.Is(err, fs.ErrExist) { // a file system without links
-		if _, statErr := os.Lstat(path); !errors.Is(statErr, fs.ErrNotExist) {
-			return err
-		}
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return durable.Link(tmp, path)
 }
 
 // beside are the files that belong to a database: they have its name and these endings.

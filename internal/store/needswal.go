@@ -12,6 +12,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"accountd/internal/durable"
 )
 
 // markSuffix names the mark of a database that needs its write-ahead log: an empty file beside it. It is made
@@ -80,7 +82,7 @@ func setMark(path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("%w (%w)", ErrUnsynced, err)
 	}
 	return nil
@@ -91,7 +93,7 @@ func clearMark(path string) error {
 	if !exists(path + markSuffix) {
 		return nil
 	}
-	return errors.Join(os.Remove(path+markSuffix), syncDir(filepath.Dir(path)))
+	return errors.Join(os.Remove(path+markSuffix), durable.SyncDir(filepath.Dir(path)))
 }
 
 // openAlone connects to the file at abs, and keeps everybody else out until it is closed. It fails with ErrInUse
@@ -158,7 +160,7 @@ func Leave(ctx context.Context, path string) {
 		return
 	}
 	complete, err := c.checkpoint(ctx)
-	if err := errors.Join(err, c.close()); err == nil && complete && syncFile(path) == nil {
+	if err := errors.Join(err, c.close()); err == nil && complete && durable.SyncFile(path) == nil {
 		_ = clearMark(path)
 	}
 }

@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"accountd/internal/durable"
 )
 
 // Copy copies the database file at path into the directory dir, mode 0600 and durable, for OpenCopy and Replace. What is in
@@ -50,13 +51,7 @@ func CopyWithoutLog(path, dir string) (copied string, err error) {
 
 func copyFile(in *os.File, dir string) (copied string, err error) {
 	copied = filepath.Join(dir, copyPrefix+rand.Text())
-	out, err := os.OpenFile(copied, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", err
-	}
-	_, err = io.Copy(out, in)
-	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
-		removeAll(copied)
+	if err := durable.Write(copied, in); err != nil {
 		return "", fmt.Errorf("copy %s: %w", in.Name(), err)
 	}
 	return copied, nil
@@ -82,14 +77,9 @@ func Replace(path, copied, aside string) error {
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(dir, copyPrefix+rand.Text())
-	defer removeAll(tmp)
-	err = errors.Join(syncFile(copied), syncDir(dir))
+	err = errors.Join(durable.SyncFile(copied), durable.SyncDir(dir))
 	if err == nil {
-		err = os.WriteFile(tmp, raw, 0o600)
-	}
-	if err == nil {
-		err = publish(tmp, replacementFile(path))
+		err = durable.Create(replacementFile(path), filepath.Join(dir, copyPrefix+rand.Text()), raw)
 	}
 	if err == nil {
 		_, err = FinishReplace(path)
@@ -141,13 +131,13 @@ func FinishReplace(path string) (bool, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	if err := syncDir(dir); err != nil {
+	if err := durable.SyncDir(dir); err != nil {
 		return false, err
 	}
 	if err := os.Remove(replacementFile(path)); err != nil {
 		return false, err
 	}
-	return true, syncDir(dir)
+	return true, durable.SyncDir(dir)
 }
 
 // Settle puts what a sound database has in its -wal into the file itself, so that it can be kept as one file. It

@@ -1,6 +1,6 @@
 //go:build unix
 
-package tokens
+package durable
 
 import (
 	"errors"
@@ -9,11 +9,8 @@ import (
 	"syscall"
 )
 
-// checksModes says whether the file system's permission bits mean anything here.
-const checksModes = true
-
-// syncDir makes a new name in dir survive a power cut.
-func syncDir(dir string) error {
+// SyncDir fsyncs a directory: names made, moved and removed in it survive a power cut.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -21,8 +18,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// keepOwner gives f the owner of the file that it replaces: a command that root runs must not take the keys away from
-// the server's user.
+// keepOwner gives f the user and group of old.
 func keepOwner(f *os.File, old fs.FileInfo) error {
 	want, ok := old.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -33,7 +29,7 @@ func keepOwner(f *os.File, old fs.FileInfo) error {
 		return err
 	}
 	if have, ok := info.Sys().(*syscall.Stat_t); ok && have.Uid == want.Uid && have.Gid == want.Gid {
-		return nil // asking for what is so may still be forbidden
+		return nil // some file systems refuse every chown, even one that changes nothing
 	}
 	return f.Chown(int(want.Uid), int(want.Gid))
 }
