@@ -90,7 +90,7 @@ async function main(browser) {
 			await stillIn();
 		});
 
-		await step("links ask as nobody", async () => {
+		await step("links are anonymous", async () => {
 			const link = await open(origin);
 			const [answer] = await Promise.all([
 				link.waitForNavigation(),

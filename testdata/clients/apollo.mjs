@@ -9,7 +9,9 @@ const fetch = counted();
 let tokens = null; // of an app: in localStorage
 
 let refreshing = null;
-const REFRESH = gql`mutation Refresh($token: String!) { refreshToken(refreshToken: $token) { success token refreshToken } }`;
+const REFRESH = gql`
+	mutation Refresh($token: String!) { refreshToken(refreshToken: $token) { success token refreshToken } }
+`;
 const open = ["Register", "Verify", "Login", "Refresh", "Logout"]; // the operations that do not need a session
 
 async function refresh() {

@@ -9,20 +9,23 @@ const fetch = counted();
 let tokens = null; // of an app: in localStorage
 
 const auth = authExchange(async ({ appendHeaders, mutate }) => ({
-	addAuthToOperation: (operation) => (tokens ? appendHeaders(operation, { Authorization: `JWT ${tokens.token}` }) : operation),
+	addAuthToOperation: (operation) =>
+		tokens ? appendHeaders(operation, { Authorization: `JWT ${tokens.token}` }) : operation,
 	willAuthError: (operation) => {
-		// What makes a session, or goes on with one, does not wait for it.
-		const mutation = operation.kind === "mutation" && operation.query.definitions[0].selectionSet.selections[0].name.value;
+		// These mutations do not need a session.
+		const [{ selectionSet }] = operation.query.definitions;
+		const mutation = operation.kind === "mutation" && selectionSet.selections[0].name.value;
 		const open = ["register", "verifyAccount", "tokenAuth", "refreshToken", "revokeToken"].includes(mutation);
 		return !open && tokens !== null && expiry(tokens.token) <= Date.now();
 	},
-	didAuthError: () => false, // an ended token is nobody's, which is no error
+	didAuthError: () => false, // an expired token is no error: the request is anonymous
 	refreshAuth: async () => {
 		const { data, error } = await mutate(
 			gql`mutation ($token: String!) { refreshToken(refreshToken: $token) { success token refreshToken } }`,
 			{ token: tokens.refreshToken },
 		);
-		if (!error) tokens = data.refreshToken.success ? data.refreshToken : null; // else offline: try again at the next operation
+		if (error) return; // offline: the next operation tries again
+		tokens = data.refreshToken.success ? data.refreshToken : null;
 	},
 }));
 const client = new Client({ url: accountd.graphql, exchanges: [cacheExchange, auth, fetchExchange], fetch });

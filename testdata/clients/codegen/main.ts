@@ -7,7 +7,10 @@ import { activation, ada, row, start, step } from "../accountd.mjs";
 const accountd = await start();
 let token: string | null | undefined;
 
-async function ask<Result, Variables>(document: TypedDocumentString<Result, Variables>, ...[variables]: Variables extends Record<string, never> ? [] : [Variables]): Promise<Result> {
+async function ask<Result, Variables>(
+	document: TypedDocumentString<Result, Variables>,
+	...[variables]: Variables extends Record<string, never> ? [] : [Variables]
+): Promise<Result> {
 	const response = await fetch(accountd.graphql, {
 		method: "POST",
 		headers: { "Content-Type": "application/json", ...(token && { Authorization: `JWT ${token}` }) },

@@ -21,7 +21,8 @@ let tokens = null; // of an app: in localStorage
 
 async function fetchFn({ text: query, name: operationName }, variables) {
 	const headers = { "Content-Type": "application/json", ...(tokens && { Authorization: `JWT ${tokens.token}` }) };
-	const response = await fetch(accountd.relay, { method: "POST", headers, body: JSON.stringify({ query, variables, operationName }) });
+	const body = JSON.stringify({ query, variables, operationName });
+	const response = await fetch(accountd.relay, { method: "POST", headers, body });
 	return response.json();
 }
 const environment = new Environment({ network: Network.create(fetchFn), store: new Store(new RecordSource()) });
