@@ -5,7 +5,7 @@
 // hashes outside of transactions, and makes its whole change, mail included, in one. What a user can be told
 // comes back as Errors (or *UsageError, *BusyError, *ThrottledError); every other error is the server's own.
 //
-// Tables: users, user_status, addresses, user_fields, throttles with throttle_sizes, own_networks, and user_search with user_substrings, which triggers keep.
+// Tables: users, user_status, addresses, user_fields, own_networks, and user_search with user_substrings, which triggers keep.
 package accounts
 
 import (
@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"accountd/email"
+	"accountd/internal/ratelimit"
 	"accountd/internal/store"
 	"accountd/tokens"
 )
@@ -62,7 +63,7 @@ type Service struct {
 	outbox   *email.Outbox
 	hasher   *hasher
 	pace     *pace
-	guesses  *guesses
+	attempts ratelimit.Reservations // passwords that are being verified
 	settings Settings
 	users    userQueries
 	filters  map[string]FilterField
@@ -83,7 +84,7 @@ func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *
 		return nil, err
 	}
 	return &Service{
-		db: db, tokens: t, outbox: outbox, hasher: h, pace: p, guesses: newGuesses(), settings: s, users: newUserQueries(s.Fields), filters: s.FilterFields(), patterns: patterns, log: log,
+		db: db, tokens: t, outbox: outbox, hasher: h, pace: p, settings: s, users: newUserQueries(s.Fields), filters: s.FilterFields(), patterns: patterns, log: log,
 	}, nil
 }
 

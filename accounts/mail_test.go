@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"accountd/internal/ratelimit"
 	"accountd/tokens"
 )
 
@@ -131,7 +132,9 @@ func TestResetMailsHaveNoDailyLimit(t *testing.T) {
 
 // TestMailsPerNetwork: one network cannot mail everybody.
 func TestMailsPerNetwork(t *testing.T) {
-	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Throttle.MailsPerIP = []Rate{{4, time.Hour}} })
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
+		s.Throttle.MailsPerIP = []ratelimit.Rate{{Count: 4, Per: time.Hour}}
+	})
 	for i := range 8 {
 		h.add(t, AddUserInput{Username: fmt.Sprint("user", i), Email: fmt.Sprintf("user%d@example.com", i)})
 	}
@@ -154,7 +157,7 @@ func TestRegistrationsPerNetwork(t *testing.T) {
 		t.Run(string(reveal), func(t *testing.T) {
 			h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
 				s.Reveal = reveal
-				s.Throttle.RegistrationsPerIP = []Rate{{6, time.Hour}}
+				s.Throttle.RegistrationsPerIP = []ratelimit.Rate{{Count: 6, Per: time.Hour}}
 			})
 			h.ada(t)
 			register := func(addr, email, username string) error {
@@ -175,7 +178,7 @@ func TestRegistrationsPerNetwork(t *testing.T) {
 			for _, email := range []string{"user4@example.com", "ada@example.com"} {
 				before := h.dump(t)
 				h.log.Reset()
-				if err := register("192.0.2.1", email, "user4"); !cmp.Equal(err, error(&ThrottledError{time.Hour})) {
+				if err := register("192.0.2.1", email, "user4"); !cmp.Equal(err, error(&ThrottledError{RetryAfter: time.Hour})) {
 					t.Errorf("%s: %v", email, err)
 				}
 				if diff := cmp.Diff(before, h.dump(t)); diff != "" {
@@ -198,7 +201,9 @@ func TestRegistrationsPerNetwork(t *testing.T) {
 
 // TestParallelRegistrations: what comes at once is no more than what comes one after the other.
 func TestParallelRegistrations(t *testing.T) {
-	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Throttle.RegistrationsPerIP = []Rate{{6, time.Hour}} })
+	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
+		s.Throttle.RegistrationsPerIP = []ratelimit.Rate{{Count: 6, Per: time.Hour}}
+	})
 	errs := make(chan error)
 	for i := range 20 {
 		go func() {

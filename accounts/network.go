@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"accountd/internal/ratelimit"
 	"accountd/internal/store"
 )
 
@@ -89,11 +90,11 @@ func (s *Service) networkPseudonym(ctx context.Context) string {
 // clearOwnFailures clears what was counted for whoever has given the right password of a user. What was counted for
 // others elsewhere stays.
 func (s *Service) clearOwnFailures(ctx context.Context, tx *store.Tx, u *User) error {
-	b, err := s.accountBucket(ctx, tx, u, "")
+	l, err := s.accountLimitFor(ctx, tx, u, "")
 	if err != nil {
 		return err
 	}
-	return clearTally(ctx, tx, b)
+	return ratelimit.Reset(ctx, tx, l.Kind, l.Key)
 }
 
 // ownNetworks is how many networks of a user are remembered, the latest.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"accountd/internal/ratelimit"
 	"accountd/internal/store"
 )
 
@@ -16,8 +17,8 @@ const (
 	// holds the writer for tens of milliseconds among a million.
 	purgeRows = 1
 
-	// tallyRows is how many rows of throttles go in one transaction.
-	tallyRows = 100
+	// counterRows is how many rows of throttles go in one transaction.
+	counterRows = 100
 )
 
 // PurgeUnverified deletes, for good, accounts that were never verified and never used for Settings.PurgeUnverified after they
@@ -74,10 +75,13 @@ func (s *Service) purge(ctx context.Context, users []int64) (gone []int64, err e
 
 // clearThrottles deletes what no rate counts any more, and networks that are nobody's own any more.
 func (s *Service) clearThrottles(ctx context.Context, before time.Time) error {
-	tallies := func(tx *store.Tx) (int64, error) { return clearTallies(ctx, tx, before, tallyRows) }
-	networks := func(tx *store.Tx) (int64, error) { return clearNetworks(ctx, tx, tallyRows) }
-	for _, clear := range []func(*store.Tx) (int64, error){tallies, networks} {
-		for deleted := int64(tallyRows); deleted == tallyRows; {
+	counters := func(tx *store.Tx) (int64, error) {
+		// Accounts keep theirs: failures in a row do not age, but for those from one of the owner's own networks.
+		return ratelimit.DeleteUnused(ctx, tx, before, limitAccount, counterRows)
+	}
+	networks := func(tx *store.Tx) (int64, error) { return clearNetworks(ctx, tx, counterRows) }
+	for _, clear := range []func(*store.Tx) (int64, error){counters, networks} {
+		for deleted := int64(counterRows); deleted == counterRows; {
 			if _, err := s.aside(ctx, func(tx *store.Tx) (err error) {
 				deleted, err = clear(tx)
 				return err

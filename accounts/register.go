@@ -48,7 +48,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 		if err := s.acceptingRegistration(ctx, tx); err != nil {
 			return err
 		}
-		if err := s.count(ctx, tx, s.registrations(ctx)); err != nil {
+		if err := s.countRegistration(ctx, tx); err != nil {
 			return err
 		}
 		mailing := s.mailsRegistrations()
@@ -100,7 +100,7 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 	f := s.judge(s.settings.RegisterArguments(), in.Fields, Address{}, errs)
 	f.discreet = s.settings.Reveal == RevealNothing
 	passwordOK := !s.settings.PasswordlessRegistration && cleanPasswords("password1", "password2", in.Password1, in.Password2, errs)
-	claimed, network := false, s.registrations(ctx)
+	claimed := false
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
 		if err := f.taken(ctx, tx, 0, errs); err != nil {
 			return err
@@ -111,7 +111,7 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 		if len(errs) > 0 {
 			return errs
 		}
-		if err := full(ctx, tx, network); err != nil {
+		if err := s.checkNetwork(ctx, tx, limitRegistration, s.settings.Throttle.RegistrationsPerIP); err != nil {
 			return err
 		}
 		if s.settings.Reveal != RevealNothing {
@@ -125,8 +125,8 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 		}
 		return s.acceptingRegistration(ctx, tx)
 	})
-	if claimed && len(network) > 0 { // who looks for accounts is slowed down, too
-		if counted := s.db.Write(ctx, func(tx *store.Tx) error { return s.count(ctx, tx, network) }); counted != nil {
+	if claimed && limited(ctx, s.settings.Throttle.RegistrationsPerIP) { // a search for accounts counts as well
+		if counted := s.db.Write(ctx, func(tx *store.Tx) error { return s.countRegistration(ctx, tx) }); counted != nil {
 			return f, counted
 		}
 	}
@@ -144,9 +144,9 @@ func hold(ctx context.Context, tx *store.Tx, f form) error {
 	return holdValues(ctx, tx, id, f.unique())
 }
 
-// registrations are the buckets of whoever registers: every clean form counts, whether its address is claimed or not.
-func (s *Service) registrations(ctx context.Context) []bucket {
-	return s.ofNetwork(ctx, throttleRegister, s.settings.Throttle.RegistrationsPerIP)
+// countRegistration counts a clean form for the client's network, whether its address is claimed or not.
+func (s *Service) countRegistration(ctx context.Context, tx *store.Tx) error {
+	return s.countNetwork(ctx, tx, limitRegistration, s.settings.Throttle.RegistrationsPerIP)
 }
 
 func (s *Service) sendsPasswordSet() bool {

@@ -12,18 +12,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"accountd/internal/ratelimit"
 	"accountd/tokens"
 )
 
 // standard are the limits of the default settings.
 func standard(s *Settings, _ *tokens.Settings) {
 	s.Throttle = ThrottleSettings{
-		LoginsPerAccount:    Rate{10, 15 * time.Minute},
+		LoginsPerAccount:    ratelimit.Rate{Count: 10, Per: 15 * time.Minute},
 		ConsecutiveFailures: 100,
-		LoginsPerIP:         []Rate{{60, time.Hour}},
-		RegistrationsPerIP:  []Rate{{30, time.Hour}},
-		MailsPerRecipient:   []Rate{{3, time.Hour}, {10, 24 * time.Hour}},
-		MailsPerIP:          []Rate{{60, time.Hour}},
+		LoginsPerIP:         []ratelimit.Rate{{Count: 60, Per: time.Hour}},
+		RegistrationsPerIP:  []ratelimit.Rate{{Count: 30, Per: time.Hour}},
+		MailsPerRecipient:   []ratelimit.Rate{{Count: 3, Per: time.Hour}, {Count: 10, Per: 24 * time.Hour}},
+		MailsPerIP:          []ratelimit.Rate{{Count: 60, Per: time.Hour}},
 		Keys:                100_000,
 	}
 }
@@ -52,60 +53,6 @@ func (h *harness) mayLogIn(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	return err == nil
-}
-
-// TestRule: when a bucket is full and for how long, by the clock.
-func TestRule(t *testing.T) {
-	fixed := rule{Rate: Rate{2, time.Minute}}
-	growing := rule{Rate: Rate{2, time.Minute}, grows: true, inRow: 9}
-	const never = -1
-	type step struct {
-		at    int64 // seconds since the start
-		adds  int
-		until int64 // 0: it has room; never: there is no end
-	}
-	tests := []struct {
-		name  string
-		rule  rule
-		steps []step
-	}{
-		{"a window begins with the first", fixed, []step{{0, 1, 0}, {30, 1, 60}, {59, 0, 60}, {60, 0, 0}, {60, 1, 0}, {119, 1, 120}}},
-		{"one that is over is forgotten", fixed, []step{{0, 1, 0}, {61, 1, 0}, {62, 1, 121}}},
-		{"a clock that was set back frees", fixed, []step{{1000, 2, 1060}, {10, 0, 0}, {10, 2, 70}}},
-		{"a clock that was set back does not free an account", growing, []step{{1000, 2, 1060}, {10, 0, 70}}},
-		{"nor does it forget", growing, []step{{1000, 1, 0}, {10, 1, 70}, {70, 0, 0}}},
-		{"the delay begins with the last", growing, []step{{0, 1, 0}, {59, 1, 119}, {118, 0, 119}, {119, 0, 0}}},
-		{"it doubles", growing, []step{{0, 2, 60}, {60, 2, 180}, {180, 2, 420}, {420, 2, 900}}},
-		{"slow ones do not delay, and count in a row", growing, []step{{0, 1, 0}, {100, 1, 0}, {200, 1, 0}, {300, 1, 0}, {400, 1, 0}, {500, 1, 0}, {600, 1, 0}, {700, 1, 0}, {800, 1, never}, {1 << 30, 0, never}}},
-		{"off", rule{}, []step{{0, 1000, 0}}},
-		{"only in a row", rule{inRow: 3}, []step{{0, 2, 0}, {1 << 30, 1, never}}},
-		{"up to a day", rule{Rate: Rate{1, 10 * time.Hour}, grows: true}, []step{
-			{0, 1, 36000}, {36000, 1, 36000 + 72000}, {108000, 1, 108000 + 86400}, {194400, 1, 194400 + 86400},
-		}},
-		{"or as long as the rate says", rule{Rate: Rate{1, 48 * time.Hour}, grows: true}, []step{{0, 1, 172800}, {172800, 1, 345600}}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			const start = 1_800_000_000
-			var state tally
-			for i, step := range test.steps {
-				for range step.adds {
-					if room, _ := test.rule.room(state, start+step.at); room == 0 {
-						t.Fatalf("step %d: it is full", i)
-					}
-					state = test.rule.add(state, start+step.at)
-				}
-				room, until := test.rule.room(state, start+step.at)
-				want := start + step.until
-				if step.until == never {
-					want = forever
-				}
-				if full := step.until != 0; (room == 0) != full || full && until != want {
-					t.Errorf("step %d: room %d, until %d", i, room, until-start)
-				}
-			}
-		})
-	}
 }
 
 // TestLoginBucket: every name of an account, and every operation that asks for its password, fill one bucket. Then the
@@ -242,7 +189,7 @@ func TestWaysBackIn(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
-				s.Throttle.LoginsPerAccount, s.Throttle.ConsecutiveFailures = Rate{}, 3
+				s.Throttle.LoginsPerAccount, s.Throttle.ConsecutiveFailures = ratelimit.Rate{}, 3
 			})
 			u := h.ada(t)
 			h.failLogins(t, 3)
@@ -400,16 +347,16 @@ func TestWaitingGuess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first := &guess{network: h.ofNetwork(from(t, "192.0.2.1"), throttleNetwork, h.settings.Throttle.LoginsPerIP)}
-	if err := h.begin(from(t, "192.0.2.1"), first, nil, "nobody"); err != nil || first.refused {
+	first := &attempt{}
+	if err := h.admit(from(t, "192.0.2.1"), first, nil, "nobody"); err != nil || first.refused {
 		t.Fatal(err, first.refused)
 	}
 	if err := waits(from(t, "192.0.2.1")); !errors.Is(err, context.Canceled) {
 		t.Errorf("behind the same network it ended with %v", err)
 	}
-	h.guesses.end(first)
-	if !h.mayLogIn(t) || len(h.guesses.running) > 0 || len(gate.names) > 0 || gate.free != 2 {
-		t.Errorf("%d guesses are left, and the gate is %+v", len(h.guesses.running), gate)
+	first.end()
+	if !h.mayLogIn(t) || h.attempts.Len() > 0 || len(gate.names) > 0 || gate.free != 2 {
+		t.Errorf("%d guesses are left, and the gate is %+v", h.attempts.Len(), gate)
 	}
 }
 
@@ -426,7 +373,7 @@ func TestNetworkBucket(t *testing.T) {
 		}
 	}
 	h.advance(10 * time.Minute)
-	h.refused(t, &ThrottledError{50 * time.Minute}, func() error {
+	h.refused(t, &ThrottledError{RetryAfter: 50 * time.Minute}, func() error {
 		_, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password))
 		if isThrottled(err) {
 			h.log.Reset() // its line is looked at below
@@ -474,7 +421,7 @@ func TestMailTokenBucket(t *testing.T) {
 		}
 	}
 	for _, try := range tries {
-		if err := try("guess"); !cmp.Equal(err, error(&ThrottledError{time.Hour})) {
+		if err := try("guess"); !cmp.Equal(err, error(&ThrottledError{RetryAfter: time.Hour})) {
 			t.Error(err)
 		}
 	}
@@ -551,9 +498,9 @@ func TestFailureIsWritten(t *testing.T) {
 	h := newHarness(t, standard)
 	ada := h.ada(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	g := &guess{account: h.ofAccount(ada, "")}
+	a := &attempt{account: h.accountLimit(ada, "")}
 	cancel()
-	if err := h.failed(ctx, ada, g); err != nil || h.failures(t, ada.ID) != 1 {
+	if err := h.recordFailure(ctx, ada, a); err != nil || h.failures(t, ada.ID) != 1 {
 		t.Errorf("%v, %d failures", err, h.failures(t, ada.ID))
 	}
 	h.exec(t, `CREATE TRIGGER full BEFORE UPDATE ON throttles BEGIN SELECT raise(ABORT, 'no room'); END`)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"accountd/accounts"
+	"accountd/internal/ratelimit"
 )
 
 // Rates are how many of something are allowed in a time: "10/15m", or "3/h, 10/d" for both. "off" allows any number. They are kept
@@ -41,11 +42,11 @@ func parseRates(text string) (Rates, error) {
 }
 
 // parseRate reads "10/15m". Without a number, the time is one of its unit: "3/h".
-func parseRate(text string) (accounts.Rate, error) {
+func parseRate(text string) (ratelimit.Rate, error) {
 	count, per, ok := strings.Cut(text, "/")
 	n, err := strconv.ParseUint(count, 10, 32)
 	if !ok || err != nil || per == "" {
-		return accounts.Rate{}, errRates
+		return ratelimit.Rate{}, errRates
 	}
 	if per[0] < '0' || per[0] > '9' {
 		per = "1" + per
@@ -53,20 +54,20 @@ func parseRate(text string) (accounts.Rate, error) {
 	d, err := parseDuration(per)
 	t := time.Duration(d)
 	if err != nil || t%time.Second != 0 {
-		return accounts.Rate{}, errRates
+		return ratelimit.Rate{}, errRates
 	}
 	if n < 1 || n > maxRateCount || t < time.Second || t > maxRateTime {
-		return accounts.Rate{}, errors.New("is out of bounds")
+		return ratelimit.Rate{}, errors.New("is out of bounds")
 	}
-	return accounts.Rate{Count: int(n), Per: t}, nil
+	return ratelimit.Rate{Count: int(n), Per: t}, nil
 }
 
 // list is what accounts counts by.
-func (r Rates) list() []accounts.Rate {
+func (r Rates) list() []ratelimit.Rate {
 	if r == ratesOff {
 		return nil
 	}
-	var rates []accounts.Rate
+	var rates []ratelimit.Rate
 	for part := range strings.SplitSeq(string(r), ",") {
 		rate, err := parseRate(strings.TrimSpace(part))
 		if err != nil {

@@ -8,11 +8,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"accountd/accounts"
+	"accountd/internal/ratelimit"
 )
 
 func TestRates(t *testing.T) {
-	good := map[string][]accounts.Rate{
+	good := map[string][]ratelimit.Rate{
 		"off":         nil,
 		"10/15m":      rates(10, 15*time.Minute),
 		"3/h, 10/d":   rates(3, time.Hour, 10, 24*time.Hour),

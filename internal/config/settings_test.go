@@ -7,6 +7,7 @@ import (
 
 	"accountd/accounts"
 	"accountd/email"
+	"accountd/internal/ratelimit"
 )
 
 // TestSettingsReachTheirPackages sets everything to values that differ from each other and from zero, so that a
@@ -119,7 +120,7 @@ tls = "implicit"
 		false, true, true, accounts.RevealAll, true, true, 19*s, 4*s, nil, nil)
 	check("throttle", c.AccountSettings().Throttle, nil, 2, rates(3, time.Minute), rates(4, time.Minute, 5, 2*time.Hour),
 		rates(7, 36*time.Hour), rates(6, 24*time.Hour), 800)
-	if got := c.AccountSettings().Throttle.LoginsPerAccount; got != (accounts.Rate{Count: 1, Per: s}) {
+	if got := c.AccountSettings().Throttle.LoginsPerAccount; got != (ratelimit.Rate{Count: 1, Per: s}) {
 		t.Errorf("per account %v", got)
 	}
 	check("passwords", c.AccountSettings().Passwords, 21, 0.5, true, true, 122, nil)
@@ -127,10 +128,10 @@ tls = "implicit"
 }
 
 // rates are given as count, time, count, time, ….
-func rates(of ...any) (list []accounts.Rate) {
+func rates(of ...any) (list []ratelimit.Rate) {
 	for i := 0; i < len(of); i += 2 {
 		per, _ := of[i+1].(time.Duration)
-		list = append(list, accounts.Rate{Count: of[i].(int), Per: per})
+		list = append(list, ratelimit.Rate{Count: of[i].(int), Per: per})
 	}
 	return list
 }

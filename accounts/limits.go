@@ -1,0 +1,186 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"accountd/internal/ratelimit"
+	"accountd/internal/store"
+)
+
+// ThrottleSettings are the rate limits. A limit without rates is off.
+type ThrottleSettings struct {
+	// LoginsPerAccount limits the wrong passwords of an account, at login and wherever else its password is asked for.
+	// An account that is full is locked for the time of the rate, twice as long the next time, and so on up to a day.
+	// A login resets it, and so does a new password.
+	LoginsPerAccount ratelimit.Rate
+
+	// ConsecutiveFailures is after how many wrong passwords in a row only a new password helps. 0: never.
+	ConsecutiveFailures int
+
+	LoginsPerIP        []ratelimit.Rate // wrong passwords; of wrong tokens as many again
+	RegistrationsPerIP []ratelimit.Rate // well-formed ones, whether the address was free or not
+	MailsPerIP         []ratelimit.Rate
+
+	// MailsPerRecipient hold for each kind of mail but notices. Rates of a day and more do not hold for mails that reset
+	// a password: users who have lost theirs are to get in again.
+	MailsPerRecipient []ratelimit.Rate
+
+	Keys int // counters of each kind that outsiders can invent keys for; the least recently used are deleted
+}
+
+// ThrottledError says that a rate limit is reached. Nothing has happened.
+type ThrottledError = ratelimit.ExceededError
+
+// The kinds of counters. Those of accounts are as many as there are users, and networks of theirs; of the others,
+// ThrottleSettings.Keys are kept.
+const (
+	limitAccount      ratelimit.Kind = "account"   // wrong passwords of a user
+	limitOwnNetwork   ratelimit.Kind = "known"     // the same, from one of the user's own networks
+	limitName         ratelimit.Kind = "name"      // wrong passwords of a name without an account
+	limitNetwork      ratelimit.Kind = "network"   // wrong passwords from a network
+	limitToken        ratelimit.Kind = "token"     // wrong tokens of mails, from a network
+	limitRegistration ratelimit.Kind = "register"  // registrations from a network
+	limitRecipient    ratelimit.Kind = "recipient" // mails of one kind to one address
+	limitMail         ratelimit.Kind = "mail"      // mails that a network has asked for
+)
+
+// accountLimit is the limit on wrong passwords of an account, or of a name without an account (u is nil): answers must
+// not tell them apart.
+func (s *Service) accountLimit(u *User, name string) ratelimit.Limit {
+	t := s.settings.Throttle
+	l := ratelimit.Limit{Rate: t.LoginsPerAccount, Lockout: true, MaxConsecutive: t.ConsecutiveFailures}
+	if u == nil {
+		l.Kind, l.Key, l.MaxKeys = limitName, s.tokens.Pseudonym(string(limitName), name), t.Keys
+	} else {
+		l.Kind, l.Key = limitAccount, accountKey(u.ID)
+	}
+	return l
+}
+
+// accountLimitFor is the accountLimit of a client. One of the user's own networks has a counter of its own, which wrong
+// passwords from elsewhere do not fill.
+func (s *Service) accountLimitFor(ctx context.Context, tx *store.Tx, u *User, name string) (ratelimit.Limit, error) {
+	l := s.accountLimit(u, name)
+	network := s.networkPseudonym(ctx)
+	if network == "" || !l.Enforced() {
+		return l, nil
+	}
+	id := int64(0) // a name without an account is looked up as well: that takes as long
+	if u != nil {
+		id = u.ID
+	}
+	own, err := hasNetwork(ctx, tx, id, network)
+	if own {
+		l.Kind, l.Key = limitOwnNetwork, ownNetworkKey(id, network)
+	}
+	return l, err
+}
+
+func accountKey(id int64) string { return strconv.FormatInt(id, 10) }
+
+func ownNetworkKey(id int64, network string) string { return accountKey(id) + " " + network }
+
+// limits are those of one kind and name, one for each rate.
+func (s *Service) limits(kind ratelimit.Kind, name string, rates []ratelimit.Rate) []ratelimit.Limit {
+	list := make([]ratelimit.Limit, 0, len(rates))
+	for _, rate := range rates {
+		key := s.tokens.Pseudonym(string(kind)+"\x00"+rate.Per.String(), name)
+		list = append(list, ratelimit.Limit{Kind: kind, Key: key, Rate: rate, MaxKeys: s.settings.Throttle.Keys})
+	}
+	return list
+}
+
+// limited reports whether rates limit the client at all: not without rates, and no command or exempt client.
+func limited(ctx context.Context, rates []ratelimit.Rate) bool {
+	return len(rates) > 0 && networkOf(ctx) != ""
+}
+
+// networkLimits are the limits on the client's network, and larger ones on the site around it. A network
+// with a good login has no limit on its site: otherwise its neighbours could shut an owner out.
+func (s *Service) networkLimits(
+	ctx context.Context, tx *store.Tx, kind ratelimit.Kind, rates []ratelimit.Rate,
+) ([]ratelimit.Limit, error) {
+	if !limited(ctx, rates) {
+		return nil, nil
+	}
+	network := networkOf(ctx)
+	list := s.limits(kind, network, rates)
+	site, share := siteOf(network)
+	if site == network {
+		return list, nil
+	}
+	known, err := hasLogins(ctx, tx, s.networkPseudonym(ctx))
+	if err != nil || known {
+		return list, err
+	}
+	for _, l := range s.limits(kind, site, rates) {
+		l.Count *= share
+		list = append(list, l)
+	}
+	return list, nil
+}
+
+// checkNetwork fails with *ThrottledError where countNetwork would.
+func (s *Service) checkNetwork(ctx context.Context, tx *store.Tx, kind ratelimit.Kind, rates []ratelimit.Rate) error {
+	limits, err := s.networkLimits(ctx, tx, kind, rates)
+	if err != nil {
+		return err
+	}
+	return ratelimit.Check(ctx, tx, limits...)
+}
+
+// countNetwork counts something that the client's network did, or fails with *ThrottledError and counts nothing.
+func (s *Service) countNetwork(ctx context.Context, tx *store.Tx, kind ratelimit.Kind, rates []ratelimit.Rate) error {
+	limits, err := s.networkLimits(ctx, tx, kind, rates)
+	if err != nil {
+		return err
+	}
+	return ratelimit.Count(ctx, tx, limits...)
+}
+
+// Throttled is why an account's passwords are refused: everywhere but in its owner's own networks, if Failures is not
+// 0, and in OwnNetworks of those.
+type Throttled struct {
+	Failures    int       // wrong passwords in a row
+	Refused     int       // attempts since the last login that were not looked at
+	Until       time.Time // zero: until there is a new password
+	OwnNetworks int
+}
+
+// throttled is nil where no limit on passwords of u is reached.
+func (s *Service) throttled(ctx context.Context, tx *store.Tx, u *User) (*Throttled, error) {
+	l := s.accountLimit(u, "")
+	var out Throttled
+	full, err := ratelimit.Full(ctx, tx, l)
+	if err != nil {
+		return nil, err
+	}
+	if full != nil {
+		out = Throttled{Failures: full.Consecutive, Refused: full.Refused, Until: full.Until}
+	}
+	l.Kind, l.Key = limitOwnNetwork, ownNetworkKey(u.ID, "")
+	if out.OwnNetworks, err = ratelimit.CountFull(ctx, tx, l); err != nil || out == (Throttled{}) {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// clearFailures forgets the wrong passwords of a user, wherever they came from.
+func clearFailures(ctx context.Context, tx *store.Tx, id int64) error {
+	if err := ratelimit.Reset(ctx, tx, limitAccount, accountKey(id)); err != nil {
+		return err
+	}
+	return ratelimit.ResetPrefix(ctx, tx, limitOwnNetwork, ownNetworkKey(id, ""))
+}
+
+// logThrottled logs that a request was refused, where err says so.
+func (s *Service) logThrottled(ctx context.Context, event string, u *User, err error) error {
+	var throttled *ThrottledError
+	if errors.As(err, &throttled) {
+		s.event(ctx, event, u.id())
+	}
+	return err
+}

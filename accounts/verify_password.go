@@ -1,0 +1,137 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"accountd/internal/ratelimit"
+	"accountd/internal/store"
+	"accountd/tokens"
+)
+
+// verifyPassword compares a password with the hash of an account, and costs one hash. It counts wrong passwords, for
+// the account and the network. While the account is full no password is the right one; while the network is full,
+// *ThrottledError comes before the hash. u is nil for nobody. name is what was typed, or stands for the caller's
+// account. event names a failure.
+//
+// Attempts with one typed name run one at a time, be it somebody's name or nobody's: so parallel attempts get no more
+// tries than sequential ones. Names do not wait for each other: that would tell which belong to one account.
+//
+// The right password clears nothing: the caller's transaction does, by clearOwnFailures.
+func (s *Service) verifyPassword(
+	ctx context.Context, u *User, name, password, encoded, event string,
+) (ok, upgrade bool, err error) {
+	a := &attempt{}
+	defer a.end()
+	v := s.visit(ctx, name)
+	defer s.hasher.gate.release(v)
+	verdict, err := s.hasher.Verify(ctx, v, password, func() (string, error) {
+		if err := s.admit(ctx, a, u, name); err != nil || a.refused {
+			return "", err // the dummy: no password fits
+		}
+		return encoded, nil
+	})
+	if err != nil || verdict.fits {
+		return verdict.fits, verdict.upgrade, s.logThrottled(ctx, "network_throttled", u, err)
+	}
+	s.failedEvent(ctx, event, u.id(), slog.Bool("throttled", a.refused))
+	if err := s.recordFailure(ctx, u, a); err != nil {
+		return false, false, err
+	}
+	a.end() // from here on the database counts it
+	// The name is held meanwhile: when the next attempt begins must not tell what kind of hash this one was compared
+	// with.
+	s.hasher.delayRefusal(ctx, verdict)
+	return false, false, nil
+}
+
+// attempt is a password that is being verified.
+type attempt struct {
+	account     ratelimit.Limit
+	network     []ratelimit.Limit
+	refused     bool                   // the account is full
+	reservation *ratelimit.Reservation // in the network's limits
+}
+
+func (a *attempt) end() {
+	if a.reservation != nil {
+		a.reservation.End()
+	}
+}
+
+// admit returns when a may be looked at, or has been refused because its account is full. It fails with
+// *ThrottledError when its network is full.
+func (s *Service) admit(ctx context.Context, a *attempt, u *User, name string) error {
+	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
+		a.network, err = s.networkLimits(ctx, tx, limitNetwork, s.settings.Throttle.LoginsPerIP)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	a.reservation = s.attempts.Reserve(a.network)
+	if err := a.reservation.Wait(ctx, s.db); err != nil {
+		return err
+	}
+	return s.db.Read(ctx, func(tx *store.Tx) (err error) {
+		if a.account, err = s.accountLimitFor(ctx, tx, u, name); err != nil {
+			return err
+		}
+		full, err := ratelimit.Full(ctx, tx, a.account)
+		a.refused = full != nil
+		return err
+	})
+}
+
+// recordFailure counts a wrong password. It is durable before anybody is told, even where whoever asked has gone; and a
+// try that was refused is written as well, so that it takes as long.
+func (s *Service) recordFailure(ctx context.Context, u *User, a *attempt) error {
+	limits := a.network
+	if a.account.Enforced() {
+		limits = append(slices.Clone(limits), a.account)
+	}
+	if len(limits) == 0 {
+		return nil
+	}
+	var full *ratelimit.State
+	err := s.db.Write(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		err := ratelimit.Add(ctx, tx, a.refused, limits...)
+		if err != nil || u == nil || a.refused {
+			return err
+		}
+		full, err = ratelimit.Full(ctx, tx, a.account)
+		return err
+	})
+	if err == nil && full != nil {
+		s.event(ctx, "account_throttled", u.id())
+	}
+	return err
+}
+
+// verifyAction is what a token of a mail stands for, or what the user is told. Wrong ones are counted for the network
+// they come from; when that is full, *ThrottledError comes instead. A good one is never refused: whoever guesses one
+// from the owner's network must not keep the owner out, and 256 bits are not guessed.
+func (s *Service) verifyAction(ctx context.Context, token string, purpose tokens.Purpose) (tokens.Action, error) {
+	action, err := s.tokens.VerifyAction(token, purpose)
+	if err == nil || !errors.Is(err, tokens.ErrInvalid) {
+		return action, tokenProblem(err)
+	}
+	rates := s.settings.Throttle.LoginsPerIP
+	if !limited(ctx, rates) {
+		return action, tokenProblem(err)
+	}
+	counting := context.WithoutCancel(ctx)
+	counted := s.db.Read(counting, func(tx *store.Tx) error { // a flood writes nothing
+		return s.checkNetwork(counting, tx, limitToken, rates)
+	})
+	if counted == nil {
+		counted = s.db.Write(counting, func(tx *store.Tx) error { return s.countNetwork(counting, tx, limitToken, rates) })
+	}
+	if counted != nil {
+		return action, s.logThrottled(ctx, "mail_token_throttled", nil, counted)
+	}
+	s.event(ctx, "mail_token_rejected", 0)
+	return action, tokenProblem(err)
+}

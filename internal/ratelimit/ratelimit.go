@@ -1,0 +1,203 @@
+// Package ratelimit counts attempts in the database and refuses those beyond a limit. Counters survive restarts.
+//
+// A Limit names one counter by a kind and a key, and says how many attempts a window of time allows. A window begins
+// with its first attempt. With Lockout, a full counter refuses everything for the length of the window, and for twice
+// as long each further time. Reservations make attempts that run at the same time count like attempts in sequence.
+//
+// Keys are stored as they are given: callers pseudonymise what the database should not reveal. Functions that take a
+// transaction leave committing to the caller.
+//
+// Tables: throttles, and throttle_sizes, which triggers keep.
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"accountd/internal/store"
+)
+
+// Rate is how many attempts a window of time allows.
+type Rate struct {
+	Count int           // 0: any number
+	Per   time.Duration // whole seconds
+}
+
+// Kind is a namespace of keys.
+type Kind string
+
+// Limit is a counter and the rules by which it is full.
+type Limit struct {
+	Kind Kind
+	Key  string
+	Rate
+
+	// Lockout makes a window begin anew with the attempt that fills the counter, and doubles its length each time the
+	// counter is filled, up to maxLockout, until the counter is reset.
+	Lockout bool
+
+	MaxConsecutive int // attempts after which the counter is full until it is reset; 0: no such bound
+	MaxKeys        int // counters of this kind, of which the least recently used are deleted; 0: no bound
+}
+
+// Enforced reports whether the limit refuses anything at all.
+func (l Limit) Enforced() bool { return l.Count > 0 || l.MaxConsecutive > 0 }
+
+// maxLockout is the longest window that Lockout extends a shorter one to.
+const maxLockout = 24 * time.Hour
+
+// ExceededError says that a limit is reached. Nothing has happened; another attempt makes sense after RetryAfter.
+type ExceededError struct{ RetryAfter time.Duration }
+
+func (e *ExceededError) Error() string {
+	return fmt.Sprintf("There were too many attempts. Please try again in %d seconds.", int(e.RetryAfter/time.Second))
+}
+
+// counter is what is stored for a limit. Its zero value is that of no attempt.
+type counter struct {
+	since       int64 // unix seconds: the window began
+	count       int   // attempts in the window
+	consecutive int   // attempts since the last reset
+	refused     int   // attempts since the last reset that were refused
+}
+
+// forever is the end of a window that only a reset ends.
+const forever int64 = math.MaxInt64
+
+// remaining is how many more attempts are allowed at now, in unix seconds. If that is none, until is when the window
+// ends.
+func (l Limit) remaining(c counter, now int64) (n int, until int64) {
+	n = math.MaxInt
+	if l.MaxConsecutive > 0 {
+		if c.consecutive >= l.MaxConsecutive {
+			return 0, forever
+		}
+		n = l.MaxConsecutive - c.consecutive
+	}
+	if l.Count == 0 {
+		return n, 0
+	}
+	if c = l.at(c, now); c.count >= l.Count {
+		return 0, c.since + l.window(c)
+	}
+	return min(n, l.Count-c.count), 0
+}
+
+// add is the counter after one more attempt at now.
+func (l Limit) add(c counter, now int64) counter {
+	c = l.at(c, now)
+	c.count++
+	c.consecutive++
+	if l.Lockout && c.count == l.Count {
+		c.since = now
+	}
+	return c
+}
+
+// at is the counter at now, in a new window if the old one is over. A clock that was set back ends a window, so that
+// nobody waits for the time of before. A lockout begins again instead: no clock gives more attempts at a password.
+func (l Limit) at(c counter, now int64) counter {
+	switch {
+	case now < c.since && l.Lockout:
+		c.since = now
+	case now < c.since || now >= c.since+l.window(c):
+		c.since, c.count = now, 0
+	}
+	return c
+}
+
+// window is the length of the counter's window in seconds.
+func (l Limit) window(c counter) int64 {
+	per := l.Per
+	if l.Lockout && c.count >= l.Count && l.Count > 0 {
+		for n := 2 * l.Count; n <= c.consecutive && per < maxLockout; n += l.Count {
+			per = min(2*per, maxLockout)
+		}
+	}
+	return int64(per / time.Second)
+}
+
+// Check fails with *ExceededError when one of the limits is reached.
+func Check(ctx context.Context, tx *store.Tx, limits ...Limit) error {
+	now, until := tx.Now.Unix(), int64(0)
+	for _, l := range limits {
+		c, err := load(ctx, tx, l)
+		if err != nil {
+			return err
+		}
+		if n, end := l.remaining(c, now); n == 0 {
+			until = max(until, end)
+		}
+	}
+	if until == 0 {
+		return nil
+	}
+	return &ExceededError{RetryAfter: time.Duration(until-now) * time.Second}
+}
+
+// Count counts an attempt, or fails with *ExceededError and counts nothing.
+func Count(ctx context.Context, tx *store.Tx, limits ...Limit) error {
+	if err := Check(ctx, tx, limits...); err != nil {
+		return err
+	}
+	return Add(ctx, tx, false, limits...)
+}
+
+// Add counts an attempt, whether a limit is reached or not. refused says that the attempt was refused: a full counter
+// counts those apart.
+func Add(ctx context.Context, tx *store.Tx, refused bool, limits ...Limit) error {
+	now := tx.Now.Unix()
+	for _, l := range limits {
+		c, err := load(ctx, tx, l)
+		if err != nil {
+			return err
+		}
+		if n, _ := l.remaining(c, now); refused && n == 0 {
+			c = l.at(c, now)
+			c.refused++
+		} else {
+			c = l.add(c, now)
+		}
+		if err := save(ctx, tx, l, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// State is what a full counter says.
+type State struct {
+	Consecutive int       // attempts since the last reset
+	Refused     int       // refused attempts since the last reset
+	Until       time.Time // zero: until it is reset
+}
+
+// Full is the state of a limit that is reached, nil for any other.
+func Full(ctx context.Context, tx *store.Tx, l Limit) (*State, error) {
+	c, err := load(ctx, tx, l)
+	if err != nil {
+		return nil, err
+	}
+	n, until := l.remaining(c, tx.Now.Unix())
+	if n > 0 {
+		return nil, nil
+	}
+	state := &State{Consecutive: c.consecutive, Refused: c.refused}
+	if until != forever {
+		state.Until = time.Unix(until, 0).UTC()
+	}
+	return state, nil
+}
+
+// CountFull counts the full counters among those whose key begins with l.Key, by the rules of l.
+func CountFull(ctx context.Context, tx *store.Tx, l Limit) (full int, err error) {
+	counters, err := loadPrefix(ctx, tx, l)
+	for _, c := range counters {
+		if n, _ := l.remaining(c, tx.Now.Unix()); n == 0 {
+			full++
+		}
+	}
+	return full, err
+}
