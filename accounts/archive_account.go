@@ -13,9 +13,9 @@ type ArchiveInput struct {
 }
 
 // Archive puts the account away until the next login and ends all sessions.
-func (s *Service) Archive(ctx context.Context, u *User, _ ArchiveInput) error {
+func (s *Service) Archive(ctx context.Context, owner Owner, _ ArchiveInput) error {
 	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		now, err := s.owner(ctx, tx, u)
+		now, err := s.recheck(ctx, tx, owner)
 		if err != nil {
 			return err
 		}
@@ -30,6 +30,6 @@ func (s *Service) Archive(ctx context.Context, u *User, _ ArchiveInput) error {
 	if err != nil {
 		return err
 	}
-	s.event(ctx, "account_archived", u.ID)
+	s.event(ctx, "account_archived", owner.user.ID)
 	return nil
 }

@@ -14,9 +14,9 @@ type DeleteInput struct {
 
 // Delete deactivates the account, whose names stay taken, or under Settings.DeletePermanently deletes whatever there is
 // of it. All sessions end.
-func (s *Service) Delete(ctx context.Context, u *User, _ DeleteInput) error {
+func (s *Service) Delete(ctx context.Context, owner Owner, _ DeleteInput) error {
 	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		now, err := s.owner(ctx, tx, u)
+		now, err := s.recheck(ctx, tx, owner)
 		if err != nil {
 			return err
 		}
@@ -28,7 +28,7 @@ func (s *Service) Delete(ctx context.Context, u *User, _ DeleteInput) error {
 	if err != nil {
 		return err
 	}
-	s.event(ctx, "account_deleted", u.ID)
+	s.event(ctx, "account_deleted", owner.user.ID)
 	return nil
 }
 

@@ -3,36 +3,87 @@ package accounts
 import (
 	"context"
 	"errors"
+	"time"
 
 	"accountd/internal/store"
 )
 
-// Needs are what the caller of an operation on their own account has to have, beside a login.
+// Caller is who sent a request, known by its access token. The account is looked up once, when it is first needed. A
+// Caller serves one goroutine.
+type Caller struct {
+	service *Service
+	token   string
+
+	known   bool // the fields below are set
+	user    *User
+	session int64
+	err     error
+}
+
+// Caller returns the caller behind an access token; an empty or invalid token makes an anonymous one.
+func (s *Service) Caller(accessToken string) *Caller { return &Caller{service: s, token: accessToken} }
+
+// User returns the caller's account: the active user of the live session that the token belongs to. It is nil for an
+// anonymous caller.
+func (c *Caller) User(ctx context.Context) (*User, error) {
+	if c.known {
+		return c.user, c.err
+	}
+	c.known = true
+	claims, err := c.service.tokens.Verify(c.token)
+	if err != nil {
+		return nil, nil // an invalid token means anonymous: the API says so
+	}
+	c.session = claims.Session
+	c.err = c.load(ctx, claims.Subject)
+	return c.user, c.err
+}
+
+func (c *Caller) load(ctx context.Context, id int64) error {
+	return c.service.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
+		c.user, err = c.service.sessionUser(ctx, tx, c.session, id)
+		return err
+	})
+}
+
+// Needs are what an operation on the caller's own account requires beside a login.
 type Needs uint8
 
-// The needs, in the order in which they are asked for.
+// The needs, in the order in which they are checked.
 const (
 	NeedsVerified  Needs = 1 << iota // the account is verified
 	NeedsSecondary                   // it has a secondary address
-	NeedsPassword                    // the caller knows its password
+	NeedsPassword                    // the caller has given its password
 )
 
-// AsOwner runs op, an operation on the caller's own account, when u has what that needs. u is as Viewer gave it: nil
-// is nobody. What is missing comes back as Errors, the first in the order of the API; a wrong password belongs to
-// the argument field, and counts as at a login. With NeedsPassword it costs one hash.
+// Owner is a caller for whom [Caller.AsOwner] has checked the needs of an operation. Operations on one's own account
+// take an Owner, so none can be called without the check. The zero Owner is refused as unauthenticated.
+type Owner struct {
+	user    User // as it was checked
+	session int64
+	needs   Needs
+}
+
+// maxReplaced is how often AsOwner compares the password again because the stored hash was replaced meanwhile.
+const maxReplaced = 3
+
+// AsOwner checks needs and runs op, an operation on the caller's own account. The first need that is not met comes
+// back as Errors, in the order of the API. NeedsPassword costs one hash; a wrong password is a problem of the argument
+// field and counts as a failed login does.
 //
-// What was found is found again in op's transaction, by owner. Where the stored password has been replaced since it
-// was compared, op is run again if the new one is the caller's too: it must have changed nothing then.
-func (s *Service) AsOwner(ctx context.Context, u *User, needs Needs, field, password string, op func(owner *User) error) error {
-	for {
-		if u == nil {
-			return one(NonField, errUnauthenticated)
+// op checks everything again in its transaction, by recheck. Where that finds the stored hash replaced, nothing has
+// changed, and the password is compared with the new hash. After three such replacements AsOwner fails with *BusyError.
+func (c *Caller) AsOwner(ctx context.Context, needs Needs, field, password string, op func(Owner) error) error {
+	u, err := c.User(ctx)
+	for range 1 + maxReplaced {
+		if err != nil {
+			return err
 		}
 		if err := u.lacks(needs); err != nil {
 			return err
 		}
 		if needs&NeedsPassword != 0 {
-			ok, _, err := s.verifyPassword(ctx, u, ownName(u), password, u.password, "password_refused")
+			ok, _, err := c.service.verifyPassword(ctx, u, ownName(u), password, u.password, "password_refused")
 			if err != nil {
 				return err
 			}
@@ -40,27 +91,24 @@ func (s *Service) AsOwner(ctx context.Context, u *User, needs Needs, field, pass
 				return one(field, errInvalidPassword)
 			}
 		}
-		owner := *u
-		owner.needs = needs
-		if err := op(&owner); !errors.Is(err, errPasswordReplaced) {
+		if err := op(Owner{*u, c.session, needs}); !errors.Is(err, errPasswordReplaced) {
 			return err
 		}
-		err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
-			u, err = s.sessionUser(ctx, tx, owner.session, owner.ID)
-			return err
-		})
-		if err != nil {
-			return err
-		}
+		err = c.load(ctx, u.ID)
+		u = c.user
 	}
+	return &BusyError{RetryAfter: time.Second}
 }
 
 // ownName stands for the account of a caller, who typed no name. It is not valid UTF-8, as every name in a request is.
 func ownName(u *User) string { return "\xff" + accountKey(u.ID) }
 
-// lacks says the first thing but the password that is missing.
+// lacks returns the first need, except for the password, that the account does not meet. u is nil for an anonymous
+// caller.
 func (u *User) lacks(needs Needs) error {
 	switch {
+	case u == nil:
+		return one(NonField, errUnauthenticated)
 	case needs&NeedsVerified != 0 && !u.Verified:
 		return one(NonField, errNotVerified)
 	case needs&NeedsSecondary != 0 && u.secondary == "":
@@ -70,44 +118,22 @@ func (u *User) lacks(needs Needs) error {
 	}
 }
 
-// errNotAsked says that an operation on one's own account was called past AsOwner.
-var errNotAsked = errors.New("accounts: nobody asked whether the caller may do this")
-
-// owner is the caller as they are in the transaction that changes their account. It fails like AsOwner, and with
-// errPasswordReplaced.
-func (s *Service) owner(ctx context.Context, tx *store.Tx, u *User) (*User, error) {
-	if u.needs == 0 {
-		return nil, errNotAsked
-	}
-	now, err := s.sessionUser(ctx, tx, u.session, u.ID)
+// recheck returns the owner's account as it is in the transaction that changes it. Sessions, addresses and passwords
+// may have changed while the password was hashed, so everything that AsOwner has checked is checked again. It fails as
+// AsOwner does, or with errPasswordReplaced.
+func (s *Service) recheck(ctx context.Context, tx *store.Tx, owner Owner) (*User, error) {
+	now, err := s.sessionUser(ctx, tx, owner.session, owner.user.ID)
 	if err != nil {
 		return nil, err
 	}
-	if now == nil {
-		return nil, one(NonField, errUnauthenticated)
-	}
-	if err := now.lacks(u.needs); err != nil {
+	if err := now.lacks(owner.needs); err != nil {
 		return nil, err
 	}
-	if u.needs&NeedsPassword == 0 {
+	if owner.needs&NeedsPassword == 0 {
 		return now, nil
 	}
-	if now.password != u.password {
+	if now.password != owner.user.password {
 		return nil, errPasswordReplaced
 	}
 	return now, s.clearOwnFailures(ctx, tx, now)
-}
-
-// Viewer is the active user whose live session an access token belongs to; nil for anybody else.
-func (s *Service) Viewer(ctx context.Context, accessToken string) (*User, error) {
-	claims, err := s.tokens.Verify(accessToken)
-	if err != nil {
-		return nil, nil // the token authenticates nobody: anonymous, by contract
-	}
-	var u *User
-	err = s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
-		u, err = s.sessionUser(ctx, tx, claims.Session, claims.Subject)
-		return err
-	})
-	return u, err
 }

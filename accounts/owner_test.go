@@ -22,28 +22,28 @@ type ownOperation struct {
 	name  string
 	needs Needs
 	field string // of the password
-	call  func(s *Service, ctx context.Context, u *User) error
+	call  func(s *Service, ctx context.Context, owner Owner) error
 }
 
 var ownOperations = []ownOperation{
-	{"ChangePassword", NeedsVerified | NeedsPassword, "oldPassword", func(s *Service, ctx context.Context, u *User) error {
-		_, err := s.ChangePassword(ctx, u, ChangePasswordInput{NewPassword1: newPassword, NewPassword2: newPassword})
+	{"ChangePassword", NeedsVerified | NeedsPassword, "oldPassword", func(s *Service, ctx context.Context, owner Owner) error {
+		_, err := s.ChangePassword(ctx, owner, ChangePasswordInput{NewPassword1: newPassword, NewPassword2: newPassword})
 		return err
 	}},
-	{"Archive", NeedsVerified | NeedsPassword, "password", func(s *Service, ctx context.Context, u *User) error {
-		return s.Archive(ctx, u, ArchiveInput{})
+	{"Archive", NeedsVerified | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
+		return s.Archive(ctx, owner, ArchiveInput{})
 	}},
-	{"Delete", NeedsVerified | NeedsPassword, "password", func(s *Service, ctx context.Context, u *User) error {
-		return s.Delete(ctx, u, DeleteInput{})
+	{"Delete", NeedsVerified | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
+		return s.Delete(ctx, owner, DeleteInput{})
 	}},
-	{"SendSecondaryEmailActivation", NeedsVerified | NeedsPassword, "password", func(s *Service, ctx context.Context, u *User) error {
-		return s.SendSecondaryEmailActivation(ctx, u, SendSecondaryEmailActivationInput{Email: "New@example.com"})
+	{"SendSecondaryEmailActivation", NeedsVerified | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
+		return s.SendSecondaryEmailActivation(ctx, owner, SendSecondaryEmailActivationInput{Email: "New@example.com"})
 	}},
-	{"SwapEmails", NeedsVerified | NeedsSecondary | NeedsPassword, "password", func(s *Service, ctx context.Context, u *User) error {
-		return s.SwapEmails(ctx, u, SwapEmailsInput{})
+	{"SwapEmails", NeedsVerified | NeedsSecondary | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
+		return s.SwapEmails(ctx, owner, SwapEmailsInput{})
 	}},
-	{"RemoveSecondaryEmail", NeedsVerified | NeedsSecondary | NeedsPassword, "password", func(s *Service, ctx context.Context, u *User) error {
-		return s.RemoveSecondaryEmail(ctx, u, RemoveSecondaryEmailInput{})
+	{"RemoveSecondaryEmail", NeedsVerified | NeedsSecondary | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
+		return s.RemoveSecondaryEmail(ctx, owner, RemoveSecondaryEmailInput{})
 	}},
 }
 
@@ -61,11 +61,9 @@ func operation(t *testing.T, name string) ownOperation {
 // own is an operation for whom an access token belongs to.
 func (h *harness) own(t *testing.T, op ownOperation, token, password string) func() error {
 	return func() error {
-		u, err := h.Viewer(t.Context(), token)
-		if err != nil {
-			return err
-		}
-		return h.AsOwner(t.Context(), u, op.needs, op.field, password, func(owner *User) error { return op.call(h.Service, t.Context(), owner) })
+		return h.Caller(token).AsOwner(t.Context(), op.needs, op.field, password, func(owner Owner) error {
+			return op.call(h.Service, t.Context(), owner)
+		})
 	}
 }
 
@@ -126,17 +124,29 @@ func TestOwnOperationRefusals(t *testing.T) {
 	}
 }
 
-// TestOwnOperationPastGuard: without AsOwner nothing is done, and nobody is told why.
-func TestOwnOperationPastGuard(t *testing.T) {
+// TestZeroOwner: the one Owner that AsOwner has not made is refused by every operation.
+func TestZeroOwner(t *testing.T) {
 	h := newHarness(t)
 	h.ada(t)
-	u, err := h.Viewer(t.Context(), h.login(t).Token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.events(t)
 	for _, op := range ownOperations {
-		h.refused(t, errNotAsked, func() error { return op.call(h.Service, t.Context(), u) })
+		h.refused(t, unauthenticated, func() error { return op.call(h.Service, t.Context(), Owner{}) })
+	}
+	h.refused(t, unauthenticated, func() error { return h.UpdateAccount(t.Context(), Owner{}, UpdateAccountInput{}) })
+}
+
+// TestPasswordReplacedForEver: the password is compared again a bounded number of times.
+func TestPasswordReplacedForEver(t *testing.T) {
+	h := newHarness(t)
+	h.ada(t)
+	caller, runs := h.Caller(h.login(t).Token), 0
+	h.refused(t, &BusyError{RetryAfter: time.Second}, func() error {
+		return caller.AsOwner(t.Context(), NeedsPassword, "password", password, func(Owner) error {
+			runs++
+			return errPasswordReplaced
+		})
+	})
+	if want := 1 + maxReplaced; runs != want {
+		t.Errorf("the operation ran %d times, want %d", runs, want)
 	}
 }
 

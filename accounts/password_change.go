@@ -15,8 +15,8 @@ type ChangePasswordInput struct {
 }
 
 // ChangePassword sets another password. All sessions end, the caller's own too, and a new one begins.
-func (s *Service) ChangePassword(ctx context.Context, u *User, in ChangePasswordInput) (*Session, error) {
-	if err := s.checkNewPassword(u, in.NewPassword1, in.NewPassword2); err != nil {
+func (s *Service) ChangePassword(ctx context.Context, owner Owner, in ChangePasswordInput) (*Session, error) {
+	if err := s.checkNewPassword(&owner.user, in.NewPassword1, in.NewPassword2); err != nil {
 		return nil, err
 	}
 	encoded, err := s.hasher.Hash(ctx, s.visit(ctx, ""), in.NewPassword2)
@@ -25,7 +25,7 @@ func (s *Service) ChangePassword(ctx context.Context, u *User, in ChangePassword
 	}
 	out := &Session{}
 	err = s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		now, err := s.owner(ctx, tx, u)
+		now, err := s.recheck(ctx, tx, owner)
 		if err != nil {
 			return err
 		}
@@ -43,6 +43,6 @@ func (s *Service) ChangePassword(ctx context.Context, u *User, in ChangePassword
 	if err != nil {
 		return nil, err
 	}
-	s.event(ctx, "password_changed", u.ID)
+	s.event(ctx, "password_changed", owner.user.ID)
 	return out, nil
 }

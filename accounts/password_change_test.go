@@ -10,12 +10,9 @@ func TestChangePassword(t *testing.T) {
 	h.fillOutbox(t)
 	change := func(old, p1, p2 string, out **Session) func() error {
 		return func() error {
-			u, err := h.Viewer(t.Context(), caller.Token)
-			if err != nil {
-				return err
-			}
-			return h.AsOwner(t.Context(), u, NeedsVerified|NeedsPassword, "oldPassword", old, func(u *User) (err error) {
-				*out, err = h.ChangePassword(t.Context(), u, ChangePasswordInput{old, p1, p2})
+			needs := NeedsVerified | NeedsPassword
+			return h.Caller(caller.Token).AsOwner(t.Context(), needs, "oldPassword", old, func(owner Owner) (err error) {
+				*out, err = h.ChangePassword(t.Context(), owner, ChangePasswordInput{old, p1, p2})
 				return err
 			})
 		}
@@ -49,7 +46,7 @@ func TestChangePassword(t *testing.T) {
 	sameUser(t, before, out.User)
 	h.dead(t, first)
 	h.dead(t, caller)
-	if u, err := h.Viewer(t.Context(), out.Token); u == nil || err != nil || h.live(t, 1) != 1 {
+	if u, err := h.Caller(out.Token).User(t.Context()); u == nil || err != nil || h.live(t, 1) != 1 {
 		t.Errorf("the new session is %+v's, %v; %d are live", u, err, h.live(t, 1))
 	}
 	h.emptyOutbox(t)

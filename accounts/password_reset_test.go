@@ -71,7 +71,7 @@ func (h *harness) live(t *testing.T, id int64) int {
 // dead checks that neither token of a session is good any more.
 func (h *harness) dead(t *testing.T, s *Session) {
 	t.Helper()
-	if u, err := h.Viewer(t.Context(), s.Token); u != nil || err != nil {
+	if u, err := h.Caller(s.Token).User(t.Context()); u != nil || err != nil {
 		t.Errorf("the access token is still %+v's, %v", u, err)
 	}
 	if _, err := h.VerifyToken(t.Context(), VerifyTokenInput{&s.Token}); !equalErrors(err, invalidToken) {

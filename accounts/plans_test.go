@@ -48,7 +48,7 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 	if _, err := h.Login(t.Context(), byUsername("ada", "wrong")); err == nil {
 		t.Fatal("a wrong password is right")
 	}
-	_, err = h.Viewer(t.Context(), session.Token)
+	_, err = h.Caller(session.Token).User(t.Context())
 	must(err)
 	_, err = h.VerifyToken(t.Context(), VerifyTokenInput{&session.Token})
 	must(err)

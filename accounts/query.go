@@ -128,11 +128,7 @@ func (s *Service) userByAddress(ctx context.Context, tx *store.Tx, canonical str
 
 // sessionUser is the active user of a live session, nil for nobody.
 func (s *Service) sessionUser(ctx context.Context, tx *store.Tx, session, id int64) (*User, error) {
-	u, err := s.findUser(ctx, tx, s.users.bySession, id, session, tx.Now.Unix())
-	if u != nil {
-		u.session = session
-	}
-	return u, err
+	return s.findUser(ctx, tx, s.users.bySession, id, session, tx.Now.Unix())
 }
 
 // holds reports whether sessionUser would find somebody.

@@ -115,12 +115,11 @@ func TestRegister(t *testing.T) {
 	if !strings.HasPrefix(u.password, "$argon2id$v=19$m=8,t=1,p=1$") {
 		t.Errorf("stored password %q", u.password)
 	}
-	u.session = out.Payload.Session
-	if viewer, err := h.Viewer(t.Context(), out.Token); err != nil || !cmp.Equal(viewer, u, cmp.AllowUnexported(User{})) {
+	if viewer, err := h.Caller(out.Token).User(t.Context()); err != nil || !cmp.Equal(viewer, u, cmp.AllowUnexported(User{})) {
 		t.Errorf("the token is %+v's, %v", viewer, err)
 	}
 	now := h.now().Unix()
-	claims := tokens.Claims{Username: "ada", Subject: 1, Session: u.session, ExpiresAt: now + 300, IssuedAt: now, OrigIssuedAt: now}
+	claims := tokens.Claims{Username: "ada", Subject: 1, Session: out.Payload.Session, ExpiresAt: now + 300, IssuedAt: now, OrigIssuedAt: now}
 	if out.RefreshToken == "" || out.Payload == nil || *out.Payload != claims || out.RefreshExpiresIn != now+int64(week/time.Second) || out.Unarchived {
 		t.Errorf("session %+v with payload %+v", out, out.Payload)
 	}

@@ -16,7 +16,7 @@ type SendSecondaryEmailActivationInput struct {
 
 // SendSecondaryEmailActivation mails a link to a new address, which becomes the secondary one when it is confirmed.
 // Until then nothing is stored. Under RevealNothing the address of another account is not told: its owner is.
-func (s *Service) SendSecondaryEmailActivation(ctx context.Context, u *User, in SendSecondaryEmailActivationInput) error {
+func (s *Service) SendSecondaryEmailActivation(ctx context.Context, owner Owner, in SendSecondaryEmailActivationInput) error {
 	if s.settings.Reveal == RevealNothing {
 		defer s.evenly(ctx)()
 	}
@@ -26,7 +26,7 @@ func (s *Service) SendSecondaryEmailActivation(ctx context.Context, u *User, in 
 		return errs
 	}
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
-		now, err := s.owner(ctx, tx, u)
+		now, err := s.recheck(ctx, tx, owner)
 		if err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (s *Service) SendSecondaryEmailActivation(ctx context.Context, u *User, in 
 	if err != nil {
 		return err
 	}
-	s.event(ctx, "secondary_email_requested", u.ID)
+	s.event(ctx, "secondary_email_requested", owner.user.ID)
 	return nil
 }
 
@@ -117,8 +117,8 @@ type RemoveSecondaryEmailInput struct {
 }
 
 // RemoveSecondaryEmail gives the secondary address up. All sessions but the caller's end.
-func (s *Service) RemoveSecondaryEmail(ctx context.Context, u *User, _ RemoveSecondaryEmailInput) error {
-	return s.moveAddress(ctx, u, "secondary_email_removed", email.NoticeSecondaryRemoved, func(now *User) (primary, secondary string) {
+func (s *Service) RemoveSecondaryEmail(ctx context.Context, owner Owner, _ RemoveSecondaryEmailInput) error {
+	return s.moveAddress(ctx, owner, "secondary_email_removed", email.NoticeSecondaryRemoved, func(now *User) (primary, secondary string) {
 		return now.canonical, ""
 	})
 }

@@ -17,8 +17,8 @@ func (h *harness) confirm(t *testing.T, token string) func() error {
 // request is SendSecondaryEmailActivation by whom an access token belongs to.
 func (h *harness) request(t *testing.T, token, address, password string) func() error {
 	op := operation(t, "SendSecondaryEmailActivation")
-	op.call = func(s *Service, ctx context.Context, u *User) error {
-		return s.SendSecondaryEmailActivation(ctx, u, SendSecondaryEmailActivationInput{Email: address})
+	op.call = func(s *Service, ctx context.Context, owner Owner) error {
+		return s.SendSecondaryEmailActivation(ctx, owner, SendSecondaryEmailActivationInput{Email: address})
 	}
 	return h.own(t, op, token, password)
 }
@@ -150,7 +150,7 @@ func TestVerifySecondaryEmail(t *testing.T) {
 	h.refused(t, invalidToken, h.confirm(t, first)) // free again, and stale
 	h.add(t, AddUserInput{Username: "bob", Email: "old@bücher.example"})
 	h.refused(t, inUse, h.confirm(t, first)) // stale, too
-	if u, err := h.Viewer(t.Context(), session.Token); u == nil || err != nil {
+	if u, err := h.Caller(session.Token).User(t.Context()); u == nil || err != nil {
 		t.Errorf("the session has ended: %v", err)
 	}
 }
@@ -236,7 +236,7 @@ func TestRemoveSecondaryEmail(t *testing.T) {
 	leapt(t, want, got, true, true)
 	sameUser(t, want, got)
 	h.dead(t, other)
-	if u, err := h.Viewer(t.Context(), caller.Token); u == nil || err != nil {
+	if u, err := h.Caller(caller.Token).User(t.Context()); u == nil || err != nil {
 		t.Errorf("the caller's own session has ended: %v", err)
 	}
 	h.refused(t, secondaryRequired, h.own(t, operation(t, "RemoveSecondaryEmail"), caller.Token, password))

@@ -52,7 +52,7 @@ func BenchmarkViewer(b *testing.B) {
 	b.ResetTimer()
 	defer cpu(b)()
 	for b.Loop() {
-		if u, err := h.Viewer(ctx, token); err != nil || u == nil {
+		if u, err := h.Caller(token).User(ctx); err != nil || u == nil {
 			b.Fatal(u, err)
 		}
 	}

@@ -13,7 +13,7 @@ func (h *harness) accessRefused(t *testing.T, want error, token *string) {
 	t.Helper()
 	h.refused(t, want, func() error { _, err := h.VerifyToken(t.Context(), VerifyTokenInput{token}); return err })
 	h.refused(t, nil, func() error {
-		u, err := h.Viewer(t.Context(), given(token))
+		u, err := h.Caller(given(token)).User(t.Context())
 		if u != nil {
 			t.Errorf("%q is %s's", given(token), u.Username)
 		}
@@ -23,7 +23,7 @@ func (h *harness) accessRefused(t *testing.T, want error, token *string) {
 
 func (h *harness) accessGood(t *testing.T, token string) {
 	t.Helper()
-	if u, err := h.Viewer(t.Context(), token); err != nil || u == nil || u.Username != "ada" {
+	if u, err := h.Caller(token).User(t.Context()); err != nil || u == nil || u.Username != "ada" {
 		t.Errorf("viewer %+v, %v", u, err)
 	}
 	if _, err := h.VerifyToken(t.Context(), VerifyTokenInput{&token}); err != nil {

@@ -13,15 +13,15 @@ type SwapEmailsInput struct {
 }
 
 // SwapEmails lets the primary and the secondary address change places. All sessions but the caller's end.
-func (s *Service) SwapEmails(ctx context.Context, u *User, _ SwapEmailsInput) error {
-	return s.moveAddress(ctx, u, "emails_swapped", email.NoticeEmailsSwapped, func(now *User) (primary, secondary string) {
+func (s *Service) SwapEmails(ctx context.Context, owner Owner, _ SwapEmailsInput) error {
+	return s.moveAddress(ctx, owner, "emails_swapped", email.NoticeEmailsSwapped, func(now *User) (primary, secondary string) {
 		return now.secondary, now.canonical
 	})
 }
 
-func (s *Service) moveAddress(ctx context.Context, u *User, event string, kind email.Kind, places func(now *User) (primary, secondary string)) error {
+func (s *Service) moveAddress(ctx context.Context, owner Owner, event string, kind email.Kind, places func(now *User) (primary, secondary string)) error {
 	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		now, err := s.owner(ctx, tx, u)
+		now, err := s.recheck(ctx, tx, owner)
 		if err != nil {
 			return err
 		}
@@ -29,7 +29,7 @@ func (s *Service) moveAddress(ctx context.Context, u *User, event string, kind e
 		if err := placeAddresses(ctx, tx, now, primary, secondary); err != nil {
 			return err
 		}
-		if err := s.tokens.EndAll(ctx, tx, now.ID, now.session, words(event)); err != nil {
+		if err := s.tokens.EndAll(ctx, tx, now.ID, owner.session, words(event)); err != nil {
 			return err
 		}
 		return s.notifyMoved(ctx, tx, kind, now)
@@ -37,6 +37,6 @@ func (s *Service) moveAddress(ctx context.Context, u *User, event string, kind e
 	if err != nil {
 		return err
 	}
-	s.event(ctx, event, u.ID)
+	s.event(ctx, event, owner.user.ID)
 	return nil
 }

@@ -19,7 +19,7 @@ func TestSwapEmails(t *testing.T) {
 		sameUser(t, want, got)
 		h.dead(t, other)
 		h.happened(t, "refresh_failed 0")
-		if u, err := h.Viewer(t.Context(), caller.Token); u == nil || err != nil || h.live(t, 1) != 1 {
+		if u, err := h.Caller(caller.Token).User(t.Context()); u == nil || err != nil || h.live(t, 1) != 1 {
 			t.Errorf("the caller's own session has ended: %v", err)
 		}
 	}

@@ -13,11 +13,11 @@ type UpdateAccountInput struct {
 }
 
 // UpdateAccount changes the fields that are given and leaves the others. All of it is done or, with Errors, nothing.
-func (s *Service) UpdateAccount(ctx context.Context, u *User, in UpdateAccountInput) error {
+func (s *Service) UpdateAccount(ctx context.Context, owner Owner, in UpdateAccountInput) error {
 	errs := Errors{}
-	f := s.judgeUpdate(s.settings.UpdateArguments(), in.Fields, u.addresses()[0], errs)
+	f := s.judgeUpdate(s.settings.UpdateArguments(), in.Fields, owner.user.addresses()[0], errs)
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
-		now, err := s.owner(ctx, tx, u)
+		now, err := s.recheck(ctx, tx, owner)
 		if err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func (s *Service) UpdateAccount(ctx context.Context, u *User, in UpdateAccountIn
 	if err != nil {
 		return err
 	}
-	s.event(ctx, "account_updated", u.ID)
+	s.event(ctx, "account_updated", owner.user.ID)
 	return nil
 }
 

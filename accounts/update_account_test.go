@@ -11,7 +11,7 @@ import (
 )
 
 // verified is a user as an operation on their own account gets them.
-func (h *harness) verified(t *testing.T, ref string) *User {
+func (h *harness) verified(t *testing.T, ref string) (owner Owner) {
 	t.Helper()
 	u := h.user(t, ref)
 	h.set(t, u.ID, "verified", 1)
@@ -20,12 +20,8 @@ func (h *harness) verified(t *testing.T, ref string) *User {
 	if err != nil {
 		t.Fatal(err)
 	}
-	viewer, err := h.Viewer(t.Context(), out.Token)
+	err = h.Caller(out.Token).AsOwner(t.Context(), NeedsVerified, "", "", func(o Owner) error { owner = o; return nil })
 	if err != nil {
-		t.Fatal(err)
-	}
-	var owner *User
-	if err := h.AsOwner(t.Context(), viewer, NeedsVerified, "", "", func(u *User) error { owner = u; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return owner
@@ -94,9 +90,9 @@ func TestUpdateAccountRefusals(t *testing.T) {
 	update := func() error {
 		return h.UpdateAccount(t.Context(), ada, UpdateAccountInput{Values{"first_name": "A"}})
 	}
-	h.set(t, ada.ID, "verified", 0)
+	h.set(t, ada.user.ID, "verified", 0)
 	h.refused(t, notVerified, update)
-	h.set(t, ada.ID, "is_active", 0)
+	h.set(t, ada.user.ID, "is_active", 0)
 	h.refused(t, Errors{"nonFieldErrors": {{"Unauthenticated.", "unauthenticated"}}}, update)
 }
 

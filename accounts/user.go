@@ -34,9 +34,6 @@ type User struct {
 	secondary       string // canonical form of SecondaryEmail
 	credentialEpoch int64
 	secondaryEpoch  int64
-
-	session int64 // that the access token belongs to, of who is asking
-	needs   Needs // what AsOwner has found that who is asking has
 }
 
 // FieldNames are the fields of an account that are shown, by their names in settings: built-in ones, then those of the

@@ -18,7 +18,7 @@ func forwardAuth(prepare func(context.Context, *http.Request) context.Context, s
 		ctx, cancel := context.WithTimeout(r.Context(), s.Limits.Timeout)
 		defer cancel()
 		ctx = prepare(ctx, r)
-		u, err := callerOf(ctx).account(ctx)
+		u, err := callerOf(ctx).User(ctx)
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		switch {

@@ -60,8 +60,8 @@ func TestRowsThatCannotBe(t *testing.T) {
 	type unknown struct {
 		Name string `arg:"name,often"`
 	}
-	do := func(context.Context, *accounts.User, plain) error { return nil }
-	doProof := func(context.Context, *accounts.User, proof) error { return nil }
+	do := func(context.Context, accounts.Owner, plain) error { return nil }
+	doProof := func(context.Context, accounts.Owner, proof) error { return nil }
 	for name, row := range map[string]func(){
 		"guarded without needs":               func() { guardedErr(mutation{name: "m"}, do) },
 		"guarded by the password without one": func() { guardedErr(mutation{name: "m", needs: verified | password}, do) },

@@ -24,7 +24,7 @@ func queries(svc *accounts.Service, s Settings, userNode *graphql.Object) (graph
 	return graphql.Fields{
 		"me": {
 			Type: userNode, Description: "The account that the request's access token belongs to; null without a good one.",
-			Resolve: func(p graphql.ResolveParams) (any, error) { return callerOf(p.Context).account(p.Context) },
+			Resolve: func(p graphql.ResolveParams) (any, error) { return callerOf(p.Context).User(p.Context) },
 		},
 		"user": {
 			Type: userNode, Description: "The account with that id; null where there is none.",
@@ -46,7 +46,7 @@ func queries(svc *accounts.Service, s Settings, userNode *graphql.Object) (graph
 
 // permit fails unless the viewer may look at others. Staff always may.
 func (s Settings) permit(ctx context.Context) error {
-	u, err := callerOf(ctx).account(ctx)
+	u, err := callerOf(ctx).User(ctx)
 	if err != nil {
 		return err
 	}

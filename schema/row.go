@@ -63,16 +63,16 @@ func openErr[In any](m mutation, call func(context.Context, In) error) mutation 
 	return open(m, func(ctx context.Context, in In) (*struct{}, error) { return nil, call(ctx, in) })
 }
 
-// guarded is a row on the caller's own account: it is called only for who has logged in and has what the row needs, asked
-// for in the order of the API. A row without needs is a programmer's mistake, and so is one that needs the password
-// and does not take it, or the other way round.
-func guarded[In, Out any](m mutation, call func(context.Context, *accounts.User, In) (*Out, error), outputs ...output[Out]) mutation {
+// guarded is a row on the caller's own account. call takes an Owner, which only [accounts.Caller.AsOwner] can make after
+// checking the row's needs. It panics for a row without needs, and for one that needs the password without taking it,
+// or the other way round.
+func guarded[In, Out any](m mutation, call func(context.Context, accounts.Owner, In) (*Out, error), outputs ...output[Out]) mutation {
 	m = newRow(m, func(ctx context.Context, in In) (out *Out, err error) {
 		field, password := "", ""
 		if proof := m.proof(); proof != nil {
 			field, password = proof.name, reflect.ValueOf(in).Field(proof.index).String()
 		}
-		err = callerOf(ctx).asOwner(ctx, m.needs, field, password, func(owner *accounts.User) (err error) {
+		err = callerOf(ctx).AsOwner(ctx, m.needs, field, password, func(owner accounts.Owner) (err error) {
 			out, err = call(ctx, owner, in)
 			return err
 		})
@@ -85,8 +85,8 @@ func guarded[In, Out any](m mutation, call func(context.Context, *accounts.User,
 }
 
 // guardedErr is guarded for what has no output.
-func guardedErr[In any](m mutation, call func(context.Context, *accounts.User, In) error) mutation {
-	return guarded(m, func(ctx context.Context, owner *accounts.User, in In) (*struct{}, error) {
+func guardedErr[In any](m mutation, call func(context.Context, accounts.Owner, In) error) mutation {
+	return guarded(m, func(ctx context.Context, owner accounts.Owner, in In) (*struct{}, error) {
 		return nil, call(ctx, owner, in)
 	})
 }

@@ -92,7 +92,7 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 	}
 	prepare := func(ctx context.Context, r *http.Request) context.Context {
 		ctx = withJar(accounts.WithClient(ctx, s.ClientAddr(ctx), s.Exempt), s.Cookies, r)
-		return withCaller(ctx, svc, accessToken(r, s, jarOf(ctx)))
+		return withCaller(ctx, svc.Caller(accessToken(r, s, jarOf(ctx))))
 	}
 	a := &API{auth: forwardAuth(prepare, s)}
 	for style := range a.doors {

@@ -15,43 +15,12 @@ import (
 
 type callerKey struct{}
 
-// caller is who sent a request, known by an access token. Resolvers run one after another, so it needs no lock.
-type caller struct {
-	svc   *accounts.Service
-	token string // "": none
-
-	known bool // the account has been looked up
-	user  *accounts.User
-	err   error
+// withCaller makes the caller behind an access token available to resolvers.
+func withCaller(ctx context.Context, c *accounts.Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// withCaller makes the account behind an access token available to resolvers. It is looked up when the first of them
-// needs it.
-func withCaller(ctx context.Context, svc *accounts.Service, token string) context.Context {
-	return context.WithValue(ctx, callerKey{}, &caller{svc: svc, token: token})
-}
-
-func callerOf(ctx context.Context) *caller { return ctx.Value(callerKey{}).(*caller) }
-
-// account is the caller's account, nil without a valid access token.
-func (c *caller) account(ctx context.Context) (*accounts.User, error) {
-	if !c.known && c.token != "" {
-		c.user, c.err = c.svc.Viewer(ctx, c.token)
-	}
-	c.known = true
-	return c.user, c.err
-}
-
-// asOwner is [accounts.Service.AsOwner] for the caller.
-func (c *caller) asOwner(
-	ctx context.Context, needs accounts.Needs, field, password string, op func(owner *accounts.User) error,
-) error {
-	u, err := c.account(ctx)
-	if err != nil {
-		return err
-	}
-	return c.svc.AsOwner(ctx, u, needs, field, password, op)
-}
+func callerOf(ctx context.Context) *accounts.Caller { return ctx.Value(callerKey{}).(*accounts.Caller) }
 
 // accessToken is the token of a header of two words whose first is one of the prefixes, in any case. With no such
 // header it is the cookie's; a header that is well-formed and no good does not fall back to it. "": there is none.
@@ -80,7 +49,7 @@ func withTokenArgument(svc *accounts.Service, fields graphql.Fields, name string
 		resolve := f.Resolve
 		f.Resolve = func(p graphql.ResolveParams) (any, error) {
 			if token, given := p.Args[name].(string); given {
-				p.Context = withCaller(p.Context, svc, token)
+				p.Context = withCaller(p.Context, svc.Caller(token))
 			}
 			return resolve(p)
 		}
