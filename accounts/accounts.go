@@ -18,6 +18,7 @@ import (
 	"accountd/email"
 	"accountd/internal/ratelimit"
 	"accountd/internal/store"
+	"accountd/internal/usersearch"
 	"accountd/tokens"
 )
 
@@ -67,7 +68,7 @@ type Service struct {
 	settings Settings
 	users    userQueries
 	filters  map[string]FilterField
-	common   commonWords
+	common   usersearch.CommonWords
 	patterns map[string]*regexp.Regexp // of fields, by name
 	log      *slog.Logger
 }

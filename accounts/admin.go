@@ -10,6 +10,7 @@ import (
 
 	"accountd/email"
 	"accountd/internal/store"
+	"accountd/internal/usersearch"
 	"accountd/tokens"
 )
 
@@ -135,7 +136,7 @@ func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
 	for {
 		var list []*User
 		err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
-			list, _, err = s.filteredUsers(ctx, tx, &filtered{}, stretch{after: after, before: noEnd, limit: batch}, nil)
+			list, _, err = s.filteredUsers(ctx, tx, usersearch.New(nil, nil), usersearch.Stretch{After: after, Before: usersearch.NoEnd, Limit: batch}, nil)
 			return err
 		})
 		if err != nil {

@@ -1,124 +1,68 @@
 package accounts
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
-	"accountd/internal/store"
+	"accountd/internal/usersearch"
 )
 
-// Lookup is how a filter compares a field with its value.
-type Lookup string
+// Lookup is how a filter compares a field with its value. The list that In takes is separated by commas.
+type Lookup = usersearch.Lookup
 
-// The lookups. Texts are compared in NFKC, and without case by Unicode's full folding; addresses never with case.
+// The lookups.
 const (
-	Exact       Lookup = "exact"
-	IExact      Lookup = "iexact"
-	Contains    Lookup = "contains"
-	IContains   Lookup = "icontains"
-	StartsWith  Lookup = "startswith"
-	IStartsWith Lookup = "istartswith"
-	In          Lookup = "in" // one of a list, separated by commas
+	Exact       = usersearch.Exact
+	IExact      = usersearch.IExact
+	Contains    = usersearch.Contains
+	IContains   = usersearch.IContains
+	StartsWith  = usersearch.StartsWith
+	IStartsWith = usersearch.IStartsWith
+	In          = usersearch.In
 )
 
-// whole reports whether a lookup compares whole texts, so that an index finds them.
-func (l Lookup) whole() bool { return l == Exact || l == IExact || l == In }
-
-type filterKind int
-
-const (
-	textFilter filterKind = iota
-	addressFilter
-	switchFilter
-	valueFilter // of a configured field that is no text
-)
-
-// FilterField is a field that users can be filtered by, and where its values are.
+// FilterField is a field that users can be filtered by.
 type FilterField struct {
 	Type FieldType // of what it is compared with
 
-	kind filterKind
-
-	// folded is the value as store.Fold makes it, or the switch: an expression over user_search f.
-	folded string
-
-	// substrings is where the index of substrings has the same text; nil: nowhere, so that they are looked for row by row.
-	substrings *store.SearchColumn
-
-	// shown is the value as store.Normal makes it, of a textFilter.
-	shown string
-
-	// owner is a query, to be completed by what a canonical address is compared with, for the id of an addressFilter's
-	// user.
-	owner string
-
-	// values is a condition for the rows of user_fields v that are the field's; "": it is not a configured one.
-	values string
-
-	// stored are the types that SQLite gives to a valueFilter's values; read shows no other.
-	stored string
-
-	// unique says that no two users have the same text.
-	unique bool
-
-	// usual is the value that most users have, of a switchFilter: the other one is worth an index.
-	usual bool
-
-	// common says of a configured field that many users have the same value.
-	common bool
+	field usersearch.Field
 }
 
 // FilterFields are the fields that users can be filtered by, by their names in settings: built-in ones and those of the
 // configured ones that are public, since a filter tells what it looks at.
 func (s Settings) FilterFields() map[string]FilterField {
 	fields := map[string]FilterField{
-		"username": {
-			Type: String, kind: textFilter, folded: "f.username", substrings: new(store.SearchUsername), unique: true,
-			shown: "(SELECT normal(coalesce(u.username, p.address)) FROM users u JOIN addresses p ON p.canonical = u.email WHERE u.id = f.user_id)",
-		},
-		"first_name": {
-			Type: String, kind: textFilter, folded: "f.first_name", substrings: new(store.SearchFirstName),
-			shown: "(SELECT normal(u.first_name) FROM users u WHERE u.id = f.user_id)",
-		},
-		"last_name": {
-			Type: String, kind: textFilter, folded: "f.last_name", substrings: new(store.SearchLastName),
-			shown: "(SELECT normal(u.last_name) FROM users u WHERE u.id = f.user_id)",
-		},
-		"email": {
-			Type: String, kind: addressFilter, folded: "f.email", substrings: new(store.SearchEmail), unique: true,
-			owner: "SELECT u.id FROM users u WHERE u.email",
-		},
-		"status__secondary_email": {
-			Type: String, kind: addressFilter, folded: "f.secondary_email", substrings: new(store.SearchSecondaryEmail), unique: true,
-			owner: "SELECT s.user_id FROM user_status s WHERE s.secondary_email",
-		},
-		"is_active":        {Type: Boolean, kind: switchFilter, folded: "f.is_active", usual: true},
-		"is_staff":         {Type: Boolean, kind: switchFilter, folded: "f.is_staff"},
-		"status__verified": {Type: Boolean, kind: switchFilter, folded: "f.verified", usual: true},
-		"status__archived": {Type: Boolean, kind: switchFilter, folded: "f.archived"},
+		"username":                {String, usersearch.Username},
+		"first_name":              {String, usersearch.FirstName},
+		"last_name":               {String, usersearch.LastName},
+		"email":                   {String, usersearch.Email},
+		"status__secondary_email": {String, usersearch.SecondaryEmail},
+		"is_active":               {Boolean, usersearch.Active},
+		"is_staff":                {Boolean, usersearch.Staff},
+		"status__verified":        {Boolean, usersearch.Verified},
+		"status__archived":        {Boolean, usersearch.Archived},
 	}
 	for _, f := range s.Fields {
 		if f.Public {
-			fields[f.Name] = f.filter()
+			fields[f.Name] = FilterField{f.Type, f.search()}
 		}
 	}
 	return fields
 }
 
-// filter is how users are filtered by a configured field.
-func (f Field) filter() FilterField {
-	out := FilterField{Type: f.Type, kind: valueFilter, values: "v.name = " + f.literal(), common: f.Type == Boolean || len(f.Choices) > 0}
+// search is how users are searched by a configured field. Values of a type that read does not show are not found.
+func (f Field) search() usersearch.Field {
+	common := f.Type == Boolean || len(f.Choices) > 0
 	switch f.Type {
 	case String:
-		const of, where = "(SELECT ", " FROM user_fields v WHERE v.user_id = f.user_id AND "
-		out.kind = textFilter
-		out.folded, out.shown = of+"v.folded"+where+out.values+")", of+normalValue+where+out.values+")"
+		return usersearch.ConfiguredText(f.Name, common)
 	case Float:
-		out.stored = "'real', 'integer'"
+		return usersearch.ConfiguredValue(f.Name, common, "real", "integer")
 	default:
-		out.stored = "'integer'"
+		return usersearch.ConfiguredValue(f.Name, common, "integer")
 	}
-	return out
 }
 
 // Lookups are the ones that fit the field.
@@ -161,12 +105,60 @@ type Filter struct {
 	Value  any    // as the field's Type has it: string, bool, int, float64 or time.Time
 }
 
-// filterField is the field of a filter; a filter that has none, or whose value does not fit it, is a programmer's
-// mistake.
-func (s *Service) filterField(f Filter) FilterField {
-	field, ok := s.filters[f.Field]
-	if !ok || !slices.Contains(field.Lookups(), f.Lookup) || !field.takes(f.Value) {
-		panic("accounts: no filter " + f.Field + " " + string(f.Lookup))
+// maxIn is how many values one filter may list.
+const maxIn = 100
+
+// search is the query for the users that filters leave. It fails with *UsageError for a value that nobody may ask for. A
+// filter that has no field, or whose value does not fit it, is a programmer's mistake.
+func (s *Service) search(filters []Filter) (*usersearch.Query, error) {
+	var conditions []usersearch.Condition
+	for _, f := range filters {
+		field, ok := s.filters[f.Field]
+		if !ok || !slices.Contains(field.Lookups(), f.Lookup) || !field.takes(f.Value) {
+			panic("accounts: no filter " + f.Field + " " + string(f.Lookup))
+		}
+		text, isText := f.Value.(string)
+		if !isText {
+			conditions = append(conditions, usersearch.Condition{Field: field.field, Lookup: f.Lookup, Value: stored(f.Value)})
+			continue
+		}
+		if text = trim(text); text == "" {
+			continue
+		}
+		c := usersearch.Condition{Field: field.field, Lookup: f.Lookup, Value: text}
+		switch {
+		case f.Lookup == In:
+			items := strings.Split(text, ",")
+			if len(items) > maxIn {
+				return nil, &UsageError{fmt.Sprintf("A filter by %s takes at most %d values, not %d.", f.Field, maxIn, len(items))}
+			}
+			c.Value = field.items(items)
+		case field.field.Address() && (f.Lookup == Exact || f.Lookup == IExact):
+			c.Lookup, c.Value = In, field.items([]string{text})
+		}
+		if strings.ContainsRune(text, 0) {
+			c.Lookup, c.Value = In, []string{} // no text has one
+		}
+		conditions = append(conditions, c)
 	}
-	return field
+	return usersearch.New(conditions, &s.common), nil
+}
+
+// items are the values of a list that can be somebody's, as a search takes them.
+func (f FilterField) items(list []string) []string {
+	items := []string{}
+	for _, item := range list {
+		item = trim(item)
+		if f.field.Address() {
+			address, err := ParseAddress(item)
+			if err != nil {
+				continue
+			}
+			item = address.Canonical
+		}
+		if item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
 }

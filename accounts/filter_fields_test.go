@@ -187,55 +187,6 @@ func TestFilterFields(t *testing.T) {
 	}
 }
 
-// TestFieldPlans: whole values are looked up in the index of the field, in the order of ids; parts are looked for user by
-// user, in that order, too.
-func TestFieldPlans(t *testing.T) {
-	h := newHarness(t, searchable)
-	const (
-		byID     = "SEARCH f USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
-		byText   = "SEARCH v USING INDEX user_fields_folded (name=? AND folded=? AND user_id>? AND user_id<?)"
-		byValue  = "SEARCH v USING COVERING INDEX user_fields_value (name=? AND value=? AND user_id>? AND user_id<?)"
-		byFolded = "SEARCH v USING COVERING INDEX user_fields_folded (name=? AND folded=? AND user_id>? AND user_id<?)"
-	)
-	for _, test := range []struct {
-		name    string
-		filters []Filter
-		want    string
-		sorts   bool
-	}{
-		{name: "text", filters: []Filter{{"phone_number", Exact, "1"}}, want: byText},
-		{name: "any case", filters: []Filter{{"about", IExact, "a"}}, want: byFolded},
-		{name: "choice", filters: []Filter{{"plan", Exact, "free"}}, want: byText},
-		{name: "one of several", filters: []Filter{{"about", In, "a,b"}}, want: byText, sorts: true},
-		{name: "Int", filters: []Filter{{"level", Exact, 1}}, want: byValue},
-		{name: "Float", filters: []Filter{{"ratio", Exact, 1.5}}, want: byValue},
-		{name: "Boolean", filters: []Filter{{"news", Exact, true}}, want: byValue},
-		{name: "DateTime", filters: []Filter{{"born", Exact, time.Unix(1, 0)}}, want: byValue},
-		{name: "part", filters: []Filter{{"about", IContains, "abcdef"}}, want: byID},
-		{name: "beginning", filters: []Filter{{"about", StartsWith, "a"}}, want: byID},
-		{name: "a whole text before a Boolean", filters: []Filter{{"news", Exact, true}, {"about", IExact, "a"}}, want: byFolded},
-		{name: "two Booleans' worth", filters: []Filter{{"news", Exact, true}, {"plan", Exact, "free"}}, want: byValue},
-		{name: "a usual switch", filters: []Filter{{"is_active", Exact, true}, {"news", Exact, true}}, want: byValue},
-		{name: "a rare switch before a Boolean", filters: []Filter{{"is_staff", Exact, true}, {"news", Exact, true}}, want: "user_search_staff (is_staff=? AND rowid>? AND rowid<?)"},
-		{name: "a text before a rare switch", filters: []Filter{{"is_staff", Exact, true}, {"phone_number", Exact, "1"}}, want: byText},
-		{name: "the part of a name before a Boolean", filters: []Filter{{"news", Exact, true}, {"username", IContains, "ada"}}, want: "SCAN x VIRTUAL TABLE INDEX"},
-		{name: "a text before the part of a name", filters: []Filter{{"phone_number", Exact, "1"}, {"username", IContains, "ada"}}, want: byText},
-		{name: "a username before a text", filters: []Filter{{"phone_number", Exact, "1"}, {"username", IExact, "ada"}}, want: "USING COVERING INDEX user_search_username"},
-	} {
-		for _, descending := range []bool{false, true} {
-			q, err := h.filter(test.filters)
-			if err != nil {
-				t.Fatal(err)
-			}
-			plan := h.plan(t, q, descending)
-			first, _, _ := strings.Cut(plan, "\n")
-			if !strings.Contains(first, test.want) || strings.Contains(plan, "TEMP B-TREE") != test.sorts {
-				t.Errorf("%s, descending %t:\n%s\nwant %s, sorted %t", test.name, descending, plan, test.want, test.sorts)
-			}
-		}
-	}
-}
-
 // TestFoldedFollows: what a text is found by changes and goes with it, in the same transaction.
 func TestFoldedFollows(t *testing.T) {
 	h := seedFields(t)

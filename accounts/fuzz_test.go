@@ -12,6 +12,8 @@ import (
 
 	"github.com/alexedwards/argon2id"
 	"golang.org/x/crypto/bcrypt"
+
+	"accountd/internal/usersearch"
 )
 
 // FuzzParseAddress: what is read as an address is one mailbox, whichever way it was typed: its canonical form is stable and
@@ -174,13 +176,13 @@ func FuzzStoredHash(f *testing.F) {
 func FuzzCursor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, id int64) {
 		if got, err := parseCursor("after", text); err == nil {
-			if got <= 0 || got >= noEnd || cursor(got) != text {
+			if got <= 0 || got >= usersearch.NoEnd || cursor(got) != text {
 				t.Errorf("%q is %d, whose cursor is %q", text, got, cursor(got))
 			}
 		} else if usage := (*UsageError)(nil); !errors.As(err, &usage) || got != 0 {
 			t.Errorf("%q: %d, %v", text, got, err)
 		}
-		if got, err := parseCursor("after", cursor(id)); (err == nil) != (id > 0 && id < noEnd) || err == nil && got != id {
+		if got, err := parseCursor("after", cursor(id)); (err == nil) != (id > 0 && id < usersearch.NoEnd) || err == nil && got != id {
 			t.Errorf("the cursor of %d is %d, %v", id, got, err)
 		}
 	})

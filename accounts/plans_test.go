@@ -66,7 +66,7 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 	must(h.CheckFields(t.Context()))
 	h.checkClock(t.Context())
 	h.set(t, ada.ID, "archived", 0)
-	h.crowd(t, fewWithWord)
+	h.crowd(t, 128)
 
 	pages := []UserQuery{
 		{}, {First: ptr(1)}, {Last: ptr(1)}, {After: ptr(cursor(1))}, {Before: ptr(cursor(2)), Last: ptr(1)}, {Offset: ptr(1)},
@@ -74,7 +74,7 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 	filters := [][]Filter{nil}
 	for name, field := range h.filters {
 		for _, lookup := range field.Lookups() {
-			if name == "phone" && !lookup.whole() {
+			if name == "phone" && !slices.Contains([]Lookup{Exact, IExact, In}, lookup) {
 				continue // parts of configured fields are looked for row by row
 			}
 			for _, value := range map[FieldType][]any{String: {"adamant", "crowd", "crowd7"}, Boolean: {true, false}, Int: {1}}[field.Type] { // nobody, many and few

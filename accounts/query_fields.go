@@ -98,33 +98,3 @@ func countClashes(ctx context.Context, tx *store.Tx, name string) (n int, err er
 	}
 	return n, nil
 }
-
-// valueCondition is a condition on one row of user_fields v, which fits one user at most once.
-type valueCondition struct {
-	where  string
-	args   []any
-	common bool // many users may fit
-}
-
-// normalValue is the value of a row of user_fields v as store.Normal makes it, NULL for one that is no text.
-const normalValue = "iif(typeof(v.value) = 'text', normal(v.value), NULL)"
-
-// being is the condition that a configured text is what a lookup of whole texts asks for.
-func (f FilterField) being(lookup Lookup, text string) valueCondition {
-	is, folded, shown := " = ?", store.Fold(text), store.Normal(text)
-	if lookup == In {
-		is = oneOfList
-		folded, shown = items(text)
-	}
-	c := valueCondition{f.values + " AND v.folded" + is, []any{folded}, f.common}
-	if lookup != IExact {
-		c.where, c.args = c.where+" AND "+normalValue+is, append(c.args, shown)
-	}
-	return c
-}
-
-// holding is the condition that a configured field that is no text has a value. One of a type that read would not show
-// does not fit.
-func (f FilterField) holding(value any) valueCondition {
-	return valueCondition{f.values + " AND v.value = ? AND typeof(v.value) IN (" + f.stored + ")", []any{stored(value)}, f.common}
-}

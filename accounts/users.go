@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
 	"accountd/internal/store"
+	"accountd/internal/usersearch"
 )
 
 // UserQuery asks for a page of users by id, with the arguments of a Relay connection (Relay cursor connections
@@ -55,26 +55,26 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	among, err := s.filter(q.Filters)
+	among, err := s.search(q.Filters)
 	if err != nil {
 		return nil, err
 	}
-	if among.none {
+	if among.None() {
 		return &UserPage{}, nil
 	}
 	return s.page(ctx, w, among)
 }
 
-func (s *Service) page(ctx context.Context, w window, among *filtered) (page *UserPage, err error) {
+func (s *Service) page(ctx context.Context, w window, among *usersearch.Query) (page *UserPage, err error) {
 	read := s.db.ReadLong
 	switch {
-	case among.filters == 0 && w.offset == 0:
+	case among.All() && w.offset == 0:
 		read = s.db.ReadOne
-	case among.single:
+	case among.Single():
 		read = s.db.Read
 	}
 	err = read(ctx, func(tx *store.Tx) error {
-		if err := among.weigh(ctx, tx); err != nil {
+		if err := among.Weigh(ctx, tx); err != nil {
 			return err
 		}
 		if err := w.skip(ctx, tx, among); err != nil {
@@ -98,11 +98,8 @@ type window struct {
 	offset        int
 }
 
-// noEnd is greater than any id.
-const noEnd = math.MaxInt64
-
 func (q UserQuery) window() (window, error) {
-	w := window{first: -1, last: -1, before: noEnd}
+	w := window{first: -1, last: -1, before: usersearch.NoEnd}
 	for _, arg := range []struct {
 		name    string
 		given   *int
@@ -140,31 +137,31 @@ func (q UserQuery) window() (window, error) {
 }
 
 // skip turns an offset into the cursor of the last user that it leaves out.
-func (w *window) skip(ctx context.Context, tx *store.Tx, among *filtered) error {
+func (w *window) skip(ctx context.Context, tx *store.Tx, among *usersearch.Query) error {
 	if w.offset == 0 {
 		return nil
 	}
-	id, err := among.nth(ctx, tx, w.after, w.offset-1)
+	id, err := among.Nth(ctx, tx, w.after, w.offset-1)
 	if err != nil {
 		return err
 	}
 	if id == 0 {
-		id = noEnd - 1 // beyond the last
+		id = usersearch.NoEnd - 1 // beyond the last
 	}
 	w.after, w.isAfter = id, true
 	return nil
 }
 
 // edges follows EdgesToReturn, HasNextPage and HasPreviousPage of the specification: first counts before last.
-func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *filtered) (page *UserPage, err error) {
-	part := stretch{after: w.after, before: w.before, descending: w.first < 0, limit: max(w.first, w.last) + 1}
-	var other *stretch // in the direction in which part does not go
+func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *usersearch.Query) (page *UserPage, err error) {
+	part := usersearch.Stretch{After: w.after, Before: w.before, Descending: w.first < 0, Limit: max(w.first, w.last) + 1}
+	var other *usersearch.Stretch // in the direction in which part does not go
 	switch {
 	case w.first < 0 && w.isBefore:
-		other = &stretch{after: w.before - 1, before: noEnd, limit: 1}
+		other = &usersearch.Stretch{After: w.before - 1, Before: usersearch.NoEnd, Limit: 1}
 	case w.last < 0 && w.isAfter:
 		// Anyone will do. Going back from the cursor finds its own user first, but the index of substrings gets there slowly.
-		other = &stretch{before: w.after + 1, descending: among.match == "", limit: 1}
+		other = &usersearch.Stretch{Before: w.after + 1, Descending: !among.Ascending(), Limit: 1}
 	}
 	users, others, err := s.filteredUsers(ctx, tx, among, part, other)
 	if err != nil {
@@ -187,6 +184,22 @@ func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *fil
 	return page, nil
 }
 
+// filteredUsers are the users of a stretch, in the order of their ids, as readShown reads them. others tells whether there
+// is anybody in another stretch; nil: it is not asked.
+func (s *Service) filteredUsers(
+	ctx context.Context, tx *store.Tx, q *usersearch.Query, part usersearch.Stretch, other *usersearch.Stretch,
+) (users []*User, others bool, err error) {
+	list, others, err := q.Read(ctx, tx, "json_group_array("+s.users.shown+") FROM page CROSS JOIN users u ON u.id = page.id"+besideUser,
+		part, other)
+	if err == nil {
+		users, err = s.readUsers(list)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("list users: %w", err)
+	}
+	return users, others, nil
+}
+
 // cursorPrefix is the version of what cursors are made of.
 const cursorPrefix = "users1:"
 
@@ -200,7 +213,7 @@ func parseCursor(argument, text string) (int64, error) {
 	if err == nil {
 		digits, _ := strings.CutPrefix(string(raw), cursorPrefix)
 		var id int64
-		if id, err = strconv.ParseInt(digits, 10, 64); err == nil && id > 0 && id < noEnd && cursor(id) == text {
+		if id, err = strconv.ParseInt(digits, 10, 64); err == nil && id > 0 && id < usersearch.NoEnd && cursor(id) == text {
 			return id, nil
 		}
 	}

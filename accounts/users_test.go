@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"accountd/internal/store"
+	"accountd/internal/usersearch"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -232,8 +233,8 @@ func TestPageRefusals(t *testing.T) {
 		{"negative last", UserQuery{Last: ptr(math.MinInt32)}, "Argument last must not be negative."},
 		{"negative offset", UserQuery{Offset: ptr(-1)}, "Argument offset must not be negative."},
 		{"far offset", UserQuery{Offset: ptr(math.MaxInt32)}, ""},
-		{"far after", UserQuery{After: ptr(cursor(noEnd - 1))}, ""},
-		{"far before", UserQuery{Before: ptr(cursor(noEnd - 1)), Last: ptr(2)}, ""},
+		{"far after", UserQuery{After: ptr(cursor(usersearch.NoEnd - 1))}, ""},
+		{"far before", UserQuery{Before: ptr(cursor(usersearch.NoEnd - 1)), Last: ptr(2)}, ""},
 	} {
 		test.q.Limit = 100
 		_, err := h.Users(t.Context(), test.q)
@@ -242,7 +243,7 @@ func TestPageRefusals(t *testing.T) {
 		}
 	}
 	for _, c := range []string{
-		"", "1", "garbage", "YXJyYXljb25uZWN0aW9uOjA=", "VXNlck5vZGU6MQ==", "\x00", "é", cursor(0), cursor(-1), cursor(noEnd), cursor(1) + "=", cursor(1) + " ", cursor(1) + "\n",
+		"", "1", "garbage", "YXJyYXljb25uZWN0aW9uOjA=", "VXNlck5vZGU6MQ==", "\x00", "é", cursor(0), cursor(-1), cursor(usersearch.NoEnd), cursor(1) + "=", cursor(1) + " ", cursor(1) + "\n",
 		base64.RawURLEncoding.EncodeToString([]byte("users1:01")), base64.RawURLEncoding.EncodeToString([]byte("users1:+1")),
 		base64.RawURLEncoding.EncodeToString([]byte("1")), base64.RawURLEncoding.EncodeToString([]byte("users2:1")),
 		base64.RawURLEncoding.EncodeToString([]byte("users1:9223372036854775808")), base64.RawURLEncoding.EncodeToString([]byte("users1:1 OR 1")),

@@ -1,4 +1,4 @@
-package accounts
+package usersearch
 
 import (
 	"cmp"
@@ -22,25 +22,25 @@ const (
 	// maxWordsWeighed is how many words are weighed, of the many that many filters have.
 	maxWordsWeighed = 8
 
-	// maxCommonWords is how many words commonWords remembers, in about a hundred bytes each.
+	// maxCommonWords is how many words CommonWords remembers, in about a hundred bytes each.
 	maxCommonWords = 4096
 )
 
-// commonWords remembers which words of the index of substrings many users have: each search has some of these, and asking about
+// CommonWords remembers which words of the index of substrings many users have: each search has some of these, and asking about
 // one costs a quarter of a page. It only advises where to look, so it may be out of date; a word that becomes rare is rarely worth asking again.
-type commonWords struct {
+type CommonWords struct {
 	mu    sync.Mutex
 	reach map[string]int64 // as find finds it; guarded by mu
 }
 
-func (c *commonWords) get(word string) int64 {
+func (c *CommonWords) get(word string) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.reach[word]
 }
 
 // put forgets all words when there are too many: those in use are soon found again.
-func (c *commonWords) put(word string, reach int64) {
+func (c *CommonWords) put(word string, reach int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reach == nil || len(c.reach) >= maxCommonWords {
@@ -51,7 +51,7 @@ func (c *commonWords) put(word string, reach int64) {
 
 // find is the id of the last of the first users with a word, the greater the rarer the word is, or 0 if it is one that only few have.
 // few are these, as a list in JSON.
-func (c *commonWords) find(ctx context.Context, tx *store.Tx, word string) (reach int64, few string, err error) {
+func (c *CommonWords) find(ctx context.Context, tx *store.Tx, word string) (reach int64, few string, err error) {
 	if reach = c.get(word); reach > 0 {
 		return reach, "", nil
 	}
@@ -71,13 +71,13 @@ func (c *commonWords) find(ctx context.Context, tx *store.Tx, word string) (reac
 
 // weighWords decides which words the index of substrings is asked for: no more where few users have one, who are known by now, or else the
 // two that the fewest have, as far as the first users tell. Where the rarest is much rarer than any other it is up to narrow.
-func (q *filtered) weighWords(ctx context.Context, tx *store.Tx) error {
+func (q *Query) weighWords(ctx context.Context, tx *store.Tx) error {
 	if q.match == "" || len(q.words) < 2 {
 		return nil
 	}
 	type weighed struct {
 		word  string
-		reach int64 // as commonWords find it
+		reach int64 // as CommonWords find it
 	}
 	var list []weighed
 	for _, word := range q.words[:min(len(q.words), maxWordsWeighed)] {
@@ -107,13 +107,13 @@ func allOf(words []string) string { return strings.Join(words, " AND ") }
 // narrow decides whether the rarest word is enough to find a stretch of users: it is if all that are wanted are among the first who
 // have it, twice as many. Otherwise all words are asked for, which is slow where SQLite has to go far in
 // a long list of users, and is not as slow as a look at each of them.
-func (q *filtered) narrow(ctx context.Context, tx *store.Tx, part stretch) error {
+func (q *Query) narrow(ctx context.Context, tx *store.Tx, part Stretch) error {
 	if q.rarest == "" {
 		return nil
 	}
 	q.match = allOf(q.words)
-	wanted := part.offset + part.limit
-	if part.descending || wanted > fewWithWord {
+	wanted := part.Offset + part.Limit
+	if part.Descending || wanted > fewWithWord {
 		return nil
 	}
 	conditions := slices.Concat(q.where, q.switches())
@@ -121,7 +121,7 @@ func (q *filtered) narrow(ctx context.Context, tx *store.Tx, part stretch) error
 		FROM user_substrings x CROSS JOIN user_search f ON f.user_id = x.rowid
 		WHERE x.user_substrings MATCH ? AND x.rowid > ? AND x.rowid < ? ORDER BY x.rowid LIMIT ?) looked`
 	var fitting int
-	if err := q.row(ctx, tx, text, append(slices.Clip(q.args), q.rarest, part.after, part.before, min(2*wanted, fewWithWord))).Scan(&fitting); err != nil {
+	if err := q.row(ctx, tx, text, append(slices.Clip(q.args), q.rarest, part.After, part.Before, min(2*wanted, fewWithWord))).Scan(&fitting); err != nil {
 		return fmt.Errorf("count users with a word: %w", err)
 	}
 	if fitting >= wanted {

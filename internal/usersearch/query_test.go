@@ -1,0 +1,93 @@
+package usersearch
+
+import (
+	"strings"
+	"testing"
+
+	"accountd/internal/store"
+)
+
+// TestPlans: each filter uses the index that is meant for it, and no page is sorted.
+func TestPlans(t *testing.T) {
+	f := open(t)
+	const (
+		byID        = "SEARCH f USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
+		bySubstring = "SCAN x VIRTUAL TABLE INDEX"
+	)
+	for _, test := range []struct {
+		name       string
+		conditions []Condition
+		want       string
+		sorts      bool // a handful of rows
+	}{
+		{name: "all", want: byID},
+		{name: "username", conditions: []Condition{{Username, Exact, "ada"}}, want: "USING COVERING INDEX user_search_username (username=? AND rowid>? AND rowid<?)"},
+		{name: "any case", conditions: []Condition{{Username, IExact, "ada"}}, want: "USING COVERING INDEX user_search_username (username=? AND rowid>? AND rowid<?)"},
+		{name: "first name", conditions: []Condition{{FirstName, IExact, "ada"}}, want: "USING COVERING INDEX user_search_first_name"},
+		{name: "last name", conditions: []Condition{{LastName, Exact, "ada"}}, want: "USING COVERING INDEX user_search_last_name"},
+		{name: "one of several", conditions: []Condition{{Username, In, []string{"a", "b"}}}, want: "user_search_username (username=? AND rowid>? AND rowid<?)", sorts: true},
+		{name: "email", conditions: []Condition{{Email, In, []string{"a@b.example"}}}, want: "sqlite_autoindex_users_2 (email=?)"},
+		{name: "emails", conditions: []Condition{{Email, In, []string{"a@b.example"}}}, want: "sqlite_autoindex_users_2 (email=?)"},
+		{name: "secondary email", conditions: []Condition{{SecondaryEmail, In, []string{"a@b.example"}}}, want: "(secondary_email=?)"},
+		{name: "three letters", conditions: []Condition{{Username, IContains, "ada"}}, want: bySubstring},
+		{name: "beginning", conditions: []Condition{{Username, IStartsWith, "a"}}, want: bySubstring},
+		{name: "parts of two", conditions: []Condition{{Username, IContains, "ada"}, {Email, StartsWith, "ada"}}, want: bySubstring},
+		{name: "one letter", conditions: []Condition{{Username, IContains, "a"}}, want: bySubstring},
+		{name: "two letters", conditions: []Condition{{Username, IContains, "ad"}}, want: bySubstring},
+		{name: "active", conditions: []Condition{{Active, Exact, true}}, want: byID},
+		{name: "inactive", conditions: []Condition{{Active, Exact, false}}, want: "user_search_inactive (is_active=? AND rowid>? AND rowid<?)"},
+		{name: "staff", conditions: []Condition{{Staff, Exact, true}}, want: "user_search_staff (is_staff=? AND rowid>? AND rowid<?)"},
+		{name: "archived", conditions: []Condition{{Archived, Exact, true}}, want: "user_search_archived (archived=? AND rowid>? AND rowid<?)"},
+		{name: "verified", conditions: []Condition{{Verified, Exact, true}}, want: "user_search_verified (verified=? AND rowid>? AND rowid<?)"},
+		{name: "first names", conditions: []Condition{{FirstName, In, []string{"a", "b"}}}, want: "user_search_first_name (first_name=? AND rowid>? AND rowid<?)", sorts: true},
+		{name: "the rarer switch", conditions: []Condition{{Active, Exact, true}, {Verified, Exact, false}}, want: "user_search_verified (verified=? AND rowid>? AND rowid<?)"},
+		{name: "a name before a switch", conditions: []Condition{{Staff, Exact, true}, {Username, IExact, "ada"}}, want: "user_search_username"},
+		{name: "a name before a part", conditions: []Condition{{Email, IContains, "ada"}, {Username, IExact, "ada"}}, want: "user_search_username"},
+		{name: "a part before a switch", conditions: []Condition{{Staff, Exact, true}, {Username, IContains, "ada"}}, want: bySubstring},
+	} {
+		for _, descending := range []bool{false, true} {
+			plan := f.plan(t, New(test.conditions, &f.common), descending)
+			if !strings.Contains(plan, test.want) || strings.Contains(plan, "TEMP B-TREE") != test.sorts {
+				t.Errorf("%s, descending %t:\n%s\nwant %s, sorted %t", test.name, descending, plan, test.want, test.sorts)
+			}
+		}
+	}
+}
+
+// TestWeigh: between a part and switches, or two switches, the one that few users have leads to them.
+func TestWeigh(t *testing.T) {
+	f := open(t)
+	f.crowd(t, fewUsers+10)
+	f.exec(t, `UPDATE users SET is_active = 0`)                             // all
+	f.exec(t, `UPDATE user_status SET archived = 1 WHERE user_id % 20 = 0`) // few
+	f.exec(t, `UPDATE users SET is_staff = 1 WHERE id % 100 = 0`)           // fewer
+	const bySubstring = "SCAN x VIRTUAL TABLE INDEX"
+	part, inactive := Condition{Username, IContains, "crowd"}, Condition{Active, Exact, false}
+	archived, staff := Condition{Archived, Exact, true}, Condition{Staff, Exact, true}
+	for _, test := range []struct {
+		name       string
+		conditions []Condition
+		want       string
+		users      int
+	}{
+		{"a part", []Condition{part}, bySubstring, fewUsers + 10},
+		{"a part, and what many are", []Condition{part, inactive}, bySubstring, fewUsers + 10},
+		{"a part, and what few are", []Condition{part, archived}, "user_search_archived", 25},
+		{"a part, and what few and fewer are", []Condition{part, archived, staff}, "user_search_staff", 5},
+		{"what many and few are", []Condition{inactive, archived}, "user_search_archived", 25},
+		{"what few and many are", []Condition{archived, inactive}, "user_search_archived", 25},
+		{"what few and fewer are, and most", []Condition{archived, {Verified, Exact, false}, staff}, "user_search_staff", 5},
+		{"a name, and what few are", []Condition{{Username, IExact, "crowd20"}, archived}, "user_search_username", 1},
+	} {
+		q := New(test.conditions, &f.common)
+		if err := f.Read(t.Context(), func(tx *store.Tx) error { return q.Weigh(t.Context(), tx) }); err != nil {
+			t.Fatal(err)
+		}
+		if plan := f.plan(t, q, false); !strings.Contains(plan, test.want) || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s:\n%s\nwant %s", test.name, plan, test.want)
+		}
+		if got := f.find(t, test.conditions); len(got) != test.users {
+			t.Errorf("%s finds %d users, want %d", test.name, len(got), test.users)
+		}
+	}
+}
