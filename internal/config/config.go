@@ -30,15 +30,15 @@ const DefaultFile = "config.toml"
 // Config is every setting. The comments on the settings are in config.toml; the tags say which values are
 // possible (min, max, one; sizes and durations as in the file).
 type Config struct {
-	Server    Server    `toml:"server"`
-	Log       Log       `toml:"log"`
-	GraphQL   GraphQL   `toml:"graphql"`
-	Limits    Limits    `toml:"limits"`
-	Accounts  Accounts  `toml:"accounts"`
-	Queries   Queries   `toml:"queries"`
-	Tokens    Tokens    `toml:"tokens"`
-	Passwords Passwords `toml:"passwords"`
-	Email     Email     `toml:"email"`
+	Server    Server
+	Log       Log
+	GraphQL   GraphQL
+	Limits    Limits
+	Accounts  Accounts
+	Queries   Queries
+	Tokens    Tokens
+	Passwords Passwords
+	Email     Email
 
 	origins   map[string]string // key → where it was set; absent: the default
 	ephemeral bool              // Overrides.Ephemeral
@@ -46,73 +46,73 @@ type Config struct {
 
 // Server is [server]. PublicURL is as it was set: Config.PublicURL is the one in force.
 type Server struct {
-	Listen         string   `toml:"listen"`
-	PublicURL      string   `toml:"public_url"`
-	DataDir        string   `toml:"data_dir"`
-	AllowedHosts   []string `toml:"allowed_hosts"`
-	TrustedProxies []string `toml:"trusted_proxies"`
-	CORSOrigins    []string `toml:"cors_origins"`
+	Listen         string   `toml:"server.listen"`
+	PublicURL      string   `toml:"server.public_url"`
+	DataDir        string   `toml:"server.data_dir"`
+	AllowedHosts   []string `toml:"server.allowed_hosts"`
+	TrustedProxies []string `toml:"server.trusted_proxies"`
+	CORSOrigins    []string `toml:"server.cors_origins"`
 }
 
 // Log is [log].
 type Log struct {
-	Level  string `toml:"level" one:"debug,info,warn,error"`
-	Format string `toml:"format" one:"auto,text,json"`
+	Level  string `toml:"log.level" one:"debug,info,warn,error"`
+	Format string `toml:"log.format" one:"auto,text,json"`
 }
 
 // GraphQL is [graphql]. Config.Introspection and Config.GraphiQL say what "auto" comes to.
 type GraphQL struct {
-	Introspection Toggle `toml:"introspection"`
-	GraphiQL      Toggle `toml:"graphiql"`
-	ErrorShape    string `toml:"error_shape" one:"map,list"`
+	Introspection Toggle `toml:"graphql.introspection"`
+	GraphiQL      Toggle `toml:"graphql.graphiql"`
+	ErrorShape    string `toml:"graphql.error_shape" one:"map,list"`
 }
 
 // Limits is [limits]. Fields has its upper bound because validating n equal fields takes time in n².
 type Limits struct {
-	Body               Size     `toml:"body" min:"256B" max:"16MiB"`
-	Query              Size     `toml:"query" min:"64B" max:"1MiB"`
-	Tokens             int      `toml:"tokens" min:"1" max:"100000"`
-	Nesting            int      `toml:"nesting" min:"1" max:"500"`
-	Fields             int      `toml:"fields" min:"1" max:"2000"`
-	Aliases            int      `toml:"aliases" min:"0" max:"2000"`
-	Depth              int      `toml:"depth" min:"1" max:"500"`
-	IntrospectionDepth int      `toml:"introspection_depth" min:"1" max:"500"`
-	Fragments          int      `toml:"fragments" min:"0" max:"1000"`
-	Variables          int      `toml:"variables" min:"0" max:"1000"`
-	Directives         int      `toml:"directives" min:"0" max:"1000"`
-	Errors             int      `toml:"errors" min:"1" max:"1000"`
-	Response           Size     `toml:"response" min:"1KiB" max:"64MiB"`
-	Timeout            Duration `toml:"timeout" min:"100ms" max:"10m"`
-	Documents          int      `toml:"documents" min:"1" max:"100000"`
-	Page               int      `toml:"page" min:"1" max:"10000"`
-	UniformTime        Duration `toml:"uniform_time" min:"0s" max:"5s"`
-	SessionsPerUser    int      `toml:"sessions_per_user" min:"1" max:"10000"`
-	Connections        int      `toml:"connections" min:"10" max:"1000000"`
+	Body               Size     `toml:"limits.body" min:"256B" max:"16MiB"`
+	Query              Size     `toml:"limits.query" min:"64B" max:"1MiB"`
+	Tokens             int      `toml:"limits.tokens" min:"1" max:"100000"`
+	Nesting            int      `toml:"limits.nesting" min:"1" max:"500"`
+	Fields             int      `toml:"limits.fields" min:"1" max:"2000"`
+	Aliases            int      `toml:"limits.aliases" min:"0" max:"2000"`
+	Depth              int      `toml:"limits.depth" min:"1" max:"500"`
+	IntrospectionDepth int      `toml:"limits.introspection_depth" min:"1" max:"500"`
+	Fragments          int      `toml:"limits.fragments" min:"0" max:"1000"`
+	Variables          int      `toml:"limits.variables" min:"0" max:"1000"`
+	Directives         int      `toml:"limits.directives" min:"0" max:"1000"`
+	Errors             int      `toml:"limits.errors" min:"1" max:"1000"`
+	Response           Size     `toml:"limits.response" min:"1KiB" max:"64MiB"`
+	Timeout            Duration `toml:"limits.timeout" min:"100ms" max:"10m"`
+	Documents          int      `toml:"limits.documents" min:"1" max:"100000"`
+	Page               int      `toml:"limits.page" min:"1" max:"10000"`
+	UniformTime        Duration `toml:"limits.uniform_time" min:"0s" max:"5s"`
+	SessionsPerUser    int      `toml:"limits.sessions_per_user" min:"1" max:"10000"`
+	Connections        int      `toml:"limits.connections" min:"10" max:"1000000"`
 
-	LoginsPerAccount    Rates `toml:"logins_per_account"`
-	ConsecutiveFailures int   `toml:"consecutive_failures" min:"0" max:"1000000"`
-	LoginsPerIP         Rates `toml:"logins_per_ip"`
-	RegistrationsPerIP  Rates `toml:"registrations_per_ip"`
-	MailsPerRecipient   Rates `toml:"mails_per_recipient"`
-	MailsPerIP          Rates `toml:"mails_per_ip"`
-	ThrottleKeys        int   `toml:"throttle_keys" min:"100" max:"10000000"`
+	LoginsPerAccount    Rates `toml:"limits.logins_per_account"`
+	ConsecutiveFailures int   `toml:"limits.consecutive_failures" min:"0" max:"1000000"`
+	LoginsPerIP         Rates `toml:"limits.logins_per_ip"`
+	RegistrationsPerIP  Rates `toml:"limits.registrations_per_ip"`
+	MailsPerRecipient   Rates `toml:"limits.mails_per_recipient"`
+	MailsPerIP          Rates `toml:"limits.mails_per_ip"`
+	ThrottleKeys        int   `toml:"limits.throttle_keys" min:"100" max:"10000000"`
 }
 
 // Accounts is [accounts].
 type Accounts struct {
-	AllowLoginNotVerified    bool     `toml:"allow_login_not_verified"`
-	LoginFields              []string `toml:"login_fields"`
-	LoginWithSecondaryEmail  bool     `toml:"login_with_secondary_email"`
-	RegisterFields           []string `toml:"register_fields"`
-	RegisterOptionalFields   []string `toml:"register_optional_fields"`
-	UpdateFields             []string `toml:"update_fields"`
-	Fields                   []Field  `toml:"fields"`
-	PasswordlessRegistration bool     `toml:"passwordless_registration"`
-	SendActivationEmail      bool     `toml:"send_activation_email"`
-	SendPasswordSetEmail     bool     `toml:"send_password_set_email"`
-	RevealAccounts           string   `toml:"reveal_accounts" one:"nothing,register,all"`
-	DeletePermanently        bool     `toml:"delete_permanently"`
-	PurgeUnverified          Duration `toml:"purge_unverified" min:"0s" max:"3650d"`
+	AllowLoginNotVerified    bool     `toml:"accounts.allow_login_not_verified"`
+	LoginFields              []string `toml:"accounts.login_fields"`
+	LoginWithSecondaryEmail  bool     `toml:"accounts.login_with_secondary_email"`
+	RegisterFields           []string `toml:"accounts.register_fields"`
+	RegisterOptionalFields   []string `toml:"accounts.register_optional_fields"`
+	UpdateFields             []string `toml:"accounts.update_fields"`
+	Fields                   []Field  `toml:"accounts.fields"`
+	PasswordlessRegistration bool     `toml:"accounts.passwordless_registration"`
+	SendActivationEmail      bool     `toml:"accounts.send_activation_email"`
+	SendPasswordSetEmail     bool     `toml:"accounts.send_password_set_email"`
+	RevealAccounts           string   `toml:"accounts.reveal_accounts" one:"nothing,register,all"`
+	DeletePermanently        bool     `toml:"accounts.delete_permanently"`
+	PurgeUnverified          Duration `toml:"accounts.purge_unverified" min:"0s" max:"3650d"`
 }
 
 // Field is one table of [[accounts.fields]]: a further field of every account.
@@ -128,94 +128,94 @@ type Field struct {
 
 // Queries is [queries].
 type Queries struct {
-	Users         string              `toml:"users" one:"staff,verified,authenticated,public"`
-	ExcludeFields []string            `toml:"exclude_fields"`
-	FilterFields  map[string][]string `toml:"filter_fields"`
+	Users         string              `toml:"queries.users" one:"staff,verified,authenticated,public"`
+	ExcludeFields []string            `toml:"queries.exclude_fields"`
+	FilterFields  map[string][]string `toml:"queries.filter_fields"`
 }
 
 // Tokens is [tokens]. Config.TokenSettings and Config.KeysFile fill in what is derived.
 type Tokens struct {
-	Algorithm              string   `toml:"algorithm" one:"HS256,HS384,HS512,EdDSA,ES256,RS256"`
-	Issuer                 string   `toml:"issuer"`
-	Audience               string   `toml:"audience"`
-	Leeway                 Duration `toml:"leeway" min:"0s" max:"60s"`
-	AccessLifetime         Duration `toml:"access_lifetime" min:"1s" max:"365d"`
-	AllowRefresh           bool     `toml:"allow_refresh"`
-	LongRunning            bool     `toml:"long_running"`
-	RefreshLifetime        Duration `toml:"refresh_lifetime" min:"1s" max:"3650d"`
-	SessionLifetime        Duration `toml:"session_lifetime" min:"0s" max:"3650d"`
-	Rotation               string   `toml:"rotation" one:"rotate,keep"`
-	RotationGrace          Duration `toml:"rotation_grace" min:"0s" max:"1h"`
-	RefreshBytes           int      `toml:"refresh_bytes" min:"16" max:"64"`
-	HeaderName             string   `toml:"header_name"`
-	HeaderPrefixes         []string `toml:"header_prefixes"`
-	AllowArgument          bool     `toml:"allow_argument"`
-	ArgumentName           string   `toml:"argument_name"`
-	ActivationLifetime     Duration `toml:"activation_lifetime" min:"1s" max:"365d"`
-	PasswordResetLifetime  Duration `toml:"password_reset_lifetime" min:"1s" max:"365d"`
-	PasswordSetLifetime    Duration `toml:"password_set_lifetime" min:"1s" max:"365d"`
-	SecondaryEmailLifetime Duration `toml:"secondary_email_lifetime" min:"1s" max:"365d"`
-	KeysFile               string   `toml:"keys_file"`
-	Cookies                Cookies  `toml:"cookies"`
+	Algorithm              string   `toml:"tokens.algorithm" one:"HS256,HS384,HS512,EdDSA,ES256,RS256"`
+	Issuer                 string   `toml:"tokens.issuer"`
+	Audience               string   `toml:"tokens.audience"`
+	Leeway                 Duration `toml:"tokens.leeway" min:"0s" max:"60s"`
+	AccessLifetime         Duration `toml:"tokens.access_lifetime" min:"1s" max:"365d"`
+	AllowRefresh           bool     `toml:"tokens.allow_refresh"`
+	LongRunning            bool     `toml:"tokens.long_running"`
+	RefreshLifetime        Duration `toml:"tokens.refresh_lifetime" min:"1s" max:"3650d"`
+	SessionLifetime        Duration `toml:"tokens.session_lifetime" min:"0s" max:"3650d"`
+	Rotation               string   `toml:"tokens.rotation" one:"rotate,keep"`
+	RotationGrace          Duration `toml:"tokens.rotation_grace" min:"0s" max:"1h"`
+	RefreshBytes           int      `toml:"tokens.refresh_bytes" min:"16" max:"64"`
+	HeaderName             string   `toml:"tokens.header_name"`
+	HeaderPrefixes         []string `toml:"tokens.header_prefixes"`
+	AllowArgument          bool     `toml:"tokens.allow_argument"`
+	ArgumentName           string   `toml:"tokens.argument_name"`
+	ActivationLifetime     Duration `toml:"tokens.activation_lifetime" min:"1s" max:"365d"`
+	PasswordResetLifetime  Duration `toml:"tokens.password_reset_lifetime" min:"1s" max:"365d"`
+	PasswordSetLifetime    Duration `toml:"tokens.password_set_lifetime" min:"1s" max:"365d"`
+	SecondaryEmailLifetime Duration `toml:"tokens.secondary_email_lifetime" min:"1s" max:"365d"`
+	KeysFile               string   `toml:"tokens.keys_file"`
+	Cookies                Cookies
 }
 
 // Cookies is [tokens.cookies]. Config.CookieSettings fills in what is derived.
 type Cookies struct {
-	Enabled         bool   `toml:"enabled"`
-	Name            string `toml:"name"`
-	RefreshName     string `toml:"refresh_name"`
-	Secure          Toggle `toml:"secure"`
-	Path            string `toml:"path"`
-	Domain          string `toml:"domain"`
-	SameSite        string `toml:"same_site" one:"Lax,Strict,None"`
-	HideTokenFields bool   `toml:"hide_token_fields"`
+	Enabled         bool   `toml:"tokens.cookies.enabled"`
+	Name            string `toml:"tokens.cookies.name"`
+	RefreshName     string `toml:"tokens.cookies.refresh_name"`
+	Secure          Toggle `toml:"tokens.cookies.secure"`
+	Path            string `toml:"tokens.cookies.path"`
+	Domain          string `toml:"tokens.cookies.domain"`
+	SameSite        string `toml:"tokens.cookies.same_site" one:"Lax,Strict,None"`
+	HideTokenFields bool   `toml:"tokens.cookies.hide_token_fields"`
 }
 
 // Passwords is [passwords].
 type Passwords struct {
-	MinLength  int     `toml:"min_length" min:"1" max:"256"`
-	Similarity float64 `toml:"similarity" min:"0" max:"1"`
-	Common     bool    `toml:"common"`
-	Numeric    bool    `toml:"numeric"`
-	MaxBytes   int     `toml:"max_bytes" min:"64" max:"16384"`
-	Argon2     Argon2  `toml:"argon2"`
+	MinLength  int     `toml:"passwords.min_length" min:"1" max:"256"`
+	Similarity float64 `toml:"passwords.similarity" min:"0" max:"1"`
+	Common     bool    `toml:"passwords.common"`
+	Numeric    bool    `toml:"passwords.numeric"`
+	MaxBytes   int     `toml:"passwords.max_bytes" min:"64" max:"16384"`
+	Argon2     Argon2
 }
 
 // Argon2 is [passwords.argon2].
 type Argon2 struct {
-	Memory      Size `toml:"memory" min:"8KiB" max:"4GiB"`
-	Iterations  int  `toml:"iterations" min:"1" max:"100"`
-	Parallelism int  `toml:"parallelism" min:"1" max:"64"`
-	Concurrent  int  `toml:"concurrent" min:"0" max:"1024"`
-	Queue       int  `toml:"queue" min:"0" max:"100000"`
+	Memory      Size `toml:"passwords.argon2.memory" min:"8KiB" max:"4GiB"`
+	Iterations  int  `toml:"passwords.argon2.iterations" min:"1" max:"100"`
+	Parallelism int  `toml:"passwords.argon2.parallelism" min:"1" max:"64"`
+	Concurrent  int  `toml:"passwords.argon2.concurrent" min:"0" max:"1024"`
+	Queue       int  `toml:"passwords.argon2.queue" min:"0" max:"100000"`
 }
 
 // Email is [email]. Config.EmailSettings fills in what is derived.
 type Email struct {
-	From               string `toml:"from"`
-	SiteName           string `toml:"site_name"`
-	LinkBase           string `toml:"link_base"`
-	ActivationPath     string `toml:"activation_path"`
-	SecondaryEmailPath string `toml:"secondary_email_path"`
-	PasswordResetPath  string `toml:"password_reset_path"`
-	PasswordSetPath    string `toml:"password_set_path"`
-	SpoolDir           string `toml:"spool_dir"`
-	MaxOutbox          int    `toml:"max_outbox" min:"1" max:"1000000"`
-	Notices            bool   `toml:"notices"`
-	TemplatesDir       string `toml:"templates_dir"`
+	From               string `toml:"email.from"`
+	SiteName           string `toml:"email.site_name"`
+	LinkBase           string `toml:"email.link_base"`
+	ActivationPath     string `toml:"email.activation_path"`
+	SecondaryEmailPath string `toml:"email.secondary_email_path"`
+	PasswordResetPath  string `toml:"email.password_reset_path"`
+	PasswordSetPath    string `toml:"email.password_set_path"`
+	SpoolDir           string `toml:"email.spool_dir"`
+	MaxOutbox          int    `toml:"email.max_outbox" min:"1" max:"1000000"`
+	Notices            bool   `toml:"email.notices"`
+	TemplatesDir       string `toml:"email.templates_dir"`
 
-	Variables map[string]string `toml:"variables"`
+	Variables map[string]string `toml:"email.variables"`
 
-	SMTP SMTP `toml:"smtp"`
+	SMTP SMTP
 }
 
 // SMTP is [email.smtp]. Config.SMTPSettings fills in what is derived.
 type SMTP struct {
-	Host         string `toml:"host"`
-	Port         int    `toml:"port" min:"0" max:"65535"`
-	Username     string `toml:"username"`
-	PasswordFile string `toml:"password_file"`
-	TLS          string `toml:"tls" one:"starttls,implicit,none"`
+	Host         string `toml:"email.smtp.host"`
+	Port         int    `toml:"email.smtp.port" min:"0" max:"65535"`
+	Username     string `toml:"email.smtp.username"`
+	PasswordFile string `toml:"email.smtp.password_file"`
+	TLS          string `toml:"email.smtp.tls" one:"starttls,implicit,none"`
 }
 
 // Overrides are the settings that commands take as flags; "" is a flag that was not given.
@@ -323,32 +323,43 @@ type loader struct {
 	bad      map[string]bool // keys with a problem: their value is not the intended one
 }
 
-// set stores one decoded setting. It leaves the former value where the new one is out of bounds.
-func (l *loader) set(s setting, origin string, shown string, decode func(reflect.Value) error) {
-	value := reflect.New(s.typ).Elem()
-	err := decode(value)
+// set decodes and stores one setting. It leaves the former value where the new one is out of bounds.
+func (l *loader) set(s setting, origin, shown string, raw any) {
+	value := reflect.New(s.as).Elem()
+	err := decode(value, raw)
 	if err == nil {
 		err = s.check(value)
 	}
 	if err != nil {
-		all := []error{err}
-		if several, ok := err.(interface{ Unwrap() []error }); ok { // a table, with each of its items
-			all = several.Unwrap()
-		}
-		for _, err := range all {
-			l.problem(Problem{Origin: origin, Key: s.key, Value: shown, Message: err.Error(), Remedy: s.remedy()})
-		}
+		l.refuse(s, origin, shown, err)
 		return
 	}
-	s.in(l.config).Set(value)
+	s.in(l.config).Set(value.Convert(s.typ))
 	delete(l.bad, s.key)
 	if origin != "" {
 		l.config.origins[s.key] = origin
 	}
 }
 
+// refuse reports what is wrong with a value: of a table, with each of its items.
+func (l *loader) refuse(s setting, origin, shown string, err error) {
+	all := []error{err}
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		all = several.Unwrap()
+	}
+	for _, err := range all {
+		l.problem(Problem{Origin: origin, Key: s.key, Value: shown, Message: err.Error(), Remedy: s.remedy()})
+	}
+}
+
+// text sets what a variable or a flag says.
 func (l *loader) text(s setting, origin, text string) {
-	l.set(s, origin, quote(text), func(v reflect.Value) error { return decodeText(v, text) })
+	raw, err := s.fromText(text)
+	if err != nil {
+		l.refuse(s, origin, quote(text), err)
+		return
+	}
+	l.set(s, origin, quote(text), raw)
 }
 
 func (l *loader) problem(p Problem) {
@@ -369,8 +380,12 @@ func (l *loader) environment(env []string) {
 	for _, name := range sortedKeys(values) {
 		i := slices.IndexFunc(order, func(s setting) bool { return s.env == name })
 		if i < 0 {
+			var names []string
+			for _, s := range order {
+				names = append(names, s.env)
+			}
 			l.problem(Problem{Origin: "environment", Key: name, Value: quote(values[name]),
-				Message: "is no setting", Remedy: suggest(name, envNames(), "unset it")})
+				Message: "is no setting", Remedy: suggest(name, names, "unset it")})
 			continue
 		}
 		l.text(order[i], name, values[name])

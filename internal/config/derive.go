@@ -156,7 +156,7 @@ func (c *Config) Redacted() string {
 			section = s.key[:dot]
 			fmt.Fprintf(&b, "[%s]\n", section)
 		}
-		value := s.in(c).Interface()
+		value := s.value(c)
 		comment := ""
 		if origin := c.origins[s.key]; origin != "" {
 			comment = " # " + strings.Map(printable, origin)

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -105,7 +104,7 @@ func (w *walker) apply(s setting, line int, value any) {
 	if w.name != "" {
 		origin = w.origin(line)
 	}
-	w.loader.set(s, origin, render(value), func(v reflect.Value) error { return decodeTOML(v, value) })
+	w.loader.set(s, origin, render(value), value)
 }
 
 // applyWhole applies a setting that is a table, at the first sight of it or of anything in it, and says whether path is

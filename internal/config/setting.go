@@ -5,48 +5,76 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
+
+	"github.com/pelletier/go-toml/v2"
 )
 
 const envPrefix = "ACCOUNTD_"
 
-// setting is one key, as the tags of Config describe it.
+// setting is one key, as the tags of the field that has its value describe it:
+//
+//	toml:"tokens.leeway"   the key; "-": the fields of this struct are decoded elsewhere
+//	min:"0s" max:"60s"     the bounds of a number; a unit of bytes, as in "64KiB", makes it a size
+//	one:"rotate,keep"      the words that a text can be
 type setting struct {
-	key           string // "tokens.issuer"
-	env           string // "ACCOUNTD_TOKENS_ISSUER"
+	key           string
+	env           string // "ACCOUNTD_TOKENS_LEEWAY"
 	index         []int  // of the field in Config
 	typ           reflect.Type
-	min, max, one string // tags
+	as            reflect.Type // what it is read and printed as: typ, Duration or Size
+	min, max, one string
 }
 
-// order has every setting as config.toml has them; settings and sections find them by key.
+// order has every setting in the order of config.toml; settings and sections find them by key.
 var (
-	order    = describe(reflect.TypeFor[Config](), "", nil)
+	order    = describeAll()
 	settings = byKey(order)
 	sections = sectionsOf(order)
 )
 
-func describe(t reflect.Type, prefix string, index []int) []setting {
-	var found []setting
+func describeAll() []setting {
+	place := map[string]int{} // of keys and sections in config.toml
+	section := ""
+	for line := range strings.Lines(string(defaults)) {
+		name, _, isKey := strings.Cut(line, " = ")
+		if line[0] == '[' {
+			section = strings.Trim(line, "[]\n")
+			name, isKey = "", true
+		}
+		if isKey {
+			place[strings.TrimSuffix(section+"."+name, ".")] = len(place)
+		}
+	}
+	all := describe(reflect.TypeFor[Config](), nil)
+	slices.SortFunc(all, func(a, b setting) int { return place[a.key] - place[b.key] })
+	return all
+}
+
+func describe(t reflect.Type, index []int) (found []setting) {
 	for i := range t.NumField() {
 		field := t.Field(i)
-		name := field.Tag.Get("toml")
-		if name == "" {
-			continue
+		key, at := field.Tag.Get("toml"), append(slices.Clone(index), i)
+		switch {
+		case key == "" && field.IsExported() && field.Type.Kind() == reflect.Struct:
+			found = append(found, describe(field.Type, at)...)
+		case key != "" && key != "-":
+			s := setting{
+				key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), index: at,
+				typ: field.Type, as: field.Type,
+				min: field.Tag.Get("min"), max: field.Tag.Get("max"), one: field.Tag.Get("one"),
+			}
+			if s.typ == reflect.TypeFor[time.Duration]() {
+				s.as = reflect.TypeFor[Duration]()
+			} else if strings.HasSuffix(s.max, "B") {
+				s.as = reflect.TypeFor[Size]()
+			}
+			found = append(found, s)
 		}
-		at := append(append([]int{}, index...), i)
-		if field.Type.Kind() == reflect.Struct {
-			found = append(found, describe(field.Type, prefix+name+".", at)...)
-			continue
-		}
-		key := prefix + name
-		found = append(found, setting{
-			key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")),
-			index: at, typ: field.Type,
-			min: field.Tag.Get("min"), max: field.Tag.Get("max"), one: field.Tag.Get("one"),
-		})
 	}
 	return found
 }
@@ -69,59 +97,100 @@ func sectionsOf(list []setting) map[string]bool {
 	return m
 }
 
-func envNames() []string {
-	names := make([]string, 0, len(order))
-	for _, s := range order {
-		names = append(names, s.env)
-	}
-	return names
-}
-
 // in returns the setting's field in c.
 func (s setting) in(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(s.index) }
 
-// decodeTOML stores what go-toml made of a value.
-func decodeTOML(v reflect.Value, raw any) error {
+// value returns the setting in c as it is printed.
+func (s setting) value(c *Config) any { return s.in(c).Convert(s.as).Interface() }
+
+// fromText turns the text of a variable, a flag or a tag into what go-toml would have made of it.
+func (s setting) fromText(text string) (any, error) {
+	switch {
+	case s.as.Kind() == reflect.Bool:
+		if text != "true" && text != "false" {
+			return nil, errors.New("is not a boolean")
+		}
+		return text == "true", nil
+	case s.as.Kind() == reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, errors.New("is not a whole number")
+		}
+		return int64(n), nil
+	case s.as.Kind() == reflect.Float64:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, errors.New("is not a number")
+		}
+		return n, nil
+	case s.as == reflect.TypeFor[[]string]():
+		list := []any{}
+		if strings.TrimSpace(text) != "" {
+			for item := range strings.SplitSeq(text, ",") {
+				list = append(list, strings.TrimSpace(item))
+			}
+		}
+		return list, nil
+	case s.isTable():
+		var doc map[string]any
+		if err := toml.Unmarshal([]byte("value = "+text), &doc); err != nil || len(doc) != 1 {
+			return nil, errors.New("is not a TOML value on one line")
+		}
+		return doc["value"], nil
+	}
+	return text, nil
+}
+
+var errType = errors.New("has the wrong type")
+
+// decode stores what go-toml made of a value, if that is of the type of v.
+func decode(v reflect.Value, raw any) error {
+	text, isText := raw.(string)
 	switch v.Interface().(type) {
-	case Duration, Size:
-		text, ok := raw.(string)
-		if n, isInt := raw.(int64); isInt && n == 0 {
-			text, ok = map[bool]string{true: "0s", false: "0B"}[v.Type() == reflect.TypeFor[Duration]()], true
+	case Duration:
+		if raw == int64(0) {
+			text, isText = "0s", true
+		}
+		if !isText {
+			return errType
+		}
+		d, err := parseDuration(text)
+		v.SetInt(int64(d))
+		return err
+	case Size:
+		if raw == int64(0) {
+			text, isText = "0B", true
+		}
+		if !isText {
+			return errType
+		}
+		n, err := parseSize(text)
+		v.SetInt(int64(n))
+		return err
+	case Rates:
+		if !isText {
+			return errType
+		}
+		rates, err := parseRates(text)
+		v.SetString(string(rates))
+		return err
+	case Toggle:
+		if on, ok := raw.(bool); ok {
+			text, isText = strconv.FormatBool(on), true
+		}
+		on, ok := toggles[text]
+		if !isText {
+			return errType
 		}
 		if !ok {
-			return errors.New("has the wrong type")
+			return errors.New("is not possible")
 		}
-		return decodeText(v, text)
-	case string:
-		if text, ok := raw.(string); ok {
-			return decodeText(v, text)
-		}
-	case bool:
-		if b, ok := raw.(bool); ok {
-			v.SetBool(b)
-			return nil
-		}
-	case int:
-		if n, ok := raw.(int64); ok {
-			if int64(int(n)) != n {
-				return errors.New("is out of range")
-			}
-			v.SetInt(n)
-			return nil
-		}
-	case float64:
-		switch n := raw.(type) {
-		case float64:
-			v.SetFloat(n)
-			return nil
-		case int64:
-			v.SetFloat(float64(n))
-			return nil
-		}
+		v.SetString(string(on))
+		return nil
 	case []string:
 		list, ok := raw.([]any)
 		if !ok {
-			break
+			return errType
 		}
 		texts := make([]string, len(list))
 		for i, item := range list {
@@ -131,116 +200,88 @@ func decodeTOML(v reflect.Value, raw any) error {
 		}
 		v.Set(reflect.ValueOf(texts))
 		return nil
-	case Rates:
-		if text, ok := raw.(string); ok {
-			return decodeText(v, text)
-		}
-	case Toggle:
-		switch on := raw.(type) {
-		case bool:
-			return decodeText(v, strconv.FormatBool(on))
-		case string:
-			return decodeText(v, on)
-		}
-	case map[string]string, map[string][]string, []Field:
-		return decodeTable(v, raw)
+	case map[string]string:
+		return decodeMap[string](v, raw)
+	case map[string][]string:
+		return decodeMap[[]string](v, raw)
+	case []Field:
+		return decodeFields(v, raw)
 	}
-	return errors.New("has the wrong type")
+	return decodeScalar(v, raw)
 }
 
-// decodeText stores what a variable, a flag or a tag says.
-func decodeText(v reflect.Value, text string) error {
-	switch v.Interface().(type) {
-	case Duration:
-		d, err := parseDuration(text)
-		v.SetInt(int64(d))
-		return err
-	case Size:
-		n, err := parseSize(text)
-		v.SetInt(int64(n))
-		return err
-	case Rates:
-		rates, err := parseRates(text)
-		v.SetString(string(rates))
-		return err
+func decodeScalar(v reflect.Value, raw any) error {
+	switch n := raw.(type) {
 	case string:
-		v.SetString(text)
+		if v.Kind() == reflect.String {
+			v.SetString(n)
+			return nil
+		}
 	case bool:
-		if text != "true" && text != "false" {
-			return errors.New("is not a boolean")
+		if v.Kind() == reflect.Bool {
+			v.SetBool(n)
+			return nil
 		}
-		v.SetBool(text == "true")
-	case int:
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			return errors.New("is not a whole number")
-		}
-		v.SetInt(int64(n))
 	case float64:
-		f, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return errors.New("is not a number")
+		if v.Kind() == reflect.Float64 {
+			v.SetFloat(n)
+			return nil
 		}
-		v.SetFloat(f)
-	case []string:
-		list := []string{}
-		if strings.TrimSpace(text) != "" {
-			for item := range strings.SplitSeq(text, ",") {
-				list = append(list, strings.TrimSpace(item))
-			}
+	case int64:
+		switch {
+		case v.Kind() == reflect.Float64:
+			v.SetFloat(float64(n))
+			return nil
+		case v.CanInt() && v.OverflowInt(n):
+			return errors.New("is out of range")
+		case v.CanInt():
+			v.SetInt(n)
+			return nil
 		}
-		v.Set(reflect.ValueOf(list))
-	case Toggle:
-		on, ok := toggles[text]
-		if !ok {
-			return errors.New("is not possible")
-		}
-		v.SetString(string(on))
-	case map[string]string, map[string][]string, []Field:
-		return decodeTableText(v, text)
-	default:
-		return fmt.Errorf("has the unsupported type %s", v.Type())
 	}
-	return nil
+	return errType
 }
 
 // check holds v against the tags. Texts have no control characters: they end up in headers and logs.
 func (s setting) check(v reflect.Value) error {
-	switch value := v.Interface().(type) {
-	case string:
-		if s.one != "" && !containsWord(s.one, value) {
+	var texts []string
+	switch {
+	case v.Kind() == reflect.String:
+		if s.one != "" && !slices.Contains(strings.Split(s.one, ","), v.String()) {
 			return errors.New("is not possible")
 		}
-		if strings.ContainsFunc(value, unicode.IsControl) {
-			return errors.New("has a control character")
+		texts = []string{v.String()}
+	case v.Type() == reflect.TypeFor[[]string]():
+		texts = v.Interface().([]string)
+	case v.Type() == reflect.TypeFor[map[string]string]():
+		for _, text := range v.Interface().(map[string]string) {
+			texts = append(texts, text)
 		}
-	case []string:
-		for _, item := range value {
-			if strings.ContainsFunc(item, unicode.IsControl) {
-				return errors.New("has a control character")
-			}
-		}
-	case map[string]string:
-		for _, item := range value {
-			if strings.ContainsFunc(item, unicode.IsControl) {
-				return errors.New("has a control character")
-			}
-		}
-	case float64:
-		if math.IsNaN(value) || value < s.bound(s.min).Float() || value > s.bound(s.max).Float() {
+	case v.CanFloat():
+		n := v.Float()
+		if math.IsNaN(n) || n < s.bound(s.min).Float() || n > s.bound(s.max).Float() {
 			return errors.New("is out of bounds")
 		}
-	case int, Duration, Size:
+	case v.CanInt():
 		if v.Int() < s.bound(s.min).Int() || v.Int() > s.bound(s.max).Int() {
 			return errors.New("is out of bounds")
+		}
+	}
+	for _, text := range texts {
+		if strings.ContainsFunc(text, unicode.IsControl) {
+			return errors.New("has a control character")
 		}
 	}
 	return nil
 }
 
 func (s setting) bound(tag string) reflect.Value {
-	v := reflect.New(s.typ).Elem()
-	if err := decodeText(v, tag); err != nil {
+	v := reflect.New(s.as).Elem()
+	raw, err := s.fromText(tag)
+	if err == nil {
+		err = decode(v, raw)
+	}
+	if err != nil {
 		panic(fmt.Sprintf("%s: bound %q %v", s.key, tag, err))
 	}
 	return v
@@ -248,7 +289,7 @@ func (s setting) bound(tag string) reflect.Value {
 
 // remedy says what the setting takes.
 func (s setting) remedy() string {
-	switch reflect.New(s.typ).Elem().Interface().(type) {
+	switch reflect.New(s.as).Elem().Interface().(type) {
 	case Duration:
 		return fmt.Sprintf(`use a duration from "%s" to "%s", such as "90s", "5m" or "7d"`, s.min, s.max)
 	case Size:
@@ -276,13 +317,4 @@ func (s setting) remedy() string {
 		return `use "` + strings.ReplaceAll(s.one, ",", `", "`) + `"`
 	}
 	return "use a string without control characters"
-}
-
-func containsWord(list, word string) bool {
-	for w := range strings.SplitSeq(list, ",") {
-		if w == word {
-			return true
-		}
-	}
-	return false
 }

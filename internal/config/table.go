@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-
-	"github.com/pelletier/go-toml/v2"
 )
 
 // Toggle is a switch whose default depends on other settings.
@@ -27,18 +25,6 @@ func (s setting) isTable() bool {
 	return s.typ.Kind() == reflect.Map || s.typ == reflect.TypeFor[[]Field]()
 }
 
-// decodeTable stores what go-toml made of a table, or of a list of tables.
-func decodeTable(v reflect.Value, raw any) error {
-	switch v.Interface().(type) {
-	case map[string]string:
-		return decodeMap[string](v, raw)
-	case map[string][]string:
-		return decodeMap[[]string](v, raw)
-	default:
-		return decodeFields(v, raw)
-	}
-}
-
 func decodeMap[T any](v reflect.Value, raw any) error {
 	table, ok := raw.(map[string]any)
 	if !ok {
@@ -48,7 +34,7 @@ func decodeMap[T any](v reflect.Value, raw any) error {
 	var problems []error
 	for _, name := range sortedKeys(table) {
 		var item T
-		if err := decodeTOML(reflect.ValueOf(&item).Elem(), table[name]); err != nil {
+		if err := decode(reflect.ValueOf(&item).Elem(), table[name]); err != nil {
 			problems = append(problems, fmt.Errorf("has an item %s that %w", joinKey([]string{name}), err))
 		}
 		decoded[name] = item
@@ -102,20 +88,11 @@ func (f *Field) decode(table map[string]any) (problems []string) {
 			f.Choices = list
 			continue
 		}
-		if err := decodeTOML(field, table[key]); err != nil {
+		if err := decode(field, table[key]); err != nil {
 			problems = append(problems, fmt.Sprintf("has a %s that %s", key, err))
 		}
 	}
 	return problems
-}
-
-// decodeTableText reads the TOML value of a variable.
-func decodeTableText(v reflect.Value, text string) error {
-	var doc map[string]any
-	if err := toml.Unmarshal([]byte("value = "+text), &doc); err != nil || len(doc) != 1 {
-		return errors.New("is not a TOML value on one line")
-	}
-	return decodeTable(v, doc["value"])
 }
 
 // renderTable writes a table on one line.

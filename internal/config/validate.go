@@ -109,7 +109,7 @@ func (l *loader) complain(key, message, remedy string) {
 	if origin == "" {
 		origin = "default"
 	}
-	value := render(settings[key].in(l.config).Interface())
+	value := render(settings[key].value(l.config))
 	if settings[key].isTable() {
 		value = "" // the message says which part
 	}
