@@ -175,7 +175,7 @@ func (s *Server) Client(t testing.TB, u *User) *http.Client {
 		t.Fatalf("%s cannot log in: %s", u.Email, raw)
 	}
 	return &http.Client{Transport: &bearer{
-		host: strings.TrimPrefix(s.URL, "http://"), header: s.config.Tokens.HeaderName, value: s.config.Tokens.HeaderPrefixes[0] + " " + answer.Data.TokenAuth.Token,
+		host: strings.TrimPrefix(s.URL, "http://"), header: s.config.Schema.HeaderName, value: s.config.Schema.HeaderPrefixes[0] + " " + answer.Data.TokenAuth.Token,
 	}}
 }
 

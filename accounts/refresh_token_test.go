@@ -206,7 +206,7 @@ func TestRefreshAccessTokenUnverified(t *testing.T) {
 
 // TestKeptRefreshToken: it is the same event by another name, and the users who may not go on are the same.
 func TestKeptRefreshToken(t *testing.T) {
-	h := newHarness(t, func(_ *Settings, ts *tokens.Settings) { ts.Rotate = false })
+	h := newHarness(t, func(_ *Settings, ts *tokens.Settings) { ts.Rotation = "keep" })
 	ada := h.ada(t)
 	s := h.login(t)
 	h.events(t)

@@ -94,7 +94,7 @@ func newHarness(t testing.TB, change ...func(*Settings, *tokens.Settings)) *harn
 	s.Passwords.Argon2.Queue = 128
 	ts := tokens.Settings{
 		Algorithm: "HS256", AccessLifetime: 5 * time.Minute, RefreshLifetime: week, SessionLifetime: 90 * 24 * time.Hour,
-		RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotate: true, RefreshBytes: 32, SessionsPerUser: 200,
+		RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotation: "rotate", RefreshBytes: 32, SessionsPerUser: 200,
 		ActivationLifetime: week, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
 	}
 	for _, f := range change {

@@ -24,18 +24,24 @@ var ErrFull = errors.New("the outbox is full")
 
 // Settings say what messages look like and where they go.
 type Settings struct {
-	From     string // RFC 5322 address, with or without a name
-	SiteName string
-	LinkBase string // links are LinkBase/path/token
+	From     string `toml:"email.from"` // RFC 5322 address, with or without a name
+	SiteName string `toml:"email.site_name"`
 
-	ActivationPath, SecondaryEmailPath, PasswordResetPath, PasswordSetPath string
+	// A link is LinkBase/path/token.
+	LinkBase           string `toml:"email.link_base"`
+	ActivationPath     string `toml:"email.activation_path"`
+	SecondaryEmailPath string `toml:"email.secondary_email_path"`
+	PasswordResetPath  string `toml:"email.password_reset_path"`
+	PasswordSetPath    string `toml:"email.password_set_path"`
 
-	SpoolDir  string
-	MaxOutbox int
+	SpoolDir  string `toml:"email.spool_dir"`
+	MaxOutbox int    `toml:"email.max_outbox" min:"1" max:"1000000"` // messages that wait for the spool
 
-	TemplatesDir string            // files in it replace embedded templates; "": none
-	Variables    map[string]string // what templates see as .Variables
-	Fields       map[string]any    // the public ones of the further fields of accounts, each with a sample of its type
+	TemplatesDir string            `toml:"email.templates_dir"` // files in it replace embedded templates; "": none
+	Variables    map[string]string `toml:"email.variables"`     // .Variables in templates
+
+	// Fields has a sample value for each public field of accounts.fields, by name: templates are tried with them.
+	Fields map[string]any
 }
 
 // Mail is a message to be made. To is a bare address with an ASCII domain.

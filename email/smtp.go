@@ -31,11 +31,11 @@ const (
 // SMTPSettings say which mail server takes the mails of the spool. Whoever fills them in has checked that a password is
 // not sent in clear over a network.
 type SMTPSettings struct {
-	Host         string // "": there is none, and mails stay in the spool for others to take
-	Port         int
-	Username     string // "": no authentication
-	PasswordFile string // one line, readable by its owner only
-	TLS          TLSMode
+	Host         string  `toml:"email.smtp.host"`                     // "": no delivery, messages stay in the spool
+	Port         int     `toml:"email.smtp.port" min:"0" max:"65535"` // 0 in config.toml: the port of TLS
+	Username     string  `toml:"email.smtp.username"`                 // "": no authentication
+	PasswordFile string  `toml:"email.smtp.password_file"`            // one line, mode 0600
+	TLS          TLSMode `toml:"email.smtp.tls" one:"starttls,implicit,none"`
 }
 
 func (s SMTPSettings) address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }

@@ -97,7 +97,12 @@ func (j *jar) expire(name string) bool {
 // path or domain for different ones.
 func (j *jar) cookie(name string) *http.Cookie {
 	s := j.settings
-	return &http.Cookie{Name: name, Path: s.Path, Domain: s.Domain, Secure: s.Secure, HttpOnly: true, SameSite: s.SameSite}
+	sameSite := map[string]http.SameSite{
+		"Lax": http.SameSiteLaxMode, "Strict": http.SameSiteStrictMode, "None": http.SameSiteNoneMode,
+	}[s.SameSite]
+	return &http.Cookie{
+		Name: name, Path: s.Path, Domain: s.Domain, Secure: s.Secure, HttpOnly: true, SameSite: sameSite,
+	}
 }
 
 // finish writes the cookies of the answer. Whatever ended the session of a cookie that came, expires it too.

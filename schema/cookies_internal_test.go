@@ -16,7 +16,7 @@ func FuzzCookies(f *testing.F) {
 	} {
 		f.Add(header)
 	}
-	settings := Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: http.SameSiteLaxMode}
+	settings := Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"}
 	f.Fuzz(func(t *testing.T, header string) {
 		of := func(s Cookies, lines ...string) *jar {
 			return jarOf(withJar(t.Context(), s, &http.Request{Header: http.Header{"Cookie": lines}}))

@@ -22,7 +22,7 @@ import (
 func inCookies(change ...func(*schema.Cookies)) func(*options) {
 	return func(o *options) {
 		o.schema = func(s *schema.Settings) {
-			s.Cookies = schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: http.SameSiteLaxMode}
+			s.Cookies = schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"}
 			for _, fn := range change {
 				fn(&s.Cookies)
 			}
@@ -115,8 +115,8 @@ func TestCookieAttributes(t *testing.T) {
 		"as it is": {func(*schema.Cookies) {}, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Lax"},
 		"secure": {func(c *schema.Cookies) { c.Name, c.RefreshName, c.Secure = "__Host-a", "__Host-r", true },
 			"__Host-a", "__Host-r", "; HttpOnly; Secure; SameSite=Lax"},
-		"strict": {func(c *schema.Cookies) { c.SameSite = http.SameSiteStrictMode }, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Strict"},
-		"none":   {func(c *schema.Cookies) { c.SameSite, c.Secure = http.SameSiteNoneMode, true }, "JWT", "JWT-refresh-token", "; HttpOnly; Secure; SameSite=None"},
+		"strict": {func(c *schema.Cookies) { c.SameSite = "Strict" }, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Strict"},
+		"none":   {func(c *schema.Cookies) { c.SameSite, c.Secure = "None", true }, "JWT", "JWT-refresh-token", "; HttpOnly; Secure; SameSite=None"},
 		"path":   {func(c *schema.Cookies) { c.Path = "/graphql" }, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Lax"},
 		"domain": {func(c *schema.Cookies) { c.Domain = "acme.example" }, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Lax"},
 	} {

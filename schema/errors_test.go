@@ -10,7 +10,7 @@ import (
 // TestErrorList: in the other shape the same problems come in the same order.
 func TestErrorList(t *testing.T) {
 	for i, f := range flavours {
-		s := newSite(t, func(o *options) { o.schema = func(s *schema.Settings) { s.ErrorList = true } })
+		s := newSite(t, func(o *options) { o.schema = func(s *schema.Settings) { s.ErrorShape = "list" } })
 		s.session(t, f, "register", registration("taken"))
 		for _, test := range []struct{ name, args, want string }{
 			{"register", `email: "", username: "taken", password1: "1234567", password2: "1234567"`,

@@ -30,23 +30,27 @@ type Settings struct {
 	Introspection bool
 
 	// Accounts are the rules that decide on arguments and fields.
-	Accounts accounts.Settings
+	Accounts accounts.Settings `toml:"-"`
 
 	// HeaderName is the header that carries the access token, HeaderPrefixes the words that may precede it.
-	HeaderName     string
-	HeaderPrefixes []string
+	HeaderName     string   `toml:"tokens.header_name"`
+	HeaderPrefixes []string `toml:"tokens.header_prefixes"`
 
-	// TokenArgument is the argument of query fields that carries the access token; "": none.
-	TokenArgument string
+	// AllowArgument gives each query field the argument ArgumentName, which carries the access token.
+	AllowArgument bool   `toml:"tokens.allow_argument"`
+	ArgumentName  string `toml:"tokens.argument_name"`
 
-	LongRunning bool // refresh tokens are tokens of their own
+	LongRunning bool // tokens.Settings.LongRunning: refresh tokens exist
 	Cookies     Cookies
 
-	ErrorList     bool                // errors are a list of {field, message, code} instead of a map
-	Users         string              // who may ask for others: staff, verified, authenticated or public
-	ExcludeFields []string            // of Accounts.FieldNames
-	FilterFields  map[string][]string // lookups of Accounts.FilterFields
-	Page          int                 // edges of one page at most
+	// ErrorShape is the type of errors in results: "map" from field to problems, or "list" of {field, message, code}.
+	ErrorShape string `toml:"graphql.error_shape" one:"map,list"`
+
+	// Users says who may query other accounts.
+	Users         string              `toml:"queries.users" one:"staff,verified,authenticated,public"`
+	ExcludeFields []string            `toml:"queries.exclude_fields"`          // of Accounts.FieldNames
+	FilterFields  map[string][]string `toml:"queries.filter_fields"`           // lookups of Accounts.FilterFields
+	Page          int                 `toml:"limits.page" min:"1" max:"10000"` // edges of one page at most
 
 	// ClientAddr is the network address of who is asking. Exempt is asked where a limit would count it, and reports
 	// that it stands for nobody in particular.
@@ -58,12 +62,16 @@ type Settings struct {
 
 // Cookies are how tokens travel in cookies.
 type Cookies struct {
-	Enabled           bool
-	Name, RefreshName string // prefixes included
-	Secure            bool
-	Path, Domain      string
-	SameSite          http.SameSite
-	HideTokenFields   bool // token and refreshToken are not in the schema; with Enabled only
+	Enabled     bool   `toml:"tokens.cookies.enabled"`
+	Name        string `toml:"tokens.cookies.name"`         // of the access token's, prefix included
+	RefreshName string `toml:"tokens.cookies.refresh_name"` // of the refresh token's, prefix included
+	Secure      bool
+	Path        string `toml:"tokens.cookies.path"`
+	Domain      string `toml:"tokens.cookies.domain"` // "": this host only
+	SameSite    string `toml:"tokens.cookies.same_site" one:"Lax,Strict,None"`
+
+	// HideTokenFields takes token and refreshToken out of the schema. It needs Enabled.
+	HideTokenFields bool `toml:"tokens.cookies.hide_token_fields"`
 }
 
 // API is both schemas over one service.
@@ -85,8 +93,8 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.TokenArgument != "" {
-		if err := withTokenArgument(svc, queries, s.TokenArgument); err != nil {
+	if s.AllowArgument {
+		if err := withTokenArgument(svc, queries, s.ArgumentName); err != nil {
 			return nil, err
 		}
 	}
@@ -124,7 +132,7 @@ func (a *API) SDL(style Style) string { return a.doors[style].SDL() }
 
 // shaped gives rows what the settings want of all of them alike.
 func shaped(rows []mutation, s Settings) []mutation {
-	errors := newExpectedErrorType(s.ErrorList)
+	errors := newExpectedErrorType(s.ErrorShape == "list")
 	for i := range rows {
 		rows[i].errors = errors
 		if s.Cookies.HideTokenFields {

@@ -65,7 +65,7 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 		},
 	}, tokens: tokens.Settings{
 		Algorithm: "HS256", Issuer: "https://acme.example", AccessLifetime: 5 * time.Minute, RefreshLifetime: 7 * 24 * time.Hour,
-		SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotate: true, RefreshBytes: 32, SessionsPerUser: 50,
+		SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotation: "rotate", RefreshBytes: 32, SessionsPerUser: 50,
 		ActivationLifetime: 7 * 24 * time.Hour, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
 	}}
 	for _, fn := range change {

@@ -17,7 +17,7 @@ func TestSchemaStays(t *testing.T) {
 	usual := newSite(t).api
 	for name, change := range map[string]func(*options){
 		"allow_refresh": func(o *options) { o.tokens.AllowRefresh = false },
-		"rotation":      func(o *options) { o.tokens.Rotate = false },
+		"rotation":      func(o *options) { o.tokens.Rotation = "keep" },
 	} {
 		api := newSite(t, change).api
 		for _, style := range []schema.Style{schema.Plain, schema.Relay} {
@@ -102,7 +102,7 @@ func TestKeptRefreshToken(t *testing.T) {
 	const fields = "success errors token refreshToken payload refreshExpiresIn"
 	for _, f := range flavours {
 		t.Run(f.name, func(t *testing.T) {
-			s := newSite(t, func(o *options) { o.tokens.Rotate = false })
+			s := newSite(t, func(o *options) { o.tokens.Rotation = "keep" })
 			s.session(t, f, "register", registration("ada"))
 			first := s.refreshed(t, f, "tokenAuth", `username: "ada", password: "`+goodPassword+`"`, fields)
 			refresh := `refreshToken: "` + first.RefreshToken + `"`

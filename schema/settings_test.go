@@ -45,8 +45,10 @@ func TestShapes(t *testing.T) {
 	changes := map[string]func(*options){
 		"no_refresh_tokens":   withoutRefreshTokens,
 		"hidden_token_fields": inCookies(func(c *schema.Cookies) { c.HideTokenFields = true }),
-		"token_argument":      func(o *options) { o.schema = func(s *schema.Settings) { s.TokenArgument = "accessToken" } },
-		"exclude_fields":      func(o *options) { o.schema = func(s *schema.Settings) { s.ExcludeFields = []string{"email", "pk"} } },
+		"token_argument": func(o *options) {
+			o.schema = func(s *schema.Settings) { s.AllowArgument, s.ArgumentName = true, "accessToken" }
+		},
+		"exclude_fields": func(o *options) { o.schema = func(s *schema.Settings) { s.ExcludeFields = []string{"email", "pk"} } },
 		"queries_of_fields": func(o *options) {
 			everyField(&o.accounts)
 			o.schema = func(s *schema.Settings) {

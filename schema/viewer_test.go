@@ -12,7 +12,7 @@ import (
 
 func withArgument(name string) func(*options) {
 	return func(o *options) {
-		o.schema = func(s *schema.Settings) { s.TokenArgument = name }
+		o.schema = func(s *schema.Settings) { s.AllowArgument, s.ArgumentName = true, name }
 	}
 }
 

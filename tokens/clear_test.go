@@ -167,7 +167,7 @@ func TestClearMany(t *testing.T) {
 // goes on to those that have expired.
 func TestClearExtended(t *testing.T) {
 	s := testSettings
-	s.Rotate, s.SessionsPerUser = false, 100
+	s.Rotation, s.SessionsPerUser = "keep", 100
 	f := newFixture(t, s)
 	var pairs []Pair
 	for range ClearRows + 1 {

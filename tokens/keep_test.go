@@ -9,7 +9,7 @@ import (
 
 func keepSettings() Settings {
 	s := testSettings
-	s.Rotate = false
+	s.Rotation = "keep"
 	return s
 }
 
@@ -75,19 +75,19 @@ func TestRotationChanges(t *testing.T) {
 	first := f.start(t)
 	second, err := f.refresh(first.Refresh)
 	must(t, err)
-	f.settings.Rotate = false
+	f.settings.Rotation = "keep"
 	if again, err := f.refresh(first.Refresh); err != nil || again.Refresh != second.Refresh {
 		t.Errorf("a rotated token, after the change: %q, %v", again.Refresh, err)
 	}
 	if kept, err := f.refresh(second.Refresh); err != nil || kept.Refresh != second.Refresh {
 		t.Errorf("the live leaf: %q, %v", kept.Refresh, err)
 	}
-	f.settings.Rotate = true
+	f.settings.Rotation = "rotate"
 	third, err := f.refresh(second.Refresh)
 	if err != nil || third.Refresh == second.Refresh {
 		t.Errorf("back again: %+v, %v", third, err)
 	}
-	f.settings.Rotate = false
+	f.settings.Rotation = "keep"
 	f.advance(time.Minute)
 	if _, err := f.refresh(first.Refresh); !reused(err) {
 		t.Errorf("a stolen token: %v", err)

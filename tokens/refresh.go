@@ -140,7 +140,7 @@ func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow fu
 	case row.rotatedAt != nil:
 		pair.Refresh, pair.RefreshExpiresAt = leafRaw, leaf.expires
 		return pair, nil
-	case !i.settings.Rotate:
+	case i.settings.Rotation == "keep":
 		pair.Refresh, pair.RefreshExpiresAt = raw, i.idleUntil(tx.Now, row.limit)
 		return pair, extendRefresh(ctx, tx, row, pair.RefreshExpiresAt)
 	}

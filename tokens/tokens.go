@@ -36,20 +36,41 @@ func (e *ReuseError) Unwrap() error { return ErrInvalid }
 
 // Settings say what tokens look like and how long they live.
 type Settings struct {
-	Algorithm        string // HS256, HS384, HS512, EdDSA, ES256 or RS256
-	Issuer, Audience string // checked when set
-	Leeway           time.Duration
-	AccessLifetime   time.Duration
-	RefreshLifetime  time.Duration // without use
-	SessionLifetime  time.Duration // absolute; 0: none
-	RotationGrace    time.Duration
-	AllowRefresh     bool
-	LongRunning      bool // false: no refresh tokens; a live access token is refreshed instead
-	Rotate           bool // false: a refresh token stays good when it is used
-	RefreshBytes     int  // of randomness
-	SessionsPerUser  int  // the oldest go first
+	// Algorithm is what access tokens are signed with, and which keys of the ring are used.
+	Algorithm string `toml:"tokens.algorithm" one:"HS256,HS384,HS512,EdDSA,ES256,RS256"`
 
-	ActivationLifetime, PasswordResetLifetime, PasswordSetLifetime, SecondaryEmailLifetime time.Duration
+	// Issuer and Audience are the claims iss and aud of access tokens, checked when set.
+	Issuer   string `toml:"tokens.issuer"`
+	Audience string `toml:"tokens.audience"`
+
+	// Leeway is how far apart the clocks of issuer and verifier may be.
+	Leeway         time.Duration `toml:"tokens.leeway" min:"0s" max:"60s"`
+	AccessLifetime time.Duration `toml:"tokens.access_lifetime" min:"1s" max:"365d"`
+
+	// AllowRefresh turns refreshToken on. Without LongRunning there are no refresh tokens: a live access token is
+	// refreshed instead.
+	AllowRefresh bool `toml:"tokens.allow_refresh"`
+	LongRunning  bool `toml:"tokens.long_running"`
+
+	// RefreshLifetime is how long an unused refresh token is valid, SessionLifetime how long a session is, however often
+	// it is refreshed; 0: no limit.
+	RefreshLifetime time.Duration `toml:"tokens.refresh_lifetime" min:"1s" max:"3650d"`
+	SessionLifetime time.Duration `toml:"tokens.session_lifetime" min:"0s" max:"3650d"`
+
+	// Rotation "rotate" replaces a refresh token when it is used, "keep" leaves it valid. RotationGrace is how long a
+	// replaced token is still answered.
+	Rotation      string        `toml:"tokens.rotation" one:"rotate,keep"`
+	RotationGrace time.Duration `toml:"tokens.rotation_grace" min:"0s" max:"1h"`
+	RefreshBytes  int           `toml:"tokens.refresh_bytes" min:"16" max:"64"` // of randomness
+
+	// SessionsPerUser is how many live sessions a user has at most: the oldest ends when one more begins.
+	SessionsPerUser int `toml:"limits.sessions_per_user" min:"1" max:"10000"`
+
+	// The lifetimes of action tokens, by purpose.
+	ActivationLifetime     time.Duration `toml:"tokens.activation_lifetime" min:"1s" max:"365d"`
+	PasswordResetLifetime  time.Duration `toml:"tokens.password_reset_lifetime" min:"1s" max:"365d"`
+	PasswordSetLifetime    time.Duration `toml:"tokens.password_set_lifetime" min:"1s" max:"365d"`
+	SecondaryEmailLifetime time.Duration `toml:"tokens.secondary_email_lifetime" min:"1s" max:"365d"`
 }
 
 // Issuer makes and checks tokens. It is safe for concurrent use.

@@ -39,7 +39,7 @@ func (f *fixture) advance(d time.Duration) {
 
 var testSettings = Settings{
 	Algorithm: "HS256", Issuer: "http://localhost:8080", AccessLifetime: 5 * time.Minute, RefreshLifetime: 7 * 24 * time.Hour,
-	SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotate: true, RefreshBytes: 32, SessionsPerUser: 3,
+	SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotation: "rotate", RefreshBytes: 32, SessionsPerUser: 3,
 	ActivationLifetime: 7 * 24 * time.Hour, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
 }
 

@@ -284,9 +284,10 @@ func retirement(c *config.Config, kind tokens.KeyKind) string {
 	t := c.Tokens
 	switch kind {
 	case tokens.AccessKeys:
-		return "in " + (t.AccessLifetime + t.Leeway).String() + ", when the last token that they signed has expired"
+		return "in " + config.Duration(t.AccessLifetime+t.Leeway).String() + ", when the last token that they signed has expired"
 	case tokens.ActionKeys:
-		return "in " + max(t.ActivationLifetime, t.PasswordResetLifetime, t.PasswordSetLifetime, t.SecondaryEmailLifetime).String() + ", when the last link that they signed has expired"
+		longest := max(t.ActivationLifetime, t.PasswordResetLifetime, t.PasswordSetLifetime, t.SecondaryEmailLifetime)
+		return "in " + config.Duration(longest).String() + ", when the last link that they signed has expired"
 	}
 	return "in a minute, when no mail waits that they sealed"
 }

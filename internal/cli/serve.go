@@ -163,33 +163,27 @@ func newServer(h *instance, now func() time.Time, log *slog.Logger) (*server.Ser
 	if err != nil {
 		return nil, err
 	}
-	var page, mail http.Handler
+	settings := c.ServerSettings()
+	settings.Plain, settings.Relay, settings.Auth = api.Handler(schema.Plain), api.Handler(schema.Relay), api.Auth()
+	settings.JWKS = http.HandlerFunc(h.keys.ServeJWKS)
 	if c.GraphiQL() {
-		page = graphiql.Handler(c.DevMail())
+		settings.Page = graphiql.Handler(c.DevMail())
+		settings.PageByProxy = c.Server.GraphiQL == config.On
 	}
 	if c.DevMail() {
-		mail = devmail.Handler(c.SpoolDir())
+		settings.Mail = devmail.Handler(c.SpoolDir())
 	}
-	return server.New(server.Settings{
-		Plain: api.Handler(schema.Plain), Relay: api.Handler(schema.Relay), Page: page,
-		PageByProxy: c.GraphQL.GraphiQL == config.On, Mail: mail, JWKS: http.HandlerFunc(h.keys.ServeJWKS), Auth: api.Auth(),
-		Hosts: c.Hosts(), PublicURL: c.PublicURL(), Public: !c.Loopback(), Now: now, Log: log,
-		Origins: c.Server.CORSOrigins, TokenHeader: c.Tokens.HeaderName, TrustedProxies: c.TrustedProxies(), Connections: c.Limits.Connections,
-		Ready: func(ctx context.Context) error {
-			return errors.Join(h.outbox.Healthy(), h.keys.Healthy(), h.db.Healthy(ctx))
-		},
-	})
+	settings.Ready = func(ctx context.Context) error {
+		return errors.Join(h.outbox.Healthy(), h.keys.Healthy(), h.db.Healthy(ctx))
+	}
+	settings.Now, settings.Log = now, log
+	return server.New(settings)
 }
 
 func schemaSettings(c *config.Config, log *slog.Logger) schema.Settings {
-	return schema.Settings{
-		Limits: c.FrontDoorLimits(), Introspection: c.Introspection(), Accounts: c.AccountSettings(),
-		HeaderName: c.Tokens.HeaderName, HeaderPrefixes: c.Tokens.HeaderPrefixes, TokenArgument: c.TokenArgument(),
-		LongRunning: c.Tokens.LongRunning, Cookies: schema.Cookies(c.CookieSettings()),
-		ErrorList: c.GraphQL.ErrorShape == "list",
-		Users:     c.Queries.Users, ExcludeFields: c.Queries.ExcludeFields, FilterFields: c.Queries.FilterFields, Page: c.Limits.Page,
-		ClientAddr: server.ClientAddr, Exempt: server.Exempt, RequestID: server.RequestID, Log: log,
-	}
+	s := c.SchemaSettings()
+	s.ClientAddr, s.Exempt, s.RequestID, s.Log = server.ClientAddr, server.Exempt, server.RequestID, log
+	return s
 }
 
 // printReady tells whoever started the server where everything is.

@@ -15,6 +15,12 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
+
+	"accountd/email"
+	"accountd/internal/server"
+	"accountd/schema"
+	"accountd/tokens"
 )
 
 //go:generate go test -run "^Test(TopLevelFile|Documentation)$" -update .
@@ -27,92 +33,73 @@ var defaults []byte
 // DefaultFile is read when no file is named, if it is there.
 const DefaultFile = "config.toml"
 
-// Config is every setting. The comments on the settings are in config.toml; the tags say which values are
-// possible (min, max, one; sizes and durations as in the file).
+// Config is every setting, decoded into the structs of the packages that use them: a tag is the key in config.toml,
+// whose comments are for users. What is derived (see derive.go) is filled in by the methods named like the package.
 type Config struct {
 	Server    Server
 	Log       Log
-	GraphQL   GraphQL
+	HTTP      server.Settings
+	Schema    schema.Settings
 	Limits    Limits
 	Accounts  Accounts
-	Queries   Queries
-	Tokens    Tokens
+	Tokens    tokens.Settings
 	Passwords Passwords
-	Email     Email
+	Email     email.Settings
+	SMTP      email.SMTPSettings
 
 	origins   map[string]string // key → where it was set; absent: the default
 	ephemeral bool              // Overrides.Ephemeral
 }
 
-// Server is [server]. PublicURL is as it was set: Config.PublicURL is the one in force.
+// Server is where the server is and where its files are. Config.PublicURL and Config.KeysFile are those in force.
 type Server struct {
 	Listen         string   `toml:"server.listen"`
 	PublicURL      string   `toml:"server.public_url"`
 	DataDir        string   `toml:"server.data_dir"`
 	AllowedHosts   []string `toml:"server.allowed_hosts"`
 	TrustedProxies []string `toml:"server.trusted_proxies"`
-	CORSOrigins    []string `toml:"server.cors_origins"`
+	KeysFile       string   `toml:"tokens.keys_file"`
+
+	// Toggles: Config.Introspection, Config.GraphiQL and Config.SchemaSettings say what "auto" comes to.
+	Introspection Toggle `toml:"graphql.introspection"`
+	GraphiQL      Toggle `toml:"graphql.graphiql"`
+	SecureCookies Toggle `toml:"tokens.cookies.secure"`
 }
 
-// Log is [log].
+// Log is what goes to standard error.
 type Log struct {
 	Level  string `toml:"log.level" one:"debug,info,warn,error"`
 	Format string `toml:"log.format" one:"auto,text,json"`
 }
 
-// GraphQL is [graphql]. Config.Introspection and Config.GraphiQL say what "auto" comes to.
-type GraphQL struct {
-	Introspection Toggle `toml:"graphql.introspection"`
-	GraphiQL      Toggle `toml:"graphql.graphiql"`
-	ErrorShape    string `toml:"graphql.error_shape" one:"map,list"`
-}
-
-// Limits is [limits]. Fields has its upper bound because validating n equal fields takes time in n².
+// Limits is [limits], as far as accounts counts it.
 type Limits struct {
-	Body               Size     `toml:"limits.body" min:"256B" max:"16MiB"`
-	Query              Size     `toml:"limits.query" min:"64B" max:"1MiB"`
-	Tokens             int      `toml:"limits.tokens" min:"1" max:"100000"`
-	Nesting            int      `toml:"limits.nesting" min:"1" max:"500"`
-	Fields             int      `toml:"limits.fields" min:"1" max:"2000"`
-	Aliases            int      `toml:"limits.aliases" min:"0" max:"2000"`
-	Depth              int      `toml:"limits.depth" min:"1" max:"500"`
-	IntrospectionDepth int      `toml:"limits.introspection_depth" min:"1" max:"500"`
-	Fragments          int      `toml:"limits.fragments" min:"0" max:"1000"`
-	Variables          int      `toml:"limits.variables" min:"0" max:"1000"`
-	Directives         int      `toml:"limits.directives" min:"0" max:"1000"`
-	Errors             int      `toml:"limits.errors" min:"1" max:"1000"`
-	Response           Size     `toml:"limits.response" min:"1KiB" max:"64MiB"`
-	Timeout            Duration `toml:"limits.timeout" min:"100ms" max:"10m"`
-	Documents          int      `toml:"limits.documents" min:"1" max:"100000"`
-	Page               int      `toml:"limits.page" min:"1" max:"10000"`
-	UniformTime        Duration `toml:"limits.uniform_time" min:"0s" max:"5s"`
-	SessionsPerUser    int      `toml:"limits.sessions_per_user" min:"1" max:"10000"`
-	Connections        int      `toml:"limits.connections" min:"10" max:"1000000"`
-
-	LoginsPerAccount    Rates `toml:"limits.logins_per_account"`
-	ConsecutiveFailures int   `toml:"limits.consecutive_failures" min:"0" max:"1000000"`
-	LoginsPerIP         Rates `toml:"limits.logins_per_ip"`
-	RegistrationsPerIP  Rates `toml:"limits.registrations_per_ip"`
-	MailsPerRecipient   Rates `toml:"limits.mails_per_recipient"`
-	MailsPerIP          Rates `toml:"limits.mails_per_ip"`
-	ThrottleKeys        int   `toml:"limits.throttle_keys" min:"100" max:"10000000"`
+	UniformTime         time.Duration `toml:"limits.uniform_time" min:"0s" max:"5s"`
+	LoginsPerAccount    Rates         `toml:"limits.logins_per_account"`
+	ConsecutiveFailures int           `toml:"limits.consecutive_failures" min:"0" max:"1000000"`
+	LoginsPerIP         Rates         `toml:"limits.logins_per_ip"`
+	RegistrationsPerIP  Rates         `toml:"limits.registrations_per_ip"`
+	MailsPerRecipient   Rates         `toml:"limits.mails_per_recipient"`
+	MailsPerIP          Rates         `toml:"limits.mails_per_ip"`
+	ThrottleKeys        int           `toml:"limits.throttle_keys" min:"100" max:"10000000"`
 }
 
 // Accounts is [accounts].
 type Accounts struct {
-	AllowLoginNotVerified    bool     `toml:"accounts.allow_login_not_verified"`
-	LoginFields              []string `toml:"accounts.login_fields"`
-	LoginWithSecondaryEmail  bool     `toml:"accounts.login_with_secondary_email"`
-	RegisterFields           []string `toml:"accounts.register_fields"`
-	RegisterOptionalFields   []string `toml:"accounts.register_optional_fields"`
-	UpdateFields             []string `toml:"accounts.update_fields"`
-	Fields                   []Field  `toml:"accounts.fields"`
-	PasswordlessRegistration bool     `toml:"accounts.passwordless_registration"`
-	SendActivationEmail      bool     `toml:"accounts.send_activation_email"`
-	SendPasswordSetEmail     bool     `toml:"accounts.send_password_set_email"`
-	RevealAccounts           string   `toml:"accounts.reveal_accounts" one:"nothing,register,all"`
-	DeletePermanently        bool     `toml:"accounts.delete_permanently"`
-	PurgeUnverified          Duration `toml:"accounts.purge_unverified" min:"0s" max:"3650d"`
+	AllowLoginNotVerified    bool          `toml:"accounts.allow_login_not_verified"`
+	LoginFields              []string      `toml:"accounts.login_fields"`
+	LoginWithSecondaryEmail  bool          `toml:"accounts.login_with_secondary_email"`
+	RegisterFields           []string      `toml:"accounts.register_fields"`
+	RegisterOptionalFields   []string      `toml:"accounts.register_optional_fields"`
+	UpdateFields             []string      `toml:"accounts.update_fields"`
+	Fields                   []Field       `toml:"accounts.fields"`
+	PasswordlessRegistration bool          `toml:"accounts.passwordless_registration"`
+	SendActivationEmail      bool          `toml:"accounts.send_activation_email"`
+	SendPasswordSetEmail     bool          `toml:"accounts.send_password_set_email"`
+	RevealAccounts           string        `toml:"accounts.reveal_accounts" one:"nothing,register,all"`
+	DeletePermanently        bool          `toml:"accounts.delete_permanently"`
+	PurgeUnverified          time.Duration `toml:"accounts.purge_unverified" min:"0s" max:"3650d"`
+	Notices                  bool          `toml:"email.notices"`
 }
 
 // Field is one table of [[accounts.fields]]: a further field of every account.
@@ -124,51 +111,6 @@ type Field struct {
 	Choices   []any  `toml:"choices"`    // string, int64 or float64, as Type has it; none: any value
 	Unique    bool   `toml:"unique"`
 	Public    bool   `toml:"public"` // shown in UserNode and to templates; true where it is not given
-}
-
-// Queries is [queries].
-type Queries struct {
-	Users         string              `toml:"queries.users" one:"staff,verified,authenticated,public"`
-	ExcludeFields []string            `toml:"queries.exclude_fields"`
-	FilterFields  map[string][]string `toml:"queries.filter_fields"`
-}
-
-// Tokens is [tokens]. Config.TokenSettings and Config.KeysFile fill in what is derived.
-type Tokens struct {
-	Algorithm              string   `toml:"tokens.algorithm" one:"HS256,HS384,HS512,EdDSA,ES256,RS256"`
-	Issuer                 string   `toml:"tokens.issuer"`
-	Audience               string   `toml:"tokens.audience"`
-	Leeway                 Duration `toml:"tokens.leeway" min:"0s" max:"60s"`
-	AccessLifetime         Duration `toml:"tokens.access_lifetime" min:"1s" max:"365d"`
-	AllowRefresh           bool     `toml:"tokens.allow_refresh"`
-	LongRunning            bool     `toml:"tokens.long_running"`
-	RefreshLifetime        Duration `toml:"tokens.refresh_lifetime" min:"1s" max:"3650d"`
-	SessionLifetime        Duration `toml:"tokens.session_lifetime" min:"0s" max:"3650d"`
-	Rotation               string   `toml:"tokens.rotation" one:"rotate,keep"`
-	RotationGrace          Duration `toml:"tokens.rotation_grace" min:"0s" max:"1h"`
-	RefreshBytes           int      `toml:"tokens.refresh_bytes" min:"16" max:"64"`
-	HeaderName             string   `toml:"tokens.header_name"`
-	HeaderPrefixes         []string `toml:"tokens.header_prefixes"`
-	AllowArgument          bool     `toml:"tokens.allow_argument"`
-	ArgumentName           string   `toml:"tokens.argument_name"`
-	ActivationLifetime     Duration `toml:"tokens.activation_lifetime" min:"1s" max:"365d"`
-	PasswordResetLifetime  Duration `toml:"tokens.password_reset_lifetime" min:"1s" max:"365d"`
-	PasswordSetLifetime    Duration `toml:"tokens.password_set_lifetime" min:"1s" max:"365d"`
-	SecondaryEmailLifetime Duration `toml:"tokens.secondary_email_lifetime" min:"1s" max:"365d"`
-	KeysFile               string   `toml:"tokens.keys_file"`
-	Cookies                Cookies
-}
-
-// Cookies is [tokens.cookies]. Config.CookieSettings fills in what is derived.
-type Cookies struct {
-	Enabled         bool   `toml:"tokens.cookies.enabled"`
-	Name            string `toml:"tokens.cookies.name"`
-	RefreshName     string `toml:"tokens.cookies.refresh_name"`
-	Secure          Toggle `toml:"tokens.cookies.secure"`
-	Path            string `toml:"tokens.cookies.path"`
-	Domain          string `toml:"tokens.cookies.domain"`
-	SameSite        string `toml:"tokens.cookies.same_site" one:"Lax,Strict,None"`
-	HideTokenFields bool   `toml:"tokens.cookies.hide_token_fields"`
 }
 
 // Passwords is [passwords].
@@ -188,34 +130,6 @@ type Argon2 struct {
 	Parallelism int  `toml:"passwords.argon2.parallelism" min:"1" max:"64"`
 	Concurrent  int  `toml:"passwords.argon2.concurrent" min:"0" max:"1024"`
 	Queue       int  `toml:"passwords.argon2.queue" min:"0" max:"100000"`
-}
-
-// Email is [email]. Config.EmailSettings fills in what is derived.
-type Email struct {
-	From               string `toml:"email.from"`
-	SiteName           string `toml:"email.site_name"`
-	LinkBase           string `toml:"email.link_base"`
-	ActivationPath     string `toml:"email.activation_path"`
-	SecondaryEmailPath string `toml:"email.secondary_email_path"`
-	PasswordResetPath  string `toml:"email.password_reset_path"`
-	PasswordSetPath    string `toml:"email.password_set_path"`
-	SpoolDir           string `toml:"email.spool_dir"`
-	MaxOutbox          int    `toml:"email.max_outbox" min:"1" max:"1000000"`
-	Notices            bool   `toml:"email.notices"`
-	TemplatesDir       string `toml:"email.templates_dir"`
-
-	Variables map[string]string `toml:"email.variables"`
-
-	SMTP SMTP
-}
-
-// SMTP is [email.smtp]. Config.SMTPSettings fills in what is derived.
-type SMTP struct {
-	Host         string `toml:"email.smtp.host"`
-	Port         int    `toml:"email.smtp.port" min:"0" max:"65535"`
-	Username     string `toml:"email.smtp.username"`
-	PasswordFile string `toml:"email.smtp.password_file"`
-	TLS          string `toml:"email.smtp.tls" one:"starttls,implicit,none"`
 }
 
 // Overrides are the settings that commands take as flags; "" is a flag that was not given.

@@ -13,6 +13,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/pelletier/go-toml/v2"
+
+	"accountd/email"
+	"accountd/internal/graphqlhttp"
+	"accountd/internal/server"
+	"accountd/schema"
+	"accountd/tokens"
 )
 
 func writeFile(t *testing.T, name, text string) string {
@@ -84,31 +90,37 @@ func TestDefaultsAreComplete(t *testing.T) {
 func TestDefaultValues(t *testing.T) {
 	c := mustLoad(t, "")
 	want := &Config{
-		Server:  Server{Listen: "127.0.0.1:8080", DataDir: "data", AllowedHosts: []string{}, TrustedProxies: []string{}, CORSOrigins: []string{}},
-		Log:     Log{Level: "info", Format: "auto"},
-		GraphQL: GraphQL{Introspection: Auto, GraphiQL: Auto, ErrorShape: "map"},
-		Limits: Limits{Body: 65536, Query: 16384, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15, IntrospectionDepth: 20,
-			Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: Duration(10 * time.Second), Documents: 1000, Page: 100,
-			UniformTime: Duration(100 * time.Millisecond), SessionsPerUser: 50, Connections: 4096, LoginsPerAccount: "10/15m", ConsecutiveFailures: 100, LoginsPerIP: "60/h", RegistrationsPerIP: "30/h",
-			MailsPerRecipient: "3/h, 10/d", MailsPerIP: "60/h", ThrottleKeys: 100_000},
+		Server: Server{Listen: "127.0.0.1:8080", DataDir: "data", AllowedHosts: []string{}, TrustedProxies: []string{},
+			Introspection: Auto, GraphiQL: Auto, SecureCookies: Auto},
+		Log:  Log{Level: "info", Format: "auto"},
+		HTTP: server.Settings{Origins: []string{}, Connections: 4096},
+		Schema: schema.Settings{
+			Limits: graphqlhttp.Limits{Body: 65536, Query: 16384, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15,
+				IntrospectionDepth: 20, Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20,
+				Timeout: 10 * time.Second, Documents: 1000},
+			ErrorShape: "map", Page: 100,
+			Users: "staff", ExcludeFields: []string{}, FilterFields: map[string][]string{
+				"email": {"exact"}, "username": {"exact", "icontains", "istartswith"}, "is_active": {"exact"},
+				"status__archived": {"exact"}, "status__verified": {"exact"}, "status__secondary_email": {"exact"},
+			},
+			HeaderName: "Authorization", HeaderPrefixes: []string{"JWT", "Bearer"}, ArgumentName: "token",
+			Cookies: schema.Cookies{Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"},
+		},
+		Limits: Limits{UniformTime: 100 * time.Millisecond, LoginsPerAccount: "10/15m", ConsecutiveFailures: 100, LoginsPerIP: "60/h",
+			RegistrationsPerIP: "30/h", MailsPerRecipient: "3/h, 10/d", MailsPerIP: "60/h", ThrottleKeys: 100_000},
 		Accounts: Accounts{AllowLoginNotVerified: true, LoginFields: []string{"email", "username"}, LoginWithSecondaryEmail: true,
 			RegisterFields: []string{"email", "username"}, RegisterOptionalFields: []string{}, UpdateFields: []string{"first_name", "last_name"},
-			Fields: []Field{}, SendActivationEmail: true, RevealAccounts: "register"},
-		Queries: Queries{Users: "staff", ExcludeFields: []string{}, FilterFields: map[string][]string{
-			"email": {"exact"}, "username": {"exact", "icontains", "istartswith"}, "is_active": {"exact"},
-			"status__archived": {"exact"}, "status__verified": {"exact"}, "status__secondary_email": {"exact"},
-		}},
-		Tokens: Tokens{Algorithm: "HS256", AccessLifetime: Duration(5 * time.Minute), AllowRefresh: true, LongRunning: true,
-			RefreshLifetime: Duration(7 * day), Rotation: "rotate", ArgumentName: "token",
-			SessionLifetime: Duration(90 * day), RotationGrace: Duration(20 * time.Second), RefreshBytes: 32, HeaderName: "Authorization",
-			HeaderPrefixes: []string{"JWT", "Bearer"}, ActivationLifetime: Duration(7 * day), PasswordResetLifetime: Duration(time.Hour),
-			PasswordSetLifetime: Duration(time.Hour), SecondaryEmailLifetime: Duration(time.Hour),
-			Cookies: Cookies{Name: "JWT", RefreshName: "JWT-refresh-token", Secure: Auto, Path: "/", SameSite: "Lax"}},
+			Fields: []Field{}, SendActivationEmail: true, RevealAccounts: "register", Notices: true},
+		Tokens: tokens.Settings{Algorithm: "HS256", AccessLifetime: 5 * time.Minute, AllowRefresh: true, LongRunning: true,
+			RefreshLifetime: 7 * day, Rotation: "rotate", SessionLifetime: 90 * day, RotationGrace: 20 * time.Second, RefreshBytes: 32,
+			SessionsPerUser: 50, ActivationLifetime: 7 * day, PasswordResetLifetime: time.Hour,
+			PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour},
 		Passwords: Passwords{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024,
 			Argon2: Argon2{Memory: 19 << 20, Iterations: 2, Parallelism: 1, Queue: 64}},
-		Email: Email{From: "accountd <accounts@localhost>", SiteName: "accountd", ActivationPath: "activate", SecondaryEmailPath: "activate",
-			PasswordResetPath: "password-reset", PasswordSetPath: "password-set", MaxOutbox: 10000, Notices: true, Variables: map[string]string{},
-			SMTP: SMTP{TLS: "starttls"}},
+		Email: email.Settings{From: "accountd <accounts@localhost>", SiteName: "accountd", ActivationPath: "activate",
+			SecondaryEmailPath: "activate", PasswordResetPath: "password-reset", PasswordSetPath: "password-set", MaxOutbox: 10000,
+			Variables: map[string]string{}},
+		SMTP: email.SMTPSettings{TLS: email.StartTLS},
 	}
 	if diff := cmp.Diff(want, c, cmp.FilterPath(func(p cmp.Path) bool {
 		return p.Last().String() == ".origins" || p.Last().String() == ".ephemeral"
@@ -146,10 +158,10 @@ session_lifetime = 0
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{c.Server.Listen, c.Server.DataDir, c.Server.PublicURL, c.PublicURL(), c.Tokens.Issuer, c.Tokens.Audience, c.Tokens.HeaderPrefixes,
-		c.Passwords.Similarity, c.Passwords.Argon2.Memory, c.Tokens.SessionLifetime, c.Limits.Timeout}
+	got := []any{c.Server.Listen, c.Server.DataDir, c.Server.PublicURL, c.PublicURL(), c.Tokens.Issuer, c.Tokens.Audience, c.Schema.HeaderPrefixes,
+		c.Passwords.Similarity, c.Passwords.Argon2.Memory, c.Tokens.SessionLifetime, c.Schema.Limits.Timeout}
 	want := []any{"127.0.0.1:3", "flag", "http://localhost:1/", "http://localhost:1", "", "file", []string{"A", "B"},
-		0.0, Size(1 << 20), Duration(0), Duration(90 * time.Second)}
+		0.0, Size(1 << 20), time.Duration(0), 90 * time.Second}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -169,8 +181,8 @@ email = { from = "a@app.example", spool_dir = "/var/spool/accountd", link_base =
 			t.Fatal(err)
 		}
 		a := c.Passwords.Argon2
-		got := []any{c.Server.Listen, c.PublicURL(), filepath.ToSlash(c.KeysFile()), filepath.ToSlash(c.SpoolDir()), c.DevMail(), a.Memory, a.Iterations, a.Parallelism, c.linkBase(), c.Server.CORSOrigins, c.SMTPSettings().Host, c.Limits.UniformTime}
-		if diff := cmp.Diff([]any{want, "http://" + want, "temporary/keys.json", "temporary/spool", true, Size(8192), 1, 1, "https://app.example", []string{"https://app.example"}, "", Duration(0)}, got); diff != "" {
+		got := []any{c.Server.Listen, c.PublicURL(), filepath.ToSlash(c.KeysFile()), filepath.ToSlash(c.SpoolDir()), c.DevMail(), a.Memory, a.Iterations, a.Parallelism, c.linkBase(), c.HTTP.Origins, c.SMTPSettings().Host, c.Limits.UniformTime}
+		if diff := cmp.Diff([]any{want, "http://" + want, "temporary/keys.json", "temporary/spool", true, Size(8192), 1, 1, "https://app.example", []string{"https://app.example"}, "", time.Duration(0)}, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}

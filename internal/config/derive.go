@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -67,12 +66,12 @@ func (c *Config) Introspection() bool {
 	elsewhere := slices.ContainsFunc(c.PublicSettings(), func(key string) bool {
 		return key == "server.listen" || key == "server.public_url"
 	})
-	return c.GraphQL.Introspection == On || c.GraphQL.Introspection == Auto && !elsewhere
+	return c.Server.Introspection == On || c.Server.Introspection == Auto && !elsewhere
 }
 
 // GraphiQL reports whether the page is served.
 func (c *Config) GraphiQL() bool {
-	return c.GraphQL.GraphiQL == On || c.GraphQL.GraphiQL == Auto && c.Loopback()
+	return c.Server.GraphiQL == On || c.Server.GraphiQL == Auto && c.Loopback()
 }
 
 // DevMail reports whether the spool can be read at /dev/mail. No setting turns it on.
@@ -81,39 +80,9 @@ func (c *Config) DevMail() bool { return c.Loopback() }
 // PublishesKeys reports whether access tokens are checked by a public key.
 func (c *Config) PublishesKeys() bool { return !strings.HasPrefix(c.Tokens.Algorithm, "HS") }
 
-// TokenArgument is the argument of query fields that carries an access token; "" where there is none.
-func (c *Config) TokenArgument() string {
-	if !c.Tokens.AllowArgument {
-		return ""
-	}
-	return c.Tokens.ArgumentName
-}
-
-// CookieSettings are [tokens.cookies] with everything decided.
-type CookieSettings struct {
-	Enabled           bool
-	Name, RefreshName string // with the prefix __Host- where browsers accept it
-	Secure            bool
-	Path, Domain      string
-	SameSite          http.SameSite
-	HideTokenFields   bool
-}
-
-// CookieSettings decides on Secure and on the names: __Host- makes browsers refuse a cookie that another host of the
-// domain, or a page without https, has set (RFC 6265bis, section 4.1.3.2).
-func (c *Config) CookieSettings() CookieSettings {
-	k := c.Tokens.Cookies
-	out := CookieSettings{
-		Enabled: k.Enabled, Name: k.Name, RefreshName: k.RefreshName, Path: k.Path, Domain: k.Domain, HideTokenFields: k.HideTokenFields,
-		Secure: k.Secure == On || k.Secure == Auto && strings.HasPrefix(strings.ToLower(c.PublicURL()), "https:"),
-		SameSite: map[string]http.SameSite{
-			"Lax": http.SameSiteLaxMode, "Strict": http.SameSiteStrictMode, "None": http.SameSiteNoneMode,
-		}[k.SameSite],
-	}
-	if out.Secure && out.Path == "/" && out.Domain == "" {
-		out.Name, out.RefreshName = "__Host-"+out.Name, "__Host-"+out.RefreshName
-	}
-	return out
+func (c *Config) secureCookies() bool {
+	https := strings.HasPrefix(strings.ToLower(c.PublicURL()), "https:")
+	return c.Server.SecureCookies == On || c.Server.SecureCookies == Auto && https
 }
 
 // DatabaseFile is where the SQLite file is.
@@ -124,8 +93,8 @@ func (c *Config) BackupsDir() string { return filepath.Join(c.Server.DataDir, "b
 
 // KeysFile is where the key ring is.
 func (c *Config) KeysFile() string {
-	if c.Tokens.KeysFile != "" {
-		return c.Tokens.KeysFile
+	if c.Server.KeysFile != "" {
+		return c.Server.KeysFile
 	}
 	return filepath.Join(c.Server.DataDir, "keys.json")
 }

@@ -82,7 +82,7 @@ func (l *loader) accountFields() {
 	l.require(slices.Contains(a.LoginFields, "email") || slices.Contains(a.RegisterFields, "username"), login,
 		`lacks "email", while accounts.register_fields lacks "username": accounts without a username could never log in`,
 		`add "email" here, or "username" to accounts.register_fields`, register)
-	l.require(a.RevealAccounts != "nothing" || l.config.Queries.Users != "public", "accounts.reveal_accounts",
+	l.require(a.RevealAccounts != "nothing" || l.config.Schema.Users != "public", "accounts.reveal_accounts",
 		`hides who has an account, while queries.users = "public" shows everybody`, `use "staff" there, or "register" here`, "queries.users")
 }
 

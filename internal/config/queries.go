@@ -12,7 +12,7 @@ import (
 // fields have been checked before; where they are bad, nobody knows which names there are.
 func (l *loader) validateQueries() {
 	const exclude, filters = "queries.exclude_fields", "queries.filter_fields"
-	q, unsure := l.config.Queries, l.bad["accounts.fields"]
+	q, unsure := l.config.Schema, l.bad["accounts.fields"]
 	var site accounts.Settings
 	hidden := map[string]bool{}
 	if !unsure {
@@ -48,7 +48,7 @@ func (l *loader) validateQueries() {
 				suggest(name, sortedKeys(fields), "use some of "+strings.Join(sortedKeys(fields), ", ")))
 		}
 	}
-	l.require(!slices.Contains(arguments, l.config.TokenArgument()), "tokens.argument_name", "is an argument of the queries user and users already",
+	l.require(!q.AllowArgument || !slices.Contains(arguments, q.ArgumentName), "tokens.argument_name", "is an argument of the queries user and users already",
 		`choose another name, such as "token"`, "tokens.allow_argument", filters)
 }
 
@@ -85,12 +85,12 @@ func neverShown(name string) bool { return name == "password" || name == "is_sup
 // queryWarnings are about what others than staff get to know.
 func (c *Config) queryWarnings() []string {
 	var warnings []string
-	if c.Queries.Users == "public" && !c.Loopback() {
+	if c.Schema.Users == "public" && !c.Loopback() {
 		warnings = append(warnings, "queries.users is public: everybody can list every account and its addresses")
 	}
-	for _, name := range sortedKeys(c.Queries.FilterFields) {
+	for _, name := range sortedKeys(c.Schema.FilterFields) {
 		hidden := strings.TrimPrefix(name, "status__")
-		if c.Queries.Users != "staff" && slices.Contains(c.Queries.ExcludeFields, hidden) && len(c.Queries.FilterFields[name]) > 0 {
+		if c.Schema.Users != "staff" && slices.Contains(c.Schema.ExcludeFields, hidden) && len(c.Schema.FilterFields[name]) > 0 {
 			warnings = append(warnings, fmt.Sprintf("queries.filter_fields has %s: whoever may list users finds out by it what queries.exclude_fields hides", name))
 		}
 	}

@@ -100,7 +100,7 @@ func TestFilterArguments(t *testing.T) {
 	}
 	c := mustLoad(t, text+"status__archived = [\"exact\"]\nis_active = [\"exact\"]\n"+fields)
 	whose := map[string]string{"first": "", "last": "", "before": "", "after": "", "offset": ""}
-	for name, lookups := range c.Queries.FilterFields {
+	for name, lookups := range c.Schema.FilterFields {
 		for _, lookup := range lookups {
 			argument := accounts.FilterArgument(name, accounts.Lookup(lookup))
 			if other, taken := whose[argument]; taken {

@@ -108,14 +108,14 @@ func (l *loader) validateThrottle() {
 		"is set while accounts.send_activation_email is false, so that nobody could verify their account in time",
 		`set accounts.send_activation_email = true, or this to "0s"`, "accounts.send_activation_email")
 	l.require(!purges || c.Accounts.PurgeUnverified >= c.Tokens.ActivationLifetime, "accounts.purge_unverified",
-		"is shorter than tokens.activation_lifetime, "+quote(c.Tokens.ActivationLifetime.String())+": links would be good for accounts that are gone",
+		"is shorter than tokens.activation_lifetime, "+quote(Duration(c.Tokens.ActivationLifetime).String())+": links would be good for accounts that are gone",
 		"raise it to at least that, or lower tokens.activation_lifetime", "tokens.activation_lifetime")
 }
 
 // throttleWarnings are limits under which somebody else could keep an owner out.
 func (c *Config) throttleWarnings() []string {
 	for _, rate := range c.Limits.MailsPerRecipient.list() {
-		if rate.Per < 24*time.Hour && rate.Per > time.Duration(c.Tokens.PasswordResetLifetime) {
+		if rate.Per < 24*time.Hour && rate.Per > c.Tokens.PasswordResetLifetime {
 			return []string{"limits.mails_per_recipient counts for longer than tokens.password_reset_lifetime: whoever asks for another's reset mails leaves them without a link that is good"}
 		}
 	}

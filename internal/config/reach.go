@@ -32,7 +32,7 @@ func (c *Config) PublicSettings() []string {
 	if len(c.Server.TrustedProxies) > 0 {
 		keys = append(keys, "server.trusted_proxies")
 	}
-	add("server.cors_origins", hostsOf(c.Server.CORSOrigins...)...)
+	add("server.cors_origins", hostsOf(c.HTTP.Origins...)...)
 	if strings.Contains(c.Tokens.Issuer, "://") { // other names, such as com.example.app, need not be a host's
 		add("tokens.issuer", hostsOf(c.Tokens.Issuer)...)
 	}
@@ -43,8 +43,8 @@ func (c *Config) PublicSettings() []string {
 		add("email.from", strings.Trim(from.Address[strings.LastIndexByte(from.Address, '@')+1:], "[]"))
 	}
 	add("email.link_base", hostsOf(c.Email.LinkBase)...)
-	if c.Email.SMTP.Host != "" {
-		add("email.smtp.host", c.Email.SMTP.Host)
+	if c.SMTP.Host != "" {
+		add("email.smtp.host", c.SMTP.Host)
 	}
 	return keys
 }

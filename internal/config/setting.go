@@ -26,7 +26,7 @@ type setting struct {
 	env           string // "ACCOUNTD_TOKENS_LEEWAY"
 	index         []int  // of the field in Config
 	typ           reflect.Type
-	as            reflect.Type // what it is read and printed as: typ, Duration or Size
+	as            reflect.Type // what it is read and printed as: typ, Duration, Size or string
 	min, max, one string
 }
 
@@ -68,10 +68,13 @@ func describe(t reflect.Type, index []int) (found []setting) {
 				typ: field.Type, as: field.Type,
 				min: field.Tag.Get("min"), max: field.Tag.Get("max"), one: field.Tag.Get("one"),
 			}
-			if s.typ == reflect.TypeFor[time.Duration]() {
+			switch {
+			case s.typ == reflect.TypeFor[time.Duration]():
 				s.as = reflect.TypeFor[Duration]()
-			} else if strings.HasSuffix(s.max, "B") {
+			case strings.HasSuffix(s.max, "B"):
 				s.as = reflect.TypeFor[Size]()
+			case s.one != "":
+				s.as = reflect.TypeFor[string]()
 			}
 			found = append(found, s)
 		}

@@ -1,66 +1,57 @@
 package config
 
 import (
-	"strings"
 	"time"
 
 	"accountd/accounts"
 	"accountd/email"
-	"accountd/internal/graphqlhttp"
+	"accountd/internal/server"
+	"accountd/schema"
 	"accountd/tokens"
 )
 
 // TokenSettings is what tokens needs. The issuer may be derived from the listener: call Bound before.
 func (c *Config) TokenSettings() tokens.Settings {
-	t := c.Tokens
-	return tokens.Settings{
-		Algorithm:              t.Algorithm,
-		Issuer:                 c.issuer(),
-		Audience:               t.Audience,
-		Leeway:                 time.Duration(t.Leeway),
-		AccessLifetime:         time.Duration(t.AccessLifetime),
-		AllowRefresh:           t.AllowRefresh,
-		LongRunning:            t.LongRunning,
-		Rotate:                 t.Rotation == "rotate",
-		RefreshLifetime:        time.Duration(t.RefreshLifetime),
-		SessionLifetime:        time.Duration(t.SessionLifetime),
-		RotationGrace:          time.Duration(t.RotationGrace),
-		RefreshBytes:           t.RefreshBytes,
-		SessionsPerUser:        c.Limits.SessionsPerUser,
-		ActivationLifetime:     time.Duration(t.ActivationLifetime),
-		PasswordResetLifetime:  time.Duration(t.PasswordResetLifetime),
-		PasswordSetLifetime:    time.Duration(t.PasswordSetLifetime),
-		SecondaryEmailLifetime: time.Duration(t.SecondaryEmailLifetime),
-	}
+	s := c.Tokens
+	s.Issuer = c.issuer()
+	return s
 }
 
 // EmailSettings is what email needs. Links may be derived from the listener: call Bound before.
 func (c *Config) EmailSettings() email.Settings {
-	e := c.Email
-	return email.Settings{
-		From:               e.From,
-		SiteName:           e.SiteName,
-		LinkBase:           c.linkBase(),
-		ActivationPath:     strings.Trim(e.ActivationPath, "/"),
-		SecondaryEmailPath: strings.Trim(e.SecondaryEmailPath, "/"),
-		PasswordResetPath:  strings.Trim(e.PasswordResetPath, "/"),
-		PasswordSetPath:    strings.Trim(e.PasswordSetPath, "/"),
-		SpoolDir:           c.SpoolDir(),
-		MaxOutbox:          e.MaxOutbox,
-		TemplatesDir:       e.TemplatesDir,
-		Variables:          e.Variables,
-		Fields:             c.sampleFields(),
-	}
+	s := c.Email
+	s.LinkBase, s.SpoolDir, s.Fields = c.linkBase(), c.SpoolDir(), c.sampleFields()
+	return s
 }
 
 // SMTPSettings is what email needs for delivery; Host is "" where there is none.
 func (c *Config) SMTPSettings() email.SMTPSettings {
-	m := c.Email.SMTP
-	port := m.Port
-	if port == 0 {
-		port = map[string]int{"starttls": 587, "implicit": 465, "none": 25}[m.TLS]
+	s := c.SMTP
+	if s.Port == 0 {
+		s.Port = map[email.TLSMode]int{email.StartTLS: 587, email.ImplicitTLS: 465, email.NoTLS: 25}[s.TLS]
 	}
-	return email.SMTPSettings{Host: m.Host, Port: port, Username: m.Username, PasswordFile: m.PasswordFile, TLS: email.TLSMode(m.TLS)}
+	return s
+}
+
+// SchemaSettings is what schema needs, but for what it is told of requests. Cookies get the prefix __Host- where
+// possible: browsers then refuse a cookie that another host of the domain, or a page without https, has set
+// (RFC 6265bis, section 4.1.3.2).
+func (c *Config) SchemaSettings() schema.Settings {
+	s := c.Schema
+	s.Accounts, s.LongRunning, s.Introspection = c.AccountSettings(), c.Tokens.LongRunning, c.Introspection()
+	s.Cookies.Secure = c.secureCookies()
+	if k := &s.Cookies; k.Secure && k.Path == "/" && k.Domain == "" {
+		k.Name, k.RefreshName = "__Host-"+k.Name, "__Host-"+k.RefreshName
+	}
+	return s
+}
+
+// ServerSettings is what server needs, but for its handlers.
+func (c *Config) ServerSettings() server.Settings {
+	s := c.HTTP
+	s.Hosts, s.PublicURL, s.Public = c.Hosts(), c.PublicURL(), !c.Loopback()
+	s.TokenHeader, s.TrustedProxies = c.Schema.HeaderName, c.TrustedProxies()
+	return s
 }
 
 // sampleFields are the fields that templates may show, with a value that such a field may have.
@@ -103,9 +94,9 @@ func (c *Config) AccountSettings() accounts.Settings {
 		SendPasswordSetEmail:     a.SendPasswordSetEmail,
 		Reveal:                   accounts.Reveal(a.RevealAccounts),
 		DeletePermanently:        a.DeletePermanently,
-		Notices:                  c.Email.Notices,
-		PurgeUnverified:          time.Duration(a.PurgeUnverified),
-		UniformTime:              time.Duration(c.Limits.UniformTime),
+		Notices:                  a.Notices,
+		PurgeUnverified:          a.PurgeUnverified,
+		UniformTime:              c.Limits.UniformTime,
 		Throttle:                 c.throttle(),
 		Passwords: accounts.PasswordSettings{
 			MinLength:  p.MinLength,
@@ -121,27 +112,5 @@ func (c *Config) AccountSettings() accounts.Settings {
 				Queue:       p.Argon2.Queue,
 			},
 		},
-	}
-}
-
-// FrontDoorLimits is what internal/graphqlhttp needs.
-func (c *Config) FrontDoorLimits() graphqlhttp.Limits {
-	l := c.Limits
-	return graphqlhttp.Limits{
-		Body:               int(l.Body),
-		Query:              int(l.Query),
-		Tokens:             l.Tokens,
-		Nesting:            l.Nesting,
-		Fields:             l.Fields,
-		Aliases:            l.Aliases,
-		Depth:              l.Depth,
-		IntrospectionDepth: l.IntrospectionDepth,
-		Fragments:          l.Fragments,
-		Variables:          l.Variables,
-		Directives:         l.Directives,
-		Errors:             l.Errors,
-		Response:           int(l.Response),
-		Timeout:            time.Duration(l.Timeout),
-		Documents:          l.Documents,
 	}
 }

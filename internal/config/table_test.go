@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"accountd/email"
+	"accountd/schema"
 )
 
 // TestTables: settings that are tables are read from every notation, replace their default as a whole, and are
@@ -15,8 +18,8 @@ func TestTables(t *testing.T) {
 			{Name: "phone", Type: "String", MaxLength: 20, Pattern: `\+[0-9]+`, Unique: true, Public: true},
 			{Name: "plan", Type: "Int", Choices: []any{int64(1), int64(2)}},
 		}},
-		Queries: Queries{FilterFields: map[string][]string{"email": {"exact", "in"}}},
-		Email:   Email{Variables: map[string]string{"help desk": "a \"b\"", "support": "x@example.com"}},
+		Schema: schema.Settings{FilterFields: map[string][]string{"email": {"exact", "in"}}},
+		Email:  email.Settings{Variables: map[string]string{"help desk": "a \"b\"", "support": "x@example.com"}},
 	}
 	for name, c := range map[string]struct {
 		text string
@@ -60,8 +63,8 @@ variables."help desk" = 'a "b"'
 			again := mustLoad(t, got.Redacted())
 			for _, c := range []*Config{got, again} {
 				part := Config{
-					Accounts: Accounts{Fields: c.Accounts.Fields}, Queries: Queries{FilterFields: c.Queries.FilterFields},
-					Email: Email{Variables: c.Email.Variables},
+					Accounts: Accounts{Fields: c.Accounts.Fields}, Schema: schema.Settings{FilterFields: c.Schema.FilterFields},
+					Email: email.Settings{Variables: c.Email.Variables},
 				}
 				if diff := cmp.Diff(want, part, cmp.AllowUnexported(Config{})); diff != "" {
 					t.Errorf("-want +got:\n%s", diff)
@@ -121,11 +124,11 @@ username = "exact"
 
 func TestToggles(t *testing.T) {
 	for text, want := range map[string]Toggle{`true`: On, `false`: Off, `"on"`: On, `"off"`: Off, `"auto"`: Auto} {
-		if got := mustLoad(t, "[graphql]\ngraphiql = "+text).GraphQL.GraphiQL; got != want {
+		if got := mustLoad(t, "[graphql]\ngraphiql = "+text).Server.GraphiQL; got != want {
 			t.Errorf("%s is %s, want %s", text, got, want)
 		}
 	}
-	if c := mustLoad(t, "", "ACCOUNTD_TOKENS_COOKIES_SECURE=true"); c.Tokens.Cookies.Secure != On {
-		t.Errorf("variable: %s", c.Tokens.Cookies.Secure)
+	if c := mustLoad(t, "", "ACCOUNTD_TOKENS_COOKIES_SECURE=true"); c.Server.SecureCookies != On {
+		t.Errorf("variable: %s", c.Server.SecureCookies)
 	}
 }

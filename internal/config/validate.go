@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -27,24 +26,25 @@ func (l *loader) validate() {
 	l.require(!slices.ContainsFunc(c.Server.AllowedHosts, notHostName), "server.allowed_hosts", "has an item that is no host name",
 		`write names or addresses without scheme, port and wildcard, such as ["accounts.internal", "10.0.0.7"]`)
 
-	l.require(!l.changed("limits.query", "limits.body") || c.Limits.Query <= c.Limits.Body, "limits.query",
-		"is more than limits.body, "+quote(c.Limits.Body.String())+", lets in", "raise limits.body or lower this", "limits.body")
+	limits := c.Schema.Limits
+	l.require(!l.changed("limits.query", "limits.body") || limits.Query <= limits.Body, "limits.query",
+		"is more than limits.body, "+quote(Size(limits.Body).String())+", lets in", "raise limits.body or lower this", "limits.body")
 
-	l.require(c.Limits.UniformTime <= c.Limits.Timeout, "limits.uniform_time",
-		"is longer than limits.timeout, "+quote(c.Limits.Timeout.String())+", lets a request take", "lower this or raise limits.timeout", "limits.timeout")
+	l.require(c.Limits.UniformTime <= limits.Timeout, "limits.uniform_time",
+		"is longer than limits.timeout, "+quote(Duration(limits.Timeout).String())+", lets a request take", "lower this or raise limits.timeout", "limits.timeout")
 
 	l.accountFields()
 
-	l.require(isToken(c.Tokens.HeaderName), "tokens.header_name", "is not the name of a header", `use a name such as "Authorization"`)
-	l.require(!reservedHeader(c.Tokens.HeaderName), "tokens.header_name", "has another meaning in HTTP", `use "Authorization" or a name of your own`)
-	l.require(len(c.Tokens.HeaderPrefixes) > 0 && !slices.ContainsFunc(c.Tokens.HeaderPrefixes, func(p string) bool { return !isToken(p) }),
+	l.require(isToken(c.Schema.HeaderName), "tokens.header_name", "is not the name of a header", `use a name such as "Authorization"`)
+	l.require(!reservedHeader(c.Schema.HeaderName), "tokens.header_name", "has another meaning in HTTP", `use "Authorization" or a name of your own`)
+	l.require(len(c.Schema.HeaderPrefixes) > 0 && !slices.ContainsFunc(c.Schema.HeaderPrefixes, func(p string) bool { return !isToken(p) }),
 		"tokens.header_prefixes", "is not a list of words", `use at least one word without spaces, such as ["JWT", "Bearer"]`)
 	l.require(c.Tokens.SessionLifetime == 0 || !l.changed("tokens.refresh_lifetime", "tokens.session_lifetime") ||
 		c.Tokens.RefreshLifetime <= c.Tokens.SessionLifetime, "tokens.refresh_lifetime",
-		"is longer than tokens.session_lifetime, "+quote(c.Tokens.SessionLifetime.String()),
+		"is longer than tokens.session_lifetime, "+quote(Duration(c.Tokens.SessionLifetime).String()),
 		`raise tokens.session_lifetime ("0s": no limit) or lower this`, "tokens.session_lifetime")
 	l.require(!l.changed("tokens.rotation_grace", "tokens.refresh_lifetime") || c.Tokens.RotationGrace <= c.Tokens.RefreshLifetime,
-		"tokens.rotation_grace", "is longer than tokens.refresh_lifetime, "+quote(c.Tokens.RefreshLifetime.String()),
+		"tokens.rotation_grace", "is longer than tokens.refresh_lifetime, "+quote(Duration(c.Tokens.RefreshLifetime).String()),
 		`lower it; "20s" is enough for a second tab`, "tokens.refresh_lifetime")
 
 	l.validateWeb()
@@ -198,7 +198,7 @@ func (c *Config) Warnings() []string {
 	if a := c.Passwords.Argon2; int64(a.Memory)*int64(a.Iterations) < 2*(19<<20) {
 		warnings = append(warnings, "passwords.argon2 is cheaper than 19MiB with two iterations: stolen hashes are easier to guess")
 	}
-	if !c.Loopback() && time.Duration(c.Tokens.AccessLifetime) > day {
+	if !c.Loopback() && c.Tokens.AccessLifetime > day {
 		warnings = append(warnings, "tokens.access_lifetime is over a day: services that check access tokens by themselves notice a logout that late")
 	}
 	return slices.Concat(warnings, c.accountWarnings(), c.throttleWarnings(), c.queryWarnings(),

@@ -7,7 +7,7 @@ import (
 
 // validateSMTP checks what delivery is told. The password itself is read by package email.
 func (l *loader) validateSMTP() {
-	m := l.config.Email.SMTP
+	m := l.config.SMTP
 	l.require(m.Host == "" || !notHostName(m.Host), "email.smtp.host", "is not the name of a host",
 		`write the name alone, such as "smtp.example.com"; the port goes into email.smtp.port`)
 	l.require(m.Username == "" || m.PasswordFile != "", "email.smtp.password_file", "is empty while email.smtp.username is "+quote(m.Username),
@@ -21,7 +21,7 @@ func (l *loader) validateSMTP() {
 
 // smtpWarnings are about what mail servers will not take, or others may read.
 func (c *Config) smtpWarnings() []string {
-	m := c.Email.SMTP
+	m := c.SMTP
 	if m.Host == "" || isLoopback(m.Host) {
 		return nil
 	}

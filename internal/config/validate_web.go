@@ -16,15 +16,15 @@ func (l *loader) validateWeb() {
 		"server.trusted_proxies", "has an item that is no address and no network", `write them such as ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"]`)
 	l.require(!slices.ContainsFunc(c.Server.TrustedProxies, func(text string) bool { p, ok := parseNetwork(text); return ok && p.Bits() == 0 }),
 		"server.trusted_proxies", "trusts everybody, and then nobody is a client", "name the proxies, or the network that they are in")
-	l.require(!slices.ContainsFunc(c.Server.CORSOrigins, notOrigin), "server.cors_origins", "has an item that is no origin as browsers write it",
+	l.require(!slices.ContainsFunc(c.HTTP.Origins, notOrigin), "server.cors_origins", "has an item that is no origin as browsers write it",
 		`write scheme and host in lower case, and the port unless it is the scheme's own, such as ["https://app.example.com"]; no path, no "*"`)
-	l.require(isGraphQLName(c.Tokens.ArgumentName), "tokens.argument_name", "is not the name of an argument",
+	l.require(isGraphQLName(c.Schema.ArgumentName), "tokens.argument_name", "is not the name of an argument",
 		`use letters, digits and "_", not a digit first and not "__", such as "token"`)
 	l.validateCookies()
 }
 
 func (l *loader) validateCookies() {
-	k := l.config.Tokens.Cookies
+	k := l.config.Schema.Cookies
 	for _, cookie := range []struct{ key, name string }{{"tokens.cookies.name", k.Name}, {"tokens.cookies.refresh_name", k.RefreshName}} {
 		l.require(isToken(cookie.name), cookie.key, "is not the name of a cookie", `use letters, digits, "-" and "_", such as "JWT"`)
 		l.require(!strings.HasPrefix(cookie.name, "__"), cookie.key, "begins with what browsers give a meaning",
@@ -38,7 +38,6 @@ func (l *loader) validateCookies() {
 			"set tokens.cookies.enabled = true, or this to false", "tokens.cookies.enabled")
 		return
 	}
-	settings := l.config.CookieSettings()
 	public, err := url.Parse(l.config.PublicURL())
 	if err != nil {
 		return // server.public_url has a problem
@@ -46,10 +45,10 @@ func (l *loader) validateCookies() {
 	host := strings.ToLower(public.Hostname())
 	l.require(k.Domain == "" || isParent(k.Domain, host), "tokens.cookies.domain", "is neither the host of server.public_url, "+quote(host)+", nor above it",
 		`leave it empty, or write the domain that both share, without a dot in front, such as "example.com"`, "server.public_url")
-	l.require(k.Secure != On || public.Scheme == "https" || isLoopback(host), "tokens.cookies.secure",
+	l.require(l.config.Server.SecureCookies != On || public.Scheme == "https" || isLoopback(host), "tokens.cookies.secure",
 		"makes browsers drop the cookies, because server.public_url, "+quote(l.config.PublicURL())+", is not https",
 		`serve https, or set it to "auto"`, "server.public_url")
-	l.require(k.SameSite != "None" || settings.Secure, "tokens.cookies.same_site", "is refused by browsers for cookies that are not Secure",
+	l.require(k.SameSite != "None" || l.config.secureCookies(), "tokens.cookies.same_site", "is refused by browsers for cookies that are not Secure",
 		`set tokens.cookies.secure = true and serve https, or use "Lax"`, "tokens.cookies.secure", "server.public_url")
 }
 
@@ -89,10 +88,10 @@ func isParent(domain, host string) bool {
 // webWarnings are about what is safe to set and hardly meant.
 func (c *Config) webWarnings() []string {
 	var warnings []string
-	if c.Tokens.Cookies.Enabled && !c.CookieSettings().Secure && !c.Loopback() {
+	if c.Schema.Cookies.Enabled && !c.secureCookies() && !c.Loopback() {
 		warnings = append(warnings, "tokens.cookies are not Secure: whoever is on the way can read and set them")
 	}
-	for _, origin := range c.Server.CORSOrigins {
+	for _, origin := range c.HTTP.Origins {
 		if u, err := url.Parse(origin); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 			warnings = append(warnings, "server.cors_origins has "+origin+", which is not https: whoever is on the way can act as any of its users")
 		}

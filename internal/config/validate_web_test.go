@@ -1,13 +1,14 @@
 package config
 
 import (
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"accountd/schema"
 )
 
 const (
@@ -133,23 +134,23 @@ func TestWebWarnings(t *testing.T) {
 func TestCookieSettings(t *testing.T) {
 	for name, test := range map[string]struct {
 		text string
-		want CookieSettings
+		want schema.Cookies
 	}{
-		"loopback": {cookies, CookieSettings{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: http.SameSiteLaxMode}},
-		"https": {httpsSite + cookies + "hide_token_fields = true\nsame_site = \"Strict\"", CookieSettings{Enabled: true, Name: "__Host-JWT",
-			RefreshName: "__Host-JWT-refresh-token", Secure: true, Path: "/", SameSite: http.SameSiteStrictMode, HideTokenFields: true}},
-		"https in capitals": {strings.Replace(httpsSite, "https:", "HTTPS:", 1) + cookies, CookieSettings{Enabled: true, Name: "__Host-JWT",
-			RefreshName: "__Host-JWT-refresh-token", Secure: true, Path: "/", SameSite: http.SameSiteLaxMode}},
-		"own path": {httpsSite + cookies + "path = \"/x\"\nname = \"a\"\nrefresh_name = \"b\"", CookieSettings{Enabled: true, Name: "a", RefreshName: "b",
-			Secure: true, Path: "/x", SameSite: http.SameSiteLaxMode}},
-		"own domain": {httpsSite + cookies + "domain = \"example.com\"\nsame_site = \"None\"", CookieSettings{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token",
-			Secure: true, Path: "/", Domain: "example.com", SameSite: http.SameSiteNoneMode}},
-		"not secure": {httpsSite + cookies + "secure = false", CookieSettings{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: http.SameSiteLaxMode}},
-		"secure loopback": {cookies + "secure = true", CookieSettings{Enabled: true, Name: "__Host-JWT", RefreshName: "__Host-JWT-refresh-token",
-			Secure: true, Path: "/", SameSite: http.SameSiteLaxMode}},
+		"loopback": {cookies, schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"}},
+		"https": {httpsSite + cookies + "hide_token_fields = true\nsame_site = \"Strict\"", schema.Cookies{Enabled: true, Name: "__Host-JWT",
+			RefreshName: "__Host-JWT-refresh-token", Secure: true, Path: "/", SameSite: "Strict", HideTokenFields: true}},
+		"https in capitals": {strings.Replace(httpsSite, "https:", "HTTPS:", 1) + cookies, schema.Cookies{Enabled: true, Name: "__Host-JWT",
+			RefreshName: "__Host-JWT-refresh-token", Secure: true, Path: "/", SameSite: "Lax"}},
+		"own path": {httpsSite + cookies + "path = \"/x\"\nname = \"a\"\nrefresh_name = \"b\"", schema.Cookies{Enabled: true, Name: "a", RefreshName: "b",
+			Secure: true, Path: "/x", SameSite: "Lax"}},
+		"own domain": {httpsSite + cookies + "domain = \"example.com\"\nsame_site = \"None\"", schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token",
+			Secure: true, Path: "/", Domain: "example.com", SameSite: "None"}},
+		"not secure": {httpsSite + cookies + "secure = false", schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"}},
+		"secure loopback": {cookies + "secure = true", schema.Cookies{Enabled: true, Name: "__Host-JWT", RefreshName: "__Host-JWT-refresh-token",
+			Secure: true, Path: "/", SameSite: "Lax"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, mustLoad(t, test.text).CookieSettings()); diff != "" {
+			if diff := cmp.Diff(test.want, mustLoad(t, test.text).SchemaSettings().Cookies); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -40,7 +40,7 @@ type Settings struct {
 	PublicURL string
 
 	// Origins are those whose pages may use the API as well, cookies included, as browsers write them.
-	Origins []string
+	Origins []string `toml:"server.cors_origins"`
 
 	// TokenHeader is the header that carries access tokens, which such pages may send.
 	TokenHeader string
@@ -52,7 +52,7 @@ type Settings struct {
 	Public bool
 
 	// Connections is how many may be open at once.
-	Connections int
+	Connections int `toml:"limits.connections" min:"10" max:"1000000"`
 
 	// Ready says why requests cannot be served well, nil when they can.
 	Ready func(context.Context) error
