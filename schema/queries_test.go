@@ -368,7 +368,9 @@ func TestUsersFields(t *testing.T) {
 
 // TestUsersTokenArgument: whose token a field has decides what that field may.
 func TestUsersTokenArgument(t *testing.T) {
-	s := newSite(t, func(o *options) { o.schema = func(s *schema.Settings) { s.AllowArgument, s.ArgumentName = true, "token" } })
+	s := newSite(t, func(o *options) {
+		o.schema = func(s *schema.Settings) { s.AllowArgument, s.ArgumentName = true, "token" }
+	})
 	token := strings.TrimPrefix(s.add(t, flavours[0], accounts.AddUserInput{Username: "ada", Staff: true})[1], "JWT ")
 	for _, f := range flavours {
 		_, got := s.post(t, f, fmt.Sprintf(`{ a: users(token: %q, first: 1) { edges { node { username } } } b: users { edges { cursor } } c: user(token: %q, id: "VXNlck5vZGU6MQ==") { pk } }`, token, token))
