@@ -76,7 +76,7 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 			return nil, err
 		}
 	}
-	var u *User
+	var u *account
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
 		if err := releaseValues(ctx, tx, f.unique()); err != nil { // what is held, an operator may give
 			return err
@@ -94,13 +94,13 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 		u, err = s.userByID(ctx, tx, id)
 		return err
 	})
-	return u, err
+	return u.user(), err
 }
 
 // FindUser finds a user by id, username or one of their addresses, in this order, and whether logins are refused. It fails with
 // ErrNotFound.
 func (s *Service) FindUser(ctx context.Context, ref string) (*User, error) {
-	var u *User
+	var u *account
 	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
 		if u, err = s.resolve(ctx, tx, ref); err != nil {
 			return err
@@ -108,10 +108,19 @@ func (s *Service) FindUser(ctx context.Context, ref string) (*User, error) {
 		u.Throttled, err = s.throttled(ctx, tx, u)
 		return err
 	})
+	return u.user(), err
+}
+
+// lookUp is resolve in a transaction of its own.
+func (s *Service) lookUp(ctx context.Context, ref string) (u *account, err error) {
+	err = s.db.Read(ctx, func(tx *store.Tx) error {
+		u, err = s.resolve(ctx, tx, ref)
+		return err
+	})
 	return u, err
 }
 
-func (s *Service) resolve(ctx context.Context, tx *store.Tx, ref string) (*User, error) {
+func (s *Service) resolve(ctx context.Context, tx *store.Tx, ref string) (*account, error) {
 	if id, err := strconv.ParseInt(ref, 10, 64); err == nil {
 		if u, err := s.userByID(ctx, tx, id); err != nil || u != nil {
 			return u, err
@@ -164,7 +173,7 @@ type Link struct {
 // Link makes a token for a user without mailing it. newAddress is the address to be confirmed, for
 // tokens.SecondaryEmail only.
 func (s *Service) Link(ctx context.Context, purpose tokens.Purpose, ref, newAddress string) (Link, error) {
-	u, err := s.FindUser(ctx, ref)
+	u, err := s.lookUp(ctx, ref)
 	if err != nil {
 		return Link{}, err
 	}
@@ -184,5 +193,5 @@ func (s *Service) Link(ctx context.Context, purpose tokens.Purpose, ref, newAddr
 	if err != nil {
 		return Link{}, err
 	}
-	return Link{User: u, Token: token, URL: s.outbox.Link(kind, token)}, nil
+	return Link{User: u.user(), Token: token, URL: s.outbox.Link(kind, token)}, nil
 }

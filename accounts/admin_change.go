@@ -27,7 +27,7 @@ type SetUserInput struct {
 // or archived, or when one of its addresses moves or goes; links that verify an address when the account is verified no
 // more. Problems come back as Errors; it fails with ErrNotFound.
 func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*User, error) {
-	var u *User
+	var u *account
 	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
 		before, err := s.resolve(ctx, tx, ref)
 		if err != nil {
@@ -48,12 +48,12 @@ func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*Us
 		u, err = s.userByID(ctx, tx, before.ID)
 		return err
 	})
-	return u, err
+	return u.user(), err
 }
 
 // changed is an account as it is to be, and what is to be of its fields.
 type changed struct {
-	User
+	account
 	form form
 }
 
@@ -74,13 +74,13 @@ func (in SetUserInput) values() Values {
 }
 
 // checkChange judges what is given as a registration is judged.
-func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *User, in SetUserInput) (*changed, error) {
+func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *account, in SetUserInput) (*changed, error) {
 	errs := Errors{}
 	args := s.operatorArguments()
 	for i := range args {
 		args[i].Required = args[i].Field.Name == "email" && in.Email != nil
 	}
-	after := &changed{User: *before, form: s.judgeUpdate(args, in.values(), before.addresses()[0], errs)}
+	after := &changed{account: *before, form: s.judgeUpdate(args, in.values(), before.addresses()[0], errs)}
 	after.canonical, after.Email = after.form.address.Canonical, after.form.address.Shown
 	claim := map[string]Address{"email": after.form.address}
 	if in.SecondaryEmail != nil {
@@ -127,7 +127,7 @@ func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *User, i
 	return after, nil
 }
 
-func (s *Service) change(ctx context.Context, tx *store.Tx, before *User, after *changed) error {
+func (s *Service) change(ctx context.Context, tx *store.Tx, before *account, after *changed) error {
 	if err := after.form.update(ctx, tx, before); err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (s *Service) change(ctx context.Context, tx *store.Tx, before *User, after 
 // SetUserPassword gives an account another password, without the old one and without mail. It is judged as at a
 // registration (problems of "password"); all sessions and links end. It fails with ErrNotFound.
 func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*User, error) {
-	u, err := s.FindUser(ctx, ref)
+	u, err := s.lookUp(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -198,13 +198,13 @@ func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*U
 		}
 		return err
 	})
-	return u, err
+	return u.user(), err
 }
 
 // DeleteUser deactivates an account or deletes whatever there is of it, as Delete does, without mail. permanently goes before
 // Settings.DeletePermanently. It returns the account as it is, or was, and fails with ErrNotFound.
 func (s *Service) DeleteUser(ctx context.Context, ref string, permanently bool) (*User, error) {
-	var u *User
+	var u *account
 	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) (err error) {
 		if u, err = s.resolve(ctx, tx, ref); err != nil {
 			return err
@@ -218,7 +218,7 @@ func (s *Service) DeleteUser(ctx context.Context, ref string, permanently bool) 
 		u, err = s.userByID(ctx, tx, u.ID)
 		return err
 	})
-	return u, err
+	return u.user(), err
 }
 
 // Sessions lists the sessions of a user, the newest first, those that have ended too. It fails with ErrNotFound.

@@ -30,6 +30,6 @@ func (s *Service) Archive(ctx context.Context, owner Owner, _ ArchiveInput) erro
 	if err != nil {
 		return err
 	}
-	s.event(ctx, "account_archived", owner.user.ID)
+	s.event(ctx, "account_archived", owner.account.ID)
 	return nil
 }

@@ -28,7 +28,7 @@ func (s *Service) Delete(ctx context.Context, owner Owner, _ DeleteInput) error 
 	if err != nil {
 		return err
 	}
-	s.event(ctx, "account_deleted", owner.user.ID)
+	s.event(ctx, "account_deleted", owner.account.ID)
 	return nil
 }
 

@@ -49,7 +49,7 @@ const (
 
 // accountLimit is the limit on wrong passwords of an account, or of a name without an account (u is nil): answers must
 // not tell them apart.
-func (s *Service) accountLimit(u *User, name string) ratelimit.Limit {
+func (s *Service) accountLimit(u *account, name string) ratelimit.Limit {
 	t := s.settings.Throttle
 	l := ratelimit.Limit{Rate: t.LoginsPerAccount, Lockout: true, MaxConsecutive: t.ConsecutiveFailures}
 	if u == nil {
@@ -62,7 +62,7 @@ func (s *Service) accountLimit(u *User, name string) ratelimit.Limit {
 
 // accountLimitFor is the accountLimit of a client. One of the user's own networks has a counter of its own, which wrong
 // passwords from elsewhere do not fill.
-func (s *Service) accountLimitFor(ctx context.Context, tx *store.Tx, u *User, name string) (ratelimit.Limit, error) {
+func (s *Service) accountLimitFor(ctx context.Context, tx *store.Tx, u *account, name string) (ratelimit.Limit, error) {
 	l := s.accountLimit(u, name)
 	network := s.networkPseudonym(ctx)
 	if network == "" || !l.Enforced() {
@@ -151,7 +151,7 @@ type Throttled struct {
 }
 
 // throttled is nil where no limit on passwords of u is reached.
-func (s *Service) throttled(ctx context.Context, tx *store.Tx, u *User) (*Throttled, error) {
+func (s *Service) throttled(ctx context.Context, tx *store.Tx, u *account) (*Throttled, error) {
 	l := s.accountLimit(u, "")
 	var out Throttled
 	full, err := ratelimit.Full(ctx, tx, l)
@@ -177,7 +177,7 @@ func clearFailures(ctx context.Context, tx *store.Tx, id int64) error {
 }
 
 // logThrottled logs that a request was refused, where err says so.
-func (s *Service) logThrottled(ctx context.Context, event string, u *User, err error) error {
+func (s *Service) logThrottled(ctx context.Context, event string, u *account, err error) error {
 	var throttled *ThrottledError
 	if errors.As(err, &throttled) {
 		s.event(ctx, event, u.id())

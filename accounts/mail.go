@@ -31,7 +31,7 @@ func (s *Service) send(ctx context.Context, tx *store.Tx, to Address, m email.Ma
 // mayAsk counts that a network asks for the mails of one operation, whether there is anybody to get them or not:
 // what is left of its limit must not tell. It is false where the network has had enough: then nothing is to be
 // sent.
-func (s *Service) mayAsk(ctx context.Context, tx *store.Tx, u *User) (bool, error) {
+func (s *Service) mayAsk(ctx context.Context, tx *store.Tx, u *account) (bool, error) {
 	return s.mayMail(ctx, tx, u.id(), s.countNetwork(ctx, tx, limitMail, s.settings.Throttle.MailsPerIP))
 }
 
@@ -53,7 +53,7 @@ func (s *Service) mayMail(ctx context.Context, tx *store.Tx, user int64, err err
 // notify tells the owner of an account what has happened to it, where the settings want that. states are the account
 // before and after: every address of either hears of it once, because somebody else may read one of them; the
 // message shows the last. A full outbox is no reason not to.
-func (s *Service) notify(ctx context.Context, tx *store.Tx, kind email.Kind, states ...*User) error {
+func (s *Service) notify(ctx context.Context, tx *store.Tx, kind email.Kind, states ...*account) error {
 	if !s.settings.Notices {
 		return nil
 	}
@@ -74,7 +74,7 @@ func (s *Service) notify(ctx context.Context, tx *store.Tx, kind email.Kind, sta
 }
 
 // notifyMoved is notify after a change of addresses.
-func (s *Service) notifyMoved(ctx context.Context, tx *store.Tx, kind email.Kind, before *User) error {
+func (s *Service) notifyMoved(ctx context.Context, tx *store.Tx, kind email.Kind, before *account) error {
 	after, err := s.userByID(ctx, tx, before.ID)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (s *Service) notifyMoved(ctx context.Context, tx *store.Tx, kind email.Kind
 
 // tellHolder mails the holder of an address, there, that somebody has wanted it for an account. Who has given theirs up
 // hears nothing.
-func (s *Service) tellHolder(ctx context.Context, tx *store.Tx, holder *User, canonical string) error {
+func (s *Service) tellHolder(ctx context.Context, tx *store.Tx, holder *account, canonical string) error {
 	if !holder.IsActive {
 		return nil
 	}

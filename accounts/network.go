@@ -89,7 +89,7 @@ func (s *Service) networkPseudonym(ctx context.Context) string {
 
 // clearOwnFailures clears what was counted for whoever has given the right password of a user. What was counted for
 // others elsewhere stays.
-func (s *Service) clearOwnFailures(ctx context.Context, tx *store.Tx, u *User) error {
+func (s *Service) clearOwnFailures(ctx context.Context, tx *store.Tx, u *account) error {
 	l, err := s.accountLimitFor(ctx, tx, u, "")
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ type Caller struct {
 	token   string
 
 	known   bool // the fields below are set
-	user    *User
+	account *account
 	session int64
 	err     error
 }
@@ -26,22 +26,28 @@ func (s *Service) Caller(accessToken string) *Caller { return &Caller{service: s
 // User returns the caller's account: the active user of the live session that the token belongs to. It is nil for an
 // anonymous caller.
 func (c *Caller) User(ctx context.Context) (*User, error) {
+	err := c.identify(ctx)
+	return c.account.user(), err
+}
+
+// identify looks the account up unless that has been done.
+func (c *Caller) identify(ctx context.Context) error {
 	if c.known {
-		return c.user, c.err
+		return c.err
 	}
 	c.known = true
 	claims, err := c.service.tokens.Verify(c.token)
 	if err != nil {
-		return nil, nil // an invalid token means anonymous: the API says so
+		return nil // an invalid token means anonymous: the API says so
 	}
 	c.session = claims.Session
 	c.err = c.load(ctx, claims.Subject)
-	return c.user, c.err
+	return c.err
 }
 
 func (c *Caller) load(ctx context.Context, id int64) error {
 	return c.service.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
-		c.user, err = c.service.sessionUser(ctx, tx, c.session, id)
+		c.account, err = c.service.sessionUser(ctx, tx, c.session, id)
 		return err
 	})
 }
@@ -59,7 +65,7 @@ const (
 // Owner is a caller for whom [Caller.AsOwner] has checked the needs of an operation. Operations on one's own account
 // take an Owner, so none can be called without the check. The zero Owner is refused as unauthenticated.
 type Owner struct {
-	user    User // as it was checked
+	account account // as it was checked
 	session int64
 	needs   Needs
 }
@@ -74,11 +80,12 @@ const maxReplaced = 3
 // op checks everything again in its transaction, by recheck. Where that finds the stored hash replaced, nothing has
 // changed, and the password is compared with the new hash. After three such replacements AsOwner fails with *BusyError.
 func (c *Caller) AsOwner(ctx context.Context, needs Needs, field, password string, op func(Owner) error) error {
-	u, err := c.User(ctx)
+	err := c.identify(ctx)
 	for range 1 + maxReplaced {
 		if err != nil {
 			return err
 		}
+		u := c.account
 		if err := u.lacks(needs); err != nil {
 			return err
 		}
@@ -95,17 +102,16 @@ func (c *Caller) AsOwner(ctx context.Context, needs Needs, field, password strin
 			return err
 		}
 		err = c.load(ctx, u.ID)
-		u = c.user
 	}
 	return &BusyError{RetryAfter: time.Second}
 }
 
 // ownName stands for the account of a caller, who typed no name. It is not valid UTF-8, as every name in a request is.
-func ownName(u *User) string { return "\xff" + accountKey(u.ID) }
+func ownName(u *account) string { return "\xff" + accountKey(u.ID) }
 
 // lacks returns the first need, except for the password, that the account does not meet. u is nil for an anonymous
 // caller.
-func (u *User) lacks(needs Needs) error {
+func (u *account) lacks(needs Needs) error {
 	switch {
 	case u == nil:
 		return one(NonField, errUnauthenticated)
@@ -121,8 +127,8 @@ func (u *User) lacks(needs Needs) error {
 // recheck returns the owner's account as it is in the transaction that changes it. Sessions, addresses and passwords
 // may have changed while the password was hashed, so everything that AsOwner has checked is checked again. It fails as
 // AsOwner does, or with errPasswordReplaced.
-func (s *Service) recheck(ctx context.Context, tx *store.Tx, owner Owner) (*User, error) {
-	now, err := s.sessionUser(ctx, tx, owner.session, owner.user.ID)
+func (s *Service) recheck(ctx context.Context, tx *store.Tx, owner Owner) (*account, error) {
+	now, err := s.sessionUser(ctx, tx, owner.session, owner.account.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +138,7 @@ func (s *Service) recheck(ctx context.Context, tx *store.Tx, owner Owner) (*User
 	if owner.needs&NeedsPassword == 0 {
 		return now, nil
 	}
-	if now.password != owner.user.password {
+	if now.password != owner.account.password {
 		return nil, errPasswordReplaced
 	}
 	return now, s.clearOwnFailures(ctx, tx, now)

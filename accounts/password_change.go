@@ -16,7 +16,7 @@ type ChangePasswordInput struct {
 
 // ChangePassword sets another password. All sessions end, the caller's own too, and a new one begins.
 func (s *Service) ChangePassword(ctx context.Context, owner Owner, in ChangePasswordInput) (*Session, error) {
-	if err := s.checkNewPassword(&owner.user, in.NewPassword1, in.NewPassword2); err != nil {
+	if err := s.checkNewPassword(&owner.account, in.NewPassword1, in.NewPassword2); err != nil {
 		return nil, err
 	}
 	encoded, err := s.hasher.Hash(ctx, s.visit(ctx, ""), in.NewPassword2)
@@ -32,17 +32,19 @@ func (s *Service) ChangePassword(ctx context.Context, owner Owner, in ChangePass
 		if err := s.replacePassword(ctx, tx, now.ID, encoded, "password changed"); err != nil {
 			return err
 		}
-		if out.User, err = s.userByID(ctx, tx, now.ID); err != nil {
+		after, err := s.userByID(ctx, tx, now.ID)
+		if err != nil {
 			return err
 		}
+		out.User = after.user()
 		if err := s.notify(ctx, tx, email.NoticePasswordChanged, now); err != nil {
 			return err
 		}
-		return s.startSession(ctx, tx, out.User, out)
+		return s.startSession(ctx, tx, after, out)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.event(ctx, "password_changed", owner.user.ID)
+	s.event(ctx, "password_changed", owner.account.ID)
 	return out, nil
 }

@@ -43,7 +43,7 @@ func TestChangePassword(t *testing.T) {
 	before.password = after.password
 	leapt(t, before, after, true, true)
 	sameUser(t, before, after)
-	sameUser(t, before, out.User)
+	sameShown(t, before, out.User)
 	h.dead(t, first)
 	h.dead(t, caller)
 	if u, err := h.Caller(out.Token).User(t.Context()); u == nil || err != nil || h.live(t, 1) != 1 {

@@ -20,7 +20,7 @@ type SendPasswordResetEmailInput struct {
 func (s *Service) SendPasswordResetEmail(ctx context.Context, in SendPasswordResetEmailInput) error {
 	defer s.evenly(ctx)()
 	var told error // beside a mail that is sent all the same
-	err := s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *User, matched Address) error {
+	err := s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *account, matched Address) error {
 		if !u.Verified {
 			if s.settings.Reveal == RevealAll {
 				told = one("email", errActivationSent)
@@ -68,7 +68,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 	if err != nil {
 		return err
 	}
-	var u *User
+	var u *account
 	err = s.db.Read(ctx, func(tx *store.Tx) (err error) {
 		u, err = s.userByID(ctx, tx, action.User)
 		return err
@@ -127,7 +127,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
 // redeemable says why a token for a new password is not good for the user as they are now, nil if it is.
-func redeemable(u *User, action tokens.Action) error {
+func redeemable(u *account, action tokens.Action) error {
 	if u == nil || !u.IsActive {
 		return one(NonField, errInvalidToken)
 	}
@@ -141,7 +141,7 @@ func redeemable(u *User, action tokens.Action) error {
 }
 
 // checkNewPassword judges newPassword1 and newPassword2 for an account that is there.
-func (s *Service) checkNewPassword(u *User, password1, password2 string) error {
+func (s *Service) checkNewPassword(u *account, password1, password2 string) error {
 	errs := Errors{}
 	if cleanPasswords("newPassword1", "newPassword2", password1, password2, errs) {
 		s.settings.Passwords.checkPassword("newPassword2", password2, u.similarTo(), errs)

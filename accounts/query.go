@@ -54,12 +54,11 @@ func (s *Service) readShown(r *record, u *User) {
 	}
 	named := !r.null()
 	if named {
-		u.ownUsername = r.text()
+		u.Username = r.text()
 	}
 	u.Email = r.text()
-	u.Username = u.Email
-	if named {
-		u.Username = u.ownUsername
+	if !named {
+		u.Username = u.Email
 	}
 	u.FirstName, u.LastName, u.SecondaryEmail = r.text(), r.text(), r.text()
 	if len(s.settings.Fields) > 0 {
@@ -71,9 +70,9 @@ func (s *Service) readShown(r *record, u *User) {
 }
 
 // readUser reads a whole user.
-func (s *Service) readUser(text string) (*User, error) {
-	u, r := &User{}, &record{rest: text}
-	s.readShown(r, u)
+func (s *Service) readUser(text string) (*account, error) {
+	u, r := &account{}, &record{rest: text}
+	s.readShown(r, &u.User)
 	u.usernameKey, u.canonical, u.password = r.text(), r.text(), r.text()
 	u.credentialEpoch, u.secondaryEpoch, u.secondary = r.integer(), r.integer(), r.text()
 	r.end()
@@ -97,13 +96,13 @@ func (s *Service) readUsers(text string) ([]*User, error) {
 }
 
 // findUser returns nil where nobody is found.
-func (s *Service) findUser(ctx context.Context, tx *store.Tx, query string, args ...any) (*User, error) {
+func (s *Service) findUser(ctx context.Context, tx *store.Tx, query string, args ...any) (*account, error) {
 	var text string
 	err := tx.QueryRowContext(ctx, query, args...).Scan(&text)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	var u *User
+	var u *account
 	if err == nil {
 		u, err = s.readUser(text)
 	}
@@ -113,21 +112,21 @@ func (s *Service) findUser(ctx context.Context, tx *store.Tx, query string, args
 	return u, nil
 }
 
-func (s *Service) userByID(ctx context.Context, tx *store.Tx, id int64) (*User, error) {
+func (s *Service) userByID(ctx context.Context, tx *store.Tx, id int64) (*account, error) {
 	return s.findUser(ctx, tx, s.users.byID, id)
 }
 
-func (s *Service) userByUsername(ctx context.Context, tx *store.Tx, key string) (*User, error) {
+func (s *Service) userByUsername(ctx context.Context, tx *store.Tx, key string) (*account, error) {
 	return s.findUser(ctx, tx, s.users.byUsername, key)
 }
 
 // userByAddress finds the owner of a canonical address, be it their primary or secondary one.
-func (s *Service) userByAddress(ctx context.Context, tx *store.Tx, canonical string) (*User, error) {
+func (s *Service) userByAddress(ctx context.Context, tx *store.Tx, canonical string) (*account, error) {
 	return s.findUser(ctx, tx, s.users.byAddress, canonical)
 }
 
 // sessionUser is the active user of a live session, nil for nobody.
-func (s *Service) sessionUser(ctx context.Context, tx *store.Tx, session, id int64) (*User, error) {
+func (s *Service) sessionUser(ctx context.Context, tx *store.Tx, session, id int64) (*account, error) {
 	return s.findUser(ctx, tx, s.users.bySession, id, session, tx.Now.Unix())
 }
 
@@ -270,7 +269,7 @@ func setVerified(ctx context.Context, tx *store.Tx, id int64) error {
 
 // recordLogin keeps the time, unarchives, and kills the reset and set links that are out: who can log in
 // needs none. u then is as the row is. A password that stays is not written: its index would be, too.
-func recordLogin(ctx context.Context, tx *store.Tx, u *User, password string) error {
+func recordLogin(ctx context.Context, tx *store.Tx, u *account, password string) error {
 	leap := epochLeap()
 	if _, err := tx.ExecContext(ctx, `UPDATE users SET last_login = ?, credential_epoch = credential_epoch + ? WHERE id = ?`,
 		tx.Now.Unix(), leap, u.ID); err != nil {

@@ -91,7 +91,7 @@ func claimAddress(ctx context.Context, tx *store.Tx, id int64, a Address) error 
 
 // placeAddresses says which of a user's addresses is the primary and which the secondary one ("": none), and gives the
 // others up.
-func placeAddresses(ctx context.Context, tx *store.Tx, u *User, primary, secondary string) error {
+func placeAddresses(ctx context.Context, tx *store.Tx, u *account, primary, secondary string) error {
 	if _, err := tx.ExecContext(ctx, `
 		UPDATE users SET email = ?1, credential_epoch = credential_epoch + ?2 * ?3, secondary_epoch = secondary_epoch + ?3
 		WHERE id = ?4`, primary, u.moves(primary, secondary), epochLeap(), u.ID); err != nil {

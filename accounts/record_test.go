@@ -217,9 +217,10 @@ func TestUserRecord(t *testing.T) {
 			DateJoined: at(5), Fields: Values{"phone": "],[", "ratio": 3.0, "level": nil, "since": nil},
 		},
 	}
-	whole := []User{*want[0], *want[1]}
-	whole[0].canonical, whole[0].password = "a@x", "hash"
-	whole[1].canonical, whole[1].secondary = "b@x", "c@x"
+	whole := []*account{
+		{User: *want[0], canonical: "a@x", password: "hash"},
+		{User: *want[1], canonical: "b@x", secondary: "c@x"},
+	}
 	page, err := h.Users(t.Context(), UserQuery{Limit: 10})
 	if err != nil || len(page.Edges) != len(want) {
 		t.Fatalf("%d users: %v", len(page.Edges), err)
@@ -229,17 +230,12 @@ func TestUserRecord(t *testing.T) {
 		t.Fatalf("each of %d users: %v", len(each), err)
 	}
 	for i, want := range want {
-		one, err := h.UserByID(t.Context(), want.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
 		for name, got := range map[string]*User{"in a page": page.Edges[i].User, "one of all": each[i]} {
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(User{})); diff != "" {
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("user %d, %s (-want +got):\n%s", want.ID, name, diff)
 			}
 		}
-		if diff := cmp.Diff(&whole[i], one, cmp.AllowUnexported(User{})); diff != "" {
-			t.Errorf("user %d by id (-want +got):\n%s", want.ID, diff)
-		}
+		one := h.user(t, accountKey(want.ID))
+		sameUser(t, whole[i], one)
 	}
 }

@@ -167,7 +167,7 @@ func (s *Service) acceptingRegistration(ctx context.Context, tx *store.Tx) error
 }
 
 // sendRegistered sends the mails of a new account.
-func (s *Service) sendRegistered(ctx context.Context, tx *store.Tx, u *User) error {
+func (s *Service) sendRegistered(ctx context.Context, tx *store.Tx, u *account) error {
 	if s.settings.SendActivationEmail {
 		if err := s.sendActivation(ctx, tx, u, email.Activation); err != nil {
 			return err

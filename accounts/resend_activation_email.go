@@ -17,7 +17,7 @@ type ResendActivationEmailInput struct {
 // account, and whether it is verified, it tells under RevealAll only.
 func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivationEmailInput) error {
 	defer s.evenly(ctx)()
-	return s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *User, _ Address) error {
+	return s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *account, _ Address) error {
 		switch {
 		case !u.Verified:
 			return s.sendActivation(ctx, tx, u, email.ActivationResend)
@@ -32,13 +32,13 @@ func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivation
 // mailOwner judges an argument email and runs send, in a transaction, for the active user whose address that is,
 // unless the network has asked for too many mails. For nobody it counts that and does nothing, and does not tell.
 // matched is the address as stored.
-func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *store.Tx, u *User, matched Address) error) error {
+func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *store.Tx, u *account, matched Address) error) error {
 	errs := Errors{}
 	address, ok := cleanEmail("email", typed, errs)
 	if !ok {
 		return errs
 	}
-	owner := func(tx *store.Tx) (*User, error) {
+	owner := func(tx *store.Tx) (*account, error) {
 		u, err := s.userByAddress(ctx, tx, address.Canonical)
 		if err != nil || u == nil || !u.IsActive {
 			return nil, err
@@ -71,7 +71,7 @@ func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *sto
 }
 
 // sendActivation mails the link that verifies the account's primary address.
-func (s *Service) sendActivation(ctx context.Context, tx *store.Tx, u *User, kind email.Kind) error {
+func (s *Service) sendActivation(ctx context.Context, tx *store.Tx, u *account, kind email.Kind) error {
 	token, err := s.tokens.SignAction(tokens.Action{
 		Purpose: tokens.Activation, User: u.ID, Address: u.canonical, Epoch: u.secondaryEpoch,
 	})

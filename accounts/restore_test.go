@@ -25,7 +25,7 @@ func TestRevokeAll(t *testing.T) {
 		links = append(links, link.Token)
 	}
 	h.exec(t, `INSERT INTO outbox (name, created_at, message) VALUES ('a.eml', 1, x'00')`)
-	before := []*User{h.user(t, "ada"), h.user(t, "bob")}
+	before := []*account{h.user(t, "ada"), h.user(t, "bob")}
 	leaptAll := func() {
 		t.Helper()
 		for _, want := range before {

@@ -57,7 +57,7 @@ func (s *Service) SendSecondaryEmailActivation(ctx context.Context, owner Owner,
 	if err != nil {
 		return err
 	}
-	s.event(ctx, "secondary_email_requested", owner.user.ID)
+	s.event(ctx, "secondary_email_requested", owner.account.ID)
 	return nil
 }
 
@@ -118,7 +118,7 @@ type RemoveSecondaryEmailInput struct {
 
 // RemoveSecondaryEmail gives the secondary address up. All sessions but the caller's end.
 func (s *Service) RemoveSecondaryEmail(ctx context.Context, owner Owner, _ RemoveSecondaryEmailInput) error {
-	return s.moveAddress(ctx, owner, "secondary_email_removed", email.NoticeSecondaryRemoved, func(now *User) (primary, secondary string) {
+	return s.moveAddress(ctx, owner, "secondary_email_removed", email.NoticeSecondaryRemoved, func(now *account) (primary, secondary string) {
 		return now.canonical, ""
 	})
 }

@@ -128,7 +128,7 @@ func newHarness(t testing.TB, change ...func(*Settings, *tokens.Settings)) *harn
 }
 
 // add makes an account with the usual password, unless in says otherwise.
-func (h *harness) add(t testing.TB, in AddUserInput) *User {
+func (h *harness) add(t testing.TB, in AddUserInput) *account {
 	t.Helper()
 	if in.Password == "" {
 		in.Password = password
@@ -137,7 +137,9 @@ func (h *harness) add(t testing.TB, in AddUserInput) *User {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return u
+	added := h.user(t, accountKey(u.ID))
+	sameShown(t, added, u)
+	return added
 }
 
 // registration is the form of the default settings.
@@ -145,7 +147,7 @@ func registration(email, username, password1, password2 string) RegisterInput {
 	return RegisterInput{Values{"email": email, "username": username}, password1, password2}
 }
 
-func (h *harness) ada(t testing.TB) *User {
+func (h *harness) ada(t testing.TB) *account {
 	t.Helper()
 	return h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", SecondaryEmail: "Ada2@example.com", Verified: true})
 }
@@ -165,17 +167,22 @@ func (h *harness) loginWith(t testing.TB, password string) *Session {
 	return out
 }
 
-func (h *harness) user(t *testing.T, ref string) *User {
+func (h *harness) user(t testing.TB, ref string) *account {
 	t.Helper()
-	u, err := h.FindUser(t.Context(), ref)
+	u, err := h.lookUp(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
+	shown, err := h.FindUser(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Throttled = shown.Throttled
 	return u
 }
 
 // leapt makes want what got is after its epochs have moved, and nobody can tell how far.
-func leapt(t *testing.T, want, got *User, credential, secondary bool) {
+func leapt(t *testing.T, want, got *account, credential, secondary bool) {
 	t.Helper()
 	if credential {
 		if got.credentialEpoch <= want.credentialEpoch {
@@ -542,9 +549,17 @@ func same(t *testing.T, want, got map[string][]string) {
 	}
 }
 
-func sameUser(t *testing.T, want, got *User) {
+func sameUser(t *testing.T, want, got *account) {
 	t.Helper()
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(User{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(account{})); diff != "" {
+		t.Errorf("user (-want +got):\n%s", diff)
+	}
+}
+
+// sameShown compares what an operation has returned of an account with the whole.
+func sameShown(t testing.TB, want *account, got *User) {
+	t.Helper()
+	if diff := cmp.Diff(&want.User, got); diff != "" {
 		t.Errorf("user (-want +got):\n%s", diff)
 	}
 }

@@ -22,7 +22,7 @@ func (out *Session) set(pair tokens.Pair) {
 	out.Payload, out.RefreshExpiresIn = &pair.Claims, pair.RefreshExpiresAt
 }
 
-func (s *Service) startSession(ctx context.Context, tx *store.Tx, u *User, out *Session) error {
+func (s *Service) startSession(ctx context.Context, tx *store.Tx, u *account, out *Session) error {
 	pair, err := s.tokens.Start(ctx, tx, u.subject())
 	if err != nil {
 		return err

@@ -14,12 +14,12 @@ type SwapEmailsInput struct {
 
 // SwapEmails lets the primary and the secondary address change places. All sessions but the caller's end.
 func (s *Service) SwapEmails(ctx context.Context, owner Owner, _ SwapEmailsInput) error {
-	return s.moveAddress(ctx, owner, "emails_swapped", email.NoticeEmailsSwapped, func(now *User) (primary, secondary string) {
+	return s.moveAddress(ctx, owner, "emails_swapped", email.NoticeEmailsSwapped, func(now *account) (primary, secondary string) {
 		return now.secondary, now.canonical
 	})
 }
 
-func (s *Service) moveAddress(ctx context.Context, owner Owner, event string, kind email.Kind, places func(now *User) (primary, secondary string)) error {
+func (s *Service) moveAddress(ctx context.Context, owner Owner, event string, kind email.Kind, places func(now *account) (primary, secondary string)) error {
 	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
 		now, err := s.recheck(ctx, tx, owner)
 		if err != nil {
@@ -37,6 +37,6 @@ func (s *Service) moveAddress(ctx context.Context, owner Owner, event string, ki
 	if err != nil {
 		return err
 	}
-	s.event(ctx, event, owner.user.ID)
+	s.event(ctx, event, owner.account.ID)
 	return nil
 }

@@ -170,18 +170,18 @@ func TestThrottleClock(t *testing.T) {
 
 // TestWaysBackIn: what lets an owner in of whose account too many passwords were tried.
 func TestWaysBackIn(t *testing.T) {
-	ways := map[string]func(h *harness, u *User) error{
-		"reset by mail": func(h *harness, _ *User) error {
+	ways := map[string]func(h *harness, u *account) error{
+		"reset by mail": func(h *harness, _ *account) error {
 			if err := h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{"ada@example.com"}); err != nil {
 				return err
 			}
 			return h.ResetPassword(t.Context(), ResetPasswordInput{h.mails(t)[0].Token, password, password})
 		},
-		"a password by an operator": func(h *harness, _ *User) error {
+		"a password by an operator": func(h *harness, _ *account) error {
 			_, err := h.SetUserPassword(t.Context(), "ada", password)
 			return err
 		},
-		"unlocked": func(h *harness, _ *User) error {
+		"unlocked": func(h *harness, _ *account) error {
 			_, err := h.SetUser(t.Context(), "ada", SetUserInput{Unlock: true})
 			return err
 		},

@@ -59,7 +59,7 @@ func (in LoginInput) name() string {
 var errPasswordReplaced = errors.New("the stored password has been replaced")
 
 func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
-	var u *User
+	var u *account
 	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
 		u, err = s.loginUser(ctx, tx, in)
 		return err
@@ -99,7 +99,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 		if now.password != u.password {
 			return errPasswordReplaced
 		}
-		out.User, out.Unarchived = now, now.Archived
+		out.User, out.Unarchived = now.user(), now.Archived
 		if err := recordLogin(ctx, tx, now, encoded); err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 }
 
 // loginUser finds who is meant, nil for nobody.
-func (s *Service) loginUser(ctx context.Context, tx *store.Tx, in LoginInput) (*User, error) {
+func (s *Service) loginUser(ctx context.Context, tx *store.Tx, in LoginInput) (*account, error) {
 	if in.Username != nil {
 		return s.userByUsername(ctx, tx, usernameKey(*in.Username))
 	}

@@ -15,7 +15,7 @@ type UpdateAccountInput struct {
 // UpdateAccount changes the fields that are given and leaves the others. All of it is done or, with Errors, nothing.
 func (s *Service) UpdateAccount(ctx context.Context, owner Owner, in UpdateAccountInput) error {
 	errs := Errors{}
-	f := s.judgeUpdate(s.settings.UpdateArguments(), in.Fields, owner.user.addresses()[0], errs)
+	f := s.judgeUpdate(s.settings.UpdateArguments(), in.Fields, owner.account.addresses()[0], errs)
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
 		now, err := s.recheck(ctx, tx, owner)
 		if err != nil {
@@ -32,7 +32,7 @@ func (s *Service) UpdateAccount(ctx context.Context, owner Owner, in UpdateAccou
 	if err != nil {
 		return err
 	}
-	s.event(ctx, "account_updated", owner.user.ID)
+	s.event(ctx, "account_updated", owner.account.ID)
 	return nil
 }
 
@@ -48,24 +48,24 @@ func (s *Service) judgeUpdate(args []Argument, in Values, own Address, errs Erro
 }
 
 // takenFrom is taken for the account u.
-func (f form) takenFrom(ctx context.Context, tx *store.Tx, u *User, errs Errors) error {
+func (f form) takenFrom(ctx context.Context, tx *store.Tx, u *account, errs Errors) error {
 	for field, value := range u.Fields {
 		if value == f.values[field] {
 			delete(f.values, field) // stays, even if somebody else has it since before it was unique
 		}
 	}
-	if f.skeleton == usernameSkeleton(u.ownUsername) {
+	if f.skeleton == usernameSkeleton(u.ownUsername()) {
 		f.skeleton = "" // likewise
 	}
 	return f.taken(ctx, tx, u.ID, errs)
 }
 
 // update stores the fields of a form in the account that has them as in u.
-func (f form) update(ctx context.Context, tx *store.Tx, u *User) error {
+func (f form) update(ctx context.Context, tx *store.Tx, u *account) error {
 	if err := setFields(ctx, tx, u.ID, f.custom()); err != nil {
 		return err
 	}
-	username, key, first, last := u.ownUsername, u.usernameKey, u.FirstName, u.LastName
+	username, key, first, last := u.ownUsername(), u.usernameKey, u.FirstName, u.LastName
 	if _, given := f.values["username"]; given {
 		username, key = f.text("username"), f.usernameKey
 	}

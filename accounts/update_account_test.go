@@ -90,9 +90,9 @@ func TestUpdateAccountRefusals(t *testing.T) {
 	update := func() error {
 		return h.UpdateAccount(t.Context(), ada, UpdateAccountInput{Values{"first_name": "A"}})
 	}
-	h.set(t, ada.user.ID, "verified", 0)
+	h.set(t, ada.account.ID, "verified", 0)
 	h.refused(t, notVerified, update)
-	h.set(t, ada.user.ID, "is_active", 0)
+	h.set(t, ada.account.ID, "is_active", 0)
 	h.refused(t, Errors{"nonFieldErrors": {{"Unauthenticated.", "unauthenticated"}}}, update)
 }
 
@@ -174,7 +174,7 @@ func TestEmailOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u := h.user(t, "ADA@example.com"); u.Username != "Ada@example.com" || out.Payload.Username != "Ada@example.com" || u.ownUsername != "" {
+	if u := h.user(t, "ADA@example.com"); u.Username != "Ada@example.com" || out.Payload.Username != "Ada@example.com" || u.ownUsername() != "" {
 		t.Errorf("%+v, claims %+v", u, out.Payload)
 	}
 	h.activation(t, "Ada@example.com")

@@ -26,14 +26,33 @@ type User struct {
 	Fields         Values     // every configured field, nil for no value; nil where none are configured
 
 	Throttled *Throttled // logins are refused; found by FindUser alone
+}
 
-	ownUsername     string // "": none
-	usernameKey     string
+// account is a user with the columns that nobody is shown.
+type account struct {
+	User
+	usernameKey     string // Username as it is compared; "": the account has none of its own
 	password        string // encoded hash, "": none
 	canonical       string // of Email
 	secondary       string // canonical form of SecondaryEmail
 	credentialEpoch int64
 	secondaryEpoch  int64
+}
+
+// user returns what is shown of an account; nil for nil.
+func (u *account) user() *User {
+	if u == nil {
+		return nil
+	}
+	return &u.User
+}
+
+// ownUsername returns the account's username; "" for an account without one.
+func (u *account) ownUsername() string {
+	if u.usernameKey == "" {
+		return ""
+	}
+	return u.Username
 }
 
 // FieldNames are the fields of an account that are shown, by their names in settings: built-in ones, then those of the
@@ -52,14 +71,14 @@ func (s Settings) FieldNames() []string {
 }
 
 // id is 0 for nobody.
-func (u *User) id() int64 {
+func (u *account) id() int64 {
 	if u == nil {
 		return 0
 	}
 	return u.ID
 }
 
-func (u *User) subject() tokens.Subject { return tokens.Subject{ID: u.ID, Username: u.Username} }
+func (u *account) subject() tokens.Subject { return tokens.Subject{ID: u.ID, Username: u.Username} }
 
 func (u *User) mailUser() email.User {
 	return email.User{
@@ -77,7 +96,7 @@ func (a Address) mailbox() string {
 }
 
 // addresses are the primary one and, where there is one, the secondary.
-func (u *User) addresses() []Address {
+func (u *account) addresses() []Address {
 	list := []Address{{Canonical: u.canonical, Shown: u.Email}}
 	if u.secondary != "" {
 		list = append(list, Address{Canonical: u.secondary, Shown: u.SecondaryEmail})
@@ -86,7 +105,7 @@ func (u *User) addresses() []Address {
 }
 
 // address is the one of the user's that has this canonical form.
-func (u *User) address(canonical string) (Address, bool) {
+func (u *account) address(canonical string) (Address, bool) {
 	for _, a := range u.addresses() {
 		if a.Canonical == canonical {
 			return a, true
@@ -96,14 +115,14 @@ func (u *User) address(canonical string) (Address, bool) {
 }
 
 // moves reports whether an address that the user has changes its place, or is given up.
-func (u *User) moves(primary, secondary string) bool {
+func (u *account) moves(primary, secondary string) bool {
 	return u.canonical != primary || u.secondary != "" && u.secondary != secondary
 }
 
-func (u *User) similarTo() similarTo {
-	return similarTo{Username: u.ownUsername, FirstName: u.FirstName, LastName: u.LastName, Email: u.Email}
+func (u *account) similarTo() similarTo {
+	return similarTo{Username: u.ownUsername(), FirstName: u.FirstName, LastName: u.LastName, Email: u.Email}
 }
 
 // hasPassword reports whether a password is set. What Django stores where there is none begins with an
 // exclamation mark.
-func (u *User) hasPassword() bool { return u.password != "" && u.password[0] != '!' }
+func (u *account) hasPassword() bool { return u.password != "" && u.password[0] != '!' }

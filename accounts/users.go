@@ -40,12 +40,12 @@ func (e UserEdge) Cursor() string { return cursor(e.User.ID) }
 
 // UserByID returns nil where nobody has the id.
 func (s *Service) UserByID(ctx context.Context, id int64) (*User, error) {
-	var u *User
+	var u *account
 	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
 		u, err = s.userByID(ctx, tx, id)
 		return err
 	})
-	return u, err
+	return u.user(), err
 }
 
 // Users lists users. It fails with *UsageError for arguments that cannot be, and with the context's error when that

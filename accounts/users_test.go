@@ -261,7 +261,7 @@ func TestPageRefusals(t *testing.T) {
 func TestUserByID(t *testing.T) {
 	h := newHarness(t)
 	ada := h.ada(t)
-	for id, want := range map[int64]*User{ada.ID: ada, ada.ID + 1: nil, 0: nil, -1: nil, math.MaxInt64: nil} {
+	for id, want := range map[int64]*User{ada.ID: &ada.User, ada.ID + 1: nil, 0: nil, -1: nil, math.MaxInt64: nil} {
 		got, err := h.UserByID(t.Context(), id)
 		if err != nil || (got == nil) != (want == nil) || got != nil && got.Username != want.Username {
 			t.Errorf("user %d is %v, %v", id, got, err)

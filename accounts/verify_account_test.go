@@ -11,7 +11,7 @@ import (
 )
 
 // unverified adds ada, whose address is still to be confirmed.
-func (h *harness) unverified(t *testing.T) *User {
+func (h *harness) unverified(t *testing.T) *account {
 	t.Helper()
 	return h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", SecondaryEmail: "Ada2@example.com"})
 }
@@ -29,7 +29,7 @@ func (h *harness) action(t *testing.T, a tokens.Action) string {
 // ofNow adds the present epoch of its user to that of a token.
 func (h *harness) ofNow(t *testing.T, a tokens.Action) tokens.Action {
 	t.Helper()
-	u, err := h.FindUser(t.Context(), strconv.FormatInt(a.User, 10))
+	u, err := h.lookUp(t.Context(), strconv.FormatInt(a.User, 10))
 	switch {
 	case errors.Is(err, ErrNotFound):
 	case err != nil:

@@ -21,7 +21,7 @@ import (
 //
 // The right password clears nothing: the caller's transaction does, by clearOwnFailures.
 func (s *Service) verifyPassword(
-	ctx context.Context, u *User, name, password, encoded, event string,
+	ctx context.Context, u *account, name, password, encoded, event string,
 ) (ok, upgrade bool, err error) {
 	a := &attempt{}
 	defer a.end()
@@ -63,7 +63,7 @@ func (a *attempt) end() {
 
 // admit returns when a may be looked at, or has been refused because its account is full. It fails with
 // *ThrottledError when its network is full.
-func (s *Service) admit(ctx context.Context, a *attempt, u *User, name string) error {
+func (s *Service) admit(ctx context.Context, a *attempt, u *account, name string) error {
 	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
 		a.network, err = s.networkLimits(ctx, tx, limitNetwork, s.settings.Throttle.LoginsPerIP)
 		return err
@@ -87,7 +87,7 @@ func (s *Service) admit(ctx context.Context, a *attempt, u *User, name string) e
 
 // recordFailure counts a wrong password. It is durable before anybody is told, even where whoever asked has gone; and a
 // try that was refused is written as well, so that it takes as long.
-func (s *Service) recordFailure(ctx context.Context, u *User, a *attempt) error {
+func (s *Service) recordFailure(ctx context.Context, u *account, a *attempt) error {
 	limits := a.network
 	if a.account.Enforced() {
 		limits = append(slices.Clone(limits), a.account)
