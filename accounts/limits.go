@@ -48,71 +48,75 @@ const (
 )
 
 // accountLimit is the limit on wrong passwords of an account, or of a name without an account (u is nil): answers must
-// not tell them apart.
-func (s *Service) accountLimit(u *account, name string) ratelimit.Limit {
+// not tell them apart. ownNetwork is the pseudonym of one of the user's own networks, which has a counter of its own.
+func (s *Service) accountLimit(u *account, name, ownNetwork string) ratelimit.Limit {
 	t := s.settings.Throttle
 	l := ratelimit.Limit{Rate: t.LoginsPerAccount, Lockout: true, MaxConsecutive: t.ConsecutiveFailures}
-	if u == nil {
+	switch {
+	case u == nil:
 		l.Kind, l.Key, l.MaxKeys = limitName, s.tokens.Pseudonym(string(limitName), name), t.Keys
-	} else {
+	case ownNetwork != "":
+		l.Kind, l.Key = limitOwnNetwork, ownNetworkKey(u.ID, ownNetwork)
+	default:
 		l.Kind, l.Key = limitAccount, accountKey(u.ID)
 	}
 	return l
 }
 
-// accountLimitFor is the accountLimit of a client. One of the user's own networks has a counter of its own, which wrong
-// passwords from elsewhere do not fill.
+// accountLimitFor is accountLimit for a client: wrong passwords from elsewhere do not fill the counter of an own network.
 func (s *Service) accountLimitFor(ctx context.Context, tx *store.Tx, u *account, name string) (ratelimit.Limit, error) {
-	l := s.accountLimit(u, name)
 	network := s.networkPseudonym(ctx)
-	if network == "" || !l.Enforced() {
-		return l, nil
+	if network != "" {
+		own, err := isOwnNetwork(ctx, tx, u.id(), network) // of nobody as well: the time must not tell
+		if err != nil {
+			return ratelimit.Limit{}, err
+		}
+		if !own {
+			network = ""
+		}
 	}
-	id := int64(0) // a name without an account is looked up as well: that takes as long
-	if u != nil {
-		id = u.ID
-	}
-	own, err := hasNetwork(ctx, tx, id, network)
-	if own {
-		l.Kind, l.Key = limitOwnNetwork, ownNetworkKey(id, network)
-	}
-	return l, err
+	return s.accountLimit(u, name, network), nil
 }
 
 func accountKey(id int64) string { return strconv.FormatInt(id, 10) }
 
 func ownNetworkKey(id int64, network string) string { return accountKey(id) + " " + network }
 
-// limits are those of one kind and name, one for each rate.
-func (s *Service) limits(kind ratelimit.Kind, name string, rates []ratelimit.Rate) []ratelimit.Limit {
+// limits returns the limits on a key, one for each rate. The database gets a pseudonym of the key.
+func (s *Service) limits(kind ratelimit.Kind, key string, rates []ratelimit.Rate) []ratelimit.Limit {
 	list := make([]ratelimit.Limit, 0, len(rates))
 	for _, rate := range rates {
-		key := s.tokens.Pseudonym(string(kind)+"\x00"+rate.Per.String(), name)
-		list = append(list, ratelimit.Limit{Kind: kind, Key: key, Rate: rate, MaxKeys: s.settings.Throttle.Keys})
+		pseudonym := s.tokens.Pseudonym(string(kind)+"\x00"+rate.Per.String(), key)
+		list = append(list, ratelimit.Limit{Kind: kind, Key: pseudonym, Rate: rate, MaxKeys: s.settings.Throttle.Keys})
 	}
 	return list
 }
 
-// limited reports whether rates limit the client at all: not without rates, and no command or exempt client.
-func limited(ctx context.Context, rates []ratelimit.Rate) bool {
-	return len(rates) > 0 && networkOf(ctx) != ""
+// networkRates are the rates of a kind that counts by network. There are none for commands and exempt clients.
+func (s *Service) networkRates(ctx context.Context, kind ratelimit.Kind) []ratelimit.Rate {
+	t := s.settings.Throttle
+	switch {
+	case networkOf(ctx) == "":
+		return nil
+	case kind == limitRegistration:
+		return t.RegistrationsPerIP
+	case kind == limitMail:
+		return t.MailsPerIP
+	default:
+		return t.LoginsPerIP
+	}
 }
 
-// networkLimits are the limits on the client's network, and larger ones on the site around it. A network
-// with a good login has no limit on its site: otherwise its neighbours could shut an owner out.
-func (s *Service) networkLimits(
-	ctx context.Context, tx *store.Tx, kind ratelimit.Kind, rates []ratelimit.Rate,
-) ([]ratelimit.Limit, error) {
-	if !limited(ctx, rates) {
-		return nil, nil
-	}
-	network := networkOf(ctx)
+// networkLimits are the limits on the client's network, and larger ones on the site around it. A network with a good
+// login has no limit on its site: otherwise its neighbours could shut an owner out.
+func (s *Service) networkLimits(ctx context.Context, tx *store.Tx, kind ratelimit.Kind) ([]ratelimit.Limit, error) {
+	rates, network := s.networkRates(ctx, kind), networkOf(ctx)
 	list := s.limits(kind, network, rates)
 	site, share := siteOf(network)
-	if site == network {
+	if len(list) == 0 || site == network {
 		return list, nil
 	}
-	known, err := hasLogins(ctx, tx, s.networkPseudonym(ctx))
+	known, err := isKnownNetwork(ctx, tx, s.networkPseudonym(ctx))
 	if err != nil || known {
 		return list, err
 	}
@@ -123,22 +127,15 @@ func (s *Service) networkLimits(
 	return list, nil
 }
 
-// checkNetwork fails with *ThrottledError where countNetwork would.
-func (s *Service) checkNetwork(ctx context.Context, tx *store.Tx, kind ratelimit.Kind, rates []ratelimit.Rate) error {
-	limits, err := s.networkLimits(ctx, tx, kind, rates)
+// limitNetwork applies ratelimit.Check or ratelimit.Count to the networkLimits. It fails with *ThrottledError.
+func (s *Service) limitNetwork(
+	ctx context.Context, tx *store.Tx, kind ratelimit.Kind, apply func(context.Context, *store.Tx, ...ratelimit.Limit) error,
+) error {
+	limits, err := s.networkLimits(ctx, tx, kind)
 	if err != nil {
 		return err
 	}
-	return ratelimit.Check(ctx, tx, limits...)
-}
-
-// countNetwork counts something that the client's network did, or fails with *ThrottledError and counts nothing.
-func (s *Service) countNetwork(ctx context.Context, tx *store.Tx, kind ratelimit.Kind, rates []ratelimit.Rate) error {
-	limits, err := s.networkLimits(ctx, tx, kind, rates)
-	if err != nil {
-		return err
-	}
-	return ratelimit.Count(ctx, tx, limits...)
+	return apply(ctx, tx, limits...)
 }
 
 // Throttled is why an account's passwords are refused: everywhere but in its owner's own networks, if Failures is not
@@ -152,17 +149,25 @@ type Throttled struct {
 
 // throttled is nil where no limit on passwords of u is reached.
 func (s *Service) throttled(ctx context.Context, tx *store.Tx, u *account) (*Throttled, error) {
-	l := s.accountLimit(u, "")
-	var out Throttled
-	full, err := ratelimit.Full(ctx, tx, l)
+	full, err := ratelimit.Full(ctx, tx, s.accountLimit(u, "", ""))
 	if err != nil {
 		return nil, err
 	}
+	var out Throttled
 	if full != nil {
 		out = Throttled{Failures: full.Consecutive, Refused: full.Refused, Until: full.Until}
 	}
-	l.Kind, l.Key = limitOwnNetwork, ownNetworkKey(u.ID, "")
-	if out.OwnNetworks, err = ratelimit.CountFull(ctx, tx, l); err != nil || out == (Throttled{}) {
+	networks, err := ownNetworks(ctx, tx, u.ID)
+	for _, network := range networks {
+		full, err := ratelimit.Full(ctx, tx, s.accountLimit(u, "", network))
+		if err != nil {
+			return nil, err
+		}
+		if full != nil {
+			out.OwnNetworks++
+		}
+	}
+	if err != nil || out == (Throttled{}) {
 		return nil, err
 	}
 	return &out, nil
@@ -170,10 +175,16 @@ func (s *Service) throttled(ctx context.Context, tx *store.Tx, u *account) (*Thr
 
 // clearFailures forgets the wrong passwords of a user, wherever they came from.
 func clearFailures(ctx context.Context, tx *store.Tx, id int64) error {
-	if err := ratelimit.Reset(ctx, tx, limitAccount, accountKey(id)); err != nil {
+	networks, err := ownNetworks(ctx, tx, id)
+	if err != nil {
 		return err
 	}
-	return ratelimit.ResetPrefix(ctx, tx, limitOwnNetwork, ownNetworkKey(id, ""))
+	for _, network := range networks {
+		if err := ratelimit.Reset(ctx, tx, limitOwnNetwork, ownNetworkKey(id, network)); err != nil {
+			return err
+		}
+	}
+	return ratelimit.Reset(ctx, tx, limitAccount, accountKey(id))
 }
 
 // logThrottled logs that a request was refused, where err says so.

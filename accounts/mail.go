@@ -32,7 +32,7 @@ func (s *Service) send(ctx context.Context, tx *store.Tx, to Address, m email.Ma
 // what is left of its limit must not tell. It is false where the network has had enough: then nothing is to be
 // sent.
 func (s *Service) mayAsk(ctx context.Context, tx *store.Tx, u *account) (bool, error) {
-	return s.mayMail(ctx, tx, u.id(), s.countNetwork(ctx, tx, limitMail, s.settings.Throttle.MailsPerIP))
+	return s.mayMail(ctx, tx, u.id(), s.limitNetwork(ctx, tx, limitMail, ratelimit.Count))
 }
 
 // mayMail reports whether a mail may be sent, by the error of counting it. A limit that is reached is no failure: it is

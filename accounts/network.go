@@ -71,14 +71,14 @@ func (s *Service) isKnown(ctx context.Context) (found bool) {
 		return false
 	}
 	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
-		found, err = hasLogins(ctx, tx, network)
+		found, err = isKnownNetwork(ctx, tx, network)
 		return err
 	})
 	return found && err == nil
 }
 
-// networkPseudonym stands for the network of whoever asks in the database: with a copy of that, nobody learns where
-// users are. It is "" where networkOf is.
+// networkPseudonym stands for the client's network in the database, so that a copy of that does not tell where users
+// are. It is "" where networkOf is.
 func (s *Service) networkPseudonym(ctx context.Context) string {
 	network := networkOf(ctx)
 	if network == "" {
@@ -87,8 +87,7 @@ func (s *Service) networkPseudonym(ctx context.Context) string {
 	return s.tokens.Pseudonym("own network", network)
 }
 
-// clearOwnFailures clears what was counted for whoever has given the right password of a user. What was counted for
-// others elsewhere stays.
+// clearOwnFailures resets the counter of wrong passwords that applied to this client. Those of other clients stay.
 func (s *Service) clearOwnFailures(ctx context.Context, tx *store.Tx, u *account) error {
 	l, err := s.accountLimitFor(ctx, tx, u, "")
 	if err != nil {
@@ -97,15 +96,11 @@ func (s *Service) clearOwnFailures(ctx context.Context, tx *store.Tx, u *account
 	return ratelimit.Reset(ctx, tx, l.Kind, l.Key)
 }
 
-// ownNetworks is how many networks of a user are remembered, the latest.
-const ownNetworks = 10
-
-// rememberNetwork makes the network that asks one of the user's own: they have proven who they are from there, by the
-// password or by a link in a mail.
+// rememberNetwork makes the client's network one of the user's own, who has authenticated by the password or by a link
+// in a mail.
 func (s *Service) rememberNetwork(ctx context.Context, tx *store.Tx, id int64) error {
-	network := s.networkPseudonym(ctx)
-	if network == "" {
-		return nil
+	if network := s.networkPseudonym(ctx); network != "" {
+		return insertNetwork(ctx, tx, id, network)
 	}
-	return insertNetwork(ctx, tx, id, network)
+	return nil
 }

@@ -8,34 +8,45 @@ import (
 	"accountd/internal/store"
 )
 
-// A network of a user's own is forgotten when the owner has not proven who they are from there for ownNetworkDays,
-// which is longer than a session may last. A login is written once a day.
-const ownNetworkDays = 180
+// A user's own networks are the latest maxOwnNetworks that the user has authenticated from in ownNetworkDays, which is
+// longer than a session may last. Each is written once a day.
+const (
+	maxOwnNetworks = 10
+	ownNetworkDays = 180
+)
 
 func ownSince(now time.Time) int64 { return now.AddDate(0, 0, -ownNetworkDays).Unix() }
 
-// hasNetwork reports whether a network is one of a user's own.
-func hasNetwork(ctx context.Context, tx *store.Tx, id int64, network string) (found bool, err error) {
-	err = tx.QueryRowContext(ctx, `
-		SELECT EXISTS (SELECT 1 FROM own_networks WHERE user_id = ? AND network = ? AND used_at > ?)`,
-		id, network, ownSince(tx.Now)).Scan(&found)
-	if err != nil {
-		err = fmt.Errorf("look up network: %w", err)
-	}
-	return found, err
+// isOwnNetwork reports whether a network is one of a user's own.
+func isOwnNetwork(ctx context.Context, tx *store.Tx, id int64, network string) (bool, error) {
+	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM own_networks WHERE user_id = ? AND network = ? AND used_at > ?)`,
+		id, network, ownSince(tx.Now))
 }
 
-// hasLogins reports whether a network is one of anybody's own.
-func hasLogins(ctx context.Context, tx *store.Tx, network string) (found bool, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM own_networks WHERE network = ? AND used_at > ?)`,
-		network, ownSince(tx.Now)).Scan(&found)
-	if err != nil {
-		err = fmt.Errorf("look up network: %w", err)
-	}
-	return found, err
+// isKnownNetwork reports whether a network is some user's own.
+func isKnownNetwork(ctx context.Context, tx *store.Tx, network string) (bool, error) {
+	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM own_networks WHERE network = ? AND used_at > ?)`,
+		network, ownSince(tx.Now))
 }
 
-// insertNetwork remembers that a user was in a network, and forgets those that they have not been in for the longest.
+// ownNetworks are the networks that are stored for a user.
+func ownNetworks(ctx context.Context, tx *store.Tx, id int64) (list []string, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT network FROM own_networks WHERE user_id = ?`, id)
+	if err != nil {
+		return nil, fmt.Errorf("list networks: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var network string
+		if err := rows.Scan(&network); err != nil {
+			return nil, fmt.Errorf("list networks: %w", err)
+		}
+		list = append(list, network)
+	}
+	return list, rows.Err()
+}
+
+// insertNetwork makes a network one of a user's own, and deletes the least recently used beyond maxOwnNetworks.
 func insertNetwork(ctx context.Context, tx *store.Tx, id int64, network string) error {
 	result, err := tx.ExecContext(ctx, `
 		INSERT INTO own_networks (user_id, network, used_at) VALUES (?1, ?2, ?3)
@@ -50,13 +61,13 @@ func insertNetwork(ctx context.Context, tx *store.Tx, id int64, network string) 
 	if _, err := tx.ExecContext(ctx, `
 		DELETE FROM own_networks WHERE user_id = ?1 AND network NOT IN (
 			SELECT network FROM own_networks WHERE user_id = ?1 ORDER BY network = ?2 DESC, used_at DESC LIMIT ?3)`,
-		id, network, ownNetworks); err != nil {
+		id, network, maxOwnNetworks); err != nil {
 		return fmt.Errorf("forget networks: %w", err)
 	}
 	return nil
 }
 
-// clearNetworks deletes up to limit networks that are no longer anybody's own, and says how many.
+// clearNetworks deletes up to limit networks that have not been used for ownNetworkDays, and returns how many.
 func clearNetworks(ctx context.Context, tx *store.Tx, limit int) (int64, error) {
 	result, err := tx.ExecContext(ctx, `
 		DELETE FROM own_networks WHERE (user_id, network) IN (

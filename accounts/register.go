@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"accountd/email"
+	"accountd/internal/ratelimit"
 	"accountd/internal/store"
 	"accountd/tokens"
 )
@@ -48,7 +49,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 		if err := s.acceptingRegistration(ctx, tx); err != nil {
 			return err
 		}
-		if err := s.countRegistration(ctx, tx); err != nil {
+		if err := s.limitNetwork(ctx, tx, limitRegistration, ratelimit.Count); err != nil {
 			return err
 		}
 		mailing := s.mailsRegistrations()
@@ -111,7 +112,7 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 		if len(errs) > 0 {
 			return errs
 		}
-		if err := s.checkNetwork(ctx, tx, limitRegistration, s.settings.Throttle.RegistrationsPerIP); err != nil {
+		if err := s.limitNetwork(ctx, tx, limitRegistration, ratelimit.Check); err != nil {
 			return err
 		}
 		if s.settings.Reveal != RevealNothing {
@@ -125,8 +126,8 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 		}
 		return s.acceptingRegistration(ctx, tx)
 	})
-	if claimed && limited(ctx, s.settings.Throttle.RegistrationsPerIP) { // a search for accounts counts as well
-		if counted := s.db.Write(ctx, func(tx *store.Tx) error { return s.countRegistration(ctx, tx) }); counted != nil {
+	if claimed && len(s.networkRates(ctx, limitRegistration)) > 0 { // a search for accounts counts as well
+		if counted := s.db.Write(ctx, func(tx *store.Tx) error { return s.limitNetwork(ctx, tx, limitRegistration, ratelimit.Count) }); counted != nil {
 			return f, counted
 		}
 	}
@@ -142,11 +143,6 @@ func hold(ctx context.Context, tx *store.Tx, f form) error {
 		return err
 	}
 	return holdValues(ctx, tx, id, f.unique())
-}
-
-// countRegistration counts a clean form for the client's network, whether its address is claimed or not.
-func (s *Service) countRegistration(ctx context.Context, tx *store.Tx) error {
-	return s.countNetwork(ctx, tx, limitRegistration, s.settings.Throttle.RegistrationsPerIP)
 }
 
 func (s *Service) sendsPasswordSet() bool {

@@ -54,7 +54,7 @@ func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *sto
 		found = u != nil
 		return err
 	})
-	if err != nil || !found && !limited(ctx, s.settings.Throttle.MailsPerIP) {
+	if err != nil || !found && len(s.networkRates(ctx, limitMail)) == 0 {
 		return err
 	}
 	return s.db.Write(ctx, func(tx *store.Tx) error {

@@ -347,16 +347,19 @@ func TestWaitingGuess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first := &attempt{}
-	if err := h.admit(from(t, "192.0.2.1"), first, nil, "nobody"); err != nil || first.refused {
-		t.Fatal(err, first.refused)
+	first := h.attempts.Reserve(h.limits(limitNetwork, "192.0.2.1", h.settings.Throttle.LoginsPerIP))
+	if err := first.Wait(t.Context(), h.db); err != nil {
+		t.Fatal(err)
 	}
 	if err := waits(from(t, "192.0.2.1")); !errors.Is(err, context.Canceled) {
 		t.Errorf("behind the same network it ended with %v", err)
 	}
-	first.end()
-	if !h.mayLogIn(t) || h.attempts.Len() > 0 || len(gate.names) > 0 || gate.free != 2 {
-		t.Errorf("%d guesses are left, and the gate is %+v", h.attempts.Len(), gate)
+	first.End()
+	if _, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password)); err != nil {
+		t.Errorf("after both have ended: %v", err)
+	}
+	if len(gate.names) > 0 || gate.free != 2 {
+		t.Errorf("names %v and %d free places are left, want none and 2", gate.names, gate.free)
 	}
 }
 
@@ -498,7 +501,7 @@ func TestFailureIsWritten(t *testing.T) {
 	h := newHarness(t, standard)
 	ada := h.ada(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	a := &attempt{account: h.accountLimit(ada, "")}
+	a := &attempt{account: h.accountLimit(ada, "", "")}
 	cancel()
 	if err := h.recordFailure(ctx, ada, a); err != nil || h.failures(t, ada.ID) != 1 {
 		t.Errorf("%v, %d failures", err, h.failures(t, ada.ID))

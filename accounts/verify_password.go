@@ -2,13 +2,11 @@ package accounts
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 
 	"accountd/internal/ratelimit"
 	"accountd/internal/store"
-	"accountd/tokens"
 )
 
 // verifyPassword compares a password with the hash of an account, and costs one hash. It counts wrong passwords, for
@@ -65,7 +63,7 @@ func (a *attempt) end() {
 // *ThrottledError when its network is full.
 func (s *Service) admit(ctx context.Context, a *attempt, u *account, name string) error {
 	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
-		a.network, err = s.networkLimits(ctx, tx, limitNetwork, s.settings.Throttle.LoginsPerIP)
+		a.network, err = s.networkLimits(ctx, tx, limitNetwork)
 		return err
 	})
 	if err != nil {
@@ -108,30 +106,4 @@ func (s *Service) recordFailure(ctx context.Context, u *account, a *attempt) err
 		s.event(ctx, "account_throttled", u.id())
 	}
 	return err
-}
-
-// verifyAction is what a token of a mail stands for, or what the user is told. Wrong ones are counted for the network
-// they come from; when that is full, *ThrottledError comes instead. A good one is never refused: whoever guesses one
-// from the owner's network must not keep the owner out, and 256 bits are not guessed.
-func (s *Service) verifyAction(ctx context.Context, token string, purpose tokens.Purpose) (tokens.Action, error) {
-	action, err := s.tokens.VerifyAction(token, purpose)
-	if err == nil || !errors.Is(err, tokens.ErrInvalid) {
-		return action, tokenProblem(err)
-	}
-	rates := s.settings.Throttle.LoginsPerIP
-	if !limited(ctx, rates) {
-		return action, tokenProblem(err)
-	}
-	counting := context.WithoutCancel(ctx)
-	counted := s.db.Read(counting, func(tx *store.Tx) error { // a flood writes nothing
-		return s.checkNetwork(counting, tx, limitToken, rates)
-	})
-	if counted == nil {
-		counted = s.db.Write(counting, func(tx *store.Tx) error { return s.countNetwork(counting, tx, limitToken, rates) })
-	}
-	if counted != nil {
-		return action, s.logThrottled(ctx, "mail_token_throttled", nil, counted)
-	}
-	s.event(ctx, "mail_token_rejected", 0)
-	return action, tokenProblem(err)
 }

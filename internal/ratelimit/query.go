@@ -20,28 +20,6 @@ func load(ctx context.Context, tx *store.Tx, l Limit) (c counter, err error) {
 	return c, nil
 }
 
-// loadPrefix are the counters whose key begins with l.Key.
-func loadPrefix(ctx context.Context, tx *store.Tx, l Limit) (list []counter, err error) {
-	rows, err := tx.QueryContext(ctx,
-		`SELECT since, count, failures, refused FROM throttles WHERE kind = ? AND key >= ? AND key < ?`,
-		string(l.Kind), l.Key, l.Key+afterAll)
-	if err != nil {
-		return nil, fmt.Errorf("look up throttles: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var c counter
-		if err := rows.Scan(&c.since, &c.count, &c.consecutive, &c.refused); err != nil {
-			return nil, fmt.Errorf("look up throttles: %w", err)
-		}
-		list = append(list, c)
-	}
-	return list, rows.Err()
-}
-
-// afterAll sorts behind all that keys, which are ASCII, go on with.
-const afterAll = "\x7f"
-
 func save(ctx context.Context, tx *store.Tx, l Limit, c counter) error {
 	if _, err := tx.ExecContext(ctx, `
 		INSERT INTO throttles (kind, key, since, count, failures, refused, used) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -79,15 +57,6 @@ func evict(ctx context.Context, tx *store.Tx, l Limit) error {
 func Reset(ctx context.Context, tx *store.Tx, kind Kind, key string) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM throttles WHERE kind = ? AND key = ?`, string(kind), key); err != nil {
 		return fmt.Errorf("reset throttle: %w", err)
-	}
-	return nil
-}
-
-// ResetPrefix deletes the counters whose key begins with prefix.
-func ResetPrefix(ctx context.Context, tx *store.Tx, kind Kind, prefix string) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM throttles WHERE kind = ? AND key >= ? AND key < ?`,
-		string(kind), prefix, prefix+afterAll); err != nil {
-		return fmt.Errorf("reset throttles: %w", err)
 	}
 	return nil
 }

@@ -5,7 +5,7 @@
 // as long each further time. Reservations make attempts that run at the same time count like attempts in sequence.
 //
 // Keys are stored as they are given: callers pseudonymise what the database should not reveal. Functions that take a
-// transaction leave committing to the caller.
+// transaction leave the commit to the caller.
 //
 // Tables: throttles, and throttle_sizes, which triggers keep.
 package ratelimit
@@ -42,7 +42,7 @@ type Limit struct {
 	MaxKeys        int // counters of this kind, of which the least recently used are deleted; 0: no bound
 }
 
-// Enforced reports whether the limit refuses anything at all.
+// Enforced reports whether the limit can be reached at all.
 func (l Limit) Enforced() bool { return l.Count > 0 || l.MaxConsecutive > 0 }
 
 // maxLockout is the longest window that Lockout extends a shorter one to.
@@ -55,7 +55,7 @@ func (e *ExceededError) Error() string {
 	return fmt.Sprintf("There were too many attempts. Please try again in %d seconds.", int(e.RetryAfter/time.Second))
 }
 
-// counter is what is stored for a limit. Its zero value is that of no attempt.
+// counter is what is stored for a limit.
 type counter struct {
 	since       int64 // unix seconds: the window began
 	count       int   // attempts in the window
@@ -71,18 +71,17 @@ const forever int64 = math.MaxInt64
 func (l Limit) remaining(c counter, now int64) (n int, until int64) {
 	n = math.MaxInt
 	if l.MaxConsecutive > 0 {
-		if c.consecutive >= l.MaxConsecutive {
+		if n = l.MaxConsecutive - c.consecutive; n <= 0 {
 			return 0, forever
 		}
-		n = l.MaxConsecutive - c.consecutive
 	}
-	if l.Count == 0 {
-		return n, 0
+	if l.Count > 0 {
+		c = l.at(c, now)
+		if n = min(n, l.Count-c.count); n <= 0 {
+			return 0, c.since + l.window(c)
+		}
 	}
-	if c = l.at(c, now); c.count >= l.Count {
-		return 0, c.since + l.window(c)
-	}
-	return min(n, l.Count-c.count), 0
+	return n, 0
 }
 
 // add is the counter after one more attempt at now.
@@ -97,7 +96,7 @@ func (l Limit) add(c counter, now int64) counter {
 }
 
 // at is the counter at now, in a new window if the old one is over. A clock that was set back ends a window, so that
-// nobody waits for the time of before. A lockout begins again instead: no clock gives more attempts at a password.
+// nobody waits for the time of before. A lockout begins again instead: a wrong clock must not allow more attempts.
 func (l Limit) at(c counter, now int64) counter {
 	switch {
 	case now < c.since && l.Lockout:
@@ -121,20 +120,26 @@ func (l Limit) window(c counter) int64 {
 
 // Check fails with *ExceededError when one of the limits is reached.
 func Check(ctx context.Context, tx *store.Tx, limits ...Limit) error {
+	_, err := check(ctx, tx, limits, nil)
+	return err
+}
+
+// check is Check. It also reports whether a limit would be reached if the pending attempts counted as well.
+func check(ctx context.Context, tx *store.Tx, limits []Limit, pending map[Limit]int) (wait bool, err error) {
 	now, until := tx.Now.Unix(), int64(0)
 	for _, l := range limits {
 		c, err := load(ctx, tx, l)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if n, end := l.remaining(c, now); n == 0 {
-			until = max(until, end)
-		}
+		n, end := l.remaining(c, now)
+		until = max(until, end)
+		wait = wait || n <= pending[l]
 	}
-	if until == 0 {
-		return nil
+	if until > 0 {
+		return false, &ExceededError{RetryAfter: time.Duration(until-now) * time.Second}
 	}
-	return &ExceededError{RetryAfter: time.Duration(until-now) * time.Second}
+	return wait, nil
 }
 
 // Count counts an attempt, or fails with *ExceededError and counts nothing.
@@ -145,8 +150,8 @@ func Count(ctx context.Context, tx *store.Tx, limits ...Limit) error {
 	return Add(ctx, tx, false, limits...)
 }
 
-// Add counts an attempt, whether a limit is reached or not. refused says that the attempt was refused: a full counter
-// counts those apart.
+// Add counts an attempt even if a limit is reached. refused says that the attempt was refused: a full counter counts
+// those apart.
 func Add(ctx context.Context, tx *store.Tx, refused bool, limits ...Limit) error {
 	now := tx.Now.Unix()
 	for _, l := range limits {
@@ -189,15 +194,4 @@ func Full(ctx context.Context, tx *store.Tx, l Limit) (*State, error) {
 		state.Until = time.Unix(until, 0).UTC()
 	}
 	return state, nil
-}
-
-// CountFull counts the full counters among those whose key begins with l.Key, by the rules of l.
-func CountFull(ctx context.Context, tx *store.Tx, l Limit) (full int, err error) {
-	counters, err := loadPrefix(ctx, tx, l)
-	for _, c := range counters {
-		if n, _ := l.remaining(c, tx.Now.Unix()); n == 0 {
-			full++
-		}
-	}
-	return full, err
 }

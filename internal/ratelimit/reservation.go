@@ -8,49 +8,39 @@ import (
 	"accountd/internal/store"
 )
 
-// Reservations are the attempts in progress, in the order of arrival. Each may still turn out to be one that counts, so
-// those after it treat it as such. The zero value is ready for use.
+// Reservations are the attempts in progress, in the order of arrival. Whether an attempt counts is known at its end;
+// until then it counts for those behind it. The zero value is ready for use.
 type Reservations struct {
-	mu      sync.Mutex
-	running []*Reservation // guarded by mu
-	ended   chan struct{}  // closed, and replaced, when one of them has ended; guarded by mu; nil: nobody has waited yet
+	mu       sync.Mutex
+	attempts []*Reservation // guarded by mu
+	ended    chan struct{}  // closed when one of the attempts ends; nil: nobody waits for that; guarded by mu
 }
 
 // Reservation is one attempt in progress.
 type Reservation struct {
-	list   *Reservations
+	all    *Reservations
 	limits []Limit
 }
 
 // Reserve puts an attempt behind those in progress. The caller has to call End.
-func (rs *Reservations) Reserve(limits []Limit) *Reservation {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	r := &Reservation{rs, limits}
-	rs.running = append(rs.running, r)
+func (all *Reservations) Reserve(limits []Limit) *Reservation {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	r := &Reservation{all, limits}
+	all.attempts = append(all.attempts, r)
 	return r
 }
 
-// Wait returns when the limits have room for the attempt even if all earlier attempts in progress count. It fails with
-// *ExceededError when the counters in db say that a limit is reached, and with the context's error when that ends first.
+// Wait returns when the limits allow the attempt even if all attempts before it count. It fails with *ExceededError
+// when a limit is reached by what is counted in db, and with the context's error when that ends first.
 func (r *Reservation) Wait(ctx context.Context, db *store.DB) error {
 	for len(r.limits) > 0 {
-		// The order matters: an attempt that ends between these two is counted twice, and none is left out.
-		earlier, ended := r.earlier()
+		// The order matters: an attempt that ends between these two counts twice. In the other order it would not count.
+		pending, ended := r.pending()
 		wait := false
-		err := db.Read(ctx, func(tx *store.Tx) error {
-			if err := Check(ctx, tx, r.limits...); err != nil {
-				return err
-			}
-			for _, l := range r.limits {
-				c, err := load(ctx, tx, l)
-				if err != nil {
-					return err
-				}
-				n, _ := l.remaining(c, tx.Now.Unix())
-				wait = wait || n <= earlier[id{l.Kind, l.Key}]
-			}
-			return nil
+		err := db.Read(ctx, func(tx *store.Tx) (err error) {
+			wait, err = check(ctx, tx, r.limits, pending)
+			return err
 		})
 		if err != nil || !wait {
 			return err
@@ -64,51 +54,34 @@ func (r *Reservation) Wait(ctx context.Context, db *store.DB) error {
 	return nil
 }
 
-// id names a counter.
-type id struct {
-	kind Kind
-	key  string
-}
-
-// earlier counts the attempts before r for each counter, and returns a channel that is closed when one of them ends.
-func (r *Reservation) earlier() (map[id]int, <-chan struct{}) {
-	rs := r.list
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	if rs.ended == nil {
-		rs.ended = make(chan struct{})
+// pending counts the attempts before r by limit. The channel is closed when an attempt ends.
+func (r *Reservation) pending() (counts map[Limit]int, ended <-chan struct{}) {
+	r.all.mu.Lock()
+	defer r.all.mu.Unlock()
+	if r.all.ended == nil {
+		r.all.ended = make(chan struct{})
 	}
-	counts := map[id]int{}
-	for _, other := range rs.running {
-		if other == r {
-			break
-		}
-		for _, l := range other.limits {
-			counts[id{l.Kind, l.Key}]++
+	counts = map[Limit]int{}
+	for _, earlier := range r.all.attempts[:slices.Index(r.all.attempts, r)] {
+		for _, l := range earlier.limits {
+			counts[l]++
 		}
 	}
-	return counts, rs.ended
+	return counts, r.all.ended
 }
 
-// End lets later attempts go on: what this one counts is in the database. It may be called twice.
+// End lets the attempts behind this one go on. An attempt that counts has to be in the database by then. End may be
+// called twice.
 func (r *Reservation) End() {
-	rs := r.list
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	i := slices.Index(rs.running, r)
+	r.all.mu.Lock()
+	defer r.all.mu.Unlock()
+	i := slices.Index(r.all.attempts, r)
 	if i < 0 {
 		return
 	}
-	rs.running = slices.Delete(rs.running, i, i+1)
-	if rs.ended != nil {
-		close(rs.ended)
-		rs.ended = nil
+	r.all.attempts = slices.Delete(r.all.attempts, i, i+1)
+	if r.all.ended != nil {
+		close(r.all.ended)
+		r.all.ended = nil
 	}
-}
-
-// Len is how many attempts are in progress.
-func (rs *Reservations) Len() int {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	return len(rs.running)
 }
