@@ -36,24 +36,26 @@ func TestDocumentation(t *testing.T) { golden(t, "../../docs/configuration.md", 
 
 const docHead = `# Configuration
 
-<!-- Written by go generate ./internal/config from config.toml; edit that. -->
+<!-- Written by go generate ./internal/config from config.toml. Edit that file instead. -->
 
-accountd runs without any configuration. What you want otherwise goes into a file like
-[config.toml](../config.toml), which has every setting with its default. Four sources, the later wins:
+accountd runs without any configuration. To change something, write a file like
+[config.toml](../config.toml), which has every setting with its default. There are four sources.
+A later one overrides an earlier one:
 
 1. the defaults below
-2. the file: ` + "`--config FILE`, or `./config.toml` if it is there" + `
+2. the file: ` + "`--config FILE`, or `./config.toml` if it exists" + `
 3. environment variables: ` + "`tokens.issuer` is `ACCOUNTD_TOKENS_ISSUER`" + `
 4. flags: ` + "`--data-dir` of every command, `--listen` and `--public-url` of `serve`" + `
 
-Durations are written ` + "`250ms`, `5m`, `36h`, `7d` or `1d12h`, sizes `512B`, `64KiB`, `19MiB`" + `. In a variable, lists are separated by
-commas. A setting that does not exist, a value of the wrong type or out of bounds and settings that contradict each other are
-refused at start, all of them at once, each with the place where it was set and what to write instead:
+Durations are written like ` + "`250ms`, `5m`, `36h`, `7d` or `1d12h`" + `, sizes like ` + "`512B`, `64KiB` or `19MiB`" + `.
+In an environment variable, lists are separated by commas. The server does not start with an
+unknown setting, a value of the wrong type or out of bounds, or settings that contradict each
+other. All errors are reported at once, each with its place and a remedy:
 
 ` + "```text\n%s\n```" + `
 
-` + "`accountd config check` does just that. `accountd config show` prints what is in force and where it comes from." + `
-Secrets are not settings: keys are in files of their own, mode 0600.
+` + "`accountd config check` only checks. `accountd config show` prints the settings and their sources." + `
+Secrets are not settings: keys are in files of their own, with mode 0600.
 `
 
 // document renders config.toml as Markdown: its comments are the texts.
@@ -79,11 +81,10 @@ func document(t *testing.T) string {
 		case line[0] == '[':
 			section = strings.Trim(line, "[]")
 			_, open = settings[section]
-			head := "| setting | default | possible | what it is for |\n| --- | --- | --- | --- |\n"
+			fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", section, wrap("", strings.Join(comment, " ")))
 			if open {
-				head = "| key | default |\n| --- | --- |\n"
+				b.WriteString("| key | default |\n| --- | --- |\n")
 			}
-			fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s", section, strings.Join(comment, " "), head)
 			comment = nil
 		case open:
 			name, value, _ := strings.Cut(line, " = ")
@@ -94,13 +95,32 @@ func document(t *testing.T) string {
 			if !ok || len(comment) == 0 {
 				t.Errorf("%s.%s: known %t, %d lines of comment", section, name, ok, len(comment))
 			}
-			fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", s.key, value, possible(s), strings.Join(comment, " "))
+			head := fmt.Sprintf("- **`%s`** = `%s` (%s). ", s.key, value, possible(s))
+			b.WriteString(wrap("  ", head+strings.Join(comment, " ")) + "\n")
 			comment = nil
 		}
 	}
 	return b.String()
 }
 
+// wrap breaks a text between words, at 98 columns. Further lines begin with indent.
+func wrap(indent, text string) string {
+	lines := []string{""}
+	for _, word := range strings.Fields(text) {
+		last := &lines[len(lines)-1]
+		switch {
+		case strings.TrimSpace(*last) == "":
+			*last += word
+		case len(*last)+1+len(word) > 98:
+			lines = append(lines, indent+word)
+		default:
+			*last += " " + word
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// possible are the values that a setting can have, for people.
 func possible(s setting) string {
 	switch {
 	case s.typ == reflect.TypeFor[Toggle]():
