@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -157,29 +158,29 @@ func stored(value any) any {
 	return value
 }
 
-// read is a value from the database, nil where it does not fit the type that the field has now.
+// read is a value that SQLite wrote as JSON, nil where it does not fit the type that the field has now.
 func (f Field) read(value any) any {
-	switch v := value.(type) {
-	case string:
-		if f.Type == String {
-			return v
-		}
-	case float64:
-		if f.Type == Float {
-			return v
-		}
-	case int64:
-		switch {
-		case f.Type == Int && v >= math.MinInt32 && v <= math.MaxInt32:
-			return int(v)
-		case f.Type == Float:
-			return float64(v)
-		case f.Type == Boolean && (v == 0 || v == 1):
-			return v == 1
-		case f.Type == DateTime:
-			if t := time.Unix(v, 0).UTC(); t.Year() >= 1 && t.Year() <= 9999 {
-				return t
-			}
+	if text, ok := value.(string); ok && f.Type == String {
+		return text
+	}
+	number, ok := value.(json.Number)
+	if !ok {
+		return nil
+	}
+	n, err := number.Int64()
+	switch {
+	case f.Type == Float:
+		v, _ := number.Float64() // infinite for 9e999, which is how SQLite writes infinity
+		return v
+	case err != nil:
+		return nil
+	case f.Type == Int && n >= math.MinInt32 && n <= math.MaxInt32:
+		return int(n)
+	case f.Type == Boolean && (n == 0 || n == 1):
+		return n == 1
+	case f.Type == DateTime:
+		if t := time.Unix(n, 0).UTC(); t.Year() >= 1 && t.Year() <= 9999 {
+			return t
 		}
 	}
 	return nil

@@ -2,7 +2,9 @@ package accounts
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -264,14 +266,15 @@ func TestStoredValues(t *testing.T) {
 		stored any
 		want   any
 	}{
-		{String, "x", "x"}, {String, int64(1), nil}, {String, 1.5, nil}, {String, nil, nil}, {String, []byte("x"), nil},
-		{Int, int64(-1 << 31), -1 << 31}, {Int, int64(1 << 31), nil}, {Int, 1.0, nil}, {Int, "1", nil},
-		{Float, 1.5, 1.5}, {Float, int64(2), 2.0}, {Float, "2", nil},
-		{Boolean, int64(0), false}, {Boolean, int64(1), true}, {Boolean, int64(2), nil}, {Boolean, "true", nil},
-		{DateTime, int64(0), born("1970-01-01T00:00:00Z")}, {DateTime, int64(1 << 60), nil}, {DateTime, "2020-01-01T00:00:00Z", nil}, {DateTime, 1.5, nil},
+		{String, "x", "x"}, {String, json.Number("1"), nil}, {String, json.Number("1.5"), nil}, {String, nil, nil},
+		{Int, json.Number("-2147483648"), -1 << 31}, {Int, json.Number("2147483648"), nil}, {Int, json.Number("1.0"), nil}, {Int, "1", nil},
+		{Float, json.Number("1.5"), 1.5}, {Float, json.Number("2"), 2.0}, {Float, json.Number("-9e999"), math.Inf(-1)}, {Float, "2", nil},
+		{Boolean, json.Number("0"), false}, {Boolean, json.Number("1"), true}, {Boolean, json.Number("2"), nil}, {Boolean, "true", nil},
+		{DateTime, json.Number("0"), born("1970-01-01T00:00:00Z")}, {DateTime, json.Number("1152921504606846976"), nil},
+		{DateTime, "2020-01-01T00:00:00Z", nil}, {DateTime, json.Number("1.5"), nil},
 	} {
 		if got := (Field{Type: test.typ}).read(test.stored); got != test.want {
-			t.Errorf("%s %v is %v, want %v", test.typ, test.stored, got, test.want)
+			t.Errorf("%s %v: got %v, want %v", test.typ, test.stored, got, test.want)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"accountd/internal/jsontext"
 	"accountd/internal/store"
 	"accountd/tokens"
 )
@@ -41,49 +42,49 @@ const besideUser = `
 	`
 
 // readShown reads what is shown of a user into u.
-func (s *Service) readShown(r *record, u *User) {
-	r.open()
-	u.ID = r.integer()
-	flags := r.integer()
+func (s *Service) readShown(r *jsontext.Reader, u *User) {
+	r.Open('[')
+	u.ID = r.Int()
+	flags := r.Int()
 	u.IsActive, u.IsStaff, u.IsSuperuser = flags&flagActive != 0, flags&flagStaff != 0, flags&flagSuperuser != 0
 	u.Verified, u.Archived = flags&flagVerified != 0, flags&flagArchived != 0
-	u.DateJoined = time.Unix(r.integer(), 0).UTC()
-	if !r.null() {
-		at := time.Unix(r.integer(), 0).UTC()
+	u.DateJoined = time.Unix(r.Int(), 0).UTC()
+	if !r.Null() {
+		at := time.Unix(r.Int(), 0).UTC()
 		u.LastLogin = &at
 	}
-	named := !r.null()
+	named := !r.Null()
 	if named {
-		u.Username = r.text()
+		u.Username = r.Text()
 	}
-	u.Email = r.text()
+	u.Email = r.OptionalText()
 	if !named {
 		u.Username = u.Email
 	}
-	u.FirstName, u.LastName, u.SecondaryEmail = r.text(), r.text(), r.text()
+	u.FirstName, u.LastName, u.SecondaryEmail = r.OptionalText(), r.OptionalText(), r.OptionalText()
 	if len(s.settings.Fields) > 0 {
 		u.Fields = Values{}
 	}
 	for _, f := range s.settings.Fields {
-		u.Fields[f.Name] = f.read(r.value())
+		u.Fields[f.Name] = f.read(r.Value())
 	}
 }
 
 // readUser reads a whole user.
 func (s *Service) readUser(text string) (*account, error) {
-	u, r := &account{}, &record{rest: text}
+	u, r := &account{}, jsontext.NewReader(text)
 	s.readShown(r, &u.User)
-	u.usernameKey, u.canonical, u.password = r.text(), r.text(), r.text()
-	u.credentialEpoch, u.secondaryEpoch, u.secondary = r.integer(), r.integer(), r.text()
-	r.end()
-	return u, r.err
+	u.usernameKey, u.canonical, u.password = r.OptionalText(), r.OptionalText(), r.OptionalText()
+	u.credentialEpoch, u.secondaryEpoch, u.secondary = r.Int(), r.Int(), r.OptionalText()
+	r.Close(']')
+	return u, r.End()
 }
 
 // readUsers reads what is shown of several users, and puts them in the order of their ids: json_group_array promises none.
 func (s *Service) readUsers(text string) ([]*User, error) {
-	r := &record{rest: text}
+	r := jsontext.NewReader(text)
 	users := make([]User, 0, strings.Count(text, "],[")+1) // or a few more, where that is in a text
-	for r.open(); r.more(); r.end() {
+	for r.Open('['); r.More(']'); r.Close(']') {
 		users = append(users, User{})
 		s.readShown(r, &users[len(users)-1])
 	}
@@ -92,7 +93,7 @@ func (s *Service) readUsers(text string) ([]*User, error) {
 		list[i] = &users[i]
 	}
 	slices.SortFunc(list, func(a, b *User) int { return cmp.Compare(a.ID, b.ID) })
-	return list, r.err
+	return list, r.End()
 }
 
 // findUser returns nil where nobody is found.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/graphql-go/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"accountd/internal/jsontext"
 )
 
 // Error is what a resolver returns for the client to see. Any other error is the server's own: it is logged and
@@ -131,7 +133,7 @@ func (x *execution) fields(source any, first, end int) bool {
 			x.out = append(x.out, ',')
 		}
 		key := x.selections[i].key
-		x.out = append(appendString(x.out, key), ':')
+		x.out = append(jsontext.AppendString(x.out, key), ':')
 		x.path = append(x.path, step{key: key})
 		ok := x.field(source, i)
 		x.path = x.path[:len(x.path)-1]
@@ -295,7 +297,7 @@ func (x *execution) list(elem *ast.Type, value any, i int) bool {
 func (x *execution) scalar(value any, i int) bool {
 	switch value := value.(type) {
 	case string:
-		x.out = appendString(x.out, value)
+		x.out = jsontext.AppendString(x.out, value)
 	case bool:
 		x.out = strconv.AppendBool(x.out, value)
 	default:

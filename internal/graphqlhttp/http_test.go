@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"accountd/internal/jsontext"
 )
 
 // TestHTTP is GraphQL over HTTP. What is asked for is the status with the newer media type and with the older one.
@@ -159,7 +161,7 @@ func TestContextReachesResolvers(t *testing.T) {
 // that does, nothing unasked for is shown, and at most one exclusive mutation runs.
 func FuzzBody(f *testing.F) {
 	for _, query := range hostile() {
-		f.Add([]byte(`{"query":` + string(appendString(nil, query)) + `}`))
+		f.Add([]byte(`{"query":` + string(jsontext.AppendString(nil, query)) + `}`))
 	}
 	for _, body := range []string{
 		`{"query":"query($v: Filter) { find(filter: $v) }","variables":{"v":{"name":"n","tags":["a"]}}}`,

@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"accountd/internal/jsontext"
 )
 
 // request is a GraphQL request as its parameters have it.
@@ -151,35 +153,41 @@ func contentType(header string) (media, charset string, err error) {
 	return media, params["charset"], err
 }
 
-// params are the parameters of a request as JSON has them, nil for null and for those that are not there.
+// params are the parameters of a request as JSON has them. null is as good as absent.
 type params struct{ query, operation, variables, extensions any }
+
+// named is the parameter of that name. Others are passed over.
+func (p *params) named(name string) *any {
+	switch name {
+	case "query":
+		return &p.query
+	case "operationName":
+		return &p.operation
+	case "variables":
+		return &p.variables
+	case "extensions":
+		return &p.extensions
+	default:
+		return new(any)
+	}
+}
 
 func parseBody(body []byte) (*request, *refusal) {
 	if !utf8.Valid(body) {
 		return nil, refuseHTTP(http.StatusBadRequest, CodeBadString, "The body is not UTF-8.")
 	}
-	if loneSurrogate(body) {
-		return nil, refuseHTTP(http.StatusBadRequest, CodeBadString, "A string has half of a surrogate pair.")
-	}
-	t, p := jsonText{text: body}, params{}
-	if t.next() == '[' {
+	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
 		return nil, refuseHTTP(http.StatusBadRequest, CodeWrongUsage, "Batches are not supported: send one request at a time.")
 	}
-	ok := t.object(func(name []byte) bool {
-		value, ok := t.value()
-		switch string(name) {
-		case "query":
-			p.query = value
-		case "operationName":
-			p.operation = value
-		case "variables":
-			p.variables = value
-		case "extensions":
-			p.extensions = value
-		}
-		return ok
-	})
-	if !ok || !t.end() {
+	r, p := jsontext.NewReader(string(body)), params{}
+	for r.Open('{'); r.More('}'); {
+		param := p.named(r.Name())
+		*param = r.Value()
+	}
+	switch err := r.End(); {
+	case errors.Is(err, jsontext.ErrSurrogate):
+		return nil, refuseHTTP(http.StatusBadRequest, CodeBadString, "A string has half of a surrogate pair.")
+	case err != nil:
 		return nil, malformed("The body is not a JSON object: %s.", jsonProblem(body))
 	}
 	return parseParams(p)
@@ -192,25 +200,23 @@ func parseURL(u *url.URL) (*request, *refusal) {
 		return nil, malformed("The URL's parameters cannot be read.")
 	}
 	var p params
-	for _, param := range []struct {
-		name string
-		json bool
-		into *any
-	}{
-		{"query", false, &p.query}, {"operationName", false, &p.operation}, {"variables", true, &p.variables}, {"extensions", true, &p.extensions},
-	} {
-		value, ok := values.Get(param.name), true
-		switch {
-		case !utf8.ValidString(value) || param.json && loneSurrogate([]byte(value)):
-			return nil, refuseHTTP(http.StatusBadRequest, CodeBadString, fmt.Sprintf("The parameter %s is not UTF-8.", param.name))
-		case value == "":
-		case param.json:
-			if *param.into, ok = readJSON([]byte(value)); !ok {
-				return nil, malformed("%q has to be an object and nothing after it.", param.name)
-			}
-		default:
-			*param.into = value
+	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+		text := values.Get(name)
+		if text == "" {
+			continue
 		}
+		var value any = text
+		if name == "variables" || name == "extensions" {
+			r := jsontext.NewReader(text)
+			value, err = r.Value(), r.End()
+		}
+		switch {
+		case !utf8.ValidString(text) || errors.Is(err, jsontext.ErrSurrogate):
+			return nil, refuseHTTP(http.StatusBadRequest, CodeBadString, fmt.Sprintf("The parameter %s is not UTF-8.", name))
+		case err != nil:
+			return nil, malformed("%q has to be an object and nothing after it.", name)
+		}
+		*p.named(name) = value
 	}
 	return parseParams(p)
 }

@@ -1,18 +1,18 @@
 package graphqlhttp
 
-import "bytes"
+import (
+	"strconv"
+	"strings"
+)
 
-// characters are a text in either form.
-type characters interface{ string | []byte }
-
-// scanned is what one pass over a text finds without parsing it.
+// scanned is what one pass over a document finds without parsing it.
 type scanned struct {
 	nesting   int  // deepest nesting of (), [] and {}
-	surrogate bool // a string has an escaped surrogate that is not one of a pair
+	surrogate bool // a string has an escaped surrogate that is not one of a pair, which the parser reads as U+FFFD
 	strings   bool // there is a string
 }
 
-// scanDocument looks through a GraphQL document. Text that is no GraphQL does not harm it.
+// scanDocument looks through a text that may or may not be a GraphQL document.
 func scanDocument(text string) scanned {
 	var s scanned
 	depth := 0
@@ -25,7 +25,7 @@ func scanDocument(text string) scanned {
 			continue
 		case '"':
 			s.strings = true
-			if hasPrefixAt(text, i, `"""`) {
+			if strings.HasPrefix(text[i:], `"""`) {
 				i = skipBlockString(text, i+3)
 			} else {
 				var lone bool
@@ -44,35 +44,12 @@ func scanDocument(text string) scanned {
 	return s
 }
 
-// loneSurrogate reports whether a string of a JSON text has one. encoding/json reads it as U+FFFD, so that different
-// strings would become equal.
-func loneSurrogate(text []byte) bool {
-	if !bytes.Contains(text, []byte(`\u`)) {
-		return false
-	}
-	for i := 0; i < len(text); {
-		if text[i] != '"' {
-			i++
-			continue
-		}
-		var lone bool
-		if i, lone = skipString(text, i+1); lone {
-			return true
-		}
-	}
-	return false
-}
-
-func hasPrefixAt[T characters](text T, i int, prefix string) bool {
-	return len(text)-i >= len(prefix) && string(text[i:i+len(prefix)]) == prefix
-}
-
 func skipBlockString(text string, i int) int {
 	for i < len(text) {
 		switch {
-		case hasPrefixAt(text, i, `\"""`):
+		case strings.HasPrefix(text[i:], `\"""`):
 			i += 4
-		case hasPrefixAt(text, i, `"""`):
+		case strings.HasPrefix(text[i:], `"""`):
 			return i + 3
 		default:
 			i++
@@ -81,14 +58,14 @@ func skipBlockString(text string, i int) int {
 	return i
 }
 
-// skipString returns where the string that i is in has ended, for the syntax that GraphQL and JSON share.
-func skipString[T characters](text T, i int) (end int, lone bool) {
+// skipString returns where the string that i is in ends, and whether it has a surrogate that is not one of a pair.
+func skipString(text string, i int) (end int, lone bool) {
 	for i < len(text) {
 		switch text[i] {
 		case '"':
 			return i + 1, lone
 		case '\n', '\r':
-			return i, lone // not closed: whoever parses will say so
+			return i, lone // not closed: the parser refuses it
 		case '\\':
 			unit, ok := unicodeEscape(text, i)
 			switch {
@@ -113,23 +90,10 @@ func skipString[T characters](text T, i int) (end int, lone bool) {
 }
 
 // unicodeEscape reads \uXXXX at i.
-func unicodeEscape[T characters](text T, i int) (unit rune, ok bool) {
-	if !hasPrefixAt(text, i, `\u`) || len(text) < i+6 {
+func unicodeEscape(text string, i int) (unit uint64, ok bool) {
+	if len(text) < i+6 || text[i:i+2] != `\u` {
 		return 0, false
 	}
-	for n := 2; n < 6; n++ {
-		c := text[i+n]
-		switch {
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c >= 'a' && c <= 'f':
-			c -= 'a' - 10
-		case c >= 'A' && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		unit = unit<<4 | rune(c)
-	}
-	return unit, true
+	unit, err := strconv.ParseUint(text[i+2:i+6], 16, 16)
+	return unit, err == nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/graphql-go/graphql"
+
+	"accountd/internal/jsontext"
 )
 
 // printSchema writes schema in the schema definition language: types, fields, arguments and values sorted by name,
@@ -154,7 +156,7 @@ func deprecated(reason string) string {
 	if reason == "" {
 		return ""
 	}
-	return " @deprecated(reason: " + string(appendString(nil, reason)) + ")"
+	return " @deprecated(reason: " + string(jsontext.AppendString(nil, reason)) + ")"
 }
 
 func (p *printer) fail(format string, args ...any) {
