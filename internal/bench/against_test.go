@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"accountd/internal/bench/dataset"
-	"accountd/internal/bench/load"
 	"accountd/internal/servertest"
 )
 
@@ -37,7 +36,7 @@ func BenchmarkAgainst(b *testing.B) {
 		b.Run(o.name, func(b *testing.B) {
 			var sides [2]contender
 			for i, s := range []*server{ours, theirs} {
-				sides[i] = s.contender(b, load.Plan{Clients: clients, Requests: o.requests(b, s, clients)})
+				sides[i] = s.contender(b, Plan{Clients: clients, Requests: o.requests(b, s, clients)})
 			}
 			mine, old := compare(b, p, sides[0], sides[1])
 			b.ReportMetric(0, "ns/op")

@@ -1,8 +1,9 @@
+//go:build linux
+
 package bench
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -14,10 +15,7 @@ import (
 	"testing"
 
 	"accountd/accountdtest"
-	"accountd/internal/bench/load"
 )
-
-var update = flag.Bool("update", false, "write testdata/allocations.json, or docs/performance.md and its charts, anew")
 
 // allocationsFile has how often memory is allocated for a request, and how much, by operation.
 var allocationsFile = filepath.Join("testdata", "allocations.json")
@@ -39,7 +37,7 @@ func TestAllocations(t *testing.T) {
 	got, vague := map[string]allocated{}, map[string]int{}
 	for _, test := range allocating(t, s) {
 		test.request.Path = "/graphql"
-		plan := load.Plan{Address: strings.TrimPrefix(s.URL, "http://"), Clients: 1, Requests: []load.Request{test.request}}
+		plan := Plan{Address: strings.TrimPrefix(s.URL, "http://"), Clients: 1, Requests: []Request{test.request}}
 		got[test.name], vague[test.name] = allocations(t, plan, test.runs), test.vague
 	}
 	if *update {
@@ -105,7 +103,7 @@ type allocatingRequest struct {
 	name    string
 	runs    int // of which the lower quartile is taken
 	vague   int // allocations more that tell nothing
-	request load.Request
+	request Request
 }
 
 // allocating are the requests, on a server with 30 users.
@@ -135,22 +133,22 @@ func allocating(t *testing.T, s *accountdtest.Server) []allocatingRequest {
 	}
 	token, refresh := session()
 	return []allocatingRequest{
-		{"me", 300, 0, load.Request{Token: token, Body: meBody, Want: admin.Username}},
-		{"verifyToken", 300, 0, load.Request{Body: verifyBody(token), Want: admin.Username}},
-		{"users, page of 20", 300, 0, load.Request{Token: token, Body: pageBody("null", ""), Want: nextPage}},
-		{"users, substring", 300, 0, load.Request{Token: token, Body: pageBody("null", "user"), Want: nextPage}},
-		{"refreshToken", 100, 0, load.Request{Body: refreshBody, Want: `"success":true`, Chain: refresh, Next: `"refreshToken":"`}},
-		{"tokenAuth", 30, 0, load.Request{Body: loginBody(admin.Username, admin.Password), Want: `"success":true`}}, // fewer than limits.sessions_per_user
-		{"register", 100, 2, load.Request{Body: registerBody("new{n}", admin.Password), Want: `"success":true`}},    // vague: indexes grow
+		{"me", 300, 0, Request{Token: token, Body: meBody, Want: admin.Username}},
+		{"verifyToken", 300, 0, Request{Body: verifyBody(token), Want: admin.Username}},
+		{"users, page of 20", 300, 0, Request{Token: token, Body: pageBody("null", ""), Want: nextPage}},
+		{"users, substring", 300, 0, Request{Token: token, Body: pageBody("null", "user"), Want: nextPage}},
+		{"refreshToken", 100, 0, Request{Body: refreshBody, Want: `"success":true`, Chain: refresh, Next: `"refreshToken":"`}},
+		{"tokenAuth", 30, 0, Request{Body: loginBody(admin.Username, admin.Password), Want: `"success":true`}}, // fewer than limits.sessions_per_user
+		{"register", 100, 2, Request{Body: registerBody("new{n}", admin.Password), Want: `"success":true`}},    // vague: indexes grow
 	}
 }
 
 // allocations is what is allocated for a request on a connection that is kept, of which the client's part is next to nothing. Each
 // request is looked at by itself, and the lower quartile taken: what the server does by itself now and then is in few of them, and in
 // up to half of them there is one more block of 16 bytes, into which Go puts what is smaller.
-func allocations(t *testing.T, plan load.Plan, runs int) allocated {
+func allocations(t *testing.T, plan Plan, runs int) allocated {
 	t.Helper()
-	l, err := load.New(plan)
+	l, err := NewLoad(plan)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"accountd/internal/bench/report"
 )
 
 var (
@@ -68,7 +66,7 @@ func run(m *testing.M) (int, error) {
 		return code, nil
 	}
 	fmt.Printf("settings that differ from the defaults: %s\n", about.Settings)
-	for _, missed := range report.Missed(recorded.list) {
+	for _, missed := range Missed(recorded.list) {
 		fmt.Printf("MISSED  %s\n", missed)
 	}
 	if *resultsFlag == "" {
@@ -78,7 +76,7 @@ func run(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if err := report.Write(file, report.Measured{Run: about, Results: recorded.list}); err != nil {
+	if err := Write(file, Measured{Run: about, Results: recorded.list}); err != nil {
 		return 1, err
 	}
 	return code, file.Close()
@@ -87,14 +85,14 @@ func run(m *testing.M) (int, error) {
 // recorded is what the benchmarks have found.
 var recorded struct {
 	sync.Mutex
-	list []report.Result // guarded
+	list []Result // guarded
 }
 
 // record keeps a result, and what it was when the benchmark ran before is forgotten.
-func record(b *testing.B, r report.Result) {
+func record(b *testing.B, r Result) {
 	recorded.Lock()
 	defer recorded.Unlock()
-	same := func(old report.Result) bool {
+	same := func(old Result) bool {
 		return old.Table == r.Table && old.Name == r.Name && old.Clients == r.Clients
 	}
 	if i := slices.IndexFunc(recorded.list, same); i >= 0 {

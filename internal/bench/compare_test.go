@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"accountd/internal/bench/load"
-	"accountd/internal/bench/report"
 )
 
 // pace is how two things take turns.
@@ -28,8 +25,8 @@ func (p pace) check() error {
 
 // contender is one of two things that are measured in turns.
 type contender struct {
-	turn func(time.Duration, bool) (load.Turn, error) // of a worker
-	pid  int                                          // of the process whose time and memory count
+	turn func(time.Duration, bool) (Turn, error) // of a worker
+	pid  int                                     // of the process whose time and memory count
 }
 
 // measured is what a contender has done so far.
@@ -63,7 +60,7 @@ func (c contender) take(tb testing.TB, m *measured, d time.Duration) {
 }
 
 // side is the figures of a contender.
-func (c contender) side(tb testing.TB, m measured) report.Side {
+func (c contender) side(tb testing.TB, m measured) Side {
 	tb.Helper()
 	if m.done == 0 {
 		tb.Fatalf("nothing was answered in %s: turns are too short", m.took)
@@ -73,13 +70,13 @@ func (c contender) side(tb testing.TB, m measured) report.Side {
 		tb.Fatal(err)
 	}
 	millis := func(d time.Duration) float64 { return d.Seconds() * 1000 }
-	return report.Side{
+	return Side{
 		Rate: float64(m.done) / m.took.Seconds(), P50: millis(m.p50), P99: millis(m.p99), CPU: millis(m.cpu) / float64(m.done), Peak: peak,
 	}
 }
 
 // compare lets both take turns, after one that does not count.
-func compare(tb testing.TB, p pace, ours, floor contender) (oursSide, floorSide report.Side) {
+func compare(tb testing.TB, p pace, ours, floor contender) (oursSide, floorSide Side) {
 	tb.Helper()
 	for _, c := range []contender{floor, ours} {
 		if _, err := c.turn(p.turn/4, true); err != nil {

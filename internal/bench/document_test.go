@@ -3,21 +3,22 @@ package bench
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"accountd/internal/bench/report"
 )
+
+var update = flag.Bool("update", false, "write testdata, or docs/performance.md and its charts, anew")
 
 // lastRuns are the files of the last three runs, the last one first. testdata/bench/run writes them.
 var lastRuns = []string{"results.jsonl", "results-1.jsonl", "results-2.jsonl"}
 
 // readRuns reads those that are there.
-func readRuns(t *testing.T, dir string) (runs []report.Measured) {
+func readRuns(t *testing.T, dir string) (runs []Measured) {
 	t.Helper()
 	for i, name := range lastRuns {
 		text, err := os.ReadFile(filepath.Join(dir, name))
@@ -27,7 +28,7 @@ func readRuns(t *testing.T, dir string) (runs []report.Measured) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		run, err := report.Read(bytes.NewReader(text))
+		run, err := Read(bytes.NewReader(text))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -45,7 +46,7 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, files, err := report.Document(string(text), readRuns(t, filepath.Join(root, "testdata", "bench")))
+	made, files, err := Document(string(text), readRuns(t, filepath.Join(root, "testdata", "bench")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,6 @@ import (
 	_ "modernc.org/sqlite"
 
 	"accountd/internal/bench/dataset"
-	"accountd/internal/bench/load"
 )
 
 // serveBare is net/http with nothing in it: it reads the request's body and answers that many bytes. With a directory, it answers
@@ -80,8 +79,8 @@ func newFloor(t task) (*floor, error) {
 	}
 }
 
-// turn does it for d, once at least, as load.Turn does.
-func (f *floor) turn(d time.Duration, warm bool) (load.Turn, error) {
+// turn does it for d, once at least, as Turn does.
+func (f *floor) turn(d time.Duration, warm bool) (Turn, error) {
 	start := time.Now()
 	times, failed := make([][]time.Duration, f.threads), make([]error, f.threads)
 	var running sync.WaitGroup
@@ -101,14 +100,14 @@ func (f *floor) turn(d time.Duration, warm bool) (load.Turn, error) {
 		})
 	}
 	running.Wait()
-	done := load.Turn{Elapsed: time.Since(start)}
+	done := Turn{Elapsed: time.Since(start)}
 	for _, list := range times {
 		done.Done += len(list)
 		if !warm {
 			f.times = append(f.times, list...)
 		}
 	}
-	done.P50, done.P99 = load.Percentiles(f.times)
+	done.P50, done.P99 = Percentiles(f.times)
 	return done, errors.Join(failed...)
 }
 

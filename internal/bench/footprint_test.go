@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"accountd/internal/bench/report"
 	"accountd/internal/servertest"
 )
 
@@ -51,8 +50,8 @@ func measureStart(b *testing.B, dir string, users int) {
 	median := took[len(took)/2].Seconds() * 1000
 	b.ReportMetric(median, "start-ms")
 	b.ReportMetric(idle, "idle-MiB")
-	fact(b, "start to first answer, "+count(users)+" users", report.Check{Value: median, Unit: "ms", Bound: 50})
-	fact(b, "idle memory, "+count(users)+" users", report.Check{Value: idle, Unit: "MiB", Bound: 25})
+	fact(b, "start to first answer, "+count(users)+" users", Check{Value: median, Unit: "ms", Bound: 50})
+	fact(b, "idle memory, "+count(users)+" users", Check{Value: idle, Unit: "MiB", Bound: 25})
 }
 
 // BenchmarkBinary is the size of the program as it is released: without symbols.
@@ -63,5 +62,5 @@ func BenchmarkBinary(b *testing.B) {
 	}
 	size := float64(file.Size()) / 1e6
 	b.ReportMetric(size, "MB")
-	fact(b, "the binary, without symbols", report.Check{Value: size, Unit: "MB", Bound: 16})
+	fact(b, "the binary, without symbols", Check{Value: size, Unit: "MB", Bound: 16})
 }

@@ -13,8 +13,6 @@ import (
 
 	"accountd/email"
 	"accountd/internal/bench/dataset"
-	"accountd/internal/bench/load"
-	"accountd/internal/bench/report"
 	"accountd/internal/servertest"
 	"accountd/internal/store"
 )
@@ -40,17 +38,17 @@ type nuisance struct {
 // measureIsolation is what clients get while others are a nuisance, beside what they get alone, on a file of many users.
 func measureIsolation(b *testing.B, dir string, users int) {
 	s := start(b, dir, users)
-	me := load.Plan{Clients: bystanders, Requests: meRequests(b, s, bystanders)}
-	alone := []contender{s.contender(b, me), s.contender(b, load.Plan{Clients: bystanders, Requests: refreshRequests(b, s, bystanders)})}
-	refreshing := load.Plan{Clients: bystanders, Requests: refreshRequests(b, s, bystanders)}
+	me := Plan{Clients: bystanders, Requests: meRequests(b, s, bystanders)}
+	alone := []contender{s.contender(b, me), s.contender(b, Plan{Clients: bystanders, Requests: refreshRequests(b, s, bystanders)})}
+	refreshing := Plan{Clients: bystanders, Requests: refreshRequests(b, s, bystanders)}
 	admin, err := s.loginAs(dataset.Admin)
 	if err != nil {
 		b.Fatal(err)
 	}
-	huge := load.Request{Path: "/graphql", Token: admin.Token, Body: hugePage(), Want: `"p19":{"edges":[{"cursor":`}
-	deep := load.Request{Path: "/graphql", Token: admin.Token, Body: ask(fmt.Sprintf(`{ users(first: 20, offset: %d) { edges { node { id } } } }`, users*9/10), `{}`), Want: `"edges":[{"node":`}
-	asking := func(kind string, r load.Request, clients int) contender {
-		return itself(startWorker(b, task{Kind: kind, Plan: load.Plan{Address: s.address(), Clients: clients, Requests: []load.Request{r}}}))
+	huge := Request{Path: "/graphql", Token: admin.Token, Body: hugePage(), Want: `"p19":{"edges":[{"cursor":`}
+	deep := Request{Path: "/graphql", Token: admin.Token, Body: ask(fmt.Sprintf(`{ users(first: 20, offset: %d) { edges { node { id } } } }`, users*9/10), `{}`), Want: `"edges":[{"node":`}
+	asking := func(kind string, r Request, clients int) contender {
+		return itself(startWorker(b, task{Kind: kind, Plan: Plan{Address: s.address(), Clients: clients, Requests: []Request{r}}}))
 	}
 	clearing := itself(startWorker(b, task{Kind: "clear", Dir: dir}))
 	full, mails := fullQueue(b)
@@ -87,13 +85,13 @@ func measureIsolation(b *testing.B, dir string, users int) {
 	for i, n := range nuisances {
 		undisturbed, disturbed := alone[n.alone].side(b, quiet[n.alone]), n.of.side(b, beside[i])
 		b.Logf(n.name+": %.2f ms alone, %.2f ms beside; they did %d", "p99", undisturbed.P99, disturbed.P99, theirs[i].done)
-		fact(b, fmt.Sprintf(n.name, "p99"), report.Check{Value: disturbed.P99, Unit: "ms", Bound: n.p99})
-		fact(b, fmt.Sprintf(n.name, "rate")+", of its rate alone", report.Check{Value: 100 * disturbed.Rate / undisturbed.Rate, Unit: "%", Bound: n.least, Least: true})
+		fact(b, fmt.Sprintf(n.name, "p99"), Check{Value: disturbed.P99, Unit: "ms", Bound: n.p99})
+		fact(b, fmt.Sprintf(n.name, "rate")+", of its rate alone", Check{Value: 100 * disturbed.Rate / undisturbed.Rate, Unit: "%", Bound: n.least, Least: true})
 	}
-	fact(b, "refreshToken, p99 alone", report.Check{Value: alone[1].side(b, quiet[1]).P99, Unit: "ms"})
+	fact(b, "refreshToken, p99 alone", Check{Value: alone[1].side(b, quiet[1]).P99, Unit: "ms"})
 	cleared := theirs[len(theirs)-1]
-	fact(b, "old sessions cleared meanwhile", report.Check{Value: float64(cleared.done) / cleared.took.Seconds(), Unit: "/s"})
-	fact(b, "longest time that clearing held the writer meanwhile", report.Check{Value: cleared.longest.Seconds() * 1000, Unit: "ms", Bound: 20})
+	fact(b, "old sessions cleared meanwhile", Check{Value: float64(cleared.done) / cleared.took.Seconds(), Unit: "/s"})
+	fact(b, "longest time that clearing held the writer meanwhile", Check{Value: cleared.longest.Seconds() * 1000, Unit: "ms", Bound: 20})
 }
 
 // fullQueue is a server whose mail goes nowhere: ten thousand wait in the spool for a mail server that says nothing, and as many in the
@@ -139,11 +137,11 @@ func fullQueue(b *testing.B) (readers, mails contender) {
 	if err := db.Close(); err != nil {
 		b.Fatal(err)
 	}
-	var requests []load.Request
+	var requests []Request
 	for i := range users {
-		requests = append(requests, load.Request{Path: "/graphql", Want: `"email_fail"`,
+		requests = append(requests, Request{Path: "/graphql", Want: `"email_fail"`,
 			Body: ask(`mutation M($e: String!) { sendPasswordResetEmail(email: $e) { success errors } }`, `{"e":`+text(dataset.Email(i+1))+`}`)})
 	}
-	return s.contender(b, load.Plan{Clients: bystanders, Requests: meRequests(b, s, bystanders)}),
-		s.contender(b, load.Plan{Clients: mailClients, Requests: requests})
+	return s.contender(b, Plan{Clients: bystanders, Requests: meRequests(b, s, bystanders)}),
+		s.contender(b, Plan{Clients: mailClients, Requests: requests})
 }

@@ -13,25 +13,23 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"accountd/internal/bench/report"
 )
 
 // describe says what a run is made on: the disk is the one of dir.
-func describe(dir string) (report.Run, error) {
+func describe(dir string) (Run, error) {
 	if dir == "" {
 		dir = os.TempDir()
 	}
 	fileSystem, err := fileSystem(dir)
 	if err != nil {
-		return report.Run{}, err
+		return Run{}, err
 	}
 	memory := 0.0
 	if _, err := fmt.Sscanf(first("/proc/meminfo", `MemTotal: +(\d+) kB`), "%g", &memory); err != nil {
-		return report.Run{}, fmt.Errorf("/proc/meminfo: %w", err)
+		return Run{}, fmt.Errorf("/proc/meminfo: %w", err)
 	}
 	commit, _ := exec.Command("git", "describe", "--always", "--dirty").Output() // not everybody has a clone
-	return report.Run{
+	return Run{
 		Date:       time.Now().UTC().Format("2006-01-02 15:04 UTC"),
 		Machine:    fmt.Sprintf("%s, %d cores, %.0f GiB", first("/proc/cpuinfo", `model name\s*: (.*)`), runtime.NumCPU(), memory/(1<<20)),
 		System:     fmt.Sprintf("%s, Linux %s, %s", first("/etc/os-release", `PRETTY_NAME="?([^"\n]*)`), first("/proc/sys/kernel/osrelease", `(.*)`), fileSystem),

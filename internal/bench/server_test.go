@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"accountd/internal/bench/dataset"
-	"accountd/internal/bench/load"
 	"accountd/internal/servertest"
 )
 
@@ -70,7 +69,7 @@ func seeded(tb testing.TB, users int) string {
 func (s *server) address() string { return strings.TrimPrefix(s.URL, "http://") }
 
 // contender asks s by plan, from a process of its own.
-func (s *server) contender(tb testing.TB, plan load.Plan) contender {
+func (s *server) contender(tb testing.TB, plan Plan) contender {
 	tb.Helper()
 	plan.Address = s.address()
 	return contender{startWorker(tb, task{Kind: "load", Plan: plan}).turn, s.Cmd.Process.Pid}
@@ -125,7 +124,7 @@ func (s *server) cursor(tb testing.TB, token string, offset int) string {
 }
 
 // answerSize asks once and returns how long the answer is.
-func (s *server) answerSize(tb testing.TB, r load.Request) int {
+func (s *server) answerSize(tb testing.TB, r Request) int {
 	tb.Helper()
 	req, err := http.NewRequest(http.MethodPost, s.URL+r.Path, strings.NewReader(strings.ReplaceAll(r.Body, "{chain}", r.Chain)))
 	if err != nil {

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"accountd/internal/bench/load"
-	"accountd/internal/bench/report"
 )
 
 // BenchmarkSize is every operation on a file of few users and on one of many, in turns, and, on the larger one, the start and what clients
@@ -38,11 +35,11 @@ func BenchmarkSize(b *testing.B) {
 }
 
 // measureSizes measures an operation on both files.
-func (o operation) measureSizes(tb testing.TB, p pace, small, large *server) report.Result {
+func (o operation) measureSizes(tb testing.TB, p pace, small, large *server) Result {
 	tb.Helper()
 	const clients = 16
 	by := func(s *server) contender {
-		return s.contender(tb, load.Plan{Clients: clients, Requests: o.requests(tb, s, clients)})
+		return s.contender(tb, Plan{Clients: clients, Requests: o.requests(tb, s, clients)})
 	}
 	ours, floor := compare(tb, p, by(large), by(small))
 	// Pages may cost half as much again. The others cost the same, which turns of some seconds tell to about a fifth.
@@ -50,9 +47,9 @@ func (o operation) measureSizes(tb testing.TB, p pace, small, large *server) rep
 	if strings.HasPrefix(o.name, "users") {
 		bound, further = 1.5, pagesAt16
 	}
-	return report.Result{
+	return Result{
 		Table: "size", Name: o.name, Clients: clients, Ours: ours, Floor: floor,
-		Checks: append([]report.Check{{Value: floor.Rate / ours.Rate, Unit: "×", Bound: bound}}, further(clients, ours, floor)...),
+		Checks: append([]Check{{Value: floor.Rate / ours.Rate, Unit: "×", Bound: bound}}, further(clients, ours, floor)...),
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 
 	"accountd/accounts"
 	"accountd/email"
-	"accountd/internal/bench/load"
 	"accountd/internal/config"
 	"accountd/internal/store"
 	"accountd/tokens"
@@ -25,7 +24,7 @@ import (
 // slow is clients that let a server wait: every second one sends the body of a request byte by byte, the others read the first byte of an
 // answer and no more.
 type slow struct {
-	plan    load.Plan
+	plan    Plan
 	reading []net.Conn // answers on these are on their way
 }
 
@@ -33,14 +32,14 @@ type slow struct {
 const crawl = 20 * time.Millisecond
 
 // turn keeps the server waiting for d. What the answers that are not read cost it, it has paid when the first turn begins to count.
-func (s *slow) turn(d time.Duration, _ bool) (load.Turn, error) {
+func (s *slow) turn(d time.Duration, _ bool) (Turn, error) {
 	for len(s.reading) < s.plan.Clients/2 {
 		conn, err := s.request(s.plan.Requests[0].Body)
 		if err == nil {
 			_, err = conn.Read(make([]byte, 1))
 		}
 		if err != nil {
-			return load.Turn{}, err
+			return Turn{}, err
 		}
 		s.reading = append(s.reading, conn)
 	}
@@ -51,7 +50,7 @@ func (s *slow) turn(d time.Duration, _ bool) (load.Turn, error) {
 		running.Go(func() { failed[i] = s.crawl(start.Add(d)) })
 	}
 	running.Wait()
-	return load.Turn{Done: s.plan.Clients, Elapsed: time.Since(start)}, errors.Join(failed...)
+	return Turn{Done: s.plan.Clients, Elapsed: time.Since(start)}, errors.Join(failed...)
 }
 
 // request sends the header of a request and the beginning of its body.
@@ -122,16 +121,16 @@ func open(dir string) (c *config.Config, db *store.DB, keys *tokens.Keys, outbox
 }
 
 // turn clears for d. Longest is for how long it has held the writer, in all turns.
-func (c *clearing) turn(d time.Duration, _ bool) (load.Turn, error) {
+func (c *clearing) turn(d time.Duration, _ bool) (Turn, error) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	cleared, err := c.accounts.ClearSessions(ctx, accounts.ClearInput{ExpiredOnly: true})
 	if !errors.Is(err, context.DeadlineExceeded) {
-		return load.Turn{}, errors.Join(err, errors.New("nothing is left to be cleared: the turns are too many"))
+		return Turn{}, errors.Join(err, errors.New("nothing is left to be cleared: the turns are too many"))
 	}
 	c.longest = max(c.longest, cleared.Longest)
-	return load.Turn{Done: int(cleared.Sessions), Elapsed: time.Since(start), Longest: c.longest}, nil
+	return Turn{Done: int(cleared.Sessions), Elapsed: time.Since(start), Longest: c.longest}, nil
 }
 
 // silent is a server that takes connections and says nothing.

@@ -6,9 +6,6 @@ import (
 	"runtime"
 	"testing"
 	"time"
-
-	"accountd/internal/bench/load"
-	"accountd/internal/bench/report"
 )
 
 const (
@@ -22,9 +19,9 @@ const (
 // operating system leaves for a program that others on the machine have no regard for.
 func BenchmarkStorm(b *testing.B) {
 	s := fresh(b, sizes(b)[0])
-	readers := load.Plan{Clients: stormReaders, Requests: meRequests(b, s, stormReaders)}
+	readers := Plan{Clients: stormReaders, Requests: meRequests(b, s, stormReaders)}
 	alone, beside, greedy := s.contender(b, readers), s.contender(b, readers), s.contender(b, readers)
-	logins := s.contender(b, load.Plan{Clients: stormLogins, Requests: loginRequests(b, s, stormLogins), Busy: true})
+	logins := s.contender(b, Plan{Clients: stormLogins, Requests: loginRequests(b, s, stormLogins), Busy: true})
 	hashes := itself(startWorker(b, task{Kind: "hash", Threads: runtime.NumCPU()}))
 
 	var aloneDone, besideDone, greedyDone, stormDone measured
@@ -45,11 +42,11 @@ func BenchmarkStorm(b *testing.B) {
 	b.ReportMetric(100*storm.Rate/quiet.Rate, "%-of-alone")
 	b.ReportMetric(100*storm.Rate/bare.Rate, "%-of-beside-hashes")
 	b.ReportMetric(stormed.Rate, "logins/s")
-	fact(b, "me, p99 while 64 clients log in", report.Check{Value: storm.P99, Unit: "ms", Bound: 25})
-	fact(b, "me, rate while 64 clients log in, of its rate alone", report.Check{Value: 100 * storm.Rate / quiet.Rate, Unit: "%", Bound: 50, Least: true})
-	fact(b, "the same, of its rate beside bare hashes of another program on all cores", report.Check{Value: 100 * storm.Rate / bare.Rate, Unit: "%"})
-	fact(b, "logins meanwhile", report.Check{Value: stormed.Rate, Unit: "/s"})
-	fact(b, "logins meanwhile that were told to come back", report.Check{Value: 100 * float64(stormDone.busy) / float64(stormDone.done+stormDone.busy), Unit: "%"})
+	fact(b, "me, p99 while 64 clients log in", Check{Value: storm.P99, Unit: "ms", Bound: 25})
+	fact(b, "me, rate while 64 clients log in, of its rate alone", Check{Value: 100 * storm.Rate / quiet.Rate, Unit: "%", Bound: 50, Least: true})
+	fact(b, "the same, of its rate beside bare hashes of another program on all cores", Check{Value: 100 * storm.Rate / bare.Rate, Unit: "%"})
+	fact(b, "logins meanwhile", Check{Value: stormed.Rate, Unit: "/s"})
+	fact(b, "logins meanwhile that were told to come back", Check{Value: 100 * float64(stormDone.busy) / float64(stormDone.done+stormDone.busy), Unit: "%"})
 }
 
 // during runs f while the other one takes a turn, which begins before and ends after it.
@@ -75,17 +72,17 @@ func during(b *testing.B, other contender, m *measured, turn time.Duration, f fu
 // BenchmarkMemory is the most memory that the server needs when 500 clients log in at once. Most are told to come back, and do.
 func BenchmarkMemory(b *testing.B) {
 	s := fresh(b, sizes(b)[0])
-	logins := s.contender(b, load.Plan{Clients: crowd, Requests: loginRequests(b, s, crowd), Busy: true})
+	logins := s.contender(b, Plan{Clients: crowd, Requests: loginRequests(b, s, crowd), Busy: true})
 	var m measured
 	logins.take(b, &m, max(defaults().turn*3, 3*time.Second))
 	side := logins.side(b, m)
 	b.ReportMetric(side.Peak, "peak-MiB")
 	b.ReportMetric(float64(m.busy), "told-busy")
 	const own, hash = 60, 19 // MiB
-	fact(b, "most memory while 500 clients log in", report.Check{Value: side.Peak, Unit: "MiB", Bound: float64(own + hash*runtime.NumCPU())})
+	fact(b, "most memory while 500 clients log in", Check{Value: side.Peak, Unit: "MiB", Bound: float64(own + hash*runtime.NumCPU())})
 }
 
 // fact keeps a figure that is not a rate.
-func fact(b *testing.B, name string, c report.Check) {
-	record(b, report.Result{Table: "limits", Name: name, Checks: []report.Check{c}})
+func fact(b *testing.B, name string, c Check) {
+	record(b, Result{Table: "limits", Name: name, Checks: []Check{c}})
 }

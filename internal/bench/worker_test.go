@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"accountd/internal/bench/load"
 )
 
 // workerVariable is set in processes of this binary that do a task.
@@ -23,11 +21,11 @@ const workerVariable = "ACCOUNTD_BENCH_WORKER"
 // task is what such a process is for. It does it in turns, whenever and for as long as its standard input says, and ends when
 // that does.
 type task struct {
-	Kind    string    // "load", "slow", "clear", or a floor: "handler", "hash", "transaction", "signature"
-	Plan    load.Plan // of load and slow
-	Answer  int       // bytes of the handler's answers
-	Threads int       // that hash at once
-	Dir     string    // where the transactions' file is made (of a handler too, "" for none), and what is cleared
+	Kind    string // "load", "slow", "clear", or a floor: "handler", "hash", "transaction", "signature"
+	Plan    Plan   // of load and slow
+	Answer  int    // bytes of the handler's answers
+	Threads int    // that hash at once
+	Dir     string // where the transactions' file is made (of a handler too, "" for none), and what is cleared
 }
 
 // ready is the first line of a worker's output.
@@ -35,7 +33,7 @@ type ready struct {
 	Address string // of the handler
 }
 
-// order is a line of a worker's input, and each is answered by a load.Turn.
+// order is a line of a worker's input, and each is answered by a Turn.
 type order struct {
 	For  time.Duration
 	Warm bool // it does not count
@@ -49,10 +47,10 @@ func work(in io.Reader, out io.Writer) error {
 		return err
 	}
 	var r ready
-	var turn func(time.Duration, bool) (load.Turn, error)
+	var turn func(time.Duration, bool) (Turn, error)
 	switch t.Kind {
 	case "load":
-		l, err := load.New(t.Plan)
+		l, err := NewLoad(t.Plan)
 		if err != nil {
 			return err
 		}
@@ -142,13 +140,13 @@ func startWorker(tb testing.TB, t task) *worker {
 }
 
 // turn lets it work for a while.
-func (w *worker) turn(d time.Duration, warm bool) (load.Turn, error) {
+func (w *worker) turn(d time.Duration, warm bool) (Turn, error) {
 	if err := w.orders.Encode(order{d, warm}); err != nil {
-		return load.Turn{}, fmt.Errorf("%s: %w", w.kind, err)
+		return Turn{}, fmt.Errorf("%s: %w", w.kind, err)
 	}
-	var done load.Turn
+	var done Turn
 	if err := w.answers.Decode(&done); err != nil {
-		return load.Turn{}, fmt.Errorf("%s has failed, and says why above: %w", w.kind, err)
+		return Turn{}, fmt.Errorf("%s has failed, and says why above: %w", w.kind, err)
 	}
 	return done, nil
 }

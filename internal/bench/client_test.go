@@ -1,4 +1,4 @@
-package load
+package bench
 
 import (
 	"bufio"
@@ -25,7 +25,7 @@ type client struct {
 	conn     net.Conn // nil: not connected yet
 	in       *bufio.Reader
 	number   int
-	requests []request
+	requests []prepared
 	next     int // of requests
 	sent     int
 	mayBusy  bool
@@ -37,8 +37,8 @@ type client struct {
 	busy  int             // likewise
 }
 
-// request is a Request as the client sends it.
-type request struct {
+// prepared is a Request as the client sends it.
+type prepared struct {
 	Request
 	fixed []byte // the whole of it, if nothing in it changes
 	want  []byte
@@ -48,7 +48,7 @@ type request struct {
 func newClient(p Plan, number int) *client {
 	c := &client{address: p.Address, number: number, mayBusy: p.Busy}
 	for i := number % len(p.Requests); i < len(p.Requests); i += p.Clients {
-		r := request{Request: p.Requests[i], want: []byte(p.Requests[i].Want), after: []byte(p.Requests[i].Next)}
+		r := prepared{Request: p.Requests[i], want: []byte(p.Requests[i].Want), after: []byte(p.Requests[i].Next)}
 		if !strings.Contains(r.Body, "{n}") && !strings.Contains(r.Body, "{chain}") {
 			r.fixed = c.write(nil, &r, r.Body)
 		}
@@ -136,7 +136,7 @@ func (c *client) once() (retry time.Duration, err error) {
 }
 
 // write appends the request with that body.
-func (c *client) write(out []byte, r *request, body string) []byte {
+func (c *client) write(out []byte, r *prepared, body string) []byte {
 	out = fmt.Appendf(out, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", r.Path, c.address, len(body))
 	if r.Token != "" {
 		out = fmt.Appendf(out, "Authorization: JWT %s\r\n", r.Token)

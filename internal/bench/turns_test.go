@@ -1,4 +1,4 @@
-package load_test
+package bench
 
 import (
 	"fmt"
@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"accountd/internal/bench/load"
 )
 
 // serve answers by handler and counts the connections.
@@ -23,9 +21,9 @@ func serve(t *testing.T, handler http.HandlerFunc) (address string) {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-func turn(t *testing.T, p load.Plan, d time.Duration) (load.Turn, error) {
+func oneTurn(t *testing.T, p Plan, d time.Duration) (Turn, error) {
 	t.Helper()
-	l, err := load.New(p)
+	l, err := NewLoad(p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,11 +51,11 @@ func TestTurn(t *testing.T) {
 		}
 		fmt.Fprint(w, "right")
 	})
-	requests := make([]load.Request, 3)
+	requests := make([]Request, 3)
 	for i := range requests {
-		requests[i] = load.Request{Path: "/graphql", Token: fmt.Sprint("token", i), Body: "{}", Want: "igh"}
+		requests[i] = Request{Path: "/graphql", Token: fmt.Sprint("token", i), Body: "{}", Want: "igh"}
 	}
-	got, err := turn(t, load.Plan{Address: address, Clients: 3, Requests: requests}, 20*time.Millisecond)
+	got, err := oneTurn(t, Plan{Address: address, Clients: 3, Requests: requests}, 20*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,10 +85,10 @@ func TestBodies(t *testing.T) {
 		expected[next] = true
 		fmt.Fprintf(w, `{"token":"%s"}`, next)
 	})
-	request := load.Request{Path: "/", Body: "{n} {chain}", Chain: "first", Next: `"token":"`}
+	request := Request{Path: "/", Body: "{n} {chain}", Chain: "first", Next: `"token":"`}
 	other := request
 	other.Chain = "second"
-	l, err := load.New(load.Plan{Address: address, Clients: 2, Requests: []load.Request{request, other}})
+	l, err := NewLoad(Plan{Address: address, Clients: 2, Requests: []Request{request, other}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +107,8 @@ func TestBodies(t *testing.T) {
 func TestWrongAnswers(t *testing.T) {
 	for _, test := range []struct {
 		name, err string
-		plan      load.Plan
-		request   load.Request
+		plan      Plan
+		request   Request
 		answer    http.HandlerFunc
 	}{
 		{name: "status", err: "answers 429", answer: func(w http.ResponseWriter, _ *http.Request) {
@@ -119,10 +117,10 @@ func TestWrongAnswers(t *testing.T) {
 		}},
 		{name: "text", err: `200 "wrong", which should be 200 and contain "right"`, answer: func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "wrong") }},
 		{name: "busy that is not allowed", err: "answers 503", answer: busy},
-		{name: "busy without a time", err: "answers 503", plan: load.Plan{Busy: true}, answer: func(w http.ResponseWriter, _ *http.Request) {
+		{name: "busy without a time", err: "answers 503", plan: Plan{Busy: true}, answer: func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}},
-		{name: "no chain", err: `has nothing after "\"token\":\""`, request: load.Request{Body: "{chain}", Next: `"token":"`},
+		{name: "no chain", err: `has nothing after "\"token\":\""`, request: Request{Body: "{chain}", Next: `"token":"`},
 			answer: func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "right") }},
 		{name: "no length", err: "no Content-Length", answer: func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, "right")
@@ -133,8 +131,8 @@ func TestWrongAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			test.plan.Address, test.plan.Clients = serve(t, test.answer), 1
 			test.request.Path, test.request.Want = "/graphql", "right"
-			test.plan.Requests = []load.Request{test.request}
-			_, err := turn(t, test.plan, 10*time.Millisecond)
+			test.plan.Requests = []Request{test.request}
+			_, err := oneTurn(t, test.plan, 10*time.Millisecond)
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%v does not contain %s", err, test.err)
 			}
@@ -148,8 +146,8 @@ func busy(w http.ResponseWriter, _ *http.Request) {
 }
 
 func TestBusy(t *testing.T) {
-	plan := load.Plan{Address: serve(t, busy), Clients: 2, Requests: []load.Request{{Path: "/", Body: "{}"}}, Busy: true}
-	got, err := turn(t, plan, 20*time.Millisecond)
+	plan := Plan{Address: serve(t, busy), Clients: 2, Requests: []Request{{Path: "/", Body: "{}"}}, Busy: true}
+	got, err := oneTurn(t, plan, 20*time.Millisecond)
 	if err != nil || got.Done != 0 || got.Busy != 2 || got.P99 != 0 {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -157,7 +155,7 @@ func TestBusy(t *testing.T) {
 
 func TestOnce(t *testing.T) {
 	asked := make(chan bool, 10)
-	plan := load.Plan{Clients: 2, Requests: []load.Request{{Path: "/", Body: "{}", Want: "right"}}, Busy: true}
+	plan := Plan{Clients: 2, Requests: []Request{{Path: "/", Body: "{}", Want: "right"}}, Busy: true}
 	for _, test := range []struct {
 		name, err string
 		answer    http.HandlerFunc
@@ -169,7 +167,7 @@ func TestOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			plan.Address = serve(t, test.answer)
-			l, err := load.New(plan)
+			l, err := NewLoad(plan)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,16 +186,16 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
-	for name, plan := range map[string]load.Plan{"no client": {Requests: []load.Request{{Path: "/"}}}, "no request": {Clients: 1}} {
-		if _, err := load.New(plan); err == nil {
+func TestNewLoadRefuses(t *testing.T) {
+	for name, plan := range map[string]Plan{"no client": {Requests: []Request{{Path: "/"}}}, "no request": {Clients: 1}} {
+		if _, err := NewLoad(plan); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
 
 func TestNobody(t *testing.T) {
-	l, err := load.New(load.Plan{Address: "127.0.0.1:0", Clients: 1, Requests: []load.Request{{Path: "/"}}})
+	l, err := NewLoad(Plan{Address: "127.0.0.1:0", Clients: 1, Requests: []Request{{Path: "/"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +224,7 @@ func TestPercentiles(t *testing.T) {
 		{"hundred", hundred, [2]time.Duration{50, 99}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p50, p99 := load.Percentiles(test.times)
+			p50, p99 := Percentiles(test.times)
 			if diff := cmp.Diff(test.want, [2]time.Duration{p50, p99}); diff != "" {
 				t.Error(diff)
 			}

@@ -1,5 +1,4 @@
-// Package report makes docs/performance.md's tables and charts out of what a run of the benchmarks has measured.
-package report
+package bench
 
 import (
 	"bufio"

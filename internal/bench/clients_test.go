@@ -1,7 +1,4 @@
-// Package load asks an HTTP server for the same things as fast as it answers: a closed loop of clients, each with one
-// connection that is kept alive. It spends far less than net/http's client would, because it shares the cores with what it
-// measures. Every answer is checked; the first that is not as it has to be ends the run with an error.
-package load
+package bench
 
 import (
 	"errors"
@@ -43,14 +40,16 @@ type Turn struct {
 	Longest time.Duration
 }
 
-// Load is clients, which connect when they ask for the first time: a server has no patience with connections that nothing comes on.
+// Load is a closed loop of clients that send requests as fast as the server answers, each over one connection that is
+// kept alive. They connect at their first request, since a server closes idle connections. A client costs far less than
+// net/http's, because it shares the cores with the server. Each answer is checked; the first wrong one ends the run.
 type Load struct {
 	clients []*client
 	times   []time.Duration // of all right answers so far
 }
 
-// New returns the clients of a plan.
-func New(p Plan) (*Load, error) {
+// NewLoad returns the clients of a plan.
+func NewLoad(p Plan) (*Load, error) {
 	if p.Clients < 1 || len(p.Requests) == 0 {
 		return nil, errors.New("a plan needs clients and requests")
 	}

@@ -1,4 +1,4 @@
-package report
+package bench
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ func Document(text string, runs []Measured) (_ string, charts map[string]string,
 	if text, err = replace(text, "run", runs[0].Run.markdown()); err != nil {
 		return "", nil, err
 	}
-	if text, err = replace(text, "targets", targets(runs)); err != nil {
+	if text, err = replace(text, "targets", targetTable(runs)); err != nil {
 		return "", nil, err
 	}
 	results := runs[0].Results
@@ -32,8 +32,8 @@ func Document(text string, runs []Measured) (_ string, charts map[string]string,
 	return text, charts, nil
 }
 
-// targets is a table of each target that the last run had, and of what it came to in all of them.
-func targets(runs []Measured) string {
+// targetTable is a table of each target that the last run had, and of what it came to in all of them.
+func targetTable(runs []Measured) string {
 	var out strings.Builder
 	out.WriteString("| target |")
 	for _, run := range runs {

@@ -1,4 +1,4 @@
-package report
+package bench
 
 import (
 	"fmt"
@@ -28,7 +28,7 @@ var Tables = []Table{
 		Axis: "time per request; less is better", unit: "×",
 		columns: []string{"operation", "clients", "few: requests/s", "many: requests/s", "few: p50", "many: p50", "few: p99", "many: p99", "few: CPU each", "many: CPU each", "many: peak memory", "cost of many", "target", "met"},
 		row: func(r Result) []string {
-			cells := []string{r.Name, clients(r), number(r.Floor.Rate), number(r.Ours.Rate), millis(r.Floor.P50), millis(r.Ours.P50), millis(r.Floor.P99), millis(r.Ours.P99), millis(r.Floor.CPU), millis(r.Ours.CPU), memory(r.Ours.Peak)}
+			cells := []string{r.Name, clients(r), number(r.Floor.Rate), number(r.Ours.Rate), millis(r.Floor.P50), millis(r.Ours.P50), millis(r.Floor.P99), millis(r.Ours.P99), millis(r.Floor.CPU), millis(r.Ours.CPU), mebibytes(r.Ours.Peak)}
 			return append(append(cells, fmt.Sprintf("%.2f ×", r.cost())), verdict(r)...)
 		},
 		bar: func(r Result) Bar {
@@ -67,7 +67,7 @@ func beside(key, title, floor string) Table {
 		columns: []string{"operation", "clients", "requests/s", "p50", "p99", "CPU each", "peak memory", floor + "/s", "CPU of one", "of the floor", "target", "met"},
 		row: func(r Result) []string {
 			cells := []string{
-				r.Name, clients(r), number(r.Ours.Rate), millis(r.Ours.P50), millis(r.Ours.P99), millis(r.Ours.CPU), memory(r.Ours.Peak),
+				r.Name, clients(r), number(r.Ours.Rate), millis(r.Ours.P50), millis(r.Ours.P99), millis(r.Ours.CPU), mebibytes(r.Ours.Peak),
 				number(r.Floor.Rate), millis(r.Floor.CPU), fmt.Sprintf("%.1f %%", 100*r.Ratio()),
 			}
 			return append(cells, verdict(r)...)
@@ -196,7 +196,7 @@ func clients(r Result) string {
 	return fmt.Sprint(r.Clients)
 }
 
-func memory(mib float64) string { return fmt.Sprintf("%.0f MiB", mib) }
+func mebibytes(mib float64) string { return fmt.Sprintf("%.0f MiB", mib) }
 
 func millis(ms float64) string {
 	switch {
