@@ -9,36 +9,35 @@ import (
 	"time"
 
 	"accountd/internal/bench/dataset"
-	"accountd/internal/bench/load"
-	"accountd/internal/bench/report"
 )
 
 // targets are those for so many clients, and what came of them.
-type targets func(clients int, ours, floor report.Side) []report.Check
+type targets func(clients int, ours, floor Side) []Check
 
 // operation is something that clients ask for.
 type operation struct {
 	name     string
 	table    string // of its results: its floor; "size": it is only measured on two files
-	requests func(tb testing.TB, s *server, clients int) []load.Request
+	requests func(tb testing.TB, s *server, clients int) []Request
 	targets  targets
+	bare     bool // done by a bare handler with a transaction, not by the program
 }
 
 var (
-	me           = operation{"me", "http", meRequests, ratioAt(16, 40)}
-	verifyToken  = operation{"verifyToken", "http", verifyRequests, ratioAt(16, 40)}
-	firstPage    = operation{"users, first page of 20", "http", pageRequests(0, "", nextPage), pagesAt16}
-	farPage      = operation{"users, far page by cursor", "http", pageRequests(90, "", nextPage), pagesAt16}
-	filteredPage = operation{"users, substring of 4 digits", "http", pageRequests(0, "0003", nextPage), pagesAt16}
-	everybody    = operation{"users, substring that all names have", "size", pageRequests(0, "ser0", nextPage), pagesAt16}
-	oneUser      = operation{"users, a whole name", "size", pageRequests(0, dataset.Username(leastUsers/2), dataset.Username(leastUsers/2)), pagesAt16}
-	signature    = operation{"verifyToken", "signature", verifyRequests, noTargets}
-	tokenAuth    = operation{"tokenAuth", "hash", loginRequests, hashesAt16}
-	register     = operation{"register", "hash", registerRequests, hashesAt16}
-	refreshToken = operation{"refreshToken", "transaction", refreshRequests, refreshes}
+	me           = operation{"me", "http", meRequests, ratioAt(16, 40), false}
+	verifyToken  = operation{"verifyToken", "http", verifyRequests, ratioAt(16, 40), false}
+	firstPage    = operation{"users, first page of 20", "http", pageRequests(0, "", nextPage), pagesAt16, false}
+	farPage      = operation{"users, far page by cursor", "http", pageRequests(90, "", nextPage), pagesAt16, false}
+	filteredPage = operation{"users, substring of 4 digits", "http", pageRequests(0, "0003", nextPage), pagesAt16, false}
+	everybody    = operation{"users, substring that all names have", "size", pageRequests(0, "ser0", nextPage), pagesAt16, false}
+	oneUser      = operation{"users, a whole name", "size", pageRequests(0, dataset.Username(leastUsers/2), dataset.Username(leastUsers/2)), pagesAt16, false}
+	signature    = operation{"verifyToken", "signature", verifyRequests, noTargets, false}
+	tokenAuth    = operation{"tokenAuth", "hash", loginRequests, hashesAt16, false}
+	register     = operation{"register", "hash", registerRequests, hashesAt16, false}
+	refreshToken = operation{"refreshToken", "transaction", refreshRequests, refreshes, false}
 
 	// committing is no operation of the program: it says how much of the floor is left to whoever is asked over HTTP.
-	committing = operation{"a bare handler with such a transaction", "transaction", refreshRequests, noTargets}
+	committing = operation{"a bare handler with such a transaction", "transaction", refreshRequests, noTargets, true}
 )
 
 // operations are those that have a floor, in the order of the tables; bySize are those that are measured on two files.
@@ -55,47 +54,47 @@ func (o operation) title() string {
 	return o.name
 }
 
-func meRequests(tb testing.TB, s *server, clients int) (list []load.Request) {
+func meRequests(tb testing.TB, s *server, clients int) (list []Request) {
 	for i, session := range s.login(tb, clients) {
-		list = append(list, load.Request{Path: "/graphql", Token: session.Token, Body: meBody, Want: dataset.Username(i + 1)})
+		list = append(list, Request{Path: "/graphql", Token: session.Token, Body: meBody, Want: dataset.Username(i + 1)})
 	}
 	return list
 }
 
-func verifyRequests(tb testing.TB, s *server, clients int) (list []load.Request) {
+func verifyRequests(tb testing.TB, s *server, clients int) (list []Request) {
 	for i, session := range s.login(tb, clients) {
-		list = append(list, load.Request{Path: "/graphql", Body: verifyBody(session.Token), Want: dataset.Username(i + 1)})
+		list = append(list, Request{Path: "/graphql", Body: verifyBody(session.Token), Want: dataset.Username(i + 1)})
 	}
 	return list
 }
 
 // refreshRequests are a session for each client, and each refresh token is used once.
-func refreshRequests(tb testing.TB, s *server, clients int) (list []load.Request) {
+func refreshRequests(tb testing.TB, s *server, clients int) (list []Request) {
 	for _, session := range s.login(tb, clients) {
-		list = append(list, load.Request{Path: "/graphql", Body: refreshBody, Want: `"success":true`, Chain: session.RefreshToken, Next: `"refreshToken":"`})
+		list = append(list, Request{Path: "/graphql", Body: refreshBody, Want: `"success":true`, Chain: session.RefreshToken, Next: `"refreshToken":"`})
 	}
 	return list
 }
 
 // loginRequests are for many users, so that none has many sessions.
-func loginRequests(testing.TB, *server, int) (list []load.Request) {
+func loginRequests(testing.TB, *server, int) (list []Request) {
 	for i := range leastUsers {
-		list = append(list, load.Request{Path: "/graphql", Body: loginBody(dataset.Username(i+1), dataset.Password), Want: `"success":true`})
+		list = append(list, Request{Path: "/graphql", Body: loginBody(dataset.Username(i+1), dataset.Password), Want: `"success":true`})
 	}
 	return list
 }
 
 // registerRequests have names that are not in the file from an earlier run either.
-func registerRequests(testing.TB, *server, int) []load.Request {
-	return []load.Request{{Path: "/graphql", Body: registerBody("new"+stamp()+"x{n}", dataset.Password), Want: `"success":true`}}
+func registerRequests(testing.TB, *server, int) []Request {
+	return []Request{{Path: "/graphql", Body: registerBody("new"+stamp()+"x{n}", dataset.Password), Want: `"success":true`}}
 }
 
 // nextPage is in the answer of a page that is not the last.
 const nextPage = `"hasNextPage":true`
 
 // pageRequests are for 20 users, after so many percent of all, whose names contain a text.
-func pageRequests(percent int, part, want string) func(testing.TB, *server, int) []load.Request {
-	return func(tb testing.TB, s *server, _ int) []load.Request {
+func pageRequests(percent int, part, want string) func(testing.TB, *server, int) []Request {
+	return func(tb testing.TB, s *server, _ int) []Request {
 		admin, err := s.loginAs(dataset.Admin)
 		if err != nil {
 			tb.Fatal(err)
@@ -104,67 +103,67 @@ func pageRequests(percent int, part, want string) func(testing.TB, *server, int)
 		if percent > 0 {
 			after = text(s.cursor(tb, admin.Token, s.users*percent/100))
 		}
-		return []load.Request{{Path: "/graphql", Token: admin.Token, Body: pageBody(after, part), Want: want}}
+		return []Request{{Path: "/graphql", Token: admin.Token, Body: pageBody(after, part), Want: want}}
 	}
 }
 
-func noTargets(int, report.Side, report.Side) []report.Check { return nil }
+func noTargets(int, Side, Side) []Check { return nil }
 
 // ratioAt wants so many percent of the floor at so many clients.
 func ratioAt(at int, percent float64) targets {
-	return func(clients int, ours, floor report.Side) []report.Check {
+	return func(clients int, ours, floor Side) []Check {
 		if clients != at {
 			return nil
 		}
-		return []report.Check{{Value: 100 * ours.Rate / floor.Rate, Unit: "%", Bound: percent, Least: true}}
+		return []Check{{Value: 100 * ours.Rate / floor.Rate, Unit: "%", Bound: percent, Least: true}}
 	}
 }
 
 // hashesAt16 also wants that nobody waits for longer than twice the clients' turn.
-func hashesAt16(clients int, ours, floor report.Side) []report.Check {
+func hashesAt16(clients int, ours, floor Side) []Check {
 	list := ratioAt(16, 95)(clients, ours, floor)
 	if list == nil {
 		return nil
 	}
-	return append(list, report.Check{What: "p99", Value: ours.P99, Unit: "ms", Bound: 2 * float64(clients) / ours.Rate * 1000})
+	return append(list, Check{What: "p99", Value: ours.P99, Unit: "ms", Bound: 2 * float64(clients) / ours.Rate * 1000})
 }
 
-func refreshes(clients int, ours, floor report.Side) []report.Check {
+func refreshes(clients int, ours, floor Side) []Check {
 	if clients == 1 {
 		return ratioAt(1, 60)(clients, ours, floor)
 	}
 	return ratioAt(64, 150)(clients, ours, floor)
 }
 
-func pagesAt16(clients int, ours, _ report.Side) []report.Check {
+func pagesAt16(clients int, ours, _ Side) []Check {
 	if clients != 16 {
 		return nil
 	}
-	return []report.Check{{Value: ours.Rate, Unit: "/s", Bound: 6000, Least: true}}
+	return []Check{{Value: ours.Rate, Unit: "/s", Bound: 6000, Least: true}}
 }
 
 // measure measures an operation beside its floor.
-func (o operation) measure(tb testing.TB, p pace, s *server, clients int) report.Result {
+func (o operation) measure(tb testing.TB, p pace, s *server, clients int) Result {
 	tb.Helper()
-	plan := load.Plan{Clients: clients, Requests: o.requests(tb, s, clients)}
+	plan := Plan{Clients: clients, Requests: o.requests(tb, s, clients)}
 	ours, floor := compare(tb, p, o.contender(tb, s, plan), o.floor(tb, s, plan))
-	return report.Result{Table: o.table, Name: o.name, Clients: clients, Ours: ours, Floor: floor, Checks: o.targets(clients, ours, floor)}
+	return Result{Table: o.table, Name: o.name, Clients: clients, Ours: ours, Floor: floor, Checks: o.targets(clients, ours, floor)}
 }
 
 // contender is what the operation is done by.
-func (o operation) contender(tb testing.TB, s *server, plan load.Plan) contender {
+func (o operation) contender(tb testing.TB, s *server, plan Plan) contender {
 	tb.Helper()
-	if o.name == committing.name {
+	if o.bare {
 		return s.bare(tb, plan, data(tb))
 	}
 	return s.contender(tb, plan)
 }
 
 // bare is a server that answers as many bytes to the same requests; with a directory, after a durable transaction in it.
-func (s *server) bare(tb testing.TB, plan load.Plan, dir string) contender {
+func (s *server) bare(tb testing.TB, plan Plan, dir string) contender {
 	tb.Helper()
 	bare := startWorker(tb, task{Kind: "handler", Answer: s.answerSize(tb, plan.Requests[0]), Dir: dir})
-	asked := load.Plan{Address: bare.Address, Clients: plan.Clients}
+	asked := Plan{Address: bare.Address, Clients: plan.Clients}
 	for _, r := range plan.Requests {
 		r.Want, r.Next = "x", ""
 		asked.Requests = append(asked.Requests, r)
@@ -173,7 +172,7 @@ func (s *server) bare(tb testing.TB, plan load.Plan, dir string) contender {
 }
 
 // floor is what the operation is measured beside.
-func (o operation) floor(tb testing.TB, s *server, plan load.Plan) contender {
+func (o operation) floor(tb testing.TB, s *server, plan Plan) contender {
 	tb.Helper()
 	switch o.table {
 	case "http":

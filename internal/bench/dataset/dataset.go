@@ -3,8 +3,8 @@
 //
 // The directory, its key file, the database and the account of an administrator are made by the program's own command. The
 // other rows are written past it, in bulk: user number i, from 1, has the id, name and address that ID, Username and Email
-// say, is verified, and shares the administrator's password and hash. Session number j, from 1, belongs to user number Owner
-// and has one refresh token, RefreshToken; every tenth session is over. What is written is what the program would have
+// say, is verified, and shares the administrator's password and hash. Session number j, from 1, has the id SessionID, belongs
+// to user number Owner, and has one refresh token, RefreshToken; every tenth session is over. What is written is what the program would have
 // written: a test compares each column.
 package dataset
 
@@ -70,11 +70,19 @@ func Owner(j, users int) int { return (j-1)%users + 1 }
 // every tenth, in such a way that no user has only those.
 func Expired(j, users int) bool { return (Owner(j, users)+(j-1)/users)%10 == 0 }
 
-// RefreshToken is the refresh token of session number j, its first: base64url, unpadded, of j and 1 as varints and of the SHA-256 of the
-// text "refresh token J".
+// SessionID is the id of session number j. As in the program it is unix milliseconds (42 bits) and 21 random bits; here
+// both follow from j, and the milliseconds are in January 2025, so that sessions which begin later have higher ids.
+func SessionID(j int) int64 {
+	const january2025 = 1_735_689_600_000
+	sum := sha256.Sum256([]byte("session " + strconv.Itoa(j)))
+	return (january2025+int64(j))<<21 | int64(binary.BigEndian.Uint32(sum[:]))&(1<<21-1)
+}
+
+// RefreshToken is the first refresh token of session number j: unpadded base64url of the session's id and the generation 1,
+// both as varints, and of the SHA-256 of the text "refresh token J".
 func RefreshToken(j int) string {
 	sum := sha256.Sum256([]byte("refresh token " + strconv.Itoa(j)))
-	place := append(binary.AppendUvarint(nil, uint64(j)), 1)
+	place := append(binary.AppendUvarint(nil, uint64(SessionID(j))), 1)
 	return base64.RawURLEncoding.EncodeToString(append(place, sum[:]...))
 }
 

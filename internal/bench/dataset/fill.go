@@ -169,7 +169,7 @@ func fillSessions(ctx context.Context, tx *sql.Tx, size Size, now time.Time) err
 	defer insert.Close()
 	for j := 1; j <= size.Sessions; j++ {
 		at := began(j, size, now)
-		if _, err := insert.ExecContext(ctx, j, ID(Owner(j, size.Users)), at, at+sessionLifetime, at+refreshLifetime); err != nil {
+		if _, err := insert.ExecContext(ctx, SessionID(j), ID(Owner(j, size.Users)), at, at+sessionLifetime, at+refreshLifetime); err != nil {
 			return err
 		}
 	}
@@ -184,7 +184,7 @@ func fillRefreshTokens(ctx context.Context, tx *sql.Tx, size Size, now time.Time
 	defer insert.Close()
 	for j := 1; j <= size.Sessions; j++ {
 		at, hash := began(j, size, now), sha256.Sum256([]byte(RefreshToken(j)))
-		if _, err := insert.ExecContext(ctx, j, hash[:], at, at+refreshLifetime); err != nil {
+		if _, err := insert.ExecContext(ctx, SessionID(j), hash[:], at, at+refreshLifetime); err != nil {
 			return err
 		}
 	}
