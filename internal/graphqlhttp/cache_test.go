@@ -14,22 +14,21 @@ func TestCacheIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	empty := heldBytes("", &ast.QueryDocument{})
+	add := func(query string, bytes int) { c.add(query, &ast.QueryDocument{}, bytes) }
 	for i := range 10 {
-		c.add(fmt.Sprint(i), &ast.QueryDocument{})
-		c.add(fmt.Sprint(i), &ast.QueryDocument{}) // twice is once
+		add(fmt.Sprint(i), 100)
+		add(fmt.Sprint(i), 100) // adding it again changes nothing
 	}
-	if n := c.documents.Len(); n != 3 || c.bytes != 3*(empty+1) {
-		t.Errorf("%d documents, %d bytes", n, c.bytes)
+	if n := c.documents.Len(); n != 3 || c.bytes != 300 {
+		t.Errorf("got %d documents, %d bytes, want 3, 300", n, c.bytes)
 	}
-	long := strings.Repeat("x", (3*bytesForDocument-2*empty-1)*8/9)
-	c.add(long, &ast.QueryDocument{}) // only the last small one stays
-	if n := c.documents.Len(); n != 2 || c.bytes != 2*empty+1+len(long)+len(long)/8 || c.bytes < c.budget-9 {
-		t.Errorf("%d documents, %d bytes of %d", n, c.bytes, c.budget)
+	add("large", c.budget-150) // one small document stays
+	if n := c.documents.Len(); n != 2 || c.bytes != c.budget-50 {
+		t.Errorf("got %d documents, %d bytes, want 2, %d", n, c.bytes, c.budget-50)
 	}
-	c.add(long+strings.Repeat("y", empty+10), &ast.QueryDocument{}) // more than there is room for
-	if n := c.documents.Len(); n != 2 || c.get("9") == nil || c.get(long) == nil {
-		t.Errorf("%d documents", n)
+	add("larger than the budget", c.budget+1)
+	if n := c.documents.Len(); n != 2 || c.get("9") == nil || c.get("large") == nil {
+		t.Errorf("got %d documents, want 9 and large", n)
 	}
 }
 
@@ -76,8 +75,8 @@ var heavy = map[string]func(i int) string{
 	"long text": func(i int) string { return fmt.Sprintf("{me{age}}#%s%d", strings.Repeat("x", 16_000), i) },
 }
 
-// TestCacheHoldsWhatItSays fills a cache with the heaviest documents that are let in, and compares the heap with what the cache says
-// it is at most: whatever anybody sends, the process grows by no more.
+// TestCacheHoldsWhatItSays fills a cache with the heaviest documents that are let in, and compares the heap with what the
+// cache counts: whatever clients send, the process grows by no more than that.
 func TestCacheHoldsWhatItSays(t *testing.T) {
 	limits := testLimits
 	limits.Documents = 250
@@ -96,10 +95,10 @@ func TestCacheHoldsWhatItSays(t *testing.T) {
 			t.Logf("%d documents hold %d KiB, counted as %d KiB", c.documents.Len(), held>>10, c.bytes>>10)
 			const noise = 32 << 10
 			if held > c.bytes+noise || c.bytes > 1<<20 {
-				t.Errorf("%d documents hold %d bytes, counted as %d", c.documents.Len(), held, c.bytes)
+				t.Errorf("got %d bytes of heap for %d documents, counted as %d", held, c.documents.Len(), c.bytes)
 			}
-			if c.documents.Len() < 5 || held < c.bytes/2 {
-				t.Errorf("%d documents hold %d bytes, counted as %d: too few are kept", c.documents.Len(), held, c.bytes)
+			if c.documents.Len() < 4 {
+				t.Errorf("got %d documents, want at least 4", c.documents.Len())
 			}
 			runtime.KeepAlive(s)
 		})

@@ -57,7 +57,7 @@ func (d *Door) document(query string) (*ast.QueryDocument, *refusal) {
 		return nil, d.invalid(errs)
 	}
 	if !seen.strings {
-		d.documents.add(query, doc)
+		d.documents.add(query, doc, keptBytes(query, seen.parts))
 	}
 	return doc, nil
 }
@@ -119,7 +119,7 @@ func withoutRepeats(set ast.SelectionSet) ast.SelectionSet {
 		}
 		kept = append(kept, s)
 	}
-	return slices.Clone(kept) // or the rest of set would keep what is left out
+	return kept
 }
 
 // clip shortens a message that quotes what the client sent.

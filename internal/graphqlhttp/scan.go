@@ -8,8 +8,9 @@ import (
 // scanned is what one pass over a document finds without parsing it.
 type scanned struct {
 	nesting   int  // deepest nesting of (), [] and {}
-	surrogate bool // a string has an escaped surrogate that is not one of a pair, which the parser reads as U+FFFD
+	parts     int  // upper bound of the nodes that the parser makes of it, __typename counted twice
 	strings   bool // there is a string
+	surrogate bool // a string has half of a surrogate pair, which the parser would read as U+FFFD
 }
 
 // scanDocument looks through a text that may or may not be a GraphQL document.
@@ -17,13 +18,14 @@ func scanDocument(text string) scanned {
 	var s scanned
 	depth := 0
 	for i := 0; i < len(text); {
-		switch text[i] {
-		case '#':
+		switch c := text[i]; {
+		case c == '#':
+			s.parts++
 			for i < len(text) && text[i] != '\n' && text[i] != '\r' {
 				i++
 			}
 			continue
-		case '"':
+		case c == '"':
 			s.strings = true
 			if strings.HasPrefix(text[i:], `"""`) {
 				i = skipBlockString(text, i+3)
@@ -33,15 +35,33 @@ func scanDocument(text string) scanned {
 				s.surrogate = s.surrogate || lone
 			}
 			continue
-		case '(', '[', '{':
+		case isWord(c):
+			start := i
+			for i < len(text) && isWord(text[i]) {
+				i++
+			}
+			s.parts++
+			if text[start:i] == "__typename" {
+				s.parts++ // validation makes a definition for each
+			}
+			continue
+		case c == '(' || c == '[' || c == '{':
 			depth++
 			s.nesting = max(s.nesting, depth)
-		case ')', ']', '}':
+			if c != '(' {
+				s.parts++
+			}
+		case c == ')' || c == ']' || c == '}':
 			depth--
 		}
 		i++
 	}
 	return s
+}
+
+// isWord reports whether c is part of a name or a number.
+func isWord(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c|' ' >= 'a' && c|' ' <= 'z'
 }
 
 func skipBlockString(text string, i int) int {
@@ -58,7 +78,7 @@ func skipBlockString(text string, i int) int {
 	return i
 }
 
-// skipString returns where the string that i is in ends, and whether it has a surrogate that is not one of a pair.
+// skipString returns where the string that i is in ends, and whether it has half of a surrogate pair.
 func skipString(text string, i int) (end int, lone bool) {
 	for i < len(text) {
 		switch text[i] {
