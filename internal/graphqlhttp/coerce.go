@@ -4,13 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
-	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 
-	"github.com/graphql-go/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -225,9 +221,6 @@ func plain(v *ast.Value, vars map[string]any) any {
 	}
 }
 
-// enumName is the name of an enum value in a document, where a string would not do.
-type enumName string
-
 // arguments coerces the arguments of what has those of defs, nil for none. A missing one is not in the map, an explicit null is
 // in it as nil.
 func (d *Door) arguments(defs ast.ArgumentDefinitionList, given ast.ArgumentList, vars map[string]any) (map[string]any, *inputError) {
@@ -257,85 +250,6 @@ func (d *Door) arguments(defs ast.ArgumentDefinitionList, given ast.ArgumentList
 		out[def.Name] = value
 	}
 	return out, nil
-}
-
-// scalarLeaf takes the built-in scalars strictly, which graphql-go does not: its String reads anything, and writes
-// a struct as fmt does.
-func scalarLeaf(t *graphql.Scalar) leaf {
-	switch t.Name() {
-	case "String":
-		return leaf{serialize: only[string], parse: only[string]}
-	case "Boolean":
-		return leaf{serialize: only[bool], parse: only[bool]}
-	case "ID":
-		return leaf{serialize: only[string], parse: func(v any) any {
-			n, ok := v.(json.Number)
-			if ok && isInteger(n) {
-				return n.String()
-			}
-			return only[string](v)
-		}}
-	case "Int":
-		return leaf{
-			serialize: func(v any) any {
-				n := reflect.ValueOf(v)
-				return orNil(v, n.CanInt() && n.Int() == int64(int32(n.Int())))
-			},
-			parse: func(v any) any {
-				n, ok := v.(json.Number)
-				f, err := n.Float64() // 1e2 and 1.0 are whole numbers in JSON
-				return orNil(int(f), ok && err == nil && f == math.Trunc(f) && f >= math.MinInt32 && f <= math.MaxInt32)
-			},
-		}
-	case "Float":
-		return leaf{serialize: only[float64], parse: func(v any) any {
-			n, ok := v.(json.Number)
-			f, err := n.Float64()
-			return orNil(f, ok && err == nil)
-		}}
-	default:
-		return leaf{serialize: t.Serialize, parse: t.ParseValue}
-	}
-}
-
-// only is v if it is a T, else nil.
-func only[T any](v any) any {
-	_, ok := v.(T)
-	return orNil(v, ok)
-}
-
-func isInteger(n json.Number) bool {
-	return strings.Trim(n.String(), "-0123456789") == ""
-}
-
-func orNil[T any](v T, ok bool) any {
-	if !ok {
-		return nil
-	}
-	return v
-}
-
-// enumLeaf builds its own tables: those of graphql-go are built by the first requests, which race.
-func enumLeaf(t *graphql.Enum) leaf {
-	byName, byValue := map[string]any{}, map[any]string{}
-	for _, v := range t.Values() {
-		byName[v.Name], byValue[v.Value] = v.Value, v.Name
-	}
-	return leaf{
-		serialize: func(v any) any {
-			name, ok := byValue[v]
-			return orNil(name, ok)
-		},
-		parse: func(v any) any {
-			switch v := v.(type) {
-			case enumName:
-				return byName[string(v)]
-			case string:
-				return byName[v]
-			}
-			return nil
-		},
-	}
 }
 
 // kindOf says what a value is, and not which: it may be a secret in the wrong place.

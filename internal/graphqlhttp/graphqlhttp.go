@@ -89,12 +89,6 @@ type field struct {
 	object *object
 }
 
-// leaf is a scalar or an enum.
-type leaf struct {
-	serialize func(any) any // nil: not a value of this type
-	parse     func(any) any // likewise
-}
-
 // New prepares a schema for serving. It refuses what the executor does not do: subscriptions, default values, and
 // fields without a resolver.
 func New(schema graphql.Schema, s Settings) (*Door, error) {
