@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"accountd/email"
+	passwords "accountd/internal/password"
 	"accountd/internal/ratelimit"
 	"accountd/internal/store"
 	"accountd/internal/usersearch"
@@ -44,7 +45,7 @@ type Settings struct {
 	UniformTime time.Duration
 
 	Throttle  ThrottleSettings
-	Passwords PasswordSettings
+	Passwords passwords.Settings
 }
 
 // Reveal says which operations tell that an address has an account.
@@ -62,8 +63,8 @@ type Service struct {
 	db       *store.DB
 	tokens   *tokens.Issuer
 	outbox   *email.Outbox
-	hasher   *hasher
-	pace     *pace
+	hasher   *passwords.Hasher
+	delay    *passwords.ResponseDelay
 	attempts ratelimit.Reservations // passwords that are being verified
 	settings Settings
 	users    userQueries
@@ -75,8 +76,8 @@ type Service struct {
 
 // New returns the operations over one database.
 func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *slog.Logger) (*Service, error) {
-	p := newPace(db.Now)
-	h, err := newHasher(s.Passwords, p)
+	delay := passwords.NewResponseDelay(db.Now)
+	h, err := passwords.NewHasher(s.Passwords, delay)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *
 		return nil, err
 	}
 	return &Service{
-		db: db, tokens: t, outbox: outbox, hasher: h, pace: p, settings: s, users: newUserQueries(s.Fields), filters: s.FilterFields(), patterns: patterns, log: log,
+		db: db, tokens: t, outbox: outbox, hasher: h, delay: delay, settings: s, users: newUserQueries(s.Fields), filters: s.FilterFields(), patterns: patterns, log: log,
 	}, nil
 }
 

@@ -65,14 +65,14 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 		n.secondary = &secondary
 	}
 	if !in.NoPassword && cleanPassword("password", in.Password, errs) {
-		s.settings.Passwords.checkPassword("password", in.Password, f.who, errs)
+		s.checkPassword("password", in.Password, f.who, errs)
 	}
 	if len(errs) > 0 {
 		return nil, errs
 	}
 	if !in.NoPassword {
 		var err error
-		if n.password, err = s.hasher.Hash(ctx, s.visit(ctx, ""), in.Password); err != nil {
+		if n.password, err = s.hasher.Hash(ctx, s.client(ctx), in.Password); err != nil {
 			return nil, err
 		}
 	}

@@ -180,12 +180,12 @@ func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*U
 	}
 	errs := Errors{}
 	if cleanPassword("password", password, errs) {
-		s.settings.Passwords.checkPassword("password", password, u.similarTo(), errs)
+		s.checkPassword("password", password, u.passwordOwner(), errs)
 	}
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	encoded, err := s.hasher.Hash(ctx, s.visit(ctx, ""), password)
+	encoded, err := s.hasher.Hash(ctx, s.client(ctx), password)
 	if err != nil {
 		return nil, err
 	}

@@ -81,21 +81,21 @@ const maxPause = 50 * time.Millisecond
 // written is copied into the file first: a commit takes longer while the disk is busy with that. In the end there is a pause as long as all
 // that: half of the writer's time, and of the disk's, is left to others, be they in this process or not.
 func (s *Service) aside(ctx context.Context, batch func(*store.Tx) error) (held time.Duration, err error) {
-	began := s.pace.now()
+	began := s.delay.Now()
 	if err := s.db.Checkpoint(ctx); err != nil {
 		return 0, err
 	}
 	writing := began
 	if err := s.db.Write(ctx, func(tx *store.Tx) error {
-		writing = s.pace.now()
+		writing = s.delay.Now()
 		return batch(tx)
 	}); err != nil {
 		return 0, err
 	}
-	ended := s.pace.now()
+	ended := s.delay.Now()
 	if took := min(ended.Sub(began), maxPause); took > 0 {
 		select {
-		case <-s.pace.timer(took):
+		case <-s.delay.Timer(took):
 		case <-ctx.Done():
 		}
 	}

@@ -72,8 +72,8 @@ func TestClearingLetsOthersIn(t *testing.T) {
 				}
 				left = now
 			}
-			h.pace = w.pace()
-			h.pace.now = func() time.Time { // what is to be copied takes five milliseconds, and so does a batch
+			h.delay = w.delay()
+			h.delay.Now = func() time.Time { // what is to be copied takes five milliseconds, and so does a batch
 				w.at = w.at.Add(5 * time.Millisecond)
 				return w.at
 			}
@@ -103,7 +103,7 @@ func TestClearingLetsOthersIn(t *testing.T) {
 func TestPauseIsShort(t *testing.T) {
 	h := newHarness(t)
 	w := &stopwatch{at: h.now()}
-	h.pace = w.pace()
+	h.delay = w.delay()
 	run := func(ctx context.Context, took time.Duration) {
 		t.Helper()
 		held, err := h.aside(ctx, func(*store.Tx) error { w.at = w.at.Add(took); return nil })
@@ -118,7 +118,7 @@ func TestPauseIsShort(t *testing.T) {
 		t.Errorf("waited (-want +got):\n%s", diff)
 	}
 	ending, cancel := context.WithCancel(t.Context())
-	h.pace.timer = func(time.Duration) <-chan time.Time { cancel(); return nil } // never rings
+	h.delay.Timer = func(time.Duration) <-chan time.Time { cancel(); return nil } // never rings
 	run(ending, time.Second)
 	if _, err := h.aside(ending, func(*store.Tx) error { t.Error("ran"); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, when nobody wants it any more", err)
@@ -164,8 +164,8 @@ func TestSlowBatchesAreSmall(t *testing.T) {
 			h.ada(t)
 			h.exec(t, `INSERT INTO sessions (user_id, created_at, ended_at) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45) SELECT 1, 0, 1 FROM n`)
 			w := &stopwatch{at: h.now()}
-			h.pace = w.pace()
-			h.pace.now = func() time.Time { w.at = w.at.Add(test.step); return w.at }
+			h.delay = w.delay()
+			h.delay.Now = func() time.Time { w.at = w.at.Add(test.step); return w.at }
 			cleared, err := h.ClearSessions(t.Context(), ClearInput{})
 			if err != nil || cleared.Sessions != 45 || cleared.Longest != test.step {
 				t.Errorf("%+v, %v", cleared, err)

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
+
+	passwords "accountd/internal/password"
 )
 
 // NonField is the key of problems that belong to no argument.
@@ -32,11 +33,7 @@ func (e Errors) add(field string, p Problem) { e[field] = append(e[field], p) }
 
 // BusyError says that too many passwords are being hashed. Nothing has happened; the same request may
 // be sent again after RetryAfter.
-type BusyError struct{ RetryAfter time.Duration }
-
-func (e *BusyError) Error() string {
-	return fmt.Sprintf("The server is busy. Please try again in %d seconds.", int(e.RetryAfter/time.Second))
-}
+type BusyError = passwords.BusyError
 
 // The problems of forms, to the letter of the API.
 var (
@@ -47,8 +44,6 @@ var (
 	errInvalidUsername = Problem{"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.", "invalid"}
 	errInvalidValue    = Problem{"Enter a valid value.", "invalid"}
 	errMismatch        = Problem{"The two password fields didn’t match.", "password_mismatch"}
-	errTooCommon       = Problem{"This password is too common.", "password_too_common"}
-	errNumeric         = Problem{"This password is entirely numeric.", "password_entirely_numeric"}
 )
 
 func errMaxLength(limit, got int) Problem {
@@ -68,23 +63,4 @@ func errInvalidChoice(value any) Problem {
 
 func errFieldInUse(label string) Problem {
 	return Problem{fmt.Sprintf("User with this %s already exists.", label), "unique"}
-}
-
-func errTooShort(limit int) Problem {
-	return Problem{fmt.Sprintf("This password is too short. It must contain at least %d character%s.", limit, plural(limit)), "password_too_short"}
-}
-
-func errTooLong(limit int) Problem {
-	return Problem{fmt.Sprintf("This password is too long. It must contain at most %d bytes.", limit), "password_too_long"}
-}
-
-func errTooSimilar(attribute string) Problem {
-	return Problem{fmt.Sprintf("The password is too similar to the %s.", attribute), "password_too_similar"}
-}
-
-func plural(n int) string {
-	if n == 1 {
-		return ""
-	}
-	return "s"
 }

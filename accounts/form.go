@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	passwords "accountd/internal/password"
 	"accountd/internal/store"
 )
 
@@ -21,7 +22,7 @@ type form struct {
 	usernameKey string
 	skeleton    string // of the username; "": none
 	discreet    bool   // of a registration that must not tell whether its address is claimed
-	who         similarTo
+	who         passwords.Owner
 }
 
 // judge is the first two phases of a form, field by field. own is the address of the account that is there already.
@@ -232,7 +233,7 @@ func cleanPassword(field, value string, errs Errors) (ok bool) {
 		errs.add(field, errRequired)
 	case strings.ContainsRune(value, 0):
 		errs.add(field, errNull)
-	case !typable(value):
+	case !passwords.WellFormed(value):
 		errs.add(field, errReplacement)
 	default:
 		return true
@@ -250,4 +251,11 @@ func cleanPasswords(field1, field2, password1, password2 string, errs Errors) (o
 		return false
 	}
 	return second
+}
+
+// checkPassword is the third phase: everything the rules say against a password, in the order of the API.
+func (s *Service) checkPassword(field, password string, owner passwords.Owner, errs Errors) {
+	for _, p := range s.settings.Passwords.Check(password, owner) {
+		errs.add(field, Problem(p))
+	}
 }

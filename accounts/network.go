@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	passwords "accountd/internal/password"
 	"accountd/internal/ratelimit"
 	"accountd/internal/store"
 )
@@ -56,11 +57,12 @@ func maskedTo(addr netip.Addr, bits int) string {
 	return netip.PrefixFrom(addr, bits).Masked().String()
 }
 
-// visit is the request of ctx as the gate in front of hashing sees it.
-func (s *Service) visit(ctx context.Context, name string) *visit {
+// client is the client of ctx as the queue in front of hashing sees it.
+func (s *Service) client(ctx context.Context) passwords.Client {
 	c := clientOf(ctx)
 	known := func() bool { return c.isExempt(ctx) || s.isKnown(ctx) }
-	return &visit{network: c.addr, name: name, known: known}
+	site, _ := siteOf(c.addr)
+	return passwords.Client{Network: c.addr, Site: site, Known: known}
 }
 
 // isKnown reports whether somebody has logged in well from the network that asks. Where the database does not answer,

@@ -19,7 +19,7 @@ func (s *Service) ChangePassword(ctx context.Context, owner Owner, in ChangePass
 	if err := s.checkNewPassword(&owner.account, in.NewPassword1, in.NewPassword2); err != nil {
 		return nil, err
 	}
-	encoded, err := s.hasher.Hash(ctx, s.visit(ctx, ""), in.NewPassword2)
+	encoded, err := s.hasher.Hash(ctx, s.client(ctx), in.NewPassword2)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ type SendPasswordResetEmailInput struct {
 // unverified user is sent an activation mail instead, to the primary address. Whether there is such an account
 // it does not tell; whether it is verified, under RevealAll only.
 func (s *Service) SendPasswordResetEmail(ctx context.Context, in SendPasswordResetEmailInput) error {
-	defer s.evenly(ctx)()
+	defer s.padDuration(ctx)()
 	var told error // beside a mail that is sent all the same
 	err := s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *account, matched Address) error {
 		if !u.Verified {
@@ -89,7 +89,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 	if over != nil {
 		return over
 	}
-	encoded, err := s.hasher.Hash(ctx, s.visit(ctx, ""), in.NewPassword2)
+	encoded, err := s.hasher.Hash(ctx, s.client(ctx), in.NewPassword2)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func redeemable(u *account, action tokens.Action) error {
 func (s *Service) checkNewPassword(u *account, password1, password2 string) error {
 	errs := Errors{}
 	if cleanPasswords("newPassword1", "newPassword2", password1, password2, errs) {
-		s.settings.Passwords.checkPassword("newPassword2", password2, u.similarTo(), errs)
+		s.checkPassword("newPassword2", password2, u.passwordOwner(), errs)
 	}
 	if len(errs) > 0 {
 		return errs

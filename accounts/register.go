@@ -23,7 +23,7 @@ type RegisterInput struct {
 // the same as for a free one, and so are later ones.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, error) {
 	if s.settings.Reveal == RevealNothing {
-		defer s.evenly(ctx)()
+		defer s.padDuration(ctx)()
 	}
 	f, err := s.checkRegistration(ctx, in)
 	if err != nil {
@@ -31,7 +31,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 	}
 	n := f.newUser()
 	if !s.settings.PasswordlessRegistration {
-		if n.password, err = s.hasher.Hash(ctx, s.visit(ctx, ""), in.Password2); err != nil {
+		if n.password, err = s.hasher.Hash(ctx, s.client(ctx), in.Password2); err != nil {
 			return nil, err
 		}
 	}
@@ -107,7 +107,7 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 			return err
 		}
 		if passwordOK {
-			s.settings.Passwords.checkPassword("password2", in.Password2, f.who, errs)
+			s.checkPassword("password2", in.Password2, f.who, errs)
 		}
 		if len(errs) > 0 {
 			return errs

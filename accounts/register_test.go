@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	passwords "accountd/internal/password"
 	"accountd/tokens"
 )
 
@@ -178,7 +179,7 @@ func TestRegisterSettings(t *testing.T) {
 	})
 	t.Run("every rule off", func(t *testing.T) {
 		h := newHarness(t, func(s *Settings, _ *tokens.Settings) {
-			s.Passwords = PasswordSettings{MaxBytes: 1024, Argon2: s.Passwords.Argon2}
+			s.Passwords = passwords.Settings{MaxBytes: 1024, Argon2: s.Passwords.Argon2}
 		})
 		if _, err := h.Register(t.Context(), registration("1@example.com", "1", "1", "1")); err != nil {
 			t.Error(err)

@@ -16,7 +16,7 @@ type ResendActivationEmailInput struct {
 // ResendActivationEmail sends the activation mail once more, to the stored primary address. Whether there is such an
 // account, and whether it is verified, it tells under RevealAll only.
 func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivationEmailInput) error {
-	defer s.evenly(ctx)()
+	defer s.padDuration(ctx)()
 	return s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *account, _ Address) error {
 		switch {
 		case !u.Verified:

@@ -18,7 +18,7 @@ type SendSecondaryEmailActivationInput struct {
 // Until then nothing is stored. Under RevealNothing the address of another account is not told: its owner is.
 func (s *Service) SendSecondaryEmailActivation(ctx context.Context, owner Owner, in SendSecondaryEmailActivationInput) error {
 	if s.settings.Reveal == RevealNothing {
-		defer s.evenly(ctx)()
+		defer s.padDuration(ctx)()
 	}
 	errs := Errors{}
 	address, ok := cleanEmail("email", in.Email, errs)

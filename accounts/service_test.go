@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"accountd/email"
+	passwords "accountd/internal/password"
 	"accountd/internal/store"
 	"accountd/tokens"
 )
@@ -59,6 +60,9 @@ const (
 	week      = 7 * 24 * time.Hour
 )
 
+// cheap is the least that a hash can cost.
+var cheap = passwords.Argon2Settings{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurrent: 2, Queue: 64}
+
 // harness is the service on a real file, with a clock to set and a spool to read.
 type harness struct {
 	*Service
@@ -89,7 +93,7 @@ func newHarness(t testing.TB, change ...func(*Settings, *tokens.Settings)) *harn
 	s := Settings{
 		AllowLoginNotVerified: true, LoginWithSecondaryEmail: true, SendActivationEmail: true, LoginFields: []string{"email", "username"},
 		RegisterFields: []string{"email", "username"}, UpdateFields: []string{"first_name", "last_name"},
-		Passwords: PasswordSettings{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024, Argon2: cheap},
+		Passwords: passwords.Settings{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024, Argon2: cheap},
 	}
 	s.Passwords.Argon2.Queue = 128
 	ts := tokens.Settings{
@@ -123,7 +127,7 @@ func newHarness(t testing.TB, change ...func(*Settings, *tokens.Settings)) *harn
 	must(outbox.Start(t.Context()))
 	h.Service, err = New(db, issuer, outbox, s, log)
 	must(err)
-	h.pace.late = func() float64 { return 0 }
+	h.delay.Jitter = func() float64 { return 0 }
 	return h
 }
 
@@ -413,29 +417,31 @@ func verdicts(t *testing.T, errs []error, want error) (good, refused int) {
 	return good, refused
 }
 
+// takePlace takes a place for a hash.
+func (h *harness) takePlace(t *testing.T) *passwords.Ticket {
+	t.Helper()
+	ticket, err := h.hasher.Enter(t.Context(), passwords.Client{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ticket
+}
+
 // whileHashing starts the operations, waits until each has read what it needs and queues for a hash, runs change,
 // and lets them go on. The service must hash one at a time.
 func (h *harness) whileHashing(t *testing.T, change func(), ops ...func() error) []error {
 	t.Helper()
-	gate := h.hasher.gate
-	if err := gate.enter(t.Context(), &visit{}); err != nil {
-		t.Fatal(err)
-	}
+	place := h.takePlace(t)
 	errs := make([]error, len(ops))
 	var wg sync.WaitGroup
 	for i, op := range ops {
 		wg.Go(func() { errs[i] = op() })
 	}
-	waiting := func() int {
-		gate.mu.Lock()
-		defer gate.mu.Unlock()
-		return len(gate.waiting)
-	}
-	for waiting() < len(ops) {
+	for h.hasher.Usage().Waiting < len(ops) {
 		runtime.Gosched()
 	}
 	change()
-	gate.leave()
+	place.Release()
 	wg.Wait()
 	return errs
 }
@@ -449,9 +455,7 @@ func TestBusy(t *testing.T) {
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true})
 	h.add(t, AddUserInput{Username: "nopass", Email: "nopass@example.com", NoPassword: true})
-	if err := h.hasher.gate.enter(t.Context(), &visit{}); err != nil {
-		t.Fatal(err)
-	}
+	place := h.takePlace(t)
 	busy := &BusyError{RetryAfter: 2 * time.Second}
 	if want := "The server is busy. Please try again in 2 seconds."; busy.Error() != want {
 		t.Errorf("text %q, want %q", busy.Error(), want)
@@ -471,7 +475,7 @@ func TestBusy(t *testing.T) {
 		_, err := h.AddUser(t.Context(), AddUserInput{Username: "bob", Email: "bob@example.com", Password: password})
 		return err
 	})
-	h.hasher.gate.leave()
+	place.Release()
 	h.login(t)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	passwords "accountd/internal/password"
 	"accountd/internal/ratelimit"
 	"accountd/tokens"
 )
@@ -225,14 +226,12 @@ func TestThrottledLoginCosts(t *testing.T) {
 		if got := refused() - before; got != 1 {
 			t.Errorf("%+v: %d refused tries are written", in, got)
 		}
-		if err := h.hasher.gate.enter(t.Context(), &visit{}); err != nil {
-			t.Fatal(err)
-		}
+		place := h.takePlace(t)
 		var busy *BusyError
 		if _, err := h.Login(t.Context(), in); !errors.As(err, &busy) {
 			t.Errorf("%+v: %v while nothing can be hashed", in, err)
 		}
-		h.hasher.gate.leave()
+		place.Release()
 	}
 	if got := h.count(t, `SELECT count(*) FROM throttles WHERE kind = 'name'`); got != 3 {
 		t.Errorf("%d names that are nobody's", got)
@@ -321,7 +320,6 @@ func TestOwnersStorm(t *testing.T) {
 func TestWaitingGuess(t *testing.T) {
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 2 })
 	h.ada(t)
-	gate := h.hasher.gate
 	waits := func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
 		done := make(chan error)
@@ -332,15 +330,14 @@ func TestWaitingGuess(t *testing.T) {
 		cancel()
 		return <-done
 	}
-	named := &visit{name: "ada"}
-	if err := gate.enter(t.Context(), named); err != nil {
+	named, err := h.hasher.Enter(t.Context(), passwords.Client{}, "ada")
+	if err != nil {
 		t.Fatal(err)
 	}
-	gate.leave()
 	if err := waits(t.Context()); !errors.Is(err, context.Canceled) {
 		t.Errorf("behind the same name it ended with %v", err)
 	}
-	gate.release(named)
+	named.Release()
 
 	for i := range 59 {
 		if _, err := h.Login(from(t, "192.0.2.1"), byUsername(fmt.Sprint("nobody", i), "wrong")); !cmp.Equal(err, error(invalidCredentials)) {
@@ -358,8 +355,8 @@ func TestWaitingGuess(t *testing.T) {
 	if _, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password)); err != nil {
 		t.Errorf("after both have ended: %v", err)
 	}
-	if len(gate.names) > 0 || gate.free != 2 {
-		t.Errorf("names %v and %d free places are left, want none and 2", gate.names, gate.free)
+	if usage := h.hasher.Usage(); usage.Running > 0 || usage.Names > 0 {
+		t.Errorf("usage %+v, want no place and no name taken", usage)
 	}
 }
 
@@ -520,9 +517,14 @@ func TestNamesDoNotWait(t *testing.T) {
 	token := h.login(t).Token
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a name that waits must not hang
 	defer cancel()
-	h.hasher.refusal.Store(int64(time.Second))
+	imported := h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
+	h.set(t, imported.ID, "password", djangoHash(t, password)) // so that a refusal is delayed
+	h.delay.Now = time.Now                                     // the harness's clock stands still, and a hash would cost nothing
+	if err := h.MeasureHashes(ctx); err != nil {
+		t.Fatal(err)
+	}
 	late, due := make(chan struct{}), make(chan time.Time)
-	h.pace.timer = func(time.Duration) <-chan time.Time {
+	h.delay.Timer = func(time.Duration) <-chan time.Time {
 		close(late)
 		return due
 	}

@@ -83,7 +83,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 		return nil, one(NonField, errNotVerified)
 	}
 	if upgrade {
-		if encoded, err = s.hasher.Hash(ctx, s.visit(ctx, ""), in.Password); err != nil {
+		if encoded, err = s.hasher.Hash(ctx, s.client(ctx), in.Password); err != nil {
 			return nil, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"accountd/email"
+	passwords "accountd/internal/password"
 	"accountd/tokens"
 )
 
@@ -119,8 +120,8 @@ func (u *account) moves(primary, secondary string) bool {
 	return u.canonical != primary || u.secondary != "" && u.secondary != secondary
 }
 
-func (u *account) similarTo() similarTo {
-	return similarTo{Username: u.ownUsername(), FirstName: u.FirstName, LastName: u.LastName, Email: u.Email}
+func (u *account) passwordOwner() passwords.Owner {
+	return passwords.Owner{Username: u.ownUsername(), FirstName: u.FirstName, LastName: u.LastName, Email: u.Email}
 }
 
 // hasPassword reports whether a password is set. What Django stores where there is none begins with an

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/text/unicode/norm"
+
+	passwords "accountd/internal/password"
 )
 
 // readVectors decodes one recorded case a line.
@@ -60,11 +62,11 @@ func TestPasswordVectors(t *testing.T) {
 	if len(cases) != 2000 {
 		t.Fatalf("%d cases, want 2000", len(cases))
 	}
-	rules := PasswordSettings{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024}
+	rules := &Service{settings: Settings{Passwords: passwords.Settings{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024}}}
 	for _, c := range cases {
 		errs := Errors{}
 		if cleanPasswords("password1", "password2", c.Password, c.Password, errs) {
-			rules.checkPassword("password2", c.Password, similarTo{c.Username, c.FirstName, c.LastName, c.Email}, errs)
+			rules.checkPassword("password2", c.Password, passwords.Owner{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Email: c.Email}, errs)
 		}
 		if diff := cmp.Diff(c.Errors.problems(), errs["password2"]); diff != "" {
 			t.Errorf("%q for %q %q %q %q (-recorded +ours):\n%s", c.Password, c.Username, c.FirstName, c.LastName, c.Email, diff)
@@ -233,9 +235,9 @@ func TestFormOrder(t *testing.T) {
 		t.Error(diff)
 	}
 	errs = Errors{}
-	rules := PasswordSettings{MinLength: 8, Numeric: true, MaxBytes: 1024}
+	rules := &Service{settings: Settings{Passwords: passwords.Settings{MinLength: 8, Numeric: true, MaxBytes: 1024}}}
 	if cleanPasswords("password1", "password2", "", "123", errs) {
-		rules.checkPassword("password2", "123", similarTo{}, errs)
+		rules.checkPassword("password2", "123", passwords.Owner{}, errs)
 	}
 	if len(errs["password1"]) != 1 || len(errs["password2"]) != 2 {
 		t.Errorf("an empty first password hides the rules: %v", errs)
@@ -249,7 +251,7 @@ func TestFormOrder(t *testing.T) {
 		t.Errorf("replacement character: %v", errs)
 	}
 	errs = Errors{}
-	rules.checkPassword("password2", strings.Repeat("1", 1025), similarTo{}, errs)
+	rules.checkPassword("password2", strings.Repeat("1", 1025), passwords.Owner{}, errs)
 	if len(errs["password2"]) != 1 || errs["password2"][0].Code != "password_too_long" {
 		t.Errorf("1,025 bytes: %v", errs)
 	}

@@ -23,16 +23,19 @@ func (s *Service) verifyPassword(
 ) (ok, upgrade bool, err error) {
 	a := &attempt{}
 	defer a.end()
-	v := s.visit(ctx, name)
-	defer s.hasher.gate.release(v)
-	verdict, err := s.hasher.Verify(ctx, v, password, func() (string, error) {
-		if err := s.admit(ctx, a, u, name); err != nil || a.refused {
-			return "", err // the dummy: no password fits
-		}
-		return encoded, nil
-	})
-	if err != nil || verdict.fits {
-		return verdict.fits, verdict.upgrade, s.logThrottled(ctx, "network_throttled", u, err)
+	ticket, err := s.hasher.Enter(ctx, s.client(ctx), name)
+	if err != nil {
+		return false, false, err
+	}
+	defer ticket.Release()
+	if err := s.admit(ctx, a, u, name); err != nil {
+		return false, false, s.logThrottled(ctx, "network_throttled", u, err)
+	}
+	if a.refused {
+		encoded = "" // no password fits
+	}
+	if ok, upgrade, err = ticket.Verify(password, encoded); err != nil || ok {
+		return ok, upgrade, err
 	}
 	s.failedEvent(ctx, event, u.id(), slog.Bool("throttled", a.refused))
 	if err := s.recordFailure(ctx, u, a); err != nil {
@@ -41,7 +44,7 @@ func (s *Service) verifyPassword(
 	a.end() // from here on the database counts it
 	// The name is held meanwhile: when the next attempt begins must not tell what kind of hash this one was compared
 	// with.
-	s.hasher.delayRefusal(ctx, verdict)
+	ticket.DelayRefusal(ctx)
 	return false, false, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"accountd/accounts"
+	"accountd/internal/password"
 	"accountd/internal/store"
 	"accountd/tokens"
 )
@@ -334,7 +335,7 @@ func TestViewerFailureIsNotAnonymity(t *testing.T) {
 // TestBusy: of many logins at once, with one hash at a time and nobody waiting, some are told to come back.
 func TestBusy(t *testing.T) {
 	s := newSite(t, func(o *options) {
-		o.accounts.Passwords.Argon2 = accounts.Argon2Settings{MemoryKiB: 16 << 10, Iterations: 4, Parallelism: 1, Concurrent: 1}
+		o.accounts.Passwords.Argon2 = password.Argon2Settings{MemoryKiB: 16 << 10, Iterations: 4, Parallelism: 1, Concurrent: 1}
 	})
 	var wg sync.WaitGroup
 	var mu sync.Mutex

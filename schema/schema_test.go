@@ -24,6 +24,7 @@ import (
 	"accountd/accounts"
 	"accountd/email"
 	"accountd/internal/graphqlhttp"
+	"accountd/internal/password"
 	"accountd/internal/store"
 	"accountd/schema"
 	"accountd/tokens"
@@ -59,9 +60,9 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 	o := options{outbox: 10, headers: []string{"JWT", "Bearer"}, accounts: accounts.Settings{
 		AllowLoginNotVerified: true, LoginWithSecondaryEmail: true, SendActivationEmail: true, LoginFields: []string{"email", "username"},
 		RegisterFields: []string{"email", "username"}, UpdateFields: []string{"first_name", "last_name"},
-		Passwords: accounts.PasswordSettings{
+		Passwords: password.Settings{
 			MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024,
-			Argon2: accounts.Argon2Settings{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurrent: 2, Queue: 64},
+			Argon2: password.Argon2Settings{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurrent: 2, Queue: 64},
 		},
 	}, tokens: tokens.Settings{
 		Algorithm: "HS256", Issuer: "https://acme.example", AccessLifetime: 5 * time.Minute, RefreshLifetime: 7 * 24 * time.Hour,

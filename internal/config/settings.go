@@ -5,6 +5,7 @@ import (
 
 	"accountd/accounts"
 	"accountd/email"
+	"accountd/internal/password"
 	"accountd/internal/server"
 	"accountd/schema"
 	"accountd/tokens"
@@ -98,13 +99,13 @@ func (c *Config) AccountSettings() accounts.Settings {
 		PurgeUnverified:          a.PurgeUnverified,
 		UniformTime:              c.Limits.UniformTime,
 		Throttle:                 c.throttle(),
-		Passwords: accounts.PasswordSettings{
+		Passwords: password.Settings{
 			MinLength:  p.MinLength,
 			Similarity: p.Similarity,
 			Common:     p.Common,
 			Numeric:    p.Numeric,
 			MaxBytes:   p.MaxBytes,
-			Argon2: accounts.Argon2Settings{
+			Argon2: password.Argon2Settings{
 				MemoryKiB:   uint32(p.Argon2.Memory / 1024),
 				Iterations:  uint32(p.Argon2.Iterations),
 				Parallelism: uint8(p.Argon2.Parallelism),

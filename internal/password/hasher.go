@@ -1,4 +1,4 @@
-package accounts
+package password
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
 	"golang.org/x/text/unicode/norm"
@@ -19,41 +18,33 @@ import (
 	"accountd/internal/argon2"
 )
 
-// Argon2Settings are the cost of a password hash (RFC 9106; OWASP recommends at least 19 MiB, 2, 1) and how
-// many may be computed or wait at once.
-type Argon2Settings struct {
-	MemoryKiB, Iterations uint32
-	Parallelism           uint8
-	Concurrent            int // hashes at once; 0: the number of cores that the process may use
-	Queue                 int // requests that may wait
-}
-
-// hasher turns passwords into encoded hashes and back into verdicts, through the gate.
-type hasher struct {
+// Hasher hashes and verifies passwords, a bounded number at once. It is safe for concurrent use, apart from Measure.
+type Hasher struct {
 	params   *argon2id.Params
 	maxBytes int // of a password
-	gate     *gate
+	queue    *hashQueue
 	memory   *argon2.Pool
 	dummy    string // a hash of nothing, at the current parameters
 
-	pace    *pace
+	delay   *ResponseDelay
 	refusal atomic.Int64             // time.Duration that a no takes, or a multiple of it; 0: as long as its hash
-	costs   map[string]time.Duration // of the kinds of hashes that are stored; measure's
+	costs   map[string]time.Duration // of the kinds of hashes that are stored; those that Measure has measured
 }
 
-func newHasher(passwords PasswordSettings, p *pace) (*hasher, error) {
-	s := passwords.Argon2
+// NewHasher fails where the settings are impossible. d is the clock, and delays refusals.
+func NewHasher(settings Settings, d *ResponseDelay) (*Hasher, error) {
+	s := settings.Argon2
 	if s.Iterations == 0 || s.Parallelism == 0 || s.Concurrent < 0 || s.Queue < 0 {
-		return nil, fmt.Errorf("prepare hashing: impossible settings %+v", s) // Argon2 would panic, the gate never open
+		return nil, fmt.Errorf("prepare hashing: impossible settings %+v", s) // Argon2 would panic, the queue never move
 	}
 	if s.Concurrent == 0 {
 		s.Concurrent = runtime.GOMAXPROCS(0)
 	}
 	params := &argon2id.Params{Memory: s.MemoryKiB, Iterations: s.Iterations, Parallelism: s.Parallelism, SaltLength: 16, KeyLength: 32}
-	return &hasher{
-		maxBytes: passwords.MaxBytes, pace: p, costs: map[string]time.Duration{},
+	return &Hasher{
+		maxBytes: settings.MaxBytes, delay: d, costs: map[string]time.Duration{},
 		params: params,
-		gate:   newGate(s.Concurrent, s.Queue),
+		queue:  newHashQueue(s.Concurrent, s.Queue),
 		memory: argon2.NewPool(s.Concurrent, params),
 		dummy:  dummyHash(params),
 	}, nil
@@ -73,13 +64,14 @@ func encodeArgon2(params *argon2id.Params, salt, key []byte) string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, params.Memory, params.Iterations, params.Parallelism, encode(salt), encode(key))
 }
 
-// Hash encodes a new password, in NFC so that it can be typed on another system (RFC 8265, section 4.2).
-// It waits at the gate and fails with *BusyError when that is full.
-func (h *hasher) Hash(ctx context.Context, v *visit, password string) (string, error) {
-	if err := h.gate.enter(ctx, v); err != nil {
+// Hash encodes a new password, in NFC so that it can be typed on another system (RFC 8265, section 4.2). It waits for a
+// place, and fails like Enter.
+func (h *Hasher) Hash(ctx context.Context, c Client, password string) (string, error) {
+	t, err := h.Enter(ctx, c, "")
+	if err != nil {
 		return "", err
 	}
-	defer h.gate.leave()
+	defer t.Release()
 	salt := make([]byte, h.params.SaltLength)
 	_, _ = rand.Read(salt) // never fails
 	key, err := h.memory.Key([]byte(norm.NFC.String(password)), salt, h.params)
@@ -89,49 +81,77 @@ func (h *hasher) Hash(ctx context.Context, v *visit, password string) (string, e
 	return encodeArgon2(h.params, salt, key), nil
 }
 
-// verdict is what Verify has found.
-type verdict struct {
-	fits    bool
-	upgrade bool      // the hash should be replaced: its scheme or parameters are not the current ones
-	began   time.Time // its turn at the gate came
+// Enter waits for a place to verify one password. name is what was typed at a login: of one name, one ticket exists at
+// a time. "" is no name. Where Enter succeeds, the caller must call Release. It fails with *BusyError when the queue
+// is full, or with the context's error when that ends first.
+func (h *Hasher) Enter(ctx context.Context, c Client, name string) (*Ticket, error) {
+	t := &Ticket{Client: c, name: name, hasher: h}
+	if err := h.queue.enter(ctx, t); err != nil {
+		return nil, err
+	}
+	t.placed, t.began = true, h.delay.Now()
+	return t, nil
 }
 
-// Verify compares a password with an encoded hash. It costs one hash whatever that is: when it is empty or unreadable, or
-// the password is none that could have been set, the dummy is hashed and the answer is no. Before anybody is told of a
-// no, delayRefusal has to return. v keeps its name until the gate's release.
-//
-// stored is asked for the encoded hash behind the gate, right before it is compared; with its error, nothing is hashed.
-func (h *hasher) Verify(ctx context.Context, v *visit, password string, stored func() (string, error)) (verdict, error) {
-	if err := h.gate.enter(ctx, v); err != nil {
-		return verdict{}, err
+// Verify compares a password with an encoded hash and gives the ticket's place back; the ticket keeps its name. It
+// costs one hash whatever encoded is: when that is empty or unreadable, or when the password cannot have been set, the
+// dummy is hashed and ok is false. upgrade says that the hash should be replaced: its scheme or parameters are not the
+// current ones. A ticket is good for one call.
+func (t *Ticket) Verify(password, encoded string) (ok, upgrade bool, err error) {
+	if !t.placed {
+		return false, false, errors.New("password: the ticket has no place")
 	}
-	defer h.gate.leave()
-	out := verdict{began: h.pace.now()}
-	encoded, err := stored()
-	if err != nil {
-		return verdict{}, err
-	}
+	defer t.leave()
+	h := t.hasher
 	tooLong := len(password) > h.maxBytes && (encoded == "" || isOurs(encoded)) // Django took any
-	if tooLong || !typable(password) {
+	if tooLong || !WellFormed(password) {
 		password, encoded = "", h.dummy // before a book is normalised
 	}
-	fits, upgrade, err := h.compare(password, encoded)
+	ok, upgrade, err = h.compare(password, encoded)
 	if errors.Is(err, errUnknownHash) {
 		_, _, err = h.compare(password[:min(len(password), h.maxBytes)], h.dummy)
-		fits = false
+		ok = false
 	}
-	out.fits, out.upgrade = fits, fits && upgrade
-	return out, err
+	return ok, ok && upgrade, err
 }
 
-// delayRefusal returns when a no may be told: it takes as long whatever kind the hash is of.
-func (h *hasher) delayRefusal(ctx context.Context, v verdict) {
-	h.pace.wait(ctx, v.began, time.Duration(h.refusal.Load()))
+// DelayRefusal returns when a wrong password may be answered: it takes as long whatever kind the stored hash is of,
+// counted from when the ticket got its place.
+func (t *Ticket) DelayRefusal(ctx context.Context) {
+	t.hasher.delay.Wait(ctx, t.began, time.Duration(t.hasher.refusal.Load()))
+}
+
+// Release gives back what the ticket holds: its place, unless Verify has done so, and its name. It may be called twice.
+func (t *Ticket) Release() {
+	t.leave()
+	t.hasher.queue.release(t)
+}
+
+func (t *Ticket) leave() {
+	if t.placed {
+		t.placed = false
+		t.hasher.queue.leave()
+	}
+}
+
+// Usage is what a Hasher is doing, and has done.
+type Usage struct {
+	Running, Waiting int    // tickets with a place, and those in the queue
+	Names            int    // of tickets that have one
+	Written          uint64 // KiB, in all passes of all Argon2id hashes so far
+}
+
+// Usage says what is going on.
+func (h *Hasher) Usage() Usage {
+	q := h.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return Usage{Running: q.places - q.free, Waiting: len(q.waiting), Names: len(q.names), Written: h.memory.Written()}
 }
 
 func isOurs(encoded string) bool { return strings.HasPrefix(encoded, "$argon2id$") }
 
-func (h *hasher) compare(password, encoded string) (ok, upgrade bool, err error) {
+func (h *Hasher) compare(password, encoded string) (ok, upgrade bool, err error) {
 	if !isOurs(encoded) {
 		ok, err = h.compareDjango(password, encoded)
 		return ok, true, err
@@ -140,7 +160,7 @@ func (h *hasher) compare(password, encoded string) (ok, upgrade bool, err error)
 	return ok, err == nil && *params != *h.params, err
 }
 
-func (h *hasher) compareArgon2(password, encoded string) (bool, *argon2id.Params, error) {
+func (h *Hasher) compareArgon2(password, encoded string) (bool, *argon2id.Params, error) {
 	params, salt, key, err := h.decodeArgon2(encoded)
 	if err != nil {
 		return false, nil, err
@@ -151,7 +171,7 @@ func (h *hasher) compareArgon2(password, encoded string) (bool, *argon2id.Params
 
 // decodeArgon2 reads a stored hash, which says itself what it costs: look before it is computed. A number that is zero would be
 // a panic.
-func (h *hasher) decodeArgon2(encoded string) (params *argon2id.Params, salt, key []byte, err error) {
+func (h *Hasher) decodeArgon2(encoded string) (params *argon2id.Params, salt, key []byte, err error) {
 	params, salt, key, err = argon2id.DecodeHash(encoded)
 	if err != nil || params.Iterations == 0 || params.Parallelism == 0 || params.Memory < 8*uint32(params.Parallelism) || len(key) < minKeyBytes {
 		return nil, nil, nil, errUnknownHash // less memory than RFC 9106, section 3.1, allows would be computed in more
@@ -166,15 +186,9 @@ func (h *hasher) decodeArgon2(encoded string) (params *argon2id.Params, salt, ke
 }
 
 // Bounds of what a stored hash may cost beyond the settings: a few times what Django asks for, and seconds
-// at most. A row that wants more would hold a place at the gate for minutes.
+// at most. A row that wants more would hold a place for minutes.
 const (
 	maxMemoryKiB = 256 << 10 // Django's own: 100 MiB
 	maxWorkKiB   = 2 << 20   // memory written in all passes
 	minKeyBytes  = 16        // a shorter key is no proof
 )
-
-// typable reports whether a password can have been set: no NUL, no replacement character (which stands for
-// something that got lost on the way), valid UTF-8.
-func typable(password string) bool {
-	return utf8.ValidString(password) && !strings.ContainsAny(password, "\x00\ufffd")
-}

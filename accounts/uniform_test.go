@@ -1,12 +1,12 @@
 package accounts
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	passwords "accountd/internal/password"
 	"accountd/internal/store"
 	"accountd/tokens"
 )
@@ -18,11 +18,11 @@ type stopwatch struct {
 	during func() // nil: nothing
 }
 
-func (w *stopwatch) pace() *pace {
-	p := newPace(func() time.Time { return w.at })
-	p.timer = w.timer
-	p.late = func() float64 { return 0 }
-	return p
+func (w *stopwatch) delay() *passwords.ResponseDelay {
+	d := passwords.NewResponseDelay(func() time.Time { return w.at })
+	d.Timer = w.timer
+	d.Jitter = func() float64 { return 0 }
+	return d
 }
 
 func (w *stopwatch) timer(d time.Duration) <-chan time.Time {
@@ -35,85 +35,19 @@ func (w *stopwatch) timer(d time.Duration) <-chan time.Time {
 	return rang
 }
 
-// TestPace: an answer is due at a whole number of steps after the beginning, at least one.
-func TestPace(t *testing.T) {
-	const ms = time.Millisecond
-	for _, test := range []struct {
-		name       string
-		step, took time.Duration
-		want       []time.Duration
-	}{
-		{"at once", 100 * ms, 0, []time.Duration{100 * ms}},
-		{"soon", 100 * ms, 30 * ms, []time.Duration{70 * ms}},
-		{"just in time", 100 * ms, 100*ms - 1, []time.Duration{1}},
-		{"to the moment", 100 * ms, 100 * ms, nil},
-		{"too late", 100 * ms, 100*ms + 1, []time.Duration{100*ms - 1}},
-		{"far too late", 100 * ms, 730 * ms, []time.Duration{70 * ms}},
-		{"a clock that went back", 100 * ms, -time.Hour, []time.Duration{100 * ms}},
-		{"off", 0, 30 * ms, nil},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			w := &stopwatch{at: time.Unix(1_800_000_000, 0)}
-			w.pace().wait(t.Context(), w.at.Add(-test.took), test.step)
-			if diff := cmp.Diff(test.want, w.waited); diff != "" {
-				t.Errorf("waited (-want +got):\n%s", diff)
-			}
-		})
+// TestUniformTimeEnds with the server: nobody waits for a time that nobody is interested in.
+func TestUniformTimeEnds(t *testing.T) {
+	h := newHarness(t, uniform)
+	h.delay.Timer = func(time.Duration) <-chan time.Time {
+		h.Drain()
+		return nil
 	}
-}
-
-// TestPaceIsLate: by chance, up to a tenth of a step, and never where nobody waits.
-func TestPaceIsLate(t *testing.T) {
-	w := &stopwatch{at: time.Unix(1_800_000_000, 0)}
-	p := w.pace()
-	for _, late := range []float64{0.5, 0.999} {
-		p.late = func() float64 { return late }
-		p.wait(t.Context(), w.at.Add(-30*time.Millisecond), 100*time.Millisecond)
-		p.wait(t.Context(), w.at, 0)
-	}
-	if diff := cmp.Diff([]time.Duration{75 * time.Millisecond, 79990 * time.Microsecond}, w.waited); diff != "" {
-		t.Errorf("waited (-want +got):\n%s", diff)
-	}
-	p.late = newPace(time.Now).late
-	w.waited = nil
-	for range 100 {
-		p.wait(t.Context(), w.at, time.Second)
-	}
-	seen := map[time.Duration]bool{}
-	for _, waited := range w.waited {
-		seen[waited] = true
-		if waited < time.Second || waited > 1100*time.Millisecond {
-			t.Errorf("waited %v", waited)
+	for range 2 { // one that waits, one that comes later
+		if err := h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{"ada@example.com"}); err != nil {
+			t.Error(err)
 		}
 	}
-	if len(seen) < 50 {
-		t.Errorf("only %d different times", len(seen))
-	}
-}
-
-// TestPaceEnds: nobody waits for a time that nobody is interested in.
-func TestPaceEnds(t *testing.T) {
-	never := func(time.Duration) <-chan time.Time { return nil }
-	t.Run("with the request", func(t *testing.T) {
-		p := newPace(time.Now)
-		p.timer = never
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		p.wait(ctx, time.Now(), time.Hour)
-	})
-	t.Run("with the server", func(t *testing.T) {
-		h := newHarness(t, uniform)
-		h.pace.timer = func(time.Duration) <-chan time.Time {
-			h.Drain()
-			return nil
-		}
-		for range 2 { // one that waits, one that comes later
-			if err := h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{"ada@example.com"}); err != nil {
-				t.Error(err)
-			}
-		}
-		h.Drain() // harmless
-	})
+	h.Drain() // harmless
 }
 
 func uniform(s *Settings, _ *tokens.Settings) { s.UniformTime = 100 * time.Millisecond }
@@ -128,7 +62,7 @@ func TestEvenAnswers(t *testing.T) {
 	h.add(t, AddUserInput{Username: "away", Email: "away@example.com", Verified: true, Archived: true})
 	caller := h.login(t)
 	w := &stopwatch{at: h.now()}
-	h.pace.timer = w.timer
+	h.delay.Timer = w.timer
 	w.during = func() {
 		h.set(t, bob.ID, "first_name", "Bob") // the only writer is free
 		for range 8 {                         // and so are all readers
@@ -136,10 +70,8 @@ func TestEvenAnswers(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		h.hasher.gate.mu.Lock()
-		defer h.hasher.gate.mu.Unlock()
-		if h.hasher.gate.free != 1 {
-			t.Error("a place for a hash is taken")
+		if running := h.hasher.Usage().Running; running != 0 {
+			t.Errorf("%d places for hashes are taken, want none", running)
 		}
 	}
 	waits := func(t *testing.T, op func() error) {
@@ -173,7 +105,7 @@ func TestEvenAnswers(t *testing.T) {
 // lets a login wait.
 func TestOnlyEvenAnswersWait(t *testing.T) {
 	h := newHarness(t, uniform, func(s *Settings, _ *tokens.Settings) { s.Reveal = RevealRegister })
-	h.pace.timer = func(time.Duration) <-chan time.Time {
+	h.delay.Timer = func(time.Duration) <-chan time.Time {
 		t.Error("it waits")
 		return time.After(0)
 	}

@@ -1,8 +1,11 @@
-package accounts
+package password
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +16,9 @@ import (
 
 var cheap = Argon2Settings{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurrent: 2, Queue: 64}
 
-func testHasher(t *testing.T) *hasher {
+func testHasher(t *testing.T) *Hasher {
 	t.Helper()
-	h, err := newHasher(PasswordSettings{MaxBytes: 1024, Argon2: cheap}, newPace(time.Now))
+	h, err := NewHasher(Settings{MaxBytes: 1024, Argon2: cheap}, NewResponseDelay(time.Now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +42,7 @@ func TestHashAndVerify(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			encoded, err := h.Hash(ctx, &visit{}, test.set)
+			encoded, err := h.Hash(ctx, Client{}, test.set)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +151,7 @@ func TestStoredCostIsBounded(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	dear := &hasher{params: &argon2id.Params{Memory: 1 << 20, Iterations: 4}}
+	dear := &Hasher{params: &argon2id.Params{Memory: 1 << 20, Iterations: 4}}
 	if _, _, _, err := dear.decodeArgon2("$argon2id$v=19$m=1048576,t=4,p=1" + tail); err != nil {
 		t.Errorf("what the settings ask for is refused: %v", err)
 	}
@@ -171,11 +174,37 @@ func TestHashPanics(t *testing.T) {
 				t.Error("no panic")
 			}
 		}()
-		_, err := h.Hash(t.Context(), &visit{}, "quiet-otter-42")
+		_, err := h.Hash(t.Context(), Client{}, "quiet-otter-42")
 		t.Errorf("no panic, error %v", err)
 	}()
 	h.memory = memory
-	idle(t, h.gate, cheap.Concurrent)
+	idle(t, h.queue, cheap.Concurrent)
+}
+
+// TestTicketIsGoodForOneHash: a second one would run without a place.
+func TestTicketIsGoodForOneHash(t *testing.T) {
+	h := testHasher(t)
+	ticket, err := h.Enter(t.Context(), Client{}, "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := h.Usage(), (Usage{Running: 1, Names: 1}); got != want {
+		t.Errorf("with a ticket %+v, want %+v", got, want)
+	}
+	if _, _, err := ticket.Verify("quiet-otter-42", ""); err != nil {
+		t.Error(err)
+	}
+	if got, want := h.Usage(), (Usage{Names: 1, Written: 8}); got != want {
+		t.Errorf("after Verify %+v, want %+v", got, want)
+	}
+	if _, _, err := ticket.Verify("quiet-otter-42", ""); err == nil {
+		t.Error("the ticket was good for a second hash")
+	}
+	ticket.Release()
+	ticket.Release()
+	if got, want := h.Usage(), (Usage{Written: 8}); got != want {
+		t.Errorf("after Release %+v, want %+v", got, want)
+	}
 }
 
 func TestImpossibleSettings(t *testing.T) {
@@ -183,13 +212,35 @@ func TestImpossibleSettings(t *testing.T) {
 		{MemoryKiB: 8, Parallelism: 1}, {MemoryKiB: 8, Iterations: 1},
 		{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurrent: -1}, {MemoryKiB: 8, Iterations: 1, Parallelism: 1, Queue: -1},
 	} {
-		if _, err := newHasher(PasswordSettings{MaxBytes: 1024, Argon2: s}, newPace(time.Now)); err == nil {
+		if _, err := NewHasher(Settings{MaxBytes: 1024, Argon2: s}, NewResponseDelay(time.Now)); err == nil {
 			t.Errorf("%+v is accepted", s)
 		}
 	}
 }
 
-func verify(ctx context.Context, h *hasher, password, encoded string) (ok, upgrade bool, err error) {
-	v, err := h.Verify(ctx, &visit{}, password, func() (string, error) { return encoded, nil })
-	return v.fits, v.upgrade, err
+func verify(ctx context.Context, h *Hasher, password, encoded string) (ok, upgrade bool, err error) {
+	ticket, err := h.Enter(ctx, Client{}, "")
+	if err != nil {
+		return false, false, err
+	}
+	defer ticket.Release()
+	return ticket.Verify(password, encoded)
+}
+
+// readVectors decodes one recorded case a line.
+func readVectors[T any](t *testing.T, file string) []T {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []T
+	for line := range bytes.Lines(text) {
+		var c T
+		if err := json.Unmarshal(line, &c); err != nil {
+			t.Fatalf("%s line %d: %v", file, len(cases)+1, err)
+		}
+		cases = append(cases, c)
+	}
+	return cases
 }

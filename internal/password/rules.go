@@ -1,59 +1,87 @@
-package accounts
+package password
 
 import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
 	_ "embed"
+	"fmt"
 	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
+
 	"accountd/internal/pattern"
 )
 
-// PasswordSettings are the rules for new passwords and how they are hashed.
-type PasswordSettings struct {
-	MinLength  int     // code points; 0: any
-	Similarity float64 // how alike a password and the user's own data may be, 0 to 1; 0: not checked
-	Common     bool    // refuse common passwords
-	Numeric    bool    // refuse passwords of digits only
-	MaxBytes   int     // checked before anything else is computed
-	Argon2     Argon2Settings
+// Owner is the user's own data, as typed.
+type Owner struct{ Username, FirstName, LastName, Email string }
+
+// Problem is what a rule says against a password. Message and Code are part of the API.
+type Problem struct{ Message, Code string }
+
+// The problems without numbers and names, to the letter of the API.
+var (
+	errTooCommon = Problem{"This password is too common.", "password_too_common"}
+	errNumeric   = Problem{"This password is entirely numeric.", "password_entirely_numeric"}
+)
+
+func errTooShort(limit int) Problem {
+	plural := "s"
+	if limit == 1 {
+		plural = ""
+	}
+	message := fmt.Sprintf("This password is too short. It must contain at least %d character%s.", limit, plural)
+	return Problem{message, "password_too_short"}
 }
 
-// similarTo is the user's own data, as typed.
-type similarTo struct{ Username, FirstName, LastName, Email string }
+func errTooLong(limit int) Problem {
+	message := fmt.Sprintf("This password is too long. It must contain at most %d bytes.", limit)
+	return Problem{message, "password_too_long"}
+}
 
-// checkPassword is the third phase: everything the rules say against a password, in the order of the API.
-func (s PasswordSettings) checkPassword(field, password string, who similarTo, errs Errors) {
+func errTooSimilar(attribute string) Problem {
+	return Problem{fmt.Sprintf("The password is too similar to the %s.", attribute), "password_too_similar"}
+}
+
+// Check returns everything the rules say against a new password of o, in the order of the API.
+func (s Settings) Check(password string, o Owner) (problems []Problem) {
 	if len(password) > s.MaxBytes {
-		errs.add(field, errTooLong(s.MaxBytes))
-		return
+		return []Problem{errTooLong(s.MaxBytes)}
 	}
-	if attribute := s.similarAttribute(password, who); attribute != "" {
-		errs.add(field, errTooSimilar(attribute))
+	if attribute := s.similarAttribute(password, o); attribute != "" {
+		problems = append(problems, errTooSimilar(attribute))
 	}
 	if utf8.RuneCountInString(password) < s.MinLength {
-		errs.add(field, errTooShort(s.MinLength))
+		problems = append(problems, errTooShort(s.MinLength))
 	}
 	if s.Common && commonPasswords()[trim(lower(password))] {
-		errs.add(field, errTooCommon)
+		problems = append(problems, errTooCommon)
 	}
 	if s.Numeric && isNumeric(password) {
-		errs.add(field, errNumeric)
+		problems = append(problems, errNumeric)
 	}
+	return problems
+}
+
+func lower(s string) string { return cases.Lower(language.Und).String(s) }
+
+// trim removes white space as the API we follow does: Unicode's, and the four information separators.
+func trim(s string) string {
+	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f })
 }
 
 // similarAttribute names the first attribute that the password is too similar to, "" for none.
-func (s PasswordSettings) similarAttribute(password string, who similarTo) string {
+func (s Settings) similarAttribute(password string, o Owner) string {
 	if s.Similarity == 0 {
 		return ""
 	}
 	folded := []rune(lower(password))
 	for _, attribute := range []struct{ name, value string }{
-		{"username", who.Username}, {"first name", who.FirstName}, {"last name", who.LastName}, {"email address", who.Email},
+		{"username", o.Username}, {"first name", o.FirstName}, {"last name", o.LastName}, {"email address", o.Email},
 	} {
 		if attribute.value == "" {
 			continue
@@ -70,7 +98,7 @@ func (s PasswordSettings) similarAttribute(password string, who similarTo) strin
 }
 
 // canBeSimilar tells by lengths: comparing with something far shorter costs time and finds nothing (CVE-2021-45115).
-func (s PasswordSettings) canBeSimilar(password, part int) bool {
+func (s Settings) canBeSimilar(password, part int) bool {
 	return password < 10*part || float64(part) >= s.Similarity/2*float64(password)
 }
 
@@ -133,7 +161,7 @@ var commonPasswordsGz []byte
 var commonPasswords = sync.OnceValue(func() map[string]bool {
 	unpacked, err := gzip.NewReader(bytes.NewReader(commonPasswordsGz))
 	if err != nil {
-		panic("accounts: embedded list of common passwords: " + err.Error())
+		panic("password: embedded list of common passwords: " + err.Error())
 	}
 	list := make(map[string]bool, 20_000)
 	lines := bufio.NewScanner(unpacked)
@@ -141,7 +169,7 @@ var commonPasswords = sync.OnceValue(func() map[string]bool {
 		list[strings.TrimSpace(lines.Text())] = true
 	}
 	if err := lines.Err(); err != nil {
-		panic("accounts: embedded list of common passwords: " + err.Error())
+		panic("password: embedded list of common passwords: " + err.Error())
 	}
 	return list
 })

@@ -1,9 +1,10 @@
-package accounts
+package password
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"slices"
 	"sync"
@@ -14,14 +15,14 @@ import (
 
 func TestGateBounds(t *testing.T) {
 	const concurrent, queue, clients = 2, 3, 50
-	g := newGate(concurrent, queue)
+	g := newHashQueue(concurrent, queue)
 	var running, most, busy, done atomic.Int32
 	release := make(chan struct{})
 	var wg sync.WaitGroup
 	answered := make(chan struct{}, clients)
 	for range clients {
 		wg.Go(func() {
-			err := g.enter(context.Background(), &visit{network: "same"})
+			err := g.enter(context.Background(), fromNetwork("same"))
 			var full *BusyError
 			if errors.As(err, &full) {
 				busy.Add(1)
@@ -49,26 +50,38 @@ func TestGateBounds(t *testing.T) {
 }
 
 // idle fails where a place, a name or a turn of a gate that nobody uses is taken.
-func idle(t *testing.T, g *gate, concurrent int) {
+func idle(t *testing.T, g *hashQueue, concurrent int) {
 	t.Helper()
 	if g.free != concurrent || len(g.waiting) != 0 || len(g.names) != 0 || len(g.served) != 0 {
-		t.Fatalf("afterwards the gate is %+v", g)
+		t.Fatalf("afterwards the queue is %+v", g)
 	}
 }
 
-// fromNetwork is a visit from a network, and fromKnown one from where somebody has logged in.
-func fromNetwork(network string) *visit {
-	return &visit{network: network}
+// siteOf is 48 bits of an IPv6 network, 24 of an IPv4 address.
+func siteOf(network string) string {
+	bits, addr := 24, network
+	if prefix, err := netip.ParsePrefix(network); err == nil {
+		bits, addr = 48, prefix.Addr().String()
+	}
+	if ip, err := netip.ParseAddr(addr); err == nil {
+		return netip.PrefixFrom(ip, bits).Masked().String()
+	}
+	return network
 }
 
-func fromKnown(network string) *visit {
+// fromNetwork is a ticket of a network, and fromKnown one from where somebody has logged in.
+func fromNetwork(network string) *Ticket {
+	return &Ticket{Client: Client{Network: network, Site: siteOf(network)}}
+}
+
+func fromKnown(network string) *Ticket {
 	v := fromNetwork(network)
-	v.known = func() bool { return true }
+	v.Known = func() bool { return true }
 	return v
 }
 
 // queued enters the gate in the background and returns once the request waits, or has been turned away.
-func queued(ctx context.Context, g *gate, v *visit, then func(error)) {
+func queued(ctx context.Context, g *hashQueue, v *Ticket, then func(error)) {
 	var entered atomic.Bool
 	go func() {
 		err := g.enter(ctx, v)
@@ -87,23 +100,23 @@ func TestGateIsFair(t *testing.T) {
 	const a, b = "2001:db8:a:1::/64", "2001:db8:b:1::/64"
 	for _, test := range []struct {
 		name   string
-		visits []*visit
+		visits []*Ticket
 		want   []int // the order in which they enter
 	}{
-		{"two networks", []*visit{fromNetwork(a), fromNetwork(a), fromNetwork(a), fromNetwork(b)}, []int{0, 3, 1, 2}},
-		{"a site with many networks", []*visit{
+		{"two networks", []*Ticket{fromNetwork(a), fromNetwork(a), fromNetwork(a), fromNetwork(b)}, []int{0, 3, 1, 2}},
+		{"a site with many networks", []*Ticket{
 			fromNetwork("2001:db8:a:1::/64"), fromNetwork("2001:db8:a:2::/64"), fromNetwork("2001:db8:a:3::/64"), fromNetwork(b), fromNetwork(b),
 		}, []int{0, 3, 1, 4, 2}},
-		{"networks of one site", []*visit{fromNetwork("2001:db8:a:1::/64"), fromNetwork("2001:db8:a:1::/64"), fromNetwork("2001:db8:a:2::/64")}, []int{0, 2, 1}},
-		{"addresses of one /24", []*visit{fromNetwork("192.0.2.1"), fromNetwork("192.0.2.2"), fromNetwork("192.0.2.3"), fromNetwork("198.51.100.1")}, []int{0, 3, 1, 2}},
-		{"a known network among many sites", []*visit{
+		{"networks of one site", []*Ticket{fromNetwork("2001:db8:a:1::/64"), fromNetwork("2001:db8:a:1::/64"), fromNetwork("2001:db8:a:2::/64")}, []int{0, 2, 1}},
+		{"addresses of one /24", []*Ticket{fromNetwork("192.0.2.1"), fromNetwork("192.0.2.2"), fromNetwork("192.0.2.3"), fromNetwork("198.51.100.1")}, []int{0, 3, 1, 2}},
+		{"a known network among many sites", []*Ticket{
 			fromNetwork("2001:db8:1:1::/64"), fromNetwork("2001:db8:2:1::/64"), fromNetwork("2001:db8:3:1::/64"), fromKnown(a), fromKnown(a),
 		}, []int{0, 3, 1, 4, 2}},
-		{"one name after the other", []*visit{{name: "held"}, {name: "ada"}, {name: "ada"}, {name: "bob"}}, []int{1, 2, 3}},
+		{"one name after the other", []*Ticket{{name: "held"}, {name: "ada"}, {name: "ada"}, {name: "bob"}}, []int{1, 2, 3}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			g := newGate(1, 10)
-			held := &visit{name: "held"}
+			g := newHashQueue(1, 10)
+			held := &Ticket{name: "held"}
 			if err := g.enter(t.Context(), held); err != nil {
 				t.Fatal(err)
 			}
@@ -132,8 +145,8 @@ func TestGateIsFair(t *testing.T) {
 
 // TestGateOneNameAtATime: of one name, one hash runs while others of it wait; hashes of other names do not wait for it.
 func TestGateOneNameAtATime(t *testing.T) {
-	g := newGate(3, 10)
-	first, second, other := &visit{name: "ada"}, &visit{name: "ada"}, &visit{name: "bob"}
+	g := newHashQueue(3, 10)
+	first, second, other := &Ticket{name: "ada"}, &Ticket{name: "ada"}, &Ticket{name: "bob"}
 	if err := g.enter(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
@@ -150,13 +163,13 @@ func TestGateOneNameAtATime(t *testing.T) {
 	}
 	g.release(second) // which does not hold it
 	if g.names["ada"] != first {
-		t.Error("a visit that waits gives the name away")
+		t.Error("a ticket that waits gives the name away")
 	}
 	g.release(first)
 	if err := <-entered; err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []*visit{first, second, other} {
+	for _, v := range []*Ticket{first, second, other} {
 		g.release(v)
 	}
 	g.leave()
@@ -165,13 +178,13 @@ func TestGateOneNameAtATime(t *testing.T) {
 }
 
 func TestGateWithdraws(t *testing.T) {
-	g := newGate(1, 1)
-	if err := g.enter(t.Context(), &visit{}); err != nil {
+	g := newHashQueue(1, 1)
+	if err := g.enter(t.Context(), &Ticket{}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error)
-	queued(ctx, g, &visit{}, func(err error) { result <- err })
+	queued(ctx, g, &Ticket{}, func(err error) { result <- err })
 	cancel()
 	if err := <-result; !errors.Is(err, context.Canceled) {
 		t.Errorf("enter = %v", err)
@@ -184,7 +197,7 @@ func TestGateWithdraws(t *testing.T) {
 func TestGateFloodMakesRoom(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a queue that is wrong must not hang
 	defer cancel()
-	g := newGate(1, 3)
+	g := newHashQueue(1, 3)
 	if err := g.enter(ctx, fromNetwork("flood")); err != nil {
 		t.Fatal(err)
 	}
@@ -219,8 +232,8 @@ func TestGateFloodMakesRoom(t *testing.T) {
 
 // TestGateSites: a queue that is full of one site's requests, each from another network of it, turns away nobody else.
 func TestGateSites(t *testing.T) {
-	g := newGate(1, 8)
-	if err := g.enter(t.Context(), &visit{}); err != nil {
+	g := newHashQueue(1, 8)
+	if err := g.enter(t.Context(), &Ticket{}); err != nil {
 		t.Fatal(err)
 	}
 	results := make(chan error, 20)
@@ -252,8 +265,8 @@ func TestGateSites(t *testing.T) {
 
 // TestGateKnownNetworks: half of the queue belongs to networks with a good login, from however many sites others come.
 func TestGateKnownNetworks(t *testing.T) {
-	g := newGate(1, 8)
-	if err := g.enter(t.Context(), &visit{}); err != nil {
+	g := newHashQueue(1, 8)
+	if err := g.enter(t.Context(), &Ticket{}); err != nil {
 		t.Fatal(err)
 	}
 	strange, known := make(chan error, 20), make(chan error, 20)
@@ -307,13 +320,13 @@ func TestGateKnownNetworks(t *testing.T) {
 // TestGateWhenBothHappen: a request whose context ends while it is told something has a place to pass on if it
 // was told that it may hash, and none if it was turned away.
 func TestGateWhenBothHappen(t *testing.T) {
-	tell := map[string]func(*gate){
-		"turn":     func(g *gate) { g.free++; g.pass() },
-		"eviction": func(g *gate) { g.evict(&visit{site: "quiet", network: "quiet"}); g.free++; g.pass() },
+	tell := map[string]func(*hashQueue){
+		"turn":     func(g *hashQueue) { g.free++; g.pass() },
+		"eviction": func(g *hashQueue) { g.evict(fromNetwork("quiet")); g.free++; g.pass() },
 	}
 	for _, tell := range tell {
 		for range 200 { // select picks either of two that are ready
-			g := newGate(1, 2)
+			g := newHashQueue(1, 2)
 			if err := g.enter(t.Context(), fromNetwork("flood")); err != nil {
 				t.Fatal(err)
 			}
@@ -342,7 +355,7 @@ func TestGateWhenBothHappen(t *testing.T) {
 // TestGateKeepsCount lets clients come, give up and be turned away all at once: no place may be lost or made.
 func TestGateKeepsCount(t *testing.T) {
 	const concurrent, queue = 3, 5
-	g := newGate(concurrent, queue)
+	g := newHashQueue(concurrent, queue)
 	var running atomic.Int32
 	var wg sync.WaitGroup
 	for i := range 40 {

@@ -1,4 +1,4 @@
-package accounts
+package password
 
 import (
 	"crypto/pbkdf2"
@@ -22,7 +22,7 @@ var errUnknownHash = errors.New("unknown password hash")
 
 // compareDjango verifies the hashes that Django's password hashers write, on the password's bytes as they
 // are: pbkdf2_sha256, pbkdf2_sha1, argon2, bcrypt, bcrypt_sha256 and scrypt.
-func (h *hasher) compareDjango(password, encoded string) (bool, error) {
+func (h *Hasher) compareDjango(password, encoded string) (bool, error) {
 	scheme, rest, _ := strings.Cut(encoded, "$")
 	switch scheme {
 	case "pbkdf2_sha256":

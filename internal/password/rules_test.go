@@ -1,16 +1,19 @@
-package accounts
+package password
 
 import (
 	"strings"
 	"testing"
 )
 
+// maxName is the longest name, in code points.
+const maxName = 150
+
 // TestSimilarityIsBounded counts the characters that are looked at when a password is compared with the longest names and
 // address there can be, however they fall into words: never more than a few thousand for each, so a password of 1,024
 // characters takes no longer than one of a hundred.
 func TestSimilarityIsBounded(t *testing.T) {
 	for _, similarity := range []float64{0.7, 0.3} {
-		s := PasswordSettings{Similarity: similarity}
+		s := Settings{Similarity: similarity}
 		for _, password := range []int{8, 64, 100, 256, 1024} {
 			for word := 1; word <= maxName; word++ {
 				looked := 0
@@ -32,13 +35,12 @@ func TestSimilarityIsBounded(t *testing.T) {
 // less than 50 ms.
 func BenchmarkSimilarity(b *testing.B) {
 	name := strings.Repeat("abcdefghi.", 15)
-	who := similarTo{Username: name, FirstName: name, LastName: name, Email: strings.Repeat("abcdefghi.", 24) + "@b.example"}
-	s := PasswordSettings{Similarity: 0.7, MinLength: 8, Common: true, Numeric: true, MaxBytes: 1024}
+	o := Owner{Username: name, FirstName: name, LastName: name, Email: strings.Repeat("abcdefghi.", 24) + "@b.example"}
+	s := Settings{Similarity: 0.7, MinLength: 8, Common: true, Numeric: true, MaxBytes: 1024}
 	password := strings.Repeat("zq9-vk7x", 128)
 	for b.Loop() {
-		errs := Errors{}
-		if s.checkPassword("password", password, who, errs); len(errs) > 0 {
-			b.Fatal(errs)
+		if problems := s.Check(password, o); problems != nil {
+			b.Fatal(problems)
 		}
 	}
 }

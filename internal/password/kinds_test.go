@@ -1,0 +1,34 @@
+package password
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestEveryKindIsMeasured, the dearest counts, and none is measured twice.
+func TestEveryKindIsMeasured(t *testing.T) {
+	h := testHasher(t)
+	var measured int
+	at := time.Unix(1_800_000_000, 0)
+	h.delay.Now = func() time.Time { // the first hash takes 1 ms, the second 2 ms, …
+		measured++
+		at = at.Add(time.Duration(measured/2) * time.Millisecond)
+		return at
+	}
+	kinds := map[string]string{"a": "pbkdf2_sha256$10$salt$" + strings.Repeat("A", 43) + "=", "b": "pbkdf2_sha256$10$salt$" + strings.Repeat("A", 43) + "=", "c": "damaged"}
+	for i := range 2 {
+		got, changed, err := h.Measure(t.Context(), kinds)
+		if err != nil || got != 6*time.Millisecond || measured != 8 || changed != (i == 0) {
+			t.Errorf("%v, changed %t, %v after %d readings of the clock; want 6ms after 8", got, changed, err, measured)
+		}
+	}
+	delete(kinds, "a")
+	kinds["d"] = "new"
+	if _, changed, err := h.Measure(t.Context(), kinds); err != nil || !changed || measured != 10 || len(h.costs) != 4 {
+		t.Errorf("%v after %d readings of the clock, %v", err, measured, h.costs)
+	}
+	if got, changed, err := h.Measure(t.Context(), map[string]string{}); err != nil || got != 0 || !changed || measured != 10 {
+		t.Errorf("%v, changed %t, %v, want 0s", got, changed, err)
+	}
+}
