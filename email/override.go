@@ -61,7 +61,7 @@ func (p *parser) readDir() {
 			continue
 		}
 		if !isTemplate(name) {
-			p.problem(name, 0, "is no template: "+suggest(name, templateFiles, "files are named KIND.subject, KIND.txt or KIND.html, or "+layoutFile))
+			p.problem(name, 0, "is no template: "+spelling.Suggest(name, templateFiles, "files are named KIND.subject, KIND.txt or KIND.html, or "+layoutFile))
 			continue
 		}
 		text, err := readTemplate(p.path(name))
@@ -97,14 +97,6 @@ func readTemplate(path string) (string, error) {
 		return "", fmt.Errorf("is not UTF-8 text: save it as UTF-8")
 	}
 	return strings.TrimPrefix(string(raw), "\ufeff"), nil
-}
-
-// suggest names the candidate that was probably meant; otherwise it says what else to do.
-func suggest(name string, candidates []string, otherwise string) string {
-	if nearest := spelling.Nearest(name, candidates); nearest != "" {
-		return "did you mean " + nearest + "?"
-	}
-	return otherwise
 }
 
 // reasonOf is the error without the path, which the message has already.

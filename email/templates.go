@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"accountd/internal/pattern"
+	"accountd/internal/spelling"
 )
 
 //go:embed templates
@@ -240,7 +241,7 @@ func reason(at, text string) string {
 		if field[2] == "email.User" {
 			names = userVariables
 		}
-		return "there is no " + field[1] + ": " + suggest(field[1], names, "possible are "+strings.Join(names, ", "))
+		return "there is no " + field[1] + ": " + spelling.Suggest(field[1], names, "possible are "+strings.Join(names, ", "))
 	}
 	if key := unknownKey().FindStringSubmatch(text); key != nil {
 		if strings.Contains(at, "Fields") {

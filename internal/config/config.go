@@ -19,6 +19,7 @@ import (
 
 	"accountd/email"
 	"accountd/internal/server"
+	"accountd/internal/spelling"
 	"accountd/schema"
 	"accountd/tokens"
 )
@@ -299,7 +300,7 @@ func (l *loader) environment(env []string) {
 				names = append(names, s.env)
 			}
 			l.problem(Problem{Origin: "environment", Key: name, Value: quote(values[name]),
-				Message: "is no setting", Remedy: suggest(name, names, "unset it")})
+				Message: "is no setting", Remedy: spelling.Suggest(name, names, "unset it")})
 			continue
 		}
 		l.text(order[i], name, values[name])

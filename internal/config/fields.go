@@ -8,6 +8,7 @@ import (
 
 	"accountd/accounts"
 	"accountd/internal/pattern"
+	"accountd/internal/spelling"
 )
 
 // Bounds of [[accounts.fields]].
@@ -97,7 +98,7 @@ func (l *loader) fieldList(key string, names, known []string, forbidden map[stri
 		case isForbidden:
 			l.complain(key, "has "+quote(name)+", which "+why[0], why[1])
 		case !slices.Contains(known, name):
-			l.complain(key, "has "+quote(name)+", which is no field", suggest(name, known, "possible are "+strings.Join(known, ", ")))
+			l.complain(key, "has "+quote(name)+", which is no field", spelling.Suggest(name, known, "possible are "+strings.Join(known, ", ")))
 		case slices.Contains(names[:i], name):
 			l.complain(key, "has "+quote(name)+" twice", "remove one of them")
 		}

@@ -132,7 +132,7 @@ func (w *walker) unknown(line int, path []string, value string, candidates []str
 		w.report(line, key, value, "is no section", s.remedy())
 		return
 	}
-	w.report(line, key, value, "is no setting", suggest(key, candidates, otherwise))
+	w.report(line, key, value, "is no setting", suggestKey(key, candidates, otherwise))
 }
 
 func (w *walker) report(line int, key, value, message, remedy string) {

@@ -83,23 +83,16 @@ func soundsSecret(key string) bool {
 	})
 }
 
-// suggest names the candidate that was probably meant; otherwise it says what else to do.
-func suggest(name string, candidates []string, otherwise string) string {
-	best, least := "", len(name)/4+1
-	last := name[strings.LastIndexByte(name, '.')+1:]
+// suggestKey also finds a key that was written into the wrong section.
+func suggestKey(key string, candidates []string, otherwise string) string {
+	name := key[strings.LastIndexByte(key, '.')+1:]
 	for _, c := range candidates {
-		d := spelling.Distance(name, c)
-		if last == c[strings.LastIndexByte(c, '.')+1:] { // the right key in the wrong section
-			d = min(d, least)
-		}
-		if d < least || d == least && best == "" {
-			best, least = c, d
+		if name == c[strings.LastIndexByte(c, '.')+1:] {
+			otherwise = "did you mean " + c + "?"
+			break
 		}
 	}
-	if best == "" {
-		return otherwise
-	}
-	return "did you mean " + best + "?"
+	return spelling.Suggest(key, candidates, otherwise)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"accountd/accounts"
+	"accountd/internal/spelling"
 )
 
 // validateQueries checks the names of fields and lookups, each of which becomes a part of the schema. The configured
@@ -30,7 +31,7 @@ func (l *loader) validateQueries() {
 			l.complain(exclude, "has "+quote(name)+", which is not public", "leave it out: UserNode does not have it anyway")
 		case !slices.Contains(shown, name) && !neverShown(name) && !unsure:
 			l.complain(exclude, "has "+quote(name)+", which UserNode does not have",
-				suggest(name, shown, "use some of "+strings.Join(shown[1:], ", ")))
+				spelling.Suggest(name, shown, "use some of "+strings.Join(shown[1:], ", ")))
 		}
 	}
 	fields := site.FilterFields()
@@ -45,7 +46,7 @@ func (l *loader) validateQueries() {
 				"leave it out, or make the field public")
 		case !unsure:
 			l.complain(filters, "has "+quote(name)+", by which users cannot be filtered",
-				suggest(name, sortedKeys(fields), "use some of "+strings.Join(sortedKeys(fields), ", ")))
+				spelling.Suggest(name, sortedKeys(fields), "use some of "+strings.Join(sortedKeys(fields), ", ")))
 		}
 	}
 	l.require(!q.AllowArgument || !slices.Contains(arguments, q.ArgumentName), "tokens.argument_name", "is an argument of the queries user and users already",
@@ -63,7 +64,7 @@ func (l *loader) lookups(key, name string, field accounts.FilterField, lookups [
 		switch {
 		case !slices.Contains(fitting, lookup):
 			l.complain(key, fmt.Sprintf("has the lookup %s of %s, which does not fit %s", quote(lookup), name, withArticle(field.Type)),
-				suggest(lookup, fitting, "use some of "+strings.Join(fitting, ", ")))
+				spelling.Suggest(lookup, fitting, "use some of "+strings.Join(fitting, ", ")))
 		case slices.Contains(lookups[:i], lookup):
 			l.complain(key, fmt.Sprintf("has the lookup %s of %s twice", quote(lookup), name), "remove one of them")
 		}
