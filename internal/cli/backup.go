@@ -17,13 +17,9 @@ type backupCmd struct {
 	JSON bool   `name:"json" help:"Print one JSON object."`
 }
 
-// Run writes one file that holds every account, as of one moment. It has no keys: it can be restored without the key ring, and
-// whoever finds it cannot make tokens.
-func (cmd *backupCmd) Run(a *app) (err error) {
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
+// Run writes a snapshot of all accounts to one file. The file has no keys: it can be restored without the key ring, and
+// nobody can make tokens with it.
+func (cmd *backupCmd) Run(a *app, c *config.Config) (err error) {
 	if cmd.Keep < 0 {
 		return usageError{errors.New("--keep takes how many backups are to stay, 1 or more")}
 	}
@@ -31,7 +27,7 @@ func (cmd *backupCmd) Run(a *app) (err error) {
 		return err
 	}
 	privateFiles()
-	held, err := useData(c)
+	held, err := lockShared(c)
 	if err != nil {
 		return err
 	}
@@ -66,11 +62,12 @@ func (cmd *backupCmd) Run(a *app) (err error) {
 	for _, name := range removed {
 		fmt.Fprintf(a.Stdout, "Deleted %s.\n", name)
 	}
-	_, err = fmt.Fprintf(a.Stdout, "It holds addresses and password hashes, and no keys. To keep the key ring too, copy %s to another place.\n", c.KeysFile())
+	_, err = fmt.Fprintf(a.Stdout, "It holds addresses and password hashes, and no keys. "+
+		"To keep the key ring too, copy %s to another place.\n", c.KeysFile())
 	return err
 }
 
-// destination is the file to be written, in a directory that is there.
+// destination returns the path of the backup. Its directory exists.
 func (cmd *backupCmd) destination(a *app, c *config.Config) (string, error) {
 	dir := c.BackupsDir()
 	if cmd.File != "" {
@@ -88,7 +85,7 @@ func (cmd *backupCmd) destination(a *app, c *config.Config) (string, error) {
 	return filepath.Join(dir, store.BackupName(a.Now())), nil
 }
 
-// makeBackupsDir makes the directory for the server's user, whoever runs this.
+// makeBackupsDir creates the directory, owned by the server's user even if root runs the command.
 func makeBackupsDir(c *config.Config) error {
 	err := os.Mkdir(c.BackupsDir(), 0o700)
 	if errors.Is(err, os.ErrExist) {

@@ -145,7 +145,7 @@ func TestRestoreRefuses(t *testing.T) {
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
-	served, err := lock("data")
+	served, err := lockServe("data")
 	if err != nil {
 		t.Fatal(err)
 	}

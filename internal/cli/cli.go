@@ -1,4 +1,10 @@
-// Package cli is the commands: one file each. It puts the other packages together.
+// Package cli has the commands of accountd, one file each, and puts the other packages together.
+//
+// A command is a struct of its flags and arguments, which kong fills in, with a method Run. Run gets the app and, if it
+// asks for them, the settings in force. Errors are printed by Run of this package, which also chooses the exit code.
+//
+// Commands work beside a running server. Locks on the data directory keep apart what must not run at the same time: two
+// servers, a restore and any other use of the database, and two changes of the key ring.
 package cli
 
 import (
@@ -15,7 +21,7 @@ import (
 	"accountd/internal/store"
 )
 
-// Env is what the commands have of the world.
+// Env is the outside world, as a command sees it.
 type Env struct {
 	Args           []string // without the program's name
 	Environ        []string // NAME=value
@@ -26,55 +32,56 @@ type Env struct {
 
 // commands is the command line as kong reads it.
 type commands struct {
-	ConfigFile string `name:"config" short:"c" placeholder:"FILE" help:"Settings (default: config.toml in this directory, if there is one)."`
-	DataDir    string `placeholder:"DIR" help:"Where database, keys and mails lie (server.data_dir)."`
+	ConfigFile string `name:"config" short:"c" placeholder:"FILE" help:"Settings (default: config.toml, if it exists)."`
+	DataDir    string `placeholder:"DIR" help:"The directory of database, keys and mails (server.data_dir)."`
 
-	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the server. Without a command, this is it."`
-	User    userCmd    `cmd:"" help:"Look at, add and change accounts, beside a running server or without one."`
-	Keys    keysCmd    `cmd:"" help:"Look at and change the key ring, beside a running server or without one."`
-	Tokens  tokensCmd  `cmd:"" help:"Clear sessions away."`
+	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the server. This is the default command."`
+	User    userCmd    `cmd:"" help:"Show, add and change accounts, with or without a running server."`
+	Keys    keysCmd    `cmd:"" help:"Show and change the key ring, with or without a running server."`
+	Tokens  tokensCmd  `cmd:"" help:"Delete sessions that are over."`
 	Schema  schemaCmd  `cmd:"" help:"Print the GraphQL schema."`
-	Mail    mailCmd    `cmd:"" help:"Look at the mails that are sent, and at those that could not be."`
-	Backup  backupCmd  `cmd:"" help:"Write the database to one file, beside a running server or without one."`
-	Restore restoreCmd `cmd:"" help:"Put a backup in the place of the database. Every session and every mailed link ends."`
-	Doctor  doctorCmd  `cmd:"" help:"Look at everything in the data directory, and say what is wrong and what to do."`
-	Config  configCmd  `cmd:"" help:"Look at the settings."`
+	Mail    mailCmd    `cmd:"" help:"Show, retry and delete mails in the spool, and test delivery."`
+	Backup  backupCmd  `cmd:"" help:"Write a snapshot of the database to one file."`
+	Restore restoreCmd `cmd:"" help:"Replace the database by a backup. All sessions and mailed links end."`
+	Doctor  doctorCmd  `cmd:"" help:"Check the data directory, and say what is wrong and what to do."`
+	Config  configCmd  `cmd:"" help:"Check and print the settings."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
-// app is what every command is given.
+// app is what every command gets.
 type app struct {
 	Env
 	ctx      context.Context
-	commands *commands
+	commands commands
 }
 
-// settings are those in force for a command.
-func (a *app) settings(flags config.Overrides) (*config.Config, error) {
+// settings loads the settings in force.
+func (a *app) settings() (*config.Config, error) { return a.load(config.Overrides{}) }
+
+func (a *app) load(flags config.Overrides) (*config.Config, error) {
 	flags.DataDir = a.commands.DataDir
 	return config.Load(a.commands.ConfigFile, a.Environ, flags)
 }
 
-// warn says what somebody should know though all goes well.
+// warn prints a warning of a command that goes on.
 func (a *app) warn(text string) { fmt.Fprintf(a.Stderr, "accountd: warning: %s\n", text) }
 
-// usageError is a command line that cannot be meant.
+// usageError is a mistake in the command line.
 type usageError struct{ error }
 
 // Exit codes.
 const (
-	exitOK = iota
-	exitFailure
-	exitUsage
-
-	exitIO = 74 // EX_IOERR of sysexits.h: the disk has not taken what was written
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+	exitIO      = 74 // EX_IOERR of sysexits.h: a write did not reach the disk
 )
 
-// exited is how kong ends after --help.
+// exited carries the code with which kong ends the program, after --help, out of the parser.
 type exited int
 
-// Run runs one command and returns the exit code of the program: 0, 1 for a failure, 2 for a command line that is
-// not understood, 74 where the disk failed.
+// Run runs one command and returns the exit code of the program: 0, 1 for a failure, 2 for a mistake in the command
+// line, 74 where the disk failed.
 func Run(ctx context.Context, env Env) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -85,25 +92,31 @@ func Run(ctx context.Context, env Env) (code int) {
 			code = int(status)
 		}
 	}()
-	var c commands
-	parser := kong.Must(&c,
+	a := &app{Env: env, ctx: ctx}
+	parser := kong.Must(&a.commands,
 		kong.Name("accountd"),
 		kong.Description("Accounts for your app: register, verify by email, log in, over GraphQL."),
-		kong.Vars{"mail_kinds": mailKinds()},
+		kong.Vars{
+			"mail_kinds": mailKinds(),
+			"link_kinds": "activation, password_reset, password_set, secondary_email",
+			"algorithms": ",HS256,HS384,HS512,EdDSA,ES256,RS256",
+		},
 		kong.Writers(env.Stdout, env.Stderr),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Bind(a),
+		kong.BindToProvider(a.settings),
 	)
 	parsed, err := parser.Parse(env.Args)
 	if err == nil {
-		err = parsed.Run(&app{Env: env, ctx: ctx, commands: &c})
+		err = parsed.Run()
 	} else {
 		err = usageError{err}
 	}
 	return report(env.Stderr, err)
 }
 
-// report says what went wrong, one line for each thing.
+// report prints an error, one line for each problem, and returns the exit code.
 func report(w io.Writer, err error) int {
 	var usage usageError
 	var problems accounts.Errors
@@ -118,11 +131,10 @@ func report(w io.Writer, err error) int {
 			fmt.Fprintf(w, "accountd: %s\n", line)
 		}
 		return exitFailure
-	case errors.Is(err, store.ErrUnsynced):
-		fmt.Fprintf(w, "accountd: %v\n", err)
-		return exitIO
-	default:
-		fmt.Fprintf(w, "accountd: %v\n", err)
-		return exitFailure
 	}
+	fmt.Fprintf(w, "accountd: %v\n", err)
+	if errors.Is(err, store.ErrUnsynced) {
+		return exitIO
+	}
+	return exitFailure
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 
@@ -18,13 +17,9 @@ type configCmd struct {
 
 type configCheckCmd struct{}
 
-// Run fails with everything that is wrong with the settings, or with the templates, the password and the key ring that they
-// name. A key ring that is not there yet is fine.
-func (*configCheckCmd) Run(a *app) error {
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
+// Run reports all problems of the settings, and then the first one of the templates, the SMTP password and the key ring
+// that they name. A missing key ring is no problem.
+func (*configCheckCmd) Run(a *app, c *config.Config) error {
 	if _, err := email.NewComposer(c.EmailSettings()); err != nil {
 		return err
 	}
@@ -34,25 +29,21 @@ func (*configCheckCmd) Run(a *app) error {
 	if err := a.keyFile(c).Check(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// A name that two arguments would have shows only in the schema.
+	// Two arguments with the same name are only found when the schema is built.
 	if _, err := schema.New(nil, schemaSettings(c, newLog(a.Stderr, c.Log))); err != nil {
 		return err
 	}
 	for _, warning := range c.Warnings() {
-		fmt.Fprintf(a.Stderr, "accountd: warning: %s\n", warning)
+		a.warn(warning)
 	}
-	_, err = io.WriteString(a.Stdout, "The settings are fine.\n")
+	_, err := io.WriteString(a.Stdout, "The settings are fine.\n")
 	return err
 }
 
 type configShowCmd struct{}
 
-// Run prints settings; there are no secrets among them.
-func (*configShowCmd) Run(a *app) error {
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(a.Stdout, c.Redacted())
+// Run prints the settings, which have no secrets.
+func (*configShowCmd) Run(a *app, c *config.Config) error {
+	_, err := io.WriteString(a.Stdout, c.Redacted())
 	return err
 }

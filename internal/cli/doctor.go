@@ -17,10 +17,10 @@ import (
 )
 
 type doctorCmd struct {
-	JSON bool `name:"json" help:"Print one JSON object for each thing that was looked at."`
+	JSON bool `name:"json" help:"Print one JSON object for each check."`
 }
 
-// finding is one thing that was looked at. Without a remedy it is fine.
+// finding is the result of one check. A finding without a remedy is no problem.
 type finding struct {
 	Subject string `json:"subject"`
 	OK      bool   `json:"ok"`
@@ -28,12 +28,8 @@ type finding struct {
 	Remedy  string `json:"remedy"`
 }
 
-// Run looks: it makes nothing, repairs nothing and migrates nothing. It fails if anything is wrong.
-func (cmd *doctorCmd) Run(a *app) error {
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
+// Run only reads: it creates, repairs and migrates nothing. It fails if anything is wrong.
+func (cmd *doctorCmd) Run(a *app, c *config.Config) error {
 	if _, err := os.Stat(c.Server.DataDir); err != nil {
 		return fmt.Errorf("no data directory here: %w: name the server's with --data-dir", err)
 	}
@@ -78,7 +74,7 @@ func (d *doctor) problem(subject, text, remedy string) {
 	d.findings = append(d.findings, finding{subject, false, text, remedy})
 }
 
-// modes looks for what others than the owner can read. The key ring has its own rule, and names of links lead elsewhere.
+// modes finds files that others than the owner can read. Symbolic links are skipped.
 func (d *doctor) modes() {
 	const subject = "permissions"
 	dir, looked, before := d.config.Server.DataDir, 0, len(d.findings)
@@ -89,7 +85,7 @@ func (d *doctor) modes() {
 	for _, root := range roots {
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) && path != dir {
-				return nil // gone meanwhile, or a spool that is not there yet
+				return nil // removed meanwhile, or a spool that does not exist yet
 			}
 			if err != nil {
 				return err
@@ -107,7 +103,8 @@ func (d *doctor) modes() {
 				if entry.IsDir() {
 					want = "700"
 				}
-				d.problem(subject, fmt.Sprintf("%s is open to others (mode %04o)", path, info.Mode().Perm()), "chmod "+want+" "+path)
+				text := fmt.Sprintf("%s is open to others (mode %04o)", path, info.Mode().Perm())
+				d.problem(subject, text, "chmod "+want+" "+path)
 			}
 			return nil
 		})
@@ -120,7 +117,7 @@ func (d *doctor) modes() {
 	}
 }
 
-// reach is how users get to the server.
+// reach checks the settings by which users reach the server.
 func (d *doctor) reach() {
 	const subject = "addresses"
 	problems := d.config.ReachProblems()
@@ -139,7 +136,8 @@ func (d *doctor) keys() {
 	case errors.Is(err, fs.ErrNotExist):
 		d.lostKeys(subject)
 	case err != nil:
-		d.problem(subject, err.Error(), "until that is mended, the server does not start, and a running one goes on with the keys that it has")
+		d.problem(subject, err.Error(),
+			"until that is mended, the server does not start, and a running one goes on with the keys that it has")
 	default:
 		d.fine(subject, d.config.KeysFile()+" can be read and signs for "+d.config.Tokens.Algorithm)
 	}
@@ -174,7 +172,8 @@ func (d *doctor) database() {
 		return
 	}
 	for _, problem := range found.Problems {
-		d.problem(subject, problem, "stop the server, keep a copy of "+path+" with its -wal, and bring a backup back with accountd restore FILE; the newest is "+d.newestBackup())
+		d.problem(subject, problem, "stop the server, keep a copy of "+path+" with its -wal, "+
+			"and bring a backup back with accountd restore FILE; the newest is "+d.newestBackup())
 	}
 	if len(found.Problems) > 0 {
 		return
@@ -195,7 +194,7 @@ func (d *doctor) newestBackup() string {
 	newest, at := "", time.Time{}
 	for _, file := range files {
 		if file.Name()[0] == '.' {
-			continue // it is being made
+			continue // not complete yet
 		}
 		if info, err := file.Info(); err == nil && info.Mode().IsRegular() && info.ModTime().After(at) {
 			newest, at = filepath.Join(d.config.BackupsDir(), file.Name()), info.ModTime()
@@ -210,15 +209,15 @@ func (d *doctor) newestBackup() string {
 	return "none in " + d.config.BackupsDir()
 }
 
-// longWait is how long a mail may wait for the spool before something is wrong, in seconds: the server looks every second, and
-// once a minute after failures.
+// longWait is the number of seconds after which a mail that waits for the spool is a problem. The server publishes
+// every second, and once a minute after failures.
 const longWait = 5 * 60
 
-// outbox looks at the mails that have not reached the spool.
+// outbox checks the mails that have not reached the spool.
 func (d *doctor) outbox(ctx context.Context, path string) {
 	const subject = "outbox"
 	if d.app.keyFile(d.config).Check() != nil {
-		return // said already
+		return // reported by keys
 	}
 	backlog, err := readBacklog(ctx, d, path)
 	if err != nil {
@@ -226,11 +225,14 @@ func (d *doctor) outbox(ctx context.Context, path string) {
 		return
 	}
 	if backlog.Unreadable > 0 {
-		d.problem(subject, fmt.Sprintf("%d mails were sealed with a key that is not in the key ring", backlog.Unreadable), "copy the key ring back that had it, or leave them: they harm nobody")
+		d.problem(subject, fmt.Sprintf("%d mails were sealed with a key that is not in the key ring", backlog.Unreadable),
+			"copy the key ring back that had it, or leave them: they harm nobody")
 	}
 	if waited := d.app.Now().Unix() - backlog.Oldest; backlog.Waiting > 0 && waited > longWait {
-		d.problem(subject, fmt.Sprintf("%d mails wait for the spool, the oldest for %s", backlog.Waiting, time.Duration(waited)*time.Second),
-			"start the server if it does not run; if it does, its log says why it cannot write to "+d.config.SpoolDir())
+		text := fmt.Sprintf("%d mails wait for the spool, the oldest for %s",
+			backlog.Waiting, time.Duration(waited)*time.Second)
+		d.problem(subject, text, "start the server if it does not run; if it does, its log says why it cannot write to "+
+			d.config.SpoolDir())
 		return
 	}
 	if backlog.Unreadable == 0 {
@@ -266,22 +268,24 @@ func (d *doctor) spool() {
 			return
 		}
 		if err != nil {
-			d.problem(subject, fmt.Sprintf("%s cannot be used: %v", dir, err), "give it to the server's user, mode 700; mails are kept in the database until then")
+			d.problem(subject, fmt.Sprintf("%s cannot be used: %v", dir, err),
+				"give it to the server's user, mode 700; mails are kept in the database until then")
 			return
 		}
 		count[sub] = len(files)
 	}
 	if failed := count["failed"]; failed > 0 {
-		d.problem(subject, fmt.Sprintf("%d mails were given up", failed), "accountd mail list says why, accountd mail retry --all tries again, accountd mail drop NAME deletes one")
+		d.problem(subject, fmt.Sprintf("%d mails were given up", failed),
+			"accountd mail list says why, accountd mail retry --all tries again, accountd mail drop NAME deletes one")
 		return
 	}
 	d.fine(subject, fmt.Sprintf("%d mails wait in %s", count["new"], d.config.SpoolDir()))
 }
 
-// leastSpace is what the database and its -wal should always be able to grow by, in bytes.
+// leastSpace is the number of bytes that the database and its WAL should always be able to grow by.
 const leastSpace = 64 << 20
 
-// space looks whether a backup, which a migration makes as well, finds room.
+// space checks that there is room for a backup, which a migration makes as well.
 func (d *doctor) space() {
 	const subject = "free space"
 	free, err := store.FreeSpace(d.config.Server.DataDir)
@@ -301,7 +305,8 @@ func (d *doctor) space() {
 	}
 	if free < need {
 		d.problem(subject, fmt.Sprintf("%d MiB are free in %s", free>>20, d.config.Server.DataDir),
-			fmt.Sprintf("make room: backups and migrations need %d MiB; a server whose disk is full changes nothing any more", need>>20))
+			fmt.Sprintf("make room: backups and migrations need %d MiB; "+
+				"a server whose disk is full changes nothing any more", need>>20))
 		return
 	}
 	d.fine(subject, fmt.Sprintf("%d MiB in %s", free>>20, d.config.Server.DataDir))

@@ -17,17 +17,20 @@ import (
 	"accountd/internal/config"
 )
 
-// ephemeral is a server for one test run: a directory of its own that goes with it.
+// ephemeral serves one test run from a temporary directory.
 func (cmd *serveCmd) ephemeral(a *app) (err error) {
 	if a.commands.DataDir != "" {
-		return usageError{errors.New("--data-dir does not go with --ephemeral: it has a temporary directory of its own")}
+		return usageError{errors.New(
+			"--data-dir does not go with --ephemeral: it has a temporary directory of its own")}
 	}
 	if cmd.PublicURL != "" {
-		return usageError{errors.New("--public-url does not go with --ephemeral: it is seen at the address that it listens on")}
+		return usageError{errors.New(
+			"--public-url does not go with --ephemeral: it is seen at the address that it listens on")}
 	}
 	if host, _, err := net.SplitHostPort(cmd.Listen); err == nil {
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			return usageError{fmt.Errorf("--listen %s: an ephemeral server is for this machine only: leave it out, or name a port of 127.0.0.1", cmd.Listen)}
+			return usageError{fmt.Errorf("--listen %s: an ephemeral server is for this machine only: "+
+				"leave it out, or name a port of 127.0.0.1", cmd.Listen)}
 		}
 	}
 	dir, err := os.MkdirTemp("", "accountd-ephemeral-") // mode 0700
@@ -35,13 +38,14 @@ func (cmd *serveCmd) ephemeral(a *app) (err error) {
 		return fmt.Errorf("temporary directory: %w", err)
 	}
 	defer closeInto(&err, func() error { return os.RemoveAll(dir) })
-	c, err := config.Load(a.commands.ConfigFile, a.Environ, config.Overrides{Listen: cmd.Listen, DataDir: dir, Ephemeral: true})
+	overrides := config.Overrides{Listen: cmd.Listen, DataDir: dir, Ephemeral: true}
+	c, err := config.Load(a.commands.ConfigFile, a.Environ, overrides)
 	if err != nil {
 		return err
 	}
 	var ready atomic.Bool
-	if a.Stdin == os.Stdin { // a process of its own, not a test's
-		ctx, stop := whileWanted(a.ctx, os.Stdin, &ready)
+	if a.Stdin == os.Stdin { // a process of its own, and not inside a Go test
+		ctx, stop := untilParentEnds(a.ctx, os.Stdin, &ready)
 		defer stop()
 		a.ctx = ctx
 	}
@@ -51,14 +55,14 @@ func (cmd *serveCmd) ephemeral(a *app) (err error) {
 	})
 }
 
-// parentPoll is how often the parent is looked for.
+// parentPoll is the time between two checks of the parent process.
 const parentPoll = 200 * time.Millisecond
 
-// whileWanted returns a context that ends with whoever started this process, so that a test run that is killed leaves
-// nothing behind: when the parent is gone, when the pipe that is stdin ends (its writer may be further up than the parent, a
-// shell), or when the terminal is closed. Linux's PR_SET_PDEATHSIG is of no use: it follows the parent's thread, and Go programs
-// that start this one end threads at will.
-func whileWanted(ctx context.Context, stdin *os.File, ready *atomic.Bool) (context.Context, context.CancelFunc) {
+// untilParentEnds returns a context that ends with the process that started this one, so that a killed test run leaves
+// no server behind. It ends when the parent is gone, when a pipe that is stdin ends (its writer may be a parent of the
+// parent, which is a shell), or when the terminal is closed. PR_SET_PDEATHSIG of Linux does not help: it follows a
+// thread of the parent, and a Go program ends threads at any time.
+func untilParentEnds(ctx context.Context, stdin *os.File, ready *atomic.Bool) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	hangup := make(chan os.Signal, 1)
 	if !signal.Ignored(syscall.SIGHUP) { // nohup
@@ -82,8 +86,8 @@ func whileWanted(ctx context.Context, stdin *os.File, ready *atomic.Bool) (conte
 	}()
 	if info, err := stdin.Stat(); err == nil && info.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 {
 		go func() {
-			_, _ = io.Copy(io.Discard, stdin) // however it ends, nobody is there
-			if ready.Load() {                 // a pipe that was over before, as some CI runners give, says nothing
+			_, _ = io.Copy(io.Discard, stdin)
+			if ready.Load() { // some CI runners give a pipe that has ended before
 				cancel()
 			}
 		}()
@@ -91,7 +95,7 @@ func whileWanted(ctx context.Context, stdin *os.File, ready *atomic.Bool) (conte
 	return ctx, cancel
 }
 
-// printEphemeral tells a program where everything is.
+// printEphemeral prints where everything is, for programs.
 func printEphemeral(w io.Writer, c *config.Config) error {
 	url := c.PublicURL()
 	return json.NewEncoder(w).Encode(struct {

@@ -25,12 +25,14 @@ type instance struct {
 	db      *store.DB
 	outbox  *email.Outbox
 	service *accounts.Service
-	held    io.Closer // of useData
+	held    io.Closer // of lockShared
 }
 
-// openInstance opens what lies in the data directory, which is there, and creates what is not there yet.
-func openInstance(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) (_ *instance, err error) {
-	held, err := useData(c)
+// openInstance opens the data directory, which has to exist, and creates the files that are missing in it.
+func openInstance(
+	ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger,
+) (_ *instance, err error) {
+	held, err := lockShared(c)
 	if err != nil {
 		return nil, err
 	}
@@ -69,65 +71,76 @@ func (h *instance) close() error {
 	if err := errors.Join(h.db.Close(), h.held.Close()); err != nil {
 		return err
 	}
-	leave(h.config)
+	leaveLog(h.config)
 	return nil
 }
 
-// leave ends the use of a database that another program has open: it may delete the log, of which nothing is needed
-// any more.
-func leave(c *config.Config) {
+// leaveLog removes the mark that says the WAL is needed, where closing could not because another program has the
+// database open: that program may delete the WAL, which has been copied into the database.
+func leaveLog(c *config.Config) {
 	if !store.NeedsLog(c.DatabaseFile()) {
 		return
 	}
 	alone, err := lockDir(c.Server.DataDir, true)
 	if err != nil {
-		return // another command or server is at work: the last of them does it
+		return // another command or server is running: the last of them does it
 	}
 	defer alone.Close() // only a lock
 	store.Leave(context.Background(), c.DatabaseFile())
 }
 
-// checkLost tells a directory that something is gone from, from a new one.
+// checkLost fails where the data directory has been in use and its keys or its database are gone. A new directory has
+// neither.
 func checkLost(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) error {
 	if err := checkLostKeys(ctx, c, now, log); err != nil {
 		return err
 	}
 	_, err := os.Lstat(c.DatabaseFile())
-	used := filepath.Join(c.Server.DataDir, "spool", "new") // made after the database
+	used := filepath.Join(c.Server.DataDir, "spool", "new") // created after the database
 	if _, usedErr := os.Stat(used); usedErr == nil && errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is gone: this directory has been in use, as %s shows; bring a backup back with accountd restore FILE, or, if the accounts may be lost, remove %s as well",
+		return fmt.Errorf("%s is gone: this directory has been in use, as %s shows; bring a backup back with "+
+			"accountd restore FILE, or, if the accounts may be lost, remove %s as well",
 			c.DatabaseFile(), used, filepath.Dir(used))
 	}
 	return nil
 }
 
-// makeDataDir makes sure that the data directory is there and that only its owner looks into it: it tells warn when it has to
-// close it. A directory of somebody else's things is not taken over.
+// makeDataDir creates the data directory, with mode 0700. An existing one that others can read is closed to them, which
+// warn is told, unless it has files and no database: then it is not ours.
 func makeDataDir(c *config.Config, warn func(string)) error {
 	dir := c.Server.DataDir
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
-	info, err := os.Stat(dir)
+	entries, mode, err := lookAtDataDir(dir)
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	if !openToOthers(info) {
+	if mode == 0 {
 		return nil
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
 	_, err = os.Stat(filepath.Join(dir, filepath.Base(c.DatabaseFile())))
-	if len(entries) > 0 && errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("data directory %s is open to others, and what it holds is not accountd's: name another with --data-dir, or chmod 700 it", dir)
+	if entries > 0 && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("data directory %s is open to others, and what it holds is not accountd's: "+
+			"name another with --data-dir, or chmod 700 it", dir)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	if len(entries) > 0 {
-		warn(fmt.Sprintf("data directory %s was open to others (mode %04o): now it is not; if somebody may have looked, run accountd keys rotate and retire the old keys", dir, info.Mode().Perm()))
+	if entries > 0 {
+		warn(fmt.Sprintf("data directory %s was open to others (mode %04o): now it is not; "+
+			"if somebody may have looked, run accountd keys rotate and retire the old keys", dir, mode))
 	}
 	return nil
+}
+
+// lookAtDataDir creates the directory if it is missing. It returns the number of entries and the mode of one that
+// others can read, and 0 for one that they cannot.
+func lookAtDataDir(dir string) (entries int, mode fs.FileMode, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return 0, 0, err
+	}
+	info, err := os.Stat(dir)
+	if err != nil || !openToOthers(info) {
+		return 0, 0, err
+	}
+	list, err := os.ReadDir(dir)
+	return len(list), info.Mode().Perm(), err
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -17,11 +18,11 @@ import (
 )
 
 type keysCmd struct {
-	Init   keysInitCmd   `cmd:"" help:"Make a key ring in the place of one that is lost."`
+	Init   keysInitCmd   `cmd:"" help:"Make a key ring in place of a lost one."`
 	List   keysListCmd   `cmd:"" help:"Print all keys, without their secrets."`
-	Rotate keysRotateCmd `cmd:"" help:"Make a new key that signs from now on; the others go on verifying."`
-	Import keysImportCmd `cmd:"" help:"Add a key that exists already, such as Django's SECRET_KEY."`
-	Retire keysRetireCmd `cmd:"" help:"Remove a key: what it signed is refused from then on."`
+	Rotate keysRotateCmd `cmd:"" help:"Make a new key for signing; the others still verify."`
+	Import keysImportCmd `cmd:"" help:"Add an existing key, such as Django's SECRET_KEY."`
+	Retire keysRetireCmd `cmd:"" help:"Remove a key: what it signed is refused from now on."`
 }
 
 // keyFile is the key ring that the settings name.
@@ -29,9 +30,9 @@ func (a *app) keyFile(c *config.Config) tokens.KeyFile {
 	return tokens.KeyFile{Path: c.KeysFile(), Algorithm: c.Tokens.Algorithm, Now: a.Now}
 }
 
-// changeKeys runs fn on a key ring that no other command changes meanwhile. A mistyped directory is told, not created.
+// changeKeys runs fn on an existing key ring, which no other command changes meanwhile.
 func (a *app) changeKeys(fn func(*config.Config, tokens.KeyFile) error) (err error) {
-	c, err := a.settings(config.Overrides{})
+	c, err := a.settings()
 	if err != nil {
 		return err
 	}
@@ -59,11 +60,7 @@ func noKeys(err error) error {
 type keysListCmd struct{ keyJSON }
 
 // Run prints the keys by kind, the one in use first.
-func (cmd *keysListCmd) Run(a *app) error {
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
+func (cmd *keysListCmd) Run(a *app, c *config.Config) error {
 	keys, err := a.keyFile(c).List()
 	if errors.Is(err, fs.ErrNotExist) {
 		return noKeys(err)
@@ -92,7 +89,7 @@ func (cmd *keysListCmd) Run(a *app) error {
 		}
 		created := "unknown"
 		if !k.Created.IsZero() {
-			created = k.Created.Format("2006-01-02 15:04:05 MST")
+			created = k.Created.Format(timeFormat)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.Kind, k.Algorithm, created, use)
 	}
@@ -100,12 +97,12 @@ func (cmd *keysListCmd) Run(a *app) error {
 }
 
 type keysRotateCmd struct {
-	Kind      string `enum:"access,action,seal" default:"access" help:"access: access tokens; action: the links in mails; seal: mails that wait in the outbox."`
-	Algorithm string `enum:",HS256,HS384,HS512,EdDSA,ES256,RS256" default:"" help:"Of an access key (tokens.algorithm). With another one, change the setting next."`
+	Kind      string `enum:"access,action,seal" default:"access" help:"For access tokens, mailed links or waiting mails."`
+	Algorithm string `enum:"${algorithms}" default:"" help:"Of an access key, if tokens.algorithm is to change next."`
 	keyJSON
 }
 
-// Run says what becomes of the older keys.
+// Run makes a key, and says when older ones can be retired.
 func (cmd *keysRotateCmd) Run(a *app) error {
 	kind := tokens.KeyKind(cmd.Kind)
 	if kind != tokens.AccessKeys && cmd.Algorithm != "" {
@@ -126,17 +123,13 @@ func (cmd *keysRotateCmd) Run(a *app) error {
 
 type keysImportCmd struct {
 	File      string `arg:"" help:"PEM, or one line with the secret; - reads standard input."`
-	Algorithm string `enum:",HS256,HS384,HS512,EdDSA,ES256,RS256" default:"" help:"What the key is for (PEM: what it says itself; a secret: tokens.algorithm)."`
+	Algorithm string `enum:"${algorithms}" default:"" help:"Of the key (default: that of the PEM, or tokens.algorithm)."`
 	Sign      bool   `help:"Sign with it from now on; otherwise it only verifies."`
 	keyJSON
 }
 
-// Run makes a key ring where there is none, so that the first start finds the imported key.
-func (cmd *keysImportCmd) Run(a *app) error {
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
+// Run adds a key. It makes a key ring where there is none, so that the first start finds the imported key.
+func (cmd *keysImportCmd) Run(a *app, c *config.Config) error {
 	raw, err := a.readKey(cmd.File)
 	if err != nil {
 		return fmt.Errorf("key to import: %w", err)
@@ -156,12 +149,12 @@ func (cmd *keysImportCmd) Run(a *app) error {
 	})
 }
 
-// firstRing makes a key ring, unless the database needs one that is gone.
+// firstRing makes a key ring, unless the database needs keys that are gone.
 func (a *app) firstRing(c *config.Config) (err error) {
 	if err := makeDataDir(c, a.warn); err != nil {
 		return err
 	}
-	held, err := useData(c)
+	held, err := lockShared(c)
 	if err != nil {
 		return err
 	}
@@ -173,7 +166,7 @@ func (a *app) firstRing(c *config.Config) (err error) {
 	return err
 }
 
-// readKey reads no more than a key can have, and one byte that shows that there is more.
+// readKey reads at most one byte more than the largest key, by which tokens recognises a file that is too long.
 func (a *app) readKey(name string) (raw []byte, err error) {
 	in := a.Stdin
 	if name != "-" {
@@ -192,7 +185,7 @@ type keysRetireCmd struct {
 	keyJSON
 }
 
-// Run says what stops working.
+// Run removes a key, and says what stops working.
 func (cmd *keysRetireCmd) Run(a *app) error {
 	return a.changeKeys(func(c *config.Config, file tokens.KeyFile) error {
 		if err := a.checkOutbox(c, file, cmd.ID); err != nil {
@@ -221,17 +214,14 @@ func (cmd *keysRetireCmd) Run(a *app) error {
 	})
 }
 
-// checkOutbox refuses to retire a seal key while mails wait that it may have sealed.
+// checkOutbox fails if the key is a seal key and mails wait in the outbox: it may have sealed them.
 func (a *app) checkOutbox(c *config.Config, file tokens.KeyFile, id string) (err error) {
 	keys, err := file.List()
 	if err != nil {
 		return err
 	}
-	sealing := false
-	for _, k := range keys {
-		sealing = sealing || k.ID == id && k.Kind == tokens.SealKeys
-	}
-	if !sealing {
+	seals := func(k tokens.Key) bool { return k.ID == id && k.Kind == tokens.SealKeys }
+	if !slices.ContainsFunc(keys, seals) {
 		return nil
 	}
 	if _, err := os.Stat(c.DatabaseFile()); errors.Is(err, fs.ErrNotExist) {
@@ -244,17 +234,18 @@ func (a *app) checkOutbox(c *config.Config, file tokens.KeyFile, id string) (err
 	defer closeInto(&err, h.close)
 	backlog, err := email.ReadBacklog(a.ctx, h.db, h.keys)
 	if err == nil && backlog.Waiting > 0 {
-		err = fmt.Errorf("%d mails are on their way to the spool, and the key may be needed for them: try again when they are there", backlog.Waiting)
+		err = fmt.Errorf("%d mails are on their way to the spool, and the key may be needed for them: "+
+			"try again when they are there", backlog.Waiting)
 	}
 	return err
 }
 
-// keyJSON is how the commands on keys print one.
+// keyJSON is the flag of the commands that print keys.
 type keyJSON struct {
 	JSON bool `name:"json" help:"Print one JSON object a line."`
 }
 
-// report says what a new key does.
+// report prints a new key and what it does.
 func (f keyJSON) report(w io.Writer, c *config.Config, key tokens.Key) error {
 	if f.JSON {
 		return f.print(w, key)
@@ -263,15 +254,17 @@ func (f keyJSON) report(w io.Writer, c *config.Config, key tokens.Key) error {
 	text := "It " + undoes + " from now on; a running server uses it within a second."
 	switch {
 	case !key.Verifies:
-		text = fmt.Sprintf("It works once tokens.algorithm is %s and the server has been restarted; access tokens of %s end then.", key.Algorithm, c.Tokens.Algorithm)
+		text = fmt.Sprintf("It works once tokens.algorithm is %s and the server has been restarted; "+
+			"access tokens of %s end then.", key.Algorithm, c.Tokens.Algorithm)
 	case key.Signs:
-		text = fmt.Sprintf("It %s from now on; a running server uses it within a second. Retire the older ones %s.", does, retirement(c, key.Kind))
+		text = fmt.Sprintf("It %s from now on; a running server uses it within a second. Retire the older ones %s.",
+			does, retirement(c, key.Kind))
 	}
 	_, err := fmt.Fprintf(w, "The ring has a new %s key, %s (%s). %s\n", key.Kind, key.ID, key.Algorithm, text)
 	return err
 }
 
-// verbs are what the key in use does, and what the older ones go on doing.
+// verbs say what the key in use does, and what older keys still do.
 func verbs(kind tokens.KeyKind) (does, undoes string) {
 	if kind == tokens.SealKeys {
 		return "seals", "opens"
@@ -279,23 +272,25 @@ func verbs(kind tokens.KeyKind) (does, undoes string) {
 	return "signs", "verifies"
 }
 
-// retirement is when nothing is left that an older key is needed for.
+// retirement says when older keys are no longer needed.
 func retirement(c *config.Config, kind tokens.KeyKind) string {
 	t := c.Tokens
 	switch kind {
 	case tokens.AccessKeys:
-		return "in " + config.Duration(t.AccessLifetime+t.Leeway).String() + ", when the last token that they signed has expired"
+		left := config.Duration(t.AccessLifetime + t.Leeway)
+		return "in " + left.String() + ", when the last token that they signed has expired"
 	case tokens.ActionKeys:
-		longest := max(t.ActivationLifetime, t.PasswordResetLifetime, t.PasswordSetLifetime, t.SecondaryEmailLifetime)
-		return "in " + config.Duration(longest).String() + ", when the last link that they signed has expired"
+		left := config.Duration(
+			max(t.ActivationLifetime, t.PasswordResetLifetime, t.PasswordSetLifetime, t.SecondaryEmailLifetime))
+		return "in " + left.String() + ", when the last link that they signed has expired"
 	}
 	return "in a minute, when no mail waits that they sealed"
 }
 
 func (keyJSON) print(w io.Writer, k tokens.Key) error {
-	created := k.Created.Format(time.RFC3339)
-	if k.Created.IsZero() {
-		created = ""
+	created := ""
+	if !k.Created.IsZero() {
+		created = k.Created.Format(time.RFC3339)
 	}
 	return json.NewEncoder(w).Encode(struct {
 		ID        string  `json:"id"`

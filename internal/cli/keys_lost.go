@@ -15,9 +15,9 @@ import (
 	"accountd/tokens"
 )
 
-// keyNeeds is what a database has that is lost without its key ring.
+// keyNeeds counts what a database has that is lost without its key ring.
 type keyNeeds struct {
-	sessions int64 // live ones
+	sessions int64 // live
 	mails    int   // in the outbox
 }
 
@@ -35,8 +35,7 @@ func lostWithoutKeys(c *config.Config, n keyNeeds) string {
 
 const lostKeysRemedy = "copy it back from where it is kept; only if it is lost for good, run accountd keys init"
 
-// keysNeeded looks at what the database needs the key ring for, and changes nothing. Without a database that is
-// nothing.
+// keysNeeded reads what the database needs the key ring for: nothing where there is no database. It changes nothing.
 func keysNeeded(ctx context.Context, c *config.Config, now func() time.Time) (n keyNeeds, err error) {
 	if _, err := os.Lstat(c.DatabaseFile()); errors.Is(err, fs.ErrNotExist) {
 		return n, nil
@@ -51,12 +50,12 @@ func keysNeeded(ctx context.Context, c *config.Config, now func() time.Time) (n 
 	return n, err
 }
 
-// checkLostKeys refuses to go on without a key ring that the database needs. Where it needs none, a new one may be
-// made.
+// checkLostKeys fails where the database needs the key ring, or is gone, and there is no key ring. Otherwise a new one
+// may be made.
 func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) error {
 	_, keysErr := os.Lstat(c.KeysFile())
 	if !errors.Is(keysErr, fs.ErrNotExist) {
-		return nil // what is wrong besides, who opens it says
+		return nil // other errors are those of opening it
 	}
 	if _, err := os.Lstat(c.DatabaseFile()); err != nil {
 		if err := store.Gone(c.DatabaseFile()); err != nil {
@@ -77,7 +76,7 @@ func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, 
 	return nil
 }
 
-// keysNeeded is keysNeeded where no restore was interrupted: nobody may look at the database before that is finished.
+// keysNeeded fails where a restore was interrupted: the database may not be opened before that is finished.
 func (d *doctor) keysNeeded() (keyNeeds, error) {
 	if store.Replacing(d.config.DatabaseFile()) {
 		return keyNeeds{}, errors.New("a restore was interrupted")
@@ -85,7 +84,7 @@ func (d *doctor) keysNeeded() (keyNeeds, error) {
 	return keysNeeded(d.app.ctx, d.config, d.app.Now)
 }
 
-// lostKeys is what doctor finds where there is no key file.
+// lostKeys reports a missing key file.
 func (d *doctor) lostKeys(subject string) {
 	gone := d.config.KeysFile() + " is not there"
 	var needs keyNeeds
@@ -95,7 +94,7 @@ func (d *doctor) lostKeys(subject string) {
 		needs, err = d.keysNeeded()
 	}
 	switch {
-	case err != nil: // which doctor.database says as well
+	case err != nil: // doctor.database reports it
 		d.problem(subject, gone, "copy it back from where it is kept")
 	case needs.any():
 		d.problem(subject, gone+"; without it "+lostWithoutKeys(d.config, needs),
@@ -109,46 +108,35 @@ func (d *doctor) lostKeys(subject string) {
 type keysInitCmd struct{}
 
 // Run makes a key ring where there is none, and says what is lost with the one before.
-func (cmd *keysInitCmd) Run(a *app) (err error) {
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
-	privateFiles()
-	if err := makeDataDir(c, a.warn); err != nil {
-		return err
-	}
-	served, err := lock(c.Server.DataDir)
-	if holder := new(servedError); errors.As(err, &holder) {
-		return fmt.Errorf("the server in %s (process %s) has its keys in memory, and goes on: copy the key file back; only if "+
-			"it is lost for good, stop the server and run this again", holder.dir, holder.process)
-	}
-	if err != nil {
-		return err
-	}
-	defer closeInto(&err, served.Close)
-	held, err := useData(c)
-	if err != nil {
-		return err
-	}
-	defer closeInto(&err, held.Close)
-	return a.lockedKeys(c, func(c *config.Config, _ tokens.KeyFile) error {
-		if _, err := os.Lstat(c.KeysFile()); err == nil {
-			return fmt.Errorf("key file %s is there: accountd keys rotate makes new keys in it; if it cannot be used and "+
-				"there is no copy, move it away first", c.KeysFile())
-		}
-		needs, err := keysNeeded(a.ctx, c, a.Now)
+func (cmd *keysInitCmd) Run(a *app, c *config.Config) error {
+	const served = "the server in %s (process %s) has its keys in memory, and goes on: copy the key file back; " +
+		"only if it is lost for good, stop the server and run this again"
+	return a.withoutServer(c, served, func() (err error) {
+		held, err := lockShared(c)
 		if err != nil {
 			return err
 		}
-		if _, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, a.Now); err != nil {
-			return err
-		}
-		text := "There is a new key ring, " + c.KeysFile() + "."
-		if needs.any() {
-			text += " Without the one before, " + lostWithoutKeys(c, needs) + "."
-		}
-		_, err = fmt.Fprintln(a.Stdout, text)
-		return err
+		defer closeInto(&err, held.Close)
+		return a.lockedKeys(c, func(c *config.Config, _ tokens.KeyFile) error { return cmd.create(a, c) })
 	})
+}
+
+func (*keysInitCmd) create(a *app, c *config.Config) error {
+	if _, err := os.Lstat(c.KeysFile()); err == nil {
+		return fmt.Errorf("key file %s is there: accountd keys rotate makes new keys in it; if it cannot be used and "+
+			"there is no copy, move it away first", c.KeysFile())
+	}
+	needs, err := keysNeeded(a.ctx, c, a.Now)
+	if err != nil {
+		return err
+	}
+	if _, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, a.Now); err != nil {
+		return err
+	}
+	text := "There is a new key ring, " + c.KeysFile() + "."
+	if needs.any() {
+		text += " Without the one before, " + lostWithoutKeys(c, needs) + "."
+	}
+	_, err = fmt.Fprintln(a.Stdout, text)
+	return err
 }

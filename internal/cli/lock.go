@@ -16,13 +16,13 @@ import (
 // errLocked says that another process has the lock.
 var errLocked = errors.New("locked")
 
-// useData shares the data directory with the server and other commands until the returned file is closed, and keeps restore
-// out of it meanwhile. What a restore that was interrupted has begun is finished first.
-func useData(c *config.Config) (io.Closer, error) {
+// lockShared locks the data directory against a restore until the returned file is closed; the server and other
+// commands may hold the same lock. A restore that was interrupted is finished first.
+func lockShared(c *config.Config) (io.Closer, error) {
 	for tries := 0; ; tries++ {
 		held, err := lockDir(c.Server.DataDir, false)
 		if errors.Is(err, errLocked) && tries < 20 {
-			time.Sleep(50 * time.Millisecond) // a server that starts has it for a moment
+			time.Sleep(50 * time.Millisecond) // a starting server holds the exclusive lock for a moment
 			continue
 		}
 		if errors.Is(err, errLocked) {
@@ -37,7 +37,7 @@ func useData(c *config.Config) (io.Closer, error) {
 		if err := held.Close(); err != nil {
 			return nil, err
 		}
-		alone, err := ownData(c)
+		alone, err := lockExclusive(c)
 		if err != nil {
 			return nil, err
 		}
@@ -47,24 +47,25 @@ func useData(c *config.Config) (io.Closer, error) {
 	}
 }
 
-// ownData takes the data directory from everybody else who opens the database, until the returned file is closed. What a
-// restore that was interrupted has begun is finished.
-func ownData(c *config.Config) (io.Closer, error) {
+// lockExclusive locks the data directory against all other users of the database until the returned file is closed.
+// A restore that was interrupted is finished.
+func lockExclusive(c *config.Config) (io.Closer, error) {
 	held, err := lockDir(c.Server.DataDir, true)
 	if errors.Is(err, errLocked) {
-		return nil, fmt.Errorf("another command is using the database in %s: run this again when that is done", c.Server.DataDir)
+		return nil, fmt.Errorf("another command is using the database in %s: run this again when that is done",
+			c.Server.DataDir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
-	if err := tidy(c); err != nil {
+	if err := finishInterrupted(c); err != nil {
 		return nil, errors.Join(err, held.Close())
 	}
 	return held, nil
 }
 
-// clean removes what commands that were killed have left, unless one is at work.
-func clean(c *config.Config) error {
+// cleanUp removes what killed commands have left, unless a command is running.
+func cleanUp(c *config.Config) error {
 	held, err := lockDir(c.Server.DataDir, true)
 	if errors.Is(err, errLocked) {
 		return nil
@@ -72,20 +73,20 @@ func clean(c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("lock data directory: %w", err)
 	}
-	return errors.Join(tidy(c), held.Close())
+	return errors.Join(finishInterrupted(c), held.Close())
 }
 
-// tidy is for whoever has the data directory alone.
-func tidy(c *config.Config) error {
+// finishInterrupted finishes an interrupted restore and removes temporary files. The exclusive lock must be held.
+func finishInterrupted(c *config.Config) error {
 	if _, err := store.FinishReplace(c.DatabaseFile()); err != nil {
 		return err
 	}
 	return errors.Join(store.Clean(c.Server.DataDir), store.Clean(c.BackupsDir()))
 }
 
-// lock takes the data directory for this server until the returned file is closed, or the process ends however it
-// does. The file has the process's id in it, and stays.
-func lock(dir string) (io.Closer, error) {
+// lockServe takes the lock that a server holds while it runs, until the returned file is closed or the process ends.
+// The file contains the process id and stays.
+func lockServe(dir string) (io.Closer, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "accountd.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
@@ -110,14 +111,33 @@ func lock(dir string) (io.Closer, error) {
 	return f, nil
 }
 
-// servedError says that a server has the data directory.
+// servedError says that a server is running on the data directory.
 type servedError struct{ dir, process string }
 
 func (e *servedError) Error() string {
-	return fmt.Sprintf("data directory %s is in use by another server (process %s): stop that one, or give this one a directory of its own with --data-dir", e.dir, e.process)
+	return fmt.Sprintf("data directory %s is in use by another server (process %s): "+
+		"stop that one, or give this one a directory of its own with --data-dir", e.dir, e.process)
 }
 
-// lockKeys keeps other commands from changing the key ring at path until the returned file is closed. The file stays.
+// withoutServer runs fn on a data directory that no server uses meanwhile, and creates the directory if need be.
+// served is the message where a server is running, with verbs for the directory and the process.
+func (a *app) withoutServer(c *config.Config, served string, fn func() error) (err error) {
+	privateFiles()
+	if err := makeDataDir(c, a.warn); err != nil {
+		return err
+	}
+	held, err := lockServe(c.Server.DataDir)
+	if holder, ok := errors.AsType[*servedError](err); ok {
+		return fmt.Errorf(served, holder.dir, holder.process)
+	}
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, held.Close)
+	return fn()
+}
+
+// lockKeys locks the key ring at path against other commands until the returned file is closed. The lock file stays.
 func lockKeys(path string) (io.Closer, error) {
 	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -132,3 +152,6 @@ func lockKeys(path string) (io.Closer, error) {
 	}
 	return f, nil
 }
+
+// closeInto adds the error of a deferred close to the one that is returned.
+func closeInto(err *error, closing func() error) { *err = errors.Join(*err, closing()) }

@@ -11,7 +11,7 @@ import (
 	"accountd/internal/config"
 )
 
-// newLog writes to w as [log] says: for people on a terminal, JSON for everything else.
+// newLog returns a logger to w. The format "auto" is text on a terminal and JSON otherwise.
 func newLog(w io.Writer, c config.Log) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {

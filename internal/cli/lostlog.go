@@ -8,15 +8,15 @@ import (
 	"accountd/internal/store"
 )
 
-// acceptLostLog goes on with a database that has lost its write-ahead log, as if it were a backup that is restored:
-// what was lost may have been logouts, new passwords and used links. The file without its log is kept. Where no log
-// was lost, nothing happens.
+// acceptLostLog goes on with a database that has lost its write-ahead log. The lost writes may have been logouts, new
+// passwords and used links, so sessions and links end as after a restore. The file without its log is kept. Nothing
+// happens where no log was lost.
 func acceptLostLog(a *app, c *config.Config, log *slog.Logger) (err error) {
 	path := c.DatabaseFile()
 	if !store.LostLog(path) {
 		return nil
 	}
-	alone, err := ownData(c)
+	alone, err := lockExclusive(c)
 	if err != nil {
 		return err
 	}
@@ -30,10 +30,11 @@ func acceptLostLog(a *app, c *config.Config, log *slog.Logger) (err error) {
 	}
 	out, err := replaceDatabase(a, c, copied, "the write-ahead log was lost")
 	if err != nil {
-		return fmt.Errorf("%s cannot be used without its write-ahead log; bring a backup back with accountd restore FILE: %w", path, err)
+		return fmt.Errorf("%s cannot be used without its write-ahead log; "+
+			"bring a backup back with accountd restore FILE: %w", path, err)
 	}
-	log.Warn("the write-ahead log was lost, and what was acknowledged last with it: every session and every mailed link has ended; "+
-		"leave --accept-lost-log out from now on",
+	log.Warn("the write-ahead log was lost, and what was acknowledged last with it: every session and every mailed "+
+		"link has ended; leave --accept-lost-log out from now on",
 		"accounts", out.users, "sessions", out.Sessions, "mails_dropped", out.Mails, "kept", out.aside)
 	return nil
 }

@@ -11,12 +11,12 @@ import (
 )
 
 type mailCmd struct {
-	Preview mailPreviewCmd `cmd:"" help:"Print a mail as the settings and templates make it, with sample data."`
-	List    mailListCmd    `cmd:"" help:"List the mails in the spool: when they are tried again, and why they were not delivered."`
-	Show    mailShowCmd    `cmd:"" help:"Print a mail in the spool as it is. Its links are good: show it to nobody."`
-	Retry   mailRetryCmd   `cmd:"" help:"Try a mail now, also one that was given up."`
+	Preview mailPreviewCmd `cmd:"" help:"Print a mail with sample data, to check settings and templates."`
+	List    mailListCmd    `cmd:"" help:"List the mails in the spool, with next attempt and last error."`
+	Show    mailShowCmd    `cmd:"" help:"Print a mail in the spool. Its links are valid: show it to nobody."`
+	Retry   mailRetryCmd   `cmd:"" help:"Try a mail now, even if its delivery has failed."`
 	Drop    mailDropCmd    `cmd:"" help:"Delete a mail in the spool."`
-	Test    mailTestCmd    `cmd:"" help:"Send a test message now, and say what fails and what to do about it."`
+	Test    mailTestCmd    `cmd:"" help:"Send a test message, and say what fails and what to do."`
 }
 
 type mailPreviewCmd struct {
@@ -26,7 +26,7 @@ type mailPreviewCmd struct {
 	Text bool   `xor:"what" help:"Only the plain text."`
 }
 
-// mailKinds are the kinds as kong wants them in an enum.
+// mailKinds returns the kinds as kong takes them in an enum.
 func mailKinds() string {
 	var names []string
 	for _, kind := range email.Kinds() {
@@ -35,12 +35,8 @@ func mailKinds() string {
 	return strings.Join(names, ", ")
 }
 
-// Run makes a mail without sending it. No account is looked at, so it needs no data directory.
-func (cmd *mailPreviewCmd) Run(a *app) error {
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
+// Run makes a mail without sending it. It needs no data directory.
+func (cmd *mailPreviewCmd) Run(a *app, c *config.Config) error {
 	composer, err := email.NewComposer(c.EmailSettings())
 	if err != nil {
 		return err
@@ -62,8 +58,7 @@ func (cmd *mailPreviewCmd) Run(a *app) error {
 	return err
 }
 
-// writePreview writes a file, but not over one that is none of ours: previews are made again and again, and a mistyped name
-// must cost nothing.
+// writePreview writes or overwrites a file. The ending .eml keeps a mistyped name from overwriting another file.
 func writePreview(path string, raw []byte) error {
 	if !strings.HasSuffix(path, ".eml") {
 		return usageError{fmt.Errorf("--to %s: the name of the file ends in .eml", path)}

@@ -12,9 +12,9 @@ import (
 	"accountd/internal/config"
 )
 
-// withQueue runs fn on the spool that is there, beside a server or without one.
+// withQueue runs fn on the spool, which has to exist.
 func (a *app) withQueue(fn func(*config.Config, email.Queue) error) error {
-	c, err := a.settings(config.Overrides{})
+	c, err := a.settings()
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ type mailListCmd struct {
 	JSON bool `name:"json" help:"Print one JSON object a line."`
 }
 
-// Run prints what waits and what was given up, and why.
+// Run prints the mails that wait or failed, and the last error of each.
 func (cmd *mailListCmd) Run(a *app) error {
 	return a.withQueue(func(c *config.Config, queue email.Queue) error {
 		list, err := queue.List()
@@ -65,7 +65,8 @@ func mailTable(out io.Writer, list []email.Queued, relayed bool) error {
 		return err
 	}
 	if waiting > 0 {
-		_, err := fmt.Fprintln(out, "\nMails wait for whatever you like to take them from the spool: there is no email.smtp.host to send them to.")
+		_, err := fmt.Fprintln(out, "\nMails wait for whatever you like to take them from the spool: "+
+			"there is no email.smtp.host to send them to.")
 		return err
 	}
 	return nil
@@ -105,10 +106,10 @@ func mailLines(out io.Writer, list []email.Queued) error {
 }
 
 type mailShowCmd struct {
-	Name string `arg:"" help:"As mail list has it."`
+	Name string `arg:"" help:"As mail list prints it."`
 }
 
-// Run prints a mail as it is, with the token in it.
+// Run prints a mail with its token.
 func (cmd *mailShowCmd) Run(a *app) error {
 	return a.withQueue(func(_ *config.Config, queue email.Queue) error {
 		raw, err := queue.Read(cmd.Name)
@@ -121,11 +122,11 @@ func (cmd *mailShowCmd) Run(a *app) error {
 }
 
 type mailRetryCmd struct {
-	Name string `arg:"" optional:"" help:"As mail list has it."`
-	All  bool   `help:"Every mail that waits or was given up."`
+	Name string `arg:"" optional:"" help:"As mail list prints it."`
+	All  bool   `help:"Every mail that waits or has failed."`
 }
 
-// Run has mails tried now, by the running server or by the next.
+// Run makes mails due now, for the running server or the next one.
 func (cmd *mailRetryCmd) Run(a *app) error {
 	if (cmd.Name == "") != cmd.All {
 		return usageError{errors.New("mail retry takes the name of one mail, or --all")}
@@ -150,7 +151,7 @@ func (cmd *mailRetryCmd) Run(a *app) error {
 }
 
 type mailDropCmd struct {
-	Name string `arg:"" help:"As mail list has it."`
+	Name string `arg:"" help:"As mail list prints it."`
 }
 
 // Run deletes a mail.
@@ -170,12 +171,8 @@ type mailTestCmd struct {
 	Address string `arg:"" help:"Where the test message goes."`
 }
 
-// Run sends a message past the spool, and says where it fails.
-func (cmd *mailTestCmd) Run(a *app) error {
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
+// Run sends a message without the spool, and says where it fails.
+func (cmd *mailTestCmd) Run(a *app, c *config.Config) error {
 	settings := c.SMTPSettings()
 	if settings.Host == "" {
 		return errNoServer
@@ -187,6 +184,7 @@ func (cmd *mailTestCmd) Run(a *app) error {
 	if err := email.SendTest(a.ctx, composer, settings, cmd.Address, a.Now()); err != nil {
 		return fmt.Errorf("no mail goes out by %s:%d: %w", settings.Host, settings.Port, err)
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%s:%d has taken a test message for %s: look whether it arrives, and not as spam.\n", settings.Host, settings.Port, cmd.Address)
+	_, err = fmt.Fprintf(a.Stdout, "%s:%d has taken a test message for %s: look whether it arrives, and not as spam.\n",
+		settings.Host, settings.Port, cmd.Address)
 	return err
 }

@@ -19,14 +19,14 @@ func lockFile(f *os.File) error {
 	return err
 }
 
-// lockDir locks a directory until the returned file is closed: for this process alone, or shared with others that share it.
-func lockDir(dir string, alone bool) (*os.File, error) {
+// lockDir locks a directory until the returned file is closed, exclusively or shared.
+func lockDir(dir string, exclusive bool) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	how := unix.LOCK_SH
-	if alone {
+	if exclusive {
 		how = unix.LOCK_EX
 	}
 	err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
@@ -39,7 +39,7 @@ func lockDir(dir string, alone bool) (*os.File, error) {
 	return f, nil
 }
 
-// ownLike gives a file the owner of another: what root restores must not be taken away from the server's user.
+// ownLike gives a file the owner of another one, if root runs the command: the server's user has to be able to use it.
 func ownLike(path string, other fs.FileInfo) error {
 	want, ok := other.Sys().(*syscall.Stat_t)
 	if !ok || os.Geteuid() != 0 {
@@ -48,17 +48,16 @@ func ownLike(path string, other fs.FileInfo) error {
 	return os.Lchown(path, int(want.Uid), int(want.Gid))
 }
 
-// writable says why files cannot be made in a directory.
+// writable returns an error if files cannot be created in a directory.
 func writable(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
 
-// openToOthers says whether others than its owner may look into a file or directory.
+// openToOthers reports whether others than the owner have any permission.
 func openToOthers(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
 
-// privateFiles makes every file that the process creates its owner's only.
+// privateFiles makes every file that the process creates accessible to its owner only.
 func privateFiles() { unix.Umask(0o077) }
 
-// parentGone returns a function that says whether the process that started this one has ended: then another has adopted
-// this one.
+// parentGone returns a function that reports whether the parent process has ended: then this one has another parent.
 func parentGone() func() bool {
 	parent := os.Getppid()
 	return func() bool { return os.Getppid() != parent }

@@ -17,26 +17,16 @@ type restoreCmd struct {
 	File string `arg:"" help:"As accountd backup has written it."`
 }
 
-// Run checks the backup, makes it the database, and keeps the one before. Until the last step the database is untouched; what
-// interrupts that step is made good by the next command or start.
-func (cmd *restoreCmd) Run(a *app) (err error) {
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
-	privateFiles()
-	if err := makeDataDir(c, a.warn); err != nil {
-		return err
-	}
-	served, err := lock(c.Server.DataDir)
-	if holder := new(servedError); errors.As(err, &holder) {
-		return fmt.Errorf("data directory %s is in use by a server (process %s): stop it first; its sessions end with the restore anyway", holder.dir, holder.process)
-	}
-	if err != nil {
-		return err
-	}
-	defer closeInto(&err, served.Close)
-	alone, err := ownData(c)
+// Run checks the backup, makes it the database, and keeps the previous one. The database is untouched until the last
+// step. If that step is interrupted, the next command or start finishes it.
+func (cmd *restoreCmd) Run(a *app, c *config.Config) error {
+	const served = "data directory %s is in use by a server (process %s): " +
+		"stop it first; its sessions end with the restore anyway"
+	return a.withoutServer(c, served, func() error { return cmd.restore(a, c) })
+}
+
+func (cmd *restoreCmd) restore(a *app, c *config.Config) (err error) {
+	alone, err := lockExclusive(c)
 	if err != nil {
 		return err
 	}
@@ -54,24 +44,26 @@ func (cmd *restoreCmd) Run(a *app) (err error) {
 	}
 	fmt.Fprintf(a.Stdout, "Restored %s: %d accounts.\n", cmd.File, out.users)
 	if out.before.exists {
-		fmt.Fprintf(a.Stdout, "What was there before is kept as %s%s; delete it when it is no longer needed.\n", out.aside, out.before.note)
+		fmt.Fprintf(a.Stdout, "What was there before is kept as %s%s; delete it when it is no longer needed.\n",
+			out.aside, out.before.note)
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%d sessions have ended, links in mails have stopped working, and %d mails that waited were dropped. Everything since the backup is lost: accounts, passwords, addresses.\n",
+	_, err = fmt.Fprintf(a.Stdout, "%d sessions have ended, links in mails have stopped working, and %d mails that "+
+		"waited were dropped. Everything since the backup is lost: accounts, passwords, addresses.\n",
 		out.Sessions, out.Mails)
 	return err
 }
 
-// replaced is what replaceDatabase has done.
+// replaced says what replaceDatabase has done.
 type replaced struct {
 	accounts.Revoked
 	users  int64
 	before original
-	aside  string // path of the database before
+	aside  string // path of the previous database
 }
 
-// replaceDatabase puts a copy in the place of the database, if it is sound, and ends what must not come back with
-// it. The database before is kept. Whoever calls it has the data directory alone. The copy is gone afterwards, or
-// left to FinishReplace.
+// replaceDatabase replaces the database by a copy, if that is sound, and keeps the previous one. Sessions, links and
+// waiting mails of the copy end. The caller holds the exclusive lock. The copy is gone afterwards, or left to
+// FinishReplace.
 func replaceDatabase(a *app, c *config.Config, copied, reason string) (out replaced, err error) {
 	taken := false
 	defer func() {
@@ -102,7 +94,7 @@ func replaceDatabase(a *app, c *config.Config, copied, reason string) (out repla
 	return out, store.Replace(c.DatabaseFile(), copied, name)
 }
 
-// isOther refuses the database itself.
+// isOther fails if the backup is the database itself.
 func (cmd *restoreCmd) isOther(c *config.Config) error {
 	file, err := os.Stat(cmd.File)
 	if err != nil {
@@ -117,12 +109,12 @@ func (cmd *restoreCmd) isOther(c *config.Config) error {
 // original is the database that is replaced.
 type original struct {
 	exists  bool
-	owner   fs.FileInfo      // of whom the new one will be
+	owner   fs.FileInfo      // the file, or the directory, whose owner the new database gets
 	lastIDs map[string]int64 // nil: it cannot be read
-	note    string           // on the file that is kept
+	note    string           // added to the name of the kept file
 }
 
-// lookAtOriginal reads of the database to be replaced what it can, and makes it one file if it is sound.
+// lookAtOriginal examines the database that is to be replaced. A sound one is made a single file, without a WAL.
 func lookAtOriginal(ctx context.Context, c *config.Config) (o original, err error) {
 	path := c.DatabaseFile()
 	if o.owner, err = os.Stat(path); err == nil {
@@ -150,7 +142,7 @@ func lookAtOriginal(ctx context.Context, c *config.Config) (o original, err erro
 	return o, nil
 }
 
-// prepare brings the copy to the newest schema and ends what must not come back with it.
+// prepare migrates the copy and ends its sessions, links and waiting mails.
 func prepare(a *app, copied string, before original, reason string) (revoked accounts.Revoked, err error) {
 	db, err := store.OpenCopy(a.ctx, copied, a.Now)
 	if err != nil {

@@ -11,12 +11,8 @@ type schemaCmd struct {
 	Relay bool `help:"The Relay flavour."`
 }
 
-// Run prints the schema as the settings make it. No account is looked at, so it needs no data directory.
-func (cmd *schemaCmd) Run(a *app) error {
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
+// Run prints the schema, which depends on the settings. It needs no data directory.
+func (cmd *schemaCmd) Run(a *app, c *config.Config) error {
 	api, err := schema.New(nil, schemaSettings(c, newLog(a.Stderr, c.Log)))
 	if err != nil {
 		return err

@@ -22,35 +22,35 @@ import (
 	"accountd/schema"
 )
 
-// drainTime is how long requests that are being answered may take after the server was told to end.
+// drainTime is how long running requests may take after the server was told to end.
 const drainTime = 10 * time.Second
 
 type serveCmd struct {
 	Listen        string `placeholder:"HOST:PORT" help:"Where to listen (server.listen)."`
 	PublicURL     string `placeholder:"URL" help:"The address that users see (server.public_url)."`
 	AcceptLostLog bool   `help:"Go on without a lost write-ahead log. Every session and mailed link ends."`
-	Ephemeral     bool   `help:"For tests: a free port of this machine, a temporary directory that is removed at the end, passwords hashed cheaply. Prints one line of JSON when it is ready."`
+	Ephemeral     bool   `help:"For tests: temporary data, free local port, cheap hashing, JSON when ready."`
 }
 
-// Run serves until its context ends, and then until requests that have begun are answered.
+// Run serves until the context of the app ends, and then until running requests are answered.
 func (cmd *serveCmd) Run(a *app) error {
 	if cmd.Ephemeral {
 		return cmd.ephemeral(a)
 	}
-	c, err := a.settings(config.Overrides{Listen: cmd.Listen, PublicURL: cmd.PublicURL})
+	c, err := a.load(config.Overrides{Listen: cmd.Listen, PublicURL: cmd.PublicURL})
 	if err != nil {
 		return err
 	}
 	return cmd.run(a, c, printReady)
 }
 
-// run serves by c, and says so by ready.
+// run serves by the settings c and calls ready once requests are answered.
 func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config.Config) error) (err error) {
-	starting := context.WithoutCancel(a.ctx) // a start that is interrupted is finished, and then ended in order
-	alone := a.Stdin == os.Stdin             // the process is the server's
-	var settle func()
-	if alone {
-		settle = startQuickly()
+	starting := context.WithoutCancel(a.ctx) // an interrupted start is finished, and the server then ends in order
+	ownProcess := a.Stdin == os.Stdin
+	var collect func()
+	if ownProcess {
+		collect = deferGC()
 	}
 	privateFiles()
 	log := newLog(a.Stderr, c.Log)
@@ -63,59 +63,70 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err := makeDataDir(c, func(text string) { log.Warn(text) }); err != nil {
 		return err
 	}
-	held, err := lock(c.Server.DataDir)
+	held, err := lockServe(c.Server.DataDir)
 	if err != nil {
 		return err
 	}
 	defer closeInto(&err, held.Close)
-	if err := clean(c); err != nil {
+	if err := cleanUp(c); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", c.Server.Listen)
 	if err != nil {
 		return fmt.Errorf("%w: choose another address with --listen", err)
 	}
+	serving := false
+	defer func() {
+		if !serving {
+			err = errors.Join(err, listener.Close())
+		}
+	}()
 	c.Bound(listener.Addr())
 	if cmd.AcceptLostLog {
 		if err := acceptLostLog(a, c, log); err != nil {
-			return errors.Join(err, listener.Close())
+			return err
 		}
 	}
 	h, err := openInstance(starting, c, a.Now, log)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	defer closeInto(&err, h.close)
 	if !cmd.Ephemeral {
 		holdReserve(h, log)
 	}
 	if err := h.outbox.Start(starting); err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
 	srv, err := newServer(h, a.Now, log)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
-	if err := h.service.MeasureHashes(starting); err != nil { // with nothing beside it that would make them look slow
-		return errors.Join(err, listener.Close())
+	// Before anything else runs, which would make hashes look slow.
+	if err := h.service.MeasureHashes(starting); err != nil {
+		return err
 	}
-	if alone {
+	if ownProcess {
 		defer runtime.KeepAlive(tune())
-		defer time.AfterFunc(settleTime, settle).Stop()
+		defer time.AfterFunc(settleTime, collect).Stop()
 	}
+	serving = true
 	return serve(a, h, srv, listener, log, ready)
 }
 
-// holdReserve sets room on the disk aside. A server goes on without, and is not ready.
+// holdReserve allocates the disk space kept for a full disk. The server runs without it, and is not ready.
 func holdReserve(h *instance, log *slog.Logger) {
 	if err := h.db.HoldReserve(); err != nil {
 		log.Warn("the server is not ready, as no room is set aside for a full disk: " + err.Error())
 	}
 }
 
-// serve runs the server and what it does by itself side by side: publishing mails, delivering them, following the key file, clearing
-// old sessions away. All that goes on until the last request is answered.
-func serve(a *app, h *instance, srv *server.Server, listener net.Listener, log *slog.Logger, ready func(io.Writer, *config.Config) error) error {
+// serve runs the HTTP server and the background work: publishing and delivering mails, following the key file, deleting
+// old sessions. The background work goes on until the last request is answered.
+func serve(
+	a *app, h *instance, srv *server.Server, listener net.Listener, log *slog.Logger,
+	ready func(io.Writer, *config.Config) error,
+) error {
 	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))
 	var running sync.WaitGroup
 	running.Go(func() { h.outbox.Run(background) })
@@ -125,9 +136,9 @@ func serve(a *app, h *instance, srv *server.Server, listener net.Listener, log *
 	running.Go(func() { h.keys.Follow(background, log) })
 	running.Go(func() { h.service.ClearHourly(background) })
 	running.Go(func() { h.service.FollowHashes(background) })
-	running.Go(func() { // it looks at every value of unique fields: the start does not wait for it, the end does
+	running.Go(func() { // reads every value of unique fields: not part of the start, but finished before the end
 		if err := h.service.CheckFields(context.WithoutCancel(a.ctx)); err != nil {
-			log.Error("the values of unique fields cannot be looked at", "error", err)
+			log.Error("the values of unique fields cannot be checked", "error", err)
 		}
 	})
 	defer running.Wait()
@@ -136,13 +147,13 @@ func serve(a *app, h *instance, srv *server.Server, listener net.Listener, log *
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(listener) }()
 	if err := ready(a.Stdout, h.config); err != nil {
-		log.Warn("nobody was told that the server is ready", "error", err)
+		log.Warn("the message that the server is ready could not be printed", "error", err)
 	}
 	select {
 	case err := <-failed:
 		return err
 	case <-h.db.Broken():
-		log.Error("the server ends, because its disk failed", "error", h.db.Healthy(background)) // closing it fails with the same
+		log.Error("the server ends, because its disk failed", "error", h.db.Healthy(background))
 	case <-a.ctx.Done():
 	}
 	h.service.Drain()
@@ -150,8 +161,8 @@ func serve(a *app, h *instance, srv *server.Server, listener net.Listener, log *
 	defer cancel()
 	err := srv.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		// A client that does not send or read what it should must not make an orderly end look like a failure.
-		log.Warn("connections were cut off: their requests had not ended when the time to drain was over", "time", drainTime)
+		// No failure: a client may never send or read what it should.
+		log.Warn("connections were cut off: their requests had not ended in time", "time", drainTime)
 		err = nil
 	}
 	return errors.Join(err, <-failed)
@@ -186,7 +197,7 @@ func schemaSettings(c *config.Config, log *slog.Logger) schema.Settings {
 	return s
 }
 
-// printReady tells whoever started the server where everything is.
+// printReady prints where everything is.
 func printReady(w io.Writer, c *config.Config) error {
 	url := c.PublicURL()
 	text := fmt.Sprintf("accountd is ready\n\n  API       %s/graphql\n  Relay     %s/relay\n", url, url)
@@ -209,6 +220,3 @@ func printReady(w io.Writer, c *config.Config) error {
 	_, err := fmt.Fprintf(w, "%s  Spool     %s\n\n", text, spool)
 	return err
 }
-
-// closeInto adds the error of a deferred closing to the one that is returned.
-func closeInto(err *error, closing func() error) { *err = errors.Join(*err, closing()) }

@@ -12,11 +12,11 @@ type tokensCmd struct {
 }
 
 type tokensClearCmd struct {
-	Expired bool `help:"Only what has expired; sessions that were ended stay to be looked at."`
+	Expired bool `help:"Only what has expired; sessions that were ended stay."`
 	JSON    bool `name:"json" help:"Print one JSON object."`
 }
 
-// Run deletes what is over now. A server does the same every hour, with what has been over for a week.
+// Run deletes sessions and refresh tokens that are no longer valid. A server does the same every hour, a week later.
 func (cmd *tokensClearCmd) Run(a *app) error {
 	return a.withAccounts(func(svc *accounts.Service) error {
 		cleared, err := svc.ClearSessions(a.ctx, accounts.ClearInput{ExpiredOnly: cmd.Expired})
@@ -28,11 +28,12 @@ func (cmd *tokensClearCmd) Run(a *app) error {
 				Sessions      int64 `json:"sessions"`
 				RefreshTokens int64 `json:"refresh_tokens"`
 
-				// LongestHold is for how long one of the transactions kept others from writing, in milliseconds.
+				// LongestHold is the longest time, in milliseconds, that one transaction held the write lock.
 				LongestHold float64 `json:"longest_hold_ms"`
 			}{cleared.Sessions, cleared.RefreshTokens, cleared.Longest.Seconds() * 1000})
 		}
-		_, err = fmt.Fprintf(a.Stdout, "Deleted %d sessions and %d refresh tokens.\n", cleared.Sessions, cleared.RefreshTokens)
+		_, err = fmt.Fprintf(a.Stdout, "Deleted %d sessions and %d refresh tokens.\n",
+			cleared.Sessions, cleared.RefreshTokens)
 		return err
 	})
 }

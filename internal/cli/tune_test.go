@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestStartQuickly: garbage is put off while the server starts; what starting left is collected when it settles, and from then on the
-// collector runs as it did.
+// TestStartQuickly: garbage collection is deferred while the server starts. The garbage of the start is collected
+// afterwards, and from then on GOGC is as before.
 func TestStartQuickly(t *testing.T) {
 	read := func(name string) uint64 {
 		sample := []metrics.Sample{{Name: name}}
@@ -17,16 +17,16 @@ func TestStartQuickly(t *testing.T) {
 	const percent, forced = "/gc/gogc:percent", "/gc/cycles/forced:gc-cycles"
 	const own = 77
 	defer debug.SetGCPercent(debug.SetGCPercent(own))
-	settle := startQuickly()
+	collect := deferGC()
 	if got := read(percent); got != startingGC {
-		t.Errorf("GOGC while it starts: %d", got)
+		t.Errorf("GOGC while the server starts is %d, want %d", got, startingGC)
 	}
 	before := read(forced)
-	settle()
+	collect()
 	if got := read(percent); got != own {
-		t.Errorf("GOGC afterwards: %d", got)
+		t.Errorf("GOGC afterwards is %d, want %d", got, own)
 	}
 	if read(forced) == before {
-		t.Error("what starting left is still there")
+		t.Error("no garbage was collected")
 	}
 }

@@ -30,14 +30,14 @@ type userCmd struct {
 	Link        userLinkCmd        `cmd:"" help:"Make the link of a mail without mailing it."`
 }
 
-// asJSON is the flag that the commands on users share.
+// asJSON is the flag of the commands that print users.
 type asJSON struct {
 	JSON bool `name:"json" help:"Print one JSON object a line."`
 }
 
-// withAccounts runs fn on the accounts that are there. A mistyped directory is told, not created.
+// withAccounts runs fn on the accounts of the data directory, which has to exist.
 func (a *app) withAccounts(fn func(*accounts.Service) error) error {
-	c, err := a.settings(config.Overrides{})
+	c, err := a.settings()
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (a *app) withAccounts(fn func(*accounts.Service) error) error {
 	return a.withService(c, fn)
 }
 
-// haveAccounts fails where there is no database, nor one that a restore has yet to put there.
+// haveAccounts fails where there is no database, and no interrupted restore that will put one there.
 func haveAccounts(c *config.Config) error {
 	if _, err := os.Stat(c.DatabaseFile()); err != nil && !store.Replacing(c.DatabaseFile()) {
 		return fmt.Errorf("no accounts here: %w: name the server's directory with --data-dir", err)
@@ -55,8 +55,8 @@ func haveAccounts(c *config.Config) error {
 	return nil
 }
 
-// withService runs fn on the accounts of the data directory, which is created if need be. Its events are not printed:
-// the command's output is the record.
+// withService runs fn on the accounts of the data directory, which is created if need be. Log lines are discarded: the
+// command's output replaces them.
 func (a *app) withService(c *config.Config, fn func(*accounts.Service) error) (err error) {
 	privateFiles()
 	if err := makeDataDir(c, a.warn); err != nil {
@@ -71,32 +71,30 @@ func (a *app) withService(c *config.Config, fn func(*accounts.Service) error) (e
 }
 
 type userAddCmd struct {
-	Username       string `help:"What the user logs in by. Not needed where register_fields has no username."`
+	Username       string `help:"Not needed where accounts.register_fields has no username."`
 	Email          string `required:"" help:"Where mail to the user goes."`
-	SecondaryEmail string `help:"A second address, taken as verified."`
+	SecondaryEmail string `help:"A second address. It counts as verified."`
 	PasswordStdin  bool   `xor:"password" required:"" help:"Read the password from standard input: its first line."`
-	NoPassword     bool   `xor:"password" required:"" help:"No password: nobody logs in until one is set."`
+	NoPassword     bool   `xor:"password" required:"" help:"No password: no login until one is set."`
 	FirstName      string
 	LastName       string
-	Field          []string `sep:"none" placeholder:"NAME=VALUE" help:"A field of accounts.fields; for several, give it again."`
+	Field          []string `sep:"none" placeholder:"NAME=VALUE" help:"A field of accounts.fields; can be repeated."`
 	Verified       bool     `help:"The address is verified."`
-	Archived       bool     `help:"Put away; logging in takes it back."`
+	Archived       bool     `help:"Archived; a login takes it back."`
 	Inactive       bool     `help:"May not log in."`
-	Staff          bool     `help:"May look at other accounts."`
+	Staff          bool     `help:"May query other accounts."`
 	Superuser      bool
 	asJSON
 }
 
-// Run judges the account as a registration is judged.
-func (cmd *userAddCmd) Run(a *app) error {
+// Run validates the account like a registration.
+func (cmd *userAddCmd) Run(a *app, c *config.Config) error {
 	in := accounts.AddUserInput{
-		Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail, FirstName: cmd.FirstName, LastName: cmd.LastName,
-		NoPassword: cmd.NoPassword, Verified: cmd.Verified, Archived: cmd.Archived, Inactive: cmd.Inactive, Staff: cmd.Staff, Superuser: cmd.Superuser,
+		Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail,
+		FirstName: cmd.FirstName, LastName: cmd.LastName, NoPassword: cmd.NoPassword, Verified: cmd.Verified,
+		Archived: cmd.Archived, Inactive: cmd.Inactive, Staff: cmd.Staff, Superuser: cmd.Superuser,
 	}
-	c, err := a.settings(config.Overrides{})
-	if err != nil {
-		return err
-	}
+	var err error
 	if in.Fields, err = parseFields(c.AccountSettings().Fields, cmd.Field); err != nil {
 		return usageError{err}
 	}
@@ -114,8 +112,8 @@ func (cmd *userAddCmd) Run(a *app) error {
 	})
 }
 
-// parseFields reads NAME=VALUE, each name once, with values as the fields' types have them; without a VALUE the field
-// has none.
+// parseFields reads NAME=VALUE arguments, each name once. A value is parsed by the type of its field; an empty one
+// clears the field.
 func parseFields(fields []accounts.Field, pairs []string) (accounts.Values, error) {
 	values := accounts.Values{}
 	for _, pair := range pairs {
@@ -143,7 +141,7 @@ func parseFields(fields []accounts.Field, pairs []string) (accounts.Values, erro
 	return values, nil
 }
 
-// readLine reads the first line, without its end. A password may have spaces, so nothing is trimmed.
+// readLine returns the first line without its line break. Spaces are kept: a password may have them.
 func readLine(r io.Reader) (string, error) {
 	const most = 64 << 10
 	raw, err := io.ReadAll(io.LimitReader(r, most))
@@ -189,7 +187,7 @@ func (cmd *userListCmd) Run(a *app) error {
 }
 
 type userLinkCmd struct {
-	Kind  string `arg:"" enum:"activation,password_reset,password_set,secondary_email" help:"activation, password_reset, password_set or secondary_email."`
+	Kind  string `arg:"" enum:"${link_kinds}" help:"One of ${link_kinds}."`
 	User  string `arg:"" help:"Id, username or address."`
 	Email string `placeholder:"ADDRESS" help:"The address to be confirmed, for secondary_email."`
 	asJSON
@@ -213,11 +211,15 @@ func (cmd *userLinkCmd) Run(a *app) error {
 				Username string `json:"username"`
 			}{link.Token, link.URL, link.User.ID, link.User.Username})
 		}
-		// Whose it is, because a number can be somebody's id and somebody else's username.
-		_, err = fmt.Fprintf(a.Stdout, "token: %s\nlink:  %s\nuser:  %d, %s, %s\n", link.Token, link.URL, link.User.ID, link.User.Username, link.User.Email)
+		// The user is shown because a number can be the id of one user and the username of another.
+		_, err = fmt.Fprintf(a.Stdout, "token: %s\nlink:  %s\nuser:  %d, %s, %s\n",
+			link.Token, link.URL, link.User.ID, link.User.Username, link.User.Email)
 		return err
 	})
 }
+
+// timeFormat is how commands print times to people.
+const timeFormat = "2006-01-02 15:04:05 MST"
 
 // print writes one account.
 func (f asJSON) print(w io.Writer, u *accounts.User) error {
@@ -229,8 +231,10 @@ func (f asJSON) print(w io.Writer, u *accounts.User) error {
 		fields[name] = value
 	}
 	if !f.JSON {
-		text := fmt.Sprintf("id:        %d\nusername:  %s\nemail:     %s\nsecondary: %s\nname:      %s\nstate:     %s\njoined:    %s\n",
-			u.ID, u.Username, u.Email, orDash(u.SecondaryEmail), orDash(strings.TrimSpace(u.FirstName+" "+u.LastName)), state(u), u.DateJoined.Format("2006-01-02 15:04:05 MST"))
+		text := fmt.Sprintf("id:        %d\nusername:  %s\nemail:     %s\nsecondary: %s\n"+
+			"name:      %s\nstate:     %s\njoined:    %s\n",
+			u.ID, u.Username, u.Email, orDash(u.SecondaryEmail),
+			orDash(strings.TrimSpace(u.FirstName+" "+u.LastName)), state(u), u.DateJoined.Format(timeFormat))
 		if u.Throttled != nil {
 			text += "logins:    " + refusal(u.Throttled) + "\n"
 		}
@@ -255,14 +259,17 @@ func (f asJSON) print(w io.Writer, u *accounts.User) error {
 		SecondaryEmail *string        `json:"secondary_email"`
 		Throttled      *throttled     `json:"throttled,omitempty"`
 		Fields         map[string]any `json:"fields,omitempty"`
-	}{u.ID, u.Username, u.Email, u.Verified, u.Archived, u.IsActive, u.IsStaff, orNull(u.SecondaryEmail), throttledJSON(u.Throttled), fields})
+	}{
+		u.ID, u.Username, u.Email, u.Verified, u.Archived, u.IsActive, u.IsStaff, orNull(u.SecondaryEmail),
+		throttledJSON(u.Throttled), fields,
+	})
 }
 
-// throttled is what keeps an account from logging in, for programs.
+// throttled is accounts.Throttled in JSON.
 type throttled struct {
-	Failures    int     `json:"failures"` // 0: only from networks of their own
+	Failures    int     `json:"failures"` // 0: refused only from the owner's own networks
 	Refused     int     `json:"refused"`
-	Until       *string `json:"until"` // null: until there is a new password
+	Until       *string `json:"until"` // null: until the password is changed
 	OwnNetworks int     `json:"own_networks,omitempty"`
 }
 
@@ -278,16 +285,16 @@ func throttledJSON(t *accounts.Throttled) *throttled {
 	return out
 }
 
-// refusal says from where no password of an account is looked at, why, and what helps.
+// refusal says from where logins are refused, why, and what helps.
 func refusal(t *accounts.Throttled) string {
 	var from []string
 	if t.Failures > 0 {
 		until := "there is a new password"
 		if !t.Until.IsZero() {
-			until = t.Until.Format("2006-01-02 15:04:05 MST")
+			until = t.Until.Format(timeFormat)
 		}
-		from = append(from, fmt.Sprintf("refused until %s, after %d wrong passwords in a row, except from networks of their own",
-			until, t.Failures))
+		from = append(from, fmt.Sprintf("refused until %s, after %d wrong passwords in a row, "+
+			"except from networks of their own", until, t.Failures))
 	}
 	if t.OwnNetworks > 0 {
 		from = append(from, fmt.Sprintf("refused from %d networks of their own, after wrong passwords there", t.OwnNetworks))
@@ -295,7 +302,7 @@ func refusal(t *accounts.Throttled) string {
 	return strings.Join(append(from, "user set --unlock lets them in"), "; ")
 }
 
-// state is what is out of the ordinary about an account, in words.
+// state lists the states of an account that differ from those of a new one.
 func state(u *accounts.User) string {
 	words := []string{map[bool]string{true: "verified", false: "unverified"}[u.Verified]}
 	for _, w := range []struct {
@@ -309,7 +316,7 @@ func state(u *accounts.User) string {
 	return strings.Join(words, ", ")
 }
 
-// problemLines are the problems of a form with the fields that they belong to.
+// problemLines returns one line for each problem of a form, with the name of its field.
 func problemLines(problems accounts.Errors) []string {
 	var lines []string
 	for _, field := range slices.Sorted(maps.Keys(problems)) {

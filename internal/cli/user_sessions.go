@@ -19,7 +19,7 @@ type userSessionsCmd struct {
 	JSON      bool   `name:"json" help:"Print one JSON object a line."`
 }
 
-// Run ends what is to be ended and prints all sessions.
+// Run ends the given sessions and prints all.
 func (cmd *userSessionsCmd) Run(a *app) error {
 	if cmd.Revoke != nil && *cmd.Revoke < 1 {
 		return usageError{errors.New("--revoke takes the id of a session, as `user sessions` lists them")}
@@ -63,7 +63,7 @@ func sessionLines(out io.Writer, list []tokens.SessionState, now int64) error {
 	enc := json.NewEncoder(out)
 	for _, s := range list {
 		if err := enc.Encode(struct {
-			ID          int64   `json:"id,string"` // has more digits than the numbers of many JSON readers
+			ID          int64   `json:"id,string"` // a string: too many digits for the numbers of many JSON readers
 			CreatedAt   int64   `json:"created_at"`
 			RefreshedAt int64   `json:"refreshed_at"`
 			ExpiresAt   *int64  `json:"expires_at"`

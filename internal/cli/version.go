@@ -8,13 +8,14 @@ import (
 
 type versionCmd struct{}
 
-// Run prints the version that the binary was built as.
+// Run prints the version of the binary.
 func (*versionCmd) Run(a *app) error {
-	_, err := fmt.Fprintf(a.Stdout, "accountd %s (%s, %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(a.Stdout, "accountd %s (%s, %s/%s)\n",
+		version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }
 
-// version is the module's, or the commit, or "devel".
+// version returns the version of the module, the commit, or "devel".
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
