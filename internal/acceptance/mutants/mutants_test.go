@@ -1,22 +1,32 @@
+// Package mutants_test tests the tests: each file in testdata/mutants is a bug and names the test that has to notice it.
+//
+// TestMutantsApply checks that each bug still fits the code. TestMutants, behind the build tag mutants, puts one bug at a
+// time into the program and fails where the named test stays green.
 package mutants_test
 
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"accountd/internal/servertest"
 )
 
-// TestMutantsApply: every mutant still is a change of the program, and names a test that there is.
+// TestMutantsApply checks that each mutant changes the program as it is, and names tests of its package.
 func TestMutantsApply(t *testing.T) {
-	files := mutantFiles(t)
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+	tests := map[string][]string{} // by package
+	for _, file := range mutantFiles(t) {
+		t.Run(mutantName(file), func(t *testing.T) {
 			m := readMutant(t, file)
-			for name := range strings.SplitSeq(strings.NewReplacer("^", "", "$", "", "(", "", ")", "").Replace(strings.SplitN(m.test, "/", 2)[0]), "|") {
-				if !servertest.TestNames(t, m.pkg)[name] {
+			if tests[m.pkg] == nil {
+				tests[m.pkg] = declaredTests(t, m.pkg)
+			}
+			function, _, _ := strings.Cut(m.test, "/")
+			for name := range strings.SplitSeq(strings.Trim(function, "^$()"), "|") {
+				if !slices.Contains(tests[m.pkg], name) {
 					t.Errorf("%s has no test %s", m.pkg, name)
 				}
 			}
@@ -24,14 +34,35 @@ func TestMutantsApply(t *testing.T) {
 	}
 }
 
+// declaredTests returns the names of a package's tests and fuzz targets.
+func declaredTests(t *testing.T, pkg string) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(servertest.File(t, pkg+"/*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`).FindAllSubmatch(text, -1) {
+			names = append(names, string(match[1]))
+		}
+	}
+	return names
+}
+
 func mutantFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(servertest.File(t, "testdata/mutants/*.txt"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no mutants: %v", err)
+		t.Fatalf("%d mutants, %v", len(files), err)
 	}
 	return files
 }
+
+func mutantName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txt") }
 
 // mutant is one bug: replacements of text in files, and the test that has to fail with them.
 type mutant struct {
@@ -69,29 +100,28 @@ func readMutant(t *testing.T, path string) mutant {
 			m.pkg, m.test, m.flags = words[1], words[2], words[3:]
 		case words[0] == "file" && len(words) == 2:
 			file = words[1]
-			if _, ok := m.files[file]; ok {
-				break
+			if _, ok := m.files[file]; !ok {
+				m.files[file] = servertest.Read(t, file)
 			}
-			m.files[file] = servertest.Read(t, file)
 		case words[0] == "<<<<":
 			old, next := block(lines[i+1:], "====")
 			bug, end := block(lines[i+1+next:], ">>>>")
 			i += next + end
 			if n := strings.Count(m.files[file], old); n != 1 || old == "" {
-				t.Fatalf("%s: %q is %d times in %q, not once: bring the mutant up to date", path, old, n, file)
+				t.Fatalf("%s: %s has %d times, want once:\n%s", path, file, n, old)
 			}
 			m.files[file] = strings.Replace(m.files[file], old, bug, 1)
 		default:
-			t.Fatalf("%s:%d: %q is neither test, file nor a replacement", path, i+1, lines[i])
+			t.Fatalf("%s:%d: got %q, want test, file or a replacement", path, i+1, lines[i])
 		}
 	}
 	if m.test == "" || len(m.files) == 0 {
-		t.Fatalf("%s: no test or no file", path)
+		t.Fatalf("%s: got test %q and %d files, want a test and at least one file", path, m.test, len(m.files))
 	}
 	return m
 }
 
-// block is the text before the line that is end, and how many lines it and that line are.
+// block returns the text before the first line that is end, and the number of lines up to and including that line.
 func block(lines []string, end string) (text string, n int) {
 	for i, line := range lines {
 		if strings.TrimSpace(line) == end {

@@ -3,7 +3,6 @@
 package mutants_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -15,53 +14,52 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestMutants puts the bugs of testdata/mutants into the program, one at a time, and fails where the test that each
-// names stays green. The bug is an overlay of the build (go help build), so the files themselves are never changed;
-// GOFLAGS takes it into binaries that the test itself builds.
+// TestMutants puts the bugs of testdata/mutants into the program, each by itself, and fails where the test that it names
+// stays green. As many run side by side as -parallel says, by default as many as there are cores. The bug is an overlay of
+// the build (go help build), so the files themselves are never changed; GOFLAGS takes it into binaries that the test
+// builds.
 //
-//	go test -tags mutants -run TestMutants -v -timeout 60m ./internal/acceptance/mutants
+//	go test -tags mutants -run TestMutants -v -timeout 2h ./internal/acceptance/mutants
+//	go test -tags mutants -run 'TestMutants/^login_' -v ./internal/acceptance/mutants
 func TestMutants(t *testing.T) {
 	for _, file := range mutantFiles(t) {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			m := readMutant(t, file)
-			var out bytes.Buffer
+		t.Run(mutantName(file), func(t *testing.T) {
+			t.Parallel()
+			m, dir := readMutant(t, file), t.TempDir()
 			cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-count=1", "-run", m.test}, append(m.flags, m.pkg)...)...)
-			cmd.Env = append(os.Environ(), "GOFLAGS=-overlay="+m.overlay(t))
+			cmd.Env = append(os.Environ(), "GOFLAGS=-overlay="+m.overlay(t, dir), "TMPDIR="+dir)
 			cmd.Dir = servertest.File(t, ".")
-			cmd.Stdout, cmd.Stderr = &out, &out
-			err := cmd.Run()
+			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
 			switch {
 			case err == nil:
-				t.Errorf("%s in %s stays green with the bug\n%s", m.test, m.pkg, out.String())
+				t.Errorf("%s in %s stays green with the bug\n%s", m.test, m.pkg, out)
 			case !errors.As(err, &exit):
 				t.Fatal(err)
-			case !strings.Contains(out.String(), "--- FAIL: "):
-				t.Errorf("the bug is no program whose tests run:\n%s", out.String())
+			case !strings.Contains(string(out), "--- FAIL: "):
+				t.Errorf("no test fails with the bug: it does not compile, or ends the test binary\n%s", out)
 			}
 		})
 	}
 }
 
-// overlay writes the files with the bug, and the list of them that the go command takes.
-func (m mutant) overlay(t *testing.T) string {
+// overlay writes the files with the bug, and the list of them that the go command takes, into dir.
+func (m mutant) overlay(t *testing.T, dir string) string {
 	t.Helper()
-	dir := t.TempDir()
 	replace := map[string]string{}
-	for path, text := range m.files {
-		path = servertest.File(t, path)
-		replace[path] = filepath.Join(dir, strings.ReplaceAll(path, string(filepath.Separator), "_"))
-		if err := os.WriteFile(replace[path], []byte(text), 0o600); err != nil {
+	write := func(name string, text []byte) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		return file
+	}
+	for path, text := range m.files {
+		replace[servertest.File(t, path)] = write(strings.ReplaceAll(path, "/", "_"), []byte(text))
 	}
 	list, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(file, list, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
+	return write("overlay.json", list)
 }
