@@ -17,7 +17,7 @@ import (
 )
 
 // Public are the settings of a server that a reverse proxy makes public: its listener stays on loopback.
-var Public = append([]string{"ACCOUNTD_SERVER_PUBLIC_URL=https://accounts.example", "ACCOUNTD_SERVER_ALLOWED_HOSTS=127.0.0.1"}, CheapHashing...)
+var Public = slices.Concat(CheapHashing, []string{"ACCOUNTD_SERVER_PUBLIC_URL=https://accounts.example", "ACCOUNTD_SERVER_ALLOWED_HOSTS=127.0.0.1"})
 
 // Reply is an answer as it came.
 type Reply struct {

@@ -25,6 +25,7 @@ var (
 
 // TestMutationsDocument has the conversation of docs/mutations.md with a whole server, and finds every mutation in it.
 func TestMutationsDocument(t *testing.T) {
+	t.Parallel()
 	text := servertest.Read(t, "docs/mutations.md")
 	s := newScript(t, false)
 	defer func() { s.stop() }()

@@ -87,6 +87,7 @@ func accountRows(t *testing.T, db *store.DB) string {
 // TestSecurityWritableFields gives every mutation every column of the database as one more argument, in both flavours. What is
 // no argument of it by the contract is refused, and nothing changes.
 func TestSecurityWritableFields(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	session, err := server.Register(http.DefaultClient, "grace", "quiet-otter-42")
 	if err != nil {
@@ -142,6 +143,7 @@ func TestSecurityWritableFields(t *testing.T) {
 
 // TestSecurityJSONTypes gives every argument of every mutation values of every other JSON type: refused, and nothing changes.
 func TestSecurityJSONTypes(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	session, err := server.Register(http.DefaultClient, "grace", "quiet-otter-42")
 	if err != nil {

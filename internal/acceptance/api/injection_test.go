@@ -24,6 +24,7 @@ var hostileTexts = []string{
 // TestSecurityInjection puts them into every text of the API, with literals and with variables: nothing but the letter is meant,
 // the server's own errors are none of the answers, and the accounts of others stay as they are.
 func TestSecurityInjection(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")...)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil {
@@ -81,6 +82,7 @@ func printable(r rune) rune {
 // TestSecurityNamesToTheLetter: a name is stored and given back to the letter, whatever is in it, and is found by itself alone;
 // NUL is refused.
 func TestSecurityNamesToTheLetter(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing, "ACCOUNTD_QUERIES_USERS=public")...)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil {
@@ -114,6 +116,7 @@ func TestSecurityNamesToTheLetter(t *testing.T) {
 // TestSecurityFilters: in a filter every character stands for itself. Wildcards of LIKE, GLOB and full-text search find nothing
 // but themselves, and what orders or selects is no text.
 func TestSecurityFilters(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	const config = `[queries.filter_fields]
 username = ["exact", "iexact", "contains", "icontains", "startswith", "istartswith", "in"]

@@ -64,6 +64,7 @@ func (s *script) tokenTakers() map[string]string {
 // TestSecurityTokenPurposes hands every kind of token to every mutation of the schema that takes one, and to the header.
 // Each works for its own and for nothing else, and a refusal changes nothing.
 func TestSecurityTokenPurposes(t *testing.T) {
+	t.Parallel()
 	kinds := []string{"activation", "password_reset", "password_set", "secondary_email", "access", "refresh"}
 	own := map[string]string{
 		"verifyAccount": "activation", "passwordReset": "password_reset", "passwordSet": "password_set", "verifySecondaryEmail": "secondary_email",
@@ -141,6 +142,7 @@ type event struct {
 // TestSecurityLinksDie lets each event happen to an account while each kind of link is out, and then uses the link. One that
 // has died stays dead when the account is again what it was.
 func TestSecurityLinksDie(t *testing.T) {
+	t.Parallel()
 	const (
 		login     = "tokenAuth(username: \"$user\", password: \"quiet-otter-42\")\n  -> ok\n"
 		swap      = "swapEmails(password: \"quiet-otter-42\")\n  -> ok\n"

@@ -109,6 +109,7 @@ func (r row) answer(c caller, right bool) string {
 // TestPrologues sends every mutation as every caller, with the right password and with wrong ones, in both flavours. A
 // refusal leaves the account and the session as they were.
 func TestPrologues(t *testing.T) {
+	t.Parallel()
 	for _, style := range []string{"plain", "relay"} {
 		t.Run(style, func(t *testing.T) {
 			t.Parallel()

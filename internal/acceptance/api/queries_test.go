@@ -54,6 +54,7 @@ func pair(hit, miss string) []queryRow {
 // TestSecurityQueries asks every query as every caller. Only staff see others, and the refusal is the same to the byte, whoever
 // is looked for and whether or not they are there: no argument is an oracle.
 func TestSecurityQueries(t *testing.T) {
+	t.Parallel()
 	s := newScript(t, false)
 	defer func() { s.stop() }()
 	s.where = "preparation"

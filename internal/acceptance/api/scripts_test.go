@@ -27,6 +27,7 @@ import (
 // TestScripts runs testdata/e2e/*.script against the whole program, each in both flavours of the API. README.md there
 // says what a script looks like.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(servertest.File(t, "testdata/e2e/*.script"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("scripts %q, %v", files, err)

@@ -126,6 +126,7 @@ func hs256(secret []byte) func([]byte) []byte {
 // TestIntegratingDocument runs the code of docs/integrating.md in three languages against a whole server, with tokens
 // that are good and with all sorts that are not.
 func TestIntegratingDocument(t *testing.T) {
+	t.Parallel()
 	for _, tool := range []string{"node", "python3"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("the examples need %s: %v", tool, err)
@@ -250,6 +251,7 @@ func TestIntegratingDocument(t *testing.T) {
 
 // TestIntegratingRotation: back ends that have read the public keys learn a new one from its first token.
 func TestIntegratingRotation(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("node"); err != nil {
 		t.Skipf("an example needs node: %v", err)
 	}

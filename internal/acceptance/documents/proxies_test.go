@@ -28,6 +28,7 @@ import (
 // TestProxies puts nginx and Caddy, as docs/integrating.md configures them, between a browser and an app, and asks them
 // all sorts of requests. Only addresses are others, so that the test needs no names and no port of its own.
 func TestProxies(t *testing.T) {
+	t.Parallel()
 	blocks := integrating(t)
 	for _, proxy := range []struct {
 		name, listen string
@@ -109,6 +110,7 @@ func startProxy(t *testing.T, command []string, dir, port, config string) {
 // TestBareProxy: a server of this machine behind an nginx with one line shows strangers neither mails nor GraphiQL, and
 // limits count them.
 func TestBareProxy(t *testing.T) {
+	t.Parallel()
 	nginx, err := exec.LookPath("nginx")
 	if err != nil {
 		t.Skipf("needs nginx: %v", err)

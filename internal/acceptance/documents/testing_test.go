@@ -26,6 +26,7 @@ func example(t *testing.T, language string) string {
 // TestTestingYourApp runs the examples of docs/testing-your-app.md, as the document has them, in a directory of their own. None
 // may leave anything behind.
 func TestTestingYourApp(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, language, file string
 		command              []string

@@ -19,6 +19,7 @@ import (
 // TestKill9 kills the server at different moments of 200 registrations. After the restart every
 // acknowledged user can log in and has exactly one mail; a user nobody acknowledged has one mail or does not exist.
 func TestKill9(t *testing.T) {
+	t.Parallel()
 	for _, killAfter := range []int64{1, 40, 97, 160} {
 		t.Run(fmt.Sprintf("after %d answers", killAfter), func(t *testing.T) {
 			dataDir := filepath.Join(t.TempDir(), "data")

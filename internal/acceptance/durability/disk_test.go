@@ -78,6 +78,7 @@ func fullDisk(t *testing.T) (dir string, fill, empty func()) {
 // changed all the same, whoever fills the disk whenever, and a kill loses nothing of that. With room again all goes
 // on, and nothing half-done is there.
 func TestSecurityFullDisk(t *testing.T) {
+	t.Parallel()
 	dir, fill, empty := fullDisk(t)
 	dataDir := filepath.Join(dir, "data")
 	settings := append([]string{"ACCOUNTD_TOKENS_ROTATION_GRACE=0s"}, servertest.CheapHashing...)
@@ -226,6 +227,7 @@ func TestSecurityFullDisk(t *testing.T) {
 // TestSecuritySmallDisk: a server whose disk has no room for the reserve serves all the same, until the disk is
 // full, and is not ready before it has the reserve.
 func TestSecuritySmallDisk(t *testing.T) {
+	t.Parallel()
 	dir, fill, empty := fullDisk(t)
 	fill()
 	filler := filepath.Join(dir, "filler")
@@ -255,6 +257,7 @@ func TestSecuritySmallDisk(t *testing.T) {
 
 // TestSecurityShortReserve: a reserve that is short keeps no command from changing anything once there is room.
 func TestSecurityShortReserve(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	succeed(t, dataDir, "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	if err := os.WriteFile(filepath.Join(dataDir, "accountd.db-reserve"), make([]byte, 1<<19), 0o600); err != nil {
@@ -297,6 +300,7 @@ func injected(t *testing.T, s *servertest.Server, calls, failure, file string) {
 // TestSecurityFailedFsync: the answer to a write that the disk has not taken is no success, nothing is written after it, and the
 // program ends with 74. The next start has all that was acknowledged.
 func TestSecurityFailedFsync(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
@@ -344,6 +348,7 @@ func TestSecurityFailedFsync(t *testing.T) {
 // TestSecurityFailedCopy: an fsync that fails when the log is copied into the database, beside everybody, ends the program as well: the log
 // has what the database may have lost, and the next start reads it.
 func TestSecurityFailedCopy(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
 	injected(t, server, "fsync,fdatasync", "error=EIO:when=1", filepath.Join(dataDir, "accountd.db"))
@@ -376,6 +381,7 @@ func TestSecurityFailedCopy(t *testing.T) {
 
 // TestSecurityFailedWrite: a disk that does not take a page is an error, and the server goes on.
 func TestSecurityFailedWrite(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	// Without a mail: the write that takes it out of the outbox after the answer could be the one that fails.
 	env := append(slices.Clone(servertest.CheapHashing), "ACCOUNTD_ACCOUNTS_SEND_ACTIVATION_EMAIL=false")
@@ -442,6 +448,7 @@ func TestSecurityBusy(t *testing.T) {
 // TestSecurityDamagedDatabase: a server does not start on what is no longer its database, says what to do, and puts nothing new in
 // its place.
 func TestSecurityDamagedDatabase(t *testing.T) {
+	t.Parallel()
 	source := filepath.Join(t.TempDir(), "data")
 	server := servertest.Start(t, source, servertest.CheapHashing...)
 	if session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
@@ -505,6 +512,7 @@ func TestSecurityDamagedDatabase(t *testing.T) {
 // TestSecurityMigrationKilled kills the first start of a newer program at each step. The next start has the account and the newest
 // schema, and what was there before the migration is in backups, once.
 func TestSecurityMigrationKilled(t *testing.T) {
+	t.Parallel()
 	first := servertest.Read(t, "internal/store/migrations/0001_init.sql")
 	for _, call := range []string{"fsync", "linkat"} {
 		tries := 0

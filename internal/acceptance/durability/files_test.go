@@ -84,6 +84,7 @@ func TestSecurityFileModes(t *testing.T) {
 
 // TestSecurityOpenDirectory: a data directory that was opened to others is closed at the next start, which says so.
 func TestSecurityOpenDirectory(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	servertest.Start(t, dataDir, servertest.CheapHashing...).Kill()
 	for path, mode := range map[string]os.FileMode{"": 0o755, "accountd.db": 0o644} {
@@ -102,6 +103,7 @@ func TestSecurityOpenDirectory(t *testing.T) {
 
 // TestSecurityKeyFile: a key ring that others can read, or that is elsewhere by a link, is refused.
 func TestSecurityKeyFile(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	servertest.Start(t, dataDir, servertest.CheapHashing...).Kill()
 	keys := filepath.Join(dataDir, "keys.json")
@@ -134,6 +136,7 @@ func TestSecurityKeyFile(t *testing.T) {
 
 // TestSecurityNoDefaultSecret: two servers that nobody has configured have no key in common.
 func TestSecurityNoDefaultSecret(t *testing.T) {
+	t.Parallel()
 	seen := map[string]bool{}
 	for range 2 {
 		dataDir := filepath.Join(t.TempDir(), "data")
@@ -160,6 +163,7 @@ func TestSecurityNoDefaultSecret(t *testing.T) {
 // TestSecurityProcessList: no secret is among a process's arguments and variables, nor in the settings that are shown: passwords come by
 // standard input, and by a file.
 func TestSecurityProcessList(t *testing.T) {
+	t.Parallel()
 	const user, smtp = "quiet-otter-42", "swift-badger-17"
 	dataDir := filepath.Join(t.TempDir(), "data")
 	password := filepath.Join(t.TempDir(), "password")

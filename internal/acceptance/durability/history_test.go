@@ -72,6 +72,7 @@ const oneIssuer = "ACCOUNTD_TOKENS_ISSUER=https://accounts.example.com"
 // writes, or from a replica. Others register, and get the ids, and even the names and addresses, of accounts that are
 // lost. No token of the history that is lost is good for anything, whatever the new one does.
 func TestSecurityOlderCopy(t *testing.T) {
+	t.Parallel()
 	dataDir, older := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "data")
 	environ := append([]string{oneIssuer}, servertest.CheapHashing...)
 	server := servertest.Start(t, dataDir, environ...)

@@ -18,6 +18,7 @@ import (
 // TestSecurityKeyFileVanishes: a server whose key file is gone, or is none any more, goes on with the keys in memory
 // and is not ready, as its next start would be without. It is ready again when the file is back.
 func TestSecurityKeyFileVanishes(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
@@ -78,6 +79,7 @@ func contents(t *testing.T, dir string) string {
 // command starts, and nothing is made. Only `keys init` makes a new ring. Then sessions go on by their refresh
 // tokens, and mails that nobody can read any more keep nothing from working.
 func TestSecurityLostKeys(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	environ := append([]string{oneIssuer}, servertest.CheapHashing...)
 	server := servertest.Start(t, dataDir, environ...)
@@ -158,6 +160,7 @@ func TestSecurityLostKeys(t *testing.T) {
 // TestSecurityKeysAndDatabaseGone: where the database and the keys are gone, and the log or the mark of the database
 // is there, nothing is made.
 func TestSecurityKeysAndDatabaseGone(t *testing.T) {
+	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("AnotherServicesSecretOf40CharactersAtLeast\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -49,6 +49,7 @@ func copyData(t *testing.T, from string) string {
 // backed up as if nothing had happened. With the flag it goes on, and nothing comes back: no session of before is
 // good, and no id is given out again.
 func TestSecurityLostLog(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
 	var sessions []*servertest.Session
@@ -151,6 +152,7 @@ func TestSecurityLostLog(t *testing.T) {
 
 // TestSecurityLogDeleted: a server whose log is deleted says so, and saves everything when it ends in order.
 func TestSecurityLogDeleted(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
 	if ada, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !ada.Success {
@@ -176,6 +178,7 @@ func TestSecurityLogDeleted(t *testing.T) {
 // TestSecurityLogLeft: another program that has the database open when a server or a command ends may close it last,
 // and delete the log: nothing is lost, and nobody is told so.
 func TestSecurityLogLeft(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
 	db, err := sql.Open("sqlite", filepath.Join(dataDir, "accountd.db"))
@@ -215,6 +218,7 @@ func TestSecurityLogLeft(t *testing.T) {
 // TestSecurityEndKilled kills a command at each step of its end: nothing that it did is lost, and nobody is told
 // that the log is.
 func TestSecurityEndKilled(t *testing.T) {
+	t.Parallel()
 	first := filepath.Join(t.TempDir(), "data")
 	succeed(t, first, "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	for _, step := range []struct{ calls, file string }{
@@ -246,6 +250,7 @@ func TestSecurityEndKilled(t *testing.T) {
 
 // TestSecurityRestoreInUse: restore says which file another program has open, and changes nothing.
 func TestSecurityRestoreInUse(t *testing.T) {
+	t.Parallel()
 	dataDir, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
 	succeed(t, dataDir, "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	succeed(t, dataDir, "backup", backup)

@@ -76,6 +76,7 @@ func runMutation(t *testing.T, s *servertest.Server, name, arguments, outputs st
 // TestSecurityRestoreRevokes: a backup made beside a busy server is restored, and nothing that was handed out before or since
 // works any more: sessions that had been revoked since, mailed tokens of every kind. Passwords work as they were.
 func TestSecurityRestoreRevokes(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	environ := append([]string{oneIssuer}, servertest.CheapHashing...)
 	server := servertest.Start(t, dataDir, environ...)
@@ -170,6 +171,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 
 // TestSecurityBackupUnderLoad: every registration that was answered before a backup began is in it.
 func TestSecurityBackupUnderLoad(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
 	done := make(chan struct{})
@@ -237,6 +239,7 @@ func stracedOn(t *testing.T, files []string, call string, n int, dataDir string,
 // TestSecurityRestoreKilled kills restore at each step. Whatever comes next finds the accounts of before or those of the backup, and
 // says nothing of it.
 func TestSecurityRestoreKilled(t *testing.T) {
+	t.Parallel()
 	source, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
 	add := func(dataDir, name string) {
 		succeed(t, dataDir, "user", "add", "--username="+name, "--email="+name+"@example.com", "--no-password")

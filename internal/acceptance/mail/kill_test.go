@@ -185,6 +185,7 @@ func filesIn(t *testing.T, dataDir, sub string) (names []string) {
 
 // TestSecurityMailKilledBySMTP kills the server at each step of SMTP. A mail comes twice only where the mail server had taken it.
 func TestSecurityMailKilledBySMTP(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		step string
 		want int

@@ -136,6 +136,7 @@ func graphql(t *testing.T, query string, variables map[string]any) string {
 // TestSecurityMailLinks: whatever a request says about hosts, mails are the same. One for a host that is none of ours is refused
 // and changes nothing, but for health checks, which come by address.
 func TestSecurityMailLinks(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append([]string{"ACCOUNTD_EMAIL_FROM=Acme <accounts@example.org>"}, servertest.CheapHashing...)...)
 	host := strings.TrimPrefix(server.URL, "http://")
 	_, port, _ := net.SplitHostPort(host)
@@ -235,6 +236,7 @@ var hostileNames = []string{
 // TestSecurityMailHostileNames: names are data. Whatever they are, each mail has exactly its headers and parts, says what its
 // templates say, and has nothing to click on but its own link.
 func TestSecurityMailHostileNames(t *testing.T) {
+	t.Parallel()
 	templates := t.TempDir()
 	for file, text := range map[string]string{
 		"activation.subject": "For {{.User.FirstName}} and {{.User.LastName}}", "activation.txt": "Hello {{.User.FirstName}} {{.User.LastName}}!\n\n{{.Link}}\n",
@@ -285,6 +287,7 @@ func TestSecurityMailHostileNames(t *testing.T) {
 // TestSecurityMailHostileAddresses: an address or username that could be more than one header or recipient is refused, and nothing is
 // mailed.
 func TestSecurityMailHostileAddresses(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	for _, evil := range []string{
 		"ada@example.com\r\nBcc: evil@example.com", "ada@example.com\nBcc: evil@example.com", "ada@example.com, evil@example.com", "ada@example.com;evil@example.com",
@@ -312,6 +315,7 @@ func TestSecurityMailHostileAddresses(t *testing.T) {
 
 // TestSecurityMailHostileSettings: a setting that would be more than one header is refused at start, by its name.
 func TestSecurityMailHostileSettings(t *testing.T) {
+	t.Parallel()
 	for variable, key := range map[string]string{
 		"ACCOUNTD_EMAIL_SITE_NAME=Acme\r\nBcc: evil@example.com":                   "email.site_name",
 		"ACCOUNTD_EMAIL_SITE_NAME=Acme\u2028Bcc":                                   "email.site_name",

@@ -33,6 +33,7 @@ import (
 // TestMailpit delivers to a real mailpit, encrypted in each way and with a login, and does with the mails that arrive what their
 // readers do. testdata/mailpit/run builds mailpit and runs it.
 func TestMailpit(t *testing.T) {
+	t.Parallel()
 	binary := os.Getenv("MAILPIT")
 	if binary == "" {
 		t.Skip("MAILPIT names no mailpit: testdata/mailpit/run builds one")

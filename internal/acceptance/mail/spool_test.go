@@ -22,6 +22,7 @@ import (
 // TestSecuritySpoolUnwritable: while the spool cannot be written, the server is not ready, and answers as it always does, whoever
 // is asked for. Once it can be, what was asked for is mailed.
 func TestSecuritySpoolUnwritable(t *testing.T) {
+	t.Parallel()
 	root := os.Geteuid() == 0
 	t.Run("mode 000", func(t *testing.T) {
 		var by []string
@@ -168,6 +169,7 @@ var unusable = map[string]func(t *testing.T, spool string) (by []string, mend fu
 // TestSecuritySpoolUnusableAtStart: a server starts over a spool that it cannot use, is not ready, and does what it
 // is asked for. Killed and started again it still has the mails, and publishes them once the spool can be used.
 func TestSecuritySpoolUnusableAtStart(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can take a directory from its owner: a start over one that cannot be used is not tried")
 	}
@@ -221,6 +223,7 @@ func status(t *testing.T, server *servertest.Server, path string) int {
 
 // TestSecuritySpoolWhole: whoever reads a file in new as soon as it is there has all of it.
 func TestSecuritySpoolWhole(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	published := filepath.Join(server.DataDir, "spool", "new")
 	const clients, each = 4, 50

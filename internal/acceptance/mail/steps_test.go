@@ -30,6 +30,7 @@ var everyStep = flag.Bool("everystep", false, "TestSecurityMailSteps kills at ea
 //
 //	go test -count=1 -run '^TestSecurityMailSteps$' -v -timeout 30m . -everystep
 func TestSecurityMailSteps(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("strace is not installed: no process can be killed at a given system call")
 	}

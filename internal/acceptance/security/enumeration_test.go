@@ -70,6 +70,7 @@ var refusedLogins = []refusedLogin{
 // TestSecurityLoginRefusals: whatever a login fails for, by username and by address, status, headers and bytes are the same,
 // and nothing has changed.
 func TestSecurityLoginRefusals(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"register", "nothing", "all"} {
 		t.Run(mode, func(t *testing.T) {
 			o := outside(t, "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS="+mode)
@@ -106,6 +107,7 @@ func TestSecurityLoginRefusals(t *testing.T) {
 // TestSecurityReveal: what the three settings of reveal_accounts tell whom, for every state of the account that an address
 // belongs to. What is not told is the same to the byte, headers included, and the mails are what they should be.
 func TestSecurityReveal(t *testing.T) {
+	t.Parallel()
 	addresses := []string{"nobody", "verified", "secondary", "unverified", "archived", "inactive", "caller"}
 	const (
 		activate = " Activate your account on accountd"
@@ -196,6 +198,7 @@ func secondaryIn(mode string, addresses []string) map[string]string {
 
 // TestSecurityResetWithoutSpool: where mails cannot be written, the answers are the same as ever, and readiness says so.
 func TestSecurityResetWithoutSpool(t *testing.T) {
+	t.Parallel()
 	o := outside(t)
 	crowd(t, o)
 	want := o.ask(t, askReset, map[string]any{"e": "nobody@example.com"})
@@ -229,6 +232,7 @@ func TestSecurityResetWithoutSpool(t *testing.T) {
 // TestSecurityUniformTime: no answer that must not tell comes before its time, for anybody. What is never fast cannot be
 // told from what is slow; that the work fits into the time, the timing test shows.
 func TestSecurityUniformTime(t *testing.T) {
+	t.Parallel()
 	const due = 300 * time.Millisecond
 	o := outside(t, "ACCOUNTD_LIMITS_UNIFORM_TIME="+due.String(), "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS=nothing")
 	crowd(t, o)

@@ -19,6 +19,7 @@ import (
 // anybody away. All those networks of one site are one line. From many sites they are many, and networks with a good
 // login have their own half of the queue.
 func TestSecurityLoginsBesideFlood(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, network string // %x: random
 		honest        string
@@ -83,6 +84,7 @@ func TestSecurityLoginsBesideFlood(t *testing.T) {
 // guess from elsewhere, before each login and at the same time. Elsewhere the account is closed to the right password
 // as well.
 func TestSecurityOwnerBesideGuesses(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
 	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)

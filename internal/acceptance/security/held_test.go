@@ -19,6 +19,7 @@ import (
 // TestSecurityRevealNames: under "nothing" no sequence of registrations tells whether an address was claimed before it: not
 // by usernames, nor by names that look like them, nor by unique fields, nor by the ids of later accounts.
 func TestSecurityRevealNames(t *testing.T) {
+	t.Parallel()
 	const config = `[accounts]
 reveal_accounts = "nothing"
 register_fields = ["email", "username", "phone"]

@@ -113,6 +113,7 @@ const (
 // TestSecurityAddressVariants: what looks like somebody's address is theirs, or nobody's, or no address, for every operation
 // alike; and mail goes to the address that is stored, as it is stored, whatever was typed.
 func TestSecurityAddressVariants(t *testing.T) {
+	t.Parallel()
 	const password = "quiet-otter-42"
 	type variant int
 	const (
@@ -220,6 +221,7 @@ func TestSecurityAddressVariants(t *testing.T) {
 
 // TestSecurityAddressSyntax: an address is exactly that, and nothing around it. Go's net/mail takes most of these.
 func TestSecurityAddressSyntax(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("a", 60) + "@" + strings.Repeat(strings.Repeat("b", 59)+".", 3)
 	bad := []string{
 		"x", "@", "@example.com", "a@", "a@@example.com", "a@b@example.com", "a b@example.com", "a@exa mple.com", "a@example..com", "a@.example.com",
@@ -271,6 +273,7 @@ func TestSecurityAddressSyntax(t *testing.T) {
 
 // TestSecurityUsernames: a name that could be taken for somebody else's, or for an address, is none.
 func TestSecurityUsernames(t *testing.T) {
+	t.Parallel()
 	const taken, invalid = "username unique", "username invalid"
 	tests := []struct{ name, in, want string }{
 		{"plain", "paypal", "ok"},

@@ -66,6 +66,7 @@ func mailedLinks(t *testing.T, server *servertest.Server) map[string]delivered {
 
 // TestSecurityTokensAtOnce: of a hundred uses of the token of a mail at once one succeeds, and what it set is set.
 func TestSecurityTokensAtOnce(t *testing.T) {
+	t.Parallel()
 	const n = 100
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append([]string{"ACCOUNTD_PASSWORDS_ARGON2_QUEUE=200"}, servertest.CheapHashing...)...)
 	lost := map[string]string{
@@ -111,6 +112,7 @@ func TestSecurityTokensAtOnce(t *testing.T) {
 // TestSecurityLinksAreInert: mail programs, scanners and browsers fetch links before their reader does, and nothing comes of
 // it. Nor can a link to the API itself be made.
 func TestSecurityLinksAreInert(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	links := mailedLinks(t, server)
 	state := func() string {
@@ -167,6 +169,7 @@ func TestSecurityLinksAreInert(t *testing.T) {
 // bytes and in parts: those of mails that wait in the outbox, of mails that have gone, of sessions that go on and that have
 // been refreshed.
 func TestSecurityStolenDatabase(t *testing.T) {
+	t.Parallel()
 	const password = "quiet-otter-42"
 	dataDir := filepath.Join(t.TempDir(), "data")
 	env := append([]string{"ACCOUNTD_ACCOUNTS_SEND_PASSWORD_SET_EMAIL=true"}, servertest.CheapHashing...)

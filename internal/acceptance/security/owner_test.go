@@ -66,6 +66,7 @@ type request struct {
 //
 //	go test -run TestSecurityOneOwner -timeout 2h . -rounds 1000
 func TestSecurityOneOwner(t *testing.T) {
+	t.Parallel()
 	const n, password = 16, "quiet-otter-42"
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append([]string{
 		"ACCOUNTD_ACCOUNTS_UPDATE_FIELDS=username", "ACCOUNTD_TOKENS_ACCESS_LIFETIME=30d", "ACCOUNTD_PASSWORDS_ARGON2_QUEUE=200",

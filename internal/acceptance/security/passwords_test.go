@@ -57,6 +57,7 @@ func (o *outsider) opens(t *testing.T, name, password string) bool {
 
 // TestSecurityPasswordLengths: bounds are exact, nothing is cut off, and a body of ten megabytes is not read.
 func TestSecurityPasswordLengths(t *testing.T) {
+	t.Parallel()
 	o := outside(t)
 	tooShort, tooLong := map[string][]string{"password2": {"password_too_short"}}, map[string][]string{"password2": {"password_too_long"}}
 	for i, test := range []struct {
@@ -116,6 +117,7 @@ func sameCodes(a, b map[string][]string) bool {
 // TestSecurityPasswordRules: no rule asks for kinds of characters; what many have and what is known of the user is refused,
 // with the reason.
 func TestSecurityPasswordRules(t *testing.T) {
+	t.Parallel()
 	o := outside(t)
 	for i, test := range []struct {
 		password string
@@ -145,6 +147,7 @@ func TestSecurityPasswordRules(t *testing.T) {
 // TestSecurityUnicodePasswords: a password is the same however it is typed and sent, and two that look alike to a careless
 // parser are not.
 func TestSecurityUnicodePasswords(t *testing.T) {
+	t.Parallel()
 	o := outside(t)
 	const (
 		composed, decomposed = "caf\u00e9-au-lait", "cafe\u0301-au-lait"
@@ -218,6 +221,7 @@ func TestSecurityUnicodePasswords(t *testing.T) {
 // TestSecurityPasswordSetOnce: of parallel uses of one link with different passwords one wins, and it is that password which
 // opens the account.
 func TestSecurityPasswordSetOnce(t *testing.T) {
+	t.Parallel()
 	const rounds, tries = 5, 4
 	o := outside(t)
 	for round := range rounds {
@@ -256,6 +260,7 @@ func TestSecurityPasswordSetOnce(t *testing.T) {
 
 // TestSecurityPasswordChangeNeedsTheOldOne.
 func TestSecurityPasswordChangeNeedsTheOldOne(t *testing.T) {
+	t.Parallel()
 	o := outside(t)
 	o.add(t, "ada", outsidersPassword, "--verified")
 	ada := o.logIn(t, "ada", outsidersPassword)
@@ -280,6 +285,7 @@ func TestSecurityPasswordChangeNeedsTheOldOne(t *testing.T) {
 // TestSecurityPasswordsLeaveNoTrace: passwords, right and wrong, in variables and in literals, in requests that fail in every
 // way, are neither in the log, at its most talkative, nor in any file, nor in an answer, nor in the list of processes.
 func TestSecurityPasswordsLeaveNoTrace(t *testing.T) {
+	t.Parallel()
 	const canary, wrong, next = "Canary-quiet-otter-42", "Canary-of-a-wrong-login", "Canary-brisk-heron-17"
 	o := outside(t, "ACCOUNTD_LOG_LEVEL=debug")
 	o.add(t, "eve", canary, "--verified")

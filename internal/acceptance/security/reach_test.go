@@ -57,6 +57,7 @@ func sendRaw(t *testing.T, server *servertest.Server, head, body string) servert
 // TestSecurityForwardedPages: a server of this machine shows mails and GraphiQL to no proxy, as far as one shows:
 // by HTTP/1.0 or by a header.
 func TestSecurityForwardedPages(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	if _, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil {
 		t.Fatal(err)
@@ -89,6 +90,7 @@ func TestSecurityForwardedPages(t *testing.T) {
 // TestSecurityPublicSettings: each setting that is for users on other machines turns off the pages for developers.
 // The start says what is missing.
 func TestSecurityPublicSettings(t *testing.T) {
+	t.Parallel()
 	for key, value := range map[string]string{
 		"server.public_url": "https://a.example", "server.allowed_hosts": "127.0.0.1, a.example",
 		"server.trusted_proxies": "192.0.2.7", "server.cors_origins": "https://a.example", "tokens.issuer": "https://a.example",
@@ -117,6 +119,7 @@ func TestSecurityPublicSettings(t *testing.T) {
 // TestSecurityAskedForPage: GraphiQL that somebody has asked for is there for everybody, by a proxy as well; mails
 // are not.
 func TestSecurityAskedForPage(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.Public, "ACCOUNTD_GRAPHQL_GRAPHIQL=on")...)
 	for page, want := range map[string]int{"/": 200, "/?endpoint=relay": 200, "/dev/mail": 404, "/dev/mail.json": 404} {
 		got := sendRaw(t, server, "GET "+page+" HTTP/1.0\nHost: accounts.example\nX-Forwarded-For: 192.0.2.1", "")
@@ -130,6 +133,7 @@ func TestSecurityAskedForPage(t *testing.T) {
 // one client, and nobody is without limits, whatever the proxy says of its clients. The start, the log and doctor
 // say so. Programs on this machine are exempt.
 func TestSecurityUntrustedProxy(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	began := time.Now()
 	s := servertest.Start(t, dir, append(servertest.Public, "ACCOUNTD_LIMITS_LOGINS_PER_IP=2/h")...)
@@ -202,6 +206,7 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 // TestSecurityNamelessProxy: a trusted program on this machine that names no client is exempt, until a request shows
 // that it was forwarded. The log says both.
 func TestSecurityNamelessProxy(t *testing.T) {
+	t.Parallel()
 	env := slices.Concat(servertest.Public, []string{behindProxy, "ACCOUNTD_LIMITS_LOGINS_PER_IP=2/h"})
 	s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...)
 	if strings.Contains(s.Log(), "server.trusted_proxies") {

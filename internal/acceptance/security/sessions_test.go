@@ -30,6 +30,7 @@ import (
 // TestSecurityOneSuccessor: fifty refreshes of one token at once get one successor, and so does who asks again after the
 // server was killed before the answer arrived.
 func TestSecurityOneSuccessor(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dir, servertest.CheapHashing...)
 	first, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42")
@@ -67,6 +68,7 @@ func TestSecurityOneSuccessor(t *testing.T) {
 
 // TestSecuritySessionsPerUser: the oldest of sixty sessions have ended, fifty live.
 func TestSecuritySessionsPerUser(t *testing.T) {
+	t.Parallel()
 	s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	if out, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !out.Success {
 		t.Fatalf("%+v, %v", out, err)
@@ -133,6 +135,7 @@ func hs(secret []byte) func([]byte) []byte {
 // TestSecurityForgedTokens: access tokens that somebody has made up, many of them under the server's own key, are nobody's. Each is
 // the good token, which is tried first and last, with one thing changed.
 func TestSecurityForgedTokens(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dir, append(servertest.CheapHashing, "ACCOUNTD_TOKENS_AUDIENCE=app")...)
 	session, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42")
@@ -254,6 +257,7 @@ func TestSecurityForgedTokens(t *testing.T) {
 
 // TestSecurityPublicKeyAsSecret: a token that is signed by HMAC under the published key, in whatever form, is nobody's.
 func TestSecurityPublicKeyAsSecret(t *testing.T) {
+	t.Parallel()
 	for _, algorithm := range []string{"EdDSA", "ES256", "RS256"} {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()

@@ -20,6 +20,7 @@ import (
 // TestSecurityLoginStorm: five hundred logins at once, each from another address, cost a bounded amount of memory, those
 // that are too many are told to come back, and whoever is logged in notices nothing but the load.
 func TestSecurityLoginStorm(t *testing.T) {
+	t.Parallel()
 	const (
 		logins = 500
 		budget = 110 // MiB at any time, of which two hashes take 38

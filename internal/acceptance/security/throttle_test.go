@@ -139,6 +139,7 @@ func spooledMails(t *testing.T, dir string) []string {
 // TestSecurityAccountBucket: ten wrong passwords, by whichever name and wherever a password is asked for, and the right one is answered
 // like a wrong one; also after a power cut. A reset by mail lets the owner in at once.
 func TestSecurityAccountBucket(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
 	s := servertest.Start(t, dir, servertest.CheapHashing...)
@@ -190,6 +191,7 @@ func TestSecurityAccountBucket(t *testing.T) {
 
 // TestSecurityReauthentication: eleven wrong passwords in archiveAccount close the account for logins, too.
 func TestSecurityReauthentication(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
 	s := servertest.Start(t, dir, servertest.CheapHashing...)
@@ -212,6 +214,7 @@ func TestSecurityReauthentication(t *testing.T) {
 
 // TestSecurityParallelGuesses: of 64 wrong passwords at once, ten are looked at. 64 right ones at once are none too many.
 func TestSecurityParallelGuesses(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
 	s := servertest.Start(t, dir, append(servertest.CheapHashing, "ACCOUNTD_PASSWORDS_ARGON2_CONCURRENT=16")...)
@@ -288,6 +291,7 @@ func throttledAnswer(t *testing.T, status int, header http.Header, body string) 
 // what a client writes into the header itself is nothing.
 // A proxy on this machine that names nobody is counted itself, a back end is not.
 func TestSecurityNetworkBucket(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
 	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)
@@ -356,6 +360,7 @@ func TestSecurityNetworkBucket(t *testing.T) {
 
 // TestSecurityThrottleBound: names that somebody makes up cost a bounded amount of disk.
 func TestSecurityThrottleBound(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	size := func(from, to int) int64 {
 		t.Helper()
@@ -388,6 +393,7 @@ func TestSecurityThrottleBound(t *testing.T) {
 // TestSecurityOneCredentialMutation: a request that tries several passwords is refused before one of them is looked at, however they are
 // put together.
 func TestSecurityOneCredentialMutation(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
 	s := servertest.Start(t, dir, append(servertest.CheapHashing, "ACCOUNTD_LIMITS_CONSECUTIVE_FAILURES=1")...)
@@ -410,6 +416,7 @@ func TestSecurityOneCredentialMutation(t *testing.T) {
 
 // TestSecurityArrayBatch: a list of requests is none.
 func TestSecurityArrayBatch(t *testing.T) {
+	t.Parallel()
 	s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	for _, text := range []string{`[]`, `[{"query":"{ me { id } }"}]`, `[{"query":"{ me { id } }"},{"query":"{ me { id } }"}]`} {
 		if status, _, body := postRaw(t, http.DefaultClient, s, "", []byte(text)); status != http.StatusBadRequest || strings.Contains(body, `"data"`) {
@@ -420,6 +427,7 @@ func TestSecurityArrayBatch(t *testing.T) {
 
 // TestSecurityMailedTokens: tokens of mails are long, no two alike, and guesses of them are throttled; a good one is not.
 func TestSecurityMailedTokens(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
 	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)
@@ -464,6 +472,7 @@ func TestSecurityMailedTokens(t *testing.T) {
 
 // TestSecurityMailBombing: fifty requests for an address, however it is written, make three mails of a kind.
 func TestSecurityMailBombing(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)
 	if _, err := s.Register(http.DefaultClient, "ada", ownersPassword); err != nil {
@@ -488,6 +497,7 @@ func TestSecurityMailBombing(t *testing.T) {
 // TestSecurityMailBudget: how many mails a network may still ask for does not tell whether those before went to
 // anybody.
 func TestSecurityMailBudget(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy, "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS=nothing",
 		"ACCOUNTD_LIMITS_MAILS_PER_IP=5/h", "ACCOUNTD_LIMITS_UNIFORM_TIME=0s")...)
@@ -540,6 +550,7 @@ func TestSecurityMailBudget(t *testing.T) {
 
 // TestSecurityRegistrationFlood: one network makes thirty accounts an hour, and looking for accounts by registering counts as well.
 func TestSecurityRegistrationFlood(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)
 	client := viaProxy("203.0.113.9")
@@ -563,6 +574,7 @@ func TestSecurityRegistrationFlood(t *testing.T) {
 
 // TestSecurityPurgeRefused: accounts are not deleted under those who may use them, or cannot verify them: the server does not start.
 func TestSecurityPurgeRefused(t *testing.T) {
+	t.Parallel()
 	for name, env := range map[string][]string{
 		"unverified users may log in": {"ACCOUNTD_ACCOUNTS_PURGE_UNVERIFIED=30d"},
 		"no activation mails":         {"ACCOUNTD_ACCOUNTS_PURGE_UNVERIFIED=30d", "ACCOUNTD_ACCOUNTS_ALLOW_LOGIN_NOT_VERIFIED=false", "ACCOUNTD_ACCOUNTS_SEND_ACTIVATION_EMAIL=false"},

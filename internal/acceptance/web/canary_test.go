@@ -123,6 +123,7 @@ func (c *canaries) mailed() string {
 // TestSecurityCanary: nothing that a client sends gets into the log, at any level and in either format, nor into names of
 // files; no secret gets into the database; no answer repeats a value.
 func TestSecurityCanary(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"json", "text"} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()

@@ -17,6 +17,7 @@ import (
 
 // TestSecurityKindsOfAddress: introspection, the page and suggestions are for servers of this machine, and for others if set so.
 func TestSecurityKindsOfAddress(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name                string
 		env                 []string
@@ -113,6 +114,7 @@ func cop(t *testing.T, server *servertest.Server) []string {
 // TestSecurityCop are the checks of graphql-cop (https://github.com/dolevf/graphql-cop), by what they send. Queries by GET are
 // what GraphQL over HTTP has, and without cookies for pages of other origins; a server of this machine also explains itself.
 func TestSecurityCop(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		env  []string
 		want []string

@@ -20,6 +20,7 @@ import (
 // the request's id and nothing of the cause: no path, no SQL, no name of a type; the log has it under that id. Mended, the
 // same process serves as before.
 func TestSecurityFailures(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")...)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil {
@@ -123,6 +124,7 @@ func TestSecurityFailures(t *testing.T) {
 
 // TestSecurityUnreadyTellsNothing: readiness is public, and does not say what is wrong.
 func TestSecurityUnreadyTellsNothing(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	spool := filepath.Join(server.DataDir, "spool")
 	if err := os.RemoveAll(spool); err != nil {

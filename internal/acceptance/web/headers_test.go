@@ -15,6 +15,7 @@ import (
 // TestSecurityHeaders: every answer, whatever its path and status, has the headers that keep browsers from doing more with it
 // than it is for, and tells nothing of the program.
 func TestSecurityHeaders(t *testing.T) {
+	t.Parallel()
 	const js, query = "application/json", `{"query":"{ me { id } }"}`
 	requests := []struct {
 		method, target, body string
@@ -90,6 +91,7 @@ func TestSecurityHeaders(t *testing.T) {
 
 // TestSecuritySharing: which pages may read answers, and what a preflight says, by server.cors_origins.
 func TestSecuritySharing(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		env     []string
 		allowed map[string]bool

@@ -19,6 +19,7 @@ import (
 // TestHostileDocuments sends what kills or stalls other GraphQL servers. Each is refused with a GraphQL
 // error by one process, which then still answers.
 func TestHostileDocuments(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	doubling := "{ me { ...F0 } }"
 	for i := range 28 {

@@ -26,6 +26,7 @@ const standardIntrospection = `query IntrospectionQuery { __schema { description
 // TestSecurityLimits goes up to each limit of a document and one beyond, also through fragments. What is beyond is refused
 // for that limit, and whole; what is at the limit is not refused for it.
 func TestSecurityLimits(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	each := func(n int, format string) string {
 		var b strings.Builder
@@ -106,6 +107,7 @@ func TestSecurityLimits(t *testing.T) {
 
 // TestSecurityNestedVariables: values of variables are as deep and as long as a body lets them be, and harm nobody.
 func TestSecurityNestedVariables(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	nested := func(open, end string, n int) string { return strings.Repeat(open, n) + strings.Repeat(end, n) }
 	for _, typ := range []string{"ID!", "[ID!]", "[[[[[[[[[[[[[[[[[[ID]]]]]]]]]]]]]]]]]]"} {
@@ -132,6 +134,7 @@ func TestSecurityNestedVariables(t *testing.T) {
 
 // TestSecurityAnswers: pages, errors and bytes of an answer are bounded.
 func TestSecurityAnswers(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing,
 		"ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_LIMITS_PAGE=3", "ACCOUNTD_LIMITS_RESPONSE=2KiB")...)
 	for _, name := range []string{"ada", "bob", "cyd", "dan"} {

@@ -19,6 +19,7 @@ import (
 // TestCrossOrigin holds the whole program, in cookie mode, against every combination of content type, method and what a
 // browser says of the page. A logged-in user's cookies come with each request, as SameSite would not always prevent.
 func TestCrossOrigin(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing,
 		"ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_SERVER_CORS_ORIGINS=https://app.example, http://localhost:3000")...)
 	client := loggedIn(t, server)
@@ -103,6 +104,7 @@ func TestCrossOrigin(t *testing.T) {
 
 // TestSettingsOfTheWeb: what the settings say of cookies, arguments, errors and proxies is what the program does.
 func TestSettingsOfTheWeb(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing,
 		"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.0/8", "ACCOUNTD_LOG_LEVEL=debug",
 		"ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_TOKENS_COOKIES_SECURE=true", "ACCOUNTD_TOKENS_COOKIES_SAME_SITE=Strict",
@@ -170,6 +172,7 @@ func loggedIn(t *testing.T, server *servertest.Server) *http.Client {
 
 // TestAuthRoute: what a proxy can ask the whole program, and how.
 func TestAuthRoute(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil {

@@ -59,6 +59,7 @@ func slowConnections(t *testing.T, server *servertest.Server, n int) []net.Conn 
 // TestSecuritySlowClients: with 2,000 clients that never end their header, as many as may connect or more than may, new
 // clients are answered, and the slow ones are cut off.
 func TestSecuritySlowClients(t *testing.T) {
+	t.Parallel()
 	for name, limit := range map[string]string{"below the limit": "4096", "beyond the limit": "100"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,6 +91,7 @@ func TestSecuritySlowClients(t *testing.T) {
 
 // TestSecurityHeaderSize: a header may have 16 KB.
 func TestSecurityHeaderSize(t *testing.T) {
+	t.Parallel()
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
 	for size, want := range map[int]int{15 << 10: 200, 17 << 10: 431, 1 << 20: 431} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
