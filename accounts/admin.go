@@ -56,13 +56,13 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	errs := Errors{}
 	f := s.judge(s.operatorArguments(), in.values(), Address{}, errs)
 	n := f.newUser()
-	n.verified, n.archived, n.inactive, n.staff, n.root = in.Verified, in.Archived, in.Inactive, in.Staff, in.Superuser
+	n.verified, n.archived, n.inactive, n.staff, n.superuser = in.Verified, in.Archived, in.Inactive, in.Staff, in.Superuser
 	if in.SecondaryEmail != "" {
 		secondary, ok := cleanEmail("secondary_email", in.SecondaryEmail, errs)
 		if ok && secondary.Canonical == n.email.Canonical {
 			errs.add("secondary_email", errEmailInUse)
 		}
-		n.secondary = &secondary
+		n.secondary = secondary
 	}
 	if !in.NoPassword && cleanPassword("password", in.Password, errs) {
 		s.checkPassword("password", in.Password, f.who, errs)

@@ -131,11 +131,11 @@ func (s *Service) change(ctx context.Context, tx *store.Tx, before *account, aft
 	if err := after.form.update(ctx, tx, before); err != nil {
 		return err
 	}
-	if err := updateUser(ctx, tx, after); err != nil {
+	if err := updateFlags(ctx, tx, &after.account); err != nil {
 		return err
 	}
 	if before.Verified && !after.Verified {
-		if err := endAddressLinks(ctx, tx, before.ID); err != nil {
+		if err := revokeAddressLinks(ctx, tx, before.ID); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package accounts
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -11,155 +10,172 @@ import (
 	"accountd/internal/store"
 )
 
-// The statements of operations that change an account. What kills links that are out moves an epoch: credential_epoch
-// those for a new password, secondary_epoch those that verify an address, primary or secondary.
+// The statements that change accounts. A link in a mail is bound to an epoch of its account, and a change revokes links
+// by moving the epoch: credential_epoch for links that set a password, secondary_epoch for links that verify a primary
+// or secondary address.
 
-// epochLeap is how far an epoch moves, and where those of a new account begin: 1 to 2^31, at random. When a file has
-// lost writes, or an older copy takes its place, accounts and ids come that were there before. Epochs that were
-// counted would come again with them, and so would links.
-func epochLeap() int64 {
+// epochStep returns by how much an epoch moves and where the epochs of a new account begin: 1 to 2^31, at random. A file
+// that has lost writes, or an older copy in its place, gives ids out again. Random epochs keep links of the lost history
+// invalid for the accounts of the new one.
+func epochStep() int64 {
 	var random [4]byte
 	rand.Read(random[:]) // never fails: crypto/rand ends the process instead
 	return 1 + int64(binary.NativeEndian.Uint32(random[:])>>1)
 }
 
-func setPassword(ctx context.Context, tx *store.Tx, id int64, encoded string) error {
-	if _, err := tx.ExecContext(ctx, `
-		UPDATE users SET password = ?1, credential_epoch = credential_epoch + ?2, secondary_epoch = secondary_epoch + ?2
-		WHERE id = ?3`, encoded, epochLeap(), id); err != nil {
-		return fmt.Errorf("set password: %w", err)
+// exec runs a statement. action is what failed, for the error.
+func exec(ctx context.Context, tx *store.Tx, action, statement string, args ...any) error {
+	if _, err := tx.ExecContext(ctx, statement, args...); err != nil {
+		return fmt.Errorf("%s: %w", action, err)
 	}
+	return nil
+}
+
+func setPassword(ctx context.Context, tx *store.Tx, id int64, encoded string) error {
+	return exec(ctx, tx, "set password", `
+		UPDATE users SET password = ?1, credential_epoch = credential_epoch + ?2, secondary_epoch = secondary_epoch + ?2
+		WHERE id = ?3`, encoded, epochStep(), id)
+}
+
+func setVerified(ctx context.Context, tx *store.Tx, id int64) error {
+	return exec(ctx, tx, "set verified", `UPDATE user_status SET verified = 1 WHERE user_id = ?`, id)
+}
+
+// setProfile stores what updateAccount may change in users; an empty username is stored as none.
+func setProfile(ctx context.Context, tx *store.Tx, id int64, username, usernameKey, firstName, lastName string) error {
+	return exec(ctx, tx, "update user",
+		`UPDATE users SET username = ?, username_key = ?, first_name = ?, last_name = ? WHERE id = ?`,
+		orNull(username), orNull(usernameKey), firstName, lastName, id)
+}
+
+// recordLogin stores the time of a login and a password hash, unarchives the account, and revokes links that set a
+// password. The password is written only where it differs, because that updates an index. u is changed like the row,
+// except for its hash and epoch.
+func recordLogin(ctx context.Context, tx *store.Tx, u *account, password string) error {
+	if err := exec(ctx, tx, "record login",
+		`UPDATE users SET last_login = ?, credential_epoch = credential_epoch + ? WHERE id = ?`,
+		tx.Now.Unix(), epochStep(), u.ID); err != nil {
+		return err
+	}
+	if password != u.password {
+		if err := exec(ctx, tx, "upgrade password hash", `UPDATE users SET password = ? WHERE id = ?`, password, u.ID); err != nil {
+			return err
+		}
+	}
+	if u.Archived {
+		if err := exec(ctx, tx, "unarchive", `UPDATE user_status SET archived = 0 WHERE user_id = ?`, u.ID); err != nil {
+			return err
+		}
+	}
+	at := time.Unix(tx.Now.Unix(), 0).UTC()
+	u.LastLogin, u.Archived = &at, false
 	return nil
 }
 
 func setArchived(ctx context.Context, tx *store.Tx, id int64) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET archived = 1 WHERE user_id = ?`, id); err != nil {
-		return fmt.Errorf("archive: %w", err)
+	if err := exec(ctx, tx, "archive", `UPDATE user_status SET archived = 1 WHERE user_id = ?`, id); err != nil {
+		return err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE users SET credential_epoch = credential_epoch + ? WHERE id = ?`,
-		epochLeap(), id); err != nil {
-		return fmt.Errorf("archive: %w", err)
-	}
-	return nil
+	return exec(ctx, tx, "archive", `UPDATE users SET credential_epoch = credential_epoch + ? WHERE id = ?`, epochStep(), id)
 }
 
 func deactivate(ctx context.Context, tx *store.Tx, id int64) error {
-	if _, err := tx.ExecContext(ctx, `
+	return exec(ctx, tx, "deactivate", `
 		UPDATE users SET is_active = 0, credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1
-		WHERE id = ?2`, epochLeap(), id); err != nil {
-		return fmt.Errorf("deactivate: %w", err)
-	}
-	return nil
+		WHERE id = ?2`, epochStep(), id)
 }
 
-// endAddressLinks kills the links that are out to verify an address.
-func endAddressLinks(ctx context.Context, tx *store.Tx, id int64) error {
-	if _, err := tx.ExecContext(ctx, `UPDATE users SET secondary_epoch = secondary_epoch + ? WHERE id = ?`,
-		epochLeap(), id); err != nil {
-		return fmt.Errorf("end links: %w", err)
-	}
-	return nil
+// revokeAddressLinks revokes the links that verify an address of a user.
+func revokeAddressLinks(ctx context.Context, tx *store.Tx, id int64) error {
+	return exec(ctx, tx, "revoke links", `UPDATE users SET secondary_epoch = secondary_epoch + ? WHERE id = ?`, epochStep(), id)
 }
 
-// endAllLinks kills every link that is out, of everybody.
-func endAllLinks(ctx context.Context, tx *store.Tx) error {
-	if _, err := tx.ExecContext(ctx, `
-		UPDATE users SET credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1`,
-		epochLeap()); err != nil {
-		return fmt.Errorf("end all links: %w", err)
-	}
-	return nil
+// revokeAllLinks revokes every link of every user.
+func revokeAllLinks(ctx context.Context, tx *store.Tx) error {
+	return exec(ctx, tx, "revoke all links",
+		`UPDATE users SET credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1`, epochStep())
 }
 
-// deleteUser deletes the row and, by the foreign keys, everything that belongs to it.
+// deleteUser deletes a row of users, by foreign keys every row that belongs to it, and its counters of wrong passwords.
 func deleteUser(ctx context.Context, tx *store.Tx, id int64) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM users WHERE id = ?`, id); err != nil {
-		return fmt.Errorf("delete user: %w", err)
+	if err := clearFailures(ctx, tx, id); err != nil {
+		return err
 	}
-	return clearFailures(ctx, tx, id)
+	return exec(ctx, tx, "delete user", `DELETE FROM users WHERE id = ?`, id)
 }
 
-// claimAddress gives a free address to a user. One of their own it shows as it is written now.
+// claimAddress gives a free address to a user. An address that the user has already is shown as it is written now.
 func claimAddress(ctx context.Context, tx *store.Tx, id int64, a Address) error {
-	if _, err := tx.ExecContext(ctx, `
+	return exec(ctx, tx, "claim address", `
 		INSERT INTO addresses (canonical, user_id, address) VALUES (?, ?, ?)
-		ON CONFLICT (canonical) DO UPDATE SET address = excluded.address WHERE user_id = excluded.user_id`, a.Canonical, id, a.Shown); err != nil {
-		return fmt.Errorf("claim address: %w", err)
-	}
-	return nil
+		ON CONFLICT (canonical) DO UPDATE SET address = excluded.address WHERE user_id = excluded.user_id`,
+		a.Canonical, id, a.Shown)
 }
 
-// placeAddresses says which of a user's addresses is the primary and which the secondary one ("": none), and gives the
-// others up.
+// placeAddresses makes two of a user's addresses the primary and the secondary one ("": none) and releases the others.
 func placeAddresses(ctx context.Context, tx *store.Tx, u *account, primary, secondary string) error {
-	if _, err := tx.ExecContext(ctx, `
+	if err := exec(ctx, tx, "set primary address", `
 		UPDATE users SET email = ?1, credential_epoch = credential_epoch + ?2 * ?3, secondary_epoch = secondary_epoch + ?3
-		WHERE id = ?4`, primary, u.moves(primary, secondary), epochLeap(), u.ID); err != nil {
-		return fmt.Errorf("set primary address: %w", err)
+		WHERE id = ?4`, primary, u.moves(primary, secondary), epochStep(), u.ID); err != nil {
+		return err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET secondary_email = ? WHERE user_id = ?`,
-		sql.NullString{String: secondary, Valid: secondary != ""}, u.ID); err != nil {
-		return fmt.Errorf("set secondary address: %w", err)
+	if err := exec(ctx, tx, "set secondary address", `UPDATE user_status SET secondary_email = ? WHERE user_id = ?`,
+		orNull(secondary), u.ID); err != nil {
+		return err
 	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM addresses WHERE user_id = ? AND canonical <> ? AND canonical <> ?`,
-		u.ID, primary, secondary); err != nil {
-		return fmt.Errorf("give addresses up: %w", err)
-	}
-	return nil
+	return exec(ctx, tx, "release addresses", `DELETE FROM addresses WHERE user_id = ? AND canonical <> ? AND canonical <> ?`,
+		u.ID, primary, secondary)
 }
 
-// updateUser writes what an operator may change, but for fields, addresses and epochs.
-func updateUser(ctx context.Context, tx *store.Tx, u *changed) error {
-	if _, err := tx.ExecContext(ctx, `
-		UPDATE users SET is_active = ?, is_staff = ?, is_superuser = ? WHERE id = ?`,
+// updateFlags writes the flags that an operator may change.
+func updateFlags(ctx context.Context, tx *store.Tx, u *account) error {
+	if err := exec(ctx, tx, "update user", `UPDATE users SET is_active = ?, is_staff = ?, is_superuser = ? WHERE id = ?`,
 		u.IsActive, u.IsStaff, u.IsSuperuser, u.ID); err != nil {
-		return fmt.Errorf("update user: %w", err)
+		return err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE user_status SET verified = ?, archived = ? WHERE user_id = ?`,
-		u.Verified, u.Archived, u.ID); err != nil {
-		return fmt.Errorf("update user status: %w", err)
-	}
-	return nil
+	return exec(ctx, tx, "update user status", `UPDATE user_status SET verified = ?, archived = ? WHERE user_id = ?`,
+		u.Verified, u.Archived, u.ID)
 }
 
-// neverUsed is what accounts are purged by: neither verified nor used, and of nobody with rights.
+// neverUsed is the condition on users by which unverified accounts are deleted. Staff and superusers are never deleted.
 const neverUsed = `is_active = 1 AND is_staff = 0 AND is_superuser = 0 AND last_login IS NULL
 	AND (SELECT verified FROM user_status WHERE user_id = users.id) = 0`
 
-// unverified are up to limit accounts that were never used, and registrations for which values are held, from
-// before a time, with an id greater than after, in order.
+// unverified returns up to limit ids greater than after, in order: accounts that were never used, and registrations for
+// which values are held, both from before a time.
 func unverified(ctx context.Context, tx *store.Tx, before time.Time, after int64, limit int) ([]int64, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id FROM users WHERE id > ?1 AND date_joined <= ?2 AND `+neverUsed+`
+	return column[int64](ctx, tx, "list unverified accounts", `
+		SELECT id FROM users WHERE id > ?1 AND date_joined <= ?2 AND `+neverUsed+`
 		UNION SELECT registration FROM held_values WHERE registration > ?1 AND held_at <= ?2 ORDER BY id LIMIT ?3`,
 		after, before.Unix(), limit)
-	if err != nil {
-		return nil, fmt.Errorf("list unverified accounts: %w", err)
-	}
-	defer rows.Close()
-	var ids []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("list unverified accounts: %w", err)
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
 }
 
-// deleteUnverified deletes an account that is still as unverified found it, and says whether it was, or releases
-// what is held for the registration of that id.
-func deleteUnverified(ctx context.Context, tx *store.Tx, id int64) (bool, error) {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM held_values WHERE registration = ?`, id); err != nil {
-		return false, fmt.Errorf("release held values: %w", err)
-	}
-	result, err := tx.ExecContext(ctx, `DELETE FROM users WHERE id = ? AND `+neverUsed, id)
+// column returns the rows of a query of one column. action is what failed, for the error.
+func column[T any](ctx context.Context, tx *store.Tx, action, query string, args ...any) (all []T, err error) {
+	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
-		return false, fmt.Errorf("delete unverified account: %w", err)
+		return nil, fmt.Errorf("%s: %w", action, err)
 	}
-	n, err := result.RowsAffected()
-	if err != nil || n == 0 {
+	defer rows.Close()
+	for rows.Next() {
+		var one T
+		if err := rows.Scan(&one); err != nil {
+			return nil, fmt.Errorf("%s: %w", action, err)
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// deleteUnverified deletes an account if it still is unverified and unused, and reports whether it was. It also releases
+// the values that are held for a registration of that id.
+func deleteUnverified(ctx context.Context, tx *store.Tx, id int64) (bool, error) {
+	if err := exec(ctx, tx, "release held values", `DELETE FROM held_values WHERE registration = ?`, id); err != nil {
 		return false, err
 	}
-	return true, clearFailures(ctx, tx, id)
+	unused, err := exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE id = ? AND `+neverUsed+`)`, id)
+	if err != nil || !unused {
+		return false, err
+	}
+	return true, deleteUser(ctx, tx, id)
 }

@@ -103,7 +103,7 @@ func TestRecordBroken(t *testing.T) {
 			t.Errorf("%s is %d users", text, len(users))
 		}
 	}
-	if u, err := s.readUser(`[1,2,3,null,"a","b","c","d","e"]`); err == nil {
+	if u, err := s.readAccount(`[1,2,3,null,"a","b","c","d","e"]`); err == nil {
 		t.Errorf("what is shown is a whole user %+v", u)
 	}
 }

@@ -14,71 +14,61 @@ type RefreshTokenInput struct {
 	RefreshToken *string `arg:"refreshToken,optional"`
 }
 
-// mayRefresh decides for tokens whether the holder of a session may go on: everybody who could log in, but for
-// archived users.
-func (s *Service) mayRefresh(ctx context.Context, tx *store.Tx) func(userID int64) (tokens.Subject, error) {
-	return func(id int64) (tokens.Subject, error) {
-		who, found, err := s.refresher(ctx, tx, id)
-		if err == nil && !found {
-			err = tokens.ErrInvalid
-		}
-		return who, err
-	}
-}
+// errWaitForRoom undoes a refresh that rotates on a full disk.
+var errWaitForRoom = errors.New("a refresh has to wait until the disk has room")
 
-// errNotUrgent undoes a refresh for which there is no room.
-var errNotUrgent = errors.New("a refresh has to wait until the disk has room")
-
-// RefreshToken exchanges a refresh token for the next pair.
+// RefreshToken exchanges a refresh token for the next pair of tokens. Reuse of a rotated token ends its session and is
+// reported to the owner, on a full disk too.
 func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Session, error) {
 	out := &Session{}
-	var user int64
-	var stolen *tokens.ReuseError
+	var reused *tokens.ReuseError
 	refresh := func(tx *store.Tx) error {
-		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), s.mayRefresh(ctx, tx))
-		if errors.As(err, &stolen) { // the end of the session has to be committed
-			u, err := s.userByID(ctx, tx, stolen.User)
+		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), s.subjectOf(ctx, tx))
+		if errors.As(err, &reused) { // no error: the end of the session is to be committed
+			u, err := s.userByID(ctx, tx, reused.User)
 			if err != nil || u == nil || !u.IsActive {
 				return err
 			}
 			return s.notify(ctx, tx, email.NoticeSessionsEnded, u)
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			out.set(pair)
 		}
-		out.set(pair)
-		user = pair.Claims.Subject
-		return nil
+		return err
 	}
 	err := s.db.Write(ctx, refresh)
-	if errors.Is(err, store.ErrFull) { // the end of a session is written all the same
-		full := err
+	if full := err; errors.Is(full, store.ErrFull) {
 		err = s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-			if err := refresh(tx); err != nil || stolen != nil {
+			if err := refresh(tx); err != nil || reused != nil {
 				return err
 			}
-			return errNotUrgent
+			return errWaitForRoom
 		})
-		if errors.Is(err, errNotUrgent) {
+		if errors.Is(err, errWaitForRoom) {
 			err = full
 		}
 	}
 	if err != nil {
 		return nil, s.refreshProblem(ctx, err)
 	}
-	if stolen != nil {
-		s.event(ctx, "refresh_token_reused", stolen.User)
+	if reused != nil {
+		s.event(ctx, "refresh_token_reused", reused.User)
 		return nil, one(NonField, errInvalidToken)
 	}
 	event := "refresh_token_rotated"
 	if out.RefreshToken == given(in.RefreshToken) {
-		event = "token_refreshed" // it stays good
+		event = "token_refreshed" // without rotation the token stays valid
 	}
-	s.event(ctx, event, user)
+	s.event(ctx, event, out.Payload.Subject)
 	return out, nil
 }
 
-// refreshProblem is tokenProblem, and logs that a token was not good enough. Whose it would be nobody has proven.
+// subjectOf is refreshSubject in a transaction, as package tokens calls it.
+func (s *Service) subjectOf(ctx context.Context, tx *store.Tx) func(userID int64) (tokens.Subject, error) {
+	return func(id int64) (tokens.Subject, error) { return s.refreshSubject(ctx, tx, id) }
+}
+
+// refreshProblem is tokenProblem, and logs a refused token. The event names no user: the token proves none.
 func (s *Service) refreshProblem(ctx context.Context, err error) error {
 	err = tokenProblem(err)
 	if _, refused := errors.AsType[Errors](err); refused {
@@ -87,16 +77,16 @@ func (s *Service) refreshProblem(ctx context.Context, err error) error {
 	return err
 }
 
-// RefreshAccessTokenInput are the arguments of refreshToken where there are no refresh tokens.
+// RefreshAccessTokenInput are the arguments of refreshToken without long-running refresh tokens.
 type RefreshAccessTokenInput struct {
 	Token *string `arg:"token,optional"`
 }
 
-// RefreshAccessToken exchanges a live access token for the next one of its session.
+// RefreshAccessToken exchanges an access token that has not expired for the next one of its session.
 func (s *Service) RefreshAccessToken(ctx context.Context, in RefreshAccessTokenInput) (*Session, error) {
 	out := &Session{}
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
-		pair, err := s.tokens.RefreshAccess(ctx, tx, given(in.Token), s.mayRefresh(ctx, tx))
+		pair, err := s.tokens.RefreshAccess(ctx, tx, given(in.Token), s.subjectOf(ctx, tx))
 		if err == nil {
 			out.set(pair)
 		}

@@ -11,28 +11,29 @@ type RevokeTokenInput struct {
 	RefreshToken *string `arg:"refreshToken,optional"`
 }
 
-// Revocation is what revokeToken gives out.
+// Revocation is the result of revokeToken.
 type Revocation struct {
 	Revoked int64 // unix seconds
 }
 
-// RevokeToken ends the session of a refresh token, access tokens included.
+// RevokeToken ends the session of a refresh token, its access tokens included.
 func (s *Service) RevokeToken(ctx context.Context, in RevokeTokenInput) (*Revocation, error) {
 	return s.revoke(ctx, s.tokens.Revoke, given(in.RefreshToken), "refresh_token_revoked")
 }
 
-// RevokeAccessTokenInput are the arguments of revokeToken where there are no refresh tokens.
+// RevokeAccessTokenInput are the arguments of revokeToken without long-running refresh tokens.
 type RevokeAccessTokenInput struct {
 	Token *string `arg:"token,optional"`
 }
 
-// RevokeAccessToken ends the session of an access token, which may have expired: nobody is to be told that they
-// cannot log out.
+// RevokeAccessToken ends the session of an access token. An expired one is accepted: logging out must always work.
 func (s *Service) RevokeAccessToken(ctx context.Context, in RevokeAccessTokenInput) (*Revocation, error) {
 	return s.revoke(ctx, s.tokens.RevokeAccess, given(in.Token), "token_revoked")
 }
 
-func (s *Service) revoke(ctx context.Context, end func(context.Context, *store.Tx, string) (int64, error), token, event string) (*Revocation, error) {
+func (s *Service) revoke(
+	ctx context.Context, end func(context.Context, *store.Tx, string) (int64, error), token, event string,
+) (*Revocation, error) {
 	var out Revocation
 	var user int64
 	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) (err error) {

@@ -7,13 +7,14 @@ import (
 	"accountd/tokens"
 )
 
-// Session is what an operation gives out. Zero values mean: not given.
+// Session is the result of operations that begin, refresh or verify a session. Fields that an operation does not set are
+// zero.
 type Session struct {
 	Token            string // access token
 	RefreshToken     string
 	Payload          *tokens.Claims
 	RefreshExpiresIn int64 // unix seconds
-	Unarchived       bool
+	Unarchived       bool  // the login has unarchived the account
 	User             *User
 }
 
@@ -22,16 +23,16 @@ func (out *Session) set(pair tokens.Pair) {
 	out.Payload, out.RefreshExpiresIn = &pair.Claims, pair.RefreshExpiresAt
 }
 
+// startSession begins a session of u and sets its tokens in out.
 func (s *Service) startSession(ctx context.Context, tx *store.Tx, u *account, out *Session) error {
-	pair, err := s.tokens.Start(ctx, tx, u.subject())
-	if err != nil {
-		return err
+	pair, err := s.tokens.Start(ctx, tx, tokens.Subject{ID: u.ID, Username: u.Username})
+	if err == nil {
+		out.set(pair)
 	}
-	out.set(pair)
-	return nil
+	return err
 }
 
-// given is an optional argument; left out, it is as good as empty.
+// given returns an optional argument; "" for one that is missing.
 func given(s *string) string {
 	if s == nil {
 		return ""

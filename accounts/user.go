@@ -1,19 +1,17 @@
 package accounts
 
 import (
-	"strings"
 	"time"
 
 	"accountd/email"
 	passwords "accountd/internal/password"
-	"accountd/tokens"
 )
 
-// User is an account as its owner may see it.
+// User is what an account's owner, staff and operators are shown of it.
 type User struct {
 	ID             int64
-	Username       string // the address, for an account without a username
-	Email          string // as shown
+	Username       string // the primary address, for an account without a username
+	Email          string // primary address, as shown
 	FirstName      string
 	LastName       string
 	SecondaryEmail string // "": none
@@ -24,12 +22,12 @@ type User struct {
 	Archived       bool
 	DateJoined     time.Time
 	LastLogin      *time.Time // nil: never
-	Fields         Values     // every configured field, nil for no value; nil where none are configured
+	Fields         Values     // of every configured field; nil where none are configured
 
-	Throttled *Throttled // logins are refused; found by FindUser alone
+	Throttled *Throttled // why passwords are refused; set by FindUser only
 }
 
-// account is a user with the columns that nobody is shown.
+// account is a user with the columns that stay inside this package.
 type account struct {
 	User
 	usernameKey     string // Username as it is compared; "": the account has none of its own
@@ -40,7 +38,7 @@ type account struct {
 	secondaryEpoch  int64
 }
 
-// user returns what is shown of an account; nil for nil.
+// user returns what is shown of an account, nil for no account.
 func (u *account) user() *User {
 	if u == nil {
 		return nil
@@ -56,12 +54,12 @@ func (u *account) ownUsername() string {
 	return u.Username
 }
 
-// FieldNames are the fields of an account that are shown, by their names in settings: built-in ones, then those of the
+// FieldNames returns the names of the fields that the API and templates show, as in settings: the built-in ones, then the
 // configured ones that are public.
 func (s Settings) FieldNames() []string {
 	names := []string{
-		"id", "pk", "username", "email", "secondary_email", "first_name", "last_name", "verified", "archived", "is_active", "is_staff",
-		"date_joined", "last_login",
+		"id", "pk", "username", "email", "secondary_email", "first_name", "last_name", "verified", "archived", "is_active",
+		"is_staff", "date_joined", "last_login",
 	}
 	for _, f := range s.Fields {
 		if f.Public {
@@ -71,7 +69,7 @@ func (s Settings) FieldNames() []string {
 	return names
 }
 
-// id is 0 for nobody.
+// id returns 0 for no account.
 func (u *account) id() int64 {
 	if u == nil {
 		return 0
@@ -79,24 +77,15 @@ func (u *account) id() int64 {
 	return u.ID
 }
 
-func (u *account) subject() tokens.Subject { return tokens.Subject{ID: u.ID, Username: u.Username} }
-
 func (u *User) mailUser() email.User {
 	return email.User{
-		ID: u.ID, Username: u.Username, Email: u.Email, SecondaryEmail: u.SecondaryEmail, FirstName: u.FirstName, LastName: u.LastName,
-		IsStaff: u.IsStaff, IsActive: u.IsActive, Verified: u.Verified, Archived: u.Archived, DateJoined: u.DateJoined, LastLogin: u.LastLogin,
-		Fields: u.Fields,
+		ID: u.ID, Username: u.Username, Email: u.Email, SecondaryEmail: u.SecondaryEmail, FirstName: u.FirstName,
+		LastName: u.LastName, IsStaff: u.IsStaff, IsActive: u.IsActive, Verified: u.Verified, Archived: u.Archived,
+		DateJoined: u.DateJoined, LastLogin: u.LastLogin, Fields: u.Fields,
 	}
 }
 
-// mailbox is where mail to an address goes: the local part as its owner wrote it, the domain in ASCII.
-func (a Address) mailbox() string {
-	local, _, _ := strings.Cut(a.Shown, "@")
-	_, domain, _ := strings.Cut(a.Canonical, "@")
-	return local + "@" + domain
-}
-
-// addresses are the primary one and, where there is one, the secondary.
+// addresses returns the primary address and the secondary one, if there is one.
 func (u *account) addresses() []Address {
 	list := []Address{{Canonical: u.canonical, Shown: u.Email}}
 	if u.secondary != "" {
@@ -105,7 +94,7 @@ func (u *account) addresses() []Address {
 	return list
 }
 
-// address is the one of the user's that has this canonical form.
+// address returns the user's address with a canonical form.
 func (u *account) address(canonical string) (Address, bool) {
 	for _, a := range u.addresses() {
 		if a.Canonical == canonical {
@@ -115,7 +104,7 @@ func (u *account) address(canonical string) (Address, bool) {
 	return Address{}, false
 }
 
-// moves reports whether an address that the user has changes its place, or is given up.
+// moves reports whether one of the user's addresses would change its role or be released.
 func (u *account) moves(primary, secondary string) bool {
 	return u.canonical != primary || u.secondary != "" && u.secondary != secondary
 }
@@ -124,6 +113,5 @@ func (u *account) passwordOwner() passwords.Owner {
 	return passwords.Owner{Username: u.ownUsername(), FirstName: u.FirstName, LastName: u.LastName, Email: u.Email}
 }
 
-// hasPassword reports whether a password is set. What Django stores where there is none begins with an
-// exclamation mark.
+// hasPassword reports whether a password is set. Django stores an exclamation mark and random text where there is none.
 func (u *account) hasPassword() bool { return u.password != "" && u.password[0] != '!' }
