@@ -25,24 +25,29 @@ import (
 
 // Settings are the rules that a site can choose.
 type Settings struct {
-	AllowLoginNotVerified    bool
-	LoginFields              []string // of email and username
-	LoginWithSecondaryEmail  bool
-	RegisterFields           []string // names of fields, as in "first_name"
-	RegisterOptionalFields   []string
-	UpdateFields             []string
-	Fields                   []Field // beside the built-in ones
-	PasswordlessRegistration bool
-	SendActivationEmail      bool
-	SendPasswordSetEmail     bool
-	Reveal                   Reveal
-	DeletePermanently        bool
-	Notices                  bool          // mail the owner what has changed
-	PurgeUnverified          time.Duration // delete accounts that were not verified in that time; 0: never
+	AllowLoginNotVerified   bool     `toml:"accounts.allow_login_not_verified"`
+	LoginFields             []string `toml:"accounts.login_fields"` // of email and username
+	LoginWithSecondaryEmail bool     `toml:"accounts.login_with_secondary_email"`
+
+	// Arguments of register and updateAccount, by the names of fields, as in "first_name".
+	RegisterFields         []string `toml:"accounts.register_fields"`
+	RegisterOptionalFields []string `toml:"accounts.register_optional_fields"`
+	UpdateFields           []string `toml:"accounts.update_fields"`
+
+	Fields                   []Field `toml:"accounts.fields"` // beside the built-in ones
+	PasswordlessRegistration bool    `toml:"accounts.passwordless_registration"`
+	SendActivationEmail      bool    `toml:"accounts.send_activation_email"`
+	SendPasswordSetEmail     bool    `toml:"accounts.send_password_set_email"`
+	Reveal                   Reveal  `toml:"accounts.reveal_accounts" one:"nothing,register,all"`
+	DeletePermanently        bool    `toml:"accounts.delete_permanently"`
+	Notices                  bool    `toml:"email.notices"` // mail owners what has changed
+
+	// PurgeUnverified is the age at which accounts are deleted that were never verified. 0: never.
+	PurgeUnverified time.Duration `toml:"accounts.purge_unverified" min:"0s" max:"3650d"`
 
 	// UniformTime is how long operations take that must not tell whether they have mailed anybody, or a multiple
 	// of it where the work takes longer. 0: as long as the work.
-	UniformTime time.Duration
+	UniformTime time.Duration `toml:"limits.uniform_time" min:"0s" max:"5s"`
 
 	Throttle  ThrottleSettings
 	Passwords passwords.Settings

@@ -34,13 +34,13 @@ const MaxFieldLength = 10_000
 
 // Field is a further field of every account, as a site configures it.
 type Field struct {
-	Name      string // as in "phone_number"; phoneNumber in the API
-	Type      FieldType
-	MaxLength int    // of a String, in code points; 0: MaxFieldLength
-	Pattern   string // that a whole String has to match; "": any
-	Choices   []any  // string, int64 or float64, as Type has it; none: any value
-	Unique    bool
-	Public    bool // shown in UserNode and to templates
+	Name      string    `toml:"name"` // as in "phone_number"; phoneNumber in the API
+	Type      FieldType `toml:"type"`
+	MaxLength int       `toml:"max_length"` // of a String, in code points; 0: MaxFieldLength
+	Pattern   string    `toml:"pattern"`    // that a whole String has to match; "": any
+	Choices   []any     `toml:"choices"`    // string, int64 or float64, as Type has it; none: any value
+	Unique    bool      `toml:"unique"`
+	Public    bool      `toml:"public"` // shown in UserNode and to templates; true where it is not given
 }
 
 // builtIn are the fields of every account that the same lists of settings make arguments.

@@ -15,20 +15,24 @@ type ThrottleSettings struct {
 	// LoginsPerAccount limits the wrong passwords of an account, at login and wherever else its password is asked for.
 	// An account that is full is locked for the time of the rate, twice as long the next time, and so on up to a day.
 	// A login resets it, and so does a new password.
-	LoginsPerAccount ratelimit.Rate
+	LoginsPerAccount ratelimit.Rate `toml:"limits.logins_per_account"`
 
 	// ConsecutiveFailures is after how many wrong passwords in a row only a new password helps. 0: never.
-	ConsecutiveFailures int
+	ConsecutiveFailures int `toml:"limits.consecutive_failures" min:"0" max:"1000000"`
 
-	LoginsPerIP        []ratelimit.Rate // wrong passwords; of wrong tokens as many again
-	RegistrationsPerIP []ratelimit.Rate // well-formed ones, whether the address was free or not
-	MailsPerIP         []ratelimit.Rate
+	// LoginsPerIP limits wrong passwords, and wrong tokens of mails in a counter of their own. RegistrationsPerIP limits
+	// well-formed registrations, whether or not the address was free.
+	LoginsPerIP        []ratelimit.Rate `toml:"limits.logins_per_ip"`
+	RegistrationsPerIP []ratelimit.Rate `toml:"limits.registrations_per_ip"`
+	MailsPerIP         []ratelimit.Rate `toml:"limits.mails_per_ip"`
 
 	// MailsPerRecipient hold for each kind of mail but notices. Rates of a day and more do not hold for mails that reset
 	// a password: users who have lost theirs are to get in again.
-	MailsPerRecipient []ratelimit.Rate
+	MailsPerRecipient []ratelimit.Rate `toml:"limits.mails_per_recipient"`
 
-	Keys int // counters of each kind that outsiders can invent keys for; the least recently used are deleted
+	// Keys is the number of counters of each kind that outsiders can invent keys for. The least recently used are
+	// deleted.
+	Keys int `toml:"limits.throttle_keys" min:"100" max:"10000000"`
 }
 
 // ThrottledError says that a rate limit is reached. Nothing has happened.

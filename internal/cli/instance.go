@@ -58,7 +58,7 @@ func openInstance(
 	if h.outbox, err = email.New(h.db, h.keys, c.EmailSettings(), log); err != nil {
 		return nil, err
 	}
-	if h.service, err = accounts.New(h.db, issuer, h.outbox, c.AccountSettings(), log); err != nil {
+	if h.service, err = accounts.New(h.db, issuer, h.outbox, c.Accounts, log); err != nil {
 		return nil, err
 	}
 	return h, nil

@@ -95,7 +95,7 @@ func (cmd *userAddCmd) Run(a *app, c *config.Config) error {
 		Archived: cmd.Archived, Inactive: cmd.Inactive, Staff: cmd.Staff, Superuser: cmd.Superuser,
 	}
 	var err error
-	if in.Fields, err = parseFields(c.AccountSettings().Fields, cmd.Field); err != nil {
+	if in.Fields, err = parseFields(c.Accounts.Fields, cmd.Field); err != nil {
 		return usageError{err}
 	}
 	if cmd.PasswordStdin {

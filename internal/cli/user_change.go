@@ -34,7 +34,7 @@ func (cmd *userSetCmd) Run(a *app, c *config.Config) error {
 		Active: cmd.Active, Staff: cmd.Staff, Superuser: cmd.Superuser, Unlock: cmd.Unlock,
 	}
 	var err error
-	if in.Fields, err = parseFields(c.AccountSettings().Fields, cmd.Field); err != nil {
+	if in.Fields, err = parseFields(c.Accounts.Fields, cmd.Field); err != nil {
 		return usageError{err}
 	}
 	if reflect.DeepEqual(in, accounts.SetUserInput{Fields: accounts.Values{}}) {

@@ -15,8 +15,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
+	"accountd/accounts"
 	"accountd/email"
 	"accountd/internal/server"
 	"accountd/internal/spelling"
@@ -37,16 +37,14 @@ const DefaultFile = "config.toml"
 // Config is every setting, decoded into the structs of the packages that use them: a tag is the key in config.toml,
 // whose comments are for users. What is derived (see derive.go) is filled in by the methods named like the package.
 type Config struct {
-	Server    Server
-	Log       Log
-	HTTP      server.Settings
-	Schema    schema.Settings
-	Limits    Limits
-	Accounts  Accounts
-	Tokens    tokens.Settings
-	Passwords Passwords
-	Email     email.Settings
-	SMTP      email.SMTPSettings
+	Server   Server
+	Log      Log
+	HTTP     server.Settings
+	Schema   schema.Settings
+	Accounts accounts.Settings
+	Tokens   tokens.Settings
+	Email    email.Settings
+	SMTP     email.SMTPSettings
 
 	origins   map[string]string // key → where it was set; absent: the default
 	ephemeral bool              // Overrides.Ephemeral
@@ -71,66 +69,6 @@ type Server struct {
 type Log struct {
 	Level  string `toml:"log.level" one:"debug,info,warn,error"`
 	Format string `toml:"log.format" one:"auto,text,json"`
-}
-
-// Limits is [limits], as far as accounts counts it.
-type Limits struct {
-	UniformTime         time.Duration `toml:"limits.uniform_time" min:"0s" max:"5s"`
-	LoginsPerAccount    Rates         `toml:"limits.logins_per_account"`
-	ConsecutiveFailures int           `toml:"limits.consecutive_failures" min:"0" max:"1000000"`
-	LoginsPerIP         Rates         `toml:"limits.logins_per_ip"`
-	RegistrationsPerIP  Rates         `toml:"limits.registrations_per_ip"`
-	MailsPerRecipient   Rates         `toml:"limits.mails_per_recipient"`
-	MailsPerIP          Rates         `toml:"limits.mails_per_ip"`
-	ThrottleKeys        int           `toml:"limits.throttle_keys" min:"100" max:"10000000"`
-}
-
-// Accounts is [accounts].
-type Accounts struct {
-	AllowLoginNotVerified    bool          `toml:"accounts.allow_login_not_verified"`
-	LoginFields              []string      `toml:"accounts.login_fields"`
-	LoginWithSecondaryEmail  bool          `toml:"accounts.login_with_secondary_email"`
-	RegisterFields           []string      `toml:"accounts.register_fields"`
-	RegisterOptionalFields   []string      `toml:"accounts.register_optional_fields"`
-	UpdateFields             []string      `toml:"accounts.update_fields"`
-	Fields                   []Field       `toml:"accounts.fields"`
-	PasswordlessRegistration bool          `toml:"accounts.passwordless_registration"`
-	SendActivationEmail      bool          `toml:"accounts.send_activation_email"`
-	SendPasswordSetEmail     bool          `toml:"accounts.send_password_set_email"`
-	RevealAccounts           string        `toml:"accounts.reveal_accounts" one:"nothing,register,all"`
-	DeletePermanently        bool          `toml:"accounts.delete_permanently"`
-	PurgeUnverified          time.Duration `toml:"accounts.purge_unverified" min:"0s" max:"3650d"`
-	Notices                  bool          `toml:"email.notices"`
-}
-
-// Field is one table of [[accounts.fields]]: a further field of every account.
-type Field struct {
-	Name      string `toml:"name"`
-	Type      string `toml:"type"`       // String, Int, Float, Boolean or DateTime
-	MaxLength int    `toml:"max_length"` // of a String, in characters; 0: not given
-	Pattern   string `toml:"pattern"`    // that a whole String has to match; "": any
-	Choices   []any  `toml:"choices"`    // string, int64 or float64, as Type has it; none: any value
-	Unique    bool   `toml:"unique"`
-	Public    bool   `toml:"public"` // shown in UserNode and to templates; true where it is not given
-}
-
-// Passwords is [passwords].
-type Passwords struct {
-	MinLength  int     `toml:"passwords.min_length" min:"1" max:"256"`
-	Similarity float64 `toml:"passwords.similarity" min:"0" max:"1"`
-	Common     bool    `toml:"passwords.common"`
-	Numeric    bool    `toml:"passwords.numeric"`
-	MaxBytes   int     `toml:"passwords.max_bytes" min:"64" max:"16384"`
-	Argon2     Argon2
-}
-
-// Argon2 is [passwords.argon2].
-type Argon2 struct {
-	Memory      Size `toml:"passwords.argon2.memory" min:"8KiB" max:"4GiB"`
-	Iterations  int  `toml:"passwords.argon2.iterations" min:"1" max:"100"`
-	Parallelism int  `toml:"passwords.argon2.parallelism" min:"1" max:"64"`
-	Concurrent  int  `toml:"passwords.argon2.concurrent" min:"0" max:"1024"`
-	Queue       int  `toml:"passwords.argon2.queue" min:"0" max:"100000"`
 }
 
 // Overrides are the settings that commands take as flags; "" is a flag that was not given.
@@ -249,7 +187,7 @@ func (l *loader) set(s setting, origin, shown string, raw any) {
 		l.refuse(s, origin, shown, err)
 		return
 	}
-	s.in(l.config).Set(value.Convert(s.typ))
+	s.store(l.config, value)
 	delete(l.bad, s.key)
 	if origin != "" {
 		l.config.origins[s.key] = origin
@@ -263,7 +201,11 @@ func (l *loader) refuse(s setting, origin, shown string, err error) {
 		all = several.Unwrap()
 	}
 	for _, err := range all {
-		l.problem(Problem{Origin: origin, Key: s.key, Value: shown, Message: err.Error(), Remedy: s.remedy()})
+		remedy := s.remedy()
+		if own, ok := errors.AsType[*refusal](err); ok {
+			remedy = own.remedy
+		}
+		l.problem(Problem{Origin: origin, Key: s.key, Value: shown, Message: err.Error(), Remedy: remedy})
 	}
 }
 

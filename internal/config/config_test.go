@@ -14,8 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/pelletier/go-toml/v2"
 
+	"accountd/accounts"
 	"accountd/email"
 	"accountd/internal/graphqlhttp"
+	"accountd/internal/password"
 	"accountd/internal/server"
 	"accountd/schema"
 	"accountd/tokens"
@@ -106,17 +108,18 @@ func TestDefaultValues(t *testing.T) {
 			HeaderName: "Authorization", HeaderPrefixes: []string{"JWT", "Bearer"}, ArgumentName: "token",
 			Cookies: schema.Cookies{Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"},
 		},
-		Limits: Limits{UniformTime: 100 * time.Millisecond, LoginsPerAccount: "10/15m", ConsecutiveFailures: 100, LoginsPerIP: "60/h",
-			RegistrationsPerIP: "30/h", MailsPerRecipient: "3/h, 10/d", MailsPerIP: "60/h", ThrottleKeys: 100_000},
-		Accounts: Accounts{AllowLoginNotVerified: true, LoginFields: []string{"email", "username"}, LoginWithSecondaryEmail: true,
+		Accounts: accounts.Settings{AllowLoginNotVerified: true, LoginFields: []string{"email", "username"}, LoginWithSecondaryEmail: true,
 			RegisterFields: []string{"email", "username"}, RegisterOptionalFields: []string{}, UpdateFields: []string{"first_name", "last_name"},
-			Fields: []Field{}, SendActivationEmail: true, RevealAccounts: "register", Notices: true},
+			Fields: []accounts.Field{}, SendActivationEmail: true, Reveal: "register", Notices: true, UniformTime: 100 * time.Millisecond,
+			Throttle: accounts.ThrottleSettings{LoginsPerAccount: rates(10, 15*time.Minute)[0], ConsecutiveFailures: 100,
+				LoginsPerIP: rates(60, time.Hour), RegistrationsPerIP: rates(30, time.Hour),
+				MailsPerRecipient: rates(3, time.Hour, 10, day), MailsPerIP: rates(60, time.Hour), Keys: 100_000},
+			Passwords: password.Settings{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024,
+				Argon2: password.Argon2Settings{MemoryKiB: 19 << 10, Iterations: 2, Parallelism: 1, Queue: 64}}},
 		Tokens: tokens.Settings{Algorithm: "HS256", AccessLifetime: 5 * time.Minute, AllowRefresh: true, LongRunning: true,
 			RefreshLifetime: 7 * day, Rotation: "rotate", SessionLifetime: 90 * day, RotationGrace: 20 * time.Second, RefreshBytes: 32,
 			SessionsPerUser: 50, ActivationLifetime: 7 * day, PasswordResetLifetime: time.Hour,
 			PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour},
-		Passwords: Passwords{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024,
-			Argon2: Argon2{Memory: 19 << 20, Iterations: 2, Parallelism: 1, Queue: 64}},
 		Email: email.Settings{From: "accountd <accounts@localhost>", SiteName: "accountd", ActivationPath: "activate",
 			SecondaryEmailPath: "activate", PasswordResetPath: "password-reset", PasswordSetPath: "password-set", MaxOutbox: 10000,
 			Variables: map[string]string{}},
@@ -159,9 +162,9 @@ session_lifetime = 0
 		t.Fatal(err)
 	}
 	got := []any{c.Server.Listen, c.Server.DataDir, c.Server.PublicURL, c.PublicURL(), c.Tokens.Issuer, c.Tokens.Audience, c.Schema.HeaderPrefixes,
-		c.Passwords.Similarity, c.Passwords.Argon2.Memory, c.Tokens.SessionLifetime, c.Schema.Limits.Timeout}
+		c.Accounts.Passwords.Similarity, c.Accounts.Passwords.Argon2.MemoryKiB, c.Tokens.SessionLifetime, c.Schema.Limits.Timeout}
 	want := []any{"127.0.0.1:3", "flag", "http://localhost:1/", "http://localhost:1", "", "file", []string{"A", "B"},
-		0.0, Size(1 << 20), time.Duration(0), 90 * time.Second}
+		0.0, uint32(1 << 10), time.Duration(0), 90 * time.Second}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -180,9 +183,9 @@ email = { from = "a@app.example", spool_dir = "/var/spool/accountd", link_base =
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := c.Passwords.Argon2
-		got := []any{c.Server.Listen, c.PublicURL(), filepath.ToSlash(c.KeysFile()), filepath.ToSlash(c.SpoolDir()), c.DevMail(), a.Memory, a.Iterations, a.Parallelism, c.linkBase(), c.HTTP.Origins, c.SMTPSettings().Host, c.Limits.UniformTime}
-		if diff := cmp.Diff([]any{want, "http://" + want, "temporary/keys.json", "temporary/spool", true, Size(8192), 1, 1, "https://app.example", []string{"https://app.example"}, "", time.Duration(0)}, got); diff != "" {
+		a := c.Accounts.Passwords.Argon2
+		got := []any{c.Server.Listen, c.PublicURL(), filepath.ToSlash(c.KeysFile()), filepath.ToSlash(c.SpoolDir()), c.DevMail(), a.MemoryKiB, a.Iterations, a.Parallelism, c.linkBase(), c.HTTP.Origins, c.SMTPSettings().Host, c.Accounts.UniformTime}
+		if diff := cmp.Diff([]any{want, "http://" + want, "temporary/keys.json", "temporary/spool", true, uint32(8), uint32(1), uint8(1), "https://app.example", []string{"https://app.example"}, "", time.Duration(0)}, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}

@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"accountd/accounts"
+	"accountd/internal/ratelimit"
 )
 
 var update = flag.Bool("update", false, "write config.toml and docs/configuration.md")
@@ -125,9 +128,9 @@ func possible(s setting) string {
 	switch {
 	case s.typ == reflect.TypeFor[Toggle]():
 		return "`auto`, true, false"
-	case s.typ == reflect.TypeFor[Rates]():
+	case s.typ == reflect.TypeFor[ratelimit.Rate]() || s.typ == reflect.TypeFor[[]ratelimit.Rate]():
 		return "`off` or rates"
-	case s.typ == reflect.TypeFor[[]Field]():
+	case s.typ == reflect.TypeFor[[]accounts.Field]():
 		return "list of tables"
 	case s.one != "":
 		return "`" + strings.ReplaceAll(s.one, ",", "`, `") + "`"

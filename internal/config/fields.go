@@ -83,7 +83,7 @@ func (l *loader) accountFields() {
 	l.require(slices.Contains(a.LoginFields, "email") || slices.Contains(a.RegisterFields, "username"), login,
 		`lacks "email", while accounts.register_fields lacks "username": accounts without a username could never log in`,
 		`add "email" here, or "username" to accounts.register_fields`, register)
-	l.require(a.RevealAccounts != "nothing" || l.config.Schema.Users != "public", "accounts.reveal_accounts",
+	l.require(a.Reveal != "nothing" || l.config.Schema.Users != "public", "accounts.reveal_accounts",
 		`hides who has an account, while queries.users = "public" shows everybody`, `use "staff" there, or "register" here`, "queries.users")
 }
 
@@ -106,7 +106,7 @@ func (l *loader) fieldList(key string, names, known []string, forbidden map[stri
 }
 
 // configuredFields checks [[accounts.fields]], all of each.
-func (l *loader) configuredFields(key string, fields []Field) {
+func (l *loader) configuredFields(key string, fields []accounts.Field) {
 	if l.bad[key] {
 		return
 	}
@@ -133,15 +133,15 @@ func (l *loader) configuredFields(key string, fields []Field) {
 			bad("that the API cannot tell from "+quote(other)+", both "+argument, "rename one of them")
 		}
 		names[argument] = f.Name
-		f.check(bad)
+		checkField(f, bad)
 	}
 }
 
-// check judges what a field says of its values.
-func (f Field) check(bad func(message, remedy string)) {
-	text := f.Type == string(accounts.String)
-	if !slices.Contains([]accounts.FieldType{accounts.String, accounts.Int, accounts.Float, accounts.Boolean, accounts.DateTime}, accounts.FieldType(f.Type)) {
-		bad("of the type "+quote(f.Type), `use "String", "Int", "Float", "Boolean" or "DateTime"`)
+// checkField validates what a field says of its values.
+func checkField(f accounts.Field, bad func(message, remedy string)) {
+	text := f.Type == accounts.String
+	if !slices.Contains([]accounts.FieldType{accounts.String, accounts.Int, accounts.Float, accounts.Boolean, accounts.DateTime}, f.Type) {
+		bad("of the type "+quote(string(f.Type)), `use "String", "Int", "Float", "Boolean" or "DateTime"`)
 		return
 	}
 	if f.MaxLength != 0 && !text {
@@ -156,21 +156,21 @@ func (f Field) check(bad func(message, remedy string)) {
 	} else if len(f.Pattern) > maxPattern {
 		bad(fmt.Sprintf("whose pattern has %d bytes", len(f.Pattern)), fmt.Sprintf("use at most %d", maxPattern))
 	}
-	f.checkChoices(bad)
-	if f.Unique && f.Type == string(accounts.Boolean) {
+	checkChoices(f, bad)
+	if f.Unique && f.Type == accounts.Boolean {
 		bad("that is unique", "remove that: there would be two accounts")
 	}
 }
 
-// checkChoices judges the choices of a field whose type is one.
-func (f Field) checkChoices(bad func(message, remedy string)) {
+// checkChoices validates the choices of a field with a valid type.
+func checkChoices(f accounts.Field, bad func(message, remedy string)) {
 	if len(f.Choices) > maxChoices {
 		bad(fmt.Sprintf("with %d choices", len(f.Choices)), fmt.Sprintf("use at most %d", maxChoices))
 		return
 	}
-	if f.Type == string(accounts.Boolean) || f.Type == string(accounts.DateTime) {
+	if f.Type == accounts.Boolean || f.Type == accounts.DateTime {
 		if len(f.Choices) > 0 {
-			bad("with choices", "remove them: a "+f.Type+" has none")
+			bad("with choices", "remove them: a "+string(f.Type)+" has none")
 		}
 		return
 	}
@@ -185,8 +185,8 @@ func (f Field) checkChoices(bad func(message, remedy string)) {
 		switch v := choice.(type) {
 		case string:
 			switch n := utf8.RuneCountInString(v); {
-			case f.Type != string(accounts.String):
-				bad("with the choice "+shown, "use values of the type "+f.Type)
+			case f.Type != accounts.String:
+				bad("with the choice "+shown, "use values of the type "+string(f.Type))
 			case v == "" || strings.TrimSpace(v) != v || strings.ContainsRune(v, 0):
 				bad("with the choice "+shown+", which no form can give", "use texts without spaces around them")
 			case f.MaxLength > 0 && n > f.MaxLength:
@@ -195,15 +195,15 @@ func (f Field) checkChoices(bad func(message, remedy string)) {
 				bad("with the choice "+shown+", which does not match its pattern, "+quote(f.Pattern), "change one of them")
 			}
 		case int64:
-			if f.Type == string(accounts.String) || f.Type == string(accounts.Int) && int64(int32(v)) != v {
-				bad("with the choice "+shown, "use values of the type "+f.Type)
+			if f.Type == accounts.String || f.Type == accounts.Int && int64(int32(v)) != v {
+				bad("with the choice "+shown, "use values of the type "+string(f.Type))
 			}
 		case float64:
-			if f.Type != string(accounts.Float) || v-v != 0 { // infinity and NaN
-				bad("with the choice "+shown, "use values of the type "+f.Type)
+			if f.Type != accounts.Float || v-v != 0 { // infinity and NaN
+				bad("with the choice "+shown, "use values of the type "+string(f.Type))
 			}
 		default:
-			bad("with the choice "+shown, "use values of the type "+f.Type)
+			bad("with the choice "+shown, "use values of the type "+string(f.Type))
 		}
 	}
 }
@@ -219,7 +219,7 @@ func (c *Config) accountWarnings() []string {
 		warnings = append(warnings, "accounts.passwordless_registration without accounts.send_password_set_email and accounts.send_activation_email: "+
 			"register sends nothing that leads to a password; accountd user link password_set makes such links")
 	}
-	if a.RevealAccounts == "nothing" && !a.PasswordlessRegistration {
+	if a.Reveal == "nothing" && !a.PasswordlessRegistration {
 		tells := "by the tokens of the login"
 		if !a.AllowLoginNotVerified {
 			tells = "by the answer not_verified"

@@ -3,12 +3,16 @@ package config
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"accountd/accounts"
+	"accountd/internal/ratelimit"
 )
 
 // file applies a TOML document; name "" is the defaults. go-toml decodes it, which finds every violation of
@@ -199,13 +203,17 @@ func render(value any) string {
 			items[i] = render(item)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
-	case Duration, Size, Toggle, Rates:
+	case Duration, Size:
 		return quote(fmt.Sprint(v))
+	case ratelimit.Rate:
+		return quote(formatRates(v))
+	case []ratelimit.Rate:
+		return quote(formatRates(v...))
 	case map[string]string:
 		return renderTable(v)
 	case map[string][]string:
 		return renderTable(v)
-	case []Field:
+	case []accounts.Field:
 		return renderFields(v)
 	case float64:
 		text := strings.ToLower(strings.TrimPrefix(strconv.FormatFloat(v, 'g', -1, 64), "+"))
@@ -217,9 +225,11 @@ func render(value any) string {
 		return v.Format(time.RFC3339)
 	case map[string]any:
 		return "{…}"
-	default:
-		return fmt.Sprint(v)
 	}
+	if v := reflect.ValueOf(value); v.Kind() == reflect.String {
+		return quote(v.String())
+	}
+	return fmt.Sprint(value)
 }
 
 // quote is a TOML basic string.

@@ -17,7 +17,7 @@ func (l *loader) validateQueries() {
 	var site accounts.Settings
 	hidden := map[string]bool{}
 	if !unsure {
-		site = l.config.AccountSettings()
+		site = l.config.Accounts
 		for _, f := range site.Fields {
 			hidden[f.Name] = !f.Public
 		}

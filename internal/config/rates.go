@@ -2,43 +2,38 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"accountd/accounts"
 	"accountd/internal/ratelimit"
 )
 
-// Rates are how many of something are allowed in a time: "10/15m", or "3/h, 10/d" for both. "off" allows any number. They are kept
-// as they are written, so that two can be compared.
-type Rates string
-
+// A rate is written "10/15m"; several, "3/h, 10/d", hold together; "off" is none.
 const (
-	ratesOff = "off"
-
+	ratesOff     = "off"
 	maxRateCount = 1_000_000
-	maxRateTime  = 7 * day // what is older is cleared away
+	maxRateTime  = 7 * day // older counters are deleted
 )
 
 var errRates = errors.New("is not a rate")
 
-func parseRates(text string) (Rates, error) {
+func parseRates(text string) (rates []ratelimit.Rate, err error) {
 	if text = strings.TrimSpace(text); text == ratesOff {
-		return ratesOff, nil
+		return nil, nil
 	}
-	seen := map[time.Duration]bool{}
 	for part := range strings.SplitSeq(text, ",") {
 		rate, err := parseRate(strings.TrimSpace(part))
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		if seen[rate.Per] {
-			return "", errors.New("has the same time twice")
+		if slices.ContainsFunc(rates, func(r ratelimit.Rate) bool { return r.Per == rate.Per }) {
+			return nil, errors.New("has the same time twice")
 		}
-		seen[rate.Per] = true
+		rates = append(rates, rate)
 	}
-	return Rates(text), nil
+	return rates, nil
 }
 
 // parseRate reads "10/15m". Without a number, the time is one of its unit: "3/h".
@@ -62,44 +57,28 @@ func parseRate(text string) (ratelimit.Rate, error) {
 	return ratelimit.Rate{Count: int(n), Per: t}, nil
 }
 
-// list is what accounts counts by.
-func (r Rates) list() []ratelimit.Rate {
-	if r == ratesOff {
-		return nil
-	}
-	var rates []ratelimit.Rate
-	for part := range strings.SplitSeq(string(r), ",") {
-		rate, err := parseRate(strings.TrimSpace(part))
-		if err != nil {
-			panic("limits: " + err.Error()) // parseRates has read it
+// formatRates writes rates as parseRates reads them.
+func formatRates(rates ...ratelimit.Rate) string {
+	var parts []string
+	for _, rate := range rates {
+		if rate.Count == 0 {
+			continue
 		}
-		rates = append(rates, rate)
+		per := Duration(rate.Per).String()
+		if unit, one := strings.CutPrefix(per, "1"); one && len(unit) == 1 {
+			per = unit
+		}
+		parts = append(parts, strconv.Itoa(rate.Count)+"/"+per)
 	}
-	return rates
-}
-
-// throttle is what accounts bounds tries by.
-func (c *Config) throttle() accounts.ThrottleSettings {
-	l := c.Limits
-	t := accounts.ThrottleSettings{
-		ConsecutiveFailures: l.ConsecutiveFailures,
-		LoginsPerIP:         l.LoginsPerIP.list(),
-		RegistrationsPerIP:  l.RegistrationsPerIP.list(),
-		MailsPerIP:          l.MailsPerIP.list(),
-		MailsPerRecipient:   l.MailsPerRecipient.list(),
-		Keys:                l.ThrottleKeys,
+	if len(parts) == 0 {
+		return ratesOff
 	}
-	for _, rate := range l.LoginsPerAccount.list() {
-		t.LoginsPerAccount = rate // the only one
-	}
-	return t
+	return strings.Join(parts, ", ")
 }
 
 // validateThrottle checks what rates and purging contradict.
 func (l *loader) validateThrottle() {
 	c := l.config
-	l.require(len(c.Limits.LoginsPerAccount.list()) <= 1, "limits.logins_per_account", "has several rates: its delay grows by itself",
-		`use one, such as "10/15m", or "off"`)
 	purges := c.Accounts.PurgeUnverified > 0
 	l.require(!purges || !c.Accounts.AllowLoginNotVerified, "accounts.purge_unverified",
 		"is set while accounts.allow_login_not_verified lets unverified users use their accounts, which would be deleted under them",
@@ -114,7 +93,7 @@ func (l *loader) validateThrottle() {
 
 // throttleWarnings are limits under which somebody else could keep an owner out.
 func (c *Config) throttleWarnings() []string {
-	for _, rate := range c.Limits.MailsPerRecipient.list() {
+	for _, rate := range c.Accounts.Throttle.MailsPerRecipient {
 		if rate.Per < 24*time.Hour && rate.Per > c.Tokens.PasswordResetLifetime {
 			return []string{"limits.mails_per_recipient counts for longer than tokens.password_reset_lifetime: whoever asks for another's reset mails leaves them without a link that is good"}
 		}

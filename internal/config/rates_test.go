@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"accountd/accounts"
 	"accountd/internal/ratelimit"
 )
 
@@ -27,11 +28,11 @@ func TestRates(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		if diff := cmp.Diff(want, c.AccountSettings().Throttle.LoginsPerIP); diff != "" {
+		if diff := cmp.Diff(want, c.Accounts.Throttle.LoginsPerIP); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
 		}
-		if again := mustLoad(t, c.Redacted()); again.Limits.LoginsPerIP != c.Limits.LoginsPerIP {
-			t.Errorf("%q is shown as %q", c.Limits.LoginsPerIP, again.Limits.LoginsPerIP)
+		if diff := cmp.Diff(want, mustLoad(t, c.Redacted()).Accounts.Throttle.LoginsPerIP); diff != "" {
+			t.Errorf("%q, printed and read again (-want +got):\n%s", text, diff)
 		}
 	}
 	for text, want := range map[string]string{
@@ -89,9 +90,9 @@ func TestEphemeralThrottles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l := c.Limits; l.LoginsPerAccount != "off" || l.MailsPerRecipient != "3/h" || l.ConsecutiveFailures != 7 ||
-		l.LoginsPerIP != "off" || l.RegistrationsPerIP != "off" || l.MailsPerIP != "off" {
-		t.Errorf("%+v", l)
+	want := accounts.ThrottleSettings{ConsecutiveFailures: 7, MailsPerRecipient: rates(3, time.Hour), Keys: 100_000}
+	if diff := cmp.Diff(want, c.Accounts.Throttle); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if got := c.origins["limits.logins_per_account"]; got != "--ephemeral" {
 		t.Errorf("it comes from %q", got)

@@ -12,6 +12,9 @@ import (
 	"unicode"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"accountd/accounts"
+	"accountd/internal/ratelimit"
 )
 
 const envPrefix = "ACCOUNTD_"
@@ -20,13 +23,15 @@ const envPrefix = "ACCOUNTD_"
 //
 //	toml:"tokens.leeway"   the key; "-": the fields of this struct are decoded elsewhere
 //	min:"0s" max:"60s"     the bounds of a number; a unit of bytes, as in "64KiB", makes it a size
+//	unit:"KiB"             of a size whose field counts KiB
 //	one:"rotate,keep"      the words that a text can be
 type setting struct {
 	key           string
 	env           string // "ACCOUNTD_TOKENS_LEEWAY"
 	index         []int  // of the field in Config
 	typ           reflect.Type
-	as            reflect.Type // what it is read and printed as: typ, Duration, Size or string
+	as            reflect.Type // what it is read and printed as: typ, Duration, Size or int
+	unit          int64        // of a number: bytes, for a size
 	min, max, one string
 }
 
@@ -65,7 +70,7 @@ func describe(t reflect.Type, index []int) (found []setting) {
 		case key != "" && key != "-":
 			s := setting{
 				key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")), index: at,
-				typ: field.Type, as: field.Type,
+				typ: field.Type, as: field.Type, unit: 1,
 				min: field.Tag.Get("min"), max: field.Tag.Get("max"), one: field.Tag.Get("one"),
 			}
 			switch {
@@ -73,8 +78,11 @@ func describe(t reflect.Type, index []int) (found []setting) {
 				s.as = reflect.TypeFor[Duration]()
 			case strings.HasSuffix(s.max, "B"):
 				s.as = reflect.TypeFor[Size]()
-			case s.one != "":
-				s.as = reflect.TypeFor[string]()
+				if field.Tag.Get("unit") == "KiB" {
+					s.unit = 1024
+				}
+			case reflect.Zero(s.typ).CanUint():
+				s.as = reflect.TypeFor[int]()
 			}
 			found = append(found, s)
 		}
@@ -104,7 +112,22 @@ func sectionsOf(list []setting) map[string]bool {
 func (s setting) in(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(s.index) }
 
 // value returns the setting in c as it is printed.
-func (s setting) value(c *Config) any { return s.in(c).Convert(s.as).Interface() }
+func (s setting) value(c *Config) any {
+	v := reflect.New(s.as).Elem()
+	v.Set(s.in(c).Convert(s.as))
+	if s.unit != 1 {
+		v.SetInt(v.Int() * s.unit)
+	}
+	return v.Interface()
+}
+
+// store sets the field in c to a value of the type as.
+func (s setting) store(c *Config, v reflect.Value) {
+	if s.unit != 1 {
+		v.SetInt(v.Int() / s.unit)
+	}
+	s.in(c).Set(v.Convert(s.typ))
+}
 
 // fromText turns the text of a variable, a flag or a tag into what go-toml would have made of it.
 func (s setting) fromText(text string) (any, error) {
@@ -146,6 +169,11 @@ func (s setting) fromText(text string) (any, error) {
 
 var errType = errors.New("has the wrong type")
 
+// refusal is an error with a remedy of its own.
+type refusal struct{ message, remedy string }
+
+func (r *refusal) Error() string { return r.message }
+
 // decode stores what go-toml made of a value, if that is of the type of v.
 func decode(v reflect.Value, raw any) error {
 	text, isText := raw.(string)
@@ -170,13 +198,22 @@ func decode(v reflect.Value, raw any) error {
 		n, err := parseSize(text)
 		v.SetInt(int64(n))
 		return err
-	case Rates:
+	case ratelimit.Rate, []ratelimit.Rate:
 		if !isText {
 			return errType
 		}
 		rates, err := parseRates(text)
-		v.SetString(string(rates))
-		return err
+		switch {
+		case err != nil:
+			return err
+		case v.Kind() == reflect.Slice:
+			v.Set(reflect.ValueOf(rates))
+		case len(rates) > 1:
+			return &refusal{"has several rates: its delay grows by itself", `use one, such as "10/15m", or "off"`}
+		case len(rates) == 1:
+			v.Set(reflect.ValueOf(rates[0]))
+		}
+		return nil
 	case Toggle:
 		if on, ok := raw.(bool); ok {
 			text, isText = strconv.FormatBool(on), true
@@ -207,7 +244,7 @@ func decode(v reflect.Value, raw any) error {
 		return decodeMap[string](v, raw)
 	case map[string][]string:
 		return decodeMap[[]string](v, raw)
-	case []Field:
+	case []accounts.Field:
 		return decodeFields(v, raw)
 	}
 	return decodeScalar(v, raw)
@@ -269,6 +306,9 @@ func (s setting) check(v reflect.Value) error {
 		if v.Int() < s.bound(s.min).Int() || v.Int() > s.bound(s.max).Int() {
 			return errors.New("is out of bounds")
 		}
+		if v.Int()%s.unit != 0 {
+			return &refusal{"is not a whole number of KiB", `use "KiB" or "MiB"`}
+		}
 	}
 	for _, text := range texts {
 		if strings.ContainsFunc(text, unicode.IsControl) {
@@ -305,7 +345,7 @@ func (s setting) remedy() string {
 		return fmt.Sprintf("use a number from %s to %s", s.min, s.max)
 	case []string:
 		return `use a list of strings, such as ["a", "b"]; separated by commas in a variable`
-	case Rates:
+	case ratelimit.Rate, []ratelimit.Rate:
 		return `use a number and a time from "1s" to "7d", such as "10/15m", several such as "3/h, 10/d", or "off"`
 	case Toggle:
 		return `use "auto", true or false`
@@ -313,7 +353,7 @@ func (s setting) remedy() string {
 		return `use a table of strings, such as { support = "help@example.com" }`
 	case map[string][]string:
 		return `use a table of lists, such as { username = ["exact", "icontains"] }`
-	case []Field:
+	case []accounts.Field:
 		return `use tables such as { name = "phone", type = "String", max_length = 20 }`
 	}
 	if s.one != "" {

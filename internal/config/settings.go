@@ -5,7 +5,6 @@ import (
 
 	"accountd/accounts"
 	"accountd/email"
-	"accountd/internal/password"
 	"accountd/internal/server"
 	"accountd/schema"
 	"accountd/tokens"
@@ -39,7 +38,7 @@ func (c *Config) SMTPSettings() email.SMTPSettings {
 // (RFC 6265bis, section 4.1.3.2).
 func (c *Config) SchemaSettings() schema.Settings {
 	s := c.Schema
-	s.Accounts, s.LongRunning, s.Introspection = c.AccountSettings(), c.Tokens.LongRunning, c.Introspection()
+	s.Accounts, s.LongRunning, s.Introspection = c.Accounts, c.Tokens.LongRunning, c.Introspection()
 	s.Cookies.Secure = c.secureCookies()
 	if k := &s.Cookies; k.Secure && k.Path == "/" && k.Domain == "" {
 		k.Name, k.RefreshName = "__Host-"+k.Name, "__Host-"+k.RefreshName
@@ -64,54 +63,11 @@ func (c *Config) sampleFields() map[string]any {
 		case len(f.Choices) > 0:
 			samples[f.Name] = f.Choices[0]
 		default:
-			samples[f.Name] = map[string]any{
-				"String": "sample", "Int": int64(42), "Float": 4.2, "Boolean": true, "DateTime": time.Unix(1_500_000_000, 0).UTC(),
+			samples[f.Name] = map[accounts.FieldType]any{
+				accounts.String: "sample", accounts.Int: int64(42), accounts.Float: 4.2, accounts.Boolean: true,
+				accounts.DateTime: time.Unix(1_500_000_000, 0).UTC(),
 			}[f.Type]
 		}
 	}
 	return samples
-}
-
-// AccountSettings is what accounts needs.
-func (c *Config) AccountSettings() accounts.Settings {
-	a, p := c.Accounts, c.Passwords
-	fields := make([]accounts.Field, len(a.Fields))
-	for i, f := range a.Fields {
-		fields[i] = accounts.Field{
-			Name: f.Name, Type: accounts.FieldType(f.Type), MaxLength: f.MaxLength, Pattern: f.Pattern,
-			Choices: f.Choices, Unique: f.Unique, Public: f.Public,
-		}
-	}
-	return accounts.Settings{
-		AllowLoginNotVerified:    a.AllowLoginNotVerified,
-		LoginFields:              a.LoginFields,
-		LoginWithSecondaryEmail:  a.LoginWithSecondaryEmail,
-		RegisterFields:           a.RegisterFields,
-		RegisterOptionalFields:   a.RegisterOptionalFields,
-		UpdateFields:             a.UpdateFields,
-		Fields:                   fields,
-		PasswordlessRegistration: a.PasswordlessRegistration,
-		SendActivationEmail:      a.SendActivationEmail,
-		SendPasswordSetEmail:     a.SendPasswordSetEmail,
-		Reveal:                   accounts.Reveal(a.RevealAccounts),
-		DeletePermanently:        a.DeletePermanently,
-		Notices:                  a.Notices,
-		PurgeUnverified:          a.PurgeUnverified,
-		UniformTime:              c.Limits.UniformTime,
-		Throttle:                 c.throttle(),
-		Passwords: password.Settings{
-			MinLength:  p.MinLength,
-			Similarity: p.Similarity,
-			Common:     p.Common,
-			Numeric:    p.Numeric,
-			MaxBytes:   p.MaxBytes,
-			Argon2: password.Argon2Settings{
-				MemoryKiB:   uint32(p.Argon2.Memory / 1024),
-				Iterations:  uint32(p.Argon2.Iterations),
-				Parallelism: uint8(p.Argon2.Parallelism),
-				Concurrent:  p.Argon2.Concurrent,
-				Queue:       p.Argon2.Queue,
-			},
-		},
-	}
 }

@@ -116,16 +116,16 @@ tls = "implicit"
 		map[string]string{"support": "help"}, map[string]any{"phone": "1"})
 	check("email.smtp", c.SMTPSettings(), "h", 20, "u", "p", email.ImplicitTLS)
 	check("limits", c.SchemaSettings().Limits, 1001, 1000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1300, 14*s, 15)
-	check("accounts", c.AccountSettings(), false, []string{"email"}, true, []string{"email", "phone"}, []string{"first_name"}, []string{"phone"},
+	check("accounts", c.Accounts, false, []string{"email"}, true, []string{"email", "phone"}, []string{"first_name"}, []string{"phone"},
 		[]accounts.Field{{Name: "phone", Type: "String", MaxLength: 20, Pattern: "[0-9]+", Choices: []any{"1", "2"}, Unique: true, Public: true}},
 		false, true, true, accounts.RevealAll, true, true, 19*s, 4*s, nil, nil)
-	check("throttle", c.AccountSettings().Throttle, nil, 2, rates(3, time.Minute), rates(4, time.Minute, 5, 2*time.Hour),
+	check("throttle", c.Accounts.Throttle, nil, 2, rates(3, time.Minute), rates(4, time.Minute, 5, 2*time.Hour),
 		rates(7, 36*time.Hour), rates(6, 24*time.Hour), 800)
-	if got := c.AccountSettings().Throttle.LoginsPerAccount; got != (ratelimit.Rate{Count: 1, Per: s}) {
+	if got := c.Accounts.Throttle.LoginsPerAccount; got != (ratelimit.Rate{Count: 1, Per: s}) {
 		t.Errorf("per account %v", got)
 	}
-	check("passwords", c.AccountSettings().Passwords, 21, 0.5, true, true, 122, nil)
-	check("argon2", c.AccountSettings().Passwords.Argon2, uint32(24), uint32(5), uint8(2), 7, 8)
+	check("passwords", c.Accounts.Passwords, 21, 0.5, true, true, 122, nil)
+	check("argon2", c.Accounts.Passwords.Argon2, uint32(24), uint32(5), uint8(2), 7, 8)
 }
 
 // rates are given as count, time, count, time, ….

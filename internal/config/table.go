@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"accountd/accounts"
 )
 
 // Toggle is a switch whose default depends on other settings.
@@ -22,7 +24,7 @@ var toggles = map[string]Toggle{"auto": Auto, "on": On, "off": Off, "true": On, 
 
 // isTable reports whether the setting is a whole table, or a list of tables, instead of one value.
 func (s setting) isTable() bool {
-	return s.typ.Kind() == reflect.Map || s.typ == reflect.TypeFor[[]Field]()
+	return s.typ.Kind() == reflect.Map || s.typ == reflect.TypeFor[[]accounts.Field]()
 }
 
 func decodeMap[T any](v reflect.Value, raw any) error {
@@ -48,14 +50,14 @@ func decodeFields(v reflect.Value, raw any) error {
 	if !ok {
 		return errors.New("is not a list of tables")
 	}
-	fields := make([]Field, len(list))
+	fields := make([]accounts.Field, len(list))
 	var problems []error
 	for i, item := range list {
 		table, ok := item.(map[string]any)
 		if !ok {
 			return errors.New("has an item that is no table")
 		}
-		for _, problem := range fields[i].decode(table) {
+		for _, problem := range decodeField(&fields[i], table) {
 			problems = append(problems, fmt.Errorf("has an item %s that %s", quote(fields[i].Name), problem))
 		}
 	}
@@ -63,8 +65,8 @@ func decodeFields(v reflect.Value, raw any) error {
 	return errors.Join(problems...)
 }
 
-// decode reads one table of [[accounts.fields]] and returns what is wrong with its keys; validate judges what it says.
-func (f *Field) decode(table map[string]any) (problems []string) {
+// decodeField reads one table of [[accounts.fields]] and returns the problems of its keys; checkField validates the rest.
+func decodeField(f *accounts.Field, table map[string]any) (problems []string) {
 	f.Public = true
 	v := reflect.ValueOf(f).Elem()
 	keys := map[string]reflect.Value{}
@@ -104,8 +106,8 @@ func renderTable[T any](table map[string]T) string {
 	return "{" + strings.Join(items, ", ") + "}"
 }
 
-// renderFields writes fields as tables that decode reads back.
-func renderFields(fields []Field) string {
+// renderFields writes fields as tables that decodeField reads.
+func renderFields(fields []accounts.Field) string {
 	items := make([]string, len(fields))
 	for i, f := range fields {
 		v, keys := reflect.ValueOf(f), []string{}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"accountd/accounts"
 	"accountd/email"
 	"accountd/schema"
 )
@@ -14,7 +15,7 @@ import (
 // written by Redacted so that Load reads them back.
 func TestTables(t *testing.T) {
 	want := Config{
-		Accounts: Accounts{Fields: []Field{
+		Accounts: accounts.Settings{Fields: []accounts.Field{
 			{Name: "phone", Type: "String", MaxLength: 20, Pattern: `\+[0-9]+`, Unique: true, Public: true},
 			{Name: "plan", Type: "Int", Choices: []any{int64(1), int64(2)}},
 		}},
@@ -63,7 +64,7 @@ variables."help desk" = 'a "b"'
 			again := mustLoad(t, got.Redacted())
 			for _, c := range []*Config{got, again} {
 				part := Config{
-					Accounts: Accounts{Fields: c.Accounts.Fields}, Schema: schema.Settings{FilterFields: c.Schema.FilterFields},
+					Accounts: accounts.Settings{Fields: c.Accounts.Fields}, Schema: schema.Settings{FilterFields: c.Schema.FilterFields},
 					Email: email.Settings{Variables: c.Email.Variables},
 				}
 				if diff := cmp.Diff(want, part, cmp.AllowUnexported(Config{})); diff != "" {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/mail"
 	"net/url"
@@ -30,7 +31,7 @@ func (l *loader) validate() {
 	l.require(!l.changed("limits.query", "limits.body") || limits.Query <= limits.Body, "limits.query",
 		"is more than limits.body, "+quote(Size(limits.Body).String())+", lets in", "raise limits.body or lower this", "limits.body")
 
-	l.require(c.Limits.UniformTime <= limits.Timeout, "limits.uniform_time",
+	l.require(c.Accounts.UniformTime <= limits.Timeout, "limits.uniform_time",
 		"is longer than limits.timeout, "+quote(Duration(limits.Timeout).String())+", lets a request take", "lower this or raise limits.timeout", "limits.timeout")
 
 	l.accountFields()
@@ -49,13 +50,13 @@ func (l *loader) validate() {
 
 	l.validateWeb()
 
-	l.require(c.Passwords.MinLength <= c.Passwords.MaxBytes, "passwords.min_length",
-		"is more than passwords.max_bytes, "+strconv.Itoa(c.Passwords.MaxBytes)+", lets in", "raise passwords.max_bytes or lower this", "passwords.max_bytes")
-	argon2 := c.Passwords.Argon2
-	l.require(argon2.Memory%1024 == 0, "passwords.argon2.memory", "is not a whole number of KiB", `use "KiB" or "MiB"`)
-	l.require(argon2.Memory >= 8*1024*Size(argon2.Parallelism), "passwords.argon2.memory",
-		"is less than 8KiB for each lane of passwords.argon2.parallelism, "+strconv.Itoa(argon2.Parallelism),
-		"use at least "+quote((8*1024*Size(argon2.Parallelism)).String())+"; \"19MiB\" is the least that is safe", "passwords.argon2.parallelism")
+	p := c.Accounts.Passwords
+	l.require(p.MinLength <= p.MaxBytes, "passwords.min_length",
+		"is more than passwords.max_bytes, "+strconv.Itoa(p.MaxBytes)+", lets in", "raise passwords.max_bytes or lower this", "passwords.max_bytes")
+	least := 8 * uint32(p.Argon2.Parallelism) // RFC 9106, section 3.1
+	l.require(p.Argon2.MemoryKiB >= least, "passwords.argon2.memory",
+		fmt.Sprintf("is less than 8KiB for each lane of passwords.argon2.parallelism, %d", p.Argon2.Parallelism),
+		"use at least "+quote(Size(least*1024).String())+"; \"19MiB\" is the least that is safe", "passwords.argon2.parallelism")
 
 	from, fromErr := mail.ParseAddress(c.Email.From)
 	l.require(fromErr == nil, "email.from", "is not one mail address", `use "name <address>", such as "accountd <accounts@localhost>"`)
@@ -195,7 +196,7 @@ func (c *Config) Warnings() []string {
 	if u, err := url.Parse(c.Server.PublicURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		warnings = append(warnings, "server.public_url is not https: passwords and tokens travel in clear")
 	}
-	if a := c.Passwords.Argon2; int64(a.Memory)*int64(a.Iterations) < 2*(19<<20) {
+	if a := c.Accounts.Passwords.Argon2; int64(a.MemoryKiB)*int64(a.Iterations) < 2*19*1024 {
 		warnings = append(warnings, "passwords.argon2 is cheaper than 19MiB with two iterations: stolen hashes are easier to guess")
 	}
 	if !c.Loopback() && c.Tokens.AccessLifetime > day {

@@ -15,21 +15,26 @@ import (
 
 // Settings are the rules for new passwords and how they are hashed.
 type Settings struct {
-	MinLength  int     // code points; 0: any
-	Similarity float64 // how alike a password and the user's own data may be, 0 to 1; 0: not checked
-	Common     bool    // refuse common passwords
-	Numeric    bool    // refuse passwords of digits only
-	MaxBytes   int     // checked before anything else is computed
+	MinLength int `toml:"passwords.min_length" min:"1" max:"256"` // code points; 0: any
+
+	// Similarity is how alike a password and the user's own data may be. 0: not checked.
+	Similarity float64 `toml:"passwords.similarity" min:"0" max:"1"`
+	Common     bool    `toml:"passwords.common"`                         // refuse common passwords
+	Numeric    bool    `toml:"passwords.numeric"`                        // refuse passwords of digits only
+	MaxBytes   int     `toml:"passwords.max_bytes" min:"64" max:"16384"` // checked before anything else is computed
 	Argon2     Argon2Settings
 }
 
 // Argon2Settings are the cost of a password hash (RFC 9106; OWASP recommends at least 19 MiB, 2, 1) and how
 // many may be computed or wait at once.
 type Argon2Settings struct {
-	MemoryKiB, Iterations uint32
-	Parallelism           uint8
-	Concurrent            int // hashes at once; 0: the number of cores that the process may use
-	Queue                 int // requests that may wait
+	MemoryKiB   uint32 `toml:"passwords.argon2.memory" min:"8KiB" max:"4GiB" unit:"KiB"`
+	Iterations  uint32 `toml:"passwords.argon2.iterations" min:"1" max:"100"`
+	Parallelism uint8  `toml:"passwords.argon2.parallelism" min:"1" max:"64"`
+
+	// Concurrent is the number of hashes at once; 0: the number of cores that the process may use.
+	Concurrent int `toml:"passwords.argon2.concurrent" min:"0" max:"1024"`
+	Queue      int `toml:"passwords.argon2.queue" min:"0" max:"100000"` // requests that may wait
 }
 
 // WellFormed reports whether a password can have been set: valid UTF-8 without NUL and without the replacement
