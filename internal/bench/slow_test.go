@@ -100,7 +100,7 @@ func newClearing(dir string) (*clearing, error) {
 	if err != nil {
 		return nil, err
 	}
-	svc, err := accounts.New(db, issuer, outbox, c.AccountSettings(), slog.New(slog.DiscardHandler))
+	svc, err := accounts.New(db, issuer, outbox, c.Accounts, slog.New(slog.DiscardHandler))
 	return &clearing{db: db, accounts: svc}, err
 }
 
