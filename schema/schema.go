@@ -76,8 +76,8 @@ type Cookies struct {
 
 // API is both schemas over one service.
 type API struct {
-	doors [2]*graphqlhttp.Door // by Style
-	auth  http.Handler
+	handlers [2]*graphqlhttp.Handler // by Style
+	auth     http.Handler
 }
 
 // building serialises the building of schemas: graphql-go completes types that all schemas share on their first use.
@@ -103,12 +103,12 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 		return withCaller(ctx, svc.Caller(accessToken(r, s, jarOf(ctx))))
 	}
 	a := &API{auth: forwardAuth(prepare, s)}
-	for style := range a.doors {
+	for style := range a.handlers {
 		built, err := build(rows, Style(style), userNode, queries)
 		if err != nil {
 			return nil, err
 		}
-		a.doors[style], err = graphqlhttp.New(built, graphqlhttp.Settings{
+		a.handlers[style], err = graphqlhttp.New(built, graphqlhttp.Settings{
 			Limits:        s.Limits,
 			Introspection: s.Introspection,
 			Exclusive:     exclusive(rows),
@@ -125,10 +125,10 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 }
 
 // Handler serves one flavour.
-func (a *API) Handler(style Style) http.Handler { return a.doors[style] }
+func (a *API) Handler(style Style) http.Handler { return a.handlers[style] }
 
 // SDL is one flavour in the schema definition language, sorted by name.
-func (a *API) SDL(style Style) string { return a.doors[style].SDL() }
+func (a *API) SDL(style Style) string { return a.handlers[style].SDL() }
 
 // shaped gives rows what the settings want of all of them alike.
 func shaped(rows []mutation, s Settings) []mutation {

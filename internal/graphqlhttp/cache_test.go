@@ -86,12 +86,12 @@ func TestCacheHoldsWhatItSays(t *testing.T) {
 			for i := range 20 { // what is made once
 				s.document(t, text(-i))
 			}
-			s.door.documents.documents.Purge()
+			s.handler.documents.documents.Purge()
 			before := liveHeap()
 			for i := range 275 {
 				s.document(t, text(i+1))
 			}
-			held, c := liveHeap()-before, s.door.documents
+			held, c := liveHeap()-before, s.handler.documents
 			t.Logf("%d documents hold %d KiB, counted as %d KiB", c.documents.Len(), held>>10, c.bytes>>10)
 			const noise = 32 << 10
 			if held > c.bytes+noise || c.bytes > 1<<20 {
@@ -107,9 +107,9 @@ func TestCacheHoldsWhatItSays(t *testing.T) {
 
 func (s *site) document(tb testing.TB, query string) *ast.QueryDocument {
 	tb.Helper()
-	doc, refused := s.door.document(query)
+	doc, refused := s.handler.document(query)
 	if refused != nil {
-		tb.Fatalf("%.100s: %s", query, refused.errs[0].message)
+		tb.Fatalf("%.100s: %s", query, refused.errs[0].Message)
 	}
 	return doc
 }
@@ -133,7 +133,7 @@ func TestCacheKeepsNoLongerText(t *testing.T) {
 	if held := liveHeap() - before; held > 1<<20 {
 		t.Errorf("100 documents of 11 bytes hold %d", held)
 	}
-	if n := s.door.documents.documents.Len(); n != 100 {
+	if n := s.handler.documents.documents.Len(); n != 100 {
 		t.Errorf("%d documents", n)
 	}
 }
@@ -157,7 +157,7 @@ func TestStringsAreNotKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			first := s.document(t, test.query)
-			if again := s.document(t, test.query); (again == first) != test.kept || (s.door.documents.documents.Len() == 1) != test.kept {
+			if again := s.document(t, test.query); (again == first) != test.kept || (s.handler.documents.documents.Len() == 1) != test.kept {
 				t.Errorf("kept: %v", again == first)
 			}
 		})

@@ -6,11 +6,11 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// cost is what a selection set amounts to with its fragments expanded. Counts stop growing at tooMany.
+// cost is the size of a selection set with its fragments expanded. Counts stop at tooMany.
 type cost struct {
 	fields, aliases int
-	depth           int // of selections, __schema and __type taken as leaves
-	introspection   int // of selections inside them
+	depth           int // of selections; __schema and __type count as leaves
+	introspection   int // depth of selections inside these
 }
 
 const tooMany = 1 << 30
@@ -22,19 +22,19 @@ func (c *cost) add(other cost) {
 	c.introspection = max(c.introspection, other.introspection)
 }
 
-// counter adds up a document that has been parsed but not validated: validation itself takes quadratic time in equal
-// fields. A fragment is counted once however often it is spread, and a cycle is left to validation.
+// counter counts a document before its validation, whose time is quadratic in the number of equal fields. It visits each
+// fragment once, and leaves cycles to validation.
 type counter struct {
-	fragments  ast.FragmentDefinitionList
-	done       map[string]cost
-	open       map[string]bool
-	directives int
-	asks       bool // for __schema or __type
+	fragments    ast.FragmentDefinitionList
+	done         map[string]cost
+	open         map[string]bool
+	directives   int
+	introspected bool // a field is __schema or __type
 }
 
-// checkCost refuses a document that is over a limit.
-func (d *Door) checkCost(doc *ast.QueryDocument) *refusal {
-	l := d.settings.Limits
+// checkCost refuses a document that exceeds a limit.
+func (h *Handler) checkCost(doc *ast.QueryDocument) *refusal {
+	l := h.settings.Limits
 	c := &counter{fragments: doc.Fragments, done: map[string]cost{}, open: map[string]bool{}}
 	if n := len(doc.Fragments); n > l.Fragments {
 		return tooComplex("fragments", n, l.Fragments)
@@ -69,7 +69,7 @@ func (d *Door) checkCost(doc *ast.QueryDocument) *refusal {
 	if c.directives > l.Directives {
 		return tooComplex("directives", c.directives, l.Directives)
 	}
-	if c.asks && !d.settings.Introspection {
+	if c.introspected && !h.settings.Introspection {
 		return refuse(CodeValidation, "Introspection is off on this server: __schema and __type cannot be asked for.")
 	}
 	return nil
@@ -95,12 +95,14 @@ func (c *counter) set(set ast.SelectionSet) cost {
 
 func (c *counter) field(f *ast.Field) cost {
 	inner := c.set(f.SelectionSet)
-	own := cost{fields: min(inner.fields+1, tooMany), aliases: inner.aliases, depth: inner.depth + 1, introspection: inner.introspection}
+	own := inner
+	own.fields = min(own.fields+1, tooMany)
+	own.depth++
 	if f.Alias != f.Name {
 		own.aliases++
 	}
 	if f.Name == "__schema" || f.Name == "__type" {
-		c.asks = true
+		c.introspected = true
 		own.depth, own.introspection = 1, inner.depth
 	}
 	return own

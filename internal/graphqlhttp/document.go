@@ -3,44 +3,40 @@ package graphqlhttp
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"math"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
-	"github.com/vektah/gqlparser/v2/validator/core"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"accountd/internal/pattern"
 )
 
-// document returns the parsed and validated document of a query. It is shared: only for reading. One with a string in it is not kept:
-// that may be a password or a token, which would stay in memory for as long as nobody sends many other documents.
-func (d *Door) document(query string) (*ast.QueryDocument, *refusal) {
-	if len(query) > d.settings.Limits.Query {
-		return nil, refuse(CodeTooLarge, fmt.Sprintf("The query has %d bytes; at most %d are allowed.", len(query), d.settings.Limits.Query))
+// document returns the parsed and validated document of a query. Requests share it, so it must not be changed. A document with
+// a string is not kept: the string may be a password or a token, and would stay in memory.
+func (h *Handler) document(query string) (*ast.QueryDocument, *refusal) {
+	limits := &h.settings.Limits
+	if len(query) > limits.Query {
+		message := fmt.Sprintf("The query has %d bytes; at most %d are allowed.", len(query), limits.Query)
+		return nil, refuse(CodeTooLarge, message)
 	}
-	if doc := d.documents.get(query); doc != nil {
+	if doc := h.documents.get(query); doc != nil {
 		return doc, nil
 	}
-	query = strings.Clone(query) // it may be a part of a longer text, as of a URL, which the document would keep alive
+	query = strings.Clone(query) // it may share memory with a longer text, such as a URL, which the cache would keep
 	seen := scanDocument(query)
 	if seen.surrogate {
 		return nil, refuse(CodeBadString, "A string has half of a surrogate pair.")
 	}
-	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, d.settings.Limits.Tokens)
+	doc, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: query}, limits.Tokens)
 	if err != nil {
-		return nil, d.syntax(err)
+		return nil, h.syntaxError(err)
 	}
-	if seen.nesting > d.settings.Limits.Nesting {
-		return nil, tooComplex("levels of nesting", seen.nesting, d.settings.Limits.Nesting)
+	if seen.nesting > limits.Nesting {
+		return nil, tooComplex("levels of nesting", seen.nesting, limits.Nesting)
 	}
-	if r := d.checkCost(doc); r != nil {
+	if r := h.checkCost(doc); r != nil {
 		return nil, r
 	}
 	for _, op := range doc.Operations {
@@ -49,56 +45,39 @@ func (d *Door) document(query string) (*ast.QueryDocument, *refusal) {
 	for _, f := range doc.Fragments {
 		f.SelectionSet = withoutRepeats(f.SelectionSet)
 	}
-	if errs := validator.ValidateWithRules(d.schema, doc, d.quietRules()); len(errs) > 0 {
-		// A suggestion costs as much as the rest of validation, so it is made for few errors only.
-		if d.settings.Introspection && len(errs) <= d.settings.Limits.Errors {
-			errs = validator.ValidateWithRules(d.schema, doc, d.allRules())
+	if errs := validator.ValidateWithRules(h.schema, doc, h.quietRules()); len(errs) > 0 {
+		// Suggestions cost as much as the rest of validation, so only few errors get them.
+		if h.settings.Introspection && len(errs) <= limits.Errors {
+			errs = validator.ValidateWithRules(h.schema, doc, h.allRules())
 		}
-		return nil, d.invalid(errs)
+		return nil, h.invalid(errs)
 	}
 	if !seen.strings {
-		d.documents.add(query, doc, keptBytes(query, seen.parts))
+		h.documents.add(query, doc, keptBytes(query, seen.parts))
 	}
 	return doc, nil
 }
 
-func (d *Door) syntax(err error) *refusal {
-	// The parser has no error of a type of its own for its token limit; without a position it is that.
+func (h *Handler) syntaxError(err error) *refusal {
+	// Only the error of the token limit has no position. It has no type of its own.
 	var at *gqlerror.Error
 	if errors.As(err, &at) && len(at.Locations) > 0 {
 		r := refuse(CodeSyntax, "Syntax error: "+clip(withoutToken(at.Message)))
-		r.errs[0].locations = at.Locations
+		r.errs[0].Locations = at.Locations
 		return r
 	}
-	return refuse(CodeTooComplex, fmt.Sprintf("The document has more than %d tokens.", d.settings.Limits.Tokens))
+	return refuse(CodeTooComplex, fmt.Sprintf("The document has more than %d tokens.", h.settings.Limits.Tokens))
 }
 
-// quotedToken is a value as the parser quotes it.
+// quotedToken matches a value as the parser quotes it.
 var quotedToken = pattern.Lazy(`(?s)\b(String|BlockString|Int|Float) ".*"`)
 
-// withoutToken leaves the value out of a message of the parser. Values may be secrets in the wrong place, and answers
-// are kept by proxies and by what collects the errors of clients.
+// withoutToken removes the value from a message of the parser. A value may be a secret in the wrong place, and proxies and
+// error trackers of clients store answers.
 func withoutToken(message string) string { return quotedToken().ReplaceAllString(message, "$1") }
 
-// withoutValue does the same for a message of the rule for types, which ends with the value, or with a suggestion after it.
-func withoutValue(err *gqlerror.Error) string {
-	if !strings.HasPrefix(err.Rule, rules.ValuesOfCorrectTypeRule.Name) {
-		return err.Message
-	}
-	for _, before := range []string{" value: ", ", found "} {
-		if message, value, ok := strings.Cut(err.Message, before); ok {
-			message += strings.TrimRight(strings.TrimSuffix(before, "found "), ":, ") + "."
-			if i := strings.LastIndex(value, " Did you mean "); i >= 0 {
-				message += value[i:]
-			}
-			return message
-		}
-	}
-	return err.Message
-}
-
-// withoutRepeats leaves out plain fields that stand in their selection set already. That changes no answer, and the
-// rule for overlapping fields compares each with each.
+// withoutRepeats removes plain fields that their selection set already has. Answers stay the same, and the rule for
+// overlapping fields, which compares each field with each, has less to do.
 func withoutRepeats(set ast.SelectionSet) ast.SelectionSet {
 	type plainField struct{ alias, name string }
 	seen := map[plainField]bool{}
@@ -122,88 +101,35 @@ func withoutRepeats(set ast.SelectionSet) ast.SelectionSet {
 	return kept
 }
 
-// clip shortens a message that quotes what the client sent.
+// clip shortens a message that quotes the request.
 func clip(message string) string {
-	const most = 500
-	if len(message) <= most {
+	const longest = 500
+	if len(message) <= longest {
 		return message
 	}
-	return strings.ToValidUTF8(message[:most], "") + "…"
+	return strings.ToValidUTF8(message[:longest], "") + "…"
 }
 
-// invalid is a refusal for what validation has found. What is said of several places is said once, with all of them.
-func (d *Door) invalid(errs gqlerror.List) *refusal {
-	r, limit := &refusal{}, d.settings.Limits.Errors
-	said := map[string]*wireError{}
+// invalid returns the refusal for errors of validation. Equal messages become one error with all locations.
+func (h *Handler) invalid(errs gqlerror.List) *refusal {
+	r, limit := &refusal{}, h.settings.Limits.Errors
+	byMessage := map[string]*wireError{}
 	for _, err := range errs {
 		message := clip(withoutValue(err))
-		if w := said[message]; w == nil && len(r.errs) < limit {
-			said[message] = &wireError{message: message, locations: err.Locations, code: CodeValidation}
-			r.errs = append(r.errs, said[message])
-		} else if w != nil && len(w.locations) < limit {
-			w.locations = append(w.locations, err.Locations...)
+		if e := byMessage[message]; e == nil && len(r.errs) < limit {
+			e = newError(CodeValidation, message, nil)
+			e.Locations = err.Locations
+			byMessage[message] = e
+			r.errs = append(r.errs, e)
+		} else if e != nil && len(e.Locations) < limit {
+			e.Locations = append(e.Locations, err.Locations...)
 		}
 	}
 	return r
 }
 
-// allRules are gqlparser's, which are those of the specification, and one that it lacks.
-func (d *Door) allRules() *rules.Rules {
-	r := rules.NewDefaultRules()
-	r.ReplaceRule(rules.KnownTypeNamesRule.Name, d.knownTypeNames)
-	r.AddRule("NumbersInRange", numbersInRange)
-	return r
-}
-
-// knownTypeNames suggests types of equally similar names in one order. gqlparser's rule takes them as a map has them, so that the
-// same request was answered differently each time.
-func (d *Door) knownTypeNames(observers *core.Events, addError core.AddErrFunc) {
-	rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc(observers, func(options ...core.ErrorOption) {
-		addError(append(options, func(err *gqlerror.Error) {
-			unknown := strings.TrimSuffix(strings.TrimPrefix(err.Message, `Unknown type "`), `".`)
-			core.SuggestListQuoted("Did you mean", unknown, slices.Sorted(maps.Keys(d.schema.Types)))(err)
-		})...)
-	})
-}
-
-// quietRules are the same without "Did you mean", which would give away names where introspection is off.
-func (d *Door) quietRules() *rules.Rules {
-	r := d.allRules()
-	for name, quiet := range map[string]core.Rule{
-		rules.FieldsOnCorrectTypeRule.Name: rules.FieldsOnCorrectTypeRuleWithoutSuggestions,
-		rules.KnownArgumentNamesRule.Name:  rules.KnownArgumentNamesRuleWithoutSuggestions,
-		rules.KnownTypeNamesRule.Name:      rules.KnownTypeNamesRuleWithoutSuggestions,
-		rules.ScalarLeafsRule.Name:         rules.ScalarLeafsRuleWithoutSuggestions,
-		rules.ValuesOfCorrectTypeRule.Name: rules.ValuesOfCorrectTypeRuleWithoutSuggestions,
-	} {
-		r.ReplaceRule(name, quiet.RuleFunc)
-	}
-	return r
-}
-
-// numbersInRange refuses literals that no Int or Float can hold (GraphQL, sections 3.5.1 and 3.5.2, input coercion).
-func numbersInRange(observers *core.Events, addError core.AddErrFunc) {
-	observers.OnValue(func(_ *core.Walker, v *ast.Value) {
-		if v.Definition == nil || v.Kind != ast.IntValue && v.Kind != ast.FloatValue {
-			return
-		}
-		ok := true
-		switch v.Definition.Name {
-		case "Int":
-			_, err := strconv.ParseInt(v.Raw, 10, 32)
-			ok = err == nil || v.Kind == ast.FloatValue // not a whole number: told by the rule for types
-		case "Float":
-			f, err := strconv.ParseFloat(v.Raw, 64)
-			ok = err == nil && !math.IsInf(f, 0)
-		}
-		if !ok {
-			addError(core.Message("%s cannot represent a number out of its range.", v.Definition.Name), core.At(v.Position))
-		}
-	})
-}
-
-// operation picks what to execute and refuses two of a kind of which a request may have one.
-func (d *Door) operation(doc *ast.QueryDocument, name string) (*ast.OperationDefinition, *refusal) {
+// operation returns the operation to execute. It refuses several exclusive mutations.
+func (h *Handler) operation(doc *ast.QueryDocument, name string) (*ast.OperationDefinition, *refusal) {
 	var op *ast.OperationDefinition
 	switch {
 	case len(doc.Operations) == 0:
@@ -217,30 +143,28 @@ func (d *Door) operation(doc *ast.QueryDocument, name string) (*ast.OperationDef
 	default:
 		op = doc.Operations[0]
 	}
-	if op.Operation == ast.Mutation {
-		if len(d.exclusive(op.SelectionSet, nil)) > 1 {
-			return nil, refuse(CodeOneCredentialMutation, "A request may have only one mutation that deals with credentials; send the others in requests of their own.")
-		}
+	if op.Operation == ast.Mutation && len(h.exclusive(op.SelectionSet, nil)) > 1 {
+		return nil, refuse(CodeOneCredentialMutation, "A request may have only one mutation that deals with credentials; "+
+			"send the others in requests of their own.")
 	}
 	return op, nil
 }
 
-// exclusive adds to keys the response keys under which exclusive fields would be executed, whatever @skip and @include
-// come to.
-func (d *Door) exclusive(set ast.SelectionSet, keys map[string]bool) map[string]bool {
+// exclusive adds the response keys of exclusive fields to keys, which may be nil. It takes @skip and @include for not there.
+func (h *Handler) exclusive(set ast.SelectionSet, keys map[string]bool) map[string]bool {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
-			if d.settings.Exclusive(s.Name) {
+			if h.settings.Exclusive(s.Name) {
 				if keys == nil {
 					keys = map[string]bool{}
 				}
 				keys[s.Alias] = true
 			}
 		case *ast.InlineFragment:
-			keys = d.exclusive(s.SelectionSet, keys)
+			keys = h.exclusive(s.SelectionSet, keys)
 		case *ast.FragmentSpread:
-			keys = d.exclusive(s.Definition.SelectionSet, keys)
+			keys = h.exclusive(s.Definition.SelectionSet, keys)
 		}
 	}
 	return keys

@@ -56,13 +56,13 @@ func TestHostileDocuments(t *testing.T) {
 	s := newSite(t)
 	for name, query := range hostile() {
 		t.Run(name, func(t *testing.T) {
-			doc, refused := s.door.document(query)
+			doc, refused := s.handler.document(query)
 			if refused == nil {
 				t.Fatalf("accepted: %v", doc)
 			}
 			size := 0
 			for _, err := range refused.errs {
-				size += len(err.message)
+				size += len(err.Message)
 			}
 			if len(refused.errs) > testLimits.Errors || size > 8_000 {
 				t.Errorf("%d errors, %d bytes", len(refused.errs), size)
@@ -119,10 +119,10 @@ func TestLimits(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if _, refused := s.door.document(test.query(test.limit)); refused != nil {
-				t.Errorf("%d: %s", test.limit, refused.errs[0].message)
+			if _, refused := s.handler.document(test.query(test.limit)); refused != nil {
+				t.Errorf("%d: %s", test.limit, refused.errs[0].Message)
 			}
-			if _, refused := s.door.document(test.query(test.limit + 1)); refused == nil || refused.errs[0].code != test.code {
+			if _, refused := s.handler.document(test.query(test.limit + 1)); refused == nil || refused.errs[0].Extensions.Code != test.code {
 				t.Errorf("%d: %+v, want code %s", test.limit+1, refused, test.code)
 			}
 		})
@@ -259,7 +259,7 @@ func BenchmarkHostile(b *testing.B) {
 	for name, query := range hostile() {
 		b.Run(strings.ReplaceAll(name, " ", "_"), func(b *testing.B) {
 			for b.Loop() {
-				if _, refused := s.door.document(query); refused == nil {
+				if _, refused := s.handler.document(query); refused == nil {
 					b.Fatal("accepted")
 				}
 			}

@@ -84,7 +84,7 @@ func BenchmarkNestedList(b *testing.B) {
 	})
 	b.Run("graphqlhttp", func(b *testing.B) {
 		for b.Loop() {
-			s.door.document(query)
+			s.handler.document(query)
 		}
 	})
 }

@@ -1,9 +1,9 @@
-// Package graphqlhttp is GraphQL over HTTP for a schema of graphql-go: limits, parsing, validation, coercion,
-// execution and introspection. It knows nothing of accounts.
+// Package graphqlhttp serves a schema of graphql-go over HTTP. It limits, parses, validates, coerces and executes requests,
+// and answers introspection.
 //
-// What a client sent never reaches graphql-go, whose parser and validator can be stalled or killed by a few bytes:
-// gqlparser parses and validates, and the executor here calls the resolvers of the schema. Requests and answers follow
-// the GraphQL specification (September 2025) and GraphQL over HTTP (https://graphql.github.io/graphql-over-http/).
+// graphql-go gets nothing that a client sent, because a few bytes stall its parser and validator or end the process. gqlparser
+// parses and validates instead, and the executor of this package calls the resolvers. Requests and answers follow the GraphQL
+// specification of September 2025 and GraphQL over HTTP (https://graphql.github.io/graphql-over-http/).
 package graphqlhttp
 
 import (
@@ -18,61 +18,60 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// Limits bound what one request may cost. Fields, aliases and depth are counted with fragments expanded. The upper
-// bound of Fields is low because validating n equal fields takes time in n².
+// Limits bound the cost of one request. All are positive.
 type Limits struct {
-	Body               int           `toml:"limits.body" min:"256B" max:"16MiB"` // bytes of the HTTP body
-	Query              int           `toml:"limits.query" min:"64B" max:"1MiB"`  // bytes of the document
-	Tokens             int           `toml:"limits.tokens" min:"1" max:"100000"` // in the document
-	Nesting            int           `toml:"limits.nesting" min:"1" max:"500"`   // of brackets in the document
-	Fields             int           `toml:"limits.fields" min:"1" max:"2000"`
-	Aliases            int           `toml:"limits.aliases" min:"0" max:"2000"`
-	Depth              int           `toml:"limits.depth" min:"1" max:"500"`               // of selections
-	IntrospectionDepth int           `toml:"limits.introspection_depth" min:"1" max:"500"` // inside __schema and __type
-	Fragments          int           `toml:"limits.fragments" min:"0" max:"1000"`          // definitions
-	Variables          int           `toml:"limits.variables" min:"0" max:"1000"`          // of one operation
-	Directives         int           `toml:"limits.directives" min:"0" max:"1000"`         // in the document
-	Errors             int           `toml:"limits.errors" min:"1" max:"1000"`             // in one response
-	Response           int           `toml:"limits.response" min:"1KiB" max:"64MiB"`       // bytes of data in one response
-	Timeout            time.Duration `toml:"limits.timeout" min:"100ms" max:"10m"`         // of all resolvers together
-
-	// Documents is how many validated documents are kept, in 4 KiB of memory each on average.
-	Documents int `toml:"limits.documents" min:"1" max:"100000"`
+	Body               int           // bytes of the HTTP body
+	Query              int           // bytes of the document
+	Tokens             int           // in the document
+	Nesting            int           // of brackets in the document
+	Fields             int           // with fragments expanded
+	Aliases            int           // with fragments expanded
+	Depth              int           // of selections, with fragments expanded
+	IntrospectionDepth int           // of selections inside __schema and __type
+	Fragments          int           // fragment definitions
+	Variables          int           // of one operation
+	Directives         int           // in the document
+	Errors             int           // in one response
+	Response           int           // bytes of the data in one response
+	Timeout            time.Duration // of all resolvers together
+	Documents          int           // validated documents to keep, in at most 4 KiB of memory each on average
 }
 
-// Settings are how a schema is served.
+// Settings configure a [Handler].
 type Settings struct {
 	Limits        Limits
 	Introspection bool
 
-	// Exclusive names the root fields of mutations of which one request may have only one.
+	// Exclusive reports the root fields of mutations of which one request may have only one.
 	Exclusive func(field string) bool
 
-	// Context is what resolvers get, made from the request's context and the request. Its values stay, its end
-	// does not count: work that has begun is finished whether or not the client waits.
-	Context func(context.Context, *http.Request) context.Context
+	// Context makes the context of the resolvers from the context of the request. The values of ctx count, but its
+	// cancellation does not: an operation ends whether or not the client waits for it.
+	Context func(ctx context.Context, r *http.Request) context.Context
 
-	// Finish adds headers to the answer once every resolver has returned. It gets what Context made. nil: none.
+	// Finish adds headers to the answer after the last resolver. Its context is what Context returned. It may be nil.
 	Finish func(context.Context, http.Header)
 
-	// RequestID is the name under which failures of the server are logged.
+	// RequestID returns the name of the request in the log and in internal errors.
 	RequestID func(context.Context) string
 
 	Log *slog.Logger
 }
 
-// Door serves one schema. It is safe for concurrent use.
-type Door struct {
+// Handler serves one schema. It is safe for concurrent use.
+type Handler struct {
 	settings  Settings
 	sdl       string
 	schema    *ast.Schema
 	objects   map[string]*object
-	abstracts map[string]graphql.ResolveTypeFn // by name of interface or union
-	leaves    map[string]leaf                  // by name of scalar or enum
+	abstracts map[string]graphql.ResolveTypeFn // by name of the interface or union
+	leaves    map[string]leaf                  // by name of the scalar or enum
 	documents *cache
 }
 
-// object is an object type as the executor needs it.
+var _ http.Handler = (*Handler)(nil)
+
+// object is an object type as the executor uses it.
 type object struct {
 	name   string
 	fields map[string]*field
@@ -84,14 +83,14 @@ type field struct {
 	typ     graphql.Output // nil for introspection
 	parent  *graphql.Object
 
-	// The type of the value, or of what is in the list. For an interface or union neither is there.
+	// The type of the value or of the elements of the list. An interface or union has neither.
 	leaf   leaf
 	object *object
 }
 
-// New prepares a schema for serving. It refuses what the executor does not do: subscriptions, default values, and
-// fields without a resolver.
-func New(schema graphql.Schema, s Settings) (*Door, error) {
+// New prepares a schema for serving. It returns an error for what the executor does not support: subscriptions, default
+// values, and fields without a resolver.
+func New(schema graphql.Schema, s Settings) (*Handler, error) {
 	if schema.SubscriptionType() != nil {
 		return nil, fmt.Errorf("schema has subscriptions")
 	}
@@ -103,61 +102,68 @@ func New(schema graphql.Schema, s Settings) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("printed schema: %w", err)
 	}
-	delete(parsed.Directives, "defer") // gqlparser's prelude declares it; nothing here defers
+	delete(parsed.Directives, "defer") // declared by gqlparser, and not supported here
 	documents, err := newCache(s.Limits.Documents)
 	if err != nil {
 		return nil, err
 	}
-	d := &Door{
+	h := &Handler{
 		settings: s, sdl: sdl, schema: parsed, documents: documents,
 		objects: map[string]*object{}, abstracts: map[string]graphql.ResolveTypeFn{}, leaves: map[string]leaf{},
 	}
 	for name, t := range schema.TypeMap() {
 		switch t := t.(type) {
 		case *graphql.Scalar:
-			d.leaves[name] = scalarLeaf(t)
+			h.leaves[name] = scalarLeaf(t)
 		case *graphql.Enum:
-			d.leaves[name] = enumLeaf(t)
+			h.leaves[name] = enumLeaf(t)
 		case *graphql.Interface:
-			d.abstracts[name] = resolver(t.ResolveType, schema.PossibleTypes(t))
+			h.abstracts[name] = typeResolver(t.ResolveType, schema.PossibleTypes(t))
 		case *graphql.Union:
-			d.abstracts[name] = resolver(t.ResolveType, schema.PossibleTypes(t))
+			h.abstracts[name] = typeResolver(t.ResolveType, schema.PossibleTypes(t))
 		case *graphql.Object:
-			if err := d.addObject(t); err != nil {
+			if err := h.addObject(t); err != nil {
 				return nil, err
 			}
 		}
 	}
-	d.addIntrospection()
-	for _, o := range d.objects {
+	h.addIntrospection()
+	for _, o := range h.objects {
 		for _, f := range o.fields {
 			name := f.def.Type.Name()
-			f.leaf, f.object = d.leaves[name], d.objects[name]
+			f.leaf, f.object = h.leaves[name], h.objects[name]
 		}
 	}
-	return d, nil
+	return h, nil
 }
 
-func (d *Door) addObject(t *graphql.Object) error {
-	def := d.schema.Types[t.Name()]
+func (h *Handler) addObject(t *graphql.Object) error {
+	def := h.schema.Types[t.Name()]
 	if def == nil || def.BuiltIn {
-		return nil // introspection is ours
+		return nil // graphql-go's introspection, which is not used
 	}
-	o := &object{name: t.Name(), fields: map[string]*field{}}
+	o := newObject(t.Name())
 	for name, f := range t.Fields() {
 		if f.Resolve == nil {
 			return fmt.Errorf("field %s.%s has no resolver", t.Name(), name)
 		}
 		o.fields[name] = &field{def: def.Fields.ForName(name), resolve: f.Resolve, typ: f.Type, parent: t}
 	}
-	o.fields["__typename"] = typenameField(o.name)
-	d.objects[o.name] = o
+	h.objects[o.name] = o
 	return nil
 }
 
-// resolver is how an interface or union finds the type of a value: as it says itself, or by asking the types, which
-// graphql-go makes sure can be asked.
-func resolver(own graphql.ResolveTypeFn, possible []*graphql.Object) graphql.ResolveTypeFn {
+// newObject returns an object whose only field is __typename.
+func newObject(name string) *object {
+	return &object{name: name, fields: map[string]*field{"__typename": {
+		def:     &ast.FieldDefinition{Name: "__typename", Type: ast.NonNullNamedType("String", nil)},
+		resolve: func(graphql.ResolveParams) (any, error) { return name, nil },
+	}}}
+}
+
+// typeResolver returns the ResolveType of an interface or union, or else one that calls IsTypeOf of the possible types.
+// graphql-go has checked that these have it.
+func typeResolver(own graphql.ResolveTypeFn, possible []*graphql.Object) graphql.ResolveTypeFn {
 	if own != nil {
 		return own
 	}
@@ -171,12 +177,5 @@ func resolver(own graphql.ResolveTypeFn, possible []*graphql.Object) graphql.Res
 	}
 }
 
-func typenameField(name string) *field {
-	return &field{
-		def:     &ast.FieldDefinition{Name: "__typename", Type: ast.NonNullNamedType("String", nil)},
-		resolve: func(graphql.ResolveParams) (any, error) { return name, nil },
-	}
-}
-
-// SDL is the schema in the schema definition language, sorted by name.
-func (d *Door) SDL() string { return d.sdl }
+// SDL returns the schema in the schema definition language, sorted by name.
+func (h *Handler) SDL() string { return h.sdl }

@@ -25,11 +25,11 @@ var testLimits = Limits{
 	Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: 10 * time.Second, Documents: 100,
 }
 
-// site is a door over a schema that has something of everything, and what its resolvers did.
+// site is a handler of a schema that has something of everything, and what its resolvers did.
 type site struct {
 	*httptest.Server
-	door *Door
-	log  *lockedBuffer
+	handler *Handler
+	log     *lockedBuffer
 
 	mu    sync.Mutex
 	calls []string // guarded by mu
@@ -74,12 +74,12 @@ func newSite(tb testing.TB, change ...func(*Settings)) *site {
 	for _, fn := range change {
 		fn(&settings)
 	}
-	door, err := New(s.schema(tb), settings)
+	handler, err := New(s.schema(tb), settings)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s.door = door
-	s.Server = httptest.NewServer(door)
+	s.handler = handler
+	s.Server = httptest.NewServer(handler)
 	tb.Cleanup(s.Close)
 	return s
 }

@@ -185,7 +185,7 @@ func FuzzBody(f *testing.F) {
 			rec := httptest.NewRecorder()
 			s.log.reset()
 			s.takeCalls()
-			s.door.ServeHTTP(rec, req)
+			s.handler.ServeHTTP(rec, req)
 			got := rec.Body.String()
 			var answer struct {
 				Data   json.RawMessage
@@ -252,7 +252,7 @@ func TestFinish(t *testing.T) {
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("X-Agent", "curl")
 		w := httptest.NewRecorder()
-		s.door.ServeHTTP(w, req)
+		s.handler.ServeHTTP(w, req)
 		if got := w.Result().Header.Get("X-Finished"); got != want {
 			t.Errorf("%s: %q, want %q: %s", body, got, want, w.Body)
 		}

@@ -9,32 +9,32 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// addIntrospection makes __schema and __type fields like any other (specification, section 4). Their types are those
-// of gqlparser's prelude, their values the parts of the parsed schema: *ast.Schema for __Schema, *ast.Type for
-// __Type, and so on.
-func (d *Door) addIntrospection() {
-	d.extendPrelude()
+// addIntrospection adds __schema and __type to the fields of Query (specification, section 4). Their types are those of
+// gqlparser's prelude. Their values are the parts of the parsed schema: an *ast.Schema for __Schema, an *ast.Type for __Type,
+// and so on.
+func (h *Handler) addIntrospection() {
+	h.extendPrelude()
 	self := leaf{serialize: only[string], parse: only[string]}
-	d.leaves["__TypeKind"], d.leaves["__DirectiveLocation"] = self, self
+	h.leaves["__TypeKind"], h.leaves["__DirectiveLocation"] = self, self
 	for _, t := range []*graphql.Scalar{graphql.String, graphql.Boolean, graphql.ID, graphql.Int, graphql.Float} {
-		d.leaves[t.Name()] = scalarLeaf(t) // variables may have any of them, whether or not the schema does
+		h.leaves[t.Name()] = scalarLeaf(t) // variables may have each of them, whatever the schema uses
 	}
-	query := d.objects["Query"]
+	query := h.objects["Query"]
 	query.fields["__schema"] = &field{
-		def:     d.schema.Query.Fields.ForName("__schema"),
-		resolve: func(graphql.ResolveParams) (any, error) { return d.schema, nil },
+		def:     h.schema.Query.Fields.ForName("__schema"),
+		resolve: func(graphql.ResolveParams) (any, error) { return h.schema, nil },
 	}
 	query.fields["__type"] = &field{
-		def: d.schema.Query.Fields.ForName("__type"),
+		def: h.schema.Query.Fields.ForName("__type"),
 		resolve: func(p graphql.ResolveParams) (any, error) {
 			name, _ := p.Args["name"].(string)
-			if d.schema.Types[name] == nil {
+			if h.schema.Types[name] == nil {
 				return nil, nil
 			}
 			return ast.NamedType(name, nil), nil
 		},
 	}
-	add(d, "__Schema", map[string]func(*ast.Schema, args) any{
+	add(h, "__Schema", map[string]func(*ast.Schema, args) any{
 		"description":      func(s *ast.Schema, _ args) any { return text(s.Description) },
 		"types":            func(s *ast.Schema, _ args) any { return named(slices.Sorted(maps.Keys(s.Types))) },
 		"queryType":        func(s *ast.Schema, _ args) any { return rootType(s.Query) },
@@ -48,24 +48,24 @@ func (d *Door) addIntrospection() {
 			return list
 		},
 	})
-	add(d, "__Type", map[string]func(*ast.Type, args) any{
-		"kind":           func(t *ast.Type, _ args) any { return d.kind(t) },
+	add(h, "__Type", map[string]func(*ast.Type, args) any{
+		"kind":           func(t *ast.Type, _ args) any { return h.kind(t) },
 		"name":           func(t *ast.Type, _ args) any { return text(t.NamedType, !t.NonNull) },
-		"description":    func(t *ast.Type, _ args) any { return text(d.named(t).Description) },
-		"specifiedByURL": func(t *ast.Type, _ args) any { return directiveText(d.named(t).Directives, "specifiedBy", "url") },
+		"description":    func(t *ast.Type, _ args) any { return text(h.named(t).Description) },
+		"specifiedByURL": func(t *ast.Type, _ args) any { return directiveText(h.named(t).Directives, "specifiedBy", "url") },
 		"isOneOf": func(t *ast.Type, _ args) any {
-			def := d.named(t)
+			def := h.named(t)
 			return orNil(def.Directives.ForName("oneOf") != nil, def.Kind == ast.InputObject)
 		},
 		"fields": func(t *ast.Type, a args) any {
-			def := d.named(t)
+			def := h.named(t)
 			if def.Kind != ast.Object && def.Kind != ast.Interface {
 				return nil
 			}
 			return visible(def.Fields, a, func(f *ast.FieldDefinition) ast.DirectiveList { return f.Directives })
 		},
 		"inputFields": func(t *ast.Type, a args) any {
-			def := d.named(t)
+			def := h.named(t)
 			if def.Kind != ast.InputObject {
 				return nil
 			}
@@ -76,26 +76,26 @@ func (d *Door) addIntrospection() {
 			return visible(values, a, (*inputValue).list)
 		},
 		"interfaces": func(t *ast.Type, _ args) any {
-			def := d.named(t)
+			def := h.named(t)
 			if def.Kind != ast.Object && def.Kind != ast.Interface {
 				return nil
 			}
 			return named(def.Interfaces)
 		},
 		"possibleTypes": func(t *ast.Type, _ args) any {
-			def := d.named(t)
+			def := h.named(t)
 			if def.Kind != ast.Interface && def.Kind != ast.Union {
 				return nil
 			}
 			var names []string
-			for _, possible := range d.schema.PossibleTypes[def.Name] {
+			for _, possible := range h.schema.PossibleTypes[def.Name] {
 				names = append(names, possible.Name)
 			}
 			slices.Sort(names)
 			return named(names)
 		},
 		"enumValues": func(t *ast.Type, a args) any {
-			def := d.named(t)
+			def := h.named(t)
 			if def.Kind != ast.Enum {
 				return nil
 			}
@@ -108,7 +108,7 @@ func (d *Door) addIntrospection() {
 			return orNil(t.Elem, t.Elem != nil)
 		},
 	})
-	add(d, "__Field", map[string]func(*ast.FieldDefinition, args) any{
+	add(h, "__Field", map[string]func(*ast.FieldDefinition, args) any{
 		"name":              func(f *ast.FieldDefinition, _ args) any { return f.Name },
 		"description":       func(f *ast.FieldDefinition, _ args) any { return text(f.Description) },
 		"args":              func(f *ast.FieldDefinition, a args) any { return inputValues(f.Arguments, a) },
@@ -116,7 +116,7 @@ func (d *Door) addIntrospection() {
 		"isDeprecated":      func(f *ast.FieldDefinition, _ args) any { return isDeprecated(f.Directives) },
 		"deprecationReason": func(f *ast.FieldDefinition, _ args) any { return deprecationReason(f.Directives) },
 	})
-	add(d, "__InputValue", map[string]func(*inputValue, args) any{
+	add(h, "__InputValue", map[string]func(*inputValue, args) any{
 		"name":        func(v *inputValue, _ args) any { return v.name },
 		"description": func(v *inputValue, _ args) any { return text(v.description) },
 		"type":        func(v *inputValue, _ args) any { return v.typ },
@@ -129,13 +129,13 @@ func (d *Door) addIntrospection() {
 		"isDeprecated":      func(v *inputValue, _ args) any { return isDeprecated(v.directives) },
 		"deprecationReason": func(v *inputValue, _ args) any { return deprecationReason(v.directives) },
 	})
-	add(d, "__EnumValue", map[string]func(*ast.EnumValueDefinition, args) any{
+	add(h, "__EnumValue", map[string]func(*ast.EnumValueDefinition, args) any{
 		"name":              func(v *ast.EnumValueDefinition, _ args) any { return v.Name },
 		"description":       func(v *ast.EnumValueDefinition, _ args) any { return text(v.Description) },
 		"isDeprecated":      func(v *ast.EnumValueDefinition, _ args) any { return isDeprecated(v.Directives) },
 		"deprecationReason": func(v *ast.EnumValueDefinition, _ args) any { return deprecationReason(v.Directives) },
 	})
-	add(d, "__Directive", map[string]func(*ast.DirectiveDefinition, args) any{
+	add(h, "__Directive", map[string]func(*ast.DirectiveDefinition, args) any{
 		"name":              func(v *ast.DirectiveDefinition, _ args) any { return v.Name },
 		"description":       func(v *ast.DirectiveDefinition, _ args) any { return text(v.Description) },
 		"isRepeatable":      func(v *ast.DirectiveDefinition, _ args) any { return v.IsRepeatable },
@@ -152,15 +152,15 @@ func (d *Door) addIntrospection() {
 	})
 }
 
-// extendPrelude adds what graphql-js 17 can ask of directives and gqlparser's prelude does not have yet.
-func (d *Door) extendPrelude() {
+// extendPrelude adds the arguments and fields of directives that graphql-js 17 uses and gqlparser's prelude lacks.
+func (h *Handler) extendPrelude() {
 	flag := &ast.ArgumentDefinition{
 		Name: "includeDeprecated", Type: ast.NamedType("Boolean", nil),
 		DefaultValue: &ast.Value{Kind: ast.BooleanValue, Raw: "false"},
 	}
-	directives := d.schema.Types["__Schema"].Fields.ForName("directives")
+	directives := h.schema.Types["__Schema"].Fields.ForName("directives")
 	directives.Arguments = append(directives.Arguments, flag)
-	directive := d.schema.Types["__Directive"]
+	directive := h.schema.Types["__Directive"]
 	directive.Fields = append(directive.Fields,
 		&ast.FieldDefinition{Name: "isDeprecated", Type: ast.NonNullNamedType("Boolean", nil)},
 		&ast.FieldDefinition{Name: "deprecationReason", Type: ast.NamedType("String", nil)})
@@ -186,38 +186,38 @@ func inputValues(defs ast.ArgumentDefinitionList, a args) []*inputValue {
 	return visible(values, a, (*inputValue).list)
 }
 
-// add makes an object type of the prelude out of a function for each of its fields.
-func add[T any](d *Door, name string, fields map[string]func(T, args) any) {
-	def := d.schema.Types[name]
-	o := &object{name: name, fields: map[string]*field{"__typename": typenameField(name)}}
+// add makes an object type of the prelude. fields has a function for each of its fields.
+func add[T any](h *Handler, name string, fields map[string]func(T, args) any) {
+	def := h.schema.Types[name]
+	o := newObject(name)
 	for _, f := range def.Fields {
 		value, ok := fields[f.Name]
 		if !ok {
-			panic("introspection: nothing answers " + name + "." + f.Name)
+			panic("introspection: no function for " + name + "." + f.Name)
 		}
 		o.fields[f.Name] = &field{def: f, resolve: func(p graphql.ResolveParams) (any, error) {
 			return value(p.Source.(T), p.Args), nil
 		}}
 	}
-	d.objects[name] = o
+	h.objects[name] = o
 }
 
-// named is the definition of a named type; of a list or a non-null type, an empty one.
-func (d *Door) named(t *ast.Type) *ast.Definition {
+// named returns the definition of a named type, and an empty one for a list or non-null type.
+func (h *Handler) named(t *ast.Type) *ast.Definition {
 	if t.NonNull || t.Elem != nil {
 		return &ast.Definition{}
 	}
-	return d.schema.Types[t.NamedType]
+	return h.schema.Types[t.NamedType]
 }
 
-func (d *Door) kind(t *ast.Type) string {
+func (h *Handler) kind(t *ast.Type) string {
 	switch {
 	case t.NonNull:
 		return "NON_NULL"
 	case t.Elem != nil:
 		return "LIST"
 	default:
-		return string(d.schema.Types[t.NamedType].Kind)
+		return string(h.schema.Types[t.NamedType].Kind)
 	}
 }
 
@@ -236,7 +236,7 @@ func rootType(def *ast.Definition) any {
 	return ast.NamedType(def.Name, nil)
 }
 
-// visible leaves out what is deprecated, unless it is asked for, and the introspection fields of the query type.
+// visible leaves out the introspection fields of Query, and without includeDeprecated what is deprecated.
 func visible[T any](all []T, a args, directives func(T) ast.DirectiveList) []T {
 	list := make([]T, 0, len(all))
 	for _, v := range all {
@@ -256,6 +256,7 @@ func deprecationReason(directives ast.DirectiveList) any {
 	return directiveText(directives, "deprecated", "reason")
 }
 
+// directiveText returns the argument of a directive, nil without the directive.
 func directiveText(directives ast.DirectiveList, name, argument string) any {
 	directive := directives.ForName(name)
 	if directive == nil {
@@ -267,7 +268,7 @@ func directiveText(directives ast.DirectiveList, name, argument string) any {
 	return directive.Definition.Arguments.ForName(argument).DefaultValue.Raw
 }
 
-// text is a string, null where it is empty or one of the conditions does not hold.
+// text returns s, and nil if s is empty or a condition is false.
 func text(s string, conditions ...bool) any {
 	return orNil(s, s != "" && !slices.Contains(conditions, false))
 }

@@ -21,7 +21,7 @@ func TestSDL(t *testing.T) {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(newSite(t).door.SDL()), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(newSite(t).handler.SDL()), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -30,7 +30,7 @@ func TestSDL(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 5 {
-		if diff := cmp.Diff(string(want), newSite(t).door.SDL()); diff != "" {
+		if diff := cmp.Diff(string(want), newSite(t).handler.SDL()); diff != "" {
 			t.Fatalf("-%s +printed:\n%s", path, diff)
 		}
 	}

@@ -2,129 +2,27 @@ package graphqlhttp
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"sync"
 	"unicode/utf8"
-
-	"github.com/vektah/gqlparser/v2/ast"
 
 	"accountd/internal/jsontext"
 )
 
-// request is a GraphQL request as its parameters have it.
+// request is the parameters of a GraphQL request.
 type request struct {
 	query     string
 	operation string
 	variables map[string]any // numbers are json.Number
 }
 
-// ServeHTTP answers one request, of the form of GraphQL over HTTP: POST with a JSON body, or GET for queries.
-func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h["Cache-Control"], h["X-Content-Type-Options"] = noStore, noSniff
-	h.Add("Vary", "Accept")
-	t, ok := negotiate(r.Header.Values("Accept"))
-	if !ok {
-		writeRefusal(w, refuseHTTP(http.StatusNotAcceptable, CodeWrongUsage,
-			"The answer can be sent as application/graphql-response+json or application/json, and Accept allows neither."), legacyJSON)
-		return
-	}
-	req, refused := d.read(w, r)
-	if refused != nil {
-		writeRefusal(w, refused, t)
-		return
-	}
-	doc, refused := d.document(req.query)
-	if refused != nil {
-		writeRefusal(w, refused, t)
-		return
-	}
-	op, refused := d.operation(doc, req.operation)
-	if refused == nil && op.Operation == ast.Mutation && r.Method == http.MethodGet {
-		refused = refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage, "A mutation has to be sent by POST.")
-		refused.allow = http.MethodPost
-	}
-	var vars map[string]any
-	if refused == nil {
-		vars, refused = d.variables(op, req.variables)
-	}
-	if refused != nil {
-		writeRefusal(w, refused, t)
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), d.settings.Limits.Timeout)
-	defer cancel()
-	x := &execution{door: d, ctx: d.settings.Context(ctx, r), vars: vars, scratch: scratches.Get().(*scratch)}
-	x.run(op)
-	if d.settings.Finish != nil {
-		d.settings.Finish(x.ctx, w.Header())
-	}
-	d.answer(w, t, x)
-	x.scratch.giveBack()
-}
-
-func (d *Door) answer(w http.ResponseWriter, t mediaType, x *execution) {
-	data := x.out[len(beforeData):]
-	if limit := d.settings.Limits.Response; len(data) > limit {
-		writeRefusal(w, refuse(CodeTooLarge, fmt.Sprintf("The answer has more than %d bytes: ask for less at a time.", limit)), t)
-		return
-	}
-	status := http.StatusOK
-	if x.status != 0 {
-		status = x.status
-	}
-	if x.retry > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(seconds(x.retry)))
-	}
-	if len(x.errs) > 0 {
-		write(w, status, t, withErrors(x.errs, data))
-		return
-	}
-	x.out = append(x.out, "}\n"...)
-	write(w, status, t, x.out)
-}
-
-func (d *Door) read(w http.ResponseWriter, r *http.Request) (*request, *refusal) {
-	switch r.Method {
-	case http.MethodPost:
-		body := bodies.Get().(*bytes.Buffer)
-		defer giveBack(body)
-		if refused := d.body(w, r, body); refused != nil {
-			return nil, refused
-		}
-		return parseBody(body.Bytes())
-	case http.MethodGet:
-		return parseURL(r.URL)
-	default:
-		refused := refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage, "A request has to be sent by POST, or by GET.")
-		refused.allow = "GET, POST"
-		return nil, refused
-	}
-}
-
-// bodies are for requests to be read into. What is made of a body refers to nothing in it.
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// keptBuffer is the largest buffer that is used again, in bytes: few requests and answers are longer.
-const keptBuffer = 64 << 10
-
-func giveBack(body *bytes.Buffer) {
-	if body.Cap() <= keptBuffer {
-		body.Reset()
-		bodies.Put(body)
-	}
-}
-
-// body reads the body of a POST. Only JSON is taken: a form, which any page can make a browser send, is not.
-func (d *Door) body(w http.ResponseWriter, r *http.Request, into *bytes.Buffer) *refusal {
+// readBody reads the body of a POST into buf. It takes only JSON: a form could be sent by any page that a browser shows.
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) *refusal {
 	media, charset, err := contentType(r.Header.Get("Content-Type"))
 	encoding := r.Header.Get("Content-Encoding")
 	if err != nil || media != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") ||
@@ -132,19 +30,19 @@ func (d *Door) body(w http.ResponseWriter, r *http.Request, into *bytes.Buffer) 
 		return refuseHTTP(http.StatusUnsupportedMediaType, CodeWrongUsage,
 			"The body has to be JSON in UTF-8, not compressed, with Content-Type: application/json.")
 	}
-	_, err = into.ReadFrom(http.MaxBytesReader(w, r.Body, int64(d.settings.Limits.Body)))
+	_, err = buf.ReadFrom(http.MaxBytesReader(w, r.Body, int64(h.settings.Limits.Body)))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		return refuseHTTP(http.StatusRequestEntityTooLarge, CodeTooLarge,
-			fmt.Sprintf("The body has more than %d bytes.", d.settings.Limits.Body))
+			fmt.Sprintf("The body has more than %d bytes.", h.settings.Limits.Body))
 	case err != nil:
 		return refuseHTTP(http.StatusBadRequest, CodeSyntax, "The body did not arrive whole.")
 	}
 	return nil
 }
 
-// contentType reads a Content-Type, which nearly always is the one that is asked for.
+// contentType parses a Content-Type. The usual one is not parsed, for speed.
 func contentType(header string) (media, charset string, err error) {
 	if header == string(legacyJSON) {
 		return header, "", nil
@@ -153,10 +51,10 @@ func contentType(header string) (media, charset string, err error) {
 	return media, params["charset"], err
 }
 
-// params are the parameters of a request as JSON has them. null is as good as absent.
+// params are the parameters of a request as decoded JSON. null counts as absent.
 type params struct{ query, operation, variables, extensions any }
 
-// named is the parameter of that name. Others are passed over.
+// named returns the parameter of that name, and for other names one that is not used.
 func (p *params) named(name string) *any {
 	switch name {
 	case "query":
@@ -177,7 +75,8 @@ func parseBody(body []byte) (*request, *refusal) {
 		return nil, refuseHTTP(http.StatusBadRequest, CodeBadString, "The body is not UTF-8.")
 	}
 	if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
-		return nil, refuseHTTP(http.StatusBadRequest, CodeWrongUsage, "Batches are not supported: send one request at a time.")
+		return nil, refuseHTTP(http.StatusBadRequest, CodeWrongUsage,
+			"Batches are not supported: send one request at a time.")
 	}
 	r, p := jsontext.NewReader(string(body)), params{}
 	for r.Open('{'); r.More('}'); {
@@ -193,7 +92,7 @@ func parseBody(body []byte) (*request, *refusal) {
 	return parseParams(p)
 }
 
-// parseURL reads the parameters of a GET: query and operationName as they are, variables and extensions as JSON.
+// parseURL parses the parameters of a GET. variables and extensions are JSON, the others text.
 func parseURL(u *url.URL) (*request, *refusal) {
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -212,7 +111,8 @@ func parseURL(u *url.URL) (*request, *refusal) {
 		}
 		switch {
 		case !utf8.ValidString(text) || errors.Is(err, jsontext.ErrSurrogate):
-			return nil, refuseHTTP(http.StatusBadRequest, CodeBadString, fmt.Sprintf("The parameter %s is not UTF-8.", name))
+			return nil, refuseHTTP(http.StatusBadRequest, CodeBadString,
+				fmt.Sprintf("The parameter %s is not UTF-8.", name))
 		case err != nil:
 			return nil, malformed("%q has to be an object and nothing after it.", name)
 		}
@@ -242,7 +142,7 @@ func parseParams(p params) (*request, *refusal) {
 	return req, nil
 }
 
-// orNull puts value into target, unless it is null. False means that it is no T.
+// orNull sets target to value, unless that is nil, and reports whether value was a T or nil.
 func orNull[T any](value any, target *T) (ok bool) {
 	if value == nil {
 		return true
@@ -255,7 +155,7 @@ func malformed(format string, args ...any) *refusal {
 	return refuseHTTP(http.StatusBadRequest, CodeSyntax, fmt.Sprintf(format, args...))
 }
 
-// jsonProblem is what encoding/json has against a body that is no object, without its names of Go types.
+// jsonProblem says why body is not a JSON object: the error of encoding/json, without names of Go types.
 func jsonProblem(body []byte) string {
 	var object map[string]json.RawMessage
 	err := json.Unmarshal(body, &object)
@@ -272,56 +172,3 @@ func jsonProblem(body []byte) string {
 		return "it is null"
 	}
 }
-
-// negotiate picks the media type of the answer (RFC 9110, section 12.5.1). A client that takes anything gets
-// application/json, which every client understands; one that names both alike gets the newer.
-func negotiate(accept []string) (mediaType, bool) {
-	wanted := strings.Join(accept, ",")
-	if strings.TrimSpace(wanted) == "" {
-		return legacyJSON, true
-	}
-	type offer struct {
-		quality     float64
-		specificity int
-	}
-	best := map[mediaType]offer{}
-	for _, part := range strings.Split(wanted, ",") {
-		name, params, err := mime.ParseMediaType(part)
-		if err != nil || params["charset"] != "" && !strings.EqualFold(params["charset"], "utf-8") {
-			continue
-		}
-		o := offer{quality: 1}
-		if q, ok := params["q"]; ok {
-			if o.quality, err = strconv.ParseFloat(q, 64); err != nil || o.quality < 0 || o.quality > 1 {
-				continue
-			}
-		}
-		for _, t := range []mediaType{graphqlResponse, legacyJSON} {
-			switch name {
-			case string(t):
-				o.specificity = 3
-			case "application/*":
-				o.specificity = 2
-			case "*/*":
-				o.specificity = 1
-			default:
-				continue
-			}
-			if o.specificity > best[t].specificity {
-				best[t] = o
-			}
-		}
-	}
-	modern, legacy := best[graphqlResponse], best[legacyJSON]
-	switch {
-	case modern.quality == 0 && legacy.quality == 0:
-		return "", false
-	case modern.quality > legacy.quality,
-		modern.quality == legacy.quality && modern.specificity == 3:
-		return graphqlResponse, true
-	default:
-		return legacyJSON, true
-	}
-}
-
-var _ http.Handler = (*Door)(nil)

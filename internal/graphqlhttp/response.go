@@ -10,7 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// Values of extensions.code. permission_denied and throttled are for resolvers to give.
+// Values of extensions.code. Only resolvers use CodePermissionDenied and CodeThrottled.
 const (
 	CodeSyntax                = "syntax"
 	CodeValidation            = "validation"
@@ -27,40 +27,37 @@ const (
 	CodeInternal              = "internal"
 )
 
-// wireError is an error as the answer has it.
+// wireError is an error in an answer (GraphQL, section 7.1.2).
 type wireError struct {
-	message    string
-	locations  []gqlerror.Location
-	path       []any
-	code       string
-	requestID  string
-	retryAfter int // seconds
+	Message    string              `json:"message"`
+	Locations  []gqlerror.Location `json:"locations,omitempty"`
+	Path       []any               `json:"path,omitempty"`
+	Extensions extensions          `json:"extensions"`
 }
 
-// MarshalJSON writes an error in the form of the specification, section 7.1.2.
-func (e *wireError) MarshalJSON() ([]byte, error) {
-	type extensions struct {
-		Code       string `json:"code"`
-		RequestID  string `json:"requestId,omitempty"`
-		RetryAfter int    `json:"retryAfter,omitempty"`
+type extensions struct {
+	Code       string `json:"code"`
+	RequestID  string `json:"requestId,omitempty"`
+	RetryAfter int    `json:"retryAfter,omitempty"` // seconds
+}
+
+func newError(code, message string, at *ast.Position) *wireError {
+	e := &wireError{Message: message, Extensions: extensions{Code: code}}
+	if at != nil {
+		e.Locations = []gqlerror.Location{{Line: at.Line, Column: at.Column}}
 	}
-	return json.Marshal(struct {
-		Message    string              `json:"message"`
-		Locations  []gqlerror.Location `json:"locations,omitempty"`
-		Path       []any               `json:"path,omitempty"`
-		Extensions extensions          `json:"extensions"`
-	}{e.message, e.locations, e.path, extensions{e.code, e.requestID, e.retryAfter}})
+	return e
 }
 
-// refusal is why a request is not executed.
+// refusal says why a request is not executed.
 type refusal struct {
 	errs   []*wireError
-	status int    // HTTP status; 0: the GraphQL is at fault, and the media type of the answer decides
+	status int    // of HTTP; 0: the GraphQL is faulty, see refusalStatus
 	allow  string // the Allow header
 }
 
 func refuse(code, message string) *refusal {
-	return &refusal{errs: []*wireError{{message: message, code: code}}}
+	return &refusal{errs: []*wireError{newError(code, message, nil)}}
 }
 
 func refuseHTTP(status int, code, message string) *refusal {
@@ -69,7 +66,7 @@ func refuseHTTP(status int, code, message string) *refusal {
 	return r
 }
 
-// mediaType is what an answer is sent as.
+// mediaType is a media type of answers.
 type mediaType string
 
 const (
@@ -77,8 +74,8 @@ const (
 	legacyJSON      mediaType = "application/json"
 )
 
-// refusalStatus is the one place that says with which status faulty GraphQL is answered: clients of
-// application/json take anything but 200 for a failure of the transport.
+// refusalStatus returns the HTTP status of a refusal. Faulty GraphQL has the status 200 as application/json, because clients
+// of that type take every other status for a failure of the transport.
 func refusalStatus(r *refusal, t mediaType) int {
 	switch {
 	case r.status != 0:
@@ -97,14 +94,14 @@ func writeRefusal(w http.ResponseWriter, r *refusal, t mediaType) {
 	write(w, refusalStatus(r, t), t, withErrors(r.errs, nil))
 }
 
-// beforeData is how an answer without errors begins; "}\n" is how all end.
+// beforeData begins an answer without errors. "}\n" ends every answer.
 const beforeData = `{"data":`
 
-// withErrors is an answer with errors, which come first. data is JSON, nil for none.
+// withErrors returns an answer with errors. data is JSON, nil for none.
 func withErrors(errs []*wireError, data []byte) []byte {
 	list, err := json.Marshal(errs)
 	if err != nil {
-		panic("errors of the answer: " + err.Error()) // strings and numbers always encode
+		panic("errors of an answer: " + err.Error()) // strings and numbers never fail
 	}
 	body := append([]byte(`{"errors":`), list...)
 	if data != nil {
@@ -113,7 +110,7 @@ func withErrors(errs []*wireError, data []byte) []byte {
 	return append(body, "}\n"...)
 }
 
-// Values of headers, shared by all answers: slices that are full, so that adding to one copies it.
+// Values of headers, shared by all answers. The slices are full, so that appending to one copies it.
 var (
 	noStore = []string{"no-store"}
 	noSniff = []string{"nosniff"}
@@ -124,25 +121,19 @@ var (
 	}
 )
 
-// shortBody is how many bytes net/http at least holds back to tell their number by itself. Header maps of eight are cheap, and the
-// number would be the ninth.
+// shortBody is the number of bytes up to which net/http sets Content-Length itself. A header map of more than eight entries
+// is slower, and Content-Length would be the ninth.
 const shortBody = 2048
 
 func write(w http.ResponseWriter, status int, t mediaType, body []byte) {
-	h := w.Header()
-	h["Content-Type"] = contentTypes[t]
+	header := w.Header()
+	header["Content-Type"] = contentTypes[t]
 	if len(body) > shortBody {
-		h.Set("Content-Length", strconv.Itoa(len(body)))
+		header.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client has gone: nobody is left to tell
+	_, _ = w.Write(body) // fails if the client has gone
 }
 
-func locate(p *ast.Position) []gqlerror.Location {
-	if p == nil {
-		return nil
-	}
-	return []gqlerror.Location{{Line: p.Line, Column: p.Column}}
-}
-
+// seconds rounds up.
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

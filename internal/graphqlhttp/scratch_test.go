@@ -11,7 +11,7 @@ import (
 )
 
 // TestScratch: requests that are answered in memory that others were answered in, of all lengths, with errors and cut off by a
-// panic, get what a door that has answered nothing yet gives.
+// panic, get what a handler that has answered nothing yet gives.
 func TestScratch(t *testing.T) {
 	var bodies []string
 	for _, query := range []string{
@@ -30,7 +30,7 @@ func TestScratch(t *testing.T) {
 		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
-		s.door.ServeHTTP(w, r)
+		s.handler.ServeHTTP(w, r)
 		return fmt.Sprint(w.Code, w.Body)
 	}
 	want := map[string]string{}
@@ -56,17 +56,17 @@ func TestScratch(t *testing.T) {
 // TestScratchKeepsNothing: memory that waits for the next request holds no document, and is not large.
 func TestScratchKeepsNothing(t *testing.T) {
 	s := newSite(t)
-	x := &execution{door: s.door, scratch: new(scratch), ctx: t.Context()}
-	doc, refused := s.door.document("{ me { name friend { a: name name } } ...F } fragment F on Query { me { age } }")
+	x := &execution{handler: s.handler, scratch: new(scratch), ctx: t.Context()}
+	doc, refused := s.handler.document("{ me { name friend { a: name name } } ...F } fragment F on Query { me { age } }")
 	if refused != nil {
-		t.Fatal(refused.errs[0].message)
+		t.Fatal(refused.errs[0].Message)
 	}
 	x.run(doc.Operations[0])
 	if want := `{"data":{"me":{"name":"bob","friend":{"a":"ann","name":"ann"},"age":7}`; string(x.out) != want+"}" {
 		t.Errorf("%s, want %s}", x.out, want)
 	}
 	kept := x.scratch
-	kept.giveBack()
+	kept.release()
 	if len(kept.out)+len(kept.path)+len(kept.selections) > 0 {
 		t.Errorf("%+v", kept)
 	}
@@ -82,8 +82,8 @@ func TestScratchKeepsNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkDoor is one request that finds its document, without net/http.
-func BenchmarkDoor(b *testing.B) {
+// BenchmarkHandler is one request that finds its document, without net/http.
+func BenchmarkHandler(b *testing.B) {
 	s := newSite(b)
 	for _, bench := range []struct{ name, body string }{
 		{"object", `{"query":"query Me { me { name age friend { name } } }","variables":null}`},
@@ -98,7 +98,7 @@ func BenchmarkDoor(b *testing.B) {
 			for b.Loop() {
 				body.Reset(bench.body)
 				clear(w.header)
-				s.door.ServeHTTP(w, r)
+				s.handler.ServeHTTP(w, r)
 			}
 			if w.status != http.StatusOK || !strings.HasPrefix(string(w.body), `{"data":{`) {
 				b.Errorf("%d %s", w.status, w.body)

@@ -11,8 +11,8 @@ import (
 	"accountd/internal/jsontext"
 )
 
-// printSchema writes schema in the schema definition language: types, fields, arguments and values sorted by name,
-// because graphql-go keeps them in maps. Root types have to have their usual names.
+// printSchema returns schema in the schema definition language. It sorts by name, because graphql-go stores types, fields,
+// arguments and values in maps. The root types must have their usual names.
 func printSchema(schema graphql.Schema) (string, error) {
 	if schema.QueryType().Name() != "Query" || schema.MutationType() != nil && schema.MutationType().Name() != "Mutation" {
 		return "", fmt.Errorf("the root types are not called Query and Mutation")
@@ -112,7 +112,7 @@ func (p *printer) fields(fields graphql.FieldDefinitionMap) {
 	}
 }
 
-// arguments are on one line, or one a line where one of them is described.
+// arguments prints the arguments on one line, or each on its own line if one has a description.
 func (p *printer) arguments(field string, args []*graphql.Argument) {
 	if len(args) == 0 {
 		return
@@ -137,8 +137,8 @@ func (p *printer) arguments(field string, args []*graphql.Argument) {
 	p.WriteByte(')')
 }
 
-// noDefault refuses a default value. graphql-go keeps it as a Go value without saying how it is written in
-// GraphQL; a resolver that sees a missing argument can do the same.
+// noDefault refuses a default value. graphql-go stores it as a Go value, which does not say how to print it. A resolver can
+// handle an absent argument instead.
 func (p *printer) noDefault(where string, value any) {
 	if value != nil {
 		p.fail("%s has a default value", where)
