@@ -147,5 +147,5 @@ func (s *Service) event(ctx context.Context, name string, user int64, attrs ...s
 // failedEvent logs that somebody did not prove who they are (OWASP ASVS 16.3.1): which account they meant, 0 for none that
 // there is, and where they are.
 func (s *Service) failedEvent(ctx context.Context, name string, user int64, attrs ...slog.Attr) {
-	s.event(ctx, name, user, append(attrs, slog.String("client", clientOf(ctx).addr))...)
+	s.event(ctx, name, user, append(attrs, slog.String("client", clientOf(ctx).network))...)
 }

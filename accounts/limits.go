@@ -70,16 +70,11 @@ func (s *Service) accountLimit(u *account, name, ownNetwork string) ratelimit.Li
 // accountLimitFor is accountLimit for a client: wrong passwords from elsewhere do not fill the counter of an own network.
 func (s *Service) accountLimitFor(ctx context.Context, tx *store.Tx, u *account, name string) (ratelimit.Limit, error) {
 	network := s.networkPseudonym(ctx)
-	if network != "" {
-		own, err := isOwnNetwork(ctx, tx, u.id(), network) // of nobody as well: the time must not tell
-		if err != nil {
-			return ratelimit.Limit{}, err
-		}
-		if !own {
-			network = ""
-		}
+	own, err := isOwnNetwork(ctx, tx, u.id(), network) // also without an account: that takes as long
+	if !own {
+		network = ""
 	}
-	return s.accountLimit(u, name, network), nil
+	return s.accountLimit(u, name, network), err
 }
 
 func accountKey(id int64) string { return strconv.FormatInt(id, 10) }
@@ -115,20 +110,18 @@ func (s *Service) networkRates(ctx context.Context, kind ratelimit.Kind) []ratel
 // login has no limit on its site: otherwise its neighbours could shut an owner out.
 func (s *Service) networkLimits(ctx context.Context, tx *store.Tx, kind ratelimit.Kind) ([]ratelimit.Limit, error) {
 	rates, network := s.networkRates(ctx, kind), networkOf(ctx)
+	if len(rates) == 0 {
+		return nil, nil
+	}
 	list := s.limits(kind, network, rates)
-	site, share := siteOf(network)
-	if len(list) == 0 || site == network {
-		return list, nil
-	}
 	known, err := isKnownNetwork(ctx, tx, s.networkPseudonym(ctx))
-	if err != nil || known {
-		return list, err
+	if site, share := siteOf(network); site != network && !known {
+		for _, l := range s.limits(kind, site, rates) {
+			l.Count *= share
+			list = append(list, l)
+		}
 	}
-	for _, l := range s.limits(kind, site, rates) {
-		l.Count *= share
-		list = append(list, l)
-	}
-	return list, nil
+	return list, err
 }
 
 // limitNetwork applies ratelimit.Check or ratelimit.Count to the networkLimits. It fails with *ThrottledError.

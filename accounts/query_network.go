@@ -46,8 +46,13 @@ func ownNetworks(ctx context.Context, tx *store.Tx, id int64) (list []string, er
 	return list, rows.Err()
 }
 
-// insertNetwork makes a network one of a user's own, and deletes the least recently used beyond maxOwnNetworks.
-func insertNetwork(ctx context.Context, tx *store.Tx, id int64, network string) error {
+// rememberNetwork makes the client's network one of the user's own, who has authenticated by the password or by a link
+// in a mail. Of the others it deletes the least recently used beyond maxOwnNetworks.
+func (s *Service) rememberNetwork(ctx context.Context, tx *store.Tx, id int64) error {
+	network := s.networkPseudonym(ctx)
+	if network == "" {
+		return nil
+	}
 	result, err := tx.ExecContext(ctx, `
 		INSERT INTO own_networks (user_id, network, used_at) VALUES (?1, ?2, ?3)
 		ON CONFLICT (user_id, network) DO UPDATE SET used_at = ?3 WHERE abs(?3 - used_at) >= 86400`,

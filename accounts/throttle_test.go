@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -498,15 +499,27 @@ func TestFailureIsWritten(t *testing.T) {
 	h := newHarness(t, standard)
 	ada := h.ada(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	a := &attempt{account: h.accountLimit(ada, "", "")}
-	cancel()
-	if err := h.recordFailure(ctx, ada, a); err != nil || h.failures(t, ada.ID) != 1 {
-		t.Errorf("%v, %d failures", err, h.failures(t, ada.ID))
+	log := h.Service.log
+	h.Service.log = slog.New(slog.NewTextHandler(callOnWrite(cancel), nil)) // the client goes when the password was wrong
+	if _, err := h.Login(ctx, byUsername("ada", "wrong")); err == nil || ctx.Err() == nil {
+		t.Errorf("got %v and the request's %v, want both", err, ctx.Err())
+	}
+	h.Service.log = log
+	if got := h.failures(t, ada.ID); got != 1 {
+		t.Errorf("%d failures are counted, want 1", got)
 	}
 	h.exec(t, `CREATE TRIGGER full BEFORE UPDATE ON throttles BEGIN SELECT raise(ABORT, 'no room'); END`)
 	if _, err := h.Login(t.Context(), byUsername("ada", "wrong")); err == nil || cmp.Equal(err, error(invalidCredentials)) {
 		t.Errorf("it answers %v", err)
 	}
+}
+
+// callOnWrite is a writer that calls itself.
+type callOnWrite func()
+
+func (f callOnWrite) Write(p []byte) (int, error) {
+	f()
+	return len(p), nil
 }
 
 // TestNamesDoNotWait: while a wrong password of one name is on its way, another name of the account, and its session, are

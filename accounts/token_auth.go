@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"accountd/internal/store"
 )
@@ -18,50 +19,53 @@ type LoginInput struct {
 	Username *string `arg:"username,optional"`
 }
 
-// Login begins a session. It costs one password hash whoever is asked for, and answers the same for a wrong
-// password, an unknown or inactive user, one without a password and one of whom too many were tried. Nothing changes before the password
-// is proven; then an archived account is taken back.
+// Login begins a session, and takes an archived account back. It costs one password hash whoever the name belongs to.
+// The answer is the same for a wrong password, an unknown or inactive user, a user without a password and an account
+// with too many wrong passwords. Nothing changes before the password is verified.
+//
+// It fails with Errors, *UsageError, *ThrottledError or *BusyError; with the latter also where the stored hash was
+// replaced during each of the attempts to compare it.
 func (s *Service) Login(ctx context.Context, in LoginInput) (*Session, error) {
-	if !in.names(s.settings.LoginFields) {
+	field, name := in.name()
+	if !slices.Contains(s.settings.LoginFields, field) {
 		return nil, &UsageError{fmt.Sprintf("Must login with password and one of the following fields ['%s'].",
 			strings.Join(s.settings.LoginFields, "', '"))}
 	}
-	for {
-		out, err := s.login(ctx, in)
+	for range 1 + maxReplaced {
+		out, err := s.login(ctx, field, name, in.Password)
 		if !errors.Is(err, errPasswordReplaced) {
 			return out, err
 		}
 	}
+	return nil, &BusyError{RetryAfter: time.Second}
 }
 
-// names reports whether there is exactly one name, and that it is one of fields.
-func (in LoginInput) names(fields []string) bool {
-	if in.Email != nil {
-		return in.Username == nil && slices.Contains(fields, "email")
+// name returns the field and the form that is looked up of the one name that is given: the canonical form, or what was
+// typed where an address has none. Both are "" unless there is exactly one.
+func (in LoginInput) name() (field, name string) {
+	switch {
+	case in.Email == nil && in.Username != nil:
+		return "username", usernameKey(*in.Username)
+	case in.Email != nil && in.Username == nil:
+		address, err := ParseAddress(trim(*in.Email))
+		if err != nil {
+			return "email", *in.Email
+		}
+		return "email", address.Canonical
+	default:
+		return "", ""
 	}
-	return in.Username != nil && slices.Contains(fields, "username")
 }
 
-// name is the one name in the form that is looked up, or what was typed where it has none.
-func (in LoginInput) name() string {
-	if in.Username != nil {
-		return usernameKey(*in.Username)
-	}
-	address, err := ParseAddress(trim(*in.Email))
-	if err != nil {
-		return *in.Email
-	}
-	return address.Canonical
-}
-
-// errPasswordReplaced says that another password, or another hash of the same, was stored while one was compared
-// with the password that was given: ask again.
+// errPasswordReplaced says that another hash was stored while one was compared with the password: of another password,
+// or of the same one at the current parameters.
 var errPasswordReplaced = errors.New("the stored password has been replaced")
 
-func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
+// login is Login once. It fails with errPasswordReplaced where the stored hash is no longer the one that it compared.
+func (s *Service) login(ctx context.Context, field, name, password string) (*Session, error) {
 	var u *account
 	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
-		u, err = s.loginUser(ctx, tx, in)
+		u, err = s.loginUser(ctx, tx, field, name)
 		return err
 	})
 	if err != nil {
@@ -71,7 +75,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 	if u != nil && u.IsActive {
 		encoded = u.password
 	}
-	ok, upgrade, err := s.verifyPassword(ctx, u, in.name(), in.Password, encoded, "login_failed")
+	ok, upgrade, err := s.verifyPassword(ctx, u, name, password, encoded, "login_failed")
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +87,7 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 		return nil, one(NonField, errNotVerified)
 	}
 	if upgrade {
-		if encoded, err = s.hasher.Hash(ctx, s.client(ctx), in.Password); err != nil {
+		if encoded, err = s.hasher.Hash(ctx, s.client(ctx), password); err != nil {
 			return nil, err
 		}
 	}
@@ -118,17 +122,13 @@ func (s *Service) login(ctx context.Context, in LoginInput) (*Session, error) {
 	return out, nil
 }
 
-// loginUser finds who is meant, nil for nobody.
-func (s *Service) loginUser(ctx context.Context, tx *store.Tx, in LoginInput) (*account, error) {
-	if in.Username != nil {
-		return s.userByUsername(ctx, tx, usernameKey(*in.Username))
+// loginUser returns the user that may log in by a name, nil where there is none.
+func (s *Service) loginUser(ctx context.Context, tx *store.Tx, field, name string) (*account, error) {
+	if field == "username" {
+		return s.userByUsername(ctx, tx, name)
 	}
-	address, err := ParseAddress(trim(*in.Email))
-	if err != nil {
-		return nil, nil // no address, so nobody's
-	}
-	u, err := s.userByAddress(ctx, tx, address.Canonical)
-	if err != nil || u == nil || u.canonical != address.Canonical && !s.settings.LoginWithSecondaryEmail {
+	u, err := s.userByAddress(ctx, tx, name)
+	if err != nil || u == nil || u.canonical != name && !s.settings.LoginWithSecondaryEmail {
 		return nil, err
 	}
 	return u, nil

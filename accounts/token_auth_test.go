@@ -5,11 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alexedwards/argon2id"
 	"github.com/google/go-cmp/cmp"
+
+	passwords "accountd/internal/password"
 )
 
 func byUsername(name, password string) LoginInput {
@@ -272,4 +276,52 @@ func TestLoginMeetsChange(t *testing.T) {
 			t.Errorf("%d of 3 logged in", good)
 		}
 	})
+}
+
+// TestHashReplacedMeanwhile: a login compares the password again with a hash that has replaced the one that it compared,
+// three times at most.
+func TestHashReplacedMeanwhile(t *testing.T) {
+	for replaced, want := range map[int]error{maxReplaced: nil, 1 + maxReplaced: &BusyError{RetryAfter: time.Second}} {
+		h := newHarness(t, oneHashAtATime)
+		ada := h.ada(t)
+		var hashes []string
+		for range replaced {
+			encoded, err := h.hasher.Hash(t.Context(), passwords.Client{}, password)
+			if err != nil {
+				t.Fatal(err)
+			}
+			hashes = append(hashes, encoded)
+		}
+		waiting := func(n int) {
+			for h.hasher.Usage().Waiting < n {
+				runtime.Gosched()
+			}
+		}
+		done := make(chan error, 1)
+		place := h.takePlace(t)
+		go func() {
+			_, err := h.Login(t.Context(), byUsername("ada", password))
+			done <- err
+		}()
+		for _, encoded := range hashes {
+			waiting(1) // the login has read the hash
+			next := make(chan *passwords.Ticket)
+			go func() {
+				ticket, err := h.hasher.Enter(t.Context(), passwords.Client{}, "")
+				if err != nil {
+					t.Error(err)
+				}
+				next <- ticket
+			}()
+			waiting(2)
+			h.set(t, ada.ID, "password", encoded)
+			place.Release()
+			place = <-next // the login has had its place
+		}
+		place.Release()
+		if err := <-done; !cmp.Equal(err, want) {
+			t.Errorf("after %d replacements got %v, want %v", replaced, err, want)
+		}
+		h.login(t)
+	}
 }

@@ -151,10 +151,13 @@ func Count(ctx context.Context, tx *store.Tx, limits ...Limit) error {
 }
 
 // Add counts an attempt even if a limit is reached. refused says that the attempt was refused: a full counter counts
-// those apart.
+// those apart. A limit that is not Enforced has no counter.
 func Add(ctx context.Context, tx *store.Tx, refused bool, limits ...Limit) error {
 	now := tx.Now.Unix()
 	for _, l := range limits {
+		if !l.Enforced() {
+			continue
+		}
 		c, err := load(ctx, tx, l)
 		if err != nil {
 			return err
