@@ -1,9 +1,12 @@
-// Package config reads accountd's settings: the embedded config.toml has every key with its default; a file,
+// Package config reads the settings of accountd. The embedded config.toml has every key with its default. A file,
 // ACCOUNTD_* environment variables and flags override it, in that order.
 //
-// Load reports everything that is wrong at once, each with the place it was set at and a remedy. A Config that
-// it returns is within bounds and free of contradictions, so the packages that are given their part of it need
-// not check again. Nothing here is a secret: keys live in files of their own.
+// A setting is declared by a tag on the field of the package that uses it, such as tokens.Settings, and is decoded into
+// that field. This package adds what depends on several settings: derived values, contradictions and warnings.
+//
+// [Load] reports all problems at once, each with the place where the value was set and a remedy. The values of a
+// [Config] are within their bounds and do not contradict each other, so other packages need not check them again.
+// Settings are no secrets: keys and passwords are in files of their own.
 package config
 
 import (
@@ -26,16 +29,16 @@ import (
 
 //go:generate go test -run "^Test(TopLevelFile|Documentation)$" -update .
 
-// defaults is a copy of the top-level config.toml: go:embed reads nothing above its own directory.
+// defaults is a copy of the top-level config.toml, which go:embed cannot read from here.
 //
 //go:embed config.toml
 var defaults []byte
 
-// DefaultFile is read when no file is named, if it is there.
+// DefaultFile is read if it exists and no other file is named.
 const DefaultFile = "config.toml"
 
-// Config is every setting, decoded into the structs of the packages that use them: a tag is the key in config.toml,
-// whose comments are for users. What is derived (see derive.go) is filled in by the methods named like the package.
+// Config has every setting as it was set, in the structs of the packages that use them. Derived values are filled in by
+// methods: TokenSettings, EmailSettings, SMTPSettings, SchemaSettings and ServerSettings.
 type Config struct {
 	Server   Server
 	Log      Log
@@ -46,11 +49,11 @@ type Config struct {
 	Email    email.Settings
 	SMTP     email.SMTPSettings
 
-	origins   map[string]string // key → where it was set; absent: the default
+	origins   map[string]string // place where a key was set; none for a default
 	ephemeral bool              // Overrides.Ephemeral
 }
 
-// Server is where the server is and where its files are. Config.PublicURL and Config.KeysFile are those in force.
+// Server has the settings that others are derived from. PublicURL "", KeysFile "" and Auto stand for derived values.
 type Server struct {
 	Listen         string   `toml:"server.listen"`
 	PublicURL      string   `toml:"server.public_url"`
@@ -59,71 +62,20 @@ type Server struct {
 	TrustedProxies []string `toml:"server.trusted_proxies"`
 	KeysFile       string   `toml:"tokens.keys_file"`
 
-	// Toggles: Config.Introspection, Config.GraphiQL and Config.SchemaSettings say what "auto" comes to.
 	Introspection Toggle `toml:"graphql.introspection"`
 	GraphiQL      Toggle `toml:"graphql.graphiql"`
 	SecureCookies Toggle `toml:"tokens.cookies.secure"`
 }
 
-// Log is what goes to standard error.
+// Log says what is written to standard error.
 type Log struct {
 	Level  string `toml:"log.level" one:"debug,info,warn,error"`
 	Format string `toml:"log.format" one:"auto,text,json"`
 }
 
-// Overrides are the settings that commands take as flags; "" is a flag that was not given.
-type Overrides struct {
-	Listen, PublicURL, DataDir string
-
-	// Ephemeral is a server for tests, over DataDir: on a free port of 127.0.0.1 where Listen names none, by the address it
-	// listens on, with keys and spool of its own, no delivery, with hashing as cheap as it gets and no answer that waits for its time, whatever file and environment say.
-	// Unless they say otherwise, nobody is throttled: a test suite fails logins, registers and asks for mails at will, and
-	// the development server that it goes through may add forwarding headers.
-	Ephemeral bool
-}
-
-// preset are settings that file and environment go before.
-func (o Overrides) preset() []override {
-	if !o.Ephemeral {
-		return nil
-	}
-	const name = "--ephemeral"
-	preset := []override{{name, "limits.consecutive_failures", "0"}}
-	for _, limit := range []string{
-		"logins_per_account", "logins_per_ip", "registrations_per_ip", "mails_per_recipient", "mails_per_ip",
-	} {
-		preset = append(preset, override{name, "limits." + limit, "off"})
-	}
-	return preset
-}
-
-// override is a setting that the command line decides, and by which flag.
-type override struct{ name, key, value string }
-
-func (o Overrides) flags() []override {
-	var flags []override
-	if o.Ephemeral {
-		const name = "--ephemeral"
-		flags = []override{
-			{name, "server.listen", "127.0.0.1:0"}, {name, "server.public_url", ""}, {name, "server.allowed_hosts", ""}, {name, "server.trusted_proxies", ""},
-			{name, "tokens.keys_file", ""}, {name, "email.spool_dir", ""}, {name, "email.smtp.host", ""},
-			{name, "email.smtp.username", ""}, {name, "email.smtp.password_file", ""},
-			{name, "limits.uniform_time", "0s"}, {name, "passwords.argon2.memory", "8KiB"}, {name, "passwords.argon2.iterations", "1"}, {name, "passwords.argon2.parallelism", "1"},
-		}
-	}
-	for _, f := range []override{
-		{"--listen", "server.listen", o.Listen}, {"--public-url", "server.public_url", o.PublicURL}, {"--data-dir", "server.data_dir", o.DataDir},
-	} {
-		if f.value != "" {
-			flags = append(flags, f)
-		}
-	}
-	return flags
-}
-
-// Load reads the settings in force from the defaults, the file at path, the variables of env (NAME=value, as
-// os.Environ has them) and flags; the later wins. With path "", DefaultFile is read if it exists. What is wrong
-// with the settings themselves comes back as Problems, all of it at once.
+// Load reads the settings from the defaults, the file at path, the variables of env (NAME=value, as in os.Environ) and
+// flags. Later sources have precedence. With path "", DefaultFile is read if it exists. Load returns Problems if values
+// are wrong, and another error if the file cannot be read.
 func Load(path string, env []string, flags Overrides) (*Config, error) {
 	doc, path, err := read(path)
 	if err != nil {
@@ -136,14 +88,15 @@ func Load(path string, env []string, flags Overrides) (*Config, error) {
 	}
 	builtIn := *c
 	l.defaults = &builtIn
-	for _, p := range flags.preset() {
-		l.text(settings[p.key], p.name, p.value)
+	if flags.Ephemeral {
+		l.ephemeral(ephemeralDefaults)
 	}
 	l.file(path, doc)
 	l.environment(env)
-	for _, f := range flags.flags() {
-		l.text(settings[f.key], f.name, f.value)
+	if flags.Ephemeral {
+		l.ephemeral(ephemeralFixed)
 	}
+	l.flags(flags)
 	l.validate()
 	if len(l.problems) > 0 {
 		return nil, l.problems
@@ -151,7 +104,7 @@ func Load(path string, env []string, flags Overrides) (*Config, error) {
 	return c, nil
 }
 
-// read returns the file at path and the name for messages; nothing where none was named and there is none.
+// read returns the text of the file at path and its name. The text is empty if no file was named and there is none.
 func read(path string) ([]byte, string, error) {
 	named := path != ""
 	if !named {
@@ -168,15 +121,15 @@ func read(path string) ([]byte, string, error) {
 	}
 }
 
-// loader collects what the sources say and what is wrong with it.
+// loader collects settings and problems.
 type loader struct {
 	config   *Config
-	defaults *Config // once they are loaded
+	defaults *Config // nil until they are loaded
 	problems Problems
-	bad      map[string]bool // keys with a problem: their value is not the intended one
+	bad      map[string]bool // keys with a problem, whose value in config is not the intended one
 }
 
-// set decodes and stores one setting. It leaves the former value where the new one is out of bounds.
+// set decodes, checks and stores one setting. A wrong value is reported and not stored.
 func (l *loader) set(s setting, origin, shown string, raw any) {
 	value := reflect.New(s.as).Elem()
 	err := decode(value, raw)
@@ -194,7 +147,7 @@ func (l *loader) set(s setting, origin, shown string, raw any) {
 	}
 }
 
-// refuse reports what is wrong with a value: of a table, with each of its items.
+// refuse reports a wrong value. A table has an error for each wrong item.
 func (l *loader) refuse(s setting, origin, shown string, err error) {
 	all := []error{err}
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
@@ -209,7 +162,7 @@ func (l *loader) refuse(s setting, origin, shown string, err error) {
 	}
 }
 
-// text sets what a variable or a flag says.
+// text sets a setting from the text of a variable or a flag.
 func (l *loader) text(s setting, origin, text string) {
 	raw, err := s.fromText(text)
 	if err != nil {
@@ -225,7 +178,7 @@ func (l *loader) problem(p Problem) {
 	l.bad[p.Key] = true
 }
 
-// environment applies ACCOUNTD_* in the order of the names. Of one that comes twice the last counts.
+// environment sets the variables ACCOUNTD_* in the order of their names. The last of several with one name counts.
 func (l *loader) environment(env []string) {
 	values := map[string]string{}
 	for _, variable := range env {

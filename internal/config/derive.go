@@ -1,20 +1,26 @@
 package config
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
+
+	"accountd/accounts"
+	"accountd/email"
+	"accountd/internal/server"
+	"accountd/schema"
+	"accountd/tokens"
 )
 
-// loopbackNames are what a browser on the same machine calls it.
+// loopbackNames are the names of this machine in the address bar of a browser on it.
 var loopbackNames = []string{"localhost", "127.0.0.1", "::1"}
 
-// Bound tells c the address that the listener got, which differs from server.listen where that asks for port 0.
-// A derived PublicURL is right only after it. The host stays as it was written: localhost remains localhost.
+// Bound sets the port of server.listen to that of the listener, which differs if the setting has port 0. Values derived
+// from the address are right only afterwards. The host stays as it was written.
 func (c *Config) Bound(addr net.Addr) {
 	host, _, err := splitListen(c.Server.Listen)
 	_, port, addrErr := net.SplitHostPort(addr.String())
@@ -23,8 +29,8 @@ func (c *Config) Bound(addr net.Addr) {
 	}
 }
 
-// PublicURL is the address that users see, without a slash at its end: server.public_url, or the listener where
-// that is loopback.
+// PublicURL returns the address that users see, without a slash at the end: server.public_url, or the address of the
+// listener.
 func (c *Config) PublicURL() string {
 	if c.Server.PublicURL != "" {
 		return strings.TrimRight(c.Server.PublicURL, "/")
@@ -32,7 +38,7 @@ func (c *Config) PublicURL() string {
 	return "http://" + c.Server.Listen
 }
 
-// Hosts are the host names that requests may be for, lower case, without ports and brackets.
+// Hosts returns the host names that requests may have, in lower case, without ports and brackets.
 func (c *Config) Hosts() []string {
 	var hosts []string
 	for _, host := range c.Server.AllowedHosts {
@@ -42,14 +48,14 @@ func (c *Config) Hosts() []string {
 		hosts = append(hosts, strings.ToLower(u.Hostname()))
 	}
 	if c.listensOnLoopback() {
-		host, _, _ := splitListen(c.Server.Listen) // its error is listensOnLoopback's false
+		host, _, _ := splitListen(c.Server.Listen) // cannot fail after listensOnLoopback
 		hosts = append(append(hosts, loopbackNames...), strings.ToLower(host))
 	}
 	slices.Sort(hosts)
 	return slices.Compact(hosts)
 }
 
-// TrustedProxies are the networks of server.trusted_proxies.
+// TrustedProxies returns the networks of server.trusted_proxies.
 func (c *Config) TrustedProxies() []netip.Prefix {
 	var networks []netip.Prefix
 	for _, text := range c.Server.TrustedProxies {
@@ -60,8 +66,8 @@ func (c *Config) TrustedProxies() []netip.Prefix {
 	return networks
 }
 
-// Introspection reports whether clients may ask for the schema. By "auto" only the two addresses decide: it shows nothing
-// that is anybody's, and code generators need it.
+// Introspection reports whether clients may query the schema. "auto" depends on the two addresses only: the schema has
+// no data of users, and code generators need it in development, whatever else is set.
 func (c *Config) Introspection() bool {
 	elsewhere := slices.ContainsFunc(c.PublicSettings(), func(key string) bool {
 		return key == "server.listen" || key == "server.public_url"
@@ -69,7 +75,7 @@ func (c *Config) Introspection() bool {
 	return c.Server.Introspection == On || c.Server.Introspection == Auto && !elsewhere
 }
 
-// GraphiQL reports whether the page is served.
+// GraphiQL reports whether the GraphiQL page is served.
 func (c *Config) GraphiQL() bool {
 	return c.Server.GraphiQL == On || c.Server.GraphiQL == Auto && c.Loopback()
 }
@@ -77,7 +83,7 @@ func (c *Config) GraphiQL() bool {
 // DevMail reports whether the spool can be read at /dev/mail. No setting turns it on.
 func (c *Config) DevMail() bool { return c.Loopback() }
 
-// PublishesKeys reports whether access tokens are checked by a public key.
+// PublishesKeys reports whether access tokens are verified with a public key.
 func (c *Config) PublishesKeys() bool { return !strings.HasPrefix(c.Tokens.Algorithm, "HS") }
 
 func (c *Config) secureCookies() bool {
@@ -85,13 +91,13 @@ func (c *Config) secureCookies() bool {
 	return c.Server.SecureCookies == On || c.Server.SecureCookies == Auto && https
 }
 
-// DatabaseFile is where the SQLite file is.
+// DatabaseFile returns the path of the SQLite file.
 func (c *Config) DatabaseFile() string { return filepath.Join(c.Server.DataDir, "accountd.db") }
 
-// BackupsDir is where backups are made.
+// BackupsDir returns the default directory of backups.
 func (c *Config) BackupsDir() string { return filepath.Join(c.Server.DataDir, "backups") }
 
-// KeysFile is where the key ring is.
+// KeysFile returns the path of the key ring.
 func (c *Config) KeysFile() string {
 	if c.Server.KeysFile != "" {
 		return c.Server.KeysFile
@@ -99,51 +105,12 @@ func (c *Config) KeysFile() string {
 	return filepath.Join(c.Server.DataDir, "keys.json")
 }
 
-// SpoolDir is the Maildir that mails are written to.
+// SpoolDir returns the path of the Maildir that mails are written to.
 func (c *Config) SpoolDir() string {
 	if c.Email.SpoolDir != "" {
 		return c.Email.SpoolDir
 	}
 	return filepath.Join(c.Server.DataDir, "spool")
-}
-
-// Redacted is the settings in force as a file that Load reads, with the place of each that is not the default's.
-// What is derived is filled in. Settings hold no secrets, and a URL with a password in it is refused by Load.
-func (c *Config) Redacted() string {
-	derived := map[string]string{
-		"server.public_url": c.PublicURL(), "tokens.issuer": c.issuer(), "tokens.keys_file": c.KeysFile(),
-		"email.link_base": c.linkBase(), "email.spool_dir": c.SpoolDir(),
-	}
-	var b strings.Builder
-	section := ""
-	for _, s := range order {
-		dot := strings.LastIndexByte(s.key, '.')
-		if s.key[:dot] != section {
-			if section != "" {
-				b.WriteByte('\n')
-			}
-			section = s.key[:dot]
-			fmt.Fprintf(&b, "[%s]\n", section)
-		}
-		value := s.value(c)
-		comment := ""
-		if origin := c.origins[s.key]; origin != "" {
-			comment = " # " + strings.Map(printable, origin)
-		}
-		if in, ok := derived[s.key]; ok && value == "" {
-			value, comment = in, " # derived"
-		}
-		fmt.Fprintf(&b, "%s = %s%s\n", s.key[dot+1:], render(value), comment)
-	}
-	return b.String()
-}
-
-// printable keeps the name of a file inside its comment.
-func printable(r rune) rune {
-	if r < ' ' || r == 0x7f {
-		return '?'
-	}
-	return r
 }
 
 func (c *Config) issuer() string {
@@ -158,4 +125,66 @@ func (c *Config) linkBase() string {
 		return strings.TrimRight(c.Email.LinkBase, "/")
 	}
 	return c.PublicURL()
+}
+
+// TokenSettings returns the settings of tokens. The issuer may depend on the listener: call Bound before.
+func (c *Config) TokenSettings() tokens.Settings {
+	s := c.Tokens
+	s.Issuer = c.issuer()
+	return s
+}
+
+// EmailSettings returns the settings of email. Links may depend on the listener: call Bound before.
+func (c *Config) EmailSettings() email.Settings {
+	s := c.Email
+	s.LinkBase, s.SpoolDir, s.Fields = c.linkBase(), c.SpoolDir(), c.sampleFields()
+	return s
+}
+
+// SMTPSettings returns the settings of delivery. Host is "" if there is none.
+func (c *Config) SMTPSettings() email.SMTPSettings {
+	s := c.SMTP
+	if s.Port == 0 {
+		s.Port = map[email.TLSMode]int{email.StartTLS: 587, email.ImplicitTLS: 465, email.NoTLS: 25}[s.TLS]
+	}
+	return s
+}
+
+// SchemaSettings returns the settings of schema, without its functions. Cookies get the prefix __Host- if their
+// attributes allow it: browsers then refuse cookies of that name from other hosts of the domain and from pages without
+// https (RFC 6265bis, section 4.1.3.2).
+func (c *Config) SchemaSettings() schema.Settings {
+	s := c.Schema
+	s.Accounts, s.LongRunning, s.Introspection = c.Accounts, c.Tokens.LongRunning, c.Introspection()
+	s.Cookies.Secure = c.secureCookies()
+	if k := &s.Cookies; k.Secure && k.Path == "/" && k.Domain == "" {
+		k.Name, k.RefreshName = "__Host-"+k.Name, "__Host-"+k.RefreshName
+	}
+	return s
+}
+
+// ServerSettings returns the settings of server, without its handlers.
+func (c *Config) ServerSettings() server.Settings {
+	s := c.HTTP
+	s.Hosts, s.PublicURL, s.Public = c.Hosts(), c.PublicURL(), !c.Loopback()
+	s.TokenHeader, s.TrustedProxies = c.Schema.HeaderName, c.TrustedProxies()
+	return s
+}
+
+// sampleFields returns a possible value for each public field, for trying templates.
+func (c *Config) sampleFields() map[string]any {
+	samples := map[string]any{}
+	for _, f := range c.Accounts.Fields {
+		switch {
+		case !f.Public:
+		case len(f.Choices) > 0:
+			samples[f.Name] = f.Choices[0]
+		default:
+			samples[f.Name] = map[accounts.FieldType]any{
+				accounts.String: "sample", accounts.Int: int64(42), accounts.Float: 4.2, accounts.Boolean: true,
+				accounts.DateTime: time.Unix(1_500_000_000, 0).UTC(),
+			}[f.Type]
+		}
+	}
+	return samples
 }

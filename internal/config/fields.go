@@ -24,20 +24,21 @@ var fieldName = pattern.Lazy(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 // builtInFields are the ones that the lists of [accounts] may name beside configured ones.
 var builtInFields = []string{"email", "username", "first_name", "last_name"}
 
-// takenNames have a meaning of their own among the arguments and fields that a configured field stands beside.
+// takenNames are the other arguments and fields of operations and types that have configured fields.
 var takenNames = append([]string{
-	"id", "pk", "password", "password1", "password2", "old_password", "new_password1", "new_password2", "is_staff", "is_superuser", "is_active",
-	"date_joined", "last_login", "verified", "archived", "secondary_email", "status", "token", "refresh_token", "payload", "refresh_expires_in",
-	"unarchiving", "user", "success", "errors", "client_mutation_id", "input", "first", "last", "before", "after", "offset",
+	"id", "pk", "password", "password1", "password2", "old_password", "new_password1", "new_password2",
+	"is_staff", "is_superuser", "is_active", "date_joined", "last_login", "verified", "archived", "secondary_email",
+	"status", "token", "refresh_token", "payload", "refresh_expires_in", "unarchiving", "user", "success", "errors",
+	"client_mutation_id", "input", "first", "last", "before", "after", "offset",
 }, builtInFields...)
 
-// Why an account cannot be given some fields by its own owner.
+// A reason and a remedy of forbidden.
 const (
 	ofStaff = "would let anybody make themselves staff, or come back after being deactivated"
 	setBy   = `remove it; "accountd user" sets it`
 )
 
-// forbidden says of a field why it is in no such list, and what to do instead.
+// forbidden has the fields that the lists of register and updateAccount may not name, each with reason and remedy.
 var forbidden = map[string]map[string][2]string{
 	"register": {
 		"password":     {"is asked for twice by register itself, as password1 and password2", "remove it"},
@@ -46,7 +47,8 @@ var forbidden = map[string]map[string][2]string{
 		"is_active":    {ofStaff, setBy},
 	},
 	"update": {
-		"email":        {"could be changed without a proof that the new address is its owner's", "remove it; sendSecondaryEmailActivation and swapEmails change addresses"},
+		"email": {"could be changed without a proof that the new address is its owner's",
+			"remove it; sendSecondaryEmailActivation and swapEmails change addresses"},
 		"password":     {"could be changed without knowing the old one", "remove it; passwordChange changes passwords"},
 		"is_staff":     {ofStaff, setBy},
 		"is_superuser": {ofStaff, setBy},
@@ -54,17 +56,22 @@ var forbidden = map[string]map[string][2]string{
 	},
 }
 
-// accountFields checks the fields of accounts and the lists that name them.
-func (l *loader) accountFields() {
-	const fields, register, optional, update, login = "accounts.fields", "accounts.register_fields", "accounts.register_optional_fields",
-		"accounts.update_fields", "accounts.login_fields"
+// validateFields validates the fields of accounts and the lists that name them.
+func (l *loader) validateFields() {
+	const (
+		fields   = "accounts.fields"
+		register = "accounts.register_fields"
+		optional = "accounts.register_optional_fields"
+		update   = "accounts.update_fields"
+		login    = "accounts.login_fields"
+	)
 	a := l.config.Accounts
 	known := slices.Clone(builtInFields)
 	for _, f := range a.Fields {
 		known = append(known, f.Name)
 	}
 	l.configuredFields(fields, a.Fields)
-	if !l.bad[fields] { // otherwise nobody knows what may be named
+	if !l.bad[fields] { // otherwise known may be incomplete
 		l.fieldList(register, a.RegisterFields, known, forbidden["register"])
 		l.fieldList(optional, a.RegisterOptionalFields, known, forbidden["register"])
 		l.fieldList(update, a.UpdateFields, known, forbidden["update"])
@@ -84,10 +91,11 @@ func (l *loader) accountFields() {
 		`lacks "email", while accounts.register_fields lacks "username": accounts without a username could never log in`,
 		`add "email" here, or "username" to accounts.register_fields`, register)
 	l.require(a.Reveal != "nothing" || l.config.Schema.Users != "public", "accounts.reveal_accounts",
-		`hides who has an account, while queries.users = "public" shows everybody`, `use "staff" there, or "register" here`, "queries.users")
+		`hides who has an account, while queries.users = "public" shows everybody`,
+		`use "staff" there, or "register" here`, "queries.users")
 }
 
-// fieldList checks a list of names of fields.
+// fieldList validates a list of names of fields.
 func (l *loader) fieldList(key string, names, known []string, forbidden map[string][2]string) {
 	if l.bad[key] {
 		return
@@ -98,14 +106,15 @@ func (l *loader) fieldList(key string, names, known []string, forbidden map[stri
 		case isForbidden:
 			l.complain(key, "has "+quote(name)+", which "+why[0], why[1])
 		case !slices.Contains(known, name):
-			l.complain(key, "has "+quote(name)+", which is no field", spelling.Suggest(name, known, "possible are "+strings.Join(known, ", ")))
+			l.complain(key, "has "+quote(name)+", which is no field",
+				spelling.Suggest(name, known, "possible are "+strings.Join(known, ", ")))
 		case slices.Contains(names[:i], name):
 			l.complain(key, "has "+quote(name)+" twice", "remove one of them")
 		}
 	}
 }
 
-// configuredFields checks [[accounts.fields]], all of each.
+// configuredFields validates [[accounts.fields]] and reports all problems.
 func (l *loader) configuredFields(key string, fields []accounts.Field) {
 	if l.bad[key] {
 		return
@@ -120,7 +129,8 @@ func (l *loader) configuredFields(key string, fields []accounts.Field) {
 	for _, f := range fields {
 		bad := func(message, remedy string) { l.complain(key, "has a field "+quote(f.Name)+" "+message, remedy) }
 		if !fieldName().MatchString(f.Name) || len(f.Name) > maxFieldName {
-			bad("whose name cannot be one", fmt.Sprintf(`use at most %d lower-case letters and digits, words joined by "_", such as "phone_number"`, maxFieldName))
+			bad("whose name cannot be one", fmt.Sprintf("use at most %d lower-case letters and digits, "+
+				`words joined by "_", such as "phone_number"`, maxFieldName))
 			continue
 		}
 		argument := accounts.ArgumentName(f.Name)
@@ -140,7 +150,10 @@ func (l *loader) configuredFields(key string, fields []accounts.Field) {
 // checkField validates what a field says of its values.
 func checkField(f accounts.Field, bad func(message, remedy string)) {
 	text := f.Type == accounts.String
-	if !slices.Contains([]accounts.FieldType{accounts.String, accounts.Int, accounts.Float, accounts.Boolean, accounts.DateTime}, f.Type) {
+	types := []accounts.FieldType{
+		accounts.String, accounts.Int, accounts.Float, accounts.Boolean, accounts.DateTime,
+	}
+	if !slices.Contains(types, f.Type) {
 		bad("of the type "+quote(string(f.Type)), `use "String", "Int", "Float", "Boolean" or "DateTime"`)
 		return
 	}
@@ -152,7 +165,8 @@ func checkField(f accounts.Field, bad func(message, remedy string)) {
 	if f.Pattern != "" && !text {
 		bad("with a pattern", "remove it: only a String has one")
 	} else if _, err := accounts.CompilePattern(f.Pattern); err != nil {
-		bad("whose pattern "+quote(f.Pattern)+" is no regular expression: "+err.Error(), "use the syntax of RE2, such as '[0-9]{5}'")
+		bad("whose pattern "+quote(f.Pattern)+" is no regular expression: "+err.Error(),
+			"use the syntax of RE2, such as '[0-9]{5}'")
 	} else if len(f.Pattern) > maxPattern {
 		bad(fmt.Sprintf("whose pattern has %d bytes", len(f.Pattern)), fmt.Sprintf("use at most %d", maxPattern))
 	}
@@ -174,7 +188,7 @@ func checkChoices(f accounts.Field, bad func(message, remedy string)) {
 		}
 		return
 	}
-	pattern, _ := accounts.CompilePattern(f.Pattern) // a broken one is as good as none: check has told its error
+	pattern, _ := accounts.CompilePattern(f.Pattern) // checkField has reported an error
 	seen := map[string]bool{}
 	for _, choice := range f.Choices {
 		shown := render(choice)
@@ -190,9 +204,11 @@ func checkChoices(f accounts.Field, bad func(message, remedy string)) {
 			case v == "" || strings.TrimSpace(v) != v || strings.ContainsRune(v, 0):
 				bad("with the choice "+shown+", which no form can give", "use texts without spaces around them")
 			case f.MaxLength > 0 && n > f.MaxLength:
-				bad(fmt.Sprintf("with the choice %s, which is longer than its max_length, %d", shown, f.MaxLength), "shorten it or raise max_length")
+				bad(fmt.Sprintf("with the choice %s, which is longer than its max_length, %d", shown, f.MaxLength),
+					"shorten it or raise max_length")
 			case pattern != nil && !pattern.MatchString(v):
-				bad("with the choice "+shown+", which does not match its pattern, "+quote(f.Pattern), "change one of them")
+				bad("with the choice "+shown+", which does not match its pattern, "+quote(f.Pattern),
+					"change one of them")
 			}
 		case int64:
 			if f.Type == accounts.String || f.Type == accounts.Int && int64(int32(v)) != v {
@@ -208,24 +224,56 @@ func checkChoices(f accounts.Field, bad func(message, remedy string)) {
 	}
 }
 
-// accountWarnings are what is possible in [accounts] but hardly meant.
+// validatePurge checks what accounts.purge_unverified contradicts.
+func (l *loader) validatePurge() {
+	const purge = "accounts.purge_unverified"
+	a := l.config.Accounts
+	if a.PurgeUnverified == 0 {
+		return
+	}
+	l.require(!a.AllowLoginNotVerified, purge, "is set while accounts.allow_login_not_verified lets unverified users "+
+		"use their accounts, which would be deleted under them",
+		`set accounts.allow_login_not_verified = false, or this to "0s"`, "accounts.allow_login_not_verified")
+	l.require(a.SendActivationEmail, purge,
+		"is set while accounts.send_activation_email is false, so that nobody could verify their account in time",
+		`set accounts.send_activation_email = true, or this to "0s"`, "accounts.send_activation_email")
+	links := l.config.Tokens.ActivationLifetime
+	l.require(a.PurgeUnverified >= links, purge, "is shorter than tokens.activation_lifetime, "+
+		quote(Duration(links).String())+": links would be good for accounts that are gone",
+		"raise it to at least that, or lower tokens.activation_lifetime", "tokens.activation_lifetime")
+}
+
+// throttleWarnings warns of limits that let a stranger keep the owner of an account out.
+func (c *Config) throttleWarnings() []string {
+	for _, rate := range c.Accounts.Throttle.MailsPerRecipient {
+		if rate.Per < day && rate.Per > c.Tokens.PasswordResetLifetime {
+			return []string{"limits.mails_per_recipient counts for longer than tokens.password_reset_lifetime: " +
+				"whoever asks for another's reset mails leaves them without a link that is good"}
+		}
+	}
+	return nil
+}
+
+// accountWarnings warns of values of [accounts] that are possible but hardly intended.
 func (c *Config) accountWarnings() []string {
 	var warnings []string
 	a := c.Accounts
 	if a.SendPasswordSetEmail && !a.PasswordlessRegistration {
-		warnings = append(warnings, "accounts.send_password_set_email does nothing without accounts.passwordless_registration")
+		warnings = append(warnings, "accounts.send_password_set_email does nothing without "+
+			"accounts.passwordless_registration")
 	}
 	if a.PasswordlessRegistration && !a.SendPasswordSetEmail && !a.SendActivationEmail {
-		warnings = append(warnings, "accounts.passwordless_registration without accounts.send_password_set_email and accounts.send_activation_email: "+
-			"register sends nothing that leads to a password; accountd user link password_set makes such links")
+		warnings = append(warnings, "accounts.passwordless_registration without accounts.send_password_set_email and "+
+			"accounts.send_activation_email: register sends nothing that leads to a password; "+
+			"accountd user link password_set makes such links")
 	}
 	if a.Reveal == "nothing" && !a.PasswordlessRegistration {
 		tells := "by the tokens of the login"
 		if !a.AllowLoginNotVerified {
 			tells = "by the answer not_verified"
 		}
-		warnings = append(warnings, `accounts.reveal_accounts = "nothing": who registers an address and then logs in with the `+
-			"password that they gave learns "+tells+" that it was free; "+
+		warnings = append(warnings, `accounts.reveal_accounts = "nothing": who registers an address and then logs in `+
+			"with the password that they gave learns "+tells+" that it was free; "+
 			"only accounts.passwordless_registration = true prevents that")
 	}
 	return warnings

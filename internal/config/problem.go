@@ -10,12 +10,12 @@ import (
 	"accountd/internal/spelling"
 )
 
-// Problem is one thing that is wrong with the settings.
+// Problem is a wrong value, an unknown key or a syntax error.
 type Problem struct {
 	Origin  string // "config.toml:12", "ACCOUNTD_TOKENS_ISSUER", "--listen"; "default" where it was not set
-	Key     string // "tokens.issuer"; "" where the file cannot be read as TOML
-	Value   string // as it would be written in the file; "" where there is none to show
-	Message string // what is wrong, to be read after key and value
+	Key     string // "tokens.issuer"; "" for a syntax error
+	Value   string // as in the file; "": not shown
+	Message string // what is wrong, as a sentence after key and value
 	Remedy  string // what to do
 }
 
@@ -35,7 +35,7 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems is everything that is wrong with the settings, file first, then variables, flags and contradictions.
+// Problems is an error with all problems: those of the file, of variables, of flags, and contradictions.
 type Problems []Problem
 
 func (p Problems) Error() string {
@@ -49,7 +49,7 @@ func (p Problems) Error() string {
 
 const concealed = "(not shown)"
 
-// conceal keeps out of messages what looks like a secret that was put where none belongs.
+// conceal returns the value for messages, without what looks like a secret in a wrong place.
 func conceal(p Problem) string {
 	if p.Value == "" {
 		return ""
@@ -65,7 +65,7 @@ func conceal(p Problem) string {
 	return p.Value
 }
 
-// soundsSecret looks at the key, or variable, without its section: [tokens] and [passwords] hold no secrets.
+// soundsSecret judges by the name without its section, because the settings of [tokens] and [passwords] are no secrets.
 func soundsSecret(key string) bool {
 	name := strings.ToLower(strings.TrimPrefix(key, envPrefix))
 	for section := range sections {
@@ -78,12 +78,11 @@ func soundsSecret(key string) bool {
 			break
 		}
 	}
-	return slices.ContainsFunc([]string{"secret", "pass", "private", "credential", "token", "key"}, func(word string) bool {
-		return strings.Contains(name, word)
-	})
+	words := []string{"secret", "pass", "private", "credential", "token", "key"}
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, word) })
 }
 
-// suggestKey also finds a key that was written into the wrong section.
+// suggestKey is spelling.Suggest that also finds a key in the wrong section.
 func suggestKey(key string, candidates []string, otherwise string) string {
 	name := key[strings.LastIndexByte(key, '.')+1:]
 	for _, c := range candidates {

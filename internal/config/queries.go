@@ -9,8 +9,8 @@ import (
 	"accountd/internal/spelling"
 )
 
-// validateQueries checks the names of fields and lookups, each of which becomes a part of the schema. The configured
-// fields have been checked before; where they are bad, nobody knows which names there are.
+// validateQueries validates the names of fields and lookups, which become parts of the schema. It does not report
+// unknown names if accounts.fields has been reported.
 func (l *loader) validateQueries() {
 	const exclude, filters = "queries.exclude_fields", "queries.filter_fields"
 	q, unsure := l.config.Schema, l.bad["accounts.fields"]
@@ -49,12 +49,13 @@ func (l *loader) validateQueries() {
 				spelling.Suggest(name, sortedKeys(fields), "use some of "+strings.Join(sortedKeys(fields), ", ")))
 		}
 	}
-	l.require(!q.AllowArgument || !slices.Contains(arguments, q.ArgumentName), "tokens.argument_name", "is an argument of the queries user and users already",
+	l.require(!q.AllowArgument || !slices.Contains(arguments, q.ArgumentName),
+		"tokens.argument_name", "is an argument of the queries user and users already",
 		`choose another name, such as "token"`, "tokens.allow_argument", filters)
 }
 
-// lookups checks the lookups of one field and returns the arguments that they become. Names of fields being what they
-// are, no two of different fields are the same: only one lookup twice gives one argument twice.
+// lookups validates the lookups of one field and returns their arguments. Arguments of different fields differ, because
+// names of fields have no "__" and no capitals.
 func (l *loader) lookups(key, name string, field accounts.FilterField, lookups []string) (arguments []string) {
 	var fitting []string
 	for _, lookup := range field.Lookups() {
@@ -63,7 +64,8 @@ func (l *loader) lookups(key, name string, field accounts.FilterField, lookups [
 	for i, lookup := range lookups {
 		switch {
 		case !slices.Contains(fitting, lookup):
-			l.complain(key, fmt.Sprintf("has the lookup %s of %s, which does not fit %s", quote(lookup), name, withArticle(field.Type)),
+			l.complain(key, fmt.Sprintf("has the lookup %s of %s, which does not fit %s",
+				quote(lookup), name, withArticle(field.Type)),
 				spelling.Suggest(lookup, fitting, "use some of "+strings.Join(fitting, ", ")))
 		case slices.Contains(lookups[:i], lookup):
 			l.complain(key, fmt.Sprintf("has the lookup %s of %s twice", quote(lookup), name), "remove one of them")
@@ -80,10 +82,10 @@ func withArticle(t accounts.FieldType) string {
 	return "a " + string(t)
 }
 
-// neverShown are the fields that the API we follow has to exclude, and that no schema here has.
+// neverShown reports fields that django-graphql-auth has to exclude and that no schema here has.
 func neverShown(name string) bool { return name == "password" || name == "is_superuser" }
 
-// queryWarnings are about what others than staff get to know.
+// queryWarnings warns of what others than staff can find out.
 func (c *Config) queryWarnings() []string {
 	var warnings []string
 	if c.Schema.Users == "public" && !c.Loopback() {
@@ -91,8 +93,10 @@ func (c *Config) queryWarnings() []string {
 	}
 	for _, name := range sortedKeys(c.Schema.FilterFields) {
 		hidden := strings.TrimPrefix(name, "status__")
-		if c.Schema.Users != "staff" && slices.Contains(c.Schema.ExcludeFields, hidden) && len(c.Schema.FilterFields[name]) > 0 {
-			warnings = append(warnings, fmt.Sprintf("queries.filter_fields has %s: whoever may list users finds out by it what queries.exclude_fields hides", name))
+		excluded := slices.Contains(c.Schema.ExcludeFields, hidden)
+		if c.Schema.Users != "staff" && excluded && len(c.Schema.FilterFields[name]) > 0 {
+			warnings = append(warnings, fmt.Sprintf("queries.filter_fields has %s: "+
+				"whoever may list users finds out by it what queries.exclude_fields hides", name))
 		}
 	}
 	return warnings

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,26 @@ func parseRate(text string) (ratelimit.Rate, error) {
 	return ratelimit.Rate{Count: int(n), Per: t}, nil
 }
 
+// decodeRates sets a list of rates, or a single one.
+func decodeRates(v reflect.Value, raw any) error {
+	text, ok := raw.(string)
+	if !ok {
+		return errType
+	}
+	rates, err := parseRates(text)
+	switch {
+	case err != nil:
+		return err
+	case v.Kind() == reflect.Slice:
+		v.Set(reflect.ValueOf(rates))
+	case len(rates) > 1:
+		return &refusal{"has several rates: its delay grows by itself", `use one, such as "10/15m", or "off"`}
+	case len(rates) == 1:
+		v.Set(reflect.ValueOf(rates[0]))
+	}
+	return nil
+}
+
 // formatRates writes rates as parseRates reads them.
 func formatRates(rates ...ratelimit.Rate) string {
 	var parts []string
@@ -74,29 +95,4 @@ func formatRates(rates ...ratelimit.Rate) string {
 		return ratesOff
 	}
 	return strings.Join(parts, ", ")
-}
-
-// validateThrottle checks what rates and purging contradict.
-func (l *loader) validateThrottle() {
-	c := l.config
-	purges := c.Accounts.PurgeUnverified > 0
-	l.require(!purges || !c.Accounts.AllowLoginNotVerified, "accounts.purge_unverified",
-		"is set while accounts.allow_login_not_verified lets unverified users use their accounts, which would be deleted under them",
-		`set accounts.allow_login_not_verified = false, or this to "0s"`, "accounts.allow_login_not_verified")
-	l.require(!purges || c.Accounts.SendActivationEmail, "accounts.purge_unverified",
-		"is set while accounts.send_activation_email is false, so that nobody could verify their account in time",
-		`set accounts.send_activation_email = true, or this to "0s"`, "accounts.send_activation_email")
-	l.require(!purges || c.Accounts.PurgeUnverified >= c.Tokens.ActivationLifetime, "accounts.purge_unverified",
-		"is shorter than tokens.activation_lifetime, "+quote(Duration(c.Tokens.ActivationLifetime).String())+": links would be good for accounts that are gone",
-		"raise it to at least that, or lower tokens.activation_lifetime", "tokens.activation_lifetime")
-}
-
-// throttleWarnings are limits under which somebody else could keep an owner out.
-func (c *Config) throttleWarnings() []string {
-	for _, rate := range c.Accounts.Throttle.MailsPerRecipient {
-		if rate.Per < 24*time.Hour && rate.Per > c.Tokens.PasswordResetLifetime {
-			return []string{"limits.mails_per_recipient counts for longer than tokens.password_reset_lifetime: whoever asks for another's reset mails leaves them without a link that is good"}
-		}
-	}
-	return nil
 }

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// Loopback reports whether only this machine is served, by every setting. The pages for developers depend on it.
+// Loopback reports whether no setting names another machine. The pages for developers are served only then.
 func (c *Config) Loopback() bool { return len(c.PublicSettings()) == 0 }
 
-// PublicSettings are the settings that are for users on other machines: those that name a host which is not this
-// machine, and server.trusted_proxies, wherever the proxy is. An ephemeral server has none: its address and its
-// data are its own, and what it takes from config.toml, such as email.from, is an app's that is being tested.
+// PublicSettings returns the keys of settings that are for users on other machines: those that name another host than
+// this machine, and server.trusted_proxies. An ephemeral server has none: its address and data are for a test, and what
+// it takes from config.toml, such as email.from, belongs to the app that is tested.
 func (c *Config) PublicSettings() []string {
 	if c.ephemeral {
 		return nil
@@ -25,7 +25,7 @@ func (c *Config) PublicSettings() []string {
 			keys = append(keys, key)
 		}
 	}
-	listen, _, _ := splitListen(c.Server.Listen) // "" is every address of this machine
+	listen, _, _ := splitListen(c.Server.Listen) // "" is every address, and not loopback
 	add("server.listen", listen)
 	add("server.public_url", hostsOf(c.Server.PublicURL)...)
 	add("server.allowed_hosts", c.Server.AllowedHosts...)
@@ -33,7 +33,7 @@ func (c *Config) PublicSettings() []string {
 		keys = append(keys, "server.trusted_proxies")
 	}
 	add("server.cors_origins", hostsOf(c.HTTP.Origins...)...)
-	if strings.Contains(c.Tokens.Issuer, "://") { // other names, such as com.example.app, need not be a host's
+	if strings.Contains(c.Tokens.Issuer, "://") { // a name such as com.example.app is not a host
 		add("tokens.issuer", hostsOf(c.Tokens.Issuer)...)
 	}
 	if strings.Contains(c.Tokens.Audience, "://") {
@@ -49,8 +49,8 @@ func (c *Config) PublicSettings() []string {
 	return keys
 }
 
-// hostsOf are the hosts of those URLs that are set; "", which is no host of this machine, of what is no web
-// address: the localhost of capacitor://localhost is a phone.
+// hostsOf returns the hosts of the URLs that are not empty. It is "", which does not count as this machine, for other
+// schemes than http and https: the localhost of capacitor://localhost is a phone.
 func hostsOf(urls ...string) []string {
 	var hosts []string
 	for _, text := range urls {
@@ -66,9 +66,8 @@ func hostsOf(urls ...string) []string {
 	return hosts
 }
 
-// isLoopback reports whether host is this machine by what it says itself: a loopback address, localhost, or a name
-// below it (RFC 6761, section 6.3). Where other names lead, such as app.test and host.docker.internal, others
-// decide.
+// isLoopback reports whether host is a loopback address, localhost, or a name below it (RFC 6761, section 6.3). Other
+// names, such as app.test and host.docker.internal, may resolve to other machines.
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
@@ -80,8 +79,8 @@ func (c *Config) listensOnLoopback() bool {
 	return err == nil && isLoopback(host)
 }
 
-// ReachProblems are contradictions between the settings that say how users on other machines reach the server. Each
-// has a key, a message and a remedy.
+// ReachProblems returns contradictions between the settings by which users on other machines reach the server, with
+// key, message and remedy.
 func (c *Config) ReachProblems() []Problem {
 	public := c.PublicSettings()
 	if len(public) == 0 {
@@ -93,7 +92,7 @@ func (c *Config) ReachProblems() []Problem {
 		case c.Server.PublicURL == "":
 			message = "is missing"
 		case slices.Equal(public, []string{"server.listen"}):
-			return nil // a container in development, which has to listen on 0.0.0.0: that names nobody
+			return nil // a container in development has to listen on 0.0.0.0
 		}
 		return []Problem{{
 			Key:     "server.public_url",
@@ -118,7 +117,7 @@ func (c *Config) ReachProblems() []Problem {
 	}}
 }
 
-// reachWarnings are ReachProblems as texts.
+// reachWarnings returns ReachProblems as sentences.
 func (c *Config) reachWarnings() []string {
 	var warnings []string
 	for _, p := range c.ReachProblems() {

@@ -9,7 +9,7 @@ import (
 	"accountd/accounts"
 )
 
-// Toggle is a switch whose default depends on other settings.
+// Toggle is a switch. Auto depends on other settings.
 type Toggle string
 
 // The values of a Toggle.
@@ -19,10 +19,10 @@ const (
 	Off  Toggle = "off"
 )
 
-// toggles are the ways to write one: as a boolean, too.
+// toggles has the spellings of a Toggle, which include booleans.
 var toggles = map[string]Toggle{"auto": Auto, "on": On, "off": Off, "true": On, "false": Off}
 
-// isTable reports whether the setting is a whole table, or a list of tables, instead of one value.
+// isTable reports whether the setting is a table, or a list of tables, instead of one value.
 func (s setting) isTable() bool {
 	return s.typ.Kind() == reflect.Map || s.typ == reflect.TypeFor[[]accounts.Field]()
 }
@@ -65,7 +65,8 @@ func decodeFields(v reflect.Value, raw any) error {
 	return errors.Join(problems...)
 }
 
-// decodeField reads one table of [[accounts.fields]] and returns the problems of its keys; checkField validates the rest.
+// decodeField reads one table of [[accounts.fields]] and returns the problems of its keys. checkField validates its
+// values.
 func decodeField(f *accounts.Field, table map[string]any) (problems []string) {
 	f.Public = true
 	v := reflect.ValueOf(f).Elem()
@@ -74,12 +75,13 @@ func decodeField(f *accounts.Field, table map[string]any) (problems []string) {
 		keys[v.Type().Field(i).Tag.Get("toml")] = v.Field(i)
 	}
 	if name, ok := table["name"].(string); ok {
-		f.Name = name // first, so that problems of the others can name it
+		f.Name = name // first, because problems of other keys name the field
 	}
 	for _, key := range sortedKeys(table) {
 		field, known := keys[key]
 		if !known {
-			problems = append(problems, fmt.Sprintf("has an unknown key %s; possible are %s", quote(key), strings.Join(sortedKeys(keys), ", ")))
+			problems = append(problems, fmt.Sprintf("has an unknown key %s; possible are %s",
+				quote(key), strings.Join(sortedKeys(keys), ", ")))
 			continue
 		}
 		if key == "choices" {
@@ -95,29 +97,4 @@ func decodeField(f *accounts.Field, table map[string]any) (problems []string) {
 		}
 	}
 	return problems
-}
-
-// renderTable writes a table on one line.
-func renderTable[T any](table map[string]T) string {
-	items := make([]string, 0, len(table))
-	for _, name := range sortedKeys(table) {
-		items = append(items, joinKey([]string{name})+" = "+render(table[name]))
-	}
-	return "{" + strings.Join(items, ", ") + "}"
-}
-
-// renderFields writes fields as tables that decodeField reads.
-func renderFields(fields []accounts.Field) string {
-	items := make([]string, len(fields))
-	for i, f := range fields {
-		v, keys := reflect.ValueOf(f), []string{}
-		for j := range v.NumField() {
-			name := v.Type().Field(j).Tag.Get("toml")
-			if !v.Field(j).IsZero() || name == "public" {
-				keys = append(keys, name+" = "+render(v.Field(j).Interface()))
-			}
-		}
-		items[i] = "{" + strings.Join(keys, ", ") + "}"
-	}
-	return "[" + strings.Join(items, ", ") + "]"
 }

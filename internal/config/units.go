@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Duration is a time.Duration that is written like Go's, with "d" for days of 24 hours in front: "5m", "7d", "1d12h".
+// Duration reads and prints a time.Duration, which may begin with days of 24 hours: "5m", "7d", "1d12h".
 type Duration time.Duration
 
 const day = 24 * time.Hour
@@ -41,7 +41,7 @@ func parseDuration(text string) (Duration, error) {
 	return Duration(days + d), nil
 }
 
-// String is the shortest form that parseDuration reads back: "7d", "36h", "5m".
+// String returns the shortest text that parseDuration reads: "7d", "36h", "5m".
 func (d Duration) String() string {
 	t := time.Duration(d)
 	if t != 0 && t%day == 0 {
@@ -57,7 +57,7 @@ func (d Duration) String() string {
 	return text
 }
 
-// Size is a number of bytes, written with a binary unit: "512B", "64KiB", "19MiB", "1GiB".
+// Size reads and prints a number of bytes with a binary unit: "512B", "64KiB", "19MiB", "1GiB".
 type Size int64
 
 var sizeUnits = []struct {
