@@ -11,18 +11,21 @@ import (
 	"accountd/accounts"
 )
 
-// argument is one argument of a mutation: a field of its operation's input struct, or a key of its Values.
+// argument is an argument of a mutation: a field of the operation's input struct, or a key of that field's Values.
 type argument struct {
 	name  string
 	typ   graphql.Input
 	index int    // of the struct's field
 	field string // key of the Values; "": the struct's field itself
-	proof bool   // the caller's present password
+	proof bool   // the caller's password
 }
 
-// argumentsOf reads the arg tags of In: `arg:"name"` on a string is a String!, `arg:"name,optional"` on a *string a
-// String; `arg:"name,proof"` is a String! that a guard compares with the caller's password, and `arg:"fields"` on
-// accounts.Values stands for m.fields. Those in m.without are left out. A field without a tag is a programmer's mistake.
+// argumentsOf reads the arg tags of In, and leaves out m.without. It panics for a field without a valid tag.
+//
+//	A string        `arg:"a"`           is the argument a: String!
+//	B string        `arg:"b,proof"`     is b: String!, which must be the caller's password
+//	C *string       `arg:"c,optional"`  is c: String
+//	D accounts.Values `arg:"fields"`    is one argument for each of m.fields
 func argumentsOf[In any](m mutation) []argument {
 	t := reflect.TypeFor[In]()
 	var args []argument
@@ -35,7 +38,8 @@ func argumentsOf[In any](m mutation) []argument {
 			for _, a := range m.fields {
 				args = append(args, argument{name: a.Name, typ: inputType(a.Field.Type, a.Required), index: i, field: a.Field.Name})
 			}
-		case name == "" || optional && f.Type != reflect.TypeFor[*string]() || !optional && f.Type != reflect.TypeFor[string](), option != "" && !optional && !proof:
+		case name == "", option != "" && !optional && !proof,
+			optional && f.Type != reflect.TypeFor[*string](), !optional && f.Type != reflect.TypeFor[string]():
 			panic(fmt.Sprintf("schema: %s: field %s of %s cannot be an argument", m.name, f.Name, t))
 		case !slices.Contains(m.without, name):
 			args = append(args, argument{name: name, typ: inputType(accounts.String, !optional), index: i, proof: proof})
@@ -44,7 +48,7 @@ func argumentsOf[In any](m mutation) []argument {
 	return args
 }
 
-// scalars are the types of fields that settings choose.
+// scalars are the types of configured fields.
 var scalars = map[accounts.FieldType]*graphql.Scalar{
 	accounts.String: graphql.String, accounts.Int: graphql.Int, accounts.Float: graphql.Float,
 	accounts.Boolean: graphql.Boolean, accounts.DateTime: dateTime,
@@ -57,8 +61,7 @@ func inputType(t accounts.FieldType, required bool) graphql.Input {
 	return scalars[t]
 }
 
-// decode fills In. Values have been coerced to their types; an optional one may be missing or null. Values tell the two
-// apart.
+// decode fills an In with coerced arguments. An optional one may be absent or null. In Values, null is a key with a nil value.
 func decode[In any](args []argument, values map[string]any) In {
 	var in In
 	v := reflect.ValueOf(&in).Elem()

@@ -84,7 +84,7 @@ func TestAuth(t *testing.T) {
 	carol := s.session(t, flavours[0], "register", registration("carol"))
 	s.pass(5 * time.Minute)
 	check("expired", nil, "Authorization", "JWT "+carol.Token)
-	if log := s.log.String(); strings.Contains(log, "asking a proxy") {
+	if log := s.log.String(); strings.Contains(log, "forward-auth lookup failed") {
 		t.Errorf("log: %s", log)
 	}
 }
@@ -131,7 +131,7 @@ func TestAuthFailure(t *testing.T) {
 	if resp.StatusCode != http.StatusInternalServerError || len(account(resp)) != 0 {
 		t.Errorf("status %d, %v", resp.StatusCode, resp.Header)
 	}
-	if log := s.log.String(); !strings.Contains(log, "who is asking a proxy") || !strings.Contains(log, "req-1") || strings.Contains(log, ada.Token) {
+	if log := s.log.String(); !strings.Contains(log, "forward-auth lookup failed") || !strings.Contains(log, "req-1") || strings.Contains(log, ada.Token) {
 		t.Errorf("log: %s", log)
 	}
 }

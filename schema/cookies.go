@@ -10,132 +10,121 @@ import (
 	"accountd/accounts"
 )
 
-// maxCookie is the longest cookie value looked at, in bytes: no token is longer, and browsers keep none that is.
+// maxCookie is the length of the longest cookie value that may be a token, in bytes. Browsers store no longer one.
 const maxCookie = 4096
 
-type jarKey struct{}
-
-// jar is what one request and its answer carry in cookies. Resolvers run one after another, so it needs no lock. Without cookie
-// mode its maps are nil.
-type jar struct {
-	settings Cookies
-	came     map[string]bool         // by name
-	values   map[string]string       // by name; of what came, what can be a token
-	set      map[string]*http.Cookie // by name; what was said last counts
-	changed  bool                    // a mutation has succeeded
+// cookies are the cookies with tokens of one request and of its answer. Without cookie mode none is received or set.
+type cookies struct {
+	settings        Cookies
+	access, refresh cookie
+	changed         bool // a mutation has succeeded
 }
 
-// withJar looks at the cookies of a request. In cookie mode only: otherwise none came.
-func withJar(ctx context.Context, s Cookies, r *http.Request) context.Context {
-	j := &jar{settings: s}
-	if s.Enabled {
-		j.came, j.values, j.set = map[string]bool{}, map[string]string{}, map[string]*http.Cookie{}
-		for _, name := range []string{s.Name, s.RefreshName} {
-			cookies := r.CookiesNamed(name)
-			j.came[name] = len(cookies) > 0
-			// Of two cookies with one name, another host of the domain may have set one: neither is believed.
-			if len(cookies) == 1 && len(cookies[0].Value) <= maxCookie {
-				j.values[name] = cookies[0].Value
-			}
+type cookie struct {
+	name     string
+	received bool
+	value    string       // received; "" if it cannot be a token
+	set      *http.Cookie // of the answer; nil: none
+}
+
+func readCookies(s Cookies, r *http.Request) *cookies {
+	c := &cookies{settings: s, access: cookie{name: s.Name}, refresh: cookie{name: s.RefreshName}}
+	if !s.Enabled {
+		return c
+	}
+	for _, cookie := range []*cookie{&c.access, &c.refresh} {
+		all := r.CookiesNamed(cookie.name)
+		cookie.received = len(all) > 0
+		// Of two cookies of one name another host of the domain may have set one, so neither is trusted.
+		if len(all) == 1 && len(all[0].Value) <= maxCookie {
+			cookie.value = all[0].Value
 		}
 	}
-	return context.WithValue(ctx, jarKey{}, j)
+	return c
 }
 
-func jarOf(ctx context.Context) *jar { return ctx.Value(jarKey{}).(*jar) }
-
-// access is the access token that came as a cookie, "" where none did.
-func (j *jar) access() string { return j.values[j.settings.Name] }
-
-// arguments fills in the tokens that a mutation was not given.
-func (j *jar) arguments(declared []argument, given map[string]any) map[string]any {
-	if len(j.values) == 0 {
-		return given
+// arguments returns args with the tokens of the cookies for the declared arguments that are absent.
+func (c *cookies) arguments(declared []argument, args map[string]any) map[string]any {
+	if c.access.value == "" && c.refresh.value == "" {
+		return args
 	}
-	filled := maps.Clone(given)
+	args = maps.Clone(args)
 	for _, a := range declared {
-		name, ok := map[string]string{token.name: j.settings.Name, refreshToken.name: j.settings.RefreshName}[a.name]
-		if value := j.values[name]; ok && given[a.name] == nil && value != "" {
-			filled[a.name] = value
+		value := map[string]string{token.name: c.access.value, refreshToken.name: c.refresh.value}[a.name]
+		if args[a.name] == nil && value != "" {
+			args[a.name] = value
 		}
 	}
-	return filled
+	return args
 }
 
-// succeeded takes over what a mutation gave out: tokens become cookies, whether or not they were selected.
-func (j *jar) succeeded(out any) {
-	j.changed = true
+// succeeded takes the tokens from the result of a mutation, whether or not the request selects them.
+func (c *cookies) succeeded(out any) {
+	c.changed = true
 	s, ok := out.(*accounts.Session)
-	if !ok || !j.settings.Enabled || s.Token == "" {
+	if !ok || !c.settings.Enabled || s.Token == "" {
 		return
 	}
-	j.keep(j.settings.Name, s.Token, s.Payload.ExpiresAt-s.Payload.IssuedAt)
+	c.set(&c.access, s.Token, max(1, s.Payload.ExpiresAt-s.Payload.IssuedAt))
 	if s.RefreshToken != "" {
-		j.keep(j.settings.RefreshName, s.RefreshToken, s.RefreshExpiresIn-s.Payload.IssuedAt)
+		c.set(&c.refresh, s.RefreshToken, max(1, s.RefreshExpiresIn-s.Payload.IssuedAt))
 	}
 }
 
-// keep sets a cookie for as long as the token in it is good.
-func (j *jar) keep(name, value string, seconds int64) {
-	c := j.cookie(name)
-	c.Value, c.MaxAge = value, int(max(seconds, 1))
-	j.set[name] = c
-}
-
-// expire takes a cookie out of the browser, and says whether it came.
-func (j *jar) expire(name string) bool {
-	if !j.came[name] {
-		return false
+// expire removes a cookie from the browser, and reports whether it was received.
+func (c *cookies) expire(cookie *cookie) bool {
+	if cookie.received {
+		c.set(cookie, "", -1)
+		cookie.set.Expires = time.Unix(1, 0) // for clients without Max-Age
 	}
-	c := j.cookie(name)
-	c.MaxAge, c.Expires = -1, time.Unix(1, 0) // Expires is for what does not know Max-Age
-	j.set[name] = c
-	return true
+	return cookie.received
 }
 
-// cookie has the attributes that are the same for setting and for expiring: a browser takes cookies that differ in
-// path or domain for different ones.
-func (j *jar) cookie(name string) *http.Cookie {
-	s := j.settings
+// set sets a cookie. Its attributes are always the same, because cookies that differ in path or domain are different ones to
+// a browser. maxAge is in seconds.
+func (c *cookies) set(cookie *cookie, value string, maxAge int64) {
+	s := c.settings
 	sameSite := map[string]http.SameSite{
 		"Lax": http.SameSiteLaxMode, "Strict": http.SameSiteStrictMode, "None": http.SameSiteNoneMode,
 	}[s.SameSite]
-	return &http.Cookie{
-		Name: name, Path: s.Path, Domain: s.Domain, Secure: s.Secure, HttpOnly: true, SameSite: sameSite,
+	cookie.set = &http.Cookie{
+		Name: cookie.name, Value: value, MaxAge: int(maxAge),
+		Path: s.Path, Domain: s.Domain, Secure: s.Secure, HttpOnly: true, SameSite: sameSite,
 	}
 }
 
-// finish writes the cookies of the answer. Whatever ended the session of a cookie that came, expires it too.
+// finish writes the cookies of the answer. After a mutation it expires a received cookie whose session has ended.
 func (s Settings) finish(ctx context.Context, svc *accounts.Service, h http.Header) {
-	j := jarOf(ctx)
-	if !j.changed || !s.Cookies.Enabled {
+	c := requestOf(ctx).cookies
+	if !c.changed {
 		return
 	}
-	for name, live := range map[string]func(context.Context, string) (bool, error){
-		s.Cookies.Name: svc.LiveAccess, s.Cookies.RefreshName: svc.LiveRefresh,
-	} {
-		if value := j.values[name]; value != "" && j.set[name] == nil {
-			// The time of the request may be over, and with it a logout would be forgotten.
-			ok, err := live(context.WithoutCancel(ctx), value)
+	for _, check := range []struct {
+		*cookie
+		live func(context.Context, string) (bool, error)
+	}{{&c.access, svc.LiveAccess}, {&c.refresh, svc.LiveRefresh}} {
+		if check.value != "" && check.set == nil {
+			// A request that has reached its timeout must not keep the cookie of a logout.
+			live, err := check.live(context.WithoutCancel(ctx), check.value)
 			if err != nil {
-				s.Log.ErrorContext(ctx, "whether a cookie's session goes on", slog.String("request", s.RequestID(ctx)), slog.String("error", err.Error()))
-			} else if !ok {
-				j.expire(name)
+				s.Log.ErrorContext(ctx, "session lookup for a cookie failed",
+					slog.String("request", s.RequestID(ctx)), slog.String("error", err.Error()))
+			} else if !live {
+				c.expire(check.cookie)
 			}
 		}
-	}
-	for _, name := range []string{s.Cookies.Name, s.Cookies.RefreshName} {
-		if c := j.set[name]; c != nil {
-			h.Add("Set-Cookie", c.String())
+		if check.set != nil {
+			h.Add("Set-Cookie", check.set.String())
 		}
 	}
 }
 
-// deletion is what the two mutations that only forget a cookie give out.
+// deletion is the result of the mutations that only delete a cookie.
 type deletion struct{ deleted bool }
 
-func deleteCookie(name string) func(context.Context, struct{}) (*deletion, error) {
+func deleteCookie(which func(*cookies) *cookie) func(context.Context, struct{}) (*deletion, error) {
 	return func(ctx context.Context, _ struct{}) (*deletion, error) {
-		return &deletion{jarOf(ctx).expire(name)}, nil
+		c := requestOf(ctx).cookies
+		return &deletion{c.expire(which(c))}, nil
 	}
 }

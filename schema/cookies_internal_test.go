@@ -18,33 +18,39 @@ func FuzzCookies(f *testing.F) {
 	}
 	settings := Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"}
 	f.Fuzz(func(t *testing.T, header string) {
-		of := func(s Cookies, lines ...string) *jar {
-			return jarOf(withJar(t.Context(), s, &http.Request{Header: http.Header{"Cookie": lines}}))
+		read := func(s Cookies, lines ...string) *cookies {
+			return readCookies(s, &http.Request{Header: http.Header{"Cookie": lines}})
 		}
-		j := of(settings, header)
+		c := read(settings, header)
+		twice := map[string]*cookies{}
 		for _, name := range []string{settings.Name, settings.RefreshName} {
-			value := j.values[name]
-			if value != "" && (!j.came[name] || len(value) > maxCookie || !strings.Contains(header, name) || !strings.Contains(header, value)) {
-				t.Errorf("%q: %s is %q, came %t", header, name, value, j.came[name])
+			twice[name] = read(settings, header, name+"=another")
+		}
+		for _, pair := range [][2]*cookie{
+			{&c.access, &twice[settings.Name].access}, {&c.refresh, &twice[settings.RefreshName].refresh},
+		} {
+			got, again := pair[0], pair[1]
+			value := got.value
+			if value != "" && (!got.received || len(value) > maxCookie || !strings.Contains(header, got.name) || !strings.Contains(header, value)) {
+				t.Errorf("%q: got the cookie %+v", header, got)
 			}
 			if strings.ContainsAny(value, "\r\n\x00;\"\\") {
-				t.Errorf("%q: %s is %q, which no cookie can be", header, name, value)
+				t.Errorf("%q: got %q for %s, which no cookie can be", header, value, got.name)
 			}
-			twice := of(settings, header, name+"=another")
-			if j.came[name] && (twice.values[name] != "" || !twice.came[name]) || !j.came[name] && twice.values[name] != "another" {
-				t.Errorf("%q and one more %s: %q", header, name, twice.values[name])
+			if got.received && (again.value != "" || !again.received) || !got.received && again.value != "another" {
+				t.Errorf("%q and one more %s: got %q", header, got.name, again.value)
 			}
-			if j.expire(name) != j.came[name] {
-				t.Errorf("%q: %s came %t", header, name, j.came[name])
+			if expired := c.expire(got); expired != got.received {
+				t.Errorf("%q: got expired %t for %s, want %t", header, expired, got.name, got.received)
 			}
-			if set := j.set[name]; set != nil && set.String() != name+"=; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; HttpOnly; SameSite=Lax" {
-				t.Errorf("%q: sets %q", header, set)
+			if want := got.name + "=; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; HttpOnly; SameSite=Lax"; got.set != nil && got.set.String() != want {
+				t.Errorf("%q: got Set-Cookie %q, want %q", header, got.set, want)
 			}
 		}
 		off := settings
 		off.Enabled = false
-		if j := of(off, header); len(j.came)+len(j.values) > 0 || j.access() != "" {
-			t.Errorf("%q without cookie mode: %v", header, j.values)
+		if c := read(off, header); c.access.received || c.refresh.received || c.access.value+c.refresh.value != "" {
+			t.Errorf("%q without cookie mode: got %+v", header, c)
 		}
 	})
 }

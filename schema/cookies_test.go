@@ -421,7 +421,7 @@ func TestCookiesWhenTheDatabaseFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.mutate(t, "deleteTokenCookie", "", "deleted", `{"deleted":true}`, expireAccess)
-	if log := s.log.String(); !strings.Contains(log, "whether a cookie's session goes on") || !strings.Contains(log, "request=req-1") || strings.Contains(log, b.cookies["JWT-refresh-token"]) {
+	if log := s.log.String(); !strings.Contains(log, "session lookup for a cookie failed") || !strings.Contains(log, "request=req-1") || strings.Contains(log, b.cookies["JWT-refresh-token"]) {
 		t.Errorf("log: %s", log)
 	}
 }

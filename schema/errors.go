@@ -1,7 +1,9 @@
 package schema
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 
@@ -9,101 +11,103 @@ import (
 	"github.com/graphql-go/graphql/language/ast"
 
 	"accountd/accounts"
+	"accountd/internal/graphqlhttp"
+	"accountd/internal/jsontext"
 )
 
-// expectedErrors are the problems of a request in the order in which they are shown.
-type expectedErrors []fieldErrors
+// expectedErrors are the problems of a request, in the order of the answer. As JSON they have the shape "list".
+type expectedErrors []expectedError
 
-type fieldErrors struct {
-	field    string
-	problems []accounts.Problem
-}
-
-// ordered sorts problems by argument, those of none last.
-func (m mutation) ordered(problems accounts.Errors) expectedErrors {
-	left := maps.Clone(problems)
-	out := make(expectedErrors, 0, len(left))
-	take := func(field string) {
-		if list := left[field]; len(list) > 0 {
-			out = append(out, fieldErrors{field, list})
-		}
-		delete(left, field)
-	}
-	for _, a := range m.args {
-		take(a.name)
-	}
-	last := left[accounts.NonField]
-	delete(left, accounts.NonField)
-	for _, field := range slices.Sorted(maps.Keys(left)) {
-		take(field)
-	}
-	if len(last) > 0 {
-		out = append(out, fieldErrors{accounts.NonField, last})
-	}
-	return out
-}
-
-// MarshalJSON writes {"field":[{"message":…,"code":…}]}.
-func (e expectedErrors) MarshalJSON() ([]byte, error) {
-	type problem struct {
-		Message string `json:"message"`
-		Code    string `json:"code"`
-	}
-	out := []byte{'{'}
-	for i, f := range e {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		name, err := json.Marshal(f.field)
-		if err != nil {
-			return nil, err
-		}
-		list := make([]problem, len(f.problems))
-		for i, p := range f.problems {
-			list[i] = problem(p)
-		}
-		problems, err := json.Marshal(list)
-		if err != nil {
-			return nil, err
-		}
-		out = append(append(append(out, name...), ':'), problems...)
-	}
-	return append(out, '}'), nil
-}
-
-// listedError is a problem as graphql.error_shape "list" has it.
-type listedError struct {
+type expectedError struct {
 	Field   string `json:"field"`
 	Message string `json:"message"`
 	Code    string `json:"code"`
 }
 
-func (e expectedErrors) list() []listedError {
-	var out []listedError
-	for _, f := range e {
-		for _, p := range f.problems {
-			out = append(out, listedError{f.field, p.Message, p.Code})
+// ordered sorts problems by argument. Those of no argument are last.
+func (m mutation) ordered(problems accounts.Errors) expectedErrors {
+	place := func(field string) int {
+		i := slices.IndexFunc(m.args, func(a argument) bool { return a.name == field })
+		switch {
+		case field == accounts.NonField:
+			return len(m.args) + 1
+		case i < 0:
+			return len(m.args)
+		}
+		return i
+	}
+	list := make(expectedErrors, 0, len(problems))
+	for _, field := range slices.SortedFunc(maps.Keys(problems), func(a, b string) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b))
+	}) {
+		for _, p := range problems[field] {
+			list = append(list, expectedError{field, p.Message, p.Code})
 		}
 	}
-	return out
+	return list
 }
 
-// newExpectedErrorType is the type of the field errors in one of its two shapes.
+// byField is the shape "map": {"field":[{"message":…,"code":…}]}, in the order of the list.
+func (e expectedErrors) byField() json.RawMessage {
+	out := []byte{'{'}
+	for i, problem := range e {
+		switch {
+		case i > 0 && problem.Field == e[i-1].Field:
+			out[len(out)-1] = ',' // in place of the end of the field's list
+		case i > 0:
+			out = append(out, ',')
+			fallthrough
+		default:
+			out = append(jsontext.AppendString(out, problem.Field), ":["...)
+		}
+		out = jsontext.AppendString(append(out, `{"message":`...), problem.Message)
+		out = jsontext.AppendString(append(out, `,"code":`...), problem.Code)
+		out = append(out, "}]"...)
+	}
+	return append(out, '}')
+}
+
+// newExpectedErrorType makes the type of the payloads' errors, in one of its two shapes.
 func newExpectedErrorType(list bool) *graphql.Scalar {
 	if list {
 		return outputScalar("ExpectedErrorType",
-			"What was wrong with a request: a list of {field, message, code}. The field of what belongs to no argument is nonFieldErrors.",
-			func(v any) any { return v.(expectedErrors).list() })
+			"What was wrong with a request: a list of {field, message, code}. "+
+				"The field of what belongs to no argument is nonFieldErrors.",
+			func(v any) any { return v })
 	}
 	return outputScalar("ExpectedErrorType",
-		"What was wrong with a request: an object from argument to a list of {message, code}. What belongs to no argument is under nonFieldErrors.",
-		func(v any) any { return v })
+		"What was wrong with a request: an object from argument to a list of {message, code}. "+
+			"What belongs to no argument is under nonFieldErrors.",
+		func(v any) any { return v.(expectedErrors).byField() })
 }
 
-// outputScalar is a scalar that no argument has.
+// outputScalar makes a scalar that no argument has.
 func outputScalar(name, doc string, serialize func(any) any) *graphql.Scalar {
 	return graphql.NewScalar(graphql.ScalarConfig{
 		Name: name, Description: doc, Serialize: serialize,
 		ParseValue: func(any) any { return nil }, ParseLiteral: func(ast.Value) any { return nil },
 	})
+}
+
+// clientError translates an error of accounts into one for the client. It returns other errors, which are internal, as they
+// are.
+func clientError(err error) error {
+	var usage *accounts.UsageError
+	var busy *accounts.BusyError
+	var throttled *accounts.ThrottledError
+	switch {
+	case errors.As(err, &usage):
+		return &graphqlhttp.Error{Message: usage.Message, Code: graphqlhttp.CodeWrongUsage}
+	case errors.As(err, &busy):
+		return &graphqlhttp.Error{
+			Message: "The server is busy, please try again later.", Code: graphqlhttp.CodeBusy,
+			Status: 503, RetryAfter: busy.RetryAfter,
+		}
+	case errors.As(err, &throttled):
+		return &graphqlhttp.Error{
+			Message: "Too many attempts from your network, please try again later.", Code: graphqlhttp.CodeThrottled,
+			Status: 429, RetryAfter: throttled.RetryAfter,
+		}
+	}
+	return err
 }

@@ -9,22 +9,25 @@ import (
 	"accountd/accounts"
 )
 
-// What rows need of the caller.
+// Needs of rows.
 const (
 	verified  = accounts.NeedsVerified
 	secondary = accounts.NeedsSecondary
 	password  = accounts.NeedsPassword
 )
 
-// mutations is the API. Adding a row adds the mutation to both flavours.
+// mutations is the table of mutations. A row adds its mutation to both styles.
 func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mutation {
 	user := output[accounts.Session]{
 		name: "user", typ: userNode, doc: "Who has logged in.",
 		get: func(s *accounts.Session) any { return s.User },
 	}
-	session := []output[accounts.Session]{token}
-	if s.LongRunning {
-		session = append(session, refreshToken)
+	var session []output[accounts.Session]
+	if !s.Cookies.HideTokenFields {
+		session = append(session, token)
+		if s.LongRunning {
+			session = append(session, refreshToken)
+		}
 	}
 	var registered []output[accounts.Session]
 	if s.Accounts.AllowLoginNotVerified {
@@ -49,7 +52,8 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		}, svc.ResendActivationEmail),
 		openErr(mutation{
 			name: "sendPasswordResetEmail", typ: "SendPasswordResetEmail",
-			doc: "Mails the link for a new password, or to an unverified user the activation link. The answer does not tell whether there is such an account.",
+			doc: "Mails the link for a new password, or to an unverified user the activation link. " +
+				"The answer does not tell whether there is such an account.",
 		}, svc.SendPasswordResetEmail),
 		openErr(mutation{
 			name: "passwordReset", typ: "PasswordReset",
@@ -69,7 +73,8 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		}, svc.Archive),
 		guardedErr(mutation{
 			name: "deleteAccount", typ: "DeleteAccount", needs: verified | password,
-			doc: "Ends the caller's account and all sessions: it is deactivated, or deleted for good where the server is set so.",
+			doc: "Ends the caller's account and all sessions: it is deactivated, " +
+				"or deleted for good where the server is set so.",
 		}, svc.Delete),
 		guardedErr(mutation{
 			name: "sendSecondaryEmailActivation", typ: "SendSecondaryEmailActivation", needs: verified | password,
@@ -100,11 +105,11 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		open(mutation{
 			name: "deleteTokenCookie", typ: "DeleteJSONWebTokenCookie", repeatable: true, bare: true,
 			doc: "Makes the browser forget the access token. The session goes on: revokeToken ends it.",
-		}, deleteCookie(s.Cookies.Name), deleted),
+		}, deleteCookie(func(c *cookies) *cookie { return &c.access }), deleted),
 		open(mutation{
 			name: "deleteRefreshTokenCookie", typ: "DeleteRefreshTokenCookie", repeatable: true, bare: true,
 			doc: "Makes the browser forget the refresh token. The session goes on: revokeToken ends it.",
-		}, deleteCookie(s.Cookies.RefreshName), deleted),
+		}, deleteCookie(func(c *cookies) *cookie { return &c.refresh }), deleted),
 	}
 	if fields := s.Accounts.UpdateArguments(); len(fields) > 0 {
 		rows = append(rows, guardedErr(mutation{
@@ -115,7 +120,7 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 	return rows
 }
 
-// notIn are the names that list lacks.
+// notIn returns the names that are not in list.
 func notIn(list []string, names ...string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(list, name) })
 }

@@ -24,7 +24,7 @@ func queries(svc *accounts.Service, s Settings, userNode *graphql.Object) (graph
 	return graphql.Fields{
 		"me": {
 			Type: userNode, Description: "The account that the request's access token belongs to; null without a good one.",
-			Resolve: func(p graphql.ResolveParams) (any, error) { return callerOf(p.Context).User(p.Context) },
+			Resolve: func(p graphql.ResolveParams) (any, error) { return requestOf(p.Context).caller.User(p.Context) },
 		},
 		"user": {
 			Type: userNode, Description: "The account with that id; null where there is none.",
@@ -44,9 +44,9 @@ func queries(svc *accounts.Service, s Settings, userNode *graphql.Object) (graph
 	}, nil
 }
 
-// permit fails unless the viewer may look at others. Staff always may.
+// permit fails unless the caller may query other accounts. Staff always may.
 func (s Settings) permit(ctx context.Context) error {
-	u, err := callerOf(ctx).User(ctx)
+	u, err := requestOf(ctx).caller.User(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,19 +62,21 @@ func (s Settings) permit(ctx context.Context) error {
 		allowed = u != nil && u.IsStaff
 	}
 	if !allowed {
-		return &graphqlhttp.Error{Message: "You do not have permission to perform this action", Code: graphqlhttp.CodePermissionDenied}
+		return &graphqlhttp.Error{
+			Message: "You do not have permission to perform this action", Code: graphqlhttp.CodePermissionDenied,
+		}
 	}
 	return nil
 }
 
 const userIDPrefix = "UserNode:"
 
-// userID is an account's id in the API.
+// userID returns the id of an account in the API.
 func userID(pk int64) string {
 	return base64.StdEncoding.EncodeToString(strconv.AppendInt([]byte(userIDPrefix), pk, 10))
 }
 
-// parseUserID takes what userID gives, to the letter.
+// parseUserID is the inverse of userID. It accepts no other spelling.
 func parseUserID(id string) (pk int64, ok bool) {
 	raw, err := base64.StdEncoding.DecodeString(id)
 	if err != nil {
@@ -85,7 +87,7 @@ func parseUserID(id string) (pk int64, ok bool) {
 	return pk, err == nil && userID(pk) == id
 }
 
-// usersField is the connection: what to list, and which part of it.
+// usersField makes the connection of accounts, with its arguments for filters and pages.
 func usersField(svc *accounts.Service, s Settings, userNode *graphql.Object) (*graphql.Field, error) {
 	args := graphql.FieldConfigArgument{
 		"first": {Type: graphql.Int}, "last": {Type: graphql.Int}, "offset": {Type: graphql.Int},
@@ -97,7 +99,8 @@ func usersField(svc *accounts.Service, s Settings, userNode *graphql.Object) (*g
 	}
 	return &graphql.Field{
 		Type: userConnection(userNode), Args: args,
-		Description: fmt.Sprintf("Accounts by pk, at most %d at a time, that fit all filters; null and \"\" filter nothing.", s.Page),
+		Description: fmt.Sprintf("Accounts by pk, at most %d at a time, that fit all filters; "+
+			"null and \"\" filter nothing.", s.Page),
 		Resolve: func(p graphql.ResolveParams) (any, error) {
 			if err := s.permit(p.Context); err != nil {
 				return nil, err
@@ -122,7 +125,7 @@ func usersField(svc *accounts.Service, s Settings, userNode *graphql.Object) (*g
 	}, nil
 }
 
-// filterArguments adds the filters of the settings to args, and returns them by argument.
+// filterArguments adds an argument for each configured filter to args, and returns the filters by argument.
 func filterArguments(s Settings, args graphql.FieldConfigArgument) (map[string]accounts.Filter, error) {
 	filters := map[string]accounts.Filter{}
 	fields := s.Accounts.FilterFields()
@@ -131,11 +134,13 @@ func filterArguments(s Settings, args graphql.FieldConfigArgument) (map[string]a
 		for _, lookup := range s.FilterFields[name] {
 			lookup := accounts.Lookup(lookup)
 			if !ok || !slices.Contains(field.Lookups(), lookup) {
-				return nil, fmt.Errorf("queries.filter_fields has %s of %s, by which users cannot be filtered: leave it out", lookup, name)
+				return nil, fmt.Errorf("queries.filter_fields has %s of %s, by which users cannot be filtered: leave it out",
+					lookup, name)
 			}
 			argument := accounts.FilterArgument(name, lookup)
 			if args[argument] != nil {
-				return nil, fmt.Errorf("queries.filter_fields gives users a second argument %s, for %s of %s: leave it out, or call the field otherwise", argument, lookup, name)
+				return nil, fmt.Errorf("queries.filter_fields gives users a second argument %s, for %s of %s: "+
+					"leave it out, or call the field otherwise", argument, lookup, name)
 			}
 			args[argument] = &graphql.ArgumentConfig{Type: scalars[field.Type]}
 			filters[argument] = accounts.Filter{Field: name, Lookup: lookup}
@@ -144,7 +149,7 @@ func filterArguments(s Settings, args graphql.FieldConfigArgument) (map[string]a
 	return filters, nil
 }
 
-// given is the value of an optional argument, nil for one that is missing or null.
+// given returns the value of an optional argument, nil for an absent one or null.
 func given[T any](args map[string]any, name string) *T {
 	if v, ok := args[name].(T); ok {
 		return &v
@@ -153,45 +158,44 @@ func given[T any](args map[string]any, name string) *T {
 }
 
 func userConnection(userNode *graphql.Object) *graphql.Object {
+	type page = *accounts.UserPage
+	text, flag := graphql.NewNonNull(graphql.String), graphql.NewNonNull(graphql.Boolean)
 	edge := graphql.NewObject(graphql.ObjectConfig{
 		Name: "UserNodeEdge", Description: "An account in a list.",
 		Fields: graphql.Fields{
 			"node": part(userNode, "The account.", func(e accounts.UserEdge) any { return e.User }),
-			"cursor": part(graphql.NewNonNull(graphql.String), "Its place, for after and before: opaque, and good for ever.",
+			"cursor": part(text, "Its place, for after and before: opaque, and good for ever.",
 				func(e accounts.UserEdge) any { return e.Cursor() }),
 		},
 	})
+	cursor := func(edges []accounts.UserEdge, i int) any {
+		if len(edges) == 0 {
+			return nil
+		}
+		return edges[i].Cursor()
+	}
 	pageInfo := graphql.NewObject(graphql.ObjectConfig{
 		Name: "PageInfo", Description: "Where a page is in its list.",
 		Fields: graphql.Fields{
-			"hasNextPage": part(graphql.NewNonNull(graphql.Boolean), "Whether more come after it.",
-				func(p *accounts.UserPage) any { return p.HasNext }),
-			"hasPreviousPage": part(graphql.NewNonNull(graphql.Boolean), "Whether others come before it.",
-				func(p *accounts.UserPage) any { return p.HasPrevious }),
-			"startCursor": part(graphql.String, "The cursor of the first edge; null for none.", func(p *accounts.UserPage) any {
-				if len(p.Edges) == 0 {
-					return nil
-				}
-				return p.Edges[0].Cursor()
-			}),
-			"endCursor": part(graphql.String, "The cursor of the last edge; null for none.", func(p *accounts.UserPage) any {
-				if len(p.Edges) == 0 {
-					return nil
-				}
-				return p.Edges[len(p.Edges)-1].Cursor()
-			}),
+			"hasNextPage":     part(flag, "Whether more come after it.", func(p page) any { return p.HasNext }),
+			"hasPreviousPage": part(flag, "Whether others come before it.", func(p page) any { return p.HasPrevious }),
+			"startCursor": part(graphql.String, "The cursor of the first edge; null for none.",
+				func(p page) any { return cursor(p.Edges, 0) }),
+			"endCursor": part(graphql.String, "The cursor of the last edge; null for none.",
+				func(p page) any { return cursor(p.Edges, len(p.Edges)-1) }),
 		},
 	})
 	return graphql.NewObject(graphql.ObjectConfig{
 		Name: "UserNodeConnection", Description: "A page of accounts.",
 		Fields: graphql.Fields{
-			"pageInfo": part(graphql.NewNonNull(pageInfo), "Where the page is in the list.", func(p *accounts.UserPage) any { return p }),
-			"edges":    part(graphql.NewNonNull(graphql.NewList(edge)), "The accounts of the page.", func(p *accounts.UserPage) any { return p.Edges }),
+			"pageInfo": part(graphql.NewNonNull(pageInfo), "Where the page is in the list.", func(p page) any { return p }),
+			"edges": part(graphql.NewNonNull(graphql.NewList(edge)), "The accounts of the page.",
+				func(p page) any { return p.Edges }),
 		},
 	})
 }
 
-// part is a field of what T is the source of.
+// part makes a field of an object whose source is a T.
 func part[T any](typ graphql.Output, doc string, get func(T) any) *graphql.Field {
 	return &graphql.Field{Type: typ, Description: doc, Resolve: func(p graphql.ResolveParams) (any, error) {
 		return get(p.Source.(T)), nil

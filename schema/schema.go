@@ -1,12 +1,14 @@
-// Package schema is the GraphQL API over accounts: the table of mutations, the types, who is asking, and what
-// becomes of an operation's error. The same rows make the plain schema and the Relay one.
+// Package schema is the GraphQL API over package accounts, in the plain and the Relay style.
+//
+// One row of the table in mutations.go is one mutation in both styles: its name, arguments, guard, result and description. The
+// arguments are the fields of the operation's input struct. A guard checks the caller before an operation on the caller's own
+// account. The package also reads tokens from headers and cookies, and sets cookies. Package graphqlhttp parses and executes.
 package schema
 
 import (
 	"context"
 	"log/slog"
 	"net/http"
-	"slices"
 	"sync"
 
 	"github.com/graphql-go/graphql"
@@ -15,28 +17,28 @@ import (
 	"accountd/internal/graphqlhttp"
 )
 
-// Style is one of the two flavours of the API.
+// Style is one of the two styles of the API.
 type Style int
 
-// Plain takes arguments, Relay one input object with a clientMutationId.
+// Mutations of Plain take arguments, and those of Relay one input object with a clientMutationId.
 const (
 	Plain Style = iota
 	Relay
 )
 
-// Settings are how the API is served.
+// Settings configure an [API].
 type Settings struct {
 	Limits        graphqlhttp.Limits
 	Introspection bool
 
-	// Accounts are the rules that decide on arguments and fields.
+	// Accounts has the rules that add and remove arguments and fields.
 	Accounts accounts.Settings `toml:"-"`
 
-	// HeaderName is the header that carries the access token, HeaderPrefixes the words that may precede it.
+	// HeaderName is the header with the access token, and HeaderPrefixes are the words that may precede the token.
 	HeaderName     string   `toml:"tokens.header_name"`
 	HeaderPrefixes []string `toml:"tokens.header_prefixes"`
 
-	// AllowArgument gives each query field the argument ArgumentName, which carries the access token.
+	// AllowArgument gives each query field the argument ArgumentName, which takes an access token.
 	AllowArgument bool   `toml:"tokens.allow_argument"`
 	ArgumentName  string `toml:"tokens.argument_name"`
 
@@ -52,15 +54,15 @@ type Settings struct {
 	FilterFields  map[string][]string `toml:"queries.filter_fields"`           // lookups of Accounts.FilterFields
 	Page          int                 `toml:"limits.page" min:"1" max:"10000"` // edges of one page at most
 
-	// ClientAddr is the network address of who is asking. Exempt is asked where a limit would count it, and reports
-	// that it stands for nobody in particular.
+	// ClientAddr returns the network address of the client. Exempt reports an address that rate limits must not count,
+	// because many clients share it.
 	ClientAddr func(context.Context) string
 	Exempt     func(context.Context) bool
 	RequestID  func(context.Context) string
 	Log        *slog.Logger
 }
 
-// Cookies are how tokens travel in cookies.
+// Cookies configure tokens in cookies.
 type Cookies struct {
 	Enabled     bool   `toml:"tokens.cookies.enabled"`
 	Name        string `toml:"tokens.cookies.name"`         // of the access token's, prefix included
@@ -74,21 +76,22 @@ type Cookies struct {
 	HideTokenFields bool `toml:"tokens.cookies.hide_token_fields"`
 }
 
-// API is both schemas over one service.
+// API serves both styles over one service.
 type API struct {
 	handlers [2]*graphqlhttp.Handler // by Style
 	auth     http.Handler
 }
 
-// building serialises the building of schemas: graphql-go completes types that all schemas share on their first use.
+// building serialises New: graphql-go completes types that all schemas share.
 var building sync.Mutex
 
-// New builds the schemas over svc, which answers the requests. It may be nil where only the SDL is wanted.
+// New builds both schemas over svc, which may be nil if only the SDL is used. It returns an error for settings that would
+// give a field two arguments of one name, and for filters that do not exist.
 func New(svc *accounts.Service, s Settings) (*API, error) {
 	building.Lock()
 	defer building.Unlock()
 	userNode := newUserNode(s)
-	rows := shaped(mutations(svc, s, userNode), s)
+	rows := mutations(svc, s, userNode)
 	queries, err := queries(svc, s, userNode)
 	if err != nil {
 		return nil, err
@@ -99,12 +102,14 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 		}
 	}
 	prepare := func(ctx context.Context, r *http.Request) context.Context {
-		ctx = withJar(accounts.WithClient(ctx, s.ClientAddr(ctx), s.Exempt), s.Cookies, r)
-		return withCaller(ctx, svc.Caller(accessToken(r, s, jarOf(ctx))))
+		cookies := readCookies(s.Cookies, r)
+		req := request{svc.Caller(accessToken(r, s, cookies)), cookies}
+		return req.context(accounts.WithClient(ctx, s.ClientAddr(ctx), s.Exempt))
 	}
+	expectedError := newExpectedErrorType(s.ErrorShape == "list")
 	a := &API{auth: forwardAuth(prepare, s)}
 	for style := range a.handlers {
-		built, err := build(rows, Style(style), userNode, queries)
+		built, err := build(rows, Style(style), expectedError, userNode, queries)
 		if err != nil {
 			return nil, err
 		}
@@ -124,28 +129,18 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 	return a, nil
 }
 
-// Handler serves one flavour.
+// Handler serves one style.
 func (a *API) Handler(style Style) http.Handler { return a.handlers[style] }
 
-// SDL is one flavour in the schema definition language, sorted by name.
+// SDL returns the schema of one style in the schema definition language, sorted by name.
 func (a *API) SDL(style Style) string { return a.handlers[style].SDL() }
 
-// shaped gives rows what the settings want of all of them alike.
-func shaped(rows []mutation, s Settings) []mutation {
-	errors := newExpectedErrorType(s.ErrorShape == "list")
-	for i := range rows {
-		rows[i].errors = errors
-		if s.Cookies.HideTokenFields {
-			rows[i].outputs = slices.DeleteFunc(rows[i].outputs, func(o outputField) bool { return o.name == token.name || o.name == refreshToken.name })
-		}
-	}
-	return rows
-}
-
-func build(rows []mutation, style Style, userNode *graphql.Object, queries graphql.Fields) (graphql.Schema, error) {
+func build(
+	rows []mutation, style Style, expectedError *graphql.Scalar, userNode *graphql.Object, queries graphql.Fields,
+) (graphql.Schema, error) {
 	fields := graphql.Fields{}
 	for _, m := range rows {
-		fields[m.name] = m.field(style)
+		fields[m.name] = m.field(style, expectedError)
 	}
 	return graphql.NewSchema(graphql.SchemaConfig{
 		Query: graphql.NewObject(graphql.ObjectConfig{
@@ -158,8 +153,7 @@ func build(rows []mutation, style Style, userNode *graphql.Object, queries graph
 	})
 }
 
-// exclusive reports the mutations of which a request may have one: with more, one request could try many passwords
-// or tokens.
+// exclusive reports the mutations that a request may have only once, or it could try many passwords or tokens.
 func exclusive(rows []mutation) func(string) bool {
 	names := map[string]bool{}
 	for _, m := range rows {

@@ -27,7 +27,7 @@ var dateTime = graphql.NewScalar(graphql.ScalarConfig{
 		}
 		return nil
 	},
-	ParseLiteral: func(ast.Value) any { return nil }, // literals go through ParseValue, too
+	ParseLiteral: func(ast.Value) any { return nil }, // graphqlhttp passes literals to ParseValue
 })
 
 var genericScalar = outputScalar("GenericScalar", "A JSON value.", func(v any) any { return v })
@@ -37,27 +37,34 @@ var node = graphql.NewInterface(graphql.InterfaceConfig{
 	Fields: graphql.Fields{"id": {Type: graphql.NewNonNull(graphql.ID), Description: "Opaque, and the same for ever."}},
 })
 
-// newUserNode builds UserNode as the settings want it.
+// newUserNode makes the type UserNode.
 func newUserNode(s Settings) *graphql.Object {
+	type user = *accounts.User
+	id, text := graphql.NewNonNull(graphql.ID), graphql.NewNonNull(graphql.String)
+	flag, moment := graphql.NewNonNull(graphql.Boolean), graphql.NewNonNull(dateTime)
 	fields := graphql.Fields{
-		"id":             part(graphql.NewNonNull(graphql.ID), "Opaque, and the same for ever.", func(u *accounts.User) any { return userID(u.ID) }),
-		"pk":             part(graphql.Int, "The number of the account.", func(u *accounts.User) any { return u.ID }),
-		"username":       part(graphql.NewNonNull(graphql.String), "Unique whatever its case.", func(u *accounts.User) any { return u.Username }),
-		"email":          part(graphql.NewNonNull(graphql.String), "The primary address.", func(u *accounts.User) any { return u.Email }),
-		"secondaryEmail": part(graphql.String, "A second, verified address; null for none.", func(u *accounts.User) any { return orNull(u.SecondaryEmail) }),
-		"firstName":      part(graphql.NewNonNull(graphql.String), "", func(u *accounts.User) any { return u.FirstName }),
-		"lastName":       part(graphql.NewNonNull(graphql.String), "", func(u *accounts.User) any { return u.LastName }),
-		"verified":       part(graphql.Boolean, "Whether the primary address is verified.", func(u *accounts.User) any { return u.Verified }),
-		"archived":       part(graphql.Boolean, "Whether the owner has put the account away; logging in takes it back.", func(u *accounts.User) any { return u.Archived }),
-		"isActive":       part(graphql.NewNonNull(graphql.Boolean), "False for a deleted account.", func(u *accounts.User) any { return u.IsActive }),
-		"isStaff":        part(graphql.NewNonNull(graphql.Boolean), "Whether the account may look at others.", func(u *accounts.User) any { return u.IsStaff }),
-		"dateJoined":     part(graphql.NewNonNull(dateTime), "When the account was made.", func(u *accounts.User) any { return u.DateJoined }),
-		"lastLogin":      part(dateTime, "The last login with a password; null for never.", func(u *accounts.User) any { return u.LastLogin }),
+		"id":       part(id, "Opaque, and the same for ever.", func(u user) any { return userID(u.ID) }),
+		"pk":       part(graphql.Int, "The number of the account.", func(u user) any { return u.ID }),
+		"username": part(text, "Unique whatever its case.", func(u user) any { return u.Username }),
+		"email":    part(text, "The primary address.", func(u user) any { return u.Email }),
+		"secondaryEmail": part(graphql.String, "A second, verified address; null for none.",
+			func(u user) any { return orNull(u.SecondaryEmail) }),
+		"firstName": part(text, "", func(u user) any { return u.FirstName }),
+		"lastName":  part(text, "", func(u user) any { return u.LastName }),
+		"verified": part(graphql.Boolean, "Whether the primary address is verified.",
+			func(u user) any { return u.Verified }),
+		"archived": part(graphql.Boolean, "Whether the owner has put the account away; logging in takes it back.",
+			func(u user) any { return u.Archived }),
+		"isActive":   part(flag, "False for a deleted account.", func(u user) any { return u.IsActive }),
+		"isStaff":    part(flag, "Whether the account may look at others.", func(u user) any { return u.IsStaff }),
+		"dateJoined": part(moment, "When the account was made.", func(u user) any { return u.DateJoined }),
+		"lastLogin": part(dateTime, "The last login with a password; null for never.",
+			func(u user) any { return u.LastLogin }),
 	}
 	for _, f := range s.Accounts.Fields {
 		if f.Public {
-			fields[accounts.ArgumentName(f.Name)] = part(scalars[f.Type], "The configured field "+f.Name+"; null for no value.",
-				func(u *accounts.User) any { return u.Fields[f.Name] })
+			doc := "The configured field " + f.Name + "; null for no value."
+			fields[accounts.ArgumentName(f.Name)] = part(scalars[f.Type], doc, func(u user) any { return u.Fields[f.Name] })
 		}
 	}
 	for _, name := range s.ExcludeFields {
@@ -69,7 +76,7 @@ func newUserNode(s Settings) *graphql.Object {
 	})
 }
 
-// Outputs that several mutations have.
+// Outputs of mutations.
 var (
 	token = output[accounts.Session]{
 		name: "token", typ: graphql.String, doc: "The access token, a JWT.",
@@ -84,11 +91,13 @@ var (
 		get: func(s *accounts.Session) any { return s.Payload },
 	}
 	refreshExpiresIn = output[accounts.Session]{
-		name: "refreshExpiresIn", typ: graphql.Int, doc: "Until when refreshToken goes on with the session, in seconds since 1970.",
+		name: "refreshExpiresIn", typ: graphql.Int,
+		doc: "Until when refreshToken goes on with the session, in seconds since 1970.",
 		get: func(s *accounts.Session) any { return orNull(s.RefreshExpiresIn) },
 	}
 	unarchiving = output[accounts.Session]{
-		name: "unarchiving", typ: graphql.Boolean, doc: "Whether this login took the account back from the archive.",
+		name: "unarchiving", typ: graphql.Boolean,
+		doc: "Whether this login took the account back from the archive.",
 		get: func(s *accounts.Session) any { return s.Unarchived }, failed: false,
 	}
 	revoked = output[accounts.Revocation]{
@@ -96,11 +105,13 @@ var (
 		get: func(r *accounts.Revocation) any { return r.Revoked },
 	}
 	deleted = output[deletion]{
-		name: "deleted", typ: graphql.NewNonNull(graphql.Boolean), doc: "Whether the cookie came; false where tokens do not travel in cookies.",
+		name: "deleted", typ: graphql.NewNonNull(graphql.Boolean),
+		doc: "Whether the cookie came; false where tokens do not travel in cookies.",
 		get: func(d *deletion) any { return d.deleted },
 	}
 )
 
+// orNull returns nil for a zero value.
 func orNull[T comparable](v T) any {
 	var zero T
 	if v == zero {
