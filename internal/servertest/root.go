@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"errors"
 	"io/fs"
 	"net"
 	"os"
@@ -16,16 +17,25 @@ var Link = regexp.MustCompile(`https?://\S+/([A-Za-z0-9_-]{40,})`)
 // File returns the absolute path of a file of the repository, given by its slash-separated path below the root.
 func File(tb testing.TB, path string) string {
 	tb.Helper()
-	dir, err := os.Getwd()
+	root, err := findRoot()
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return filepath.Join(root, filepath.FromSlash(path))
+}
+
+// findRoot returns the directory of go.mod: the working directory, where go test runs a package, or one above.
+func findRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return filepath.Join(dir, filepath.FromSlash(path))
+			return dir, nil
 		}
 		if dir == filepath.Dir(dir) {
-			tb.Fatal("no go.mod above the working directory")
+			return "", errors.New("no go.mod in the working directory or above")
 		}
 		dir = filepath.Dir(dir)
 	}

@@ -7,9 +7,12 @@ package servertest
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,32 +25,47 @@ import (
 	"time"
 )
 
-var build struct {
-	sync.Once
-	path string
-	err  error
-}
+var build = sync.OnceValues(buildProgram)
 
-// Binary builds accountd once per test process, as it is released, without symbols, and returns the path of the executable.
+// Binary builds accountd as it is released, without symbols, and returns the path of the executable. All test processes of
+// one checkout share it: whoever comes after the first finds it up to date.
 func Binary(tb testing.TB) string {
 	tb.Helper()
-	build.Do(func() {
-		dir, err := os.MkdirTemp("", "accountd-test-")
-		if err != nil {
-			build.err = err
-			return
-		}
-		build.path = filepath.Join(dir, "accountd")
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", build.path, "accountd")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			build.err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
-	})
-	if build.err != nil {
-		tb.Fatal(build.err)
+	path, err := build()
+	if err != nil {
+		tb.Fatal(err)
 	}
-	return build.path
+	return path
+}
+
+func buildProgram() (string, error) {
+	root, err := findRoot()
+	if err != nil {
+		return "", err
+	}
+	checkout := sha256.Sum256([]byte(root))
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("accountd-test-%d-%x", os.Getuid(), checkout[:8]))
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	if info, err := os.Lstat(dir); err != nil || info.Mode() != fs.ModeDir|0o700 || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Getuid()) {
+		return "", fmt.Errorf("%s is not a private directory of this user: %w", dir, err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "accountd")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "accountd")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
 }
 
 // CheapHashing makes Argon2id as cheap as it gets and lets no answer wait for its time, for tests that are not about these.
