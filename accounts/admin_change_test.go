@@ -14,6 +14,7 @@ func ptr[T any](v T) *T { return &v }
 
 // TestSetUser: what each change does to the account, and whether it ends sessions.
 func TestSetUser(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		in     SetUserInput
@@ -93,6 +94,7 @@ func TestSetUser(t *testing.T) {
 }
 
 func TestSetUserRefusals(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", SecondaryEmail: "bob2@example.com"})
@@ -124,6 +126,7 @@ func TestSetUserRefusals(t *testing.T) {
 
 // TestNobodyToChange: each operation of commands says so, and changes nothing.
 func TestNobodyToChange(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	before := h.dump(t)
@@ -142,6 +145,7 @@ func TestNobodyToChange(t *testing.T) {
 }
 
 func TestSetUserPassword(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, notices)
 	h.ada(t)
 	session := h.login(t)
@@ -178,6 +182,7 @@ func TestSetUserPassword(t *testing.T) {
 
 // TestSetUserPasswordMeetsChange: the account goes while its password is hashed; or a login began with the old one.
 func TestSetUserPasswordMeetsChange(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, oneHashAtATime)
 	h.ada(t)
 	set := func() error { _, err := h.SetUserPassword(t.Context(), "ada", newPassword); return err }
@@ -192,6 +197,7 @@ func TestSetUserPasswordMeetsChange(t *testing.T) {
 }
 
 func TestDeleteUser(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ flag, setting, gone bool }{{false, false, false}, {true, false, true}, {false, true, true}} {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 			h := newHarness(t, notices, func(s *Settings, _ *tokens.Settings) { s.DeletePermanently = test.setting })
@@ -219,6 +225,7 @@ func TestDeleteUser(t *testing.T) {
 }
 
 func TestSessions(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})

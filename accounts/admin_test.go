@@ -15,6 +15,7 @@ import (
 )
 
 func TestAddUser(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	got := h.add(t, AddUserInput{
 		Username: " ａda ", Email: " Ada@Example.COM", SecondaryEmail: "Ada2@BÜCHER.example ", FirstName: " Ada ", LastName: " King Noel ",
@@ -43,6 +44,7 @@ func TestAddUser(t *testing.T) {
 }
 
 func TestAddUserRefusals(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	long, null := strings.Repeat("a", 151), "a\x00"
@@ -75,6 +77,7 @@ func TestAddUserRefusals(t *testing.T) {
 }
 
 func TestFindUser(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "1", Email: "one@bücher.example", Inactive: true})
@@ -97,6 +100,7 @@ func TestFindUser(t *testing.T) {
 
 // TestEachUser: all of them over several batches, in order, and no longer than fn wants.
 func TestEachUser(t *testing.T) {
+	t.Parallel()
 	const n = 1001
 	h := newHarness(t)
 	each := func(fn func(*User) error) []int64 {
@@ -153,6 +157,7 @@ func TestEachUser(t *testing.T) {
 var errStop = errors.New("stop")
 
 func TestLink(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
 	h.set(t, ada.ID, "verified", 0)

@@ -8,6 +8,7 @@ const (
 )
 
 func TestArchive(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, notices)
 	h.ada(t)
 	other, caller := h.login(t), h.login(t)
@@ -31,6 +32,7 @@ func TestArchive(t *testing.T) {
 // TestArchiveMeetsLogin: in whatever order, an archived account has no session, and one that has been taken back has
 // the login's.
 func TestArchiveMeetsLogin(t *testing.T) {
+	t.Parallel()
 	for range 20 {
 		h := newHarness(t)
 		h.ada(t)

@@ -16,6 +16,7 @@ import (
 // TestClearingLetsOthersIn: what is old goes a few rows at a time, and after each few nobody writes for as long as that took, so that
 // others do.
 func TestClearingLetsOthersIn(t *testing.T) {
+	t.Parallel()
 	const old = 450
 	for _, test := range []struct {
 		name, fill, count string
@@ -101,6 +102,7 @@ func TestClearingLetsOthersIn(t *testing.T) {
 // TestPauseIsShort: a batch that took long, by a busy machine or a clock that was set, is not waited for as long. What it is said to
 // have held the writer for is without the wait for its turn.
 func TestPauseIsShort(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	w := &stopwatch{at: h.now()}
 	h.delay = w.delay()
@@ -131,6 +133,7 @@ func TestPauseIsShort(t *testing.T) {
 
 // TestBatchesFit: what holds the writer for too long is halved, down to a row, and what does not grows by a row, up to the most.
 func TestBatchesFit(t *testing.T) {
+	t.Parallel()
 	n := batchRows(tokens.ClearRows / 4)
 	var sizes []int
 	for _, held := range []time.Duration{0, heldLong, heldLong + 1, time.Second, time.Second, time.Second, -1} {
@@ -150,6 +153,7 @@ func TestBatchesFit(t *testing.T) {
 
 // TestSlowBatchesAreSmall: sessions go one by one where each batch takes long, and none stays.
 func TestSlowBatchesAreSmall(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		step    time.Duration // of the clock, each time it is looked at

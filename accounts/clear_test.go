@@ -10,6 +10,7 @@ import (
 )
 
 func TestClearSessions(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	alive, ended, idle := h.login(t), h.login(t), h.login(t)
@@ -49,6 +50,7 @@ func TestClearSessions(t *testing.T) {
 
 // TestClearOld: the hourly run deletes what has been over for a week, unless the clock has been moved.
 func TestClearOld(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	ended := h.login(t)
@@ -109,6 +111,7 @@ func TestClearOld(t *testing.T) {
 
 // TestClockBehindTheFile: a clock that was set back is said at start, one that goes right is not.
 func TestClockBehindTheFile(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	said := func(want string) {

@@ -9,6 +9,7 @@ import (
 func deletePermanently(s *Settings, _ *tokens.Settings) { s.DeletePermanently = true }
 
 func TestDelete(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, notices)
 	h.ada(t)
 	other, caller := h.login(t), h.login(t)
@@ -37,6 +38,7 @@ func TestDelete(t *testing.T) {
 
 // TestDeletePermanently: nothing is left, the names are free, and who takes them inherits nothing.
 func TestDeletePermanently(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, notices, deletePermanently)
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", Verified: true})
@@ -82,6 +84,7 @@ func TestDeletePermanently(t *testing.T) {
 
 // TestDeleteMeetsRefresh: whoever is first, no session is live afterwards.
 func TestDeleteMeetsRefresh(t *testing.T) {
+	t.Parallel()
 	for i := range 20 {
 		h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.DeletePermanently = i%2 == 0 })
 		h.ada(t)

@@ -61,6 +61,7 @@ func seedFields(t *testing.T) *harness {
 }
 
 func TestFieldFilters(t *testing.T) {
+	t.Parallel()
 	h := seedFields(t)
 	all := []string{"ada", "bob", "cleo", "dan", "own", "other", "more"}
 	is := func(field string, lookup Lookup, value any) []Filter { return []Filter{{field, lookup, value}} }
@@ -152,6 +153,7 @@ func TestFieldFilters(t *testing.T) {
 
 // TestFilterFields: which fields there are to filter by and to show, with what types and lookups.
 func TestFilterFields(t *testing.T) {
+	t.Parallel()
 	var s Settings
 	built := s.FieldNames()
 	searchable(&s, nil)
@@ -189,6 +191,7 @@ func TestFilterFields(t *testing.T) {
 
 // TestFoldedFollows: what a text is found by changes and goes with it, in the same transaction.
 func TestFoldedFollows(t *testing.T) {
+	t.Parallel()
 	h := seedFields(t)
 	const wrong = `SELECT count(*) FROM user_fields WHERE folded IS NOT CASE typeof(value) WHEN 'text' THEN fold(value) END`
 	check := func(change, about string, want ...string) {

@@ -15,6 +15,7 @@ import (
 
 // TestRandomParts: whatever part is looked for, and from wherever, a page has the users that reading all names finds.
 func TestRandomParts(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	random := rand.New(rand.NewPCG(5, 6))
 	syllables := []string{"an", "BE", "cor", "da", "él", "ß", "日本", "."}

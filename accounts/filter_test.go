@@ -44,6 +44,7 @@ func seedNames(t *testing.T) *harness {
 }
 
 func TestFilters(t *testing.T) {
+	t.Parallel()
 	h := seedNames(t)
 	all := []string{"Ada", "adamant", "Kelvin", "Straße", "İstanbul", "ΣΊΣΥΦΟΣ", "Rene\u0301e", "own"}
 	is := func(field string, lookup Lookup, value any) []Filter { return []Filter{{field, lookup, value}} }
@@ -170,6 +171,7 @@ func TestFilters(t *testing.T) {
 
 // TestFilterMistakes: what the settings would have refused is a programmer's mistake.
 func TestFilterMistakes(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, searchable)
 	for _, f := range []Filter{
 		{"password", Exact, "x"}, {"is_active", IExact, true}, {"is_active", Exact, "true"}, {"username", Exact, true}, {"username", "regex", "x"},
@@ -189,6 +191,7 @@ func TestFilterMistakes(t *testing.T) {
 
 // TestSearchFollows: whatever changes a user changes what filters find, in the same transaction.
 func TestSearchFollows(t *testing.T) {
+	t.Parallel()
 	h := seedNames(t)
 	check := func(change string) {
 		t.Helper()
@@ -297,6 +300,7 @@ func (h *harness) named(t *testing.T, names []string) {
 
 // TestDeadline: a search that would go on for ever ends with its context, and leaves the service as it was.
 func TestDeadline(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", NoPassword: true})

@@ -59,6 +59,7 @@ func filled(change Values) RegisterInput {
 }
 
 func TestArguments(t *testing.T) {
+	t.Parallel()
 	var s Settings
 	everyField(&s, nil)
 	names := func(args []Argument) (list []string) {
@@ -88,6 +89,7 @@ func TestArguments(t *testing.T) {
 
 // TestRegisterFields: the values that a form gives are stored as they are typed, trimmed, and read back.
 func TestRegisterFields(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, everyField)
 	at := time.Date(1815, 12, 10, 1, 2, 3, 999, time.FixedZone("", 3600))
 	in := filled(Values{"phone_number": " +123 ", "first_name": " Ada\n", "last_name": "King", "born": at, "about": strings.Repeat("ж", MaxFieldLength),
@@ -121,6 +123,7 @@ func TestRegisterFields(t *testing.T) {
 }
 
 func TestFieldRefusals(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, everyField)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", Fields: Values{"phone_number": "+49"}, NoPassword: true})
 	long := strings.Repeat("9", 60)
@@ -165,6 +168,7 @@ func TestFieldRefusals(t *testing.T) {
 
 // TestUniqueFieldAtOnce: of many who want one value, one gets it.
 func TestUniqueFieldAtOnce(t *testing.T) {
+	t.Parallel()
 	const n = 32
 	h := newHarness(t, everyField)
 	errs := atOnce(n, func(i int) error {
@@ -178,6 +182,7 @@ func TestUniqueFieldAtOnce(t *testing.T) {
 
 // TestUniqueIndex: the index stands behind the check.
 func TestUniqueIndex(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, everyField)
 	h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com", Fields: Values{"phone_number": "1"}, NoPassword: true})
 	bob := h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", NoPassword: true})
@@ -194,6 +199,7 @@ func TestUniqueIndex(t *testing.T) {
 }
 
 func TestBadPatternAtStart(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	s := h.settings
 	s.Fields = []Field{{Name: "a", Type: String, Pattern: "a)|(b"}}
@@ -204,6 +210,7 @@ func TestBadPatternAtStart(t *testing.T) {
 
 // TestCheckFields warns of values that clash since their field is unique, and of no others.
 func TestCheckFields(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, everyField)
 	for i, name := range []string{"ada", "bob", "eve"} {
 		u := h.add(t, AddUserInput{Username: name, Email: name + "@example.com", NoPassword: true, Fields: Values{"plan": "free"}})
@@ -241,6 +248,7 @@ func TestCheckFields(t *testing.T) {
 }
 
 func TestDateTimes(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"2020-01-01T00:00:00Z": "2020-01-01T00:00:00+00:00", "2020-01-01T01:30:00.999+01:30": "2020-01-01T00:00:00+00:00",
 		"0001-01-01T00:00:00Z": "0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59-00:00": "9999-12-31T23:59:59+00:00",
@@ -261,6 +269,7 @@ func TestDateTimes(t *testing.T) {
 
 // TestStoredValues: what does not fit the type that a field has now is not shown.
 func TestStoredValues(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		typ    FieldType
 		stored any

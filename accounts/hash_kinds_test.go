@@ -43,6 +43,7 @@ var manyKinds = []struct{ encoded, kind string }{
 
 // TestStoredKinds: every kind of hash that somebody has is found, with one of them.
 func TestStoredKinds(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	want := map[string]bool{}
 	for i, k := range manyKinds {
@@ -71,6 +72,7 @@ func TestStoredKinds(t *testing.T) {
 
 // TestManyKindsEnd: a file with any number of kinds of one scheme is looked at in bounded time, and hides no other scheme.
 func TestManyKindsEnd(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	for i := range 64 {
 		u := h.add(t, AddUserInput{Username: fmt.Sprintf("u%d", i), Email: fmt.Sprintf("u%d@example.com", i), NoPassword: true})
@@ -91,6 +93,7 @@ func TestManyKindsEnd(t *testing.T) {
 
 // TestKindsAreFoundByIndex: not by looking at every user.
 func TestKindsAreFoundByIndex(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
 		rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+selectHashBetween, "a", "b")
@@ -118,6 +121,7 @@ func TestKindsAreFoundByIndex(t *testing.T) {
 // TestDearestHashSetsThePace: as long as hashes of another kind than the current one are stored, a no takes half as long
 // again as the dearest kind, whoever's it is; a yes does not wait, and when the last of them is gone nobody does.
 func TestDearestHashSetsThePace(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
@@ -165,6 +169,7 @@ func TestDearestHashSetsThePace(t *testing.T) {
 // TestOneHashForEverybody counts hashes by what they write to memory: a refused login is exactly one at the current
 // parameters, and so is a registration that keeps a taken address to itself.
 func TestOneHashForEverybody(t *testing.T) {
+	t.Parallel()
 	const size = 64
 	h := newHarness(t, revealNothing, func(s *Settings, _ *tokens.Settings) {
 		s.Passwords.Argon2 = passwords.Argon2Settings{MemoryKiB: size, Iterations: 1, Parallelism: 1, Concurrent: 1}
@@ -215,6 +220,7 @@ func TestOneHashForEverybody(t *testing.T) {
 // TestTooLongIsNotRead: a login with more bytes than a password may have fails, even with the password; unless it was set
 // where there was no such limit.
 func TestTooLongIsNotRead(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
 	ours := func(t *testing.T, password string) string {

@@ -18,6 +18,7 @@ func (h *harness) redeemers(t *testing.T) map[tokens.Purpose]func(token string) 
 
 // TestTokensWorkForOneThing: every kind of token in every operation that takes one.
 func TestTokensWorkForOneThing(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com"})
 	session := h.login(t)
@@ -62,6 +63,7 @@ func TestTokensWorkForOneThing(t *testing.T) {
 
 // TestLinksDie: each event that an outstanding link has to survive or not.
 func TestLinksDie(t *testing.T) {
+	t.Parallel()
 	const reset, secondary = tokens.PasswordReset, tokens.SecondaryEmail
 	own := func(name string) func(*testing.T, *harness) {
 		return func(t *testing.T, h *harness) {

@@ -15,6 +15,7 @@ import (
 // TestMailsPerRecipient: three of a kind an hour and ten a day, however the address is written and whoever asks; what is too much is
 // answered like the rest.
 func TestMailsPerRecipient(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com"})
 	resend := func(n int) (sent int) {
@@ -54,6 +55,7 @@ func TestMailsPerRecipient(t *testing.T) {
 // TestMailsOfEveryKind: each mutation that makes a mail go to an address that somebody typed is bounded, apart from the others; a
 // notice of what has happened is not.
 func TestMailsOfEveryKind(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Reveal = RevealNothing })
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
@@ -115,6 +117,7 @@ func TestMailsOfEveryKind(t *testing.T) {
 
 // TestResetMailsHaveNoDailyLimit: whoever has lost their password is to get in, however many mails somebody else has asked for.
 func TestResetMailsHaveNoDailyLimit(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	h.ada(t)
 	for hour := range 24 {
@@ -132,6 +135,7 @@ func TestResetMailsHaveNoDailyLimit(t *testing.T) {
 
 // TestMailsPerNetwork: one network cannot mail everybody.
 func TestMailsPerNetwork(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
 		s.Throttle.MailsPerIP = []ratelimit.Rate{{Count: 4, Per: time.Hour}}
 	})
@@ -153,6 +157,7 @@ func TestMailsPerNetwork(t *testing.T) {
 
 // TestRegistrationsPerNetwork: every clean form counts, one for a taken address too, so that nobody looks for accounts that way.
 func TestRegistrationsPerNetwork(t *testing.T) {
+	t.Parallel()
 	for _, reveal := range []Reveal{RevealNothing, RevealRegister, RevealAll} {
 		t.Run(string(reveal), func(t *testing.T) {
 			h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
@@ -201,6 +206,7 @@ func TestRegistrationsPerNetwork(t *testing.T) {
 
 // TestParallelRegistrations: what comes at once is no more than what comes one after the other.
 func TestParallelRegistrations(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
 		s.Throttle.RegistrationsPerIP = []ratelimit.Rate{{Count: 6, Per: time.Hour}}
 	})

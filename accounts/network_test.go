@@ -40,6 +40,7 @@ const (
 // TestOwnNetworks: where others fill an account, its owner is let in from where they have logged in before or have set the
 // password, and from nowhere else. A right password there gives others no more tries.
 func TestOwnNetworks(t *testing.T) {
+	t.Parallel()
 	for name, prove := range map[string]func(h *harness, ctx context.Context) error{
 		"login": func(h *harness, ctx context.Context) error {
 			_, err := h.Login(ctx, byUsername("ada", password))
@@ -99,6 +100,7 @@ func TestOwnNetworks(t *testing.T) {
 
 // TestOwnNetworksAreBounded: the ten latest networks of a user are their own, for 180 days after the last login there.
 func TestOwnNetworksAreBounded(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	h.ada(t)
 	network := func(i int) string { return fmt.Sprintf("198.51.%d.7", i) }
@@ -146,6 +148,7 @@ func TestOwnNetworksAreBounded(t *testing.T) {
 // TestSiteBucket: what the networks of a site have tried together counts as well: four times as much as one of them for
 // IPv6, sixteen times for IPv4. It keeps nobody out of a network with a good login.
 func TestSiteBucket(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		network string
 		sites   int // networks that fill their site
@@ -184,6 +187,7 @@ func TestSiteBucket(t *testing.T) {
 }
 
 func TestSiteOf(t *testing.T) {
+	t.Parallel()
 	for network, want := range map[string]string{
 		"192.0.2.7": "192.0.2.0/24", "2001:db8:1:2::/64": "2001:db8:1::/48", "": "", "@": "@",
 	} {

@@ -77,6 +77,7 @@ func (h *harness) succeed(t *testing.T, name, token string) {
 
 // TestOwnOperationRefusals: each caller lacks everything that is asked for later, too.
 func TestOwnOperationRefusals(t *testing.T) {
+	t.Parallel()
 	for _, op := range ownOperations {
 		t.Run(op.name, func(t *testing.T) {
 			h := newHarness(t)
@@ -126,6 +127,7 @@ func TestOwnOperationRefusals(t *testing.T) {
 
 // TestZeroOwner: the one Owner that AsOwner has not made is refused by every operation.
 func TestZeroOwner(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	for _, op := range ownOperations {
@@ -136,6 +138,7 @@ func TestZeroOwner(t *testing.T) {
 
 // TestPasswordReplacedForEver: the password is compared again a bounded number of times.
 func TestPasswordReplacedForEver(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	caller, runs := h.Caller(h.login(t).Token), 0
@@ -152,6 +155,7 @@ func TestPasswordReplacedForEver(t *testing.T) {
 
 // TestOwnOperationMeetsChange: what is true of the caller in the transaction counts, not when the hash began.
 func TestOwnOperationMeetsChange(t *testing.T) {
+	t.Parallel()
 	changes := []struct {
 		name   string
 		change func(t *testing.T, h *harness, session *Session)
@@ -213,6 +217,7 @@ func TestOwnOperationMeetsChange(t *testing.T) {
 
 // TestOwnOperationsAtOnce: whatever the order, one caller's changes leave one of the states that some order gives.
 func TestOwnOperationsAtOnce(t *testing.T) {
+	t.Parallel()
 	swap, remove := operation(t, "SwapEmails"), operation(t, "RemoveSecondaryEmail")
 	for range 10 {
 		h := newHarness(t)

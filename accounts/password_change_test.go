@@ -3,6 +3,7 @@ package accounts
 import "testing"
 
 func TestChangePassword(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, notices)
 	h.ada(t)
 	first, caller := h.login(t), h.login(t)

@@ -83,6 +83,7 @@ func (h *harness) dead(t *testing.T, s *Session) {
 }
 
 func TestSendPasswordResetEmail(t *testing.T) {
+	t.Parallel()
 	for _, reveal := range []Reveal{RevealNothing, RevealRegister, RevealAll} {
 		t.Run(string(reveal), func(t *testing.T) {
 			h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.Reveal = reveal })
@@ -142,6 +143,7 @@ func TestSendPasswordResetEmail(t *testing.T) {
 }
 
 func TestResendRevealsUnderAll(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, revealAll)
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true, Verified: true})
@@ -160,6 +162,7 @@ func TestResendRevealsUnderAll(t *testing.T) {
 
 // TestResetPassword: what a reset changes, by either address.
 func TestResetPassword(t *testing.T) {
+	t.Parallel()
 	for _, address := range []string{"ada@example.com", "ada2@example.com"} {
 		t.Run(address, func(t *testing.T) {
 			h := newHarness(t, notices)
@@ -199,6 +202,7 @@ func TestResetPassword(t *testing.T) {
 
 // TestResetVerifies: a link that came to the primary address proves it; one that came to the secondary does not.
 func TestResetVerifies(t *testing.T) {
+	t.Parallel()
 	for address, verifies := range map[string]bool{"ada@example.com": true, "ada2@example.com": false} {
 		h := newHarness(t, verifiedLoginsOnly)
 		h.unverified(t)
@@ -218,6 +222,7 @@ func TestResetVerifies(t *testing.T) {
 }
 
 func TestSetPassword(t *testing.T) {
+	t.Parallel()
 	for _, none := range []string{"", "!as-Django-stores-none"} {
 		h := newHarness(t, notices)
 		u := h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", NoPassword: true})
@@ -246,6 +251,7 @@ func TestSetPassword(t *testing.T) {
 
 // TestNewPasswordRefusals: both operations that take a token, each wrong in all the ways that come later, too.
 func TestNewPasswordRefusals(t *testing.T) {
+	t.Parallel()
 	good := tokens.Action{User: 1, Address: "ada@example.com"}
 	long := strings.Repeat("p", 1025)
 	form := Errors{"newPassword2": {tooShort}}
@@ -316,6 +322,7 @@ func TestNewPasswordRefusals(t *testing.T) {
 
 // TestPasswordLinksAtOnce: of a hundred uses with different passwords one wins, and its password is the one.
 func TestPasswordLinksAtOnce(t *testing.T) {
+	t.Parallel()
 	const n = 100
 	tests := map[tokens.Purpose]struct {
 		use  func(h *harness, t *testing.T, token, password string) func() error
@@ -345,6 +352,7 @@ func TestPasswordLinksAtOnce(t *testing.T) {
 
 // TestResetMeetsChange: a link that dies while the password is hashed is dead.
 func TestResetMeetsChange(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(t *testing.T, h *harness){
 		"login":       func(t *testing.T, h *harness) { h.exec(t, `UPDATE users SET credential_epoch = credential_epoch + 1`) },
 		"deactivated": func(t *testing.T, h *harness) { h.set(t, 1, "is_active", 0) },

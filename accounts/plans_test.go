@@ -29,6 +29,7 @@ var exceptions = []string{
 // TestNothingGrowsWithTheFile: no statement of the operations that requests cause looks at every user, session, token or address, or
 // sorts them. They are the ones that the operations themselves have prepared.
 func TestNothingGrowsWithTheFile(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
 		s.Fields = []Field{{Name: "phone", Type: String, Public: true, Unique: true}, {Name: "level", Type: Int, Public: true}}
 	})

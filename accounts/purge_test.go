@@ -14,6 +14,7 @@ import (
 
 // TestPurgeUnverified: the hourly run deletes what was registered and never verified, and nothing else; the names are free then.
 func TestPurgeUnverified(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, func(s *Settings, _ *tokens.Settings) {
 		s.AllowLoginNotVerified, s.PurgeUnverified = false, 30*24*time.Hour
 	})
@@ -77,6 +78,7 @@ func TestPurgeUnverified(t *testing.T) {
 
 // TestPurgeMeetsVerification: who verifies their account while the run looks at it keeps it.
 func TestPurgeMeetsVerification(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.AllowLoginNotVerified, s.PurgeUnverified = false, time.Hour })
 	h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com"})
 	h.advance(2 * time.Hour)
@@ -88,6 +90,7 @@ func TestPurgeMeetsVerification(t *testing.T) {
 
 // TestPurgeIsOff: without the setting nobody is deleted, however old.
 func TestPurgeIsOff(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com"})
 	h.advance(10 * 365 * 24 * time.Hour)
@@ -97,6 +100,7 @@ func TestPurgeIsOff(t *testing.T) {
 
 // TestClearThrottles: what no rate counts any more goes with the hourly run; failures of an account stay.
 func TestClearThrottles(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	ada := h.ada(t)
 	h.failLogins(t, 3)

@@ -43,6 +43,7 @@ func readColumn(value any) any {
 
 // TestRecord: values come out of a record of SQLite's as they went in.
 func TestRecord(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	for _, test := range []struct {
 		name   string
@@ -97,6 +98,7 @@ func TestRecord(t *testing.T) {
 
 // TestRecordBroken: what SQLite would not write is an error.
 func TestRecordBroken(t *testing.T) {
+	t.Parallel()
 	s := &Service{}
 	for _, text := range []string{"", "[", "[[]]", "[1]", "[[1,2,3,null,null]]", `[[1,2,3,null,"a","b","c","d","e"]`, `[[1,2,3,null,"a","b","c","d"]]`} {
 		if users, err := s.readUsers(text); err == nil {
@@ -141,6 +143,7 @@ func FuzzRecord(f *testing.F) {
 
 // TestUserRecord: a page and a look-up by id show the same of a user, whatever the database has of them.
 func TestUserRecord(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
 		s.Fields = []Field{{Name: "phone", Type: String}, {Name: "ratio", Type: Float}, {Name: "level", Type: Int}, {Name: "since", Type: DateTime}}
 	})

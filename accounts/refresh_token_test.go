@@ -27,6 +27,7 @@ func (h *harness) refresh(t *testing.T, token string) *Session {
 }
 
 func TestRefreshToken(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, notices)
 	ada := h.ada(t)
 	first := h.login(t)
@@ -67,6 +68,7 @@ func TestRefreshToken(t *testing.T) {
 }
 
 func TestRefreshTokenRefusals(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
 	s, revoked := h.login(t), h.login(t)
@@ -92,6 +94,7 @@ func TestRefreshTokenRefusals(t *testing.T) {
 }
 
 func TestRefreshTokenSettings(t *testing.T) {
+	t.Parallel()
 	t.Run("unverified users may not log in", func(t *testing.T) {
 		h := newHarness(t, verifiedLoginsOnly)
 		ada := h.ada(t)
@@ -114,6 +117,7 @@ func TestRefreshTokenSettings(t *testing.T) {
 
 // TestRefreshTokenAtOnce: many tabs wake up with one token and stay on one branch.
 func TestRefreshTokenAtOnce(t *testing.T) {
+	t.Parallel()
 	const n = 100
 	h := newHarness(t)
 	h.ada(t)
@@ -153,6 +157,7 @@ func (h *harness) tryRefreshAccess(t *testing.T, token *string) func() error {
 }
 
 func TestRefreshAccessToken(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, withoutRefreshTokens)
 	ada := h.ada(t)
 	s := h.login(t)
@@ -193,6 +198,7 @@ func TestRefreshAccessToken(t *testing.T) {
 }
 
 func TestRefreshAccessTokenUnverified(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, withoutRefreshTokens, verifiedLoginsOnly)
 	ada := h.ada(t)
 	s := h.login(t)
@@ -206,6 +212,7 @@ func TestRefreshAccessTokenUnverified(t *testing.T) {
 
 // TestKeptRefreshToken: it is the same event by another name, and the users who may not go on are the same.
 func TestKeptRefreshToken(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, func(_ *Settings, ts *tokens.Settings) { ts.Rotation = "keep" })
 	ada := h.ada(t)
 	s := h.login(t)

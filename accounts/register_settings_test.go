@@ -18,6 +18,7 @@ func revealNothing(s *Settings, _ *tokens.Settings) { s.Reveal = RevealNothing }
 
 // TestPasswordless: no password, no session, and the mails that the settings want.
 func TestPasswordless(t *testing.T) {
+	t.Parallel()
 	activate := sentMail{"<ada@example.com>", "Activate your account on Acme", "https://acme.example/activate", ""}
 	set := sentMail{"<ada@example.com>", "Set your password on Acme", "https://acme.example/password-set", ""}
 	for name, test := range map[string]struct {
@@ -73,6 +74,7 @@ func TestPasswordless(t *testing.T) {
 
 // TestRevealNothing: register answers the same for a free address and a claimed one, and costs the same.
 func TestRevealNothing(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, revealNothing, oneHashAtATime)
 	h.add(t, AddUserInput{Username: "ada", Email: "Ada@bücher.example", SecondaryEmail: "Ada2@example.com", Verified: true})
 	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true})
@@ -157,6 +159,7 @@ func TestRevealNothing(t *testing.T) {
 // TestHeldValues: what a registration of a claimed address holds is as free as what an unverified account has: not
 // before that would be deleted, and then at once, in the order of the registrations.
 func TestHeldValues(t *testing.T) {
+	t.Parallel()
 	const month = 30 * 24 * time.Hour
 	h := newHarness(t, everyField, revealNothing, func(s *Settings, _ *tokens.Settings) {
 		s.RegisterFields, s.RegisterOptionalFields = []string{"email", "username"}, []string{"phone_number"}
@@ -214,6 +217,7 @@ func TestHeldValues(t *testing.T) {
 
 // TestHeldValuesOfOperators: what is held, an operator may give, and then it is held no more.
 func TestHeldValuesOfOperators(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, revealNothing)
 	h.ada(t)
 	for _, name := range []string{"one", "two"} {

@@ -36,6 +36,7 @@ func similar(attribute string) Problem {
 
 // TestRegisterRefusals: what a form is told, all of it at once; and what only a clean form is told.
 func TestRegisterRefusals(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "Straße", Email: "x@bücher.example"})
@@ -101,6 +102,7 @@ func TestRegisterRefusals(t *testing.T) {
 
 // TestRegister: the account, its mail, and a session, because unverified users may log in.
 func TestRegister(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	out, err := h.Register(t.Context(), registration(" Ada.L@BÜCHER.example\n", " ａda ", password, password))
 	if err != nil {
@@ -137,6 +139,7 @@ func TestRegister(t *testing.T) {
 
 // TestRegisterEdges: the longest values that are allowed.
 func TestRegisterEdges(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	long := strings.Repeat("q", 1024)
 	in := registration(strings.Repeat("a", 242)+"@example.com", strings.Repeat("ж", 150), long, long)
@@ -149,6 +152,7 @@ func TestRegisterEdges(t *testing.T) {
 }
 
 func TestRegisterSettings(t *testing.T) {
+	t.Parallel()
 	in := registration("ada@example.com", "ada", password, password)
 	t.Run("unverified users may not log in", func(t *testing.T) {
 		h := newHarness(t, verifiedLoginsOnly)
@@ -189,6 +193,7 @@ func TestRegisterSettings(t *testing.T) {
 
 // TestRegisterAtOnce: whatever the check before the hash saw, one wins and everybody else hears the same as later.
 func TestRegisterAtOnce(t *testing.T) {
+	t.Parallel()
 	const n = 64
 	tests := []struct {
 		name string

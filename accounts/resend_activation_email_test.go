@@ -6,6 +6,7 @@ import (
 )
 
 func TestResendActivationEmail(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.unverified(t)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", Verified: true})

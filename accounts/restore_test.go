@@ -8,6 +8,7 @@ import (
 
 // TestRevokeAll: no session goes on, no link of any kind works, no mail waits, and every epoch moves.
 func TestRevokeAll(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	u := h.ada(t)
 	session := h.login(t)

@@ -10,6 +10,7 @@ func (h *harness) tryRevoke(t *testing.T, token *string) func() error {
 }
 
 func TestRevokeToken(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
 	s, other := h.login(t), h.login(t)
@@ -47,6 +48,7 @@ func TestRevokeToken(t *testing.T) {
 }
 
 func TestRevokeTokenAtOnce(t *testing.T) {
+	t.Parallel()
 	const n = 100
 	h := newHarness(t)
 	h.ada(t)
@@ -57,6 +59,7 @@ func TestRevokeTokenAtOnce(t *testing.T) {
 }
 
 func TestRevokeAccessToken(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, withoutRefreshTokens)
 	h.ada(t)
 	s, other := h.login(t), h.login(t)

@@ -34,6 +34,7 @@ const (
 )
 
 func TestSendSecondaryEmailActivation(t *testing.T) {
+	t.Parallel()
 	for _, reveal := range []Reveal{RevealNothing, RevealRegister, RevealAll} {
 		t.Run(string(reveal), func(t *testing.T) {
 			h := newHarness(t, notices, func(s *Settings, _ *tokens.Settings) { s.Reveal = reveal })
@@ -99,6 +100,7 @@ func TestSendSecondaryEmailActivation(t *testing.T) {
 
 // TestAddressText: what a token carries is read back as the same mailbox, and shown alike where that is possible.
 func TestAddressText(t *testing.T) {
+	t.Parallel()
 	for typed, want := range map[string]string{
 		"Ada@Example.com": "Ada@example.com", "Ada@BÜCHER.example": "Ada@bücher.example", "a@XN--BCHER-KVA.example": "a@xn--bcher-kva.example",
 		"a@example.ΒΑΣ": "a@example.xn--mxab6c", // shown with a final sigma, which is another domain
@@ -117,6 +119,7 @@ func TestAddressText(t *testing.T) {
 }
 
 func TestVerifySecondaryEmail(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, notices)
 	h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com"}) // verified or not: a secondary address says nothing of it
 	session := h.login(t)
@@ -156,6 +159,7 @@ func TestVerifySecondaryEmail(t *testing.T) {
 }
 
 func TestVerifySecondaryEmailRefusals(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		make func(t *testing.T, h *harness, a tokens.Action) string
@@ -205,6 +209,7 @@ func TestVerifySecondaryEmailRefusals(t *testing.T) {
 
 // TestVerifySecondaryEmailAtOnce: one address that many confirm has one owner.
 func TestVerifySecondaryEmailAtOnce(t *testing.T) {
+	t.Parallel()
 	const n = 100
 	h := newHarness(t)
 	mailed := make([]string, n)
@@ -222,6 +227,7 @@ func TestVerifySecondaryEmailAtOnce(t *testing.T) {
 }
 
 func TestRemoveSecondaryEmail(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, notices)
 	h.ada(t)
 	other, caller := h.login(t), h.login(t)
@@ -246,6 +252,7 @@ func TestRemoveSecondaryEmail(t *testing.T) {
 
 // TestNoticesOff: every operation does its work, and tells nobody.
 func TestNoticesOff(t *testing.T) {
+	t.Parallel()
 	for _, op := range ownOperations {
 		if op.name == "SendSecondaryEmailActivation" {
 			continue

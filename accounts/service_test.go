@@ -451,6 +451,7 @@ func oneHashAtATime(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concur
 // TestBusy: with no room for another hash everybody gets the same answer, known or not, and nothing changes. It also
 // shows that an unknown user costs a hash like any other.
 func TestBusy(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, oneHashAtATime, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Queue = 0 })
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true})
@@ -481,6 +482,7 @@ func TestBusy(t *testing.T) {
 
 // TestCancelled: who goes away while waiting for a hash changes nothing and leaves no place taken.
 func TestCancelled(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, oneHashAtATime)
 	h.ada(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -492,6 +494,7 @@ func TestCancelled(t *testing.T) {
 
 // TestNothingPersonalIsLogged: events name ids, and no address, name, password or token.
 func TestNothingPersonalIsLogged(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	in := registration("Ada@example.com", "ada", password, password)
 	first, err := h.Register(t.Context(), in)

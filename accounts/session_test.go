@@ -33,6 +33,7 @@ func (h *harness) accessGood(t *testing.T, token string) {
 
 // TestAccessToken: who a token authenticates, asked by verifyToken and by every protected field.
 func TestAccessToken(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
@@ -72,6 +73,7 @@ func TestAccessToken(t *testing.T) {
 }
 
 func TestAccessTokenEndsWithItsSession(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)
 	ended, other := h.login(t), h.login(t)
@@ -86,6 +88,7 @@ func TestAccessTokenEndsWithItsSession(t *testing.T) {
 
 // TestSessionLifetime: the absolute limit ends a session that was refreshed all the time.
 func TestSessionLifetime(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, func(_ *Settings, ts *tokens.Settings) { ts.SessionLifetime = 10 * time.Minute })
 	h.ada(t)
 	first := h.login(t)
@@ -102,6 +105,7 @@ func TestSessionLifetime(t *testing.T) {
 
 // TestSessionsPerUser: one too many ends the oldest, of that user only.
 func TestSessionsPerUser(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, func(_ *Settings, ts *tokens.Settings) { ts.SessionsPerUser = 2 })
 	h.ada(t)
 	first := h.login(t)

@@ -3,6 +3,7 @@ package accounts
 import "testing"
 
 func TestSwapEmails(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, notices)
 	h.ada(t)
 	other, caller := h.login(t), h.login(t)

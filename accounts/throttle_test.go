@@ -60,6 +60,7 @@ func (h *harness) mayLogIn(t *testing.T) bool {
 // TestLoginBucket: every name of an account, and every operation that asks for its password, fill one bucket. Then the
 // right password is answered like a wrong one, wherever it is given.
 func TestLoginBucket(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	ada := h.ada(t)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
@@ -126,6 +127,7 @@ func (h *harness) failures(t *testing.T, id int64) int {
 
 // TestLoginBucketGrows: ten more after each delay, which doubles; a hundred in a row, and only a new password helps.
 func TestLoginBucketGrows(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	h.ada(t)
 	delay := 15 * time.Minute
@@ -153,6 +155,7 @@ func TestLoginBucketGrows(t *testing.T) {
 
 // TestThrottleClock: a clock that is set back by a day neither opens a full account nor keeps it full for that day.
 func TestThrottleClock(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	h.ada(t)
 	h.failLogins(t, 10)
@@ -172,6 +175,7 @@ func TestThrottleClock(t *testing.T) {
 
 // TestWaysBackIn: what lets an owner in of whose account too many passwords were tried.
 func TestWaysBackIn(t *testing.T) {
+	t.Parallel()
 	ways := map[string]func(h *harness, u *account) error{
 		"reset by mail": func(h *harness, _ *account) error {
 			if err := h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{"ada@example.com"}); err != nil {
@@ -211,6 +215,7 @@ func TestWaysBackIn(t *testing.T) {
 // TestThrottledLoginCosts: a try that is not looked at goes through the gate as any other, and leaves a row of its own, so that it
 // takes as long. So does one of a name that is nobody's.
 func TestThrottledLoginCosts(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent, s.Passwords.Argon2.Queue = 1, 0 })
 	ada := h.ada(t)
 	for _, in := range []LoginInput{byUsername("ada", "wrong"), byUsername("nobody", "wrong"), byEmail("nobody@example.com", "wrong"), byEmail("no address", "wrong")} {
@@ -248,6 +253,7 @@ func TestThrottledLoginCosts(t *testing.T) {
 // TestParallelGuesses: of 64 wrong passwords at once for one name, as many are looked at as one after the other. Of
 // several names of one account as many more as there are other names, at most: names do not wait for each other.
 func TestParallelGuesses(t *testing.T) {
+	t.Parallel()
 	three := []LoginInput{byUsername("ada", ""), byEmail("ada@example.com", ""), byEmail("ada2@example.com", "")}
 	for _, test := range []struct {
 		name        string
@@ -298,6 +304,7 @@ func isThrottled(err error) bool {
 
 // TestOwnersStorm: many right passwords at once are no guesses, not even where one more wrong one would be too many.
 func TestOwnersStorm(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 16 })
 	h.ada(t)
 	h.failLogins(t, 9)
@@ -319,6 +326,7 @@ func TestOwnersStorm(t *testing.T) {
 // TestWaitingGuess: who waits for another's guess, of the same name or the same network, gives up with the request and
 // leaves nothing behind.
 func TestWaitingGuess(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 2 })
 	h.ada(t)
 	waits := func(ctx context.Context) error {
@@ -363,6 +371,7 @@ func TestWaitingGuess(t *testing.T) {
 
 // TestNetworkBucket: wrong passwords from one network, whoever they are for; then it is told so, before anything is hashed.
 func TestNetworkBucket(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	h.ada(t)
 	for i := range 60 {
@@ -405,6 +414,7 @@ func TestNetworkBucket(t *testing.T) {
 
 // TestMailTokenBucket: wrong tokens from one network are counted, whichever mutation they are for. A good one is taken all the same.
 func TestMailTokenBucket(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	h.ada(t)
 	ctx := from(t, "192.0.2.1")
@@ -443,6 +453,7 @@ func TestMailTokenBucket(t *testing.T) {
 // TestThrottleBound: names that are nobody's are remembered up to a number, the least recently used go; what is known of accounts they
 // do not displace.
 func TestThrottleBound(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Throttle.Keys = 100 })
 	h.ada(t)
 	h.failLogins(t, 10)
@@ -482,6 +493,7 @@ func TestThrottleBound(t *testing.T) {
 
 // TestDeletedUserThrottle: nothing is left of who was deleted for good.
 func TestDeletedUserThrottle(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	h.ada(t)
 	h.failLogins(t, 1)
@@ -496,6 +508,7 @@ func TestDeletedUserThrottle(t *testing.T) {
 // TestFailureIsWritten: a wrong password of which nobody can be told any more counts as well; and where it cannot be counted,
 // nobody learns that it was wrong.
 func TestFailureIsWritten(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard)
 	ada := h.ada(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -525,6 +538,7 @@ func (f callOnWrite) Write(p []byte) (int, error) {
 // TestNamesDoNotWait: while a wrong password of one name is on its way, another name of the account, and its session, are
 // answered. Waiting would tell that they belong together.
 func TestNamesDoNotWait(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Passwords.Argon2.Concurrent = 2 })
 	h.ada(t)
 	token := h.login(t).Token

@@ -45,6 +45,7 @@ func djangoHash(t *testing.T, password string) string {
 }
 
 func TestLoginRefusals(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
 	h.add(t, AddUserInput{Username: "away", Email: "away@example.com", SecondaryEmail: "away2@example.com", Archived: true, Verified: true})
@@ -95,6 +96,7 @@ func TestLoginRefusals(t *testing.T) {
 
 // TestLogin: the ways in, and what a login changes.
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
 	h.add(t, AddUserInput{Username: "x", Email: "x@bücher.example", Verified: true})
@@ -135,6 +137,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestLoginTakesArchivedBack(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
 	h.set(t, ada.ID, "archived", 1)
@@ -148,6 +151,7 @@ func TestLoginTakesArchivedBack(t *testing.T) {
 }
 
 func TestLoginUpgradesHash(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
 	cheaper, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 8, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32})
@@ -170,6 +174,7 @@ func TestLoginUpgradesHash(t *testing.T) {
 
 // TestLoginSettings: each switch, and that an unverified user hears of it only after the right password.
 func TestLoginSettings(t *testing.T) {
+	t.Parallel()
 	t.Run("verified only", func(t *testing.T) {
 		h := newHarness(t, verifiedLoginsOnly)
 		ada := h.ada(t)
@@ -211,6 +216,7 @@ func TestLoginSettings(t *testing.T) {
 
 // TestLoginAtOnce: all get in, one of them took the account back.
 func TestLoginAtOnce(t *testing.T) {
+	t.Parallel()
 	const n = 100
 	h := newHarness(t)
 	h.set(t, h.ada(t).ID, "archived", 1)
@@ -242,6 +248,7 @@ func TestLoginAtOnce(t *testing.T) {
 
 // TestLoginMeetsChange: what is true of the account when the session begins counts, not when the hash began.
 func TestLoginMeetsChange(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		change func(t *testing.T, h *harness)

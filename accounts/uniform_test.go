@@ -37,6 +37,7 @@ func (w *stopwatch) timer(d time.Duration) <-chan time.Time {
 
 // TestUniformTimeEnds with the server: nobody waits for a time that nobody is interested in.
 func TestUniformTimeEnds(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, uniform)
 	h.delay.Timer = func(time.Duration) <-chan time.Time {
 		h.Drain()
@@ -55,6 +56,7 @@ func uniform(s *Settings, _ *tokens.Settings) { s.UniformTime = 100 * time.Milli
 // TestEvenAnswers: every answer of an operation that mails somebody or nobody waits, whatever it was, and then neither
 // holds a transaction nor a place for a hash.
 func TestEvenAnswers(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, uniform, oneHashAtATime, revealNothing)
 	h.ada(t)
 	bob := h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
@@ -104,6 +106,7 @@ func TestEvenAnswers(t *testing.T) {
 // TestOnlyEvenAnswersWait: a server that tells who has an account lets nobody wait who registers or adds an address, and none
 // lets a login wait.
 func TestOnlyEvenAnswersWait(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, uniform, func(s *Settings, _ *tokens.Settings) { s.Reveal = RevealRegister })
 	h.delay.Timer = func(time.Duration) <-chan time.Time {
 		t.Error("it waits")

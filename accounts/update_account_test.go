@@ -28,6 +28,7 @@ func (h *harness) verified(t *testing.T, ref string) (owner Owner) {
 }
 
 func TestUpdateAccount(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, everyField)
 	h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", FirstName: "Ada", LastName: "Byron", Fields: Values{"phone_number": "1", "plan": "free", "news": true}})
 	h.events(t)
@@ -67,6 +68,7 @@ func TestUpdateAccount(t *testing.T) {
 }
 
 func TestUpdateAccountRefusals(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, everyField)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", Fields: Values{"phone_number": "1"}})
 	h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com"})
@@ -99,6 +101,7 @@ func TestUpdateAccountRefusals(t *testing.T) {
 // TestLookAlikes: nobody gets a username that looks like another's, or like one of two that looked alike before
 // there were skeletons. Whoever has one may spell it in another way, and it is free when they are gone.
 func TestLookAlikes(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.UpdateFields = []string{"username"} })
 	ada := h.add(t, AddUserInput{Username: "paypal", Email: "ada@example.com"})
 	bob := h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
@@ -169,6 +172,7 @@ func emailOnly(s *Settings, _ *tokens.Settings) {
 
 // TestEmailOnly: accounts without a username of their own show their address in its place.
 func TestEmailOnly(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, emailOnly)
 	out, err := h.Register(t.Context(), registration("Ada@example.com", "ignored", password, password))
 	if err != nil {
@@ -221,6 +225,7 @@ func TestEmailOnly(t *testing.T) {
 
 // TestLoginFields: only what is configured logs in, and the text says what that is.
 func TestLoginFields(t *testing.T) {
+	t.Parallel()
 	for fields, good := range map[string][]bool{"email": {true, false}, "username": {false, true}, "username email": {true, true}} {
 		h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.LoginFields = strings.Fields(fields) })
 		h.ada(t)

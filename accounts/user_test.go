@@ -7,6 +7,7 @@ import (
 
 // TestFlags: each of what is true or false of a user is read from its own column, and from no other.
 func TestFlags(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	id := h.ada(t).ID
 	columns := []string{"is_active", "is_staff", "is_superuser", "verified", "archived"}

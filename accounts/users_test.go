@@ -106,6 +106,7 @@ func slowPage(ids []int64, q UserQuery) listed {
 
 // TestPages holds pages against slowPage, with users that come and go between them.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t, searchable)
 	const users = 40
 	h.seed(t, users)
@@ -180,6 +181,7 @@ func TestPages(t *testing.T) {
 
 // TestWholeList pages through everything in both directions while users go, and meets everybody else once.
 func TestWholeList(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.seed(t, 50)
 	var forward, backward []int64
@@ -219,6 +221,7 @@ func TestWholeList(t *testing.T) {
 }
 
 func TestPageRefusals(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.seed(t, 3)
 	for _, test := range []struct {
@@ -259,6 +262,7 @@ func TestPageRefusals(t *testing.T) {
 }
 
 func TestUserByID(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
 	for id, want := range map[int64]*User{ada.ID: &ada.User, ada.ID + 1: nil, 0: nil, -1: nil, math.MaxInt64: nil} {
@@ -271,6 +275,7 @@ func TestUserByID(t *testing.T) {
 
 // TestLongPages: pages that may look at many users wait for each other, and nobody else waits for them.
 func TestLongPages(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.seed(t, 3)
 	held, released := make(chan struct{}), make(chan struct{})

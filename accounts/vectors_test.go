@@ -50,6 +50,7 @@ func (r recorded) problems() []Problem {
 }
 
 func TestPasswordVectors(t *testing.T) {
+	t.Parallel()
 	type vector struct {
 		Username  string   `json:"username"`
 		FirstName string   `json:"first_name"`
@@ -75,6 +76,7 @@ func TestPasswordVectors(t *testing.T) {
 }
 
 func TestEmailVectors(t *testing.T) {
+	t.Parallel()
 	type vector struct {
 		Input, Saved string
 		Errors       recorded
@@ -112,6 +114,7 @@ func refusedByUs(saved string) bool {
 }
 
 func TestUsernameVectors(t *testing.T) {
+	t.Parallel()
 	type vector struct {
 		Input, Saved string
 		Errors       recorded
@@ -147,6 +150,7 @@ func TestUsernameVectors(t *testing.T) {
 }
 
 func TestUsernameRules(t *testing.T) {
+	t.Parallel()
 	own := Address{Canonical: "ada@example.com", Shown: "Ada@example.com"}
 	tests := []struct {
 		name, in string
@@ -183,6 +187,7 @@ func TestUsernameRules(t *testing.T) {
 }
 
 func TestAddressCanonicalForm(t *testing.T) {
+	t.Parallel()
 	same := [][2]string{{"Mike@Example.COM", "mike@example.com"}, {"a@BÜCHER.example", "a@xn--bcher-kva.example"}, {"a@ex\u3002com", "a@ex.com"}}
 	for _, pair := range same {
 		a, err1 := ParseAddress(pair[0])
@@ -210,6 +215,7 @@ func TestAddressCanonicalForm(t *testing.T) {
 
 // TestLongDomainIsRefusedAtOnce: Punycode of a label this long takes seconds, and nobody has to log in to ask.
 func TestLongDomainIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
 	label := make([]rune, 20_000)
 	for i := range label {
 		label[i] = rune(0x4e00 + i)
@@ -224,6 +230,7 @@ func TestLongDomainIsRefusedAtOnce(t *testing.T) {
 }
 
 func TestFormOrder(t *testing.T) {
+	t.Parallel()
 	errs := Errors{}
 	cleanEmail("email", strings.Repeat("a", 250)+"\x00@example.com", errs)
 	want := []string{"invalid", "max_length", "null_characters_not_allowed"}

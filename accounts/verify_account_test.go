@@ -47,6 +47,7 @@ func (h *harness) verify(t *testing.T, token string) func() error {
 }
 
 func TestVerifyAccount(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	u := h.unverified(t)
 	token := h.action(t, tokens.Action{Purpose: tokens.Activation, User: u.ID, Address: "ada@example.com"})
@@ -67,6 +68,7 @@ func TestVerifyAccount(t *testing.T) {
 
 // TestVerifyAccountRefusals: each token is wrong in all the ways that come later in the order, too.
 func TestVerifyAccountRefusals(t *testing.T) {
+	t.Parallel()
 	activation := tokens.Action{Purpose: tokens.Activation, User: 1, Address: "ada@example.com"}
 	reset := tokens.Action{Purpose: tokens.PasswordReset, User: 99, Address: "stale@example.com"}
 	nobody := tokens.Action{Purpose: tokens.Activation, User: 99, Address: "stale@example.com"}
@@ -142,6 +144,7 @@ func TestVerifyAccountRefusals(t *testing.T) {
 // TestActivationDoesNotComeBack: an operator who takes a verification back is not outdone by a link that was mailed before,
 // used or not.
 func TestActivationDoesNotComeBack(t *testing.T) {
+	t.Parallel()
 	h := newHarness(t)
 	h.unverified(t)
 	link := func() string {
@@ -180,6 +183,7 @@ func TestActivationDoesNotComeBack(t *testing.T) {
 }
 
 func TestVerifyAccountAtOnce(t *testing.T) {
+	t.Parallel()
 	const n = 100
 	h := newHarness(t)
 	token := h.action(t, tokens.Action{Purpose: tokens.Activation, User: h.unverified(t).ID, Address: "ada@example.com"})

@@ -7,6 +7,7 @@ import (
 
 // TestLive: which of a session's two tokens are still good for something, as time goes by and things happen.
 func TestLive(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		after           func(h *harness, s *Session)
 		access, refresh bool

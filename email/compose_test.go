@@ -115,6 +115,7 @@ func nextPart(t *testing.T, parts *multipart.Reader, want string) string {
 
 // TestMessages: headers are these and no others; subjects and paths are those of the API that we follow.
 func TestMessages(t *testing.T) {
+	t.Parallel()
 	c := newComposer(t, nil)
 	tests := map[Kind]struct{ subject, path string }{
 		Activation:               {"Activate your account on Acme", "/activate/tok"},
@@ -176,6 +177,7 @@ func TestMessages(t *testing.T) {
 
 // TestHTML: the embedded HTML loads nothing, is small, and says the same as the text.
 func TestHTML(t *testing.T) {
+	t.Parallel()
 	c := newComposer(t, nil)
 	for _, kind := range kinds {
 		message, err := c.Preview(kind, time.Unix(1_800_000_000, 0))
@@ -211,6 +213,7 @@ func TestHTML(t *testing.T) {
 
 // TestHostileUsers: whatever users call themselves, messages stay what they are.
 func TestHostileUsers(t *testing.T) {
+	t.Parallel()
 	c := newComposer(t, func(s *Settings) {
 		s.TemplatesDir = overrides(t, map[string]string{
 			"password_reset.subject": "For {{.User.FirstName}} {{.User.LastName}} {{.User.Fields.motto}}",
@@ -260,6 +263,7 @@ func TestHostileUsers(t *testing.T) {
 
 // TestHostileSettings: what a site may well be called, and be from.
 func TestHostileSettings(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{
 		"Bücher & Söhne", "日本語のとても長い名前のサイトでございますので折り返しが必要です", `Quote "this", please`, "a{{7*7}}<b>", "100%0d%0a", strings.Repeat("long name ", 9),
 	} {
@@ -290,6 +294,7 @@ func TestHostileSettings(t *testing.T) {
 }
 
 func TestRecipients(t *testing.T) {
+	t.Parallel()
 	c := newComposer(t, nil)
 	for _, to := range []string{"", "ada", "not an address\r\nBcc: evil@example.com", "ada@example.com, eve@example.com", "Ada <ada@example.com>", "ada@example.com (x)", "g: ada@example.com;", "ada@example.com\r\n"} {
 		if _, err := c.compose(Mail{Kind: Activation, To: to, User: ada, Token: "t"}, "1.ID.eml", time.Unix(0, 0)); err == nil {
@@ -311,6 +316,7 @@ func TestRecipients(t *testing.T) {
 
 // TestSameBytes: a message that is made again is the same one.
 func TestSameBytes(t *testing.T) {
+	t.Parallel()
 	c := newComposer(t, nil)
 	var seen []byte
 	for range 3 {
@@ -327,6 +333,7 @@ func TestSameBytes(t *testing.T) {
 
 // TestLongLines: a template may have lines that mail may not.
 func TestLongLines(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("für Elise ", 300)
 	c := newComposer(t, func(s *Settings) {
 		s.TemplatesDir = overrides(t, map[string]string{
@@ -347,6 +354,7 @@ func TestLongLines(t *testing.T) {
 }
 
 func TestVariables(t *testing.T) {
+	t.Parallel()
 	all := "{{.User.ID}} {{.User.Username}} {{.User.Email}} {{.User.SecondaryEmail}} {{.User.FirstName}} {{.User.LastName}} {{.User.Verified}} " +
 		"{{when .User.DateJoined}} {{with .User.LastLogin}}{{when .}}{{end}} {{.User.Fields.age}} {{.User.Fields.since.Year}} {{.Name}} {{.Token}} {{.Link}} {{.SiteName}} " +
 		"{{.Domain}} {{.Protocol}} {{.Port}} {{.Path}} {{.Timestamp.Unix}} {{.Variables.support}}"
@@ -377,6 +385,7 @@ func TestVariables(t *testing.T) {
 
 // TestFields: templates see further fields that are public, also those that an account does not have.
 func TestFields(t *testing.T) {
+	t.Parallel()
 	c := newComposer(t, func(s *Settings) {
 		s.Fields = map[string]any{"phone": "123", "age": int64(42)}
 		s.TemplatesDir = overrides(t, map[string]string{

@@ -6,6 +6,7 @@ import (
 )
 
 func TestPlain(t *testing.T) {
+	t.Parallel()
 	for in, want := range map[string]string{
 		"ada":                               "ada",
 		"ada.lovelace@example.com":          "ada.lovelace@example.com",

@@ -13,6 +13,7 @@ import (
 
 // TestDocumentation: docs/emails.md lists every kind, and every variable that templates have.
 func TestDocumentation(t *testing.T) {
+	t.Parallel()
 	document, err := os.ReadFile(filepath.Join("..", "docs", "emails.md"))
 	if err != nil {
 		t.Fatal(err)

@@ -100,6 +100,7 @@ func (f *fixture) rows(t *testing.T) (n int) {
 }
 
 func TestPublishedBeforeWriteReturns(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	if err := f.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -120,6 +121,7 @@ func TestPublishedBeforeWriteReturns(t *testing.T) {
 }
 
 func TestRowsWaitForTheProcessThatServes(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	for range 3 {
 		if err := f.send(t, Mail{Kind: PasswordReset, To: "ada@example.com", User: ada, Token: "t"}, nil); err != nil {
@@ -155,6 +157,7 @@ func TestRowsWaitForTheProcessThatServes(t *testing.T) {
 // TestStartWithoutSpool: a process that cannot use the spool takes messages all the same, and publishes them once it
 // can. What is half-written then is an earlier one's.
 func TestStartWithoutSpool(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	retry := filepath.Join(f.dir, "retry")
 	half := filepath.Join(f.dir, "tmp", "half")
@@ -185,6 +188,7 @@ func TestStartWithoutSpool(t *testing.T) {
 
 // TestSettle: a row stays until its message is durable in the spool, and no longer than Run runs.
 func TestSettle(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	if err := f.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -228,6 +232,7 @@ func TestSettle(t *testing.T) {
 
 // TestUnwritableSpool: the change stands, the message is kept, Healthy tells, and it comes when it can.
 func TestUnwritableSpool(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	if err := f.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -255,6 +260,7 @@ func TestUnwritableSpool(t *testing.T) {
 
 // TestUnreadableRow: a message whose key is gone is kept, for the day that the key comes back, and holds up nothing.
 func TestUnreadableRow(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	if err := f.send(t, Mail{Activation, "ada@example.com", ada, "before"}, nil); err != nil {
 		t.Fatal(err)
@@ -308,6 +314,7 @@ func TestUnreadableRow(t *testing.T) {
 
 // TestNoDuplicate: a crash between publishing and deleting the row leaves both; the next start only deletes.
 func TestNoDuplicate(t *testing.T) {
+	t.Parallel()
 	for _, place := range []string{"new/%s", "cur/%s:2,S", "failed/%s"} {
 		f := newFixture(t)
 		if err := f.send(t, Mail{Kind: Activation, To: "ada@example.com", User: ada, Token: "t"}, nil); err != nil {
@@ -338,6 +345,7 @@ func TestNoDuplicate(t *testing.T) {
 }
 
 func TestSealedAtRest(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	if err := f.send(t, Mail{Kind: PasswordReset, To: "ada@example.com", User: ada, Token: "canary-token"}, nil); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ var update = flag.Bool("update", false, "write testdata/mails")
 
 // TestGoldenMails compares a message of every kind, byte for byte, with the one that somebody has looked at.
 func TestGoldenMails(t *testing.T) {
+	t.Parallel()
 	c := newComposer(t, nil)
 	for _, kind := range kinds {
 		t.Run(string(kind), func(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 // TestRelayKilled: whatever the step at which the process dies, the mail is delivered once, and twice only when the server
 // had taken it and its answer was lost; then both have one Message-ID.
 func TestRelayKilled(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		step string
 		want int
@@ -56,6 +57,7 @@ func TestRelayKilled(t *testing.T) {
 
 // TestRelayKilledUnsettled: a process that dies after publishing and before its row is deleted has sent nothing.
 func TestRelayKilledUnsettled(t *testing.T) {
+	t.Parallel()
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {
 		if err := p.Start(t.Context()); err != nil { // and no Run, which would settle
 			t.Fatal(err)
@@ -79,6 +81,7 @@ func TestRelayKilledUnsettled(t *testing.T) {
 
 // TestRelayRemembers: a new process does not try again what has just failed, and gives up what was being given up.
 func TestRelayRemembers(t *testing.T) {
+	t.Parallel()
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {
 		tries := 0
 		p.script(func(at event) error {
@@ -117,6 +120,7 @@ func TestRelayRemembers(t *testing.T) {
 
 // TestRelayEnds: what is on its way when the process is told to end is finished if the server is quick, and kept if not.
 func TestRelayEnds(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		stall time.Duration
@@ -149,6 +153,7 @@ func TestRelayEnds(t *testing.T) {
 // TestRelayStalls: a server that stalls for a minute, or for good, on some mails delays no other. A slow answer to the
 // message is waited for, as giving up would make two of it.
 func TestRelayStalls(t *testing.T) {
+	t.Parallel()
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {
 		p.script(func(at event) error {
 			switch {
@@ -189,6 +194,7 @@ func TestRelayStalls(t *testing.T) {
 
 // TestRelayReconnects: a server may end a connection that has taken a mail; the next mail goes out by another at once.
 func TestRelayReconnects(t *testing.T) {
+	t.Parallel()
 	for name, fail := range map[string]error{"cut": errCut, "421": &smtp.SMTPError{Code: 421, Message: "enough"}} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, StartTLS, func(t *testing.T, p *post) {
@@ -221,6 +227,7 @@ func TestRelayReconnects(t *testing.T) {
 
 // TestRelayHolds: what cannot be written down holds a mail back all the same, and is logged.
 func TestRelayHolds(t *testing.T) {
+	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
 		var tries atomic.Int32
 		p.script(func(at event) error {
@@ -259,6 +266,7 @@ const promptly = 2 * time.Second
 // TestRelayPoison: mails that never go out come first, and each costs the server time. A good one waits behind them neither
 // when they are tried for the first time, nor when they are tried again; and one that lies among them has its turn.
 func TestRelayPoison(t *testing.T) {
+	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
 		const each = 100 * time.Millisecond
 		p.script(func(at event) error {
@@ -301,6 +309,7 @@ func TestRelayPoison(t *testing.T) {
 // TestRelayRefusedForNow: a server that refuses mails for now works. They do not add to what it is left alone for when
 // it breaks off.
 func TestRelayRefusedForNow(t *testing.T) {
+	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
 		p.script(func(at event) error {
 			switch {
@@ -328,6 +337,7 @@ func TestRelayRefusedForNow(t *testing.T) {
 // TestRelayUndeletable: a mail that is delivered and cannot be deleted is not sent again by this process, and deleted when
 // that is possible.
 func TestRelayUndeletable(t *testing.T) {
+	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
 		aside := filepath.Join(p.root, "aside")
 		var path string
@@ -363,6 +373,7 @@ func TestRelayUndeletable(t *testing.T) {
 //
 //	go test -count=1 -run '^TestMailHarness$' -v ./email -poison 10000 | grep committed
 func TestMailHarness(t *testing.T) {
+	t.Parallel()
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {
 		const seed = 7
 		t.Logf("seed %d", seed)

@@ -180,6 +180,7 @@ func (p *post) empty() {
 }
 
 func TestRelayDelivers(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []TLSMode{StartTLS, ImplicitTLS, NoTLS} {
 		for _, login := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, login %t", mode, login), func(t *testing.T) {
@@ -233,6 +234,7 @@ func letter(to string) string {
 // TestRelayLeavesUnsettled: a mail whose row is still in the outbox is not sent, as a crash could publish it again.
 // TestRelayWaitsForTheSpool: what an earlier process left is not delivered while it could not be deleted.
 func TestRelayWaitsForTheSpool(t *testing.T) {
+	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
 		failed := filepath.Join(p.dir, "failed")
 		if err := os.Rename(failed, failed+"-gone"); err != nil {
@@ -259,6 +261,7 @@ func TestRelayWaitsForTheSpool(t *testing.T) {
 }
 
 func TestRelayLeavesUnsettled(t *testing.T) {
+	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
 		p.startRelay()
 		name := fileName(time.Now())
@@ -288,6 +291,7 @@ func TestRelayLeavesUnsettled(t *testing.T) {
 
 // TestRelayRetries: a mail that is refused for now is tried again after a minute, two, four, a fifth more or less.
 func TestRelayRetries(t *testing.T) {
+	t.Parallel()
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {
 		var tries []time.Time
 		p.script(func(at event) error {
@@ -324,6 +328,7 @@ func TestRelayRetries(t *testing.T) {
 }
 
 func TestBackoff(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		attempts int
 		chance   float64
@@ -337,6 +342,7 @@ func TestBackoff(t *testing.T) {
 
 // TestRelayGivesUp: what can never be delivered lies in failed with the reason, and holds nobody else up.
 func TestRelayGivesUp(t *testing.T) {
+	t.Parallel()
 	for _, step := range []string{"rcpt", "data"} {
 		t.Run(step, func(t *testing.T) {
 			inBubble(t, StartTLS, func(t *testing.T, p *post) {
@@ -382,6 +388,7 @@ func TestRelayGivesUp(t *testing.T) {
 
 // TestRelayFiles: what others put into the spool is left alone or given up, and never followed.
 func TestRelayFiles(t *testing.T) {
+	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
 		secret := filepath.Join(p.root, "secret")
 		if err := os.WriteFile(secret, []byte(letter("thief@example.com")), 0o600); err != nil {
@@ -448,6 +455,7 @@ func TestRelayFiles(t *testing.T) {
 // TestRelayServerTrouble: while nobody can be delivered to, no mail is counted as tried, the server is asked less and less,
 // the log has one line, the outbox is healthy, and the list says what is wrong and what to do.
 func TestRelayServerTrouble(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name  string
 		mode  TLSMode
@@ -548,6 +556,7 @@ func TestRelayServerTrouble(t *testing.T) {
 // TestRelayForgetsServer: an operator who wants the server tried at the moment when it comes back writes down what the relay
 // has forgotten; it does not stay.
 func TestRelayForgetsServer(t *testing.T) {
+	t.Parallel()
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {
 		p.start()
 		if err := p.spool.saveRetry(serverRetry, retry{Attempts: 3, Error: "as it was", next: time.Now()}); err != nil {

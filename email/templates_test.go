@@ -23,6 +23,7 @@ func overrides(t *testing.T, files map[string]string) string {
 }
 
 func TestOverrides(t *testing.T) {
+	t.Parallel()
 	const document = "<!DOCTYPE html>\n<html><body><h2>Hi {{.Name}}</h2><a href=\"{{.Link}}\">Activate</a></body></html>\n"
 	link := "https://acme.example/activate/sample-token"
 	for _, test := range []struct {
@@ -66,6 +67,7 @@ func TestOverrides(t *testing.T) {
 
 // TestBrokenOverrides: whatever is wrong is told at once, with file and line.
 func TestBrokenOverrides(t *testing.T) {
+	t.Parallel()
 	dir := overrides(t, map[string]string{
 		"activaton.txt":                      "x",
 		"README.md":                          "x",
@@ -121,6 +123,7 @@ func TestBrokenOverrides(t *testing.T) {
 }
 
 func TestNoDirectory(t *testing.T) {
+	t.Parallel()
 	for _, dir := range []string{filepath.Join(t.TempDir(), "nowhere"), overrides(t, map[string]string{"file": ""}) + "/file"} {
 		_, err := NewComposer(testSettings(func(s *Settings) { s.TemplatesDir = dir }))
 		if err == nil || !strings.Contains(err.Error(), "  "+dir+": no") || !strings.Contains(err.Error(), "name a directory in email.templates_dir, or none") {

@@ -6,6 +6,7 @@ import (
 )
 
 func TestHTMLText(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ name, in, want string }{
 		{"nothing", "", ""},
 		{"no tags", "a  b\n c", "a b c"},

@@ -71,6 +71,7 @@ var guardedMutations = []struct {
 
 // TestPrologue is who may call what, and what the others are told, in the order of the contract.
 func TestPrologue(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t)
 		unverified := s.add(t, f, accounts.AddUserInput{Username: "unverified"})
@@ -115,6 +116,7 @@ func TestPrologue(t *testing.T) {
 
 // TestAccountRefusals is every other error of these mutations.
 func TestAccountRefusals(t *testing.T) {
+	t.Parallel()
 	tooShort := `[{"message":"This password is too short. It must contain at least 8 characters.","code":"password_too_short"}]`
 	mismatch := `[{"message":"The two password fields didn’t match.","code":"password_mismatch"}]`
 	for _, f := range flavours {
@@ -193,6 +195,7 @@ func (s *site) newest(tb testing.TB, to string) (path, token string) {
 
 // TestAccountConversation goes through all of it, and looks at the session and the account after each step.
 func TestAccountConversation(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		t.Run(f.name, func(t *testing.T) {
 			s := newSite(t, func(o *options) { o.outbox = 1000 })
@@ -278,6 +281,7 @@ func TestAccountConversation(t *testing.T) {
 
 // TestPasswordSet: the first password of an account without one.
 func TestPasswordSet(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t)
 		if _, err := s.svc.AddUser(t.Context(), accounts.AddUserInput{Username: "ada", Email: "ada@acme.example", NoPassword: true}); err != nil {
@@ -293,6 +297,7 @@ func TestPasswordSet(t *testing.T) {
 
 // TestDeletePermanently: the account is gone, and its names are free.
 func TestDeletePermanently(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t, func(o *options) { o.accounts.DeletePermanently = true })
 		ada := s.add(t, f, accounts.AddUserInput{Username: "ada", Verified: true})
@@ -308,6 +313,7 @@ func TestDeletePermanently(t *testing.T) {
 
 // TestRevealAll: reset and resend tell what they know, where a site wants that.
 func TestRevealAll(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t, func(o *options) { o.accounts.Reveal = accounts.RevealAll })
 		s.add(t, f, accounts.AddUserInput{Username: "new"})

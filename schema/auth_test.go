@@ -37,6 +37,7 @@ func account(resp *http.Response) map[string]string {
 
 // TestAuth: the account of a token that is good, by header or cookie, and otherwise 401 and no word of anybody.
 func TestAuth(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, inCookies())
 	ada := s.session(t, flavours[0], "register", registration("ada"))
 	bob := s.session(t, flavours[0], "register", registration("bob"))
@@ -91,6 +92,7 @@ func TestAuth(t *testing.T) {
 
 // TestAuthWithoutCookies: where cookie mode is off, no cookie authenticates.
 func TestAuthWithoutCookies(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	ada := s.session(t, flavours[0], "register", registration("ada"))
 	for _, name := range []string{"JWT", "__Host-JWT", ""} {
@@ -102,6 +104,7 @@ func TestAuthWithoutCookies(t *testing.T) {
 
 // TestAuthText: whatever an account is called, its headers are visible ASCII and decode to its name.
 func TestAuthText(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	ada := s.session(t, flavours[0], "register", registration("ada"))
 	for _, test := range []struct{ text, want string }{
@@ -122,6 +125,7 @@ func TestAuthText(t *testing.T) {
 
 // TestAuthFailure: a failure of the server is no 401, and only the log has its cause.
 func TestAuthFailure(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	ada := s.session(t, flavours[0], "register", registration("ada"))
 	if err := s.db.Close(); err != nil {

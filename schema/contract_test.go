@@ -14,6 +14,7 @@ import (
 // TestContract holds the contract's types and ours against each other, field by field, argument by argument.
 // (graphql-js's findBreakingChanges, in testdata/conformance, has the last word.)
 func TestContract(t *testing.T) {
+	t.Parallel()
 	api := newSite(t).api
 	for style, name := range map[schema.Style]string{schema.Plain: "plain.graphql", schema.Relay: "relay.graphql"} {
 		raw, err := os.ReadFile(filepath.Join("..", "testdata", "contract", name))
@@ -63,6 +64,7 @@ func TestContract(t *testing.T) {
 
 // TestRegisterWithoutLogin: where unverified users may not log in, register has no tokens to give.
 func TestRegisterWithoutLogin(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(o *options) { o.accounts.AllowLoginNotVerified = false })
 	for _, style := range []schema.Style{schema.Plain, schema.Relay} {
 		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL(style)})
@@ -89,6 +91,7 @@ func TestRegisterWithoutLogin(t *testing.T) {
 
 // TestDocumented: nothing in the API is without a word about it, but for names that say all.
 func TestDocumented(t *testing.T) {
+	t.Parallel()
 	api := newSite(t).api
 	ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: api.SDL(schema.Plain)})
 	self := map[string]bool{"firstName": true, "lastName": true}

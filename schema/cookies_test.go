@@ -108,6 +108,7 @@ const (
 
 // TestCookieAttributes: each setting is in the cookies that are set, and in those that expire them.
 func TestCookieAttributes(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		change               func(*schema.Cookies)
 		cookie, refresh, end string
@@ -139,6 +140,7 @@ func TestCookieAttributes(t *testing.T) {
 
 // TestCookieConversation goes through everything that sets, takes and expires cookies, in both flavours.
 func TestCookieConversation(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		t.Run(f.name, func(t *testing.T) {
 			s := newSite(t, inCookies())
@@ -191,6 +193,7 @@ func TestCookieConversation(t *testing.T) {
 
 // TestAccessCookieAlone: without refresh tokens there is one cookie, which is refreshed and revoked by itself.
 func TestAccessCookieAlone(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		b := newSite(t, withoutRefreshTokens, inCookies()).browser(f)
 		b.mutate(t, "register", registration("ada"), "success", accepted, setAccess)
@@ -211,6 +214,7 @@ func TestAccessCookieAlone(t *testing.T) {
 // TestEndedSessionsExpireCookies: whatever ended the session, with the next thing that succeeds its cookies go; each for
 // itself.
 func TestEndedSessionsExpireCookies(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t, inCookies())
 		b := s.browser(f)
@@ -246,6 +250,7 @@ func TestEndedSessionsExpireCookies(t *testing.T) {
 // TestCookiesOfAccountMutations: who is known by a cookie may do everything to the own account, and what ends the session
 // expires the cookies, what begins another one sets them.
 func TestCookiesOfAccountMutations(t *testing.T) {
+	t.Parallel()
 	const password = `password: "` + goodPassword + `"`
 	both, gone := []string{setAccess, setRefresh}, []string{expireAccess, expireRefresh}
 	for _, test := range []struct {
@@ -293,6 +298,7 @@ func TestCookiesOfAccountMutations(t *testing.T) {
 // TestCookiesOfOneRequest: of several mutations in a request the last word counts, and a login outlives the end of the
 // session before it.
 func TestCookiesOfOneRequest(t *testing.T) {
+	t.Parallel()
 	for query, want := range map[string][]string{
 		`mutation { revokeToken { success } tokenAuth(` + loginAda + `) { success } }`:                                      {setAccess, setRefresh},
 		`mutation { tokenAuth(` + loginAda + `) { success } revokeToken { success } }`:                                      {setAccess, setRefresh},
@@ -314,6 +320,7 @@ func TestCookiesOfOneRequest(t *testing.T) {
 
 // TestDeleteCookies is the two mutations that only forget, with cookies, without, and where they are not used.
 func TestDeleteCookies(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		b := newSite(t, inCookies()).browser(f)
 		for name, cookie := range map[string]string{"deleteTokenCookie": "JWT", "deleteRefreshTokenCookie": "JWT-refresh-token"} {
@@ -331,6 +338,7 @@ func TestDeleteCookies(t *testing.T) {
 
 // TestHeaderOrCookie is section 2 of the contract in cookie mode: a header that is well-formed decides alone.
 func TestHeaderOrCookie(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, inCookies())
 	ada := s.session(t, flavours[0], "register", registration("ada"))
 	bob := s.session(t, flavours[0], "register", registration("bob"))
@@ -376,6 +384,7 @@ func TestHeaderOrCookie(t *testing.T) {
 
 // TestNoCookieMode: without it cookies are neither read nor set.
 func TestNoCookieMode(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t, inCookies(func(c *schema.Cookies) { c.Enabled = false }))
 		b := s.browser(f)
@@ -394,6 +403,7 @@ func TestNoCookieMode(t *testing.T) {
 
 // TestHiddenTokens: with hide_token_fields no payload has a token, and cookies carry them all the same.
 func TestHiddenTokens(t *testing.T) {
+	t.Parallel()
 	for i, f := range flavours {
 		s := newSite(t, inCookies(func(c *schema.Cookies) { c.HideTokenFields = true }))
 		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL([]schema.Style{schema.Plain, schema.Relay}[i])})
@@ -414,6 +424,7 @@ func TestHiddenTokens(t *testing.T) {
 
 // TestCookiesWhenTheDatabaseFails: what cannot be looked up is not expired, and nobody is told that they are logged out.
 func TestCookiesWhenTheDatabaseFails(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, inCookies())
 	b := s.browser(flavours[0])
 	b.mutate(t, "register", registration("ada"), "success", accepted, setAccess, setRefresh)

@@ -9,6 +9,7 @@ import (
 
 // TestErrorList: in the other shape the same problems come in the same order.
 func TestErrorList(t *testing.T) {
+	t.Parallel()
 	for i, f := range flavours {
 		s := newSite(t, func(o *options) { o.schema = func(s *schema.Settings) { s.ErrorShape = "list" } })
 		s.session(t, f, "register", registration("taken"))

@@ -27,6 +27,7 @@ const (
 // TestRefusals is every error that a form or a token can cause, in both flavours: the payload says so under the
 // right key, success is false, and every other output is null.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t)
 		s.session(t, f, "register", registration("taken"))
@@ -150,6 +151,7 @@ func clip(s string) string { return s[:min(len(s), 60)] }
 
 // TestOutboxFull: what cannot be mailed is not done, whoever asks.
 func TestOutboxFull(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t, func(o *options) { o.outbox = 1 })
 		s.session(t, f, "register", registration("first"))
@@ -176,6 +178,7 @@ func TestOutboxFull(t *testing.T) {
 
 // TestConversation goes from register to revoke, and shows each payload whole.
 func TestConversation(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		t.Run(f.name, func(t *testing.T) {
 			s := newSite(t)
@@ -258,6 +261,7 @@ func sameJSON(a, b []byte) bool {
 }
 
 func TestClientMutationID(t *testing.T) {
+	t.Parallel()
 	s, relay := newSite(t), flavours[1]
 	for args, want := range map[string]string{
 		`clientMutationId: "7", token: "x"`:  `{"clientMutationId":"7","success":false}`,
@@ -272,6 +276,7 @@ func TestClientMutationID(t *testing.T) {
 
 // TestWrongUsage: errors that only the developer of an app can cause are GraphQL errors.
 func TestWrongUsage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for _, f := range flavours {
 		for _, args := range []string{
@@ -289,6 +294,7 @@ func TestWrongUsage(t *testing.T) {
 
 // TestAuthorizationHeader is section 2 of the contract.
 func TestAuthorizationHeader(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	token := s.session(t, flavours[0], "register", registration("ada")).Token
 	for header, known := range map[string]bool{
@@ -318,6 +324,7 @@ func TestAuthorizationHeader(t *testing.T) {
 
 // TestViewerFailureIsNotAnonymity: where the database fails, nobody is told that they are logged out.
 func TestViewerFailureIsNotAnonymity(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	token := s.session(t, flavours[0], "register", registration("ada")).Token
 	if err := s.db.Close(); err != nil {
@@ -334,6 +341,7 @@ func TestViewerFailureIsNotAnonymity(t *testing.T) {
 
 // TestBusy: of many logins at once, with one hash at a time and nobody waiting, some are told to come back.
 func TestBusy(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(o *options) {
 		o.accounts.Passwords.Argon2 = password.Argon2Settings{MemoryKiB: 16 << 10, Iterations: 4, Parallelism: 1, Concurrent: 1}
 	})
@@ -357,6 +365,7 @@ func TestBusy(t *testing.T) {
 
 // TestOneCredentialMutation: a request cannot try two passwords, but can look at two tokens.
 func TestOneCredentialMutation(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	for names, allowed := range map[string]bool{
 		`tokenAuth(username: "a", password: "b") { success } x: tokenAuth(username: "a", password: "c") { success }`:                                           false,
@@ -380,6 +389,7 @@ func TestOneCredentialMutation(t *testing.T) {
 
 // TestSecretsStayOutOfTheLog registers, logs in, refreshes and fails, and looks for what was sent.
 func TestSecretsStayOutOfTheLog(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	f := flavours[0]
 	out := s.session(t, f, "register", registration("ada"))

@@ -11,6 +11,7 @@ import (
 
 // TestNeeds is the list of guards: a mutation that loses one shows here.
 func TestNeeds(t *testing.T) {
+	t.Parallel()
 	want := map[string]string{
 		"passwordChange":               "login, verified, password",
 		"archiveAccount":               "login, verified, password",
@@ -51,6 +52,7 @@ func TestNeeds(t *testing.T) {
 
 // TestRowsThatCannotBe: a programmer's mistakes are found at start.
 func TestRowsThatCannotBe(t *testing.T) {
+	t.Parallel()
 	type plain struct {
 		Name string `arg:"name"`
 	}

@@ -10,6 +10,7 @@ import (
 
 // TestUsersFieldFilters: filters by configured fields, of every type and lookup.
 func TestUsersFieldFilters(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(o *options) {
 		everyField(&o.accounts)
 		o.schema = func(s *schema.Settings) {
@@ -78,6 +79,7 @@ func fieldFilters() map[string][]string {
 
 // TestNoSuchFilter: the settings say so, too, of everything at once; without them nothing is served that would fail.
 func TestNoSuchFilter(t *testing.T) {
+	t.Parallel()
 	var s schema.Settings
 	everyField(&s.Accounts)
 	for name, lookup := range map[string]string{"nick": "exact", "hidden": "exact", "level": "in", "is_active": "iexact", "born": "startswith", "email": "regex"} {

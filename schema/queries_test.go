@@ -39,6 +39,7 @@ func publicSite(tb testing.TB, change ...func(*schema.Settings)) *site {
 
 // TestWhoMayAsk is every kind of caller against every policy.
 func TestWhoMayAsk(t *testing.T) {
+	t.Parallel()
 	callers := []string{"anonymous", "garbage", "unverified", "verified", "archived", "inactive", "superuser", "staff"}
 	for policy, allowed := range map[string]string{
 		"staff":         "staff",
@@ -87,6 +88,7 @@ func TestWhoMayAsk(t *testing.T) {
 
 // TestRefusedBesideGranted: what is refused takes nothing else of the answer with it.
 func TestRefusedBesideGranted(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	header := s.add(t, flavours[0], accounts.AddUserInput{Username: "ada"})
 	_, got := s.post(t, flavours[0], "{ users { edges { cursor } } me { username } }", header...)
@@ -96,6 +98,7 @@ func TestRefusedBesideGranted(t *testing.T) {
 }
 
 func TestUser(t *testing.T) {
+	t.Parallel()
 	s := publicSite(t)
 	s.account(t, accounts.AddUserInput{Username: "ada", Email: "ada@acme.example"})
 	s.account(t, accounts.AddUserInput{Username: "gone", Email: "gone@acme.example", Inactive: true})
@@ -129,6 +132,7 @@ func TestUser(t *testing.T) {
 
 // TestUsersAnswer is everything that a page has, in both flavours.
 func TestUsersAnswer(t *testing.T) {
+	t.Parallel()
 	s := publicSite(t)
 	for _, name := range []string{"ada", "bob", "cleo"} {
 		s.account(t, accounts.AddUserInput{Username: name, Email: name + "@acme.example"})
@@ -175,6 +179,7 @@ func (s *site) finds(t *testing.T, f flavour, args, want string) {
 
 // TestUsersArguments: filters and pages as they are asked for over HTTP, order free, null and "" as good as absent.
 func TestUsersArguments(t *testing.T) {
+	t.Parallel()
 	s := publicSite(t, func(s *schema.Settings) {
 		s.FilterFields = map[string][]string{
 			"email": {"exact", "in"}, "username": {"exact", "icontains", "istartswith"}, "first_name": {"icontains"}, "is_active": {"exact"}, "is_staff": {"exact"},
@@ -227,6 +232,7 @@ func TestUsersArguments(t *testing.T) {
 }
 
 func TestUsersErrors(t *testing.T) {
+	t.Parallel()
 	s := publicSite(t)
 	for args, want := range map[string]string{
 		`first: 101`:             "Requesting 101 records on the `users` connection exceeds the `first` limit of 100 records.",
@@ -262,6 +268,7 @@ func TestUsersErrors(t *testing.T) {
 
 // TestUsersPage: limits.page is also how many come unasked.
 func TestUsersPage(t *testing.T) {
+	t.Parallel()
 	s := publicSite(t, func(s *schema.Settings) { s.Page = 2 })
 	for _, name := range []string{"ada", "bob", "cleo"} {
 		s.account(t, accounts.AddUserInput{Username: name, Email: name + "@acme.example"})
@@ -282,6 +289,7 @@ func TestUsersPage(t *testing.T) {
 
 // TestUsersBusy: a search that its request has no time for is answered as busy.
 func TestUsersBusy(t *testing.T) {
+	t.Parallel()
 	s := publicSite(t, func(s *schema.Settings) { s.Limits.Timeout = time.Nanosecond })
 	status, got := s.post(t, flavours[0], `{ users(username_Icontains: "a") { edges { cursor } } }`)
 	if status != 503 || !strings.Contains(got, `"code":"busy"`) || !strings.Contains(got, `"data":{"users":null}`) {
@@ -291,6 +299,7 @@ func TestUsersBusy(t *testing.T) {
 
 // TestQueryShapes is what exclude_fields and filter_fields make of the schema.
 func TestQueryShapes(t *testing.T) {
+	t.Parallel()
 	shape := func(t *testing.T, s *site, style schema.Style) string {
 		t.Helper()
 		parsed := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL(style)})
@@ -333,6 +342,7 @@ func TestQueryShapes(t *testing.T) {
 
 // TestArgumentsTwice: a filter cannot take the name of another argument.
 func TestArgumentsTwice(t *testing.T) {
+	t.Parallel()
 	_, err := schema.New(nil, schema.Settings{FilterFields: map[string][]string{"email": {"exact", "exact"}}})
 	if err == nil || !strings.Contains(err.Error(), "second argument email") {
 		t.Errorf("error %v", err)
@@ -341,6 +351,7 @@ func TestArgumentsTwice(t *testing.T) {
 
 // TestFieldNames: what settings can exclude is what UserNode has.
 func TestFieldNames(t *testing.T) {
+	t.Parallel()
 	parsed := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: newSite(t).api.SDL(schema.Plain)})
 	if fields, names := parsed.Types["UserNode"].Fields, (accounts.Settings{}).FieldNames(); len(fields) != len(names) {
 		t.Errorf("UserNode has %d fields, FieldNames %d", len(fields), len(names))
@@ -349,6 +360,7 @@ func TestFieldNames(t *testing.T) {
 
 // TestUsersFields: configured fields come with a page, and can be excluded like any other.
 func TestUsersFields(t *testing.T) {
+	t.Parallel()
 	for _, exclude := range [][]string{nil, {"phone_number"}} {
 		s := newSite(t, func(o *options) {
 			o.accounts.Fields = []accounts.Field{{Name: "phone_number", Type: accounts.String, Public: true}}
@@ -368,6 +380,7 @@ func TestUsersFields(t *testing.T) {
 
 // TestUsersTokenArgument: whose token a field has decides what that field may.
 func TestUsersTokenArgument(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, func(o *options) {
 		o.schema = func(s *schema.Settings) { s.AllowArgument, s.ArgumentName = true, "token" }
 	})

@@ -9,6 +9,7 @@ import (
 
 // TestTokenArgumentClash: a name that a query field has an argument of already is refused, with the setting to change.
 func TestTokenArgumentClash(t *testing.T) {
+	t.Parallel()
 	fields := graphql.Fields{
 		"me":   {Type: graphql.String},
 		"user": {Type: graphql.String, Args: graphql.FieldConfigArgument{"id": {Type: graphql.ID}}},

@@ -18,6 +18,7 @@ func withArgument(name string) func(*options) {
 
 // TestTokenArgument: it decides who is asking for its field, whatever the header says, and for no other.
 func TestTokenArgument(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t, withArgument("accessToken"))
 		ada := s.session(t, f, "register", registration("ada"))
@@ -52,6 +53,7 @@ func TestTokenArgument(t *testing.T) {
 
 // TestTokenArgumentIsEverywhere: every query field has it, no mutation does, and without the setting none.
 func TestTokenArgumentIsEverywhere(t *testing.T) {
+	t.Parallel()
 	for _, style := range []schema.Style{schema.Plain, schema.Relay} {
 		with := gqlparser.MustLoadSchema(&ast.Source{Name: "with", Input: newSite(t, withArgument("accessToken")).api.SDL(style)})
 		without := newSite(t).api.SDL(style)

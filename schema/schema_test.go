@@ -249,6 +249,7 @@ func (s *site) activationToken(tb testing.TB, name string) string {
 
 // TestGoldenSDL holds both schemas against testdata; `go test ./schema -update` rewrites them.
 func TestGoldenSDL(t *testing.T) {
+	t.Parallel()
 	api := newSite(t).api
 	for style, name := range map[schema.Style]string{schema.Plain: "plain.graphql", schema.Relay: "relay.graphql"} {
 		path := filepath.Join("..", "testdata", name)

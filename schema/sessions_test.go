@@ -14,6 +14,7 @@ func withoutRefreshTokens(o *options) { o.tokens.LongRunning = false }
 
 // TestSchemaStays: settings that change what tokens do and not what there is.
 func TestSchemaStays(t *testing.T) {
+	t.Parallel()
 	usual := newSite(t).api
 	for name, change := range map[string]func(*options){
 		"allow_refresh": func(o *options) { o.tokens.AllowRefresh = false },
@@ -48,6 +49,7 @@ func (s *site) refreshed(t *testing.T, f flavour, name, args, fields string) ref
 
 // TestWithoutRefreshTokens: long_running = false, from login to logout.
 func TestWithoutRefreshTokens(t *testing.T) {
+	t.Parallel()
 	const fields = "success errors token payload refreshExpiresIn"
 	const refused = `{"success":false,"errors":` + invalidToken + `,"token":null,"payload":null,"refreshExpiresIn":null}`
 	for _, f := range flavours {
@@ -99,6 +101,7 @@ func TestWithoutRefreshTokens(t *testing.T) {
 
 // TestKeptRefreshToken: rotation = "keep", from login to logout.
 func TestKeptRefreshToken(t *testing.T) {
+	t.Parallel()
 	const fields = "success errors token refreshToken payload refreshExpiresIn"
 	for _, f := range flavours {
 		t.Run(f.name, func(t *testing.T) {
@@ -126,6 +129,7 @@ func TestKeptRefreshToken(t *testing.T) {
 
 // TestRefreshSwitchedOff: allow_refresh = false refuses with and without refresh tokens.
 func TestRefreshSwitchedOff(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		for _, longRunning := range []bool{true, false} {
 			s := newSite(t, func(o *options) { o.tokens.AllowRefresh, o.tokens.LongRunning = false, longRunning })

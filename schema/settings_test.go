@@ -42,6 +42,7 @@ func everyField(s *accounts.Settings) {
 // TestShapes holds what each of these settings changes in both schemas against testdata/sdl; `go test ./schema -update`
 // rewrites it. A line with a minus is one that the default settings have.
 func TestShapes(t *testing.T) {
+	t.Parallel()
 	changes := map[string]func(*options){
 		"no_refresh_tokens":   withoutRefreshTokens,
 		"hidden_token_fields": inCookies(func(c *schema.Cookies) { c.HideTokenFields = true }),
@@ -130,6 +131,7 @@ func changed(before, after string) string {
 
 // TestFields: fields of every type go in as arguments, by literal, and come out of UserNode.
 func TestFields(t *testing.T) {
+	t.Parallel()
 	const shown = "phoneNumber level ratio news born firstName lastName"
 	for _, f := range flavours {
 		t.Run(f.name, func(t *testing.T) {
@@ -193,6 +195,7 @@ func TestFields(t *testing.T) {
 
 // TestUpdateAccountGuard: nobody, and nobody unverified; and more than one in a request is no harm.
 func TestUpdateAccountGuard(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t)
 		token := s.session(t, f, "register", registration("ada")).Token
@@ -219,6 +222,7 @@ func TestUpdateAccountGuard(t *testing.T) {
 
 // TestRegistrationSettings: what the payload of register has where it gives out no tokens.
 func TestRegistrationSettings(t *testing.T) {
+	t.Parallel()
 	const silent = `{"success":true,"errors":null,"token":null,"refreshToken":null}`
 	for _, f := range flavours {
 		s := newSite(t, func(o *options) { o.accounts.PasswordlessRegistration = true })

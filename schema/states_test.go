@@ -11,6 +11,7 @@ import (
 
 // TestRefusedStates is every refusal that the state of an account, a session or a token causes, in both flavours.
 func TestRefusedStates(t *testing.T) {
+	t.Parallel()
 	const (
 		wrong       = `{"success":false,"errors":{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}}`
 		notVerified = `{"success":false,"errors":{"nonFieldErrors":[{"message":"Please verify your account.","code":"not_verified"}]}}`
@@ -111,6 +112,7 @@ func TestRefusedStates(t *testing.T) {
 // TestResendTellsNothing: whoever is asked for, the answer is the same, and only the owner of an unverified account
 // gets mail, to the stored address.
 func TestResendTellsNothing(t *testing.T) {
+	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t)
 		for _, in := range []accounts.AddUserInput{

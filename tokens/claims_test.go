@@ -24,6 +24,7 @@ type referenceClaims struct {
 
 // TestClaimsAsJSON: byte for byte as encoding/json, and read back as they were.
 func TestClaimsAsJSON(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{
 		"", "ada", "a.b@c+d-e_f", `"`, `\`, "<b>&'", "\x00\x1f\x7f\b\f\n\r\t", "Zoë", "日本", "\U0001f600", "\u2028\u2029", "a\xffb", "\ufffd",
 	} {
@@ -51,6 +52,7 @@ func TestClaimsAsJSON(t *testing.T) {
 
 // TestSignedAsTheLibraryDoes: a token is what jws.Sign makes of its claims, and what jws.Verify takes.
 func TestSignedAsTheLibraryDoes(t *testing.T) {
+	t.Parallel()
 	for _, algorithm := range []string{"HS256", "HS384", "HS512", "EdDSA", "ES256", "RS256"} {
 		t.Run(algorithm, func(t *testing.T) {
 			s := testSettings
@@ -92,6 +94,7 @@ func TestSignedAsTheLibraryDoes(t *testing.T) {
 // TestOtherHeaders: what other programs sign with a key of the ring passes, whatever the order of the header, and with or
 // without the key's id.
 func TestOtherHeaders(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	live := f.start(t)
 	_, rest, _ := strings.Cut(live.Access, ".")

@@ -48,6 +48,7 @@ func (f *fixture) end(t *testing.T, session int64) {
 }
 
 func TestClearExpired(t *testing.T) {
+	t.Parallel()
 	s := testSettings
 	s.Leeway, s.SessionsPerUser = 10*time.Second, 100
 	f := newFixture(t, s)
@@ -76,6 +77,7 @@ func TestClearExpired(t *testing.T) {
 
 // TestClearKeepsWhatIsNeeded: as long as a rotated token could still be used by a thief, theft is found.
 func TestClearKeepsWhatIsNeeded(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	first := f.start(t)
 	second, err := f.refresh(first.Refresh)
@@ -91,6 +93,7 @@ func TestClearKeepsWhatIsNeeded(t *testing.T) {
 }
 
 func TestClearEnded(t *testing.T) {
+	t.Parallel()
 	s := testSettings
 	s.SessionsPerUser = 100
 	f := newFixture(t, s)
@@ -114,6 +117,7 @@ func TestClearEnded(t *testing.T) {
 
 // TestClearWithoutRefreshTokens: sessions that never had one are over with their limit.
 func TestClearWithoutRefreshTokens(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*Settings){
 		"long_running":  func(s *Settings) { s.LongRunning, s.RefreshLifetime = false, 10*time.Minute },
 		"allow_refresh": func(s *Settings) { s.AllowRefresh, s.SessionLifetime = false, 0 },
@@ -140,6 +144,7 @@ func TestClearWithoutRefreshTokens(t *testing.T) {
 
 // TestClearMany: more than one batch, and one session with more tokens than that.
 func TestClearMany(t *testing.T) {
+	t.Parallel()
 	fill := func(t *testing.T, f *fixture) {
 		f.write(t, func(tx *store.Tx) error {
 			for _, query := range []string{
@@ -166,6 +171,7 @@ func TestClearMany(t *testing.T) {
 // TestClearExtended: tokens that stay good when they are used expire later than clearing thinks. It looks at a whole batch of such, and
 // goes on to those that have expired.
 func TestClearExtended(t *testing.T) {
+	t.Parallel()
 	s := testSettings
 	s.Rotation, s.SessionsPerUser = "keep", 100
 	f := newFixture(t, s)
@@ -192,6 +198,7 @@ func TestClearExtended(t *testing.T) {
 
 // TestClearOldestFirst: of a session with more tokens than a batch, those go first that were used first; the live leaf stays good.
 func TestClearOldestFirst(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	pair := f.start(t)
 	first := pair.Refresh
@@ -223,6 +230,7 @@ func TestClearOldestFirst(t *testing.T) {
 
 // TestClearPlans: no statement looks at all rows.
 func TestClearPlans(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	for _, query := range []string{clearDue, clearEnded, clearRefresh, clearEmptySession, clearLater} {
 		must(t, f.db.Read(t.Context(), func(tx *store.Tx) error {

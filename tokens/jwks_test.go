@@ -49,6 +49,7 @@ func (k publicKey) verifies(t *testing.T, signed string, signature []byte) bool 
 }
 
 func TestJWKS(t *testing.T) {
+	t.Parallel()
 	for _, algorithm := range []string{"EdDSA", "ES256", "RS256"} {
 		t.Run(algorithm, func(t *testing.T) {
 			s := testSettings

@@ -15,6 +15,7 @@ func keepSettings() Settings {
 
 // TestKeep: the same token again and again, for another week each time, but not beyond the session.
 func TestKeep(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, keepSettings())
 	first := f.start(t)
 	for range 14 {
@@ -39,6 +40,7 @@ func TestKeep(t *testing.T) {
 }
 
 func TestKeepIdle(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, keepSettings())
 	first := f.start(t)
 	f.advance(time.Hour)
@@ -56,6 +58,7 @@ func TestKeepIdle(t *testing.T) {
 }
 
 func TestKeepAtOnce(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, keepSettings())
 	first := f.start(t)
 	var wg sync.WaitGroup
@@ -71,6 +74,7 @@ func TestKeepAtOnce(t *testing.T) {
 
 // TestRotationChanges: sessions survive the setting in both directions, and theft before it is still theft.
 func TestRotationChanges(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	first := f.start(t)
 	second, err := f.refresh(first.Refresh)

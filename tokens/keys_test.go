@@ -27,6 +27,7 @@ func openKeys(t *testing.T, path, algorithm string) *Keys {
 }
 
 func TestKeyFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "keys.json")
 	first := openKeys(t, path, "HS256")
@@ -100,6 +101,7 @@ func editing(old, text string) func(*testing.T, string) {
 }
 
 func TestBrokenKeyFile(t *testing.T) {
+	t.Parallel()
 	for _, test := range breakages {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "keys.json")
@@ -122,6 +124,7 @@ func TestBrokenKeyFile(t *testing.T) {
 
 // TestBrokenWhileServing: whatever becomes of the file, the keys in use stay, and the log says so once.
 func TestBrokenWhileServing(t *testing.T) {
+	t.Parallel()
 	for _, test := range append(breakages, struct {
 		name, want string
 		breakIt    func(*testing.T, string)
@@ -165,6 +168,7 @@ func TestBrokenWhileServing(t *testing.T) {
 
 // TestRotateWhileServing: the ring changes under load, and nobody notices.
 func TestRotateWhileServing(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	file := KeyFile{Path: f.keys.path, Algorithm: "HS256", Now: f.now}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -227,6 +231,7 @@ func decodeHeader(t *testing.T, token string) string {
 
 // TestKeyID: a token is held against the key that it names; one that names none of the ring against all of them.
 func TestKeyID(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	_, err := KeyFile{Path: f.keys.path, Algorithm: "HS256", Now: f.now}.Rotate(AccessKeys, "HS256")
 	must(t, err)
@@ -253,6 +258,7 @@ func TestKeyID(t *testing.T) {
 
 // TestFollow: it takes changes over by itself, and ends when it is told to.
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -277,6 +283,7 @@ func TestFollow(t *testing.T) {
 
 // TestAlgorithmChange: a ring may have keys of several algorithms; those of the configured one work, and no others.
 func TestAlgorithmChange(t *testing.T) {
+	t.Parallel()
 	s := testSettings
 	f := newFixture(t, s)
 	pair := f.start(t)

@@ -10,6 +10,7 @@ import (
 
 // TestKeepOwner: root rotates, and the server's user can still read.
 func TestKeepOwner(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")
 	}

@@ -11,6 +11,7 @@ import (
 // TestRefreshPages: how many pages of the file a refresh changes decides how long it is on its way to the disk. Among sessions that lie
 // apart this is one of the table, and now and then those of a split: a token says itself where it lies, and no index has to.
 func TestRefreshPages(t *testing.T) {
+	t.Parallel()
 	const sessions, refreshed = 4000, 100
 	s := testSettings
 	s.SessionsPerUser = sessions

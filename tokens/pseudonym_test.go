@@ -8,6 +8,7 @@ import (
 // TestPseudonym: it is the same for the same text and use, another one for every other and every other key file, and nothing that
 // could be handed in as a mailed token.
 func TestPseudonym(t *testing.T) {
+	t.Parallel()
 	i, other := newFixture(t, testSettings), newFixture(t, testSettings)
 	name := i.Pseudonym("name", "ada")
 	if name != i.Pseudonym("name", "ada") || len(name) < 22 || strings.Contains(name, "ada") {

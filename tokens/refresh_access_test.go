@@ -37,6 +37,7 @@ func (f *fixture) revokeAccess(raw string) error {
 }
 
 func TestRefreshAccess(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, shortSettings())
 	first := f.start(t)
 	week := int64(testSettings.RefreshLifetime / time.Second)
@@ -82,6 +83,7 @@ func (f *fixture) chain(t *testing.T, pair Pair, age time.Duration) Pair {
 }
 
 func TestRefreshAccessLimits(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		change func(*Settings)
@@ -125,6 +127,7 @@ func TestRefreshAccessLimits(t *testing.T) {
 }
 
 func TestRefreshAccessRefusals(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, shortSettings())
 	pair, other := f.start(t), f.start(t)
 	refused := errors.New("refused")
@@ -172,6 +175,7 @@ func TestRefreshAccessRefusals(t *testing.T) {
 }
 
 func TestNoRefresh(t *testing.T) {
+	t.Parallel()
 	for _, longRunning := range []bool{true, false} {
 		s := testSettings
 		s.AllowRefresh, s.LongRunning, s.Leeway = false, longRunning, 10*time.Second

@@ -10,6 +10,7 @@ import (
 )
 
 func TestRefreshPlace(t *testing.T) {
+	t.Parallel()
 	for _, place := range [][2]int64{{1, 1}, {127, 128}, {2_000_000, 2016}, {math.MaxInt64, math.MaxInt64}} {
 		raw := newRefresh(place[0], place[1], 16)
 		if session, generation := refreshPlace(raw); session != place[0] || generation != place[1] {
@@ -33,6 +34,7 @@ func TestRefreshPlace(t *testing.T) {
 // TestRefreshFromBefore: a refresh token from before migration 0010 says nothing of its place, or seems to name another's. It goes on
 // as it would have, and what follows it has a place.
 func TestRefreshFromBefore(t *testing.T) {
+	t.Parallel()
 	for name, begin := range map[string]func(other Pair) string{
 		"no base64":       func(Pair) string { return "!" },
 		"no place":        func(Pair) string { return strings.Repeat("_", 24) },

@@ -34,6 +34,7 @@ func (f KeyFile) list(t *testing.T) []Key {
 }
 
 func TestRotateAndRetire(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []KeyKind{AccessKeys, ActionKeys, SealKeys} {
 		t.Run(string(kind), func(t *testing.T) {
 			f := newKeyFile(t, "HS256")
@@ -90,6 +91,7 @@ func TestRotateAndRetire(t *testing.T) {
 }
 
 func TestRetiredKeyVerifiesNothing(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	file := KeyFile{Path: f.keys.path, Algorithm: "HS256", Now: f.now}
 	old, pair := f.keys.ring().signing.id, f.start(t)
@@ -112,6 +114,7 @@ func TestRetiredKeyVerifiesNothing(t *testing.T) {
 
 // TestRefusedEdits: what is refused changes no byte.
 func TestRefusedEdits(t *testing.T) {
+	t.Parallel()
 	f := newKeyFile(t, "HS256")
 	before, err := os.ReadFile(f.Path)
 	must(t, err)
@@ -140,6 +143,7 @@ func TestRefusedEdits(t *testing.T) {
 
 // TestLeftover: a command that was killed half-way leaves a file that the next one does not mind.
 func TestLeftover(t *testing.T) {
+	t.Parallel()
 	f := newKeyFile(t, "HS256")
 	must(t, os.WriteFile(f.Path+".new", []byte("{"), 0o600))
 	if _, err := f.Rotate(AccessKeys, "HS256"); err != nil {
@@ -158,6 +162,7 @@ func pemOf(t *testing.T, typ string, der []byte, err error) []byte {
 }
 
 func TestImport(t *testing.T) {
+	t.Parallel()
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -264,6 +269,7 @@ func TestImport(t *testing.T) {
 
 // TestVerifyOnlyKey: tokens that the holder of the private key signs are accepted, and none are signed with it.
 func TestVerifyOnlyKey(t *testing.T) {
+	t.Parallel()
 	theirs, ours := newKeyFile(t, "EdDSA"), newKeyFile(t, "EdDSA")
 	s := testSettings
 	s.Algorithm = "EdDSA"

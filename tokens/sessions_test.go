@@ -24,6 +24,7 @@ func (f *fixture) sessions(t *testing.T, user int64) (list []SessionState) {
 
 // TestSessionIDs: an id begins with its time and ends at random. No clock makes one that a session before them had.
 func TestSessionIDs(t *testing.T) {
+	t.Parallel()
 	const newest = 1<<sessionTimeBits - 1
 	for at, want := range map[time.Time]int64{
 		time.Unix(-1<<40, 0): 1, time.Unix(0, 0): 1, time.Unix(1<<40, 0): newest, time.UnixMilli(newest): newest,
@@ -46,6 +47,7 @@ func TestSessionIDs(t *testing.T) {
 // TestSessionIDTaken: of thousands that begin in the same millisecond some draw the same id, and each gets one of its
 // own.
 func TestSessionIDTaken(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	const sessions = 8000 // none of them draws another's id once in four million runs
 	ids := map[int64]bool{}
@@ -67,6 +69,7 @@ func TestSessionIDTaken(t *testing.T) {
 // TestSessionsOfUser: when a session expires depends on what it has: a refresh token, an absolute limit, or only an access
 // token.
 func TestSessionsOfUser(t *testing.T) {
+	t.Parallel()
 	const start, day = int64(1_800_000_000), 24 * 3600
 	at := func(unix int64) *int64 { return &unix }
 	for name, test := range map[string]struct {
@@ -123,6 +126,7 @@ func TestSessionsOfUser(t *testing.T) {
 
 // TestCountLive: ended and expired sessions do not count, with and without refresh tokens.
 func TestCountLive(t *testing.T) {
+	t.Parallel()
 	for _, refreshes := range []bool{true, false} {
 		s := testSettings
 		s.AllowRefresh = refreshes
@@ -155,6 +159,7 @@ func TestCountLive(t *testing.T) {
 
 // TestAccessTokenEndsWithItsSession: none is good for longer than the absolute limit, whoever checks it.
 func TestAccessTokenEndsWithItsSession(t *testing.T) {
+	t.Parallel()
 	s := testSettings
 	s.SessionLifetime, s.RefreshLifetime = 10*time.Minute, 10*time.Minute
 	f := newFixture(t, s)

@@ -129,6 +129,7 @@ func (f *fixture) live(t *testing.T, session int64) bool {
 }
 
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	first := f.start(t)
 	second, err := f.refresh(first.Refresh)
@@ -167,6 +168,7 @@ func TestRotation(t *testing.T) {
 }
 
 func TestParallelRefreshesHaveOneSuccessor(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	first := f.start(t)
 	results := make(chan string, 100)
@@ -189,6 +191,7 @@ func TestParallelRefreshesHaveOneSuccessor(t *testing.T) {
 }
 
 func TestRefreshLimits(t *testing.T) {
+	t.Parallel()
 	t.Run("idle", func(t *testing.T) {
 		f := newFixture(t, testSettings)
 		pair := f.start(t)
@@ -245,6 +248,7 @@ func TestRefreshLimits(t *testing.T) {
 }
 
 func TestClockGoesBack(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	first := f.start(t)
 	second, err := f.refresh(first.Refresh)
@@ -261,6 +265,7 @@ func TestClockGoesBack(t *testing.T) {
 }
 
 func TestRevoke(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	first, other := f.start(t), f.start(t)
 	second, err := f.refresh(first.Refresh)
@@ -291,6 +296,7 @@ func TestRevoke(t *testing.T) {
 }
 
 func TestSessionsAreBounded(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	var sessions []int64
 	for range 5 {
@@ -310,6 +316,7 @@ func TestSessionsAreBounded(t *testing.T) {
 
 // TestSessionsAreBoundedByAnyClock: the session that begins is never the one that ends, wherever the clock goes.
 func TestSessionsAreBoundedByAnyClock(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	for _, jump := range []time.Duration{0, 0, 0, 0, -24 * time.Hour, 0, -time.Millisecond, 200 * 365 * 24 * time.Hour, 0} {
 		f.advance(jump)
@@ -329,6 +336,7 @@ func TestSessionsAreBoundedByAnyClock(t *testing.T) {
 }
 
 func TestNoTokenInTheFile(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	first := f.start(t)
 	second, err := f.refresh(first.Refresh)
@@ -349,6 +357,7 @@ func TestNoTokenInTheFile(t *testing.T) {
 }
 
 func TestAccessTokens(t *testing.T) {
+	t.Parallel()
 	for _, algorithm := range []string{"HS256", "HS384", "HS512", "EdDSA", "ES256", "RS256"} {
 		t.Run(algorithm, func(t *testing.T) {
 			s := testSettings
@@ -377,6 +386,7 @@ func TestAccessTokens(t *testing.T) {
 
 // TestForgedAccessTokens signs with the right key what must not pass, and the other way round.
 func TestForgedAccessTokens(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	pair := f.start(t)
 	secret := f.keys.ring().signing.sign.([]byte)
@@ -475,6 +485,7 @@ func mustAction(t *testing.T, f *fixture, a Action) string {
 }
 
 func TestActionTokens(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	purposes := []Purpose{Activation, PasswordReset, PasswordSet, SecondaryEmail}
 	for _, made := range purposes {
@@ -514,6 +525,7 @@ func TestActionTokens(t *testing.T) {
 
 // TestVerifySettings: each setting that a token is held against, at its edge.
 func TestVerifySettings(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		change func(*Settings) // of who verifies

@@ -10,6 +10,7 @@ import (
 
 // TestRememberedTokenOfRetiredKey: what a key has signed dies with it, however often it was found good before.
 func TestRememberedTokenOfRetiredKey(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	file := KeyFile{Path: f.keys.path, Algorithm: testSettings.Algorithm, Now: f.now}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -41,6 +42,7 @@ func TestRememberedTokenOfRetiredKey(t *testing.T) {
 
 // TestRememberedTokenIsJudged: its times and names are held against the clock and the settings each time.
 func TestRememberedTokenIsJudged(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t, testSettings)
 	raw := f.start(t).Access
 	verify := func(name string, want error) {
@@ -64,6 +66,7 @@ func TestRememberedTokenIsJudged(t *testing.T) {
 
 // TestRememberedTokensAreBounded in number, and in bytes where they are long; and what is used stays.
 func TestRememberedTokensAreBounded(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name     string
 		username string

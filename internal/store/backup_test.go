@@ -30,6 +30,7 @@ func dir(t *testing.T, path string) string {
 
 // TestBackupUnderWrites: each backup has all that was acknowledged before it began, and is one sound file.
 func TestBackupUnderWrites(t *testing.T) {
+	t.Parallel()
 	path, out := filepath.Join(t.TempDir(), "test.db"), t.TempDir()
 	db := open(t, path)
 	stop, stopped, acknowledged := make(chan struct{}), make(chan struct{}), make(chan int, 1)
@@ -132,6 +133,7 @@ func rewrite(change func([]byte) []byte) func(string, []byte) error {
 
 // TestDamagedFiles: what is no longer what it was is refused, says so, and stays as it is. Nothing new takes its place.
 func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		spoil func(path string, raw []byte) error
@@ -189,6 +191,7 @@ func execIn(path, query string) error {
 
 // TestCheck finds what opening does not: damage inside, references to nothing, tables of another make.
 func TestCheck(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		spoil func(path string, raw []byte) error
@@ -234,6 +237,7 @@ func oldFile(t *testing.T, path string) {
 // TestBackupBeforeMigration: a file with users is kept as it was, once however often the migration fails, and not at all where
 // it cannot be kept.
 func TestBackupBeforeMigration(t *testing.T) {
+	t.Parallel()
 	home := t.TempDir()
 	path := filepath.Join(home, "test.db")
 	oldFile(t, path)
@@ -277,6 +281,7 @@ func TestBackupBeforeMigration(t *testing.T) {
 
 // TestMigrationsMeet: processes that open an old file at once migrate it once.
 func TestMigrationsMeet(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	oldFile(t, path)
 	failures := make(chan error)
@@ -298,6 +303,7 @@ func TestMigrationsMeet(t *testing.T) {
 
 // TestCreateMeets: processes that find no file make one.
 func TestCreateMeets(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	failures := make(chan error)
 	for i := range 4 {
@@ -323,6 +329,7 @@ func TestCreateMeets(t *testing.T) {
 }
 
 func TestPrune(t *testing.T) {
+	t.Parallel()
 	home := t.TempDir()
 	at := time.Unix(1_800_000_000, 0)
 	for i := range 4 {
@@ -346,6 +353,7 @@ func TestPrune(t *testing.T) {
 
 // TestCheckBesideMigration: a check sees one moment of a file whose schema changes meanwhile.
 func TestCheckBesideMigration(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	names, err := steps()
 	if err != nil {

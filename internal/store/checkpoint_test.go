@@ -17,6 +17,7 @@ import (
 // TestCheckpoint: what was committed is in the file itself after a checkpoint, so that the next write begins the log anew; a
 // reader keeps back what it does not see yet, and neither it nor the writer waits.
 func TestCheckpoint(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
 	write := func(name string) {
@@ -79,6 +80,7 @@ func TestCheckpoint(t *testing.T) {
 
 // TestLogIsCopied: a log that gets long is copied into the file without anybody asking for it.
 func TestLogIsCopied(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
 	fillLog(t, db, path, copyPages)
@@ -87,6 +89,7 @@ func TestLogIsCopied(t *testing.T) {
 
 // TestWriterIsTold: when the log has been copied, the writer is told, for what it has written meanwhile.
 func TestWriterIsTold(t *testing.T) {
+	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	if err := db.Write(t.Context(), func(*Tx) error { // which is the writer's turn until it returns
 		db.writer.long <- struct{}{}
@@ -103,6 +106,7 @@ func TestWriterIsTold(t *testing.T) {
 
 // TestCopyIsSynced: when an fsync of what was copied fails, nothing more is written.
 func TestCopyIsSynced(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
 	if err := db.file.Close(); err != nil { // so that its fsync fails
@@ -118,6 +122,7 @@ func TestCopyIsSynced(t *testing.T) {
 
 // TestWriterWaits: the log does not grow without end where copying is slower than writing. Here it has to wait for a reader.
 func TestWriterWaits(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
 	release := make(chan struct{})
@@ -153,6 +158,7 @@ func TestWriterWaits(t *testing.T) {
 
 // TestRestIsCopied: what was written while the log was copied is copied by the writer, so that the next write begins the log anew.
 func TestRestIsCopied(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
 	if err := db.Write(t.Context(), insertName("meanwhile")); err != nil {
@@ -173,6 +179,7 @@ func TestRestIsCopied(t *testing.T) {
 
 // TestCopiedAtTheEnd: who closes the file while others have it open leaves them no log to copy, which they do not know of.
 func TestCopiedAtTheEnd(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	open(t, path)
 	beside := open(t, path)
@@ -193,6 +200,7 @@ func TestCopiedAtTheEnd(t *testing.T) {
 // TestNothingIsCopied: once an fsync has failed, what was written is not committed, the log is what the next start has to read, and the
 // file is left as it is.
 func TestNothingIsCopied(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
 	if err := db.Write(t.Context(), insertName("unsynced")); err != nil {
@@ -285,6 +293,7 @@ func logHeader(t *testing.T, path string) []byte {
 
 // TestCopyIsWhole: a copy that is going to be moved is whole in one file, or closing it says that it is not.
 func TestCopyIsWhole(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	open(t, path) // which keeps the log
 	moved, err := OpenCopy(t.Context(), path, time.Now)

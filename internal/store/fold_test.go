@@ -7,6 +7,7 @@ import (
 
 // TestFold: letters that differ in case only have one folded form, which is its own.
 func TestFold(t *testing.T) {
+	t.Parallel()
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		folded := ""
 		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {

@@ -8,6 +8,7 @@ import (
 )
 
 func TestSubstring(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name      string
 		column    SearchColumn
@@ -40,6 +41,7 @@ func TestSubstring(t *testing.T) {
 // TestGramsHoldEverySubstring: whatever part of a text is looked for, the text has all the words that it is looked for by. The other
 // way round the row decides.
 func TestGramsHoldEverySubstring(t *testing.T) {
+	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	letters := []rune("aabcß@. \"'-_\x01\x7f\u0080é日😀0")
 	for range 2000 {
@@ -64,6 +66,7 @@ func TestGramsHoldEverySubstring(t *testing.T) {
 
 // TestGramsInSQL: nothing of NULL, an error for what is no text.
 func TestGramsInSQL(t *testing.T) {
+	t.Parallel()
 	db := open(t, t.TempDir()+"/test.db")
 	grams := func(args ...any) (text string, err error) {
 		err = db.Read(t.Context(), func(tx *Tx) error {

@@ -106,6 +106,7 @@ func names(t *testing.T, db *DB) (list []string) {
 }
 
 func TestWritesShareCommit(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		db := open(t, filepath.Join(t.TempDir(), "test.db"))
 		n, _ := commits(t, db)
@@ -189,6 +190,7 @@ var (
 )
 
 func TestWriteFailsInGroup(t *testing.T) {
+	t.Parallel()
 	all := []string{"taken", "a", "b", "c", "d"}
 	for _, test := range []struct {
 		name string
@@ -268,6 +270,7 @@ func checkFailed(t *testing.T, o outcome) {
 }
 
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		db := open(t, filepath.Join(t.TempDir(), "test.db"))
 		prepare(t, db)
@@ -298,6 +301,7 @@ func TestDiskFull(t *testing.T) {
 }
 
 func TestCommitFails(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		db := open(t, filepath.Join(t.TempDir(), "test.db"))
 		_, veto := commits(t, db)
@@ -320,6 +324,7 @@ func TestCommitFails(t *testing.T) {
 }
 
 func TestGoexit(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		db := open(t, filepath.Join(t.TempDir(), "test.db"))
 		outcomes := together(db, insertName("a"), func(tx *Tx) error {

@@ -10,6 +10,7 @@ import (
 
 // TestHealthy: a write that the file does not take is remembered until one is committed, and asking tries one.
 func TestHealthy(t *testing.T) {
+	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	big := make([]byte, 1<<20)
 	fill := func(tx *Tx) error {
@@ -54,6 +55,7 @@ func TestHealthy(t *testing.T) {
 
 // TestHealthyLog: a log that could not be copied is remembered whatever is written, until it is copied.
 func TestHealthyLog(t *testing.T) {
+	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	if _, err := db.writer.conn.sql.ExecContext(t.Context(), "PRAGMA max_page_count = 1"); err != nil {
 		t.Fatal(err)

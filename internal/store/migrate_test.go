@@ -11,6 +11,7 @@ import (
 
 // TestMigrateFromFirst: a file of the first schema comes up to the newest one with everything in it, and once only.
 func TestMigrateFromFirst(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	first, err := migrations.ReadFile("migrations/0001_init.sql")
 	if err != nil {
@@ -52,6 +53,7 @@ func TestMigrateFromFirst(t *testing.T) {
 
 // TestMigrateValues: what users are searched by is there for values that are older than it.
 func TestMigrateValues(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	old, err := sql.Open("sqlite", "file:"+path)
 	if err != nil {
@@ -87,6 +89,7 @@ func TestMigrateValues(t *testing.T) {
 
 // TestMigrateRefresh: the refresh tokens of a session keep their order, the live one being the last, and clearing finds what it did.
 func TestMigrateRefresh(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	old, err := sql.Open("sqlite", "file:"+path)
 	if err != nil {
@@ -135,6 +138,7 @@ func TestMigrateRefresh(t *testing.T) {
 
 // TestMigrateSkeletons: usernames that look alike stay as they are, and no further one comes beside them.
 func TestMigrateSkeletons(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	old, err := sql.Open("sqlite", "file:"+path)
 	if err != nil {
@@ -210,6 +214,7 @@ func TestMigrateSkeletons(t *testing.T) {
 
 // TestUserFields: one value for each account and field, of a type of its own, and gone with the account.
 func TestUserFields(t *testing.T) {
+	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	exec := func(query string, args ...any) error {
 		return db.Write(t.Context(), func(tx *Tx) error {

@@ -20,6 +20,7 @@ func put(t *testing.T, db *DB, name string) {
 // TestMark: the mark is there from the first commit until the last of those who have the file open closes it, and
 // then it goes with the log. Who only looks, or is not the last, deletes neither.
 func TestMark(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	state := func(when string, marked, logged bool) {
 		t.Helper()
@@ -85,6 +86,7 @@ func crashed(t *testing.T, path string) string {
 // TestLostLog: after a crash everything that opens the file finds what was written, whatever looked at it before;
 // without the log everything refuses, and changes nothing.
 func TestLostLog(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	put(t, open(t, path), "first")
 	uses := map[string]func(path string) error{
@@ -139,6 +141,7 @@ func TestLostLog(t *testing.T) {
 
 // TestInUse: what needs the file alone says that another program has it open, and leaves it as it is.
 func TestInUse(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	db, err := Open(t.Context(), path, time.Now)
 	if err != nil {

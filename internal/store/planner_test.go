@@ -9,6 +9,7 @@ import (
 // TestStablePlans: a statement keeps the plan that it was prepared with. One that is planned anew for what is bound uses an
 // index of the rows that have just that.
 func TestStablePlans(t *testing.T) {
+	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	ctx := t.Context()
 	if err := db.Write(ctx, func(tx *Tx) error {

@@ -50,6 +50,7 @@ func (db *DB) path(t *testing.T) (path string) {
 }
 
 func TestReplace(t *testing.T) {
+	t.Parallel()
 	path, backup := twoFiles(t)
 	home := filepath.Dir(path)
 	if err := os.WriteFile(path+"-wal", []byte("of the first"), 0o600); err != nil {
@@ -75,6 +76,7 @@ func TestReplace(t *testing.T) {
 
 // TestReplaceInterrupted: from each state that an interruption can leave, FinishReplace comes to the same end.
 func TestReplaceInterrupted(t *testing.T) {
+	t.Parallel()
 	for n := range 5 {
 		path, backup := twoFiles(t)
 		home := filepath.Dir(path)
@@ -121,6 +123,7 @@ func TestReplaceInterrupted(t *testing.T) {
 
 // TestReplaceFails: nothing has happened, and the copy is gone.
 func TestReplaceFails(t *testing.T) {
+	t.Parallel()
 	path, backup := twoFiles(t)
 	home := filepath.Dir(path)
 	copied, err := Copy(backup, home)
@@ -151,6 +154,7 @@ func TestReplaceFails(t *testing.T) {
 
 // TestCopyRefuses: the file of a server may lack what its WAL has.
 func TestCopyRefuses(t *testing.T) {
+	t.Parallel()
 	path, backup := twoFiles(t)
 	if _, err := Copy(path, t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no backup but the file of a server") {
 		t.Errorf("of a server's: %v", err)
@@ -184,6 +188,7 @@ func TestCopyRefuses(t *testing.T) {
 
 // TestLook: a file is read as it is, and nothing is made where there is none.
 func TestLook(t *testing.T) {
+	t.Parallel()
 	path, _ := twoFiles(t)
 	at := time.Unix(1_800_000_000, 0)
 	now := func() time.Time { return at }
@@ -219,6 +224,7 @@ func TestLook(t *testing.T) {
 
 // TestSkipIDs: ids that were given out are not given out again.
 func TestSkipIDs(t *testing.T) {
+	t.Parallel()
 	path, _ := twoFiles(t)
 	last, err := LastIDs(t.Context(), path)
 	if err != nil || len(last) != 1 || last["outbox"] != 1 {
@@ -257,6 +263,7 @@ func TestSkipIDs(t *testing.T) {
 }
 
 func TestClean(t *testing.T) {
+	t.Parallel()
 	home := t.TempDir()
 	for _, name := range []string{".accountd-new-A", ".accountd-new-A-wal", ".accountd-backup-B", ".accountd-backup-B-journal", ".accountd-restore-C", "accountd.db", ".mine"} {
 		if err := os.WriteFile(filepath.Join(home, name), nil, 0o600); err != nil {

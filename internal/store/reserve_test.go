@@ -13,6 +13,7 @@ import (
 // TestReserve: the reserve is whole, gives its room back step by step, is short from the first on, and is made
 // whole again.
 func TestReserve(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	r := newReserve(path)
 	if r.short.Load() || ReserveShort(path) {
@@ -44,6 +45,7 @@ func TestReserve(t *testing.T) {
 // TestWriteUrgent: an urgent write does not fail for the room that an ordinary one in its group wanted, and all who
 // were in the group know why.
 func TestWriteUrgent(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
 	if err := db.HoldReserve(); err != nil {
@@ -86,6 +88,7 @@ func TestWriteUrgent(t *testing.T) {
 
 // TestShortReserveMigrates: a reserve that is short though there is room keeps no file from being migrated.
 func TestShortReserveMigrates(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	oldFile(t, path)
 	if err := os.WriteFile(path+reserveSuffix, make([]byte, reserveStep), 0o600); err != nil {
@@ -100,6 +103,7 @@ func TestShortReserveMigrates(t *testing.T) {
 // TestReserveAsksForRoom: a disk without room for the whole reserve keeps what it has left. A short reserve refuses
 // ordinary writes, and a missing one does not.
 func TestReserveAsksForRoom(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 || runtime.GOOS != "linux" {
 		t.Skip("only root on Linux can mount a disk of its own")
 	}

@@ -7,6 +7,7 @@ import (
 
 // TestSkeleton: what looks alike has one skeleton, by the letter of Unicode's table.
 func TestSkeleton(t *testing.T) {
+	t.Parallel()
 	if unicode.Version != confusablesVersion {
 		t.Errorf("Go knows the letters of Unicode %s: make confusables.txt.gz from that version's table", unicode.Version)
 	}

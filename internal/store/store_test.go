@@ -37,6 +37,7 @@ func count(t *testing.T, db *DB) (n int) {
 }
 
 func TestCommitAndRollback(t *testing.T) {
+	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "a b?c%20#.db"))
 	var calls []bool
 	write := func(name string, fail error) error {
@@ -82,6 +83,7 @@ func TestCommitAndRollback(t *testing.T) {
 }
 
 func TestReadersDoNotWrite(t *testing.T) {
+	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	err := db.Read(t.Context(), func(tx *Tx) error {
 		_, err := tx.ExecContext(t.Context(), insert, "a")
@@ -94,6 +96,7 @@ func TestReadersDoNotWrite(t *testing.T) {
 
 // TestManyWriters meets statements that nobody has prepared yet from many goroutines at once.
 func TestManyWriters(t *testing.T) {
+	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	const goroutines, writes = 64, 20
 	var wg sync.WaitGroup
@@ -129,6 +132,7 @@ func TestManyWriters(t *testing.T) {
 }
 
 func TestFileModes(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	if err := open(t, path).Close(); err != nil {
 		t.Fatal(err)
@@ -147,6 +151,7 @@ func TestFileModes(t *testing.T) {
 }
 
 func TestRefusedFiles(t *testing.T) {
+	t.Parallel()
 	t.Run("newer", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "test.db")
 		db := open(t, path)
@@ -185,6 +190,7 @@ func TestRefusedFiles(t *testing.T) {
 
 // TestMigrate: a file of the first schema gets the newest one and keeps its rows.
 func TestMigrate(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	first, err := migrations.ReadFile("migrations/0001_init.sql")
 	if err != nil {
@@ -221,6 +227,7 @@ func TestMigrate(t *testing.T) {
 }
 
 func TestReopen(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
 	if err := db.Write(t.Context(), func(tx *Tx) error {
@@ -239,6 +246,7 @@ func TestReopen(t *testing.T) {
 
 // TestMigrateWithUsers: a file of the first schema, frozen here as a step, gets its search tables filled.
 func TestMigrateWithUsers(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	first, err := migrations.ReadFile("migrations/0001_init.sql")
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 
 // TestConnectionInUnknownState ends the transaction behind the writer's back, which then opens another connection.
 func TestConnectionInUnknownState(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
 	for name, run := range map[string]func(context.Context, func(*Tx) error) error{"Read": db.Read, "Write": db.Write} {
@@ -55,6 +56,7 @@ func TestConnectionInUnknownState(t *testing.T) {
 }
 
 func TestContextEnds(t *testing.T) {
+	t.Parallel()
 	t.Run("while waiting", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			db := open(t, filepath.Join(t.TempDir(), "test.db"))
@@ -140,6 +142,7 @@ func TestContextEnds(t *testing.T) {
 }
 
 func TestTxIsOver(t *testing.T) {
+	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	for name, run := range map[string]func(context.Context, func(*Tx) error) error{"Read": db.Read, "Write": db.Write} {
 		var order []string
@@ -166,6 +169,7 @@ func TestTxIsOver(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "test.db")
 		db := open(t, path)

@@ -19,6 +19,7 @@ var (
 // TestFieldPlans: whole values are looked up in the index of the field, in the order of ids; parts are looked for user by
 // user, in that order, too.
 func TestFieldPlans(t *testing.T) {
+	t.Parallel()
 	f := open(t)
 	const (
 		byID     = "SEARCH f USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"

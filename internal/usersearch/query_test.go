@@ -9,6 +9,7 @@ import (
 
 // TestPlans: each filter uses the index that is meant for it, and no page is sorted.
 func TestPlans(t *testing.T) {
+	t.Parallel()
 	f := open(t)
 	const (
 		byID        = "SEARCH f USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
@@ -56,6 +57,7 @@ func TestPlans(t *testing.T) {
 
 // TestWeigh: between a part and switches, or two switches, the one that few users have leads to them.
 func TestWeigh(t *testing.T) {
+	t.Parallel()
 	f := open(t)
 	f.crowd(t, fewUsers+10)
 	f.exec(t, `UPDATE users SET is_active = 0`)                             // all

@@ -26,6 +26,7 @@ func (f *file) asked(t *testing.T, conditions []Condition, after int64, descendi
 
 // TestWords: those who have a word that few have are all that is looked at, so that no list of all users is read with it.
 func TestWords(t *testing.T) {
+	t.Parallel()
 	f := open(t)
 	const users = 20 * fewWithWord
 	f.crowd(t, users)
@@ -66,6 +67,7 @@ func TestWords(t *testing.T) {
 
 // TestCommonWords: as many are remembered as there is room for.
 func TestCommonWords(t *testing.T) {
+	t.Parallel()
 	var c CommonWords
 	for i := range 3 * maxCommonWords {
 		c.put(fmt.Sprint(i), 7)
