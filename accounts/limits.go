@@ -51,42 +51,45 @@ const (
 	limitMail         ratelimit.Kind = "mail"      // mails that a network has asked for
 )
 
-// accountLimit is the limit on wrong passwords of an account, or of a name without an account (u is nil): answers must
-// not tell them apart. ownNetwork is the pseudonym of one of the user's own networks, which has a counter of its own.
-func (s *Service) accountLimit(u *account, name, ownNetwork string) ratelimit.Limit {
-	t := s.settings.Throttle
-	l := ratelimit.Limit{Rate: t.LoginsPerAccount, Lockout: true, MaxConsecutive: t.ConsecutiveFailures}
-	switch {
-	case u == nil:
-		l.Kind, l.Key, l.MaxKeys = limitName, s.tokens.Pseudonym(string(limitName), name), t.Keys
-	case ownNetwork != "":
-		l.Kind, l.Key = limitOwnNetwork, ownNetworkKey(u.ID, ownNetwork)
-	default:
-		l.Kind, l.Key = limitAccount, accountKey(u.ID)
-	}
-	return l
-}
-
-// accountLimitFor is accountLimit for a client: wrong passwords from elsewhere do not fill the counter of an own network.
-func (s *Service) accountLimitFor(ctx context.Context, tx *store.Tx, u *account, name string) (ratelimit.Limit, error) {
+// accountLimit is the limit on the wrong passwords of an account, or of a name without an account (u is nil): answers
+// must not tell them apart. Clients in one of the user's own networks have a counter of their own, which wrong passwords
+// from elsewhere do not fill.
+func (s *Service) accountLimit(ctx context.Context, tx *store.Tx, u *account, name string) (ratelimit.Limit, error) {
 	network := s.networkPseudonym(ctx)
 	own, err := isOwnNetwork(ctx, tx, u.id(), network) // also without an account: that takes as long
-	if !own {
-		network = ""
+	switch {
+	case u == nil:
+		l := s.passwordLimit(ratelimit.Counter{Kind: limitName, Key: s.tokens.Pseudonym(string(limitName), name)})
+		l.MaxKeys = s.settings.Throttle.Keys
+		return l, err
+	case own:
+		return s.passwordLimit(ownNetworkCounter(u.ID, network)), err
+	default:
+		return s.passwordLimit(accountCounter(u.ID)), err
 	}
-	return s.accountLimit(u, name, network), err
+}
+
+func (s *Service) passwordLimit(c ratelimit.Counter) ratelimit.Limit {
+	t := s.settings.Throttle
+	return ratelimit.Limit{Counter: c, Rate: t.LoginsPerAccount, Lockout: true, MaxConsecutive: t.ConsecutiveFailures}
 }
 
 func accountKey(id int64) string { return strconv.FormatInt(id, 10) }
 
-func ownNetworkKey(id int64, network string) string { return accountKey(id) + " " + network }
+func accountCounter(id int64) ratelimit.Counter {
+	return ratelimit.Counter{Kind: limitAccount, Key: accountKey(id)}
+}
+
+func ownNetworkCounter(id int64, network string) ratelimit.Counter {
+	return ratelimit.Counter{Kind: limitOwnNetwork, Key: accountKey(id) + " " + network}
+}
 
 // limits returns the limits on a key, one for each rate. The database gets a pseudonym of the key.
 func (s *Service) limits(kind ratelimit.Kind, key string, rates []ratelimit.Rate) []ratelimit.Limit {
 	list := make([]ratelimit.Limit, 0, len(rates))
 	for _, rate := range rates {
-		pseudonym := s.tokens.Pseudonym(string(kind)+"\x00"+rate.Per.String(), key)
-		list = append(list, ratelimit.Limit{Kind: kind, Key: pseudonym, Rate: rate, MaxKeys: s.settings.Throttle.Keys})
+		c := ratelimit.Counter{Kind: kind, Key: s.tokens.Pseudonym(string(kind)+"\x00"+rate.Per.String(), key)}
+		list = append(list, ratelimit.Limit{Counter: c, Rate: rate, MaxKeys: s.settings.Throttle.Keys})
 	}
 	return list
 }
@@ -146,22 +149,18 @@ type Throttled struct {
 
 // throttled is nil where no limit on passwords of u is reached.
 func (s *Service) throttled(ctx context.Context, tx *store.Tx, u *account) (*Throttled, error) {
-	full, err := ratelimit.Full(ctx, tx, s.accountLimit(u, "", ""))
-	if err != nil {
-		return nil, err
-	}
 	var out Throttled
-	if full != nil {
-		out = Throttled{Failures: full.Consecutive, Refused: full.Refused, Until: full.Until}
-	}
-	networks, err := ownNetworks(ctx, tx, u.ID)
-	for _, network := range networks {
-		full, err := ratelimit.Full(ctx, tx, s.accountLimit(u, "", network))
-		if err != nil {
+	counters, err := passwordCounters(ctx, tx, u.ID)
+	for _, c := range counters {
+		full, err := ratelimit.Full(ctx, tx, s.passwordLimit(c))
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if full != nil {
+		case full == nil:
+		case c.Kind == limitOwnNetwork:
 			out.OwnNetworks++
+		default:
+			out.Failures, out.Refused, out.Until = full.Consecutive, full.Refused, full.Until
 		}
 	}
 	if err != nil || out == (Throttled{}) {
@@ -172,16 +171,11 @@ func (s *Service) throttled(ctx context.Context, tx *store.Tx, u *account) (*Thr
 
 // clearFailures forgets the wrong passwords of a user, wherever they came from.
 func clearFailures(ctx context.Context, tx *store.Tx, id int64) error {
-	networks, err := ownNetworks(ctx, tx, id)
+	counters, err := passwordCounters(ctx, tx, id)
 	if err != nil {
 		return err
 	}
-	for _, network := range networks {
-		if err := ratelimit.Reset(ctx, tx, limitOwnNetwork, ownNetworkKey(id, network)); err != nil {
-			return err
-		}
-	}
-	return ratelimit.Reset(ctx, tx, limitAccount, accountKey(id))
+	return ratelimit.Reset(ctx, tx, counters...)
 }
 
 // logThrottled logs that a request was refused, where err says so.

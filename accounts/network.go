@@ -84,9 +84,9 @@ func (s *Service) client(ctx context.Context) passwords.Client {
 
 // clearOwnFailures resets the counter of wrong passwords that applied to this client. Those of other clients stay.
 func (s *Service) clearOwnFailures(ctx context.Context, tx *store.Tx, u *account) error {
-	l, err := s.accountLimitFor(ctx, tx, u, "")
+	l, err := s.accountLimit(ctx, tx, u, "")
 	if err != nil {
 		return err
 	}
-	return ratelimit.Reset(ctx, tx, l.Kind, l.Key)
+	return ratelimit.Reset(ctx, tx, l.Counter)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"accountd/internal/ratelimit"
 	"accountd/internal/store"
 )
 
@@ -29,19 +30,20 @@ func isKnownNetwork(ctx context.Context, tx *store.Tx, network string) (bool, er
 		network, ownSince(tx.Now))
 }
 
-// ownNetworks are the networks that are stored for a user.
-func ownNetworks(ctx context.Context, tx *store.Tx, id int64) (list []string, err error) {
+// passwordCounters are the counters of a user's wrong passwords: the account's, and those of the user's own networks.
+func passwordCounters(ctx context.Context, tx *store.Tx, id int64) ([]ratelimit.Counter, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT network FROM own_networks WHERE user_id = ?`, id)
 	if err != nil {
 		return nil, fmt.Errorf("list networks: %w", err)
 	}
 	defer rows.Close()
+	list := []ratelimit.Counter{accountCounter(id)}
 	for rows.Next() {
 		var network string
 		if err := rows.Scan(&network); err != nil {
 			return nil, fmt.Errorf("list networks: %w", err)
 		}
-		list = append(list, network)
+		list = append(list, ownNetworkCounter(id, network))
 	}
 	return list, rows.Err()
 }

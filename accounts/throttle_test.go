@@ -353,14 +353,14 @@ func TestWaitingGuess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first := h.attempts.Reserve(h.limits(limitNetwork, "192.0.2.1", h.settings.Throttle.LoginsPerIP))
-	if err := first.Wait(t.Context(), h.db); err != nil {
+	end, err := h.attempts.Reserve(t.Context(), h.db, h.limits(limitNetwork, "192.0.2.1", h.settings.Throttle.LoginsPerIP))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := waits(from(t, "192.0.2.1")); !errors.Is(err, context.Canceled) {
 		t.Errorf("behind the same network it ended with %v", err)
 	}
-	first.End()
+	end()
 	if _, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password)); err != nil {
 		t.Errorf("after both have ended: %v", err)
 	}

@@ -35,7 +35,7 @@ func (s *Service) verifyPassword(
 		if onNetwork, err = s.networkLimits(ctx, tx, limitNetwork); err != nil {
 			return err
 		}
-		if onAccount, err = s.accountLimitFor(ctx, tx, u, name); err != nil {
+		if onAccount, err = s.accountLimit(ctx, tx, u, name); err != nil {
 			return err
 		}
 		full, err = ratelimit.Full(ctx, tx, onAccount)
@@ -44,11 +44,11 @@ func (s *Service) verifyPassword(
 	if err != nil {
 		return false, false, err
 	}
-	reservation := s.attempts.Reserve(onNetwork)
-	defer reservation.End()
-	if err := reservation.Wait(ctx, s.db); err != nil {
+	endAttempt, err := s.attempts.Reserve(ctx, s.db, onNetwork)
+	if err != nil {
 		return false, false, s.logThrottled(ctx, "network_throttled", u, err)
 	}
+	defer endAttempt()
 	throttled := full != nil
 	if throttled {
 		encoded = "" // no password matches that, and it costs the same hash
@@ -61,7 +61,7 @@ func (s *Service) verifyPassword(
 	if err := s.recordFailure(ctx, u, throttled, onAccount, onNetwork); err != nil {
 		return false, false, err
 	}
-	reservation.End()
+	endAttempt()
 	// The name is held during the delay: otherwise the start of its next attempt would tell the kind of the stored hash.
 	ticket.DelayRefusal(ctx)
 	return false, false, nil

@@ -10,53 +10,44 @@ import (
 	"accountd/internal/store"
 )
 
-// load is the zero counter where nothing was counted.
-func load(ctx context.Context, tx *store.Tx, l Limit) (c counter, err error) {
+// load returns the zero record where nothing was counted.
+func load(ctx context.Context, tx *store.Tx, c Counter) (r record, err error) {
 	err = tx.QueryRowContext(ctx, `SELECT since, count, failures, refused FROM throttles WHERE kind = ? AND key = ?`,
-		string(l.Kind), l.Key).Scan(&c.since, &c.count, &c.consecutive, &c.refused)
+		string(c.Kind), c.Key).Scan(&r.since, &r.count, &r.consecutive, &r.refused)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return counter{}, fmt.Errorf("look up throttle: %w", err)
+		return record{}, fmt.Errorf("read rate limit: %w", err)
 	}
-	return c, nil
+	return r, nil
 }
 
-func save(ctx context.Context, tx *store.Tx, l Limit, c counter) error {
+// save stores a record. Where the kind has more counters than MaxKeys, it deletes those that were used least recently:
+// one for the new one, and up to a hundred after MaxKeys was lowered.
+func save(ctx context.Context, tx *store.Tx, l Limit, r record) error {
 	if _, err := tx.ExecContext(ctx, `
 		INSERT INTO throttles (kind, key, since, count, failures, refused, used) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (kind, key) DO UPDATE SET since = excluded.since, count = excluded.count, failures = excluded.failures,
 			refused = excluded.refused, used = excluded.used`,
-		string(l.Kind), l.Key, c.since, c.count, c.consecutive, c.refused, tx.Now.Unix()); err != nil {
-		return fmt.Errorf("count: %w", err)
+		string(l.Kind), l.Key, r.since, r.count, r.consecutive, r.refused, tx.Now.Unix()); err != nil {
+		return fmt.Errorf("store rate limit: %w", err)
 	}
 	if l.MaxKeys == 0 {
 		return nil
 	}
-	return evict(ctx, tx, l)
-}
-
-// evict deletes the least recently used counters of a kind that has more than MaxKeys. Of those it deletes at most a
-// hundred, which matters where the bound was lowered.
-func evict(ctx context.Context, tx *store.Tx, l Limit) error {
-	var keys int
-	err := tx.QueryRowContext(ctx, `SELECT keys FROM throttle_sizes WHERE kind = ?`, string(l.Kind)).Scan(&keys)
-	if err != nil {
-		return fmt.Errorf("count throttles: %w", err)
-	}
-	if keys <= l.MaxKeys {
-		return nil
-	}
 	if _, err := tx.ExecContext(ctx, `
-		DELETE FROM throttles WHERE kind = ?1 AND key IN (SELECT key FROM throttles WHERE kind = ?1 ORDER BY used LIMIT ?2)`,
-		string(l.Kind), min(keys-l.MaxKeys, 100)); err != nil {
-		return fmt.Errorf("bound throttles: %w", err)
+		DELETE FROM throttles WHERE kind = ?1 AND key IN (SELECT key FROM throttles WHERE kind = ?1 ORDER BY used
+			LIMIT (SELECT min(max(keys - ?2, 0), 100) FROM throttle_sizes WHERE kind = ?1))`,
+		string(l.Kind), l.MaxKeys); err != nil {
+		return fmt.Errorf("bound rate limits: %w", err)
 	}
 	return nil
 }
 
-// Reset deletes the counter of one key.
-func Reset(ctx context.Context, tx *store.Tx, kind Kind, key string) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM throttles WHERE kind = ? AND key = ?`, string(kind), key); err != nil {
-		return fmt.Errorf("reset throttle: %w", err)
+// Reset deletes what was counted.
+func Reset(ctx context.Context, tx *store.Tx, counters ...Counter) error {
+	for _, c := range counters {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM throttles WHERE kind = ? AND key = ?`, string(c.Kind), c.Key); err != nil {
+			return fmt.Errorf("reset rate limit: %w", err)
+		}
 	}
 	return nil
 }
@@ -68,7 +59,7 @@ func DeleteUnused(ctx context.Context, tx *store.Tx, before time.Time, keep Kind
 		DELETE FROM throttles WHERE (kind, key) IN (SELECT kind, key FROM throttles WHERE kind <> ? AND used < ? LIMIT ?)`,
 		string(keep), before.Unix(), limit)
 	if err != nil {
-		return 0, fmt.Errorf("delete unused throttles: %w", err)
+		return 0, fmt.Errorf("delete unused rate limits: %w", err)
 	}
 	return result.RowsAffected()
 }

@@ -28,10 +28,15 @@ type Rate struct {
 // Kind is a namespace of keys.
 type Kind string
 
-// Limit is a counter and the rules by which it is full.
-type Limit struct {
+// Counter names what is counted.
+type Counter struct {
 	Kind Kind
 	Key  string
+}
+
+// Limit is a counter and the rules by which it is full.
+type Limit struct {
+	Counter
 	Rate
 
 	// Lockout makes a window begin anew with the attempt that fills the counter, and doubles its length each time the
@@ -55,8 +60,8 @@ func (e *ExceededError) Error() string {
 	return fmt.Sprintf("There were too many attempts. Please try again in %d seconds.", int(e.RetryAfter/time.Second))
 }
 
-// counter is what is stored for a limit.
-type counter struct {
+// record is what is stored of a counter.
+type record struct {
 	since       int64 // unix seconds: the window began
 	count       int   // attempts in the window
 	consecutive int   // attempts since the last reset
@@ -68,50 +73,50 @@ const forever int64 = math.MaxInt64
 
 // remaining is how many more attempts are allowed at now, in unix seconds. If that is none, until is when the window
 // ends.
-func (l Limit) remaining(c counter, now int64) (n int, until int64) {
+func (l Limit) remaining(r record, now int64) (n int, until int64) {
 	n = math.MaxInt
 	if l.MaxConsecutive > 0 {
-		if n = l.MaxConsecutive - c.consecutive; n <= 0 {
+		if n = l.MaxConsecutive - r.consecutive; n <= 0 {
 			return 0, forever
 		}
 	}
 	if l.Count > 0 {
-		c = l.at(c, now)
-		if n = min(n, l.Count-c.count); n <= 0 {
-			return 0, c.since + l.window(c)
+		r = l.at(r, now)
+		if n = min(n, l.Count-r.count); n <= 0 {
+			return 0, r.since + l.window(r)
 		}
 	}
 	return n, 0
 }
 
-// add is the counter after one more attempt at now.
-func (l Limit) add(c counter, now int64) counter {
-	c = l.at(c, now)
-	c.count++
-	c.consecutive++
-	if l.Lockout && c.count == l.Count {
-		c.since = now
+// add is the record after one more attempt at now.
+func (l Limit) add(r record, now int64) record {
+	r = l.at(r, now)
+	r.count++
+	r.consecutive++
+	if l.Lockout && r.count == l.Count {
+		r.since = now
 	}
-	return c
+	return r
 }
 
-// at is the counter at now, in a new window if the old one is over. A clock that was set back ends a window, so that
+// at is the record at now, in a new window if the old one is over. A clock that was set back ends a window, so that
 // nobody waits for the time of before. A lockout begins again instead: a wrong clock must not allow more attempts.
-func (l Limit) at(c counter, now int64) counter {
+func (l Limit) at(r record, now int64) record {
 	switch {
-	case now < c.since && l.Lockout:
-		c.since = now
-	case now < c.since || now >= c.since+l.window(c):
-		c.since, c.count = now, 0
+	case now < r.since && l.Lockout:
+		r.since = now
+	case now < r.since || now >= r.since+l.window(r):
+		r.since, r.count = now, 0
 	}
-	return c
+	return r
 }
 
-// window is the length of the counter's window in seconds.
-func (l Limit) window(c counter) int64 {
+// window is the length of the record's window in seconds.
+func (l Limit) window(r record) int64 {
 	per := l.Per
-	if l.Lockout && c.count >= l.Count && l.Count > 0 {
-		for n := 2 * l.Count; n <= c.consecutive && per < maxLockout; n += l.Count {
+	if l.Lockout && r.count >= l.Count && l.Count > 0 {
+		for n := 2 * l.Count; n <= r.consecutive && per < maxLockout; n += l.Count {
 			per = min(2*per, maxLockout)
 		}
 	}
@@ -128,11 +133,11 @@ func Check(ctx context.Context, tx *store.Tx, limits ...Limit) error {
 func check(ctx context.Context, tx *store.Tx, limits []Limit, pending map[Limit]int) (wait bool, err error) {
 	now, until := tx.Now.Unix(), int64(0)
 	for _, l := range limits {
-		c, err := load(ctx, tx, l)
+		r, err := load(ctx, tx, l.Counter)
 		if err != nil {
 			return false, err
 		}
-		n, end := l.remaining(c, now)
+		n, end := l.remaining(r, now)
 		until = max(until, end)
 		wait = wait || n <= pending[l]
 	}
@@ -151,24 +156,24 @@ func Count(ctx context.Context, tx *store.Tx, limits ...Limit) error {
 }
 
 // Add counts an attempt even if a limit is reached. refused says that the attempt was refused: a full counter counts
-// those apart. A limit that is not Enforced has no counter.
+// those apart. A limit that is not Enforced counts nothing.
 func Add(ctx context.Context, tx *store.Tx, refused bool, limits ...Limit) error {
 	now := tx.Now.Unix()
 	for _, l := range limits {
 		if !l.Enforced() {
 			continue
 		}
-		c, err := load(ctx, tx, l)
+		r, err := load(ctx, tx, l.Counter)
 		if err != nil {
 			return err
 		}
-		if n, _ := l.remaining(c, now); refused && n == 0 {
-			c = l.at(c, now)
-			c.refused++
+		if n, _ := l.remaining(r, now); refused && n == 0 {
+			r = l.at(r, now)
+			r.refused++
 		} else {
-			c = l.add(c, now)
+			r = l.add(r, now)
 		}
-		if err := save(ctx, tx, l, c); err != nil {
+		if err := save(ctx, tx, l, r); err != nil {
 			return err
 		}
 	}
@@ -184,15 +189,15 @@ type State struct {
 
 // Full is the state of a limit that is reached, nil for any other.
 func Full(ctx context.Context, tx *store.Tx, l Limit) (*State, error) {
-	c, err := load(ctx, tx, l)
+	r, err := load(ctx, tx, l.Counter)
 	if err != nil {
 		return nil, err
 	}
-	n, until := l.remaining(c, tx.Now.Unix())
+	n, until := l.remaining(r, tx.Now.Unix())
 	if n > 0 {
 		return nil, nil
 	}
-	state := &State{Consecutive: c.consecutive, Refused: c.refused}
+	state := &State{Consecutive: r.consecutive, Refused: r.refused}
 	if until != forever {
 		state.Until = time.Unix(until, 0).UTC()
 	}

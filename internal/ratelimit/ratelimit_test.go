@@ -38,7 +38,7 @@ func TestLimit(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			const start = 1_800_000_000
-			var state counter
+			var state record
 			for i, step := range test.steps {
 				for range step.adds {
 					if n, _ := test.limit.remaining(state, start+step.at); n == 0 {

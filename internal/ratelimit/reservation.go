@@ -12,76 +12,69 @@ import (
 // until then it counts for those behind it. The zero value is ready for use.
 type Reservations struct {
 	mu       sync.Mutex
-	attempts []*Reservation // guarded by mu
-	ended    chan struct{}  // closed when one of the attempts ends; nil: nobody waits for that; guarded by mu
+	attempts []*attempt    // guarded by mu
+	ended    chan struct{} // closed when one of the attempts ends; nil: nobody waits for that; guarded by mu
 }
 
-// Reservation is one attempt in progress.
-type Reservation struct {
-	all    *Reservations
-	limits []Limit
-}
+type attempt struct{ limits []Limit }
 
-// Reserve puts an attempt behind those in progress. The caller has to call End.
-func (all *Reservations) Reserve(limits []Limit) *Reservation {
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	r := &Reservation{all, limits}
-	all.attempts = append(all.attempts, r)
-	return r
-}
-
-// Wait returns when the limits allow the attempt even if all attempts before it count. It fails with *ExceededError
-// when a limit is reached by what is counted in db, and with the context's error when that ends first.
-func (r *Reservation) Wait(ctx context.Context, db *store.DB) error {
-	for len(r.limits) > 0 {
+// Reserve returns when the limits allow one more attempt even if all attempts before it count. It fails with
+// *ExceededError when a limit is reached by what is counted in db, and with the context's error when that ends first.
+//
+// The caller has to call end, after an attempt that counts is in db. It may be called twice.
+func (rs *Reservations) Reserve(ctx context.Context, db *store.DB, limits []Limit) (end func(), err error) {
+	a := &attempt{limits}
+	rs.mu.Lock()
+	rs.attempts = append(rs.attempts, a)
+	rs.mu.Unlock()
+	for wait := len(limits) > 0; wait; {
 		// The order matters: an attempt that ends between these two counts twice. In the other order it would not count.
-		pending, ended := r.pending()
-		wait := false
+		pending, ended := rs.before(a)
 		err := db.Read(ctx, func(tx *store.Tx) (err error) {
-			wait, err = check(ctx, tx, r.limits, pending)
+			wait, err = check(ctx, tx, limits, pending)
 			return err
 		})
-		if err != nil || !wait {
-			return err
+		if err == nil && wait {
+			select {
+			case <-ended:
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
 		}
-		select {
-		case <-ended:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err != nil {
+			rs.end(a)
+			return nil, err
 		}
 	}
-	return nil
+	return func() { rs.end(a) }, nil
 }
 
-// pending counts the attempts before r by limit. The channel is closed when an attempt ends.
-func (r *Reservation) pending() (counts map[Limit]int, ended <-chan struct{}) {
-	r.all.mu.Lock()
-	defer r.all.mu.Unlock()
-	if r.all.ended == nil {
-		r.all.ended = make(chan struct{})
+// before counts the attempts before a by limit. The channel is closed when an attempt ends.
+func (rs *Reservations) before(a *attempt) (counts map[Limit]int, ended <-chan struct{}) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.ended == nil {
+		rs.ended = make(chan struct{})
 	}
 	counts = map[Limit]int{}
-	for _, earlier := range r.all.attempts[:slices.Index(r.all.attempts, r)] {
+	for _, earlier := range rs.attempts[:slices.Index(rs.attempts, a)] {
 		for _, l := range earlier.limits {
 			counts[l]++
 		}
 	}
-	return counts, r.all.ended
+	return counts, rs.ended
 }
 
-// End lets the attempts behind this one go on. An attempt that counts has to be in the database by then. End may be
-// called twice.
-func (r *Reservation) End() {
-	r.all.mu.Lock()
-	defer r.all.mu.Unlock()
-	i := slices.Index(r.all.attempts, r)
+func (rs *Reservations) end(a *attempt) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	i := slices.Index(rs.attempts, a)
 	if i < 0 {
 		return
 	}
-	r.all.attempts = slices.Delete(r.all.attempts, i, i+1)
-	if r.all.ended != nil {
-		close(r.all.ended)
-		r.all.ended = nil
+	rs.attempts = slices.Delete(rs.attempts, i, i+1)
+	if rs.ended != nil {
+		close(rs.ended)
+		rs.ended = nil
 	}
 }

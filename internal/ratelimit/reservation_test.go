@@ -4,61 +4,80 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"accountd/internal/store"
 )
 
-// TestReservation: an attempt waits while those before it may yet reach the limit, and goes on or is refused when they
-// have ended.
-func TestReservation(t *testing.T) {
+// TestReserve: an attempt waits while those before it may yet reach the limit, and goes on or is refused when they have
+// ended.
+func TestReserve(t *testing.T) {
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	limits := []Limit{{Kind: "network", Key: "key", Rate: Rate{2, time.Hour}}}
-	other := []Limit{{Kind: "network", Key: "other", Rate: Rate{2, time.Hour}}}
+	limits := func(key string) []Limit {
+		return []Limit{{Counter: Counter{"network", key}, Rate: Rate{2, time.Hour}}}
+	}
 	count := func() {
 		t.Helper()
-		if err := db.Write(t.Context(), func(tx *store.Tx) error { return Count(t.Context(), tx, limits...) }); err != nil {
+		if err := db.Write(t.Context(), func(tx *store.Tx) error { return Count(t.Context(), tx, limits("key")...) }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var all Reservations
-	first, second, third, last := all.Reserve(limits), all.Reserve(limits), all.Reserve(limits), all.Reserve(limits)
-	for name, r := range map[string]*Reservation{"first": first, "second": second, "of another key": all.Reserve(other), "without limits": all.Reserve(nil)} {
-		if err := r.Wait(t.Context(), db); err != nil {
-			t.Errorf("%s: %v", name, err)
+	var rs Reservations
+	reserve := func(limits []Limit) (end func()) {
+		t.Helper()
+		end, err := rs.Reserve(t.Context(), db, limits)
+		if err != nil {
+			t.Fatal(err)
 		}
+		return end
 	}
-	waiting := func(r *Reservation) <-chan error {
-		done := make(chan error, 1)
-		go func() { done <- r.Wait(t.Context(), db) }()
-		return done
-	}
+	first, second, other := reserve(limits("key")), reserve(limits("key")), reserve(limits("other"))
+	reserve(nil)()
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := third.Wait(cancelled, db); !errors.Is(err, context.Canceled) {
-		t.Errorf("beside two in progress the third got %v, want to wait", err)
+	if _, err := rs.Reserve(cancelled, db, limits("key")); !errors.Is(err, context.Canceled) {
+		t.Errorf("a third beside two in progress got %v, want %v", err, context.Canceled)
 	}
-	goesOn, refused := waiting(third), waiting(last)
+	type result struct {
+		end func()
+		err error
+	}
+	waiting := func(n int) <-chan result {
+		done := make(chan result, 1)
+		go func() {
+			end, err := rs.Reserve(t.Context(), db, limits("key"))
+			done <- result{end, err}
+		}()
+		for running := 0; running < n; runtime.Gosched() { // it has its place in the order
+			rs.mu.Lock()
+			running = len(rs.attempts)
+			rs.mu.Unlock()
+		}
+		return done
+	}
+	goesOn, refused := waiting(4), waiting(5)
 	count()
-	first.End()
-	second.End() // did not count
-	second.End()
-	if err := <-goesOn; err != nil {
-		t.Errorf("the third got %v, want nil", err)
+	first()
+	second() // has not counted
+	second()
+	third := <-goesOn
+	if third.err != nil {
+		t.Fatalf("after one of two has counted the third got %v, want nil", third.err)
 	}
 	count()
-	third.End()
+	third.end()
 	var exceeded *ExceededError
-	if err := <-refused; !errors.As(err, &exceeded) {
-		t.Errorf("the last got %v, want %T", err, exceeded)
+	if last := <-refused; !errors.As(last.err, &exceeded) {
+		t.Errorf("after two have counted the last got %v, want %T", last.err, exceeded)
 	}
-	last.End()
-	if n := len(all.attempts); n != 2 {
-		t.Errorf("%d attempts are left, want 2", n)
+	other()
+	if n := len(rs.attempts); n != 0 {
+		t.Errorf("%d attempts are left, want none", n)
 	}
 }
