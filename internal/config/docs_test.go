@@ -50,10 +50,11 @@ A later one overrides an earlier one:
 3. environment variables: ` + "`tokens.issuer` is `ACCOUNTD_TOKENS_ISSUER`" + `
 4. flags: ` + "`--data-dir` of every command, `--listen` and `--public-url` of `serve`" + `
 
-Durations are written like ` + "`250ms`, `5m`, `36h`, `7d` or `1d12h`" + `, sizes like ` + "`512B`, `64KiB` or `19MiB`" + `.
-In an environment variable, lists are separated by commas. The server does not start with an
-unknown setting, a value of the wrong type or out of bounds, or settings that contradict each
-other. All errors are reported at once, each with its place and a remedy:
+Durations are written like ` + "`250ms`, `5m`, `36h`, `7d` or `1d12h`" + `.
+Sizes are written like ` + "`512B`, `64KiB` or `19MiB`" + `. In an environment variable, lists are
+separated by commas. The server does not start with an unknown setting, a value of the wrong type
+or out of bounds, or settings that contradict each other. All errors are reported at once, each
+with its place and a remedy:
 
 ` + "```text\n%s\n```" + `
 
