@@ -6,8 +6,8 @@ type Overrides struct {
 
 	// Ephemeral makes a server for tests over DataDir. It listens on 127.0.0.1, by default on a free port. Key ring and
 	// spool are in DataDir, mails are not delivered, hashing is cheap and responses are not delayed, whatever file and
-	// environment say. Rate limits are off, unless file or environment set them: a test suite fails logins, registers and
-	// requests mails at will.
+	// environment say. Rate limits are off, unless file or environment set them: a test suite fails logins, registers
+	// and requests mails at will.
 	Ephemeral bool
 }
 

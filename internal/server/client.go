@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// client is where a request comes from: the peer, unless it is a trusted proxy that names its client.
+// client returns the address of the client: the peer, unless that is a trusted proxy that names its client.
 //
-// The standing says whether limits count that address. They do unless it stands for nobody in particular: it is
-// this machine's (an app's back end), or a trusted proxy's that names no client. A request from loopback that shows
-// that it was forwarded is always counted, whether or not loopback is trusted.
-func client(r *http.Request, proxies []netip.Prefix) (name string, s standing) {
+// The mode says whether limits per network count the address. They do not count a program on this machine, such as an
+// app's back end, and a trusted proxy that names no client: many users are behind these. A forwarded request from
+// loopback is always counted, whether or not loopback is trusted.
+func client(r *http.Request, proxies []netip.Prefix) (name string, mode limitMode) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return r.RemoteAddr, counted // no TCP
+		return r.RemoteAddr, counted // not TCP
 	}
 	trusted := func(a netip.Addr) bool {
 		return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
-	addr := plain(peer.Addr())
+	addr := unmap(peer.Addr())
 	isProxy := trusted(addr)
 	if isProxy {
 		if hop, ok := forwardedClient(r, trusted); ok {
@@ -39,8 +39,8 @@ func client(r *http.Request, proxies []netip.Prefix) (name string, s standing) {
 	}
 }
 
-// forwardedClient is the last hop of X-Forwarded-For that is no trusted proxy, because each of them has appended whom
-// it saw, and what stands before anybody may have written. It is not ok where that hop is no address, or all are
+// forwardedClient returns the last hop of X-Forwarded-For that is not a trusted proxy. Each proxy appends its peer, and
+// clients can invent the hops before that. ok is false if the hop is not an address, or if all hops are trusted
 // proxies.
 func forwardedClient(r *http.Request, trusted func(netip.Addr) bool) (hop netip.Addr, ok bool) {
 	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
@@ -57,22 +57,21 @@ func forwardedClient(r *http.Request, trusted func(netip.Addr) bool) (hop netip.
 	return netip.Addr{}, false
 }
 
-// parseHop takes an address, and one with a port, which some proxies write.
+// parseHop reads an address, or an address with a port, which some proxies write.
 func parseHop(text string) (netip.Addr, bool) {
 	text = strings.TrimSpace(text)
 	addr, err := netip.ParseAddr(text)
 	if err == nil {
-		return plain(addr), true
+		return unmap(addr), true
 	}
 	withPort, err := netip.ParseAddrPort(text)
-	return plain(withPort.Addr()), err == nil
+	return unmap(withPort.Addr()), err == nil
 }
 
-// plain is an address as networks are compared with: not IPv4 in the form of IPv6, and without the name of an
-// interface.
-func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+// unmap returns an address that networks can be compared with: IPv4 instead of IPv4-mapped IPv6, and no zone.
+func unmap(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-// network is the text of an address: of IPv6, of its first 64 bits.
+// network returns the text of an IPv4 address, or of the first 64 bits of an IPv6 address.
 func network(a netip.Addr) string {
 	if a.Is6() {
 		return netip.PrefixFrom(a, 64).Masked().String()

@@ -13,7 +13,7 @@ func TestClientAddr(t *testing.T) {
 		name, peer string
 		forwarded  []string
 		want       string
-		standing   standing
+		mode       limitMode
 	}{
 		{"peer", "198.51.100.1:1234", nil, "198.51.100.1", counted},
 		{"IPv4 as IPv6", "[::ffff:198.51.100.1]:1", nil, "198.51.100.1", counted},
@@ -63,8 +63,8 @@ func TestClientAddr(t *testing.T) {
 			if test.forwarded != nil {
 				r.Header["X-Forwarded-For"] = test.forwarded
 			}
-			if got, standing := client(r, proxies); got != test.want || standing != test.standing {
-				t.Errorf("%s, %v, want %s, %v", got, standing, test.want, test.standing)
+			if got, mode := client(r, proxies); got != test.want || mode != test.mode {
+				t.Errorf("%s, %v, want %s, %v", got, mode, test.want, test.mode)
 			}
 			for _, name := range []string{"Forwarded", "X-Real-Ip", "X-Forwarded-Host"} { // are never believed
 				r.Header[name] = []string{"192.0.2.200"}
@@ -130,7 +130,7 @@ func FuzzClientAddr(f *testing.F) {
 		}
 		trusted := false
 		for _, p := range proxies {
-			trusted = trusted || p.Contains(plain(addr.Addr()))
+			trusted = trusted || p.Contains(unmap(addr.Addr()))
 		}
 		if !trusted && got != direct {
 			t.Errorf("a stranger %q is %q by the header %q", peer, got, forwarded)

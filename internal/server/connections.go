@@ -7,30 +7,29 @@ import (
 	"sync"
 )
 
-// connections bounds how many are open at once. When there are too many, the one that has waited longest for its
-// client's next request is closed: clients that open connections and send nothing, or send a header without end, give
-// way to those that ask. Only where every connection has a request in hand is the new one closed. A limit on accepting
-// would let such clients keep everybody else out.
+// connections limits the number of open connections. Beyond the limit, the connection that has waited longest for a
+// request is closed, so that clients which send nothing, or an endless header, cannot keep others out. A limit on
+// accepting would let them. If every connection has a request, the new one is closed.
 type connections struct {
 	limit int
 
 	mu      sync.Mutex
-	waiting *list.List                 // guarded by mu; of net.Conn, the longest first
-	open    map[net.Conn]*list.Element // guarded by mu; of waiting, nil for those with a request
+	waiting *list.List                 // guarded by mu; of net.Conn without a request, the longest wait first
+	open    map[net.Conn]*list.Element // guarded by mu; the element of waiting, nil for one with a request
 }
 
 func newConnections(limit int) *connections {
 	return &connections{limit: limit, waiting: list.New(), open: map[net.Conn]*list.Element{}}
 }
 
-// changed is the ConnState of the server. A connection is active from when the header of a request is complete.
+// changed is the ConnState hook. net/http calls a connection active once the header of a request is complete.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	if excess := c.note(conn, state); excess != nil {
-		_ = excess.Close() // nothing is under way on it
+		_ = excess.Close() // it has no request
 	}
 }
 
-// note keeps the books, and returns the connection to close, nil for none.
+// note records a state and returns the connection to close, or nil.
 func (c *connections) note(conn net.Conn, state http.ConnState) (excess net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,7 +47,7 @@ func (c *connections) note(conn net.Conn, state http.ConnState) (excess net.Conn
 	if len(c.open) <= c.limit {
 		return nil
 	}
-	excess = c.waiting.Front().Value.(net.Conn) // at least conn itself: only a new one makes too many
+	excess = c.waiting.Front().Value.(net.Conn) // not empty: only a new connection, which waits, exceeds the limit
 	c.waiting.Remove(c.waiting.Front())
 	delete(c.open, excess)
 	return excess

@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// standing is whether limits per network count a client.
-type standing uint8
+// limitMode says whether limits per network count a client.
+type limitMode uint8
 
 const (
-	counted       standing = iota
-	countedAsOne           // forwarded on this machine by a proxy that is not trusted, or names no client
-	exemptProgram          // a program on this machine
-	exemptProxy            // a trusted proxy that names no client, elsewhere or not seen to be one
-	standings
+	counted       limitMode = iota
+	countedAsOne            // a proxy on this machine that is not trusted or names no client: its clients count as one
+	exemptProgram           // a program on this machine
+	exemptProxy             // a trusted proxy that names no client
+	limitModes
 )
 
-// warningTexts are what the log says of a standing that leaves limits without effect, or makes one client of many.
-var warningTexts = [standings]string{
+// warningTexts are logged for the modes in which limits do not hold, or count many clients as one.
+var warningTexts = [limitModes]string{
 	countedAsOne: "a reverse proxy on this machine names no client, or is not in server.trusted_proxies: limits per " +
 		"network count all its clients as one; add its address, and let it send X-Forwarded-For",
 	exemptProgram: "limits per network do not hold for programs on this machine: one that asks for users, such as a " +
@@ -28,10 +28,10 @@ var warningTexts = [standings]string{
 	exemptProxy: "limits per network do not hold, because a trusted proxy names no client: let it send X-Forwarded-For",
 }
 
-// developmentRemedy ends the warnings of a server that is not public: a trusted proxy would turn off its /dev/mail.
+// developmentRemedy is added to warnings of a server that is not public: a trusted proxy would turn off its /dev/mail.
 const developmentRemedy = `; in development, set limits.registrations_per_ip and limits.logins_per_ip to "off" instead`
 
-// warningPeriod is how often the log repeats a warning.
+// warningPeriod is the shortest time between two log lines of one warning.
 const warningPeriod = time.Minute
 
 // limitWarnings logs each warning at most once in warningPeriod.
@@ -41,12 +41,12 @@ type limitWarnings struct {
 	public bool // Settings.Public
 
 	mu   sync.Mutex
-	last [standings]time.Time // guarded by mu
+	last [limitModes]time.Time // guarded by mu
 }
 
-// warn logs the warning of s, if it has one and is due. peer is an address with its port. Programs on this machine
-// are what a server that is not public is for: they need no warning.
-func (l *limitWarnings) warn(ctx context.Context, s standing, peer string) {
+// warn logs the warning of a mode, if it has one and that is due. peer is an address with its port. A server that is
+// not public serves programs on this machine, so it does not warn of them.
+func (l *limitWarnings) warn(ctx context.Context, s limitMode, peer string) {
 	if warningTexts[s] == "" || s == exemptProgram && !l.public {
 		return
 	}
@@ -63,17 +63,17 @@ func (l *limitWarnings) warn(ctx context.Context, s standing, peer string) {
 		if !l.public {
 			text += developmentRemedy
 		}
-		host, _, _ := net.SplitHostPort(peer) // a standing with a warning is a TCP peer's
+		host, _, _ := net.SplitHostPort(peer) // cannot fail: modes with a warning are of TCP peers
 		l.log.WarnContext(ctx, text, slog.String("peer", host))
 	}
 }
 
-// Exempt reports whether limits per network leave out the client of ctx's request. It is asked where one would
-// count it, and so knows when the log has to say that they are left out.
+// Exempt reports whether limits per network do not count the client of ctx's request. It logs the warning of the mode:
+// call it only where a limit would count the client.
 func Exempt(ctx context.Context) bool {
-	r := from(ctx)
-	if r.warnings != nil { // nil: no request of a Server
-		r.warnings.warn(ctx, r.standing, r.peer)
+	r := requestOf(ctx)
+	if r.warnings != nil { // nil: ctx is not of a Server
+		r.warnings.warn(ctx, r.mode, r.peer)
 	}
-	return r.standing == exemptProgram || r.standing == exemptProxy
+	return r.mode == exemptProgram || r.mode == exemptProxy
 }

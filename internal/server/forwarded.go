@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// forwardingHeaders are what reverse proxies, content delivery networks and tunnels add, beside those that begin
-// with X-Forwarded: the client, the way a request took, or its name in their log. No browser and no HTTP library
-// sends one by itself.
+// forwardingHeaders are the headers that reverse proxies, content delivery networks and tunnels add, besides those that
+// begin with X-Forwarded: the client, the route of a request, or its id in their log. Browsers and HTTP libraries do
+// not send them.
 var forwardingHeaders = map[string]bool{
 	"Forwarded": true, // RFC 7239
 	"Via":       true, // RFC 9110, section 7.6.3
@@ -33,9 +33,9 @@ var forwardingHeaders = map[string]bool{
 	"Wl-Proxy-Client-Ip": true, // WebLogic
 }
 
-// byProxy reports whether a proxy passed r on, as far as that shows: by a header of one, or by HTTP/1.0, which
-// nginx speaks to its upstream (before 1.29.7, unless told otherwise) and no browser does. What speaks HTTP/1.1 and
-// adds nothing does not show.
+// byProxy reports whether a proxy has forwarded r. It recognises headers of proxies, and HTTP/1.0, which nginx speaks
+// to its upstream by default (before 1.29.7) and browsers do not. A proxy that speaks HTTP/1.1 and adds no header is
+// not recognised.
 func byProxy(r *http.Request) bool {
 	if !r.ProtoAtLeast(1, 1) {
 		return true
@@ -48,8 +48,8 @@ func byProxy(r *http.Request) bool {
 	return false
 }
 
-// onlyDirect refuses what came through a proxy, with a remedy: next is for this machine alone.
-func onlyDirect(next http.Handler, remedy string) http.Handler {
+// localOnly refuses requests that a proxy has forwarded, with a remedy.
+func localOnly(next http.Handler, remedy string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if byProxy(r) {
 			http.Error(w, "This is for the machine that the server runs on, and not through a proxy. "+remedy,
