@@ -1,11 +1,14 @@
-// Package accounts is users and their rules: who may register, what a password has to be, what a login, a
-// verification or a refresh checks and changes.
+// Package accounts has the users and every operation on them: registration, login, verification, passwords, addresses
+// and sessions.
 //
-// One operation of the product is one method of Service. It checks everything before it changes anything,
-// hashes outside of transactions, and makes its whole change, mail included, in one. What a user can be told
-// comes back as Errors (or *UsageError, *BusyError, *ThrottledError); every other error is the server's own.
+// An operation of the API is one method of [Service]. It checks everything before it changes anything, hashes passwords
+// outside of transactions, and makes its whole change, mails included, in one transaction. An operation on the caller's
+// own account takes an [Owner], which only [Caller.AsOwner] makes. Problems for the user come back as [Errors],
+// *[UsageError], *[BusyError] or *[ThrottledError]; any other error is internal and must not be shown.
 //
-// Tables: users, user_status, addresses, user_fields, own_networks, and user_search with user_substrings, which triggers keep.
+// Package accounts does not parse requests, sign tokens, deliver mail, or hash: see schema, tokens, email and
+// internal/password. It owns the tables users, user_status, addresses, user_fields, held_values and own_networks, and
+// user_search and user_substrings, which triggers keep.
 package accounts
 
 import (
@@ -23,10 +26,10 @@ import (
 	"accountd/tokens"
 )
 
-// Settings are the rules that a site can choose.
+// Settings are the rules that a site chooses.
 type Settings struct {
 	AllowLoginNotVerified   bool     `toml:"accounts.allow_login_not_verified"`
-	LoginFields             []string `toml:"accounts.login_fields"` // of email and username
+	LoginFields             []string `toml:"accounts.login_fields"` // "email", "username" or both
 	LoginWithSecondaryEmail bool     `toml:"accounts.login_with_secondary_email"`
 
 	// Arguments of register and updateAccount, by the names of fields, as in "first_name".
@@ -34,26 +37,26 @@ type Settings struct {
 	RegisterOptionalFields []string `toml:"accounts.register_optional_fields"`
 	UpdateFields           []string `toml:"accounts.update_fields"`
 
-	Fields                   []Field `toml:"accounts.fields"` // beside the built-in ones
+	Fields                   []Field `toml:"accounts.fields"` // configured, in addition to the built-in ones
 	PasswordlessRegistration bool    `toml:"accounts.passwordless_registration"`
 	SendActivationEmail      bool    `toml:"accounts.send_activation_email"`
 	SendPasswordSetEmail     bool    `toml:"accounts.send_password_set_email"`
 	Reveal                   Reveal  `toml:"accounts.reveal_accounts" one:"nothing,register,all"`
 	DeletePermanently        bool    `toml:"accounts.delete_permanently"`
-	Notices                  bool    `toml:"email.notices"` // mail owners what has changed
+	Notices                  bool    `toml:"email.notices"` // mail owners about changes of their accounts
 
-	// PurgeUnverified is the age at which accounts are deleted that were never verified. 0: never.
+	// PurgeUnverified is the age at which accounts are deleted that are still unverified and unused. 0: never.
 	PurgeUnverified time.Duration `toml:"accounts.purge_unverified" min:"0s" max:"3650d"`
 
-	// UniformTime is how long operations take that must not tell whether they have mailed anybody, or a multiple
-	// of it where the work takes longer. 0: as long as the work.
+	// UniformTime is the duration of operations that must not reveal whether they have sent a mail, or a multiple of it
+	// where the work takes longer. 0: as long as the work takes.
 	UniformTime time.Duration `toml:"limits.uniform_time" min:"0s" max:"5s"`
 
 	Throttle  ThrottleSettings
 	Passwords passwords.Settings
 }
 
-// Reveal says which operations tell that an address has an account.
+// Reveal is which operations may reveal that an address has an account.
 type Reveal string
 
 // The values of Reveal.
@@ -63,7 +66,7 @@ const (
 	RevealAll      Reveal = "all"
 )
 
-// Service is every operation on accounts. It is safe for concurrent use.
+// Service has the operations on accounts. It is safe for concurrent use.
 type Service struct {
 	db       *store.DB
 	tokens   *tokens.Issuer
@@ -79,7 +82,7 @@ type Service struct {
 	log      *slog.Logger
 }
 
-// New returns the operations over one database.
+// New returns the operations on the accounts of a database. It fails where a field's pattern does not compile.
 func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *slog.Logger) (*Service, error) {
 	delay := passwords.NewResponseDelay(db.Now)
 	h, err := passwords.NewHasher(s.Passwords, delay)
@@ -91,16 +94,17 @@ func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *
 		return nil, err
 	}
 	return &Service{
-		db: db, tokens: t, outbox: outbox, hasher: h, delay: delay, settings: s, users: newUserQueries(s.Fields), filters: s.FilterFields(), patterns: patterns, log: log,
+		db: db, tokens: t, outbox: outbox, hasher: h, delay: delay, settings: s, users: newUserQueries(s.Fields),
+		filters: s.FilterFields(), patterns: patterns, log: log,
 	}, nil
 }
 
-// UsageError is a request that no user of an app can cause, only its developer.
+// UsageError is a mistake in a request that only the developer of an app can cause.
 type UsageError struct{ Message string }
 
 func (e *UsageError) Error() string { return e.Message }
 
-// What operations tell, to the letter of the API.
+// The problems of operations. Messages and codes are fixed by the API.
 var (
 	errInvalidToken       = Problem{"Invalid token.", "invalid_token"}
 	errExpiredToken       = Problem{"Expired token.", "expired_token"}
@@ -119,7 +123,7 @@ var (
 
 func one(field string, p Problem) Errors { return Errors{field: {p}} }
 
-// tokenProblem turns what tokens says of a token into what the user is told.
+// tokenProblem turns errors of package tokens into Errors.
 func tokenProblem(err error) error {
 	switch {
 	case errors.Is(err, tokens.ErrExpired):
@@ -131,21 +135,13 @@ func tokenProblem(err error) error {
 	}
 }
 
-// mailProblem does the same for the outbox.
-func mailProblem(err error) error {
-	if errors.Is(err, email.ErrFull) {
-		return one(NonField, errEmailFail)
-	}
-	return err
-}
-
-// event logs one thing that happened to an account: the audit trail. It names ids, never people.
+// event writes an entry of the audit log. It has the user's id (0: none) and no personal data.
 func (s *Service) event(ctx context.Context, name string, user int64, attrs ...slog.Attr) {
-	s.log.LogAttrs(ctx, slog.LevelInfo, name, append([]slog.Attr{slog.String("event", name), slog.Int64("user", user)}, attrs...)...)
+	attrs = append([]slog.Attr{slog.String("event", name), slog.Int64("user", user)}, attrs...)
+	s.log.LogAttrs(ctx, slog.LevelInfo, name, attrs...)
 }
 
-// failedEvent logs that somebody did not prove who they are (OWASP ASVS 16.3.1): which account they meant, 0 for none that
-// there is, and where they are.
+// failedEvent logs a failed authentication with the client's address (OWASP ASVS 16.3.1).
 func (s *Service) failedEvent(ctx context.Context, name string, user int64, attrs ...slog.Attr) {
 	s.event(ctx, name, user, append(attrs, slog.String("client", clientOf(ctx).network))...)
 }

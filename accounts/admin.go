@@ -14,34 +14,31 @@ import (
 	"accountd/tokens"
 )
 
-// ErrNotFound says that a reference names no user.
+// ErrNotFound means that a reference names no user.
 var ErrNotFound = errors.New("there is no such user")
 
-// AddUserInput is an account as an operator makes it. It is judged as a registration is.
+// AddUserInput is an account that an operator adds. It is validated as a registration is.
 type AddUserInput struct {
 	Username, Email, SecondaryEmail, FirstName, LastName string
 
 	Fields Values // configured ones
 
 	Password   string
-	NoPassword bool // no usable password; Password is not looked at
+	NoPassword bool // ignore Password; the account gets none
 
 	Verified, Archived, Inactive, Staff, Superuser bool
 }
 
+// values returns the given fields.
 func (in AddUserInput) values() Values {
 	values := Values{"email": in.Email, "username": in.Username, "first_name": in.FirstName, "last_name": in.LastName}
-	for _, f := range builtIn {
-		if values[f.Name] == "" {
-			delete(values, f.Name)
-		}
-	}
+	maps.DeleteFunc(values, func(_ string, value any) bool { return value == "" })
 	maps.Copy(values, in.Fields)
 	return values
 }
 
-// operatorArguments are all fields, under the names that they have in the settings. An operator has to give what an account
-// cannot be without.
+// operatorArguments returns all fields as arguments, under their names in settings. Only what no account can be without
+// is required.
 func (s *Service) operatorArguments() []Argument {
 	var args []Argument
 	for _, f := range slices.Concat(builtIn, s.settings.Fields) {
@@ -51,10 +48,10 @@ func (s *Service) operatorArguments() []Argument {
 	return args
 }
 
-// AddUser creates an account without sending mail. Problems come back as Errors.
+// AddUser adds an account without sending mail. It fails with Errors.
 func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	errs := Errors{}
-	f := s.judge(s.operatorArguments(), in.values(), Address{}, errs)
+	f := s.validate(s.operatorArguments(), in.values(), Address{}, errs)
 	n := f.newUser()
 	n.verified, n.archived, n.inactive, n.staff, n.superuser = in.Verified, in.Archived, in.Inactive, in.Staff, in.Superuser
 	if in.SecondaryEmail != "" {
@@ -78,7 +75,7 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	}
 	var u *account
 	err := s.db.Write(ctx, func(tx *store.Tx) error {
-		if err := releaseValues(ctx, tx, f.unique()); err != nil { // what is held, an operator may give
+		if err := releaseValues(ctx, tx, f.unique()); err != nil { // operators may give held values away
 			return err
 		}
 		if err := f.taken(ctx, tx, 0, errs); err != nil {
@@ -97,7 +94,7 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	return u.user(), err
 }
 
-// FindUser finds a user by id, username or one of their addresses, in this order, and whether logins are refused. It fails with
+// FindUser returns the user that ref names by id, username or address, in this order, with User.Throttled. It fails with
 // ErrNotFound.
 func (s *Service) FindUser(ctx context.Context, ref string) (*User, error) {
 	var u *account
@@ -120,6 +117,7 @@ func (s *Service) lookUp(ctx context.Context, ref string) (u *account, err error
 	return u, err
 }
 
+// resolve returns the account that ref names by id, username or address. It fails with ErrNotFound.
 func (s *Service) resolve(ctx context.Context, tx *store.Tx, ref string) (*account, error) {
 	if id, err := strconv.ParseInt(ref, 10, 64); err == nil {
 		if u, err := s.userByID(ctx, tx, id); err != nil || u != nil {
@@ -137,15 +135,15 @@ func (s *Service) resolve(ctx context.Context, tx *store.Tx, ref string) (*accou
 	return nil, fmt.Errorf("%w: %q is no id, username or address", ErrNotFound, ref)
 }
 
-// EachUser calls fn for what is shown of every user in the order of ids, and stops at its first error. It reads in batches, so
-// that a slow fn keeps no snapshot open.
+// EachUser calls fn for every user in the order of ids and stops at its first error. It reads in batches, so a slow fn keeps
+// no snapshot open.
 func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
 	const batch = 500
-	after := int64(0)
+	all, part := usersearch.New(nil, nil), usersearch.Stretch{Before: usersearch.NoEnd, Limit: batch}
 	for {
 		var list []*User
 		err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
-			list, _, err = s.filteredUsers(ctx, tx, usersearch.New(nil, nil), usersearch.Stretch{After: after, Before: usersearch.NoEnd, Limit: batch}, nil)
+			list, _, err = s.filteredUsers(ctx, tx, all, part, nil)
 			return err
 		})
 		if err != nil {
@@ -155,7 +153,7 @@ func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
 			if err := fn(u); err != nil {
 				return err
 			}
-			after = u.ID
+			part.After = u.ID
 		}
 		if len(list) < batch {
 			return nil
@@ -163,33 +161,28 @@ func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
 	}
 }
 
-// Link is a token as a mail would carry it.
+// Link is the link of a mail.
 type Link struct {
-	User  *User // whose it is
+	User  *User
 	Token string
 	URL   string
 }
 
-// Link makes a token for a user without mailing it. newAddress is the address to be confirmed, for
-// tokens.SecondaryEmail only.
+// Link makes a link for a user without mailing it. newAddress is the address to be verified, for tokens.SecondaryEmail
+// only.
 func (s *Service) Link(ctx context.Context, purpose tokens.Purpose, ref, newAddress string) (Link, error) {
 	u, err := s.lookUp(ctx, ref)
 	if err != nil {
 		return Link{}, err
 	}
-	action := tokens.Action{Purpose: purpose, User: u.ID, Address: u.canonical, Epoch: u.credentialEpoch}
-	kind := email.Kind(purpose)
-	switch purpose {
-	case tokens.Activation:
-		action.Epoch = u.secondaryEpoch
-	case tokens.SecondaryEmail:
-		address, err := ParseAddress(trim(newAddress))
-		if err != nil {
+	address, kind := u.primary(), email.Kind(purpose)
+	if purpose == tokens.SecondaryEmail {
+		kind = email.SecondaryEmailActivation
+		if address, err = ParseAddress(trim(newAddress)); err != nil {
 			return Link{}, one("email", errInvalidEmail)
 		}
-		action.Address, action.Epoch, kind = address.text(), u.secondaryEpoch, email.SecondaryEmailActivation
 	}
-	token, err := s.tokens.SignAction(action)
+	token, err := s.signAction(purpose, u, address)
 	if err != nil {
 		return Link{}, err
 	}

@@ -10,54 +10,70 @@ import (
 	"accountd/tokens"
 )
 
-// SetUserInput is what an operator changes of an account; nil stays as it is.
+// SetUserInput is a change of an account by an operator. Nil changes nothing.
 type SetUserInput struct {
 	Fields Values // configured ones
 
 	Username, Email     *string
-	SecondaryEmail      *string // "": none any more
+	SecondaryEmail      *string // "": release it
 	FirstName, LastName *string
 
 	Verified, Archived, Active, Staff, Superuser *bool
 
-	Unlock bool // forget wrong passwords, so that logins are refused no more
+	Unlock bool // reset the limits on wrong passwords
 }
 
-// SetUser changes an account without sending mail. What it ends: all sessions and links when the account is deactivated
-// or archived, or when one of its addresses moves or goes; links that verify an address when the account is verified no
-// more. Problems come back as Errors; it fails with ErrNotFound.
+// SetUser changes an account without sending mail. Deactivating, archiving and a moved or released address end all
+// sessions and revoke all links; withdrawn verification revokes the links that verify an address. It fails with Errors
+// and with ErrNotFound.
 func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*User, error) {
-	var u *account
-	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		before, err := s.resolve(ctx, tx, ref)
-		if err != nil {
-			return err
-		}
+	return s.changeUser(ctx, ref, func(tx *store.Tx, before *account) error {
 		after, err := s.checkChange(ctx, tx, before, in)
 		if err != nil {
 			return err
 		}
-		if err := s.change(ctx, tx, before, after); err != nil {
+		if err := s.storeChange(ctx, tx, before, after); err != nil {
 			return err
 		}
-		if in.Unlock {
-			if err := clearFailures(ctx, tx, before.ID); err != nil {
-				return err
-			}
+		if !in.Unlock {
+			return nil
 		}
-		u, err = s.userByID(ctx, tx, before.ID)
-		return err
+		return clearFailures(ctx, tx, before.ID)
 	})
-	return u.user(), err
 }
 
-// changed is an account as it is to be, and what is to be of its fields.
+// changeUser runs change on an account in a transaction and returns the account after it, or before it where change has
+// deleted it. It fails with ErrNotFound.
+func (s *Service) changeUser(
+	ctx context.Context, ref string, change func(tx *store.Tx, u *account) error,
+) (*User, error) {
+	var u *account
+	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) (err error) {
+		if u, err = s.resolve(ctx, tx, ref); err != nil {
+			return err
+		}
+		if err := change(tx, u); err != nil {
+			return err
+		}
+		after, err := s.userByID(ctx, tx, u.ID)
+		if after != nil {
+			u = after
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return u.user(), nil
+}
+
+// changed is an account as it is to be, and the form for its fields.
 type changed struct {
 	account
 	form form
 }
 
-// values are the fields that are given.
+// values returns the given fields.
 func (in SetUserInput) values() Values {
 	values := maps.Clone(in.Fields)
 	if values == nil {
@@ -73,14 +89,14 @@ func (in SetUserInput) values() Values {
 	return values
 }
 
-// checkChange judges what is given as a registration is judged.
+// checkChange validates a change as a registration is validated.
 func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *account, in SetUserInput) (*changed, error) {
 	errs := Errors{}
 	args := s.operatorArguments()
 	for i := range args {
 		args[i].Required = args[i].Field.Name == "email" && in.Email != nil
 	}
-	after := &changed{account: *before, form: s.judgeUpdate(args, in.values(), before.addresses()[0], errs)}
+	after := &changed{account: *before, form: s.validateUpdate(args, in.values(), before.primary(), errs)}
 	after.canonical, after.Email = after.form.address.Canonical, after.form.address.Shown
 	claim := map[string]Address{"email": after.form.address}
 	if in.SecondaryEmail != nil {
@@ -110,7 +126,7 @@ func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *account
 	if err := releaseValues(ctx, tx, after.form.unique()); err != nil {
 		return nil, err
 	}
-	if err := after.form.takenFrom(ctx, tx, before, errs); err != nil {
+	if err := after.form.takenByOthers(ctx, tx, before, errs); err != nil {
 		return nil, err
 	}
 	for _, flag := range []struct{ given, to *bool }{
@@ -127,7 +143,8 @@ func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *account
 	return after, nil
 }
 
-func (s *Service) change(ctx context.Context, tx *store.Tx, before *account, after *changed) error {
+// storeChange stores a change and ends the sessions and links that it invalidates.
+func (s *Service) storeChange(ctx context.Context, tx *store.Tx, before *account, after *changed) error {
 	if err := after.form.update(ctx, tx, before); err != nil {
 		return err
 	}
@@ -171,8 +188,8 @@ func (s *Service) change(ctx context.Context, tx *store.Tx, before *account, aft
 	return s.tokens.EndAll(ctx, tx, before.ID, 0, reason)
 }
 
-// SetUserPassword gives an account another password, without the old one and without mail. It is judged as at a
-// registration (problems of "password"); all sessions and links end. It fails with ErrNotFound.
+// SetUserPassword sets the password of an account without sending mail. All sessions end, and all links are revoked. It
+// fails with Errors for a password that the rules refuse, and with ErrNotFound.
 func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*User, error) {
 	u, err := s.lookUp(ctx, ref)
 	if err != nil {
@@ -194,34 +211,22 @@ func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*U
 			return err
 		}
 		if u, err = s.userByID(ctx, tx, u.ID); err == nil && u == nil {
-			err = fmt.Errorf("%w: %q has been deleted meanwhile", ErrNotFound, ref)
+			err = fmt.Errorf("%w: %q was deleted meanwhile", ErrNotFound, ref)
 		}
 		return err
 	})
 	return u.user(), err
 }
 
-// DeleteUser deactivates an account or deletes whatever there is of it, as Delete does, without mail. permanently goes before
-// Settings.DeletePermanently. It returns the account as it is, or was, and fails with ErrNotFound.
+// DeleteUser deactivates an account, or deletes it permanently if that is given or set by Settings.DeletePermanently,
+// without sending mail. It returns the account as it is, or was, and fails with ErrNotFound.
 func (s *Service) DeleteUser(ctx context.Context, ref string, permanently bool) (*User, error) {
-	var u *account
-	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) (err error) {
-		if u, err = s.resolve(ctx, tx, ref); err != nil {
-			return err
-		}
-		if permanently || s.settings.DeletePermanently {
-			return s.remove(ctx, tx, u.ID, true)
-		}
-		if err := s.remove(ctx, tx, u.ID, false); err != nil {
-			return err
-		}
-		u, err = s.userByID(ctx, tx, u.ID)
-		return err
+	return s.changeUser(ctx, ref, func(tx *store.Tx, u *account) error {
+		return s.remove(ctx, tx, u.ID, permanently || s.settings.DeletePermanently)
 	})
-	return u.user(), err
 }
 
-// Sessions lists the sessions of a user, the newest first, those that have ended too. It fails with ErrNotFound.
+// Sessions returns the sessions of a user, ended ones included, the newest first. It fails with ErrNotFound.
 func (s *Service) Sessions(ctx context.Context, ref string) ([]tokens.SessionState, error) {
 	var list []tokens.SessionState
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
@@ -235,10 +240,10 @@ func (s *Service) Sessions(ctx context.Context, ref string) ([]tokens.SessionSta
 	return list, err
 }
 
-// ErrNoSession says that a user has no live session of that id.
+// ErrNoSession means that a user has no live session with an id.
 var ErrNoSession = errors.New("there is no such session")
 
-// EndSession ends one session of a user, or with id 0 all of them. It fails with ErrNotFound and ErrNoSession.
+// EndSession ends a session of a user; all of them with id 0. It fails with ErrNotFound and ErrNoSession.
 func (s *Service) EndSession(ctx context.Context, ref string, id int64) error {
 	const reason = "revoked by an operator"
 	return s.db.WriteUrgent(ctx, func(tx *store.Tx) error {

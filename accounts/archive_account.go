@@ -12,24 +12,15 @@ type ArchiveInput struct {
 	Password string `arg:"password,proof"`
 }
 
-// Archive puts the account away until the next login and ends all sessions.
+// Archive archives the account until its next login and ends all sessions.
 func (s *Service) Archive(ctx context.Context, owner Owner, _ ArchiveInput) error {
-	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		now, err := s.recheck(ctx, tx, owner)
-		if err != nil {
+	return s.change(ctx, s.db.WriteUrgent, owner, "account_archived", func(tx *store.Tx, u *account) error {
+		if err := setArchived(ctx, tx, u.ID); err != nil {
 			return err
 		}
-		if err := setArchived(ctx, tx, now.ID); err != nil {
+		if err := s.tokens.EndAll(ctx, tx, u.ID, 0, "account archived"); err != nil {
 			return err
 		}
-		if err := s.tokens.EndAll(ctx, tx, now.ID, 0, "account archived"); err != nil {
-			return err
-		}
-		return s.notify(ctx, tx, email.NoticeAccountArchived, now)
+		return s.notify(ctx, tx, email.NoticeAccountArchived, u)
 	})
-	if err != nil {
-		return err
-	}
-	s.event(ctx, "account_archived", owner.account.ID)
-	return nil
 }

@@ -13,36 +13,37 @@ import (
 const (
 	clearInterval = time.Hour
 
-	// clearAfter is how long the hourly run leaves sessions that are over: so long an expired refresh token can still
-	// be revoked, and an operator sees why a session ended.
+	// clearAfter is how long the hourly run keeps ended and expired sessions. Until then an expired refresh token can
+	// still be revoked, and operators see why a session ended.
 	clearAfter = 7 * 24 * time.Hour
 )
 
-// ClearInput says which sessions to delete.
+// ClearInput selects the sessions to delete.
 type ClearInput struct {
-	ExpiredOnly bool          // not those that were ended
-	Keep        time.Duration // how long they have to have been over
+	ExpiredOnly bool          // not ended ones
+	Keep        time.Duration // how long ago they have ended or expired at least
 }
 
-// Cleared is what ClearSessions has deleted.
+// Cleared counts what ClearSessions has deleted.
 type Cleared struct {
 	tokens.Cleared
-	Longest time.Duration // that one transaction has held the writer, its commit included
+	Longest time.Duration // the longest time that a transaction has held the write lock, its commit included
 }
 
-// ClearSessions deletes sessions that are over, and refresh tokens that have expired, in short transactions that let
-// others in between. What it has deleted when an error comes stays deleted.
+// ClearSessions deletes ended and expired sessions and expired refresh tokens, in short transactions. After an error what
+// it has deleted stays deleted.
 func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (Cleared, error) {
 	var all Cleared
-	steps := []func(context.Context, *store.Tx, time.Duration, int) (cleared tokens.Cleared, more bool, err error){s.tokens.ClearExpired}
-	if !in.ExpiredOnly {
-		steps = append(steps, s.tokens.ClearEnded)
+	type step = func(context.Context, *store.Tx, time.Duration, int) (cleared tokens.Cleared, more bool, err error)
+	steps := []step{s.tokens.ClearExpired, s.tokens.ClearEnded}
+	if in.ExpiredOnly {
+		steps = steps[:1]
 	}
 	rows := batchRows(tokens.ClearRows / 4)
 	for _, clear := range steps {
 		for more := true; more; {
 			var batch tokens.Cleared
-			held, err := s.aside(ctx, func(tx *store.Tx) (err error) {
+			held, err := s.writeBatch(ctx, func(tx *store.Tx) (err error) {
 				batch, more, err = clear(ctx, tx, in.Keep, int(rows))
 				return err
 			})
@@ -57,30 +58,29 @@ func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (Cleared, er
 	return all, nil
 }
 
-// heldLong is for how long one batch is to hold the writer at most: a quarter of what nobody may notice, since the disk takes
-// several times as long now and then.
-const heldLong = 5 * time.Millisecond
+// maxHeld is how long a batch should hold the write lock at most. It is a quarter of what requests may notice, because disks
+// take several times as long at times.
+const maxHeld = 5 * time.Millisecond
 
-// batchRows is how many rows the next batch looks for: as many as the machine manages without holding up others, whatever else it
-// has to do.
+// batchRows is the number of rows of the next batch.
 type batchRows int
 
-// adapt halves what held the writer for too long, and else tries one more.
+// adapt halves a batch that held the write lock for longer than maxHeld, and adds a row to any other.
 func (n *batchRows) adapt(held time.Duration) {
-	if held > heldLong {
+	if held > maxHeld {
 		*n = max(*n/2, 1)
 	} else {
 		*n = min(*n+1, tokens.ClearRows)
 	}
 }
 
-// maxPause bounds the pause after a batch: a machine that was busy for a moment is not waited for.
+// maxPause is the longest pause after a batch.
 const maxPause = 50 * time.Millisecond
 
-// aside runs a batch of what nobody waits for, and returns how long it held the writer, its commit included. What the one before has
-// written is copied into the file first: a commit takes longer while the disk is busy with that. In the end there is a pause as long as all
-// that: half of the writer's time, and of the disk's, is left to others, be they in this process or not.
-func (s *Service) aside(ctx context.Context, batch func(*store.Tx) error) (held time.Duration, err error) {
+// writeBatch runs a batch of background work in a transaction, and returns how long it held the write lock, its commit
+// included. A checkpoint comes first: a commit takes longer while the disk is busy with one. A pause as long as both
+// follows, so that half of the time of writer and disk is left to others, in this process or another.
+func (s *Service) writeBatch(ctx context.Context, batch func(*store.Tx) error) (held time.Duration, err error) {
 	began := s.delay.Now()
 	if err := s.db.Checkpoint(ctx); err != nil {
 		return 0, err
@@ -102,8 +102,8 @@ func (s *Service) aside(ctx context.Context, batch func(*store.Tx) error) (held 
 	return ended.Sub(writing), nil
 }
 
-// ClearHourly deletes what has been over for a week, and accounts by PurgeUnverified, every hour, until ctx ends. First it says if the
-// clock has gone back.
+// ClearHourly deletes, every hour until ctx ends, sessions that ended or expired a week ago, accounts by PurgeUnverified,
+// and unused counters of limits. It begins with a warning if the clock has been set back.
 func (s *Service) ClearHourly(ctx context.Context) {
 	s.checkClock(ctx)
 	tick := time.NewTicker(clearInterval)
@@ -119,12 +119,13 @@ func (s *Service) ClearHourly(ctx context.Context) {
 	}
 }
 
-// clearOld is one hourly run; last is when the one before was. It deletes nothing when the clock has moved by more than the
-// hour: a clock that is set to next year by mistake must not cost everybody their session for good.
+// clearOld is one hourly run; last is the time of the previous one. It deletes nothing if the clock has not moved by about
+// an hour: a clock that is set to next year by mistake must not delete all sessions.
 func (s *Service) clearOld(ctx context.Context, last time.Time) (now time.Time) {
 	now = s.db.Now()
 	if moved := now.Sub(last); moved < 0 || moved > 2*clearInterval {
-		s.log.WarnContext(ctx, "the clock has been changed; old sessions are cleared away when it has been steady for an hour", slog.Duration("moved", moved))
+		s.log.WarnContext(ctx, "the clock was changed: old sessions are not deleted until it has been steady for an hour",
+			slog.Duration("moved", moved))
 		return now
 	}
 	cleared, err := s.ClearSessions(ctx, ClearInput{Keep: clearAfter})
@@ -135,17 +136,17 @@ func (s *Service) clearOld(ctx context.Context, last time.Time) (now time.Time) 
 		err = s.clearThrottles(ctx, now.Add(-clearAfter))
 	}
 	if (cleared.Cleared != tokens.Cleared{}) {
-		s.log.InfoContext(ctx, "old sessions were cleared away", slog.Int64("sessions", cleared.Sessions), slog.Int64("refresh_tokens", cleared.RefreshTokens),
-			slog.Duration("longest", cleared.Longest))
+		s.log.InfoContext(ctx, "old sessions deleted", slog.Int64("sessions", cleared.Sessions),
+			slog.Int64("refresh_tokens", cleared.RefreshTokens), slog.Duration("longest", cleared.Longest))
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
-		s.log.ErrorContext(ctx, "what is old cannot be cleared away; it is tried again in an hour", "error", err)
+		s.log.ErrorContext(ctx, "hourly deletion of old data failed: it is repeated in an hour", "error", err)
 	}
 	return now
 }
 
-// checkClock warns when a session has begun later than now: the clock was set back while nobody served. Tokens that were used or
-// revoked stay so whatever the time is, but the limits of sessions and links last as much longer as the clock is behind.
+// checkClock warns when a session has begun later than now: the clock was set back while the server was down. Used and
+// revoked tokens stay invalid, but sessions and links live as much longer as the clock is behind.
 func (s *Service) checkClock(ctx context.Context) {
 	var began, now time.Time
 	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
@@ -155,9 +156,9 @@ func (s *Service) checkClock(ctx context.Context) {
 	})
 	switch {
 	case err != nil && !errors.Is(err, context.Canceled):
-		s.log.ErrorContext(ctx, "the clock cannot be compared with the file", "error", err)
+		s.log.ErrorContext(ctx, "comparing the clock with the database failed", "error", err)
 	case began.After(now):
-		s.log.WarnContext(ctx, "the clock has gone back: a session began later than now; set the clock of this machine",
+		s.log.WarnContext(ctx, "the clock was set back: a session began later than now; set the clock of this machine",
 			slog.Time("now", now), slog.Time("session", began))
 	}
 }

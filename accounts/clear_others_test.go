@@ -108,7 +108,7 @@ func TestPauseIsShort(t *testing.T) {
 	h.delay = w.delay()
 	run := func(ctx context.Context, took time.Duration) {
 		t.Helper()
-		held, err := h.aside(ctx, func(*store.Tx) error { w.at = w.at.Add(took); return nil })
+		held, err := h.writeBatch(ctx, func(*store.Tx) error { w.at = w.at.Add(took); return nil })
 		if err != nil || held != took {
 			t.Errorf("%v, %v, and it took %v", held, err, took)
 		}
@@ -122,11 +122,11 @@ func TestPauseIsShort(t *testing.T) {
 	ending, cancel := context.WithCancel(t.Context())
 	h.delay.Timer = func(time.Duration) <-chan time.Time { cancel(); return nil } // never rings
 	run(ending, time.Second)
-	if _, err := h.aside(ending, func(*store.Tx) error { t.Error("ran"); return nil }); !errors.Is(err, context.Canceled) {
+	if _, err := h.writeBatch(ending, func(*store.Tx) error { t.Error("ran"); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, when nobody wants it any more", err)
 	}
 	failure := errors.New("failure")
-	if held, err := h.aside(t.Context(), func(*store.Tx) error { return failure }); !errors.Is(err, failure) || held != 0 {
+	if held, err := h.writeBatch(t.Context(), func(*store.Tx) error { return failure }); !errors.Is(err, failure) || held != 0 {
 		t.Errorf("%v, %v", held, err)
 	}
 }
@@ -136,7 +136,7 @@ func TestBatchesFit(t *testing.T) {
 	t.Parallel()
 	n := batchRows(tokens.ClearRows / 4)
 	var sizes []int
-	for _, held := range []time.Duration{0, heldLong, heldLong + 1, time.Second, time.Second, time.Second, -1} {
+	for _, held := range []time.Duration{0, maxHeld, maxHeld + 1, time.Second, time.Second, time.Second, -1} {
 		n.adapt(held)
 		sizes = append(sizes, int(n))
 	}
@@ -160,8 +160,8 @@ func TestSlowBatchesAreSmall(t *testing.T) {
 		batches int           // at least
 		most    int           // likewise
 	}{
-		{"slow", heldLong + 1, 40, 0},
-		{"quick", heldLong, 0, 10},
+		{"slow", maxHeld + 1, 40, 0},
+		{"quick", maxHeld, 0, 10},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHarness(t)

@@ -77,7 +77,7 @@ func TestClearOld(t *testing.T) {
 	for _, jump := range []time.Duration{365 * 24 * time.Hour, -365 * 24 * time.Hour} { // next year by mistake, and back
 		h.advance(jump)
 		last = h.clearOld(t.Context(), last)
-		logged("the clock has been changed")
+		logged("the clock was changed")
 		sessions(2)
 	}
 	h.advance(time.Hour - time.Second)
@@ -106,7 +106,7 @@ func TestClearOld(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.clearOld(t.Context(), last)
-	logged("what is old cannot be cleared away")
+	logged("hourly deletion of old data failed")
 }
 
 // TestClockBehindTheFile: a clock that was set back is said at start, one that goes right is not.
@@ -128,11 +128,11 @@ func TestClockBehindTheFile(t *testing.T) {
 	h.log.Reset()
 	said("")
 	h.advance(-24 * time.Hour)
-	said("the clock has gone back")
+	said("the clock was set back")
 	h.advance(25 * time.Hour)
 	said("")
 	if err := h.db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	said("the clock cannot be compared")
+	said("comparing the clock with the database failed")
 }

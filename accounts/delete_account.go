@@ -12,24 +12,15 @@ type DeleteInput struct {
 	Password string `arg:"password,proof"`
 }
 
-// Delete deactivates the account, whose names stay taken, or under Settings.DeletePermanently deletes whatever there is
-// of it. All sessions end.
+// Delete deactivates the account: its username and addresses stay reserved. With Settings.DeletePermanently it deletes
+// every row of the account. All sessions end.
 func (s *Service) Delete(ctx context.Context, owner Owner, _ DeleteInput) error {
-	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		now, err := s.recheck(ctx, tx, owner)
-		if err != nil {
+	return s.change(ctx, s.db.WriteUrgent, owner, "account_deleted", func(tx *store.Tx, u *account) error {
+		if err := s.remove(ctx, tx, u.ID, s.settings.DeletePermanently); err != nil {
 			return err
 		}
-		if err := s.remove(ctx, tx, now.ID, s.settings.DeletePermanently); err != nil {
-			return err
-		}
-		return s.notify(ctx, tx, email.NoticeAccountDeleted, now)
+		return s.notify(ctx, tx, email.NoticeAccountDeleted, u)
 	})
-	if err != nil {
-		return err
-	}
-	s.event(ctx, "account_deleted", owner.account.ID)
-	return nil
 }
 
 func (s *Service) remove(ctx context.Context, tx *store.Tx, id int64, permanently bool) error {

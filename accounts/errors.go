@@ -11,13 +11,13 @@ import (
 // NonField is the key of problems that belong to no argument.
 const NonField = "nonFieldErrors"
 
-// Problem is one thing a user can be told about a request. Message and Code are part of the API.
+// Problem is one problem of a request, for the user. Message and Code are part of the API.
 type Problem struct{ Message, Code string }
 
-// Errors is the one error whose text reaches the user: problems by argument name, [NonField] for none.
+// Errors is the error that is shown to the user: problems by the name of their argument, or [NonField].
 type Errors map[string][]Problem
 
-// Error lists fields and messages, for logs and commands; it repeats nothing that the user typed.
+// Error lists arguments and messages, for logs and commands. It does not repeat input, except for a refused choice.
 func (e Errors) Error() string {
 	var lines []string
 	for field, problems := range e {
@@ -31,26 +31,28 @@ func (e Errors) Error() string {
 
 func (e Errors) add(field string, p Problem) { e[field] = append(e[field], p) }
 
-// BusyError says that too many passwords are being hashed. Nothing has happened; the same request may
-// be sent again after RetryAfter.
+// BusyError means that the queue in front of password hashing is full. Nothing has changed, and the request can be
+// repeated after RetryAfter.
 type BusyError = passwords.BusyError
 
-// The problems of forms, to the letter of the API.
+// The problems of forms. Messages and codes are fixed by the API.
 var (
 	errRequired        = Problem{"This field is required.", "required"}
 	errNull            = Problem{"Null characters are not allowed.", "null_characters_not_allowed"}
 	errReplacement     = Problem{"The replacement character U+FFFD is not allowed: something was lost on the way here.", "invalid"}
 	errInvalidEmail    = Problem{"Enter a valid email address.", "invalid"}
-	errInvalidUsername = Problem{"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.", "invalid"}
-	errInvalidValue    = Problem{"Enter a valid value.", "invalid"}
-	errMismatch        = Problem{"The two password fields didn’t match.", "password_mismatch"}
+	errInvalidUsername = Problem{
+		"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.", "invalid",
+	}
+	errInvalidValue = Problem{"Enter a valid value.", "invalid"}
+	errMismatch     = Problem{"The two password fields didn’t match.", "password_mismatch"}
 )
 
 func errMaxLength(limit, got int) Problem {
 	return Problem{fmt.Sprintf("Ensure this value has at most %d characters (it has %d).", limit, got), "max_length"}
 }
 
-// maxEcho is how much of a value a message repeats, in code points.
+// maxEcho is how many code points of a value a message repeats.
 const maxEcho = 50
 
 func errInvalidChoice(value any) Problem {
@@ -58,7 +60,8 @@ func errInvalidChoice(value any) Problem {
 	if len(shown) > maxEcho {
 		shown = append(shown[:maxEcho], '…')
 	}
-	return Problem{fmt.Sprintf("Select a valid choice. %s is not one of the available choices.", string(shown)), "invalid_choice"}
+	const message = "Select a valid choice. %s is not one of the available choices."
+	return Problem{fmt.Sprintf(message, string(shown)), "invalid_choice"}
 }
 
 func errFieldInUse(label string) Problem {

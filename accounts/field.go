@@ -20,7 +20,7 @@ import (
 // FieldType is the GraphQL type of a field's values.
 type FieldType string
 
-// The types of fields. The values of each, in Go, are string, int (of 32 bits), float64 (finite), bool and time.Time.
+// The types of fields. In Go their values are string, int (of 32 bits), float64 (finite), bool and time.Time.
 const (
 	String   FieldType = "String"
 	Int      FieldType = "Int"
@@ -29,21 +29,21 @@ const (
 	DateTime FieldType = "DateTime"
 )
 
-// MaxFieldLength is how long a String may be at most, in code points.
+// MaxFieldLength is the greatest length of a String, in code points.
 const MaxFieldLength = 10_000
 
-// Field is a further field of every account, as a site configures it.
+// Field is a field of every account, built in or configured by the site.
 type Field struct {
-	Name      string    `toml:"name"` // as in "phone_number"; phoneNumber in the API
+	Name      string    `toml:"name"` // as in "phone_number", which is phoneNumber in the API
 	Type      FieldType `toml:"type"`
 	MaxLength int       `toml:"max_length"` // of a String, in code points; 0: MaxFieldLength
-	Pattern   string    `toml:"pattern"`    // that a whole String has to match; "": any
-	Choices   []any     `toml:"choices"`    // string, int64 or float64, as Type has it; none: any value
+	Pattern   string    `toml:"pattern"`    // a regular expression that a whole String has to match; "": none
+	Choices   []any     `toml:"choices"`    // of type string, int64 or float64; empty: any value
 	Unique    bool      `toml:"unique"`
-	Public    bool      `toml:"public"` // shown in UserNode and to templates; true where it is not given
+	Public    bool      `toml:"public"` // shown in UserNode and to templates; true by default
 }
 
-// builtIn are the fields of every account that the same lists of settings make arguments.
+// builtIn are the built-in fields that settings can make arguments.
 var builtIn = []Field{
 	{Name: "email", Type: String, MaxLength: maxEmail},
 	{Name: "username", Type: String, MaxLength: maxName},
@@ -51,8 +51,8 @@ var builtIn = []Field{
 	{Name: "last_name", Type: String, MaxLength: maxName},
 }
 
-// Values are values of fields by the name of the field. In a form nil, or an empty text, clears a field that is there;
-// one that is not in it stays as it is.
+// Values are the values of fields by their names. In an update nil or "" clears a field, and a missing field keeps its
+// value.
 type Values map[string]any
 
 // Argument is a field as an argument of an operation.
@@ -62,12 +62,12 @@ type Argument struct {
 	Required bool
 }
 
-// RegisterArguments are the arguments of register beside the passwords, in the order of its form.
+// RegisterArguments returns the arguments of register without the passwords, in the order of the form.
 func (s Settings) RegisterArguments() []Argument {
 	return append(s.arguments(s.RegisterFields, true), s.arguments(s.RegisterOptionalFields, false)...)
 }
 
-// UpdateArguments are the arguments of updateAccount.
+// UpdateArguments returns the arguments of updateAccount.
 func (s Settings) UpdateArguments() []Argument { return s.arguments(s.UpdateFields, false) }
 
 func (s Settings) arguments(names []string, required bool) []Argument {
@@ -77,11 +77,13 @@ func (s Settings) arguments(names []string, required bool) []Argument {
 			args = append(args, Argument{Name: ArgumentName(f.Name), Field: f, Required: required})
 		}
 	}
-	slices.SortFunc(args, func(a, b Argument) int { return slices.Index(names, a.Field.Name) - slices.Index(names, b.Field.Name) })
+	slices.SortFunc(args, func(a, b Argument) int {
+		return slices.Index(names, a.Field.Name) - slices.Index(names, b.Field.Name)
+	})
 	return args
 }
 
-// ArgumentName is the name that a field has in the API: camelCase, as graphene makes it ("a_b" is aB, "a__b" is a_B).
+// ArgumentName returns the name of a field in the API: camelCase, as graphene makes it ("a_b" is aB, "a__b" is a_B).
 func ArgumentName(field string) string {
 	parts := strings.Split(field, "_")
 	for i, part := range parts[1:] {
@@ -93,7 +95,7 @@ func ArgumentName(field string) string {
 	return strings.Join(parts, "")
 }
 
-// label is the field in a sentence: "Phone number".
+// label returns the name of the field in messages, as in "Phone number".
 func (f Field) label() string {
 	words := strings.ReplaceAll(f.Name, "_", " ")
 	return strings.ToUpper(words[:1]) + words[1:]
@@ -106,7 +108,7 @@ func (f Field) maxLength() int {
 	return f.MaxLength
 }
 
-// Parse reads a value as a command line has it: a DateTime as RFC 3339, a Boolean as true or false.
+// Parse reads a value from a command line: a DateTime in RFC 3339, a Boolean as true or false.
 func (f Field) Parse(text string) (any, error) {
 	switch f.Type {
 	case Int:
@@ -134,10 +136,10 @@ func (f Field) Parse(text string) (any, error) {
 	}
 }
 
-// rfc3339 is what time.Parse is laxer than: it takes one-digit hours and fractions after a comma.
+// rfc3339 refuses what time.Parse takes beyond RFC 3339: hours of one digit, and fractions after a comma.
 var rfc3339 = pattern.Lazy(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$`)
 
-// ParseDateTime reads RFC 3339 in the years 1 to 9999. A fraction of a second is cut off.
+// ParseDateTime reads a time of RFC 3339 in the years 1 to 9999. It drops fractions of a second.
 func ParseDateTime(text string) (time.Time, bool) {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil || !rfc3339().MatchString(text) {
@@ -147,10 +149,10 @@ func ParseDateTime(text string) (time.Time, bool) {
 	return t, t.Year() >= 1 && t.Year() <= 9999
 }
 
-// FormatDateTime writes whole seconds in UTC: 2020-01-31T23:59:59+00:00.
+// FormatDateTime writes a time in whole seconds, in UTC: 2020-01-31T23:59:59+00:00.
 func FormatDateTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05+00:00") }
 
-// stored is a value as the database has it.
+// stored returns a value as it is stored: a time in unix seconds, others unchanged.
 func stored(value any) any {
 	if t, ok := value.(time.Time); ok {
 		return t.Unix()
@@ -158,7 +160,8 @@ func stored(value any) any {
 	return value
 }
 
-// read is a value that SQLite wrote as JSON, nil where it does not fit the type that the field has now.
+// read returns a stored value that SQLite has written as JSON. It is nil for a value that does not fit the field's type,
+// which can change in the settings.
 func (f Field) read(value any) any {
 	if text, ok := value.(string); ok && f.Type == String {
 		return text
@@ -186,18 +189,18 @@ func (f Field) read(value any) any {
 	return nil
 }
 
-// CompilePattern is the pattern of a field, for a whole text; nil for none.
+// CompilePattern compiles the pattern of a field to match whole texts; nil for "".
 func CompilePattern(pattern string) (*regexp.Regexp, error) {
 	if pattern == "" {
 		return nil, nil
 	}
-	if _, err := regexp.Compile(pattern); err != nil { // alone, so that "a)|(b" does not pass
+	if _, err := regexp.Compile(pattern); err != nil { // by itself: "a)|(b" is an error
 		return nil, err
 	}
 	return regexp.Compile(`\A(?:` + pattern + `)\z`)
 }
 
-// compilePatterns are the patterns of fields, by name.
+// compilePatterns compiles the patterns of fields, by name.
 func compilePatterns(fields []Field) (map[string]*regexp.Regexp, error) {
 	patterns := map[string]*regexp.Regexp{}
 	for _, f := range fields {
@@ -210,8 +213,8 @@ func compilePatterns(fields []Field) (map[string]*regexp.Regexp, error) {
 	return patterns, nil
 }
 
-// CheckFields warns of stored values that a unique field has twice: from the time before it was unique. No account
-// gets such a value any more; who has one keeps it.
+// CheckFields logs a warning for each unique field with values that several accounts share, from before it was unique.
+// Those accounts keep such a value, and no other account gets it.
 func (s *Service) CheckFields(ctx context.Context) error {
 	return s.db.Read(ctx, func(tx *store.Tx) error {
 		for _, f := range s.settings.Fields {

@@ -14,23 +14,24 @@ import (
 	"accountd/internal/store"
 )
 
-// form is what somebody says of an account's fields, judged.
+// form is the validated input for the fields of an account.
 type form struct {
 	args        []Argument
-	values      Values  // what was given and is fine; nil: to be cleared
+	values      Values  // valid ones; nil: to be cleared
 	address     Address // of the account
 	usernameKey string
 	skeleton    string // of the username; "": none
-	discreet    bool   // of a registration that must not tell whether its address is claimed
+	discreet    bool   // a registration that must not reveal whether its address is claimed
 	who         passwords.Owner
 }
 
-// judge is the first two phases of a form, field by field. own is the address of the account that is there already.
-func (s *Service) judge(args []Argument, in Values, own Address, errs Errors) form {
+// validate runs the first two phases of validation, field by field, and adds problems to errs. A field that fails a phase
+// is left out of the later ones. own is the address of an existing account.
+func (s *Service) validate(args []Argument, in Values, own Address, errs Errors) form {
 	f := form{args: args, values: Values{}, address: own}
 	for _, a := range args {
 		if value, given := in[a.Field.Name]; given || a.Required {
-			f.given(a, value, errs)
+			f.clean(a, value, errs)
 		}
 	}
 	for _, a := range args {
@@ -41,8 +42,8 @@ func (s *Service) judge(args []Argument, in Values, own Address, errs Errors) fo
 	return f
 }
 
-// given is the first phase for one field.
-func (f *form) given(a Argument, value any, errs Errors) {
+// clean is the first phase for one field: required, trimmed, not too long, no NUL.
+func (f *form) clean(a Argument, value any, errs Errors) {
 	text, isText := value.(string)
 	if isText {
 		if text = trim(text); text == "" {
@@ -72,7 +73,7 @@ func (f *form) given(a Argument, value any, errs Errors) {
 	switch a.Field.Name {
 	case "email":
 		f.who.Email = text
-	case "username": // what is compared is the name as typed, whether or not it turns out to be allowed
+	case "username": // the typed name counts for passwords, even if the second phase refuses it
 		f.who.Username = norm.NFKC.String(text)
 	case "first_name":
 		f.who.FirstName = text
@@ -81,7 +82,7 @@ func (f *form) given(a Argument, value any, errs Errors) {
 	}
 }
 
-// allowed is the second phase for one field that survived the first.
+// allowed is the second phase for one field: rules for usernames, patterns and choices.
 func (s *Service) allowed(f *form, a Argument, value any, errs Errors) bool {
 	if a.Field.Name == "username" {
 		shown, key, ok := cleanUsername(a.Name, value.(string), f.address, errs)
@@ -92,14 +93,15 @@ func (s *Service) allowed(f *form, a Argument, value any, errs Errors) bool {
 		errs.add(a.Name, errInvalidValue)
 		return false
 	}
-	if len(a.Field.Choices) > 0 && !slices.ContainsFunc(a.Field.Choices, func(choice any) bool { return equalChoice(choice, value) }) {
+	chosen := func(choice any) bool { return equalChoice(choice, value) }
+	if len(a.Field.Choices) > 0 && !slices.ContainsFunc(a.Field.Choices, chosen) {
 		errs.add(a.Name, errInvalidChoice(value))
 		return false
 	}
 	return true
 }
 
-// equalChoice compares a choice of the settings, whose whole numbers are int64, with a value of a form.
+// equalChoice compares a configured choice, whose whole numbers are int64, with a value of a form.
 func equalChoice(choice, value any) bool {
 	n, isInt := choice.(int64)
 	switch v := value.(type) {
@@ -112,7 +114,7 @@ func equalChoice(choice, value any) bool {
 	}
 }
 
-// taken adds the fields of a form whose value somebody else has and nobody else may have.
+// taken adds a problem for each unique value of the form that an account other than except has. Its error is internal.
 func (f form) taken(ctx context.Context, tx *store.Tx, except int64, errs Errors) error {
 	for _, a := range f.args {
 		value := f.values[a.Field.Name]
@@ -139,8 +141,8 @@ func (f form) taken(ctx context.Context, tx *store.Tx, except int64, errs Errors
 	return nil
 }
 
-// unique are the values that no two accounts may have: configured ones, and the key and skeleton of a username. One
-// that is an address is nobody else's anyway.
+// unique returns the values that no two accounts may have: those of unique fields, and the key and skeleton of a username.
+// A username that is an address is left out: addresses are unique by themselves.
 func (f form) unique() []fieldValue {
 	var list []fieldValue
 	if f.skeleton != "" {
@@ -155,13 +157,13 @@ func (f form) unique() []fieldValue {
 	return list
 }
 
-// text is the value of a field that is a text, "" where there is none.
+// text returns the value of a built-in field; "" for none.
 func (f form) text(field string) string {
 	text, _ := f.values[field].(string)
 	return text
 }
 
-// newUser is the account that a form asks for.
+// newUser returns the account of a registration.
 func (f form) newUser() newUser {
 	n := newUser{
 		email: f.address, username: f.text("username"), usernameKey: f.usernameKey,
@@ -174,7 +176,7 @@ func (f form) newUser() newUser {
 	return n
 }
 
-// custom are the values that are not in a column of users.
+// custom returns the values of configured fields.
 func (f form) custom() []fieldValue {
 	var list []fieldValue
 	for _, a := range f.args {
@@ -186,33 +188,30 @@ func (f form) custom() []fieldValue {
 	return list
 }
 
-// Longest values of the form's fields, in code points.
+// The greatest lengths of built-in fields, in code points.
 const (
 	maxName  = 150 // username, first and last name
 	maxEmail = 254 // RFC 5321 with erratum 1690
 )
 
-// trim removes white space as the API we follow does: Unicode's, and the four information separators.
+// trim removes white space as Django's forms do: Unicode's, and the four information separators.
 func trim(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f })
 }
 
-// checkText is what the first phase says of a text that is there: at most limit code points, no NUL. All that apply
-// are reported, in this order.
+// checkText checks the length (at most limit code points), then that there is no NUL. It reports both problems.
 func checkText(field, value string, limit int, errs Errors) bool {
-	ok := true
-	if n := utf8.RuneCountInString(value); n > limit {
+	n, null := utf8.RuneCountInString(value), strings.ContainsRune(value, 0)
+	if n > limit {
 		errs.add(field, errMaxLength(limit, n))
-		ok = false
 	}
-	if strings.ContainsRune(value, 0) {
+	if null {
 		errs.add(field, errNull)
-		ok = false
 	}
-	return ok
+	return n <= limit && !null
 }
 
-// cleanEmail is the first phase for an address: its syntax is judged first, then length and NUL.
+// cleanEmail is the first phase for an address: required, trimmed, valid syntax, then checkText.
 func cleanEmail(field, value string, errs Errors) (Address, bool) {
 	clean := trim(value)
 	if clean == "" {
@@ -226,7 +225,7 @@ func cleanEmail(field, value string, errs Errors) (Address, bool) {
 	return address, checkText(field, clean, maxEmail, errs) && err == nil
 }
 
-// cleanPassword is the first phase for a password. It is never trimmed.
+// cleanPassword is the first phase for a password: required, no NUL, valid Unicode. Passwords are never trimmed.
 func cleanPassword(field, value string, errs Errors) (ok bool) {
 	switch {
 	case value == "":
@@ -241,9 +240,8 @@ func cleanPassword(field, value string, errs Errors) (ok bool) {
 	return false
 }
 
-// cleanPasswords is the first phase for a password and its repetition. ok says whether the second one
-// survived, so that the rules for passwords apply to it: an empty first password does not hide them, a
-// mismatch does.
+// cleanPasswords is the first phase for a password and its repetition. It reports whether the third phase follows for the
+// second one: it does if the first is empty, and not if the two differ.
 func cleanPasswords(field1, field2, password1, password2 string, errs Errors) (ok bool) {
 	first, second := cleanPassword(field1, password1, errs), cleanPassword(field2, password2, errs)
 	if first && second && password1 != password2 {
@@ -253,7 +251,7 @@ func cleanPasswords(field1, field2, password1, password2 string, errs Errors) (o
 	return second
 }
 
-// checkPassword is the third phase: everything the rules say against a password, in the order of the API.
+// checkPassword is the third phase: the rules for new passwords, in the order of the API.
 func (s *Service) checkPassword(field, password string, owner passwords.Owner, errs Errors) {
 	for _, p := range s.settings.Passwords.Check(password, owner) {
 		errs.add(field, Problem(p))

@@ -9,10 +9,41 @@ import (
 	"accountd/email"
 	"accountd/internal/ratelimit"
 	"accountd/internal/store"
+	"accountd/tokens"
 )
 
-// send mails m to an address, unless that has had enough of them. It is for mails that anybody can cause, after
-// mayAsk; what has happened to an account, notify tells.
+// purposes are the purposes of the tokens in mails with a link.
+var purposes = map[email.Kind]tokens.Purpose{
+	email.Activation:               tokens.Activation,
+	email.ActivationResend:         tokens.Activation,
+	email.SecondaryEmailActivation: tokens.SecondaryEmail,
+	email.PasswordSet:              tokens.PasswordSet,
+	email.PasswordReset:            tokens.PasswordReset,
+}
+
+// sendLink mails an account the link of a kind of mail.
+func (s *Service) sendLink(ctx context.Context, tx *store.Tx, u *account, to Address, kind email.Kind) error {
+	token, err := s.signAction(purposes[kind], u, to)
+	if err != nil {
+		return err
+	}
+	return s.send(ctx, tx, to, email.Mail{Kind: kind, User: u.mailUser(), Token: token})
+}
+
+// signAction makes an action token. It is bound to an address and to the epoch of the account that revokes such tokens.
+func (s *Service) signAction(purpose tokens.Purpose, u *account, address Address) (string, error) {
+	a := tokens.Action{Purpose: purpose, User: u.ID, Address: address.Canonical, Epoch: u.credentialEpoch}
+	switch purpose {
+	case tokens.Activation:
+		a.Epoch = u.secondaryEpoch
+	case tokens.SecondaryEmail:
+		a.Address, a.Epoch = address.text(), u.secondaryEpoch
+	}
+	return s.tokens.SignAction(a)
+}
+
+// send mails m to an address within the limits of that recipient. It is for mails that anybody can request, after mayAsk.
+// Notices of what has happened to an account have no limit: see notify.
 func (s *Service) send(ctx context.Context, tx *store.Tx, to Address, m email.Mail) error {
 	var rates []ratelimit.Rate
 	for _, rate := range s.settings.Throttle.MailsPerRecipient {
@@ -28,9 +59,18 @@ func (s *Service) send(ctx context.Context, tx *store.Tx, to Address, m email.Ma
 	return s.outbox.Send(ctx, tx, m)
 }
 
-// mayAsk counts that a network asks for the mails of one operation, whether there is anybody to get them or not:
-// what is left of its limit must not tell. It is false where the network has had enough: then nothing is to be
-// sent.
+// accepting fails with Errors while the outbox is full. It comes before any account is looked up, so that it reveals
+// none.
+func (s *Service) accepting(ctx context.Context, tx *store.Tx) error {
+	err := s.outbox.Accepting(ctx, tx)
+	if errors.Is(err, email.ErrFull) {
+		return one(NonField, errEmailFail)
+	}
+	return err
+}
+
+// mayAsk counts a request for mail against the limit of the client's network, and reports whether it is within. Requests
+// for unknown addresses count too: otherwise what is left of the limit would reveal accounts.
 func (s *Service) mayAsk(ctx context.Context, tx *store.Tx, u *account) (bool, error) {
 	return s.mayMail(ctx, tx, u.id(), s.limitNetwork(ctx, tx, limitMail, ratelimit.Count))
 }
@@ -50,20 +90,20 @@ func (s *Service) mayMail(ctx context.Context, tx *store.Tx, user int64, err err
 	return err == nil, err
 }
 
-// notify tells the owner of an account what has happened to it, where the settings want that. states are the account
-// before and after: every address of either hears of it once, because somebody else may read one of them; the
-// message shows the last. A full outbox is no reason not to.
+// notify sends the notice of a change, if Settings.Notices is on, to every address of the account before and after it:
+// somebody else may read one of them. states are the account before and after; the mail shows the last. A full outbox
+// does not stop notices.
 func (s *Service) notify(ctx context.Context, tx *store.Tx, kind email.Kind, states ...*account) error {
 	if !s.settings.Notices {
 		return nil
 	}
-	told := map[string]bool{}
+	notified := map[string]bool{}
 	for _, u := range states {
 		for _, address := range u.addresses() {
-			if told[address.Canonical] {
+			if notified[address.Canonical] {
 				continue
 			}
-			told[address.Canonical] = true
+			notified[address.Canonical] = true
 			m := email.Mail{Kind: kind, To: address.mailbox(), User: states[len(states)-1].mailUser()}
 			if err := s.outbox.Send(ctx, tx, m); err != nil {
 				return err
@@ -73,21 +113,21 @@ func (s *Service) notify(ctx context.Context, tx *store.Tx, kind email.Kind, sta
 	return nil
 }
 
-// notifyMoved is notify after a change of addresses.
+// notifyMoved is notify after a change of addresses in the same transaction.
 func (s *Service) notifyMoved(ctx context.Context, tx *store.Tx, kind email.Kind, before *account) error {
 	after, err := s.userByID(ctx, tx, before.ID)
 	if err != nil {
 		return err
 	}
 	if after == nil {
-		return fmt.Errorf("user %d has gone in the transaction that changed their addresses", before.ID)
+		return fmt.Errorf("user %d was deleted in the transaction that changed the addresses", before.ID)
 	}
 	return s.notify(ctx, tx, kind, before, after)
 }
 
-// tellHolder mails the holder of an address, there, that somebody has wanted it for an account. Who has given theirs up
-// hears nothing.
-func (s *Service) tellHolder(ctx context.Context, tx *store.Tx, holder *account, canonical string) error {
+// notifyHolder mails the holder of an address, to that address, that it was used to register. A deactivated account gets
+// no mail.
+func (s *Service) notifyHolder(ctx context.Context, tx *store.Tx, holder *account, canonical string) error {
 	if !holder.IsActive {
 		return nil
 	}

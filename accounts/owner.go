@@ -8,8 +8,8 @@ import (
 	"accountd/internal/store"
 )
 
-// Caller is who sent a request, known by its access token. The account is looked up once, when it is first needed. A
-// Caller serves one goroutine.
+// Caller is the sender of a request, known by an access token. The account is looked up once, when it is first needed. A
+// Caller must not be used by several goroutines at once.
 type Caller struct {
 	service *Service
 	token   string
@@ -30,7 +30,7 @@ func (c *Caller) User(ctx context.Context) (*User, error) {
 	return c.account.user(), err
 }
 
-// identify looks the account up unless that has been done.
+// identify looks the account up when it is called first.
 func (c *Caller) identify(ctx context.Context) error {
 	if c.known {
 		return c.err
@@ -77,7 +77,7 @@ const maxReplaced = 3
 // back as Errors, in the order of the API. NeedsPassword costs one hash; a wrong password is a problem of the argument
 // field and counts as a failed login does.
 //
-// op checks everything again in its transaction, by recheck. Where that finds the stored hash replaced, nothing has
+// op checks everything again in its transaction, by Service.change. Where that finds the stored hash replaced, nothing has
 // changed, and the password is compared with the new hash. After three such replacements AsOwner fails with *BusyError.
 func (c *Caller) AsOwner(ctx context.Context, needs Needs, field, password string, op func(Owner) error) error {
 	err := c.identify(ctx)
@@ -106,7 +106,7 @@ func (c *Caller) AsOwner(ctx context.Context, needs Needs, field, password strin
 	return &BusyError{RetryAfter: time.Second}
 }
 
-// ownName stands for the account of a caller, who typed no name. It is not valid UTF-8, as every name in a request is.
+// ownName is the name of verifyPassword for a caller, who has typed none. It is not valid UTF-8, so no request has it.
 func ownName(u *account) string { return "\xff" + accountKey(u.ID) }
 
 // lacks returns the first need, except for the password, that the account does not meet. u is nil for an anonymous
@@ -122,6 +122,25 @@ func (u *account) lacks(needs Needs) error {
 	default:
 		return nil
 	}
+}
+
+// change runs fn, the change of an operation on the owner's account, in a transaction of write (Write, or WriteUrgent for
+// what has to work on a full disk), and logs event when it is committed. u is the account as it is in the transaction.
+func (s *Service) change(
+	ctx context.Context, write func(context.Context, func(*store.Tx) error) error, owner Owner, event string,
+	fn func(tx *store.Tx, u *account) error,
+) error {
+	err := write(ctx, func(tx *store.Tx) error {
+		u, err := s.recheck(ctx, tx, owner)
+		if err != nil {
+			return err
+		}
+		return fn(tx, u)
+	})
+	if err == nil {
+		s.event(ctx, event, owner.account.ID)
+	}
+	return err
 }
 
 // recheck returns the owner's account as it is in the transaction that changes it. Sessions, addresses and passwords

@@ -14,7 +14,7 @@ type ChangePasswordInput struct {
 	NewPassword2 string `arg:"newPassword2"`
 }
 
-// ChangePassword sets another password. All sessions end, the caller's own too, and a new one begins.
+// ChangePassword sets another password. All sessions end, the caller's included, and a new one begins.
 func (s *Service) ChangePassword(ctx context.Context, owner Owner, in ChangePasswordInput) (*Session, error) {
 	if err := s.checkNewPassword(&owner.account, in.NewPassword1, in.NewPassword2); err != nil {
 		return nil, err
@@ -24,27 +24,18 @@ func (s *Service) ChangePassword(ctx context.Context, owner Owner, in ChangePass
 		return nil, err
 	}
 	out := &Session{}
-	err = s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		now, err := s.recheck(ctx, tx, owner)
-		if err != nil {
+	err = s.change(ctx, s.db.WriteUrgent, owner, "password_changed", func(tx *store.Tx, u *account) error {
+		if err := s.replacePassword(ctx, tx, u.ID, encoded, "password changed"); err != nil {
 			return err
 		}
-		if err := s.replacePassword(ctx, tx, now.ID, encoded, "password changed"); err != nil {
+		out.User = u.user()
+		if err := s.notify(ctx, tx, email.NoticePasswordChanged, u); err != nil {
 			return err
 		}
-		after, err := s.userByID(ctx, tx, now.ID)
-		if err != nil {
-			return err
-		}
-		out.User = after.user()
-		if err := s.notify(ctx, tx, email.NoticePasswordChanged, now); err != nil {
-			return err
-		}
-		return s.startSession(ctx, tx, after, out)
+		return s.startSession(ctx, tx, u, out)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.event(ctx, "password_changed", owner.account.ID)
 	return out, nil
 }

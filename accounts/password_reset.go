@@ -15,30 +15,24 @@ type SendPasswordResetEmailInput struct {
 }
 
 // SendPasswordResetEmail mails the link for a new password to the stored address that matches, primary or secondary. An
-// unverified user is sent an activation mail instead, to the primary address. Whether there is such an account
-// it does not tell; whether it is verified, under RevealAll only.
+// unverified account gets an activation mail instead, at its primary address. The result does not reveal accounts; only
+// under RevealAll does it reveal that an account is unverified.
 func (s *Service) SendPasswordResetEmail(ctx context.Context, in SendPasswordResetEmailInput) error {
 	defer s.padDuration(ctx)()
-	var told error // beside a mail that is sent all the same
+	var unverified error // beside a mail that is sent
 	err := s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *account, matched Address) error {
 		if !u.Verified {
 			if s.settings.Reveal == RevealAll {
-				told = one("email", errActivationSent)
+				unverified = one("email", errActivationSent)
 			}
-			return s.sendActivation(ctx, tx, u, email.ActivationResend)
+			return s.sendLink(ctx, tx, u, u.primary(), email.ActivationResend)
 		}
-		token, err := s.tokens.SignAction(tokens.Action{
-			Purpose: tokens.PasswordReset, User: u.ID, Address: matched.Canonical, Epoch: u.credentialEpoch,
-		})
-		if err != nil {
-			return err
-		}
-		return s.send(ctx, tx, matched, email.Mail{Kind: email.PasswordReset, User: u.mailUser(), Token: token})
+		return s.sendLink(ctx, tx, u, matched, email.PasswordReset)
 	})
 	if err != nil {
 		return err
 	}
-	return told
+	return unverified
 }
 
 // ResetPasswordInput are the arguments of passwordReset.
@@ -48,8 +42,8 @@ type ResetPasswordInput struct {
 	NewPassword2 string `arg:"newPassword2"`
 }
 
-// ResetPassword sets a new password with the token of a mail, which proves the address it was sent to: an unverified
-// account is verified if that is its primary one. All sessions end. The token is judged before the form.
+// ResetPassword sets a new password with the token of a mail. If the mail went to the primary address, an unverified
+// account becomes verified. All sessions end. The token is checked before the form.
 func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) error {
 	return s.redeemPassword(ctx, tokens.PasswordReset, in)
 }
@@ -57,8 +51,8 @@ func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) erro
 // SetPasswordInput are the arguments of passwordSet.
 type SetPasswordInput ResetPasswordInput
 
-// SetPassword sets the first password of an account that has none, like ResetPassword. The token's signature, age,
-// purpose and user are judged before the form, its state after it.
+// SetPassword sets the first password of an account without one, like ResetPassword. The token's signature, age, purpose
+// and user are checked before the form, and its state after it.
 func (s *Service) SetPassword(ctx context.Context, in SetPasswordInput) error {
 	return s.redeemPassword(ctx, tokens.PasswordSet, ResetPasswordInput(in))
 }
@@ -68,26 +62,19 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 	if err != nil {
 		return err
 	}
-	var u *account
-	err = s.db.Read(ctx, func(tx *store.Tx) (err error) {
-		u, err = s.userByID(ctx, tx, action.User)
-		return err
-	})
+	u, err := s.accountByID(ctx, action.User)
 	if err != nil {
 		return err
 	}
-	if u == nil || !u.IsActive {
-		return one(NonField, errInvalidToken)
-	}
-	over := redeemable(u, action)
-	if over != nil && purpose == tokens.PasswordReset {
-		return over
+	refusal := redeemable(u, action)
+	if refusal != nil && (u == nil || !u.IsActive || purpose == tokens.PasswordReset) {
+		return refusal
 	}
 	if err := s.checkNewPassword(u, in.NewPassword1, in.NewPassword2); err != nil {
 		return err
 	}
-	if over != nil {
-		return over
+	if refusal != nil {
+		return refusal
 	}
 	encoded, err := s.hasher.Hash(ctx, s.client(ctx), in.NewPassword2)
 	if err != nil {
@@ -108,7 +95,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 				return err
 			}
 		}
-		if err := s.replacePassword(ctx, tx, now.ID, encoded, words(string(purpose))); err != nil {
+		if err := s.replacePassword(ctx, tx, now.ID, encoded, strings.ReplaceAll(string(purpose), "_", " ")); err != nil {
 			return err
 		}
 		return s.notify(ctx, tx, email.NoticePasswordChanged, now)
@@ -123,10 +110,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 	return nil
 }
 
-// words are a name in prose, as in "password reset".
-func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
-
-// redeemable says why a token for a new password is not good for the user as they are now, nil if it is.
+// redeemable returns why an account, as it is now, does not accept a token for a new password; nil if it does.
 func redeemable(u *account, action tokens.Action) error {
 	if u == nil || !u.IsActive {
 		return one(NonField, errInvalidToken)
@@ -140,7 +124,7 @@ func redeemable(u *account, action tokens.Action) error {
 	return nil
 }
 
-// checkNewPassword judges newPassword1 and newPassword2 for an account that is there.
+// checkNewPassword validates newPassword1 and newPassword2 for an existing account.
 func (s *Service) checkNewPassword(u *account, password1, password2 string) error {
 	errs := Errors{}
 	if cleanPasswords("newPassword1", "newPassword2", password1, password2, errs) {
@@ -152,8 +136,8 @@ func (s *Service) checkNewPassword(u *account, password1, password2 string) erro
 	return nil
 }
 
-// replacePassword ends all sessions and all links that are out, and lets passwords be looked at again. The network that
-// asks is one of the user's own from now on.
+// replacePassword stores a password hash. It ends all sessions for a reason, revokes all links, resets the limits on
+// wrong passwords, and makes the client's network one of the user's own.
 func (s *Service) replacePassword(ctx context.Context, tx *store.Tx, id int64, encoded, reason string) error {
 	if err := setPassword(ctx, tx, id, encoded); err != nil {
 		return err

@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"accountd/internal/ratelimit"
@@ -10,27 +9,20 @@ import (
 )
 
 const (
-	// purgeBatch is how many accounts are looked for at once.
-	purgeBatch = 200
-
-	// purgeRows is how many accounts go in one transaction: taking one out of the index of substrings, in more than a hundred places,
-	// holds the writer for tens of milliseconds among a million.
-	purgeRows = 1
-
-	// counterRows is how many rows of throttles go in one transaction.
-	counterRows = 100
+	purgeBatch  = 200 // accounts that are looked up at once
+	counterRows = 100 // counters of limits that are deleted in one transaction
 )
 
-// PurgeUnverified deletes, for good, accounts that were never verified and never used for Settings.PurgeUnverified after they
-// were made, so that names and addresses of others cannot be kept from them. What an operator has given rights stays. What it has
-// deleted when an error comes stays deleted.
+// PurgeUnverified permanently deletes accounts that were neither verified nor used within Settings.PurgeUnverified, so that
+// nobody can keep names and addresses from their owners. Staff and superusers stay. After an error what it has deleted
+// stays deleted.
 func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) {
 	if s.settings.PurgeUnverified == 0 {
 		return 0, nil
 	}
 	after, more := int64(0), true
 	for more {
-		var found []int64 // outside of the write: looking at a million accounts takes its time
+		var found []int64 // outside of a write: looking at a million accounts takes long
 		err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
 			found, err = unverified(ctx, tx, tx.Now.Add(-s.settings.PurgeUnverified), after, purgeBatch)
 			return err
@@ -42,47 +34,35 @@ func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) 
 			break
 		}
 		after = found[len(found)-1]
-		for users := range slices.Chunk(found, purgeRows) {
-			gone, err := s.purge(ctx, users)
-			if err != nil {
+		for _, id := range found {
+			unused := false
+			// One by one: an account has more than a hundred entries in the index of user_search, and deleting them among
+			// those of a million accounts takes tens of milliseconds.
+			if _, err := s.writeBatch(ctx, func(tx *store.Tx) (err error) {
+				unused, err = deleteUnverified(ctx, tx, id)
+				return err
+			}); err != nil {
 				return deleted, err
 			}
-			for _, id := range gone {
+			if unused {
 				s.event(ctx, "unverified_account_deleted", id)
+				deleted++
 			}
-			deleted += len(gone)
 		}
 	}
 	return deleted, nil
 }
 
-// purge deletes those of users that are still unverified, and returns them.
-func (s *Service) purge(ctx context.Context, users []int64) (gone []int64, err error) {
-	_, err = s.aside(ctx, func(tx *store.Tx) error {
-		for _, id := range users {
-			deleted, err := deleteUnverified(ctx, tx, id)
-			if err != nil {
-				return err
-			}
-			if deleted {
-				gone = append(gone, id)
-			}
-		}
-		return nil
-	})
-	return gone, err
-}
-
-// clearThrottles deletes what no rate counts any more, and networks that are nobody's own any more.
+// clearThrottles deletes counters of limits that count no more, and networks that are no user's own any more.
 func (s *Service) clearThrottles(ctx context.Context, before time.Time) error {
 	counters := func(tx *store.Tx) (int64, error) {
-		// Accounts keep theirs: failures in a row do not age, but for those from one of the owner's own networks.
+		// Counters of accounts stay: consecutive failures do not expire.
 		return ratelimit.DeleteUnused(ctx, tx, before, limitAccount, counterRows)
 	}
 	networks := func(tx *store.Tx) (int64, error) { return clearNetworks(ctx, tx, counterRows) }
 	for _, clear := range []func(*store.Tx) (int64, error){counters, networks} {
 		for deleted := int64(counterRows); deleted == counterRows; {
-			if _, err := s.aside(ctx, func(tx *store.Tx) (err error) {
+			if _, err := s.writeBatch(ctx, func(tx *store.Tx) (err error) {
 				deleted, err = clear(tx)
 				return err
 			}); err != nil {

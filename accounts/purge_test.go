@@ -83,9 +83,18 @@ func TestPurgeMeetsVerification(t *testing.T) {
 	h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com"})
 	h.advance(2 * time.Hour)
 	h.exec(t, `UPDATE user_status SET verified = 1`)
-	if deleted, err := h.purge(t.Context(), []int64{h.user(t, "ada").ID}); len(deleted) != 0 || err != nil {
-		t.Errorf("%d deleted, %v", deleted, err)
+	id := h.user(t, "ada").ID
+	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
+		deleted, err := deleteUnverified(t.Context(), tx, id)
+		if deleted {
+			t.Error("a verified account was deleted")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	h.user(t, "ada")
 }
 
 // TestPurgeIsOff: without the setting nobody is deleted, however old.

@@ -6,21 +6,20 @@ import (
 	"accountd/email"
 	"accountd/internal/ratelimit"
 	"accountd/internal/store"
-	"accountd/tokens"
 )
 
-// RegisterInput are the arguments of register. Where registration is passwordless, the passwords are not looked at.
+// RegisterInput are the arguments of register. Passwordless registration ignores the passwords.
 type RegisterInput struct {
 	Fields    Values `arg:"fields"` // those of Settings.RegisterArguments
 	Password1 string `arg:"password1"`
 	Password2 string `arg:"password2"`
 }
 
-// Register creates an account, sends its mails, and logs in where the settings let unverified users. Problems of the
-// form come all at once; a claimed address and a full outbox only for a clean form.
+// Register creates an account, sends its mails, and logs in where unverified users may. Problems of the form are reported
+// all at once; a claimed address or a full outbox only for a form without problems.
 //
-// Under RevealNothing a claimed address is no problem: its owner gets a mail, the answer, always without tokens, is
-// the same as for a free one, and so are later ones.
+// Under RevealNothing a claimed address succeeds as a free one does, without tokens, and its holder gets a mail. Later
+// registrations do not reveal it either: see hold.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, error) {
 	if s.settings.Reveal == RevealNothing {
 		defer s.padDuration(ctx)()
@@ -68,7 +67,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 				if err := hold(ctx, tx, f); err != nil || !mailing {
 					return err
 				}
-				return s.tellHolder(ctx, tx, holder, n.email.Canonical)
+				return s.notifyHolder(ctx, tx, holder, n.email.Canonical)
 			}
 		}
 		if id, err = insertUser(ctx, tx, n); err != nil {
@@ -95,14 +94,15 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 	return out, nil
 }
 
-// checkRegistration judges a registration form in the three phases of the API, then the address and the outbox.
+// checkRegistration validates the form in the three phases of the API, then checks limits, address and outbox.
 func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form, error) {
 	errs := Errors{}
-	f := s.judge(s.settings.RegisterArguments(), in.Fields, Address{}, errs)
+	f := s.validate(s.settings.RegisterArguments(), in.Fields, Address{}, errs)
 	f.discreet = s.settings.Reveal == RevealNothing
-	passwordOK := !s.settings.PasswordlessRegistration && cleanPasswords("password1", "password2", in.Password1, in.Password2, errs)
+	passwordOK := !s.settings.PasswordlessRegistration &&
+		cleanPasswords("password1", "password2", in.Password1, in.Password2, errs)
 	claimed := false
-	err := s.db.Read(ctx, func(tx *store.Tx) error {
+	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
 		if err := f.taken(ctx, tx, 0, errs); err != nil {
 			return err
 		}
@@ -116,7 +116,6 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 			return err
 		}
 		if s.settings.Reveal != RevealNothing {
-			var err error
 			if claimed, err = addressClaimed(ctx, tx, f.address.Canonical); err != nil {
 				return err
 			}
@@ -127,16 +126,19 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 		return s.acceptingRegistration(ctx, tx)
 	})
 	if claimed && len(s.networkRates(ctx, limitRegistration)) > 0 { // a search for accounts counts as well
-		if counted := s.db.Write(ctx, func(tx *store.Tx) error { return s.limitNetwork(ctx, tx, limitRegistration, ratelimit.Count) }); counted != nil {
+		counted := s.db.Write(ctx, func(tx *store.Tx) error {
+			return s.limitNetwork(ctx, tx, limitRegistration, ratelimit.Count)
+		})
+		if counted != nil {
 			return f, counted
 		}
 	}
 	return f, err
 }
 
-// hold takes what an account would take whose address were free: its id, and the values that no two accounts may
-// have. Otherwise a second registration, or the id of a third, would tell that the address is claimed. They are
-// held for as long as an unverified account would have them.
+// hold reserves, for a registration of a claimed address, what a new account would have taken: an id and the unique
+// values. Otherwise a second registration, or the id of a third, would reveal that the address is claimed. The values are
+// held as long as an unverified account would keep them.
 func hold(ctx context.Context, tx *store.Tx, f form) error {
 	id, err := store.NextID(ctx, tx, "users")
 	if err != nil {
@@ -154,29 +156,23 @@ func (s *Service) mailsRegistrations() bool {
 	return s.settings.SendActivationEmail || s.sendsPasswordSet() || s.settings.Reveal == RevealNothing
 }
 
-// acceptingRegistration fails with Errors when register may have to send a mail and none are taken.
+// acceptingRegistration is accepting where register may have to send a mail.
 func (s *Service) acceptingRegistration(ctx context.Context, tx *store.Tx) error {
-	if s.mailsRegistrations() {
-		return mailProblem(s.outbox.Accepting(ctx, tx))
+	if !s.mailsRegistrations() {
+		return nil
 	}
-	return nil
+	return s.accepting(ctx, tx)
 }
 
 // sendRegistered sends the mails of a new account.
 func (s *Service) sendRegistered(ctx context.Context, tx *store.Tx, u *account) error {
 	if s.settings.SendActivationEmail {
-		if err := s.sendActivation(ctx, tx, u, email.Activation); err != nil {
+		if err := s.sendLink(ctx, tx, u, u.primary(), email.Activation); err != nil {
 			return err
 		}
 	}
 	if !s.sendsPasswordSet() {
 		return nil
 	}
-	token, err := s.tokens.SignAction(tokens.Action{
-		Purpose: tokens.PasswordSet, User: u.ID, Address: u.canonical, Epoch: u.credentialEpoch,
-	})
-	if err != nil {
-		return err
-	}
-	return s.send(ctx, tx, u.addresses()[0], email.Mail{Kind: email.PasswordSet, User: u.mailUser(), Token: token})
+	return s.sendLink(ctx, tx, u, u.primary(), email.PasswordSet)
 }

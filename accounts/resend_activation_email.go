@@ -5,7 +5,6 @@ import (
 
 	"accountd/email"
 	"accountd/internal/store"
-	"accountd/tokens"
 )
 
 // ResendActivationEmailInput are the arguments of resendActivationEmail.
@@ -13,14 +12,14 @@ type ResendActivationEmailInput struct {
 	Email string `arg:"email"`
 }
 
-// ResendActivationEmail sends the activation mail once more, to the stored primary address. Whether there is such an
-// account, and whether it is verified, it tells under RevealAll only.
+// ResendActivationEmail sends the activation mail to the stored primary address once more. Only under RevealAll does the
+// result reveal that an account is verified.
 func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivationEmailInput) error {
 	defer s.padDuration(ctx)()
 	return s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *account, _ Address) error {
 		switch {
 		case !u.Verified:
-			return s.sendActivation(ctx, tx, u, email.ActivationResend)
+			return s.sendLink(ctx, tx, u, u.primary(), email.ActivationResend)
 		case s.settings.Reveal == RevealAll:
 			return one("email", errAlreadyVerified)
 		default:
@@ -29,16 +28,18 @@ func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivation
 	})
 }
 
-// mailOwner judges an argument email and runs send, in a transaction, for the active user whose address that is,
-// unless the network has asked for too many mails. For nobody it counts that and does nothing, and does not tell.
-// matched is the address as stored.
-func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *store.Tx, u *account, matched Address) error) error {
+// mailOwner validates the argument email and runs send in a transaction for the active account with that address. matched
+// is the address as it is stored. For an unknown address, and for a network over its limit of mails, it counts the
+// request and succeeds without send.
+func (s *Service) mailOwner(
+	ctx context.Context, typed string, send func(tx *store.Tx, u *account, matched Address) error,
+) error {
 	errs := Errors{}
 	address, ok := cleanEmail("email", typed, errs)
 	if !ok {
 		return errs
 	}
-	owner := func(tx *store.Tx) (*account, error) {
+	find := func(tx *store.Tx) (*account, error) {
 		u, err := s.userByAddress(ctx, tx, address.Canonical)
 		if err != nil || u == nil || !u.IsActive {
 			return nil, err
@@ -47,10 +48,10 @@ func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *sto
 	}
 	found := false
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
-		if err := s.outbox.Accepting(ctx, tx); err != nil {
-			return mailProblem(err)
+		if err := s.accepting(ctx, tx); err != nil {
+			return err
 		}
-		u, err := owner(tx)
+		u, err := find(tx)
 		found = u != nil
 		return err
 	})
@@ -58,7 +59,7 @@ func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *sto
 		return err
 	}
 	return s.db.Write(ctx, func(tx *store.Tx) error {
-		u, err := owner(tx)
+		u, err := find(tx)
 		if err != nil {
 			return err
 		}
@@ -68,15 +69,4 @@ func (s *Service) mailOwner(ctx context.Context, typed string, send func(tx *sto
 		matched, _ := u.address(address.Canonical)
 		return send(tx, u, matched)
 	})
-}
-
-// sendActivation mails the link that verifies the account's primary address.
-func (s *Service) sendActivation(ctx context.Context, tx *store.Tx, u *account, kind email.Kind) error {
-	token, err := s.tokens.SignAction(tokens.Action{
-		Purpose: tokens.Activation, User: u.ID, Address: u.canonical, Epoch: u.secondaryEpoch,
-	})
-	if err != nil {
-		return err
-	}
-	return s.send(ctx, tx, u.addresses()[0], email.Mail{Kind: kind, User: u.mailUser(), Token: token})
 }

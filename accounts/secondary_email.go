@@ -14,9 +14,11 @@ type SendSecondaryEmailActivationInput struct {
 	Password string `arg:"password,proof"`
 }
 
-// SendSecondaryEmailActivation mails a link to a new address, which becomes the secondary one when it is confirmed.
-// Until then nothing is stored. Under RevealNothing the address of another account is not told: its owner is.
-func (s *Service) SendSecondaryEmailActivation(ctx context.Context, owner Owner, in SendSecondaryEmailActivationInput) error {
+// SendSecondaryEmailActivation mails a link to a new address, which becomes the secondary one when the link is used. Until
+// then nothing is stored. Under RevealNothing it succeeds for an address of another account, and mails its holder.
+func (s *Service) SendSecondaryEmailActivation(
+	ctx context.Context, owner Owner, in SendSecondaryEmailActivationInput,
+) error {
 	if s.settings.Reveal == RevealNothing {
 		defer s.padDuration(ctx)()
 	}
@@ -25,40 +27,25 @@ func (s *Service) SendSecondaryEmailActivation(ctx context.Context, owner Owner,
 	if !ok {
 		return errs
 	}
-	err := s.db.Write(ctx, func(tx *store.Tx) error {
-		now, err := s.recheck(ctx, tx, owner)
-		if err != nil {
-			return err
-		}
+	return s.change(ctx, s.db.Write, owner, "secondary_email_requested", func(tx *store.Tx, u *account) error {
 		holder, err := s.userByAddress(ctx, tx, address.Canonical)
 		if err != nil {
 			return err
 		}
-		if holder != nil && (holder.ID == now.ID || s.settings.Reveal != RevealNothing) {
+		if holder != nil && (holder.ID == u.ID || s.settings.Reveal != RevealNothing) {
 			return one("email", errEmailInUse)
 		}
-		if err := s.outbox.Accepting(ctx, tx); err != nil {
-			return mailProblem(err)
+		if err := s.accepting(ctx, tx); err != nil {
+			return err
 		}
-		if ok, err := s.mayAsk(ctx, tx, now); !ok {
+		if ok, err := s.mayAsk(ctx, tx, u); !ok {
 			return err
 		}
 		if holder != nil {
-			return s.tellHolder(ctx, tx, holder, address.Canonical)
+			return s.notifyHolder(ctx, tx, holder, address.Canonical)
 		}
-		token, err := s.tokens.SignAction(tokens.Action{
-			Purpose: tokens.SecondaryEmail, User: now.ID, Address: address.text(), Epoch: now.secondaryEpoch,
-		})
-		if err != nil {
-			return err
-		}
-		return s.send(ctx, tx, address, email.Mail{Kind: email.SecondaryEmailActivation, User: now.mailUser(), Token: token})
+		return s.sendLink(ctx, tx, u, address, email.SecondaryEmailActivation)
 	})
-	if err != nil {
-		return err
-	}
-	s.event(ctx, "secondary_email_requested", owner.account.ID)
-	return nil
 }
 
 // VerifySecondaryEmailInput are the arguments of verifySecondaryEmail.
@@ -66,9 +53,9 @@ type VerifySecondaryEmailInput struct {
 	Token string `arg:"token"`
 }
 
-// VerifySecondaryEmail makes the address that a token was mailed to the secondary one, in place of any other. It logs
-// nobody in, and verifies no primary address. No session ends, even where an address is replaced: who asked for the link has
-// given the password, and follows it as nobody, so that there would be no session to spare.
+// VerifySecondaryEmail makes the address that a token was mailed to the secondary one, in place of any other. It neither
+// logs in nor verifies the primary address. No session ends, even where an address is replaced: the caller is anonymous,
+// so the session that has requested the link, with the password, could not be spared.
 func (s *Service) VerifySecondaryEmail(ctx context.Context, in VerifySecondaryEmailInput) error {
 	action, err := s.verifyAction(ctx, in.Token, tokens.SecondaryEmail)
 	if err != nil {
@@ -116,9 +103,12 @@ type RemoveSecondaryEmailInput struct {
 	Password string `arg:"password,proof"`
 }
 
-// RemoveSecondaryEmail gives the secondary address up. All sessions but the caller's end.
+// RemoveSecondaryEmail releases the secondary address. All sessions but the caller's end.
 func (s *Service) RemoveSecondaryEmail(ctx context.Context, owner Owner, _ RemoveSecondaryEmailInput) error {
-	return s.moveAddress(ctx, owner, "secondary_email_removed", email.NoticeSecondaryRemoved, func(now *account) (primary, secondary string) {
-		return now.canonical, ""
+	return s.change(ctx, s.db.WriteUrgent, owner, "secondary_email_removed", func(tx *store.Tx, u *account) error {
+		if err := placeAddresses(ctx, tx, u, u.canonical, ""); err != nil {
+			return err
+		}
+		return s.addressesMoved(ctx, tx, owner, email.NoticeSecondaryRemoved, "secondary email removed", u)
 	})
 }

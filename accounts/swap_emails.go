@@ -12,31 +12,22 @@ type SwapEmailsInput struct {
 	Password string `arg:"password,proof"`
 }
 
-// SwapEmails lets the primary and the secondary address change places. All sessions but the caller's end.
+// SwapEmails makes the secondary address the primary one and the other way round. All sessions but the caller's end.
 func (s *Service) SwapEmails(ctx context.Context, owner Owner, _ SwapEmailsInput) error {
-	return s.moveAddress(ctx, owner, "emails_swapped", email.NoticeEmailsSwapped, func(now *account) (primary, secondary string) {
-		return now.secondary, now.canonical
+	return s.change(ctx, s.db.WriteUrgent, owner, "emails_swapped", func(tx *store.Tx, u *account) error {
+		if err := placeAddresses(ctx, tx, u, u.secondary, u.canonical); err != nil {
+			return err
+		}
+		return s.addressesMoved(ctx, tx, owner, email.NoticeEmailsSwapped, "emails swapped", u)
 	})
 }
 
-func (s *Service) moveAddress(ctx context.Context, owner Owner, event string, kind email.Kind, places func(now *account) (primary, secondary string)) error {
-	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		now, err := s.recheck(ctx, tx, owner)
-		if err != nil {
-			return err
-		}
-		primary, secondary := places(now)
-		if err := placeAddresses(ctx, tx, now, primary, secondary); err != nil {
-			return err
-		}
-		if err := s.tokens.EndAll(ctx, tx, now.ID, owner.session, words(event)); err != nil {
-			return err
-		}
-		return s.notifyMoved(ctx, tx, kind, now)
-	})
-	if err != nil {
+// addressesMoved ends all sessions but the caller's for a reason and sends notices after a change of addresses.
+func (s *Service) addressesMoved(
+	ctx context.Context, tx *store.Tx, owner Owner, kind email.Kind, reason string, before *account,
+) error {
+	if err := s.tokens.EndAll(ctx, tx, before.ID, owner.session, reason); err != nil {
 		return err
 	}
-	s.event(ctx, event, owner.account.ID)
-	return nil
+	return s.notifyMoved(ctx, tx, kind, before)
 }

@@ -12,55 +12,47 @@ type UpdateAccountInput struct {
 	Fields Values `arg:"fields"` // those of Settings.UpdateArguments
 }
 
-// UpdateAccount changes the fields that are given and leaves the others. All of it is done or, with Errors, nothing.
+// UpdateAccount changes the given fields and no others. With Errors nothing is changed.
 func (s *Service) UpdateAccount(ctx context.Context, owner Owner, in UpdateAccountInput) error {
 	errs := Errors{}
-	f := s.judgeUpdate(s.settings.UpdateArguments(), in.Fields, owner.account.addresses()[0], errs)
-	err := s.db.Write(ctx, func(tx *store.Tx) error {
-		now, err := s.recheck(ctx, tx, owner)
-		if err != nil {
-			return err
-		}
-		if err := f.takenFrom(ctx, tx, now, errs); err != nil {
+	f := s.validateUpdate(s.settings.UpdateArguments(), in.Fields, owner.account.primary(), errs)
+	return s.change(ctx, s.db.Write, owner, "account_updated", func(tx *store.Tx, u *account) error {
+		if err := f.takenByOthers(ctx, tx, u, errs); err != nil {
 			return err
 		}
 		if len(errs) > 0 {
 			return errs
 		}
-		return f.update(ctx, tx, now)
+		return f.update(ctx, tx, u)
 	})
-	if err != nil {
-		return err
-	}
-	s.event(ctx, "account_updated", owner.account.ID)
-	return nil
 }
 
-// judgeUpdate is judge for an account that is there already: what is not given stays.
-func (s *Service) judgeUpdate(args []Argument, in Values, own Address, errs Errors) form {
+// validateUpdate is validate for an existing account: only given fields are validated.
+func (s *Service) validateUpdate(args []Argument, in Values, own Address, errs Errors) form {
 	for i, a := range args {
-		// Who registers has to have a username, so nobody gets rid of theirs.
+		// Where registration requires a username, an account cannot lose it.
 		if a.Field.Name == "username" && slices.Contains(s.settings.RegisterFields, "username") {
 			_, args[i].Required = in["username"]
 		}
 	}
-	return s.judge(args, in, own, errs)
+	return s.validate(args, in, own, errs)
 }
 
-// takenFrom is taken for the account u.
-func (f form) takenFrom(ctx context.Context, tx *store.Tx, u *account, errs Errors) error {
+// takenByOthers is taken for a form of the account u. A value that u has already is not checked: another account may have
+// had it since before the field was unique.
+func (f form) takenByOthers(ctx context.Context, tx *store.Tx, u *account, errs Errors) error {
 	for field, value := range u.Fields {
 		if value == f.values[field] {
-			delete(f.values, field) // stays, even if somebody else has it since before it was unique
+			delete(f.values, field)
 		}
 	}
 	if f.skeleton == usernameSkeleton(u.ownUsername()) {
-		f.skeleton = "" // likewise
+		f.skeleton = ""
 	}
 	return f.taken(ctx, tx, u.ID, errs)
 }
 
-// update stores the fields of a form in the account that has them as in u.
+// update stores the fields of a form for the account u.
 func (f form) update(ctx context.Context, tx *store.Tx, u *account) error {
 	if err := setFields(ctx, tx, u.ID, f.custom()); err != nil {
 		return err

@@ -87,12 +87,15 @@ func (u *User) mailUser() email.User {
 
 // addresses returns the primary address and the secondary one, if there is one.
 func (u *account) addresses() []Address {
-	list := []Address{{Canonical: u.canonical, Shown: u.Email}}
+	list := []Address{u.primary()}
 	if u.secondary != "" {
 		list = append(list, Address{Canonical: u.secondary, Shown: u.SecondaryEmail})
 	}
 	return list
 }
+
+// primary returns the primary address.
+func (u *account) primary() Address { return Address{Canonical: u.canonical, Shown: u.Email} }
 
 // address returns the user's address with a canonical form.
 func (u *account) address(canonical string) (Address, bool) {

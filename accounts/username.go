@@ -9,13 +9,13 @@ import (
 	"accountd/internal/store"
 )
 
-// cleanUsername is the second phase for a username that survived the first: it is normalised (NFKC) and
-// then judged. shown is what is stored and displayed, key what makes it unique and is looked up. own is the
-// account's address, the only username with an @ that is allowed.
+// cleanUsername is the second phase of validation for a username: it is normalised (NFKC), then validated. shown is the
+// form that is stored and displayed, key the one that is unique and looked up. own is the account's address, the only
+// username with an @ that is allowed.
 func cleanUsername(field, value string, own Address, errs Errors) (shown, key string, ok bool) {
 	shown = norm.NFKC.String(value)
 	if !checkText(field, shown, maxName, errs) {
-		return "", "", false // one character can become eighteen
+		return "", "", false // NFKC makes up to eighteen characters of one
 	}
 	if !validUsername(shown) || strings.Contains(shown, "@") && !isOwnAddress(shown, own) {
 		errs.add(field, errInvalidUsername)
@@ -24,8 +24,8 @@ func cleanUsername(field, value string, own Address, errs Errors) (shown, key st
 	return shown, usernameKey(shown), true
 }
 
-// usernameSkeleton is what no other account's username may have in common with this one; "" for none. A name that is
-// an address looks like what it is.
+// usernameSkeleton returns the skeleton of a username (UTS 39), which is unique: usernames that look alike have the same
+// one. It is "" for an address, which is unique anyway.
 func usernameSkeleton(shown string) string {
 	if strings.Contains(shown, "@") {
 		return ""
@@ -38,7 +38,7 @@ func isOwnAddress(username string, own Address) bool {
 	return err == nil && own.Canonical == address.Canonical
 }
 
-// usernameKey is the form in which usernames are compared.
+// usernameKey returns the form in which usernames are compared.
 func usernameKey(s string) string { return trim(store.Fold(s)) }
 
 func validUsername(s string) bool {
@@ -51,15 +51,15 @@ func validUsername(s string) bool {
 	return s != "" && highlyRestrictive(s)
 }
 
-// mixtures are the scripts that may stand together beside Latin (UTS 39, section 5.2, "Highly Restrictive").
+// mixtures are the sets of scripts that one username may have (UTS 39, section 5.2, "Highly Restrictive").
 var mixtures = [][]*unicode.RangeTable{
 	{unicode.Latin, unicode.Han, unicode.Hiragana, unicode.Katakana},
 	{unicode.Latin, unicode.Han, unicode.Bopomofo},
 	{unicode.Latin, unicode.Han, unicode.Hangul},
 }
 
-// highlyRestrictive reports whether all characters are of one script, or of one of the mixtures in which
-// Latin is at home: a Cyrillic а among Latin letters is somebody else's name.
+// highlyRestrictive reports whether all characters are of one script or of one of the mixtures. It refuses, for example,
+// a Cyrillic а among Latin letters.
 func highlyRestrictive(s string) bool {
 	single := scriptOf(firstWithScript(s))
 	if single == nil || covered(s, single) {
@@ -82,7 +82,7 @@ func firstWithScript(s string) rune {
 	return -1
 }
 
-// scriptOf returns the script of r, nil for none.
+// scriptOf returns the script of r; nil for none.
 func scriptOf(r rune) *unicode.RangeTable {
 	for _, table := range unicode.Scripts {
 		if unicode.Is(table, r) {

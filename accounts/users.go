@@ -38,14 +38,19 @@ type UserEdge struct {
 // Cursor is of this place in every list of users, for ever.
 func (e UserEdge) Cursor() string { return cursor(e.User.ID) }
 
-// UserByID returns nil where nobody has the id.
+// UserByID returns the user with an id; nil for none.
 func (s *Service) UserByID(ctx context.Context, id int64) (*User, error) {
-	var u *account
-	err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
+	u, err := s.accountByID(ctx, id)
+	return u.user(), err
+}
+
+// accountByID is userByID in a transaction of its own.
+func (s *Service) accountByID(ctx context.Context, id int64) (u *account, err error) {
+	err = s.db.ReadOne(ctx, func(tx *store.Tx) error {
 		u, err = s.userByID(ctx, tx, id)
 		return err
 	})
-	return u.user(), err
+	return u, err
 }
 
 // Users lists users. It fails with *UsageError for arguments that cannot be, and with the context's error when that

@@ -127,7 +127,7 @@ func TestUsernameVectors(t *testing.T) {
 	for _, c := range cases {
 		errs := Errors{}
 		args := Settings{RegisterFields: []string{"username"}}.RegisterArguments()
-		shown := (&Service{}).judge(args, Values{"username": c.Input}, Address{}, errs).text("username")
+		shown := (&Service{}).validate(args, Values{"username": c.Input}, Address{}, errs).text("username")
 		clean, ok := trim(c.Input), shown != ""
 		if normal := norm.NFKC.String(clean); ok != (len(c.Errors) == 0) && (normal != clean || !highlyRestrictive(normal)) {
 			excepted = append(excepted, c.Input)

@@ -12,8 +12,8 @@ type VerifyAccountInput struct {
 	Token string `arg:"token"`
 }
 
-// VerifyAccount verifies the account that an activation token was made for. The token is good once, and only
-// while its address is the account's primary one.
+// VerifyAccount verifies the account of an activation token. The token is valid once, and only while its address is the
+// account's primary one.
 func (s *Service) VerifyAccount(ctx context.Context, in VerifyAccountInput) error {
 	action, err := s.verifyAction(ctx, in.Token, tokens.Activation)
 	if err != nil {
