@@ -32,8 +32,12 @@ func TestSecurityTable(t *testing.T) {
 			t.Errorf("%s: no test", number)
 		}
 		for _, name := range named {
-			if function, _, _ := strings.Cut(name[1], "/"); !tests[function] {
+			function, script, _ := strings.Cut(name[1], "/")
+			if !tests[function] {
 				t.Errorf("%s: there is no test %s", number, function)
+			}
+			if function == "TestScripts" {
+				servertest.Read(t, "testdata/e2e/"+script+".script")
 			}
 		}
 		for _, name := range code.FindAllStringSubmatch(cells[1], -1) {
