@@ -15,10 +15,11 @@ const (
 	done            = `{"success":true,"errors":null}`
 	unauthenticated = `{"nonFieldErrors":[{"message":"Unauthenticated.","code":"unauthenticated"}]}`
 	notVerified     = `{"nonFieldErrors":[{"message":"Please verify your account.","code":"not_verified"}]}`
-	noSecondary     = `{"nonFieldErrors":[{"message":"You need to setup a secondary email to proceed.","code":"secondary_email_required"}]}`
-	wrongPassword   = `[{"message":"Invalid password.","code":"invalid_password"}]`
-	emailInUse      = `[{"message":"A user with that email already exists.","code":"unique"}]`
-	otherPassword   = "staple battery horse"
+	noSecondary     = `{"nonFieldErrors":[{"message":"You need to setup a secondary email to proceed.",` +
+		`"code":"secondary_email_required"}]}`
+	wrongPassword = `[{"message":"Invalid password.","code":"invalid_password"}]`
+	emailInUse    = `[{"message":"A user with that email already exists.","code":"unique"}]`
+	otherPassword = "staple battery horse"
 )
 
 func failed(errors string) string { return `{"success":false,"errors":` + errors + `}` }
@@ -61,7 +62,8 @@ var guardedMutations = []struct {
 	secondary         bool
 	outputs, null     string
 }{
-	{"passwordChange", `oldPassword: %q, newPassword1: "", newPassword2: "x"`, "oldPassword", false, " token refreshToken", `,"token":null,"refreshToken":null`},
+	{"passwordChange", `oldPassword: %q, newPassword1: "", newPassword2: "x"`, "oldPassword", false,
+		" token refreshToken", `,"token":null,"refreshToken":null`},
 	{"archiveAccount", `password: %q`, "password", false, "", ""},
 	{"deleteAccount", `password: %q`, "password", false, "", ""},
 	{"sendSecondaryEmailActivation", `password: %q, email: "nonsense"`, "password", false, "", ""},
@@ -99,7 +101,8 @@ func TestPrologue(t *testing.T) {
 				{"with a padded password", ada, goodPassword + " ", wrong},
 			} {
 				t.Run(f.name+" "+m.name+" "+test.caller, func(t *testing.T) {
-					got := s.run(t, f, m.name, fmt.Sprintf(m.args, test.password), "success errors"+m.outputs, test.header...)
+					got := s.run(t, f, m.name, fmt.Sprintf(m.args, test.password), "success errors"+m.outputs,
+						test.header...)
 					if want := `{"success":false,"errors":` + test.errors + m.null + `}`; got != want {
 						t.Errorf("\n got %s\nwant %s", got, want)
 					}
@@ -117,14 +120,16 @@ func TestPrologue(t *testing.T) {
 // TestAccountRefusals is every other error of these mutations.
 func TestAccountRefusals(t *testing.T) {
 	t.Parallel()
-	tooShort := `[{"message":"This password is too short. It must contain at least 8 characters.","code":"password_too_short"}]`
+	tooShort := `[{"message":"This password is too short. It must contain at least 8 characters.",` +
+		`"code":"password_too_short"}]`
 	mismatch := `[{"message":"The two password fields didn’t match.","code":"password_mismatch"}]`
 	for _, f := range flavours {
 		s := newSite(t)
 		ada := s.add(t, f, accounts.AddUserInput{Username: "ada", Verified: true, SecondaryEmail: "ada2@acme.example"})
 		s.add(t, f, accounts.AddUserInput{Username: "bob"})
 		old := map[tokens.Purpose]string{}
-		purposes := map[tokens.Purpose]string{tokens.PasswordReset: "passwordReset", tokens.PasswordSet: "passwordSet", tokens.SecondaryEmail: "verifySecondaryEmail"}
+		purposes := map[tokens.Purpose]string{tokens.PasswordReset: "passwordReset", tokens.PasswordSet: "passwordSet",
+			tokens.SecondaryEmail: "verifySecondaryEmail"}
 		for purpose := range purposes {
 			old[purpose] = s.link(t, purpose, "ada", "new@acme.example")
 		}
@@ -143,26 +148,39 @@ func TestAccountRefusals(t *testing.T) {
 			{"passwordReset", new1(stale, "", ""), expiredToken},
 			{"passwordReset", new1(set, "", ""), invalidToken},
 			{"passwordReset", new1(reset, "", ""), `{"newPassword1":` + required + `,"newPassword2":` + required + `}`},
-			{"passwordReset", new1(reset, "", "short"), `{"newPassword1":` + required + `,"newPassword2":` + tooShort + `}`},
+			{"passwordReset", new1(reset, "", "short"), `{"newPassword1":` + required + `,"newPassword2":` + tooShort +
+				`}`},
 			{"passwordReset", new1(reset, "a", "b"), `{"newPassword2":` + mismatch + `}`},
-			{"passwordReset", new1(reset, "ada@acme.example", "ada@acme.example"), `{"newPassword2":[{"message":"The password is too similar to the email address.","code":"password_too_similar"}]}`},
+			{"passwordReset", new1(reset, "ada@acme.example", "ada@acme.example"),
+				`{"newPassword2":[{"message":"The password is too similar to the email address.",` +
+					`"code":"password_too_similar"}]}`},
 			{"passwordSet", new1("", "", ""), invalidToken},
 			{"passwordSet", new1(old[tokens.PasswordSet], "", ""), expiredToken},
 			{"passwordSet", new1(reset, "", ""), invalidToken},
 			{"passwordSet", new1(set, "short", "short"), `{"newPassword2":` + tooShort + `}`},
-			{"passwordSet", new1(set, otherPassword, otherPassword), `{"nonFieldErrors":[{"message":"Password already set for account.","code":"password_already_set"}]}`},
+			{"passwordSet", new1(set, otherPassword, otherPassword),
+				`{"nonFieldErrors":[{"message":"Password already set for account.","code":"password_already_set"}]}`},
 			{"verifySecondaryEmail", `token: "nonsense"`, invalidToken},
 			{"verifySecondaryEmail", `token: "` + old[tokens.SecondaryEmail] + `"`, expiredToken},
 			{"verifySecondaryEmail", `token: "` + reset + `"`, invalidToken},
-			{"verifySecondaryEmail", `token: "` + s.link(t, tokens.SecondaryEmail, "ada", "BOB@acme.example") + `"`, `{"nonFieldErrors":` + emailInUse + `}`},
-			{"verifySecondaryEmail", `token: "` + s.link(t, tokens.SecondaryEmail, "ada", "ada2@acme.example") + `"`, `{"nonFieldErrors":` + emailInUse + `}`},
-			{"passwordChange", fmt.Sprintf("oldPassword: %q, newPassword1: %q, newPassword2: %q", goodPassword, "", "short"), `{"newPassword1":` + required + `,"newPassword2":` + tooShort + `}`},
-			{"passwordChange", fmt.Sprintf("oldPassword: %q, newPassword1: %q, newPassword2: %q", goodPassword, "a", "b"), `{"newPassword2":` + mismatch + `}`},
-			{"sendSecondaryEmailActivation", fmt.Sprintf("email: %q, password: %q", " ", goodPassword), `{"email":` + required + `}`},
-			{"sendSecondaryEmailActivation", fmt.Sprintf("email: %q, password: %q", "nonsense", goodPassword), `{"email":` + invalidEmail + `}`},
-			{"sendSecondaryEmailActivation", fmt.Sprintf("email: %q, password: %q", "Bob@acme.example", goodPassword), `{"email":` + emailInUse + `}`},
-			{"sendSecondaryEmailActivation", fmt.Sprintf("email: %q, password: %q", "ada@acme.example", goodPassword), `{"email":` + emailInUse + `}`},
-			{"sendSecondaryEmailActivation", fmt.Sprintf("email: %q, password: %q", "ada2@acme.example", goodPassword), `{"email":` + emailInUse + `}`},
+			{"verifySecondaryEmail", `token: "` + s.link(t, tokens.SecondaryEmail, "ada", "BOB@acme.example") + `"`,
+				`{"nonFieldErrors":` + emailInUse + `}`},
+			{"verifySecondaryEmail", `token: "` + s.link(t, tokens.SecondaryEmail, "ada", "ada2@acme.example") + `"`,
+				`{"nonFieldErrors":` + emailInUse + `}`},
+			{"passwordChange", fmt.Sprintf("oldPassword: %q, newPassword1: %q, newPassword2: %q", goodPassword, "",
+				"short"), `{"newPassword1":` + required + `,"newPassword2":` + tooShort + `}`},
+			{"passwordChange", fmt.Sprintf("oldPassword: %q, newPassword1: %q, newPassword2: %q", goodPassword, "a",
+				"b"), `{"newPassword2":` + mismatch + `}`},
+			{"sendSecondaryEmailActivation", fmt.Sprintf("email: %q, password: %q", " ", goodPassword), `{"email":` +
+				required + `}`},
+			{"sendSecondaryEmailActivation", fmt.Sprintf("email: %q, password: %q", "nonsense", goodPassword),
+				`{"email":` + invalidEmail + `}`},
+			{"sendSecondaryEmailActivation", fmt.Sprintf("email: %q, password: %q", "Bob@acme.example", goodPassword),
+				`{"email":` + emailInUse + `}`},
+			{"sendSecondaryEmailActivation", fmt.Sprintf("email: %q, password: %q", "ada@acme.example", goodPassword),
+				`{"email":` + emailInUse + `}`},
+			{"sendSecondaryEmailActivation", fmt.Sprintf("email: %q, password: %q", "ada2@acme.example", goodPassword),
+				`{"email":` + emailInUse + `}`},
 		}
 		for _, test := range tests {
 			t.Run(f.name+" "+test.name+" "+clip(test.args), func(t *testing.T) {
@@ -233,10 +251,13 @@ func TestAccountConversation(t *testing.T) {
 			state(first, "null")
 
 			second, other := s.login(t, f, "ada", otherPassword), s.login(t, f, "ada", otherPassword)
-			changed := s.session(t, f, "passwordChange", fmt.Sprintf("oldPassword: %q, newPassword1: %q, newPassword2: %q", otherPassword, goodPassword, goodPassword), second...)
+			changed := s.session(t, f, "passwordChange",
+				fmt.Sprintf("oldPassword: %q, newPassword1: %q, newPassword2: %q", otherPassword, goodPassword,
+					goodPassword), second...)
 			state(second, "null")
 			state(other, "null")
-			caller, password := []string{"Authorization", "JWT " + changed.Token}, fmt.Sprintf("password: %q", goodPassword)
+			caller, password := []string{"Authorization", "JWT " + changed.Token}, fmt.Sprintf("password: %q",
+				goodPassword)
 			state(caller, `{"email":"ada@acme.example","secondaryEmail":null,"verified":true,"archived":false}`)
 			s.session(t, f, "refreshToken", `refreshToken: "`+changed.RefreshToken+`"`)
 
@@ -247,14 +268,16 @@ func TestAccountConversation(t *testing.T) {
 				t.Errorf("the mail to a secondary address has a link to %s", path)
 			}
 			ok("verifySecondaryEmail", `token: "`+token+`"`)
-			state(caller, `{"email":"ada@acme.example","secondaryEmail":"Ada2@acme.example","verified":true,"archived":false}`)
+			state(caller, `{"email":"ada@acme.example","secondaryEmail":"Ada2@acme.example","verified":true,`+
+				`"archived":false}`)
 			ok("sendPasswordResetEmail", `email: "ada2@acme.example"`)
 			if path, _ = s.newest(t, "Ada2@acme.example"); path != "password-reset" {
 				t.Errorf("by the secondary address: %s", path)
 			}
 			other = s.login(t, f, "ada", goodPassword)
 			ok("swapEmails", password, caller...)
-			state(caller, `{"email":"Ada2@acme.example","secondaryEmail":"ada@acme.example","verified":true,"archived":false}`)
+			state(caller, `{"email":"Ada2@acme.example","secondaryEmail":"ada@acme.example","verified":true,`+
+				`"archived":false}`)
 			state(other, "null")
 			other = s.login(t, f, "ada", goodPassword)
 			ok("removeSecondaryEmail", password, caller...)
@@ -262,7 +285,9 @@ func TestAccountConversation(t *testing.T) {
 			state(other, "null")
 			ok("archiveAccount", password, caller...)
 			state(caller, "null")
-			if got := s.run(t, f, "tokenAuth", `username: "ada", `+password, "success unarchiving user { archived }"); got != `{"success":true,"unarchiving":true,"user":{"archived":false}}` {
+			if got := s.run(t, f, "tokenAuth", `username: "ada", `+password,
+				"success unarchiving user { archived }"); got != `{"success":true,"unarchiving":true,`+
+				`"user":{"archived":false}}` {
 				t.Error(got)
 			}
 			caller = s.login(t, f, "ada", goodPassword)
@@ -284,10 +309,12 @@ func TestPasswordSet(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t)
-		if _, err := s.svc.AddUser(t.Context(), accounts.AddUserInput{Username: "ada", Email: "ada@acme.example", NoPassword: true}); err != nil {
+		if _, err := s.svc.AddUser(t.Context(), accounts.AddUserInput{Username: "ada", Email: "ada@acme.example",
+			NoPassword: true}); err != nil {
 			t.Fatal(err)
 		}
-		args := fmt.Sprintf("token: %q, newPassword1: %q, newPassword2: %q", s.link(t, tokens.PasswordSet, "ada", ""), goodPassword, goodPassword)
+		args := fmt.Sprintf("token: %q, newPassword1: %q, newPassword2: %q", s.link(t, tokens.PasswordSet, "ada", ""),
+			goodPassword, goodPassword)
 		if got := s.run(t, f, "passwordSet", args, "success errors"); got != done {
 			t.Errorf("%s: %s", f.name, got)
 		}
@@ -301,7 +328,8 @@ func TestDeletePermanently(t *testing.T) {
 	for _, f := range flavours {
 		s := newSite(t, func(o *options) { o.accounts.DeletePermanently = true })
 		ada := s.add(t, f, accounts.AddUserInput{Username: "ada", Verified: true})
-		if got := s.run(t, f, "deleteAccount", fmt.Sprintf("password: %q", goodPassword), "success errors", ada...); got != done {
+		if got := s.run(t, f, "deleteAccount", fmt.Sprintf("password: %q", goodPassword), "success errors",
+			ada...); got != done {
 			t.Errorf("%s: %s", f.name, got)
 		}
 		s.session(t, f, "register", registration("ada"))
@@ -323,14 +351,18 @@ func TestRevealAll(t *testing.T) {
 			mails               int
 		}{
 			{"sendPasswordResetEmail", "nobody", done, 0},
-			{"sendPasswordResetEmail", "new", failed(`{"email":[{"message":"Verify your account. A new verification email was sent.","code":"not_verified"}]}`), 1},
+			{"sendPasswordResetEmail", "new",
+				failed(`{"email":[{"message":"Verify your account. A new verification email was sent.",` +
+					`"code":"not_verified"}]}`), 1},
 			{"sendPasswordResetEmail", "old", done, 1},
 			{"resendActivationEmail", "nobody", done, 0},
 			{"resendActivationEmail", "new", done, 1},
-			{"resendActivationEmail", "old", failed(`{"email":[{"message":"Account already verified.","code":"already_verified"}]}`), 0},
+			{"resendActivationEmail", "old",
+				failed(`{"email":[{"message":"Account already verified.","code":"already_verified"}]}`), 0},
 		} {
 			before := len(s.mails(t))
-			if got := s.run(t, f, test.name, `email: "`+test.address+`@acme.example"`, "success errors"); got != test.want {
+			if got := s.run(t, f, test.name, `email: "`+test.address+`@acme.example"`,
+				"success errors"); got != test.want {
 				t.Errorf("%s %s(%s): %s", f.name, test.name, test.address, got)
 			}
 			if n := len(s.mails(t)) - before; n != test.mails {

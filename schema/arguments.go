@@ -36,13 +36,15 @@ func argumentsOf[In any](m mutation) []argument {
 		switch {
 		case name == "fields" && f.Type == reflect.TypeFor[accounts.Values]():
 			for _, a := range m.fields {
-				args = append(args, argument{name: a.Name, typ: inputType(a.Field.Type, a.Required), index: i, field: a.Field.Name})
+				typ := inputType(a.Field.Type, a.Required)
+				args = append(args, argument{name: a.Name, typ: typ, index: i, field: a.Field.Name})
 			}
 		case name == "", option != "" && !optional && !proof,
 			optional && f.Type != reflect.TypeFor[*string](), !optional && f.Type != reflect.TypeFor[string]():
 			panic(fmt.Sprintf("schema: %s: field %s of %s cannot be an argument", m.name, f.Name, t))
 		case !slices.Contains(m.without, name):
-			args = append(args, argument{name: name, typ: inputType(accounts.String, !optional), index: i, proof: proof})
+			typ := inputType(accounts.String, !optional)
+			args = append(args, argument{name: name, typ: typ, index: i, proof: proof})
 		}
 	}
 	return args
@@ -61,7 +63,8 @@ func inputType(t accounts.FieldType, required bool) graphql.Input {
 	return scalars[t]
 }
 
-// decode fills an In with coerced arguments. An optional one may be absent or null. In Values, null is a key with a nil value.
+// decode fills an In with coerced arguments. An optional one may be absent or null. In Values, null is a key with a
+// nil value.
 func decode[In any](args []argument, values map[string]any) In {
 	var in In
 	v := reflect.ValueOf(&in).Elem()

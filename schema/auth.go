@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Auth answers the forward-auth requests of a reverse proxy: 204 with the caller's account in headers, or 401. It takes the
-// same tokens and cookies as the query me.
+// Auth answers the forward-auth requests of a reverse proxy: 204 with the caller's account in headers, or 401. It
+// takes the same tokens and cookies as the query me.
 func (a *API) Auth() http.Handler { return a.auth }
 
 func forwardAuth(prepare func(context.Context, *http.Request) context.Context, s Settings) http.Handler {

@@ -43,8 +43,10 @@ func TestAuth(t *testing.T) {
 	bob := s.session(t, flavours[0], "register", registration("bob"))
 	s.exec(t, `UPDATE user_status SET verified = 1 WHERE user_id = 2`)
 	s.exec(t, `UPDATE users SET is_staff = 1 WHERE id = 2`)
-	asAda := map[string]string{"User": "1", "Username": "ada", "Email": "ada@acme.example", "Verified": "false", "Staff": "false"}
-	asBob := map[string]string{"User": "2", "Username": "bob", "Email": "bob@acme.example", "Verified": "true", "Staff": "true"}
+	asAda := map[string]string{"User": "1", "Username": "ada", "Email": "ada@acme.example", "Verified": "false",
+		"Staff": "false"}
+	asBob := map[string]string{"User": "2", "Username": "bob", "Email": "bob@acme.example", "Verified": "true",
+		"Staff": "true"}
 	check := func(name string, want map[string]string, headers ...string) {
 		t.Helper()
 		for _, method := range []string{"GET", "HEAD"} {
@@ -56,7 +58,8 @@ func TestAuth(t *testing.T) {
 			if diff := cmp.Diff(want, account(resp)); diff != "" || resp.StatusCode != status {
 				t.Errorf("%s, %s: status %d, want %d (-want +got):\n%s", name, method, resp.StatusCode, status, diff)
 			}
-			if resp.Header.Get("WWW-Authenticate") != challenge || resp.Header.Get("Cache-Control") != "no-store" || resp.Header["Set-Cookie"] != nil {
+			if resp.Header.Get("WWW-Authenticate") != challenge || resp.Header.Get("Cache-Control") != "no-store" ||
+				resp.Header["Set-Cookie"] != nil {
 				t.Errorf("%s, %s: headers %v", name, method, resp.Header)
 			}
 			if status == http.StatusUnauthorized {
@@ -108,11 +111,13 @@ func TestAuthText(t *testing.T) {
 	s := newSite(t)
 	ada := s.session(t, flavours[0], "register", registration("ada"))
 	for _, test := range []struct{ text, want string }{
-		{"Žofie", "%C5%BDofie"}, {"a@b.+-_", "a@b.+-_"}, {"100%25", "100%2525"}, {"a b\t", "a%20b%09"}, {"日本", "%E6%97%A5%E6%9C%AC"},
+		{"Žofie", "%C5%BDofie"}, {"a@b.+-_", "a@b.+-_"}, {"100%25", "100%2525"}, {"a b\t", "a%20b%09"},
+		{"日本", "%E6%97%A5%E6%9C%AC"},
 		{"x\r\nX-Accountd-Staff: true", "x%0D%0AX-Accountd-Staff:%20true"}, {"\x7f~\"\\,;", "%7F~\"\\,;"},
 	} {
 		value := fmt.Sprintf("CAST(x'%x' AS TEXT)", test.text)
-		s.exec(t, `UPDATE users SET username = `+value+` WHERE id = 1`, `UPDATE addresses SET address = `+value+` WHERE user_id = 1`)
+		s.exec(t, `UPDATE users SET username = `+value+` WHERE id = 1`, `UPDATE addresses SET address = `+value+
+			` WHERE user_id = 1`)
 		got := account(s.auth(t, "GET", "Authorization", "JWT "+ada.Token))
 		if got["Username"] != test.want || got["Email"] != test.want || got["Staff"] != "false" {
 			t.Errorf("%q: %v", test.text, got)
@@ -135,7 +140,8 @@ func TestAuthFailure(t *testing.T) {
 	if resp.StatusCode != http.StatusInternalServerError || len(account(resp)) != 0 {
 		t.Errorf("status %d, %v", resp.StatusCode, resp.Header)
 	}
-	if log := s.log.String(); !strings.Contains(log, "forward-auth lookup failed") || !strings.Contains(log, "req-1") || strings.Contains(log, ada.Token) {
+	if log := s.log.String(); !strings.Contains(log, "forward-auth lookup failed") || !strings.Contains(log, "req-1") ||
+		strings.Contains(log, ada.Token) {
 		t.Errorf("log: %s", log)
 	}
 }

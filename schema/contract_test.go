@@ -54,7 +54,8 @@ func TestContract(t *testing.T) {
 				}
 				for _, arg := range f.Arguments {
 					if a := got.Arguments.ForName(arg.Name); a == nil || a.Type.String() != arg.Type.String() {
-						t.Errorf("%s: %s.%s(%s:) is %v, the contract has %s", name, typeName, f.Name, arg.Name, a, arg.Type)
+						t.Errorf("%s: %s.%s(%s:) is %v, the contract has %s", name, typeName, f.Name, arg.Name, a,
+							arg.Type)
 					}
 				}
 			}
@@ -74,15 +75,18 @@ func TestRegisterWithoutLogin(t *testing.T) {
 		}
 	}
 	for _, f := range flavours {
-		if got := s.run(t, f, "register", registration(f.name), "success errors"); got != `{"success":true,"errors":null}` {
+		if got := s.run(t, f, "register", registration(f.name),
+			"success errors"); got != `{"success":true,"errors":null}` {
 			t.Errorf("%s: %s", f.name, got)
 		}
 		login := `username: "` + f.name + `", password: "` + goodPassword + `"`
-		want := `{"success":false,"errors":{"nonFieldErrors":[{"message":"Please verify your account.","code":"not_verified"}]},"token":null,"unarchiving":false}`
+		want := `{"success":false,"errors":{"nonFieldErrors":[{"message":"Please verify your account.",` +
+			`"code":"not_verified"}]},"token":null,"unarchiving":false}`
 		if got := s.run(t, f, "tokenAuth", login, "success errors token unarchiving"); got != want {
 			t.Errorf("%s: %s", f.name, got)
 		}
-		if got := s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, f.name)+`"`, "success"); got != `{"success":true}` {
+		if got := s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, f.name)+`"`,
+			"success"); got != `{"success":true}` {
 			t.Errorf("%s: %s", f.name, got)
 		}
 		s.session(t, f, "tokenAuth", login)

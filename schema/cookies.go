@@ -80,8 +80,8 @@ func (c *cookies) expire(cookie *cookie) bool {
 	return cookie.received
 }
 
-// set sets a cookie. Its attributes are always the same, because cookies that differ in path or domain are different ones to
-// a browser. maxAge is in seconds.
+// set sets a cookie. Its attributes are always the same, because cookies that differ in path or domain are different
+// ones to a browser. maxAge is in seconds.
 func (c *cookies) set(cookie *cookie, value string, maxAge int64) {
 	s := c.settings
 	sameSite := map[string]http.SameSite{

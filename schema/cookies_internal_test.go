@@ -6,13 +6,15 @@ import (
 	"testing"
 )
 
-// FuzzCookies: whatever a Cookie header is, a token is taken from it only where just one cookie has the name, as it stands
-// there and no longer than any token is; another of that name takes it away; nothing of the header gets into Set-Cookie; and
-// without cookie mode none came.
+// FuzzCookies: whatever a Cookie header is, a token is taken from it only where just one cookie has the name, as it
+// stands there and no longer than any token is; another of that name takes it away; nothing of the header gets into
+// Set-Cookie; and without cookie mode none came.
 func FuzzCookies(f *testing.F) {
 	for _, header := range []string{
-		"", "JWT=a.b.c", "JWT=a.b.c; JWT-refresh-token=d", "JWT=a; JWT=b", "JWT=\"a b\"", " JWT = a ", "JWT", "JWT=", ";;JWT=a;;", "jwt=a", "xJWT=a; JWT=b", "JWT=a,b", "JWT=a\r\nSet-Cookie: x=y",
-		"JWT=" + strings.Repeat("x", 4096), "JWT=" + strings.Repeat("x", 4097), "$Version=1; JWT=a; $Path=/", "JWT=\x00", "JWT=é", "__Host-JWT=a; JWT=b", strings.Repeat("a=b; ", 500) + "JWT=c", "JWT=a=b==",
+		"", "JWT=a.b.c", "JWT=a.b.c; JWT-refresh-token=d", "JWT=a; JWT=b", "JWT=\"a b\"", " JWT = a ", "JWT", "JWT=",
+		";;JWT=a;;", "jwt=a", "xJWT=a; JWT=b", "JWT=a,b", "JWT=a\r\nSet-Cookie: x=y",
+		"JWT=" + strings.Repeat("x", 4096), "JWT=" + strings.Repeat("x", 4097), "$Version=1; JWT=a; $Path=/",
+		"JWT=\x00", "JWT=é", "__Host-JWT=a; JWT=b", strings.Repeat("a=b; ", 500) + "JWT=c", "JWT=a=b==",
 	} {
 		f.Add(header)
 	}
@@ -31,7 +33,8 @@ func FuzzCookies(f *testing.F) {
 		} {
 			got, again := pair[0], pair[1]
 			value := got.value
-			if value != "" && (!got.received || len(value) > maxCookie || !strings.Contains(header, got.name) || !strings.Contains(header, value)) {
+			if value != "" && (!got.received || len(value) > maxCookie || !strings.Contains(header, got.name) ||
+				!strings.Contains(header, value)) {
 				t.Errorf("%q: got the cookie %+v", header, got)
 			}
 			if strings.ContainsAny(value, "\r\n\x00;\"\\") {
@@ -43,7 +46,8 @@ func FuzzCookies(f *testing.F) {
 			if expired := c.expire(got); expired != got.received {
 				t.Errorf("%q: got expired %t for %s, want %t", header, expired, got.name, got.received)
 			}
-			if want := got.name + "=; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; HttpOnly; SameSite=Lax"; got.set != nil && got.set.String() != want {
+			want := got.name + "=; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; HttpOnly; SameSite=Lax"
+			if got.set != nil && got.set.String() != want {
 				t.Errorf("%q: got Set-Cookie %q, want %q", header, got.set, want)
 			}
 		}

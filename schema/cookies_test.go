@@ -22,7 +22,8 @@ import (
 func inCookies(change ...func(*schema.Cookies)) func(*options) {
 	return func(o *options) {
 		o.schema = func(s *schema.Settings) {
-			s.Cookies = schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"}
+			s.Cookies = schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/",
+				SameSite: "Lax"}
 			for _, fn := range change {
 				fn(&s.Cookies)
 			}
@@ -99,7 +100,8 @@ const (
 	setAccess     = "JWT=*; Path=/; Max-Age=300; HttpOnly; SameSite=Lax"
 	setRefresh    = "JWT-refresh-token=*; Path=/; Max-Age=604800; HttpOnly; SameSite=Lax"
 	expireAccess  = "JWT=; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; HttpOnly; SameSite=Lax"
-	expireRefresh = "JWT-refresh-token=; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; HttpOnly; SameSite=Lax"
+	expireRefresh = "JWT-refresh-token=; Path=/; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0; HttpOnly; " +
+		"SameSite=Lax"
 
 	accepted = `{"success":true}`
 	refused  = `{"success":false}`
@@ -116,10 +118,14 @@ func TestCookieAttributes(t *testing.T) {
 		"as it is": {func(*schema.Cookies) {}, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Lax"},
 		"secure": {func(c *schema.Cookies) { c.Name, c.RefreshName, c.Secure = "__Host-a", "__Host-r", true },
 			"__Host-a", "__Host-r", "; HttpOnly; Secure; SameSite=Lax"},
-		"strict": {func(c *schema.Cookies) { c.SameSite = "Strict" }, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Strict"},
-		"none":   {func(c *schema.Cookies) { c.SameSite, c.Secure = "None", true }, "JWT", "JWT-refresh-token", "; HttpOnly; Secure; SameSite=None"},
-		"path":   {func(c *schema.Cookies) { c.Path = "/graphql" }, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Lax"},
-		"domain": {func(c *schema.Cookies) { c.Domain = "acme.example" }, "JWT", "JWT-refresh-token", "; HttpOnly; SameSite=Lax"},
+		"strict": {func(c *schema.Cookies) { c.SameSite = "Strict" }, "JWT", "JWT-refresh-token",
+			"; HttpOnly; SameSite=Strict"},
+		"none": {func(c *schema.Cookies) { c.SameSite, c.Secure = "None", true }, "JWT", "JWT-refresh-token",
+			"; HttpOnly; Secure; SameSite=None"},
+		"path": {func(c *schema.Cookies) { c.Path = "/graphql" }, "JWT", "JWT-refresh-token",
+			"; HttpOnly; SameSite=Lax"},
+		"domain": {func(c *schema.Cookies) { c.Domain = "acme.example" }, "JWT", "JWT-refresh-token",
+			"; HttpOnly; SameSite=Lax"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path, domain := "; Path=/", ""
@@ -131,9 +137,11 @@ func TestCookieAttributes(t *testing.T) {
 			}
 			b := newSite(t, inCookies(test.change)).browser(flavours[0])
 			b.mutate(t, "register", registration("ada"), "success", accepted,
-				test.cookie+"=*"+path+domain+"; Max-Age=300"+test.end, test.refresh+"=*"+path+domain+"; Max-Age=604800"+test.end)
+				test.cookie+"=*"+path+domain+"; Max-Age=300"+test.end, test.refresh+"=*"+path+domain+"; Max-Age=604800"+
+					test.end)
 			const past = "; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0"
-			b.mutate(t, "revokeToken", "", "success", accepted, test.cookie+"="+path+domain+past+test.end, test.refresh+"="+path+domain+past+test.end)
+			b.mutate(t, "revokeToken", "", "success", accepted, test.cookie+"="+path+domain+past+test.end, test.refresh+
+				"="+path+domain+past+test.end)
 		})
 	}
 }
@@ -172,7 +180,8 @@ func TestCookieConversation(t *testing.T) {
 			}
 			s.pass(time.Second)
 			b.cookies["JWT-refresh-token"], before = before, b.cookies["JWT-refresh-token"] // a lost reply
-			b.mutate(t, "refreshToken", "", "success", accepted, setAccess, strings.Replace(setRefresh, "604800", "604799", 1))
+			b.mutate(t, "refreshToken", "", "success", accepted, setAccess, strings.Replace(setRefresh, "604800",
+				"604799", 1))
 			if b.cookies["JWT-refresh-token"] != before {
 				t.Error("a lost reply is answered with a second branch")
 			}
@@ -211,8 +220,8 @@ func TestAccessCookieAlone(t *testing.T) {
 	}
 }
 
-// TestEndedSessionsExpireCookies: whatever ended the session, with the next thing that succeeds its cookies go; each for
-// itself.
+// TestEndedSessionsExpireCookies: whatever ended the session, with the next thing that succeeds its cookies go; each
+// for itself.
 func TestEndedSessionsExpireCookies(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -225,7 +234,8 @@ func TestEndedSessionsExpireCookies(t *testing.T) {
 		b.cookies = map[string]string{"JWT": session.Token, "JWT-refresh-token": session.RefreshToken}
 		if err := s.db.Write(t.Context(), func(tx *store.Tx) error {
 			_, err := tx.ExecContext(t.Context(), `
-				UPDATE sessions SET ended_at = 1, end_reason = 'test' WHERE id = (SELECT max(session_id) FROM refresh_tokens)`)
+				UPDATE sessions SET ended_at = 1, end_reason = 'test'
+				WHERE id = (SELECT max(session_id) FROM refresh_tokens)`)
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -243,12 +253,13 @@ func TestEndedSessionsExpireCookies(t *testing.T) {
 		b.cookies["JWT-refresh-token"] = session.RefreshToken
 		b.mutate(t, "resendActivationEmail", `email: "ada@acme.example"`, "success", accepted)
 		// Its own session, by an argument.
-		b.mutate(t, "revokeToken", `refreshToken: "`+session.RefreshToken+`"`, "success", accepted, expireAccess, expireRefresh)
+		b.mutate(t, "revokeToken", `refreshToken: "`+session.RefreshToken+`"`, "success", accepted, expireAccess,
+			expireRefresh)
 	}
 }
 
-// TestCookiesOfAccountMutations: who is known by a cookie may do everything to the own account, and what ends the session
-// expires the cookies, what begins another one sets them.
+// TestCookiesOfAccountMutations: who is known by a cookie may do everything to the own account, and what ends the
+// session expires the cookies, what begins another one sets them.
 func TestCookiesOfAccountMutations(t *testing.T) {
 	t.Parallel()
 	const password = `password: "` + goodPassword + `"`
@@ -258,9 +269,12 @@ func TestCookiesOfAccountMutations(t *testing.T) {
 		deletes    bool // for good
 		cookies    []string
 	}{
-		{"passwordChange", `oldPassword: "x", newPassword1: "` + otherPassword + `", newPassword2: "` + otherPassword + `"`, false, nil},
-		{"passwordChange", `oldPassword: "` + goodPassword + `", newPassword1: "` + otherPassword + `", newPassword2: "` + otherPassword + `"`, false, both},
-		{"passwordReset", `token: "RESET", newPassword1: "` + otherPassword + `", newPassword2: "` + otherPassword + `"`, false, gone},
+		{"passwordChange", `oldPassword: "x", newPassword1: "` + otherPassword + `", newPassword2: "` + otherPassword +
+			`"`, false, nil},
+		{"passwordChange", `oldPassword: "` + goodPassword + `", newPassword1: "` + otherPassword +
+			`", newPassword2: "` + otherPassword + `"`, false, both},
+		{"passwordReset", `token: "RESET", newPassword1: "` + otherPassword + `", newPassword2: "` + otherPassword +
+			`"`, false, gone},
 		{"archiveAccount", `password: "x"`, false, nil},
 		{"archiveAccount", password, false, gone},
 		{"deleteAccount", password, false, gone},
@@ -300,14 +314,21 @@ func TestCookiesOfAccountMutations(t *testing.T) {
 func TestCookiesOfOneRequest(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string][]string{
-		`mutation { revokeToken { success } tokenAuth(` + loginAda + `) { success } }`:                                      {setAccess, setRefresh},
-		`mutation { tokenAuth(` + loginAda + `) { success } revokeToken { success } }`:                                      {setAccess, setRefresh},
-		`mutation { tokenAuth(` + loginAda + `) { success } deleteTokenCookie { deleted } }`:                                {expireAccess, setRefresh},
-		`mutation { deleteTokenCookie { deleted } tokenAuth(` + loginAda + `) { success } }`:                                {setAccess, setRefresh},
-		`mutation { deleteTokenCookie { deleted } deleteRefreshTokenCookie { deleted } }`:                                   {expireAccess, expireRefresh},
-		`mutation { a: verifyToken { success } tokenAuth(username: "ada", password: "x") { success } }`:                     nil,
-		`mutation { revokeToken { success } tokenAuth(username: "ada", password: "x") { success } }`:                        {expireAccess, expireRefresh},
-		`mutation { tokenAuth(` + loginAda + `) { success user { broken: firstName } } verifyToken(token: "") { success }}`: {setAccess, setRefresh},
+		`mutation { revokeToken { success } tokenAuth(` + loginAda +
+			`) { success } }`: {setAccess, setRefresh},
+		`mutation { tokenAuth(` + loginAda +
+			`) { success } revokeToken { success } }`: {setAccess, setRefresh},
+		`mutation { tokenAuth(` + loginAda +
+			`) { success } deleteTokenCookie { deleted } }`: {expireAccess, setRefresh},
+		`mutation { deleteTokenCookie { deleted } tokenAuth(` + loginAda +
+			`) { success } }`: {setAccess, setRefresh},
+		`mutation { deleteTokenCookie { deleted } deleteRefreshTokenCookie { deleted } }`: {expireAccess,
+			expireRefresh},
+		`mutation { a: verifyToken { success } tokenAuth(username: "ada", password: "x") { success } }`: nil,
+		`mutation { revokeToken { success } tokenAuth(username: "ada", password: "x") { success } }`: {expireAccess,
+			expireRefresh},
+		`mutation { tokenAuth(` + loginAda +
+			`) { success user { broken: firstName } } verifyToken(token: "") { success }}`: {setAccess, setRefresh},
 	} {
 		b := newSite(t, inCookies()).browser(flavours[0])
 		b.mutate(t, "register", registration("ada"), "success", accepted, setAccess, setRefresh)
@@ -323,11 +344,13 @@ func TestDeleteCookies(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
 		b := newSite(t, inCookies()).browser(f)
-		for name, cookie := range map[string]string{"deleteTokenCookie": "JWT", "deleteRefreshTokenCookie": "JWT-refresh-token"} {
+		for name, cookie := range map[string]string{"deleteTokenCookie": "JWT",
+			"deleteRefreshTokenCookie": "JWT-refresh-token"} {
 			b.cookies = map[string]string{}
 			b.mutate(t, name, "", "deleted", `{"deleted":false}`)
 			b.cookies = map[string]string{cookie: "nonsense", "another": "one"}
-			b.mutate(t, name, "", "deleted", `{"deleted":true}`, map[string]string{"JWT": expireAccess, "JWT-refresh-token": expireRefresh}[cookie])
+			b.mutate(t, name, "", "deleted", `{"deleted":true}`, map[string]string{"JWT": expireAccess,
+				"JWT-refresh-token": expireRefresh}[cookie])
 		}
 		off := newSite(t).browser(f)
 		off.cookies = map[string]string{"JWT": "x", "JWT-refresh-token": "x", "": "x"}
@@ -342,7 +365,8 @@ func TestHeaderOrCookie(t *testing.T) {
 	s := newSite(t, inCookies())
 	ada := s.session(t, flavours[0], "register", registration("ada"))
 	bob := s.session(t, flavours[0], "register", registration("bob"))
-	s.run(t, flavours[0], "revokeToken", `refreshToken: "`+s.session(t, flavours[0], "tokenAuth", loginAda).RefreshToken+`"`, "success")
+	s.run(t, flavours[0], "revokeToken", `refreshToken: "`+s.session(t, flavours[0], "tokenAuth",
+		loginAda).RefreshToken+`"`, "success")
 	for _, test := range []struct {
 		name    string
 		headers []string
@@ -406,23 +430,28 @@ func TestHiddenTokens(t *testing.T) {
 	t.Parallel()
 	for i, f := range flavours {
 		s := newSite(t, inCookies(func(c *schema.Cookies) { c.HideTokenFields = true }))
-		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL([]schema.Style{schema.Plain, schema.Relay}[i])})
+		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL([]schema.Style{schema.Plain,
+			schema.Relay}[i])})
 		for _, typ := range ours.Types {
-			if typ.Kind == ast.Object && (typ.Fields.ForName("token") != nil || typ.Fields.ForName("refreshToken") != nil && typ.Name != "Mutation") {
+			if typ.Kind == ast.Object && (typ.Fields.ForName("token") != nil ||
+				typ.Fields.ForName("refreshToken") != nil && typ.Name != "Mutation") {
 				t.Errorf("%s: %s has tokens", f.name, typ.Name)
 			}
 		}
 		b := s.browser(f)
 		b.mutate(t, "register", registration("ada"), "success", accepted, setAccess, setRefresh)
-		b.mutate(t, "tokenAuth", loginAda, "success refreshExpiresIn", `{"success":true,"refreshExpiresIn":1800604800}`, setAccess, setRefresh)
+		b.mutate(t, "tokenAuth", loginAda, "success refreshExpiresIn", `{"success":true,"refreshExpiresIn":1800604800}`,
+			setAccess, setRefresh)
 		b.mutate(t, "refreshToken", "", "success", accepted, setAccess, setRefresh)
-		if got := b.send(t, f.mutation("tokenAuth", loginAda, "token")); !strings.Contains(got, `"code":"validation"`) || b.set != nil {
+		if got := b.send(t, f.mutation("tokenAuth", loginAda, "token")); !strings.Contains(got,
+			`"code":"validation"`) || b.set != nil {
 			t.Errorf("%s: %s", f.name, got)
 		}
 	}
 }
 
-// TestCookiesWhenTheDatabaseFails: what cannot be looked up is not expired, and nobody is told that they are logged out.
+// TestCookiesWhenTheDatabaseFails: what cannot be looked up is not expired, and nobody is told that they are logged
+// out.
 func TestCookiesWhenTheDatabaseFails(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, inCookies())
@@ -432,7 +461,8 @@ func TestCookiesWhenTheDatabaseFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.mutate(t, "deleteTokenCookie", "", "deleted", `{"deleted":true}`, expireAccess)
-	if log := s.log.String(); !strings.Contains(log, "session lookup for a cookie failed") || !strings.Contains(log, "request=req-1") || strings.Contains(log, b.cookies["JWT-refresh-token"]) {
+	if log := s.log.String(); !strings.Contains(log, "session lookup for a cookie failed") || !strings.Contains(log,
+		"request=req-1") || strings.Contains(log, b.cookies["JWT-refresh-token"]) {
 		t.Errorf("log: %s", log)
 	}
 }

@@ -89,8 +89,8 @@ func outputScalar(name, doc string, serialize func(any) any) *graphql.Scalar {
 	})
 }
 
-// clientError translates an error of accounts into one for the client. It returns other errors, which are internal, as they
-// are.
+// clientError translates an error of accounts into one for the client. It returns other errors, which are internal,
+// as they are.
 func clientError(err error) error {
 	var usage *accounts.UsageError
 	var busy *accounts.BusyError

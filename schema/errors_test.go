@@ -17,11 +17,14 @@ func TestErrorList(t *testing.T) {
 			{"register", `email: "", username: "taken", password1: "1234567", password2: "1234567"`,
 				`{"success":false,"errors":[{"field":"email","message":"This field is required.","code":"required"},` +
 					`{"field":"username","message":"A user with that username already exists.","code":"unique"},` +
-					`{"field":"password2","message":"This password is too short. It must contain at least 8 characters.","code":"password_too_short"},` +
+					`{"field":"password2","message":"This password is too short. It must contain at least 8 ` +
+					`characters.","code":"password_too_short"},` +
 					`{"field":"password2","message":"This password is too common.","code":"password_too_common"},` +
-					`{"field":"password2","message":"This password is entirely numeric.","code":"password_entirely_numeric"}]}`},
+					`{"field":"password2","message":"This password is entirely numeric.",` +
+					`"code":"password_entirely_numeric"}]}`},
 			{"tokenAuth", `username: "taken", password: "x"`,
-				`{"success":false,"errors":[{"field":"nonFieldErrors","message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`},
+				`{"success":false,"errors":[{"field":"nonFieldErrors","message":"Please, enter valid credentials.",` +
+					`"code":"invalid_credentials"}]}`},
 			{"tokenAuth", `username: "taken", password: "` + goodPassword + `"`, `{"success":true,"errors":null}`},
 		} {
 			if got := s.run(t, f, test.name, test.args, "success errors"); got != test.want {
@@ -29,7 +32,8 @@ func TestErrorList(t *testing.T) {
 			}
 		}
 		sdl := s.api.SDL([]schema.Style{schema.Plain, schema.Relay}[i])
-		if !strings.Contains(sdl, "scalar ExpectedErrorType") || !strings.Contains(sdl, "a list of {field, message, code}") {
+		if !strings.Contains(sdl, "scalar ExpectedErrorType") || !strings.Contains(sdl,
+			"a list of {field, message, code}") {
 			t.Errorf("%s: the type is not described as it is", f.name)
 		}
 	}

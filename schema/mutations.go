@@ -113,7 +113,7 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 	}
 	if fields := s.Accounts.UpdateArguments(); len(fields) > 0 {
 		rows = append(rows, guardedErr(mutation{
-			name: "updateAccount", typ: "UpdateAccount", repeatable: true, fields: fields, needs: accounts.NeedsVerified,
+			name: "updateAccount", typ: "UpdateAccount", repeatable: true, fields: fields, needs: verified,
 			doc: "Changes the fields that are given; an empty text clears one.",
 		}, svc.UpdateAccount))
 	}

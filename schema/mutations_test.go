@@ -40,7 +40,8 @@ func TestRefusals(t *testing.T) {
 		}
 		activated := action(tokens.Activation, "taken", "")
 		add := func(name string) {
-			if _, err := s.svc.AddUser(t.Context(), accounts.AddUserInput{Username: name, Email: name + "@acme.example", NoPassword: true}); err != nil {
+			if _, err := s.svc.AddUser(t.Context(), accounts.AddUserInput{Username: name, Email: name + "@acme.example",
+				NoPassword: true}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -59,34 +60,44 @@ func TestRefusals(t *testing.T) {
 		long := strings.Repeat("a", 151)
 		register := func(email, username, password1, password2 string) string {
 			quote := func(v string) string { b, _ := json.Marshal(v); return string(b) }
-			return fmt.Sprintf("email: %s, username: %s, password1: %s, password2: %s", quote(email), quote(username), quote(password1), quote(password2))
+			return fmt.Sprintf("email: %s, username: %s, password1: %s, password2: %s", quote(email), quote(username),
+				quote(password1), quote(password2))
 		}
 		registerFields, registerNull := "success errors token refreshToken", `,"token":null,"refreshToken":null`
 		tests := []struct{ name, args, errors string }{
-			{"register", register("", " ", "", ""), `{"email":` + required + `,"username":` + required + `,"password1":` + required + `,"password2":` + required + `}`},
+			{"register", register("", " ", "", ""), `{"email":` + required + `,"username":` + required +
+				`,"password1":` + required + `,"password2":` + required + `}`},
 			{"register", register("nonsense", "ada", goodPassword, goodPassword), `{"email":` + invalidEmail + `}`},
 			{"register", register("ada@acme.example", "a da", goodPassword, goodPassword),
-				`{"username":[{"message":"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.","code":"invalid"}]}`},
+				`{"username":[{"message":"Enter a valid username. This value may contain only letters, numbers, and ` +
+					`@/./+/-/_ characters.","code":"invalid"}]}`},
 			{"register", register("ada@acme.example", long, goodPassword, goodPassword),
-				`{"username":[{"message":"Ensure this value has at most 150 characters (it has 151).","code":"max_length"}]}`},
+				`{"username":[{"message":"Ensure this value has at most 150 characters (it has 151).",` +
+					`"code":"max_length"}]}`},
 			{"register", register("ada@acme.example", "a\x00da", goodPassword, goodPassword),
 				`{"username":[{"message":"Null characters are not allowed.","code":"null_characters_not_allowed"}]}`},
 			{"register", register("ada@acme.example", "ada", goodPassword, "other"+goodPassword),
 				`{"password2":[{"message":"The two password fields didn’t match.","code":"password_mismatch"}]}`},
 			{"register", register("ada@acme.example", "ada", "1234567", "1234567"),
-				`{"password2":[{"message":"This password is too short. It must contain at least 8 characters.","code":"password_too_short"},` +
-					`{"message":"This password is too common.","code":"password_too_common"},{"message":"This password is entirely numeric.","code":"password_entirely_numeric"}]}`},
+				`{"password2":[{"message":"This password is too short. It must contain at least 8 characters.",` +
+					`"code":"password_too_short"},` +
+					`{"message":"This password is too common.","code":"password_too_common"},{"message":"This ` +
+					`password is entirely numeric.","code":"password_entirely_numeric"}]}`},
 			{"register", register("lovelace@acme.example", "ada", "lovelace1", "lovelace1"),
-				`{"password2":[{"message":"The password is too similar to the email address.","code":"password_too_similar"}]}`},
+				`{"password2":[{"message":"The password is too similar to the email address.",` +
+					`"code":"password_too_similar"}]}`},
 			{"register", register("ada@acme.example", "ada", strings.Repeat("p", 1025), strings.Repeat("p", 1025)),
-				`{"password2":[{"message":"This password is too long. It must contain at most 1024 bytes.","code":"password_too_long"}]}`},
-			{"register", register("taken@acme.example", "TAKEN", goodPassword, goodPassword), // not the address, while the form has errors
+				`{"password2":[{"message":"This password is too long. It must contain at most 1024 bytes.",` +
+					`"code":"password_too_long"}]}`},
+			// not the address, while the form has errors
+			{"register", register("taken@acme.example", "TAKEN", goodPassword, goodPassword),
 				`{"username":[{"message":"A user with that username already exists.","code":"unique"}]}`},
 			{"register", register(" Taken@ACME.example ", "ada", goodPassword, goodPassword),
 				`{"email":[{"message":"A user with that email already exists.","code":"unique"}]}`},
 			{"register", register("nonsense", "taken", "short", "short"), `{"email":` + invalidEmail +
 				`,"username":[{"message":"A user with that username already exists.","code":"unique"}]` +
-				`,"password2":[{"message":"This password is too short. It must contain at least 8 characters.","code":"password_too_short"}]}`},
+				`,"password2":[{"message":"This password is too short. It must contain at least 8 characters.",` +
+				`"code":"password_too_short"}]}`},
 
 			{"verifyAccount", `token: ""`, invalidToken},
 			{"verifyAccount", `token: "nonsense"`, invalidToken},
@@ -94,15 +105,21 @@ func TestRefusals(t *testing.T) {
 			{"verifyAccount", `token: "` + activated + `"`, expiredToken}, // too old comes before used
 			{"verifyAccount", `token: "` + reset + `"`, invalidToken},
 			{"verifyAccount", `token: "` + old.Token + `"`, invalidToken},
-			{"verifyAccount", `token: "` + fresh + `"`, `{"nonFieldErrors":[{"message":"Account already verified.","code":"already_verified"}]}`},
+			{"verifyAccount", `token: "` + fresh + `"`,
+				`{"nonFieldErrors":[{"message":"Account already verified.","code":"already_verified"}]}`},
 
 			{"resendActivationEmail", `email: ""`, `{"email":` + required + `}`},
 			{"resendActivationEmail", `email: "a@b@c"`, `{"email":` + invalidEmail + `}`},
 
-			{"tokenAuth", `username: "taken", password: "wrong"`, `{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`},
-			{"tokenAuth", `email: "nobody@acme.example", password: "` + goodPassword + `"`, `{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`},
-			{"tokenAuth", `email: "nonsense", password: ""`, `{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`},
-			{"tokenAuth", `username: "expired", password: ""`, `{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`}, // has none
+			{"tokenAuth", `username: "taken", password: "wrong"`,
+				`{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`},
+			{"tokenAuth", `email: "nobody@acme.example", password: "` + goodPassword + `"`,
+				`{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`},
+			{"tokenAuth", `email: "nonsense", password: ""`,
+				`{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`},
+			// has none
+			{"tokenAuth", `username: "expired", password: ""`,
+				`{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`},
 
 			{"verifyToken", ``, invalidToken},
 			{"verifyToken", `token: null`, invalidToken},
@@ -127,10 +144,12 @@ func TestRefusals(t *testing.T) {
 			"verifyAccount":         {"success errors", ""},
 			"resendActivationEmail": {"success errors", ""},
 			"tokenAuth": {"success errors token refreshToken unarchiving user { id } payload refreshExpiresIn",
-				`,"token":null,"refreshToken":null,"unarchiving":false,"user":null,"payload":null,"refreshExpiresIn":null`},
-			"verifyToken":  {"success errors payload", `,"payload":null`},
-			"refreshToken": {"success errors token refreshToken payload refreshExpiresIn", `,"token":null,"refreshToken":null,"payload":null,"refreshExpiresIn":null`},
-			"revokeToken":  {"success errors revoked", `,"revoked":null`},
+				`,"token":null,"refreshToken":null,"unarchiving":false,"user":null,"payload":null,` +
+					`"refreshExpiresIn":null`},
+			"verifyToken": {"success errors payload", `,"payload":null`},
+			"refreshToken": {"success errors token refreshToken payload refreshExpiresIn",
+				`,"token":null,"refreshToken":null,"payload":null,"refreshExpiresIn":null`},
+			"revokeToken": {"success errors revoked", `,"revoked":null`},
 		}
 		mails := len(s.mails(t))
 		for _, test := range tests {
@@ -156,15 +175,19 @@ func TestOutboxFull(t *testing.T) {
 		s := newSite(t, func(o *options) { o.outbox = 1 })
 		s.session(t, f, "register", registration("first"))
 		if err := s.db.Write(t.Context(), func(tx *store.Tx) error { // a mail that could not be published
-			_, err := tx.ExecContext(t.Context(), `INSERT INTO outbox (name, message, created_at) VALUES ('x', x'00', 1)`)
+			_, err := tx.ExecContext(t.Context(),
+				`INSERT INTO outbox (name, message, created_at) VALUES ('x', x'00', 1)`)
 			return err
 		}); err != nil {
 			t.Fatal(err)
 		}
-		const want = `{"success":false,"errors":{"nonFieldErrors":[{"message":"Failed to send email.","code":"email_fail"}]}}`
+		const want = `{"success":false,"errors":{"nonFieldErrors":[{"message":"Failed to send email.",` +
+			`"code":"email_fail"}]}}`
 		for args, name := range map[string]string{
-			registration("second"): "register", `email: "first@acme.example"`: "resendActivationEmail", `email: "nobody@acme.example"`: "resendActivationEmail",
-			`email: "first@ACME.example"`: "sendPasswordResetEmail", `email: "nobody@ACME.example"`: "sendPasswordResetEmail",
+			registration("second"): "register", `email: "first@acme.example"`: "resendActivationEmail",
+			`email: "nobody@acme.example"`: "resendActivationEmail",
+			`email: "first@ACME.example"`:  "sendPasswordResetEmail",
+			`email: "nobody@ACME.example"`: "sendPasswordResetEmail",
 		} {
 			if got := s.run(t, f, name, args, "success errors"); got != want {
 				t.Errorf("%s %s(%s): %s", f.name, name, args, got)
@@ -183,16 +206,19 @@ func TestConversation(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			s := newSite(t)
 			registered := s.session(t, f, "register", registration("ada"))
-			if got := s.run(t, f, "resendActivationEmail", `email: "ADA@acme.example"`, "success errors"); got != `{"success":true,"errors":null}` {
+			if got := s.run(t, f, "resendActivationEmail", `email: "ADA@acme.example"`,
+				"success errors"); got != `{"success":true,"errors":null}` {
 				t.Error(got)
 			}
 			if n := len(s.mails(t)); n != 2 {
 				t.Errorf("%d mails", n)
 			}
-			if got := s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, "ada")+`"`, "success errors"); got != `{"success":true,"errors":null}` {
+			if got := s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, "ada")+`"`,
+				"success errors"); got != `{"success":true,"errors":null}` {
 				t.Error(got)
 			}
-			if got := s.run(t, f, "resendActivationEmail", `email: "ada@acme.example"`, "success errors"); got != `{"success":true,"errors":null}` {
+			if got := s.run(t, f, "resendActivationEmail", `email: "ada@acme.example"`,
+				"success errors"); got != `{"success":true,"errors":null}` {
 				t.Error(got) // and no mail
 			}
 			if n := len(s.mails(t)); n != 2 {
@@ -208,10 +234,12 @@ func TestConversation(t *testing.T) {
 				Payload              json.RawMessage
 				RefreshExpiresIn     int64
 			}
-			const userFields = "id pk username email secondaryEmail firstName lastName isStaff isActive verified archived dateJoined lastLogin"
+			const userFields = "id pk username email secondaryEmail firstName lastName isStaff isActive verified " +
+				"archived dateJoined lastLogin"
 			got := s.run(t, f, "tokenAuth", `email: "ada@acme.example", password: "`+goodPassword+`"`,
 				"success errors token refreshToken unarchiving payload refreshExpiresIn user { "+userFields+" }")
-			if err := json.Unmarshal([]byte(got), &login); err != nil || !login.Success || login.Errors != nil || login.Unarchiving {
+			if err := json.Unmarshal([]byte(got), &login); err != nil || !login.Success || login.Errors != nil ||
+				login.Unarchiving {
 				t.Fatalf("%s, %v", got, err)
 			}
 			if login.RefreshExpiresIn != 1_800_000_001+7*24*3600 {
@@ -225,22 +253,27 @@ func TestConversation(t *testing.T) {
 				t.Errorf("payload %s", login.Payload)
 			}
 
-			_, me := s.post(t, f, "{ me { "+userFields+" __typename ... on Node { nodeID: id } } }", "Authorization", "Bearer "+login.Token)
-			want := `{"data":{"me":{"id":"VXNlck5vZGU6MQ==","pk":1,"username":"ada","email":"ada@acme.example","secondaryEmail":null,"firstName":"","lastName":"",` +
-				`"isStaff":false,"isActive":true,"verified":true,"archived":false,"dateJoined":"2027-01-15T08:00:00+00:00","lastLogin":"2027-01-15T08:00:01+00:00",` +
+			_, me := s.post(t, f, "{ me { "+userFields+" __typename ... on Node { nodeID: id } } }", "Authorization",
+				"Bearer "+login.Token)
+			want := `{"data":{"me":{"id":"VXNlck5vZGU6MQ==","pk":1,"username":"ada","email":"ada@acme.example",` +
+				`"secondaryEmail":null,"firstName":"","lastName":"",` +
+				`"isStaff":false,"isActive":true,"verified":true,"archived":false,` +
+				`"dateJoined":"2027-01-15T08:00:00+00:00","lastLogin":"2027-01-15T08:00:01+00:00",` +
 				`"__typename":"UserNode","nodeID":"VXNlck5vZGU6MQ=="}}}`
 			if me != want {
 				t.Errorf("me\n got %s\nwant %s", me, want)
 			}
 
-			if got := s.run(t, f, "verifyToken", `token: "`+login.Token+`"`, "success errors payload"); got != `{"success":true,"errors":null,"payload":`+string(login.Payload)+`}` {
+			if got := s.run(t, f, "verifyToken", `token: "`+login.Token+`"`,
+				"success errors payload"); got != `{"success":true,"errors":null,"payload":`+string(login.Payload)+`}` {
 				t.Errorf("verifyToken %s", got)
 			}
 			next := s.session(t, f, "refreshToken", `refreshToken: "`+login.RefreshToken+`"`)
 			if next.RefreshToken == login.RefreshToken {
 				t.Error("the refresh token was not rotated")
 			}
-			if got := s.run(t, f, "revokeToken", `refreshToken: "`+next.RefreshToken+`"`, "success errors revoked"); got != `{"success":true,"errors":null,"revoked":1800000001}` {
+			if got := s.run(t, f, "revokeToken", `refreshToken: "`+next.RefreshToken+`"`,
+				"success errors revoked"); got != `{"success":true,"errors":null,"revoked":1800000001}` {
 				t.Errorf("revokeToken %s", got)
 			}
 			for name, token := range map[string]string{"revoked": login.Token, "refreshed and revoked": next.Token} {
@@ -248,7 +281,8 @@ func TestConversation(t *testing.T) {
 					t.Errorf("%s: %s", name, me)
 				}
 			}
-			if _, me := s.post(t, f, "{ me { pk } }", "Authorization", "JWT "+registered.Token); me != `{"data":{"me":{"pk":1}}}` {
+			if _, me := s.post(t, f, "{ me { pk } }", "Authorization", "JWT "+
+				registered.Token); me != `{"data":{"me":{"pk":1}}}` {
 				t.Errorf("the other session: %s", me)
 			}
 		})
@@ -280,10 +314,12 @@ func TestWrongUsage(t *testing.T) {
 	s := newSite(t)
 	for _, f := range flavours {
 		for _, args := range []string{
-			`password: "x"`, `password: "x", email: null`, `password: "x", email: null, username: null`, `password: "x", email: "a@acme.example", username: "a"`,
+			`password: "x"`, `password: "x", email: null`, `password: "x", email: null, username: null`,
+			`password: "x", email: "a@acme.example", username: "a"`,
 		} {
 			status, got := s.post(t, f, f.mutation("tokenAuth", args, "success"))
-			want := `{"errors":[{"message":"Must login with password and one of the following fields ['email', 'username'].","locations":[{"line":1,"column":12}],` +
+			want := `{"errors":[{"message":"Must login with password and one of the following fields ['email', ` +
+				`'username'].","locations":[{"line":1,"column":12}],` +
 				`"path":["tokenAuth"],"extensions":{"code":"wrong_usage"}}],"data":{"tokenAuth":null}}`
 			if status != 200 || got != want {
 				t.Errorf("%s %s: status %d, %s", f.name, args, status, got)
@@ -298,14 +334,17 @@ func TestAuthorizationHeader(t *testing.T) {
 	s := newSite(t)
 	token := s.session(t, flavours[0], "register", registration("ada")).Token
 	for header, known := range map[string]bool{
-		"JWT " + token: true, "jwt " + token: true, "Bearer " + token: true, "bEARER\t " + token: true, " JWT  " + token + " ": true,
-		"": false, token: false, "Token " + token: false, "JWT": false, "JWT " + token + " x": false, "JWT" + token: false, "JWT x": false,
+		"JWT " + token: true, "jwt " + token: true, "Bearer " + token: true, "bEARER\t " + token: true, " JWT  " +
+			token + " ": true,
+		"": false, token: false, "Token " + token: false, "JWT": false, "JWT " + token + " x": false, "JWT" +
+			token: false, "JWT x": false,
 	} {
 		want := `{"data":{"me":null}}`
 		if known {
 			want = `{"data":{"me":{"username":"ada"}}}`
 		}
-		if status, got := s.post(t, flavours[0], "{ me { username } }", "Authorization", header); status != 200 || got != want {
+		if status, got := s.post(t, flavours[0], "{ me { username } }", "Authorization", header); status != 200 ||
+			got != want {
 			t.Errorf("%q: status %d, %s", header, status, got)
 		}
 	}
@@ -331,7 +370,8 @@ func TestViewerFailureIsNotAnonymity(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, got := s.post(t, flavours[0], "{ me { pk } again: me { pk } }", "Authorization", "JWT "+token)
-	if !strings.Contains(got, `"message":"internal server error"`) || !strings.Contains(got, `"extensions":{"code":"internal","requestId":"req-1"}`) || strings.Contains(got, "closed") {
+	if !strings.Contains(got, `"message":"internal server error"`) || !strings.Contains(got,
+		`"extensions":{"code":"internal","requestId":"req-1"}`) || strings.Contains(got, "closed") {
 		t.Error(got)
 	}
 	if !strings.Contains(s.log.String(), "closed") {
@@ -343,22 +383,26 @@ func TestViewerFailureIsNotAnonymity(t *testing.T) {
 func TestBusy(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(o *options) {
-		o.accounts.Passwords.Argon2 = password.Argon2Settings{MemoryKiB: 16 << 10, Iterations: 4, Parallelism: 1, Concurrent: 1}
+		o.accounts.Passwords.Argon2 = password.Argon2Settings{MemoryKiB: 16 << 10, Iterations: 4, Parallelism: 1,
+			Concurrent: 1}
 	})
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	answers := map[int]string{} // by status
 	for range 32 {
 		wg.Go(func() {
-			status, got := s.post(t, flavours[0], flavours[0].mutation("tokenAuth", `username: "a", password: "b"`, "success"))
+			status, got := s.post(t, flavours[0], flavours[0].mutation("tokenAuth", `username: "a", password: "b"`,
+				"success"))
 			mu.Lock()
 			defer mu.Unlock()
 			answers[status] = got
 		})
 	}
 	wg.Wait()
-	busy := regexp.MustCompile(`"path":\["tokenAuth"\],"extensions":\{"code":"busy","retryAfter":[1-9]\d*\}\}\],"data":\{"tokenAuth":null\}\}$`)
-	if answers[200] != `{"data":{"tokenAuth":{"success":false}}}` || !busy.MatchString(answers[503]) || len(answers) != 2 {
+	busy := regexp.MustCompile(`"path":\["tokenAuth"\],"extensions":\{"code":"busy","retryAfter":[1-9]\d*\}\}\],` +
+		`"data":\{"tokenAuth":null\}\}$`)
+	if answers[200] != `{"data":{"tokenAuth":{"success":false}}}` || !busy.MatchString(answers[503]) ||
+		len(answers) != 2 {
 		t.Errorf("%v", answers)
 	}
 }
@@ -368,20 +412,25 @@ func TestOneCredentialMutation(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for names, allowed := range map[string]bool{
-		`tokenAuth(username: "a", password: "b") { success } x: tokenAuth(username: "a", password: "c") { success }`:                                           false,
-		`register(email: "", username: "", password1: "", password2: "") { success } tokenAuth(username: "a", password: "b") { success }`:                      false,
-		`verifyAccount(token: "a") { success } x: verifyAccount(token: "b") { success }`:                                                                       false,
-		`resendActivationEmail(email: "a") { success } x: resendActivationEmail(email: "b") { success }`:                                                       false,
-		`refreshToken(refreshToken: "a") { success } x: refreshToken(refreshToken: "b") { success }`:                                                           false,
-		`passwordReset(token: "a", newPassword1: "", newPassword2: "") { success } x: passwordSet(token: "b", newPassword1: "", newPassword2: "") { success }`: false,
-		`sendPasswordResetEmail(email: "a") { success } x: sendPasswordResetEmail(email: "b") { success }`:                                                     false,
-		`archiveAccount(password: "a") { success } swapEmails(password: "b") { success }`:                                                                      false,
-		`verifySecondaryEmail(token: "a") { success } x: verifySecondaryEmail(token: "b") { success }`:                                                         false,
-		`verifyToken(token: "a") { success } x: verifyToken(token: "b") { success }`:                                                                           true,
-		`revokeToken(refreshToken: "a") { success } x: revokeToken(refreshToken: "b") { success } tokenAuth(username: "a", password: "b") { success }`:         true,
+		`tokenAuth(username: "a", password: "b") { success } x: ` +
+			`tokenAuth(username: "a", password: "c") { success }`: false,
+		`register(email: "", username: "", password1: "", password2: "") { success } tokenAuth(username: "a", ` +
+			`password: "b") { success }`: false,
+		`verifyAccount(token: "a") { success } x: verifyAccount(token: "b") { success }`:                 false,
+		`resendActivationEmail(email: "a") { success } x: resendActivationEmail(email: "b") { success }`: false,
+		`refreshToken(refreshToken: "a") { success } x: refreshToken(refreshToken: "b") { success }`:     false,
+		`passwordReset(token: "a", newPassword1: "", newPassword2: "") { success } x: passwordSet(token: "b", ` +
+			`newPassword1: "", newPassword2: "") { success }`: false,
+		`sendPasswordResetEmail(email: "a") { success } x: sendPasswordResetEmail(email: "b") { success }`: false,
+		`archiveAccount(password: "a") { success } swapEmails(password: "b") { success }`:                  false,
+		`verifySecondaryEmail(token: "a") { success } x: verifySecondaryEmail(token: "b") { success }`:     false,
+		`verifyToken(token: "a") { success } x: verifyToken(token: "b") { success }`:                       true,
+		`revokeToken(refreshToken: "a") { success } x: revokeToken(refreshToken: "b") { success } ` +
+			`tokenAuth(username: "a", password: "b") { success }`: true,
 	} {
 		status, got := s.post(t, flavours[0], "mutation { "+names+" }")
-		if refused := strings.Contains(got, `"code":"one_credential_mutation"`); refused == allowed || refused != (status == 400) {
+		if refused := strings.Contains(got, `"code":"one_credential_mutation"`); refused == allowed ||
+			refused != (status == 400) {
 			t.Errorf("%s: status %d, %s", names, status, got)
 		}
 	}
@@ -403,7 +452,8 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 			t.Errorf("no event %s in %s", event, log)
 		}
 	}
-	for _, secret := range []string{goodPassword, out.Token, out.RefreshToken, next.Token, next.RefreshToken, activation, "ada@acme.example"} {
+	for _, secret := range []string{goodPassword, out.Token, out.RefreshToken, next.Token, next.RefreshToken,
+		activation, "ada@acme.example"} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log has %q:\n%s", secret, log)
 		}

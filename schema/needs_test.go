@@ -22,8 +22,11 @@ func TestNeeds(t *testing.T) {
 		"updateAccount":                "login, verified",
 	}
 	public := map[string]bool{
-		"register": true, "verifyAccount": true, "resendActivationEmail": true, "sendPasswordResetEmail": true, "passwordReset": true,
-		"passwordSet": true, "verifySecondaryEmail": true, "tokenAuth": true, "verifyToken": true, "refreshToken": true, "revokeToken": true,
+		"register": true, "verifyAccount": true, "resendActivationEmail": true, "sendPasswordResetEmail": true,
+		"passwordReset": true,
+		"passwordSet":   true, "verifySecondaryEmail": true, "tokenAuth": true, "verifyToken": true,
+		"refreshToken":      true,
+		"revokeToken":       true,
 		"deleteTokenCookie": true, "deleteRefreshTokenCookie": true,
 	}
 	got := map[string]string{}
@@ -65,9 +68,12 @@ func TestRowsThatCannotBe(t *testing.T) {
 	do := func(context.Context, accounts.Owner, plain) error { return nil }
 	doProof := func(context.Context, accounts.Owner, proof) error { return nil }
 	for name, row := range map[string]func(){
-		"guarded without needs":               func() { guardedErr(mutation{name: "m"}, do) },
-		"guarded by the password without one": func() { guardedErr(mutation{name: "m", needs: verified | password}, do) },
-		"a password that nobody looks at":     func() { guardedErr(mutation{name: "m", needs: verified}, doProof) },
+		"guarded without needs": func() { guardedErr(mutation{name: "m"}, do) },
+		"guarded by the password without one": func() {
+			guardedErr(mutation{name: "m", needs: verified | password},
+				do)
+		},
+		"a password that nobody looks at": func() { guardedErr(mutation{name: "m", needs: verified}, doProof) },
 		"an unknown option": func() {
 			openErr(mutation{name: "m"}, func(context.Context, unknown) error { return nil })
 		},

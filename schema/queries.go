@@ -23,8 +23,11 @@ func queries(svc *accounts.Service, s Settings, userNode *graphql.Object) (graph
 	}
 	return graphql.Fields{
 		"me": {
-			Type: userNode, Description: "The account that the request's access token belongs to; null without a good one.",
-			Resolve: func(p graphql.ResolveParams) (any, error) { return requestOf(p.Context).caller.User(p.Context) },
+			Type:        userNode,
+			Description: "The account that the request's access token belongs to; null without a good one.",
+			Resolve: func(p graphql.ResolveParams) (any, error) {
+				return requestOf(p.Context).caller.User(p.Context)
+			},
 		},
 		"user": {
 			Type: userNode, Description: "The account with that id; null where there is none.",
@@ -106,8 +109,9 @@ func usersField(svc *accounts.Service, s Settings, userNode *graphql.Object) (*g
 				return nil, err
 			}
 			q := accounts.UserQuery{
-				First: given[int](p.Args, "first"), Last: given[int](p.Args, "last"), Offset: given[int](p.Args, "offset"),
-				After: given[string](p.Args, "after"), Before: given[string](p.Args, "before"), Limit: s.Page,
+				First: given[int](p.Args, "first"), After: given[string](p.Args, "after"),
+				Last: given[int](p.Args, "last"), Before: given[string](p.Args, "before"),
+				Offset: given[int](p.Args, "offset"), Limit: s.Page,
 			}
 			for _, name := range slices.Sorted(maps.Keys(filters)) {
 				if value := p.Args[name]; value != nil {
@@ -134,8 +138,8 @@ func filterArguments(s Settings, args graphql.FieldConfigArgument) (map[string]a
 		for _, lookup := range s.FilterFields[name] {
 			lookup := accounts.Lookup(lookup)
 			if !ok || !slices.Contains(field.Lookups(), lookup) {
-				return nil, fmt.Errorf("queries.filter_fields has %s of %s, by which users cannot be filtered: leave it out",
-					lookup, name)
+				return nil, fmt.Errorf("queries.filter_fields has %s of %s, by which users cannot be filtered: "+
+					"leave it out", lookup, name)
 			}
 			argument := accounts.FilterArgument(name, lookup)
 			if args[argument] != nil {
@@ -188,7 +192,8 @@ func userConnection(userNode *graphql.Object) *graphql.Object {
 	return graphql.NewObject(graphql.ObjectConfig{
 		Name: "UserNodeConnection", Description: "A page of accounts.",
 		Fields: graphql.Fields{
-			"pageInfo": part(graphql.NewNonNull(pageInfo), "Where the page is in the list.", func(p page) any { return p }),
+			"pageInfo": part(graphql.NewNonNull(pageInfo), "Where the page is in the list.",
+				func(p page) any { return p }),
 			"edges": part(graphql.NewNonNull(graphql.NewList(edge)), "The accounts of the page.",
 				func(p page) any { return p.Edges }),
 		},

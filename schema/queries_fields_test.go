@@ -21,10 +21,13 @@ func TestUsersFieldFilters(t *testing.T) {
 	if !ok {
 		t.Fatal("no time")
 	}
-	s.account(t, accounts.AddUserInput{Username: "ada", Email: "ada@acme.example", Fields: accounts.Values{"phone_number": "+123", "level": 1, "ratio": 0.5, "news": true, "born": at}})
-	s.account(t, accounts.AddUserInput{Username: "bob", Email: "bob@acme.example", Fields: accounts.Values{"phone_number": "124", "level": 2, "ratio": 2.0, "news": false}})
+	s.account(t, accounts.AddUserInput{Username: "ada", Email: "ada@acme.example",
+		Fields: accounts.Values{"phone_number": "+123", "level": 1, "ratio": 0.5, "news": true, "born": at}})
+	s.account(t, accounts.AddUserInput{Username: "bob", Email: "bob@acme.example",
+		Fields: accounts.Values{"phone_number": "124", "level": 2, "ratio": 2.0, "news": false}})
 	s.account(t, accounts.AddUserInput{Username: "cleo", Email: "cleo@acme.example"})
-	s.exec(t, `INSERT INTO user_fields (user_id, name, value) VALUES (3, 'phone_number', 123), (3, 'level', '1'), (3, 'ratio', 'x'), (3, 'news', 1.0), (3, 'born', 0.5)`)
+	s.exec(t, `INSERT INTO user_fields (user_id, name, value) VALUES (3, 'phone_number', 123), (3, 'level', '1'), `+
+		`(3, 'ratio', 'x'), (3, 'news', 1.0), (3, 'born', 0.5)`)
 	for args, want := range map[string]string{
 		`(phoneNumber: " +123\n")`:              "ada",
 		`(phoneNumber: "123")`:                  "",
@@ -57,9 +60,11 @@ func TestUsersFieldFilters(t *testing.T) {
 			s.finds(t, f, args, want)
 		}
 	}
-	for _, args := range []string{`level: "1"`, `level: 1.5`, `level: 2147483648`, `ratio: "x"`, `ratio: 1e999`, `news: 1`, `born: "yesterday"`, `born: ""`, `born: 5`, `level_In: "1"`, `hidden: "x"`} {
+	for _, args := range []string{`level: "1"`, `level: 1.5`, `level: 2147483648`, `ratio: "x"`, `ratio: 1e999`,
+		`news: 1`, `born: "yesterday"`, `born: ""`, `born: 5`, `level_In: "1"`, `hidden: "x"`} {
 		for _, f := range flavours {
-			if _, got := s.post(t, f, "{ users("+args+") { edges { cursor } } }"); !strings.Contains(got, `"code":"validation"`) && !strings.Contains(got, `"code":"variables"`) {
+			if _, got := s.post(t, f, "{ users("+args+") { edges { cursor } } }"); !strings.Contains(got,
+				`"code":"validation"`) && !strings.Contains(got, `"code":"variables"`) {
 				t.Errorf("%s, %s: %s", f.name, args, got)
 			}
 		}
@@ -82,9 +87,11 @@ func TestNoSuchFilter(t *testing.T) {
 	t.Parallel()
 	var s schema.Settings
 	everyField(&s.Accounts)
-	for name, lookup := range map[string]string{"nick": "exact", "hidden": "exact", "level": "in", "is_active": "iexact", "born": "startswith", "email": "regex"} {
+	for name, lookup := range map[string]string{"nick": "exact", "hidden": "exact", "level": "in",
+		"is_active": "iexact", "born": "startswith", "email": "regex"} {
 		s.FilterFields = map[string][]string{name: {lookup}}
-		if _, err := schema.New(nil, s); err == nil || !strings.Contains(err.Error(), "queries.filter_fields has "+lookup+" of "+name) {
+		if _, err := schema.New(nil, s); err == nil || !strings.Contains(err.Error(), "queries.filter_fields has "+
+			lookup+" of "+name) {
 			t.Errorf("%s of %s: error %v", lookup, name, err)
 		}
 	}

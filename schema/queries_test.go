@@ -50,12 +50,14 @@ func TestWhoMayAsk(t *testing.T) {
 		s := newSite(t, func(o *options) { o.schema = func(s *schema.Settings) { s.Users = policy } })
 		headers := map[string][]string{"garbage": {"Authorization", "JWT a.b.c"}}
 		for _, in := range []accounts.AddUserInput{
-			{Username: "unverified"}, {Username: "verified", Verified: true}, {Username: "archived", Verified: true}, {Username: "inactive", Verified: true},
+			{Username: "unverified"}, {Username: "verified", Verified: true}, {Username: "archived", Verified: true},
+			{Username: "inactive", Verified: true},
 			{Username: "superuser", Superuser: true}, {Username: "staff", Staff: true},
 		} {
 			headers[in.Username] = s.add(t, flavours[0], in)
 		}
-		s.exec(t, `UPDATE user_status SET archived = 1 WHERE user_id = (SELECT id FROM users WHERE username = 'archived')`)
+		s.exec(t, `UPDATE user_status SET archived = 1 WHERE user_id = (SELECT id FROM users WHERE username = `+
+			`'archived')`)
 		s.exec(t, `UPDATE users SET is_active = 0 WHERE username = 'inactive'`)
 		for _, caller := range callers {
 			for _, f := range flavours {
@@ -66,7 +68,8 @@ func TestWhoMayAsk(t *testing.T) {
 				} {
 					field, _, _ := strings.Cut(query, "(")
 					status, got := s.post(t, f, "{ "+query+" }", headers[caller]...)
-					want := fmt.Sprintf(`{"errors":[{"message":"You do not have permission to perform this action","locations":[{"line":1,"column":3}],"path":[%q],`+
+					want := fmt.Sprintf(`{"errors":[{"message":"You do not have permission to perform this action",`+
+						`"locations":[{"line":1,"column":3}],"path":[%q],`+
 						`"extensions":{"code":"permission_denied"}}],"data":{%q:null}}`, field, field)
 					if slices.Contains(strings.Fields(allowed), caller) {
 						want = map[bool]string{
@@ -92,7 +95,8 @@ func TestRefusedBesideGranted(t *testing.T) {
 	s := newSite(t)
 	header := s.add(t, flavours[0], accounts.AddUserInput{Username: "ada"})
 	_, got := s.post(t, flavours[0], "{ users { edges { cursor } } me { username } }", header...)
-	if !strings.HasSuffix(got, `"data":{"users":null,"me":{"username":"ada"}}}`) || strings.Count(got, "permission_denied") != 1 {
+	if !strings.HasSuffix(got, `"data":{"users":null,"me":{"username":"ada"}}}`) ||
+		strings.Count(got, "permission_denied") != 1 {
 		t.Error(got)
 	}
 }
@@ -108,20 +112,24 @@ func TestUser(t *testing.T) {
 		encode("UserNode:2"): `{"pk":2,"username":"gone","isActive":false}`,
 	} {
 		for _, f := range flavours {
-			if _, got := s.post(t, f, fmt.Sprintf("{ user(id: %q) { pk username isActive } }", id)); got != `{"data":{"user":`+want+`}}` {
+			if _, got := s.post(t, f, fmt.Sprintf("{ user(id: %q) { pk username isActive } }",
+				id)); got != `{"data":{"user":`+want+`}}` {
 				t.Errorf("%s: %s", id, got)
 			}
 		}
 	}
 	for _, id := range []string{
-		"", "1", "garbage", "UserNode:1", encode("UserNode:3"), encode("UserNode:0"), encode("UserNode:-1"), encode("UserNode:01"), encode("UserNode: 1"),
-		encode("GroupNode:1"), encode("1"), encode("UserNode:1") + "=", encode("UserNode:9223372036854775808"), "VXNlck5vZGU6MQ", "\x00", encode("UserNode:1\x00"),
+		"", "1", "garbage", "UserNode:1", encode("UserNode:3"), encode("UserNode:0"), encode("UserNode:-1"),
+		encode("UserNode:01"), encode("UserNode: 1"),
+		encode("GroupNode:1"), encode("1"), encode("UserNode:1") + "=", encode("UserNode:9223372036854775808"),
+		"VXNlck5vZGU6MQ", "\x00", encode("UserNode:1\x00"),
 	} {
 		quoted, err := json.Marshal(id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, got := s.post(t, flavours[0], fmt.Sprintf("{ user(id: %s) { pk } }", quoted)); got != `{"data":{"user":null}}` {
+		if _, got := s.post(t, flavours[0], fmt.Sprintf("{ user(id: %s) { pk } }",
+			quoted)); got != `{"data":{"user":null}}` {
 			t.Errorf("%q: %s", id, got)
 		}
 	}
@@ -137,17 +145,22 @@ func TestUsersAnswer(t *testing.T) {
 	for _, name := range []string{"ada", "bob", "cleo"} {
 		s.account(t, accounts.AddUserInput{Username: name, Email: name + "@acme.example"})
 	}
-	const query = `{ users(first: 1, offset: 1) { __typename pageInfo { __typename hasNextPage hasPreviousPage startCursor endCursor }
+	const query = `{ users(first: 1, offset: 1) { __typename
+		pageInfo { __typename hasNextPage hasPreviousPage startCursor endCursor }
 		edges { __typename cursor node { __typename id pk username firstName secondaryEmail verified } } } }`
-	const want = `{"data":{"users":{"__typename":"UserNodeConnection","pageInfo":{"__typename":"PageInfo","hasNextPage":true,"hasPreviousPage":true,` +
-		`"startCursor":"dXNlcnMxOjI","endCursor":"dXNlcnMxOjI"},"edges":[{"__typename":"UserNodeEdge","cursor":"dXNlcnMxOjI","node":{"__typename":"UserNode",` +
+	const want = `{"data":{"users":{"__typename":"UserNodeConnection","pageInfo":{"__typename":"PageInfo",` +
+		`"hasNextPage":true,"hasPreviousPage":true,` +
+		`"startCursor":"dXNlcnMxOjI","endCursor":"dXNlcnMxOjI"},"edges":[{"__typename":"UserNodeEdge",` +
+		`"cursor":"dXNlcnMxOjI","node":{"__typename":"UserNode",` +
 		`"id":"VXNlck5vZGU6Mg==","pk":2,"username":"bob","firstName":"","secondaryEmail":null,"verified":false}}]}}}`
-	const none = `{"data":{"users":{"pageInfo":{"hasNextPage":true,"hasPreviousPage":false,"startCursor":null,"endCursor":null},"edges":[]}}}`
+	const none = `{"data":{"users":{"pageInfo":{"hasNextPage":true,"hasPreviousPage":false,"startCursor":null,` +
+		`"endCursor":null},"edges":[]}}}`
 	for _, f := range flavours {
 		if status, got := s.post(t, f, query); status != 200 || got != want {
 			t.Errorf("%s: %d %s\nwant %s", f.name, status, got, want)
 		}
-		if _, got := s.post(t, f, "{ users(first: 0) { pageInfo { hasNextPage hasPreviousPage startCursor endCursor } edges { cursor } } }"); got != none {
+		if _, got := s.post(t, f, "{ users(first: 0) { pageInfo { hasNextPage hasPreviousPage startCursor endCursor "+
+			"} edges { cursor } } }"); got != none {
 			t.Errorf("%s: %s\nwant %s", f.name, got, none)
 		}
 	}
@@ -182,12 +195,16 @@ func TestUsersArguments(t *testing.T) {
 	t.Parallel()
 	s := publicSite(t, func(s *schema.Settings) {
 		s.FilterFields = map[string][]string{
-			"email": {"exact", "in"}, "username": {"exact", "icontains", "istartswith"}, "first_name": {"icontains"}, "is_active": {"exact"}, "is_staff": {"exact"},
-			"status__archived": {"exact"}, "status__verified": {"exact"}, "status__secondary_email": {"exact", "istartswith"},
+			"email": {"exact", "in"}, "username": {"exact", "icontains", "istartswith"}, "first_name": {"icontains"},
+			"is_active": {"exact"}, "is_staff": {"exact"},
+			"status__archived": {"exact"}, "status__verified": {"exact"}, "status__secondary_email": {"exact",
+				"istartswith"},
 		}
 	})
-	s.account(t, accounts.AddUserInput{Username: "ada", Email: "ada@acme.example", SecondaryEmail: "countess@acme.example", Verified: true, FirstName: "Ada"})
-	s.account(t, accounts.AddUserInput{Username: "Adamant", Email: "adamant@acme.example", Archived: true, Staff: true, FirstName: "A%d"})
+	s.account(t, accounts.AddUserInput{Username: "ada", Email: "ada@acme.example",
+		SecondaryEmail: "countess@acme.example", Verified: true, FirstName: "Ada"})
+	s.account(t, accounts.AddUserInput{Username: "Adamant", Email: "adamant@acme.example", Archived: true, Staff: true,
+		FirstName: "A%d"})
 	s.account(t, accounts.AddUserInput{Username: "bob", Email: "bob@acme.example", Inactive: true})
 	for args, want := range map[string]string{
 		``:                                                          "ada Adamant bob",
@@ -235,8 +252,10 @@ func TestUsersErrors(t *testing.T) {
 	t.Parallel()
 	s := publicSite(t)
 	for args, want := range map[string]string{
-		`first: 101`:             "Requesting 101 records on the `users` connection exceeds the `first` limit of 100 records.",
-		`last: 2147483647`:       "Requesting 2147483647 records on the `users` connection exceeds the `last` limit of 100 records.",
+		`first: 101`: "Requesting 101 records on the `users` connection exceeds the `first` limit of " +
+			"100 records.",
+		`last: 2147483647`: "Requesting 2147483647 records on the `users` connection exceeds the `last` limit " +
+			"of 100 records.",
 		`first: -1`:              "Argument first must not be negative.",
 		`last: -1`:               "Argument last must not be negative.",
 		`offset: -1`:             "Argument offset must not be negative.",
@@ -250,14 +269,16 @@ func TestUsersErrors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			whole := fmt.Sprintf(`{"errors":[{"message":%s,"locations":[{"line":1,"column":3}],"path":["users"],"extensions":{"code":"wrong_usage"}}],"data":{"users":null}}`, quoted)
+			whole := fmt.Sprintf(`{"errors":[{"message":%s,"locations":[{"line":1,"column":3}],"path":["users"],`+
+				`"extensions":{"code":"wrong_usage"}}],"data":{"users":null}}`, quoted)
 			if status != 200 || got != whole {
 				t.Errorf("%s: %s: %d %s\nwant %s", f.name, args, status, got, whole)
 			}
 		}
 	}
 	for _, args := range []string{`nothing: 1`, `isActive: "true"`, `first: "1"`, `username_Contains: "a"`} {
-		if status, got := s.post(t, flavours[0], "{ users("+args+") { edges { cursor } } }"); status != 400 || !strings.Contains(got, `"code":"validation"`) {
+		if status, got := s.post(t, flavours[0], "{ users("+args+") { edges { cursor } } }"); status != 400 ||
+			!strings.Contains(got, `"code":"validation"`) {
 			t.Errorf("%s: %d %s", args, status, got)
 		}
 	}
@@ -274,15 +295,20 @@ func TestUsersPage(t *testing.T) {
 		s.account(t, accounts.AddUserInput{Username: name, Email: name + "@acme.example"})
 	}
 	for args, want := range map[string]string{
-		"":           `{"data":{"users":{"edges":[{"node":{"pk":1}},{"node":{"pk":2}}],"pageInfo":{"hasNextPage":true}}}}`,
-		"(last: 2)":  `{"data":{"users":{"edges":[{"node":{"pk":2}},{"node":{"pk":3}}],"pageInfo":{"hasNextPage":false}}}}`,
-		"(first: 2)": `{"data":{"users":{"edges":[{"node":{"pk":1}},{"node":{"pk":2}}],"pageInfo":{"hasNextPage":true}}}}`,
+		"": `{"data":{"users":{"edges":[{"node":{"pk":1}},{"node":{"pk":2}}],` +
+			`"pageInfo":{"hasNextPage":true}}}}`,
+		"(last: 2)": `{"data":{"users":{"edges":[{"node":{"pk":2}},{"node":{"pk":3}}],` +
+			`"pageInfo":{"hasNextPage":false}}}}`,
+		"(first: 2)": `{"data":{"users":{"edges":[{"node":{"pk":1}},{"node":{"pk":2}}],` +
+			`"pageInfo":{"hasNextPage":true}}}}`,
 	} {
-		if _, got := s.post(t, flavours[0], "{ users"+args+" { edges { node { pk } } pageInfo { hasNextPage } } }"); got != want {
+		if _, got := s.post(t, flavours[0], "{ users"+args+
+			" { edges { node { pk } } pageInfo { hasNextPage } } }"); got != want {
 			t.Errorf("%s: %s", args, got)
 		}
 	}
-	if _, got := s.post(t, flavours[0], "{ users(first: 3) { edges { cursor } } }"); !strings.Contains(got, "exceeds the `first` limit of 2 records.") {
+	if _, got := s.post(t, flavours[0], "{ users(first: 3) { edges { cursor } } }"); !strings.Contains(got,
+		"exceeds the `first` limit of 2 records.") {
 		t.Error(got)
 	}
 }
@@ -319,14 +345,19 @@ func TestQueryShapes(t *testing.T) {
 		filters map[string][]string
 		want    string
 	}{
-		{"everything but the id", accounts.Settings{}.FieldNames()[1:], nil, "id: ID!\n" + pages + "(first: Int)\n(last: Int)\n(offset: Int)\n"},
-		{"some", []string{"last_login", "date_joined", "is_staff", "secondary_email", "first_name", "last_name", "archived", "pk"}, map[string][]string{
+		{"everything but the id", accounts.Settings{}.FieldNames()[1:], nil, "id: ID!\n" + pages +
+			"(first: Int)\n(last: Int)\n(offset: Int)\n"},
+		{"some", []string{"last_login", "date_joined", "is_staff", "secondary_email", "first_name", "last_name",
+			"archived", "pk"}, map[string][]string{
 			"first_name": {"exact", "icontains"}, "is_staff": {"exact"}, "email": {"in"},
 			"status__secondary_email": {"exact", "iexact", "contains", "icontains", "startswith", "istartswith", "in"},
 		}, "email: String!\nid: ID!\nisActive: Boolean!\nusername: String!\nverified: Boolean\n" + pages +
-			"(email_In: String)\n(first: Int)\n(firstName: String)\n(firstName_Icontains: String)\n(isStaff: Boolean)\n(last: Int)\n(offset: Int)\n" +
-			"(status_SecondaryEmail: String)\n(status_SecondaryEmail_Contains: String)\n(status_SecondaryEmail_Icontains: String)\n(status_SecondaryEmail_Iexact: String)\n" +
-			"(status_SecondaryEmail_In: String)\n(status_SecondaryEmail_Istartswith: String)\n(status_SecondaryEmail_Startswith: String)\n"},
+			"(email_In: String)\n(first: Int)\n(firstName: String)\n(firstName_Icontains: String)\n(isStaff: " +
+			"Boolean)\n(last: Int)\n(offset: Int)\n" +
+			"(status_SecondaryEmail: String)\n(status_SecondaryEmail_Contains: " +
+			"String)\n(status_SecondaryEmail_Icontains: String)\n(status_SecondaryEmail_Iexact: String)\n" +
+			"(status_SecondaryEmail_In: String)\n(status_SecondaryEmail_Istartswith: " +
+			"String)\n(status_SecondaryEmail_Startswith: String)\n"},
 	} {
 		s := publicSite(t, func(s *schema.Settings) { s.ExcludeFields, s.FilterFields = test.exclude, test.filters })
 		for _, style := range []schema.Style{schema.Plain, schema.Relay} {
@@ -335,7 +366,8 @@ func TestQueryShapes(t *testing.T) {
 			}
 		}
 	}
-	if _, got := publicSite(t, func(s *schema.Settings) { s.ExcludeFields = []string{"email"} }).post(t, flavours[0], "{ users { edges { node { email } } } }"); !strings.Contains(got, "validation") {
+	if _, got := publicSite(t, func(s *schema.Settings) { s.ExcludeFields = []string{"email"} }).post(t, flavours[0],
+		"{ users { edges { node { email } } } }"); !strings.Contains(got, "validation") {
 		t.Errorf("an excluded field answers %s", got)
 	}
 }
@@ -366,7 +398,8 @@ func TestUsersFields(t *testing.T) {
 			o.accounts.Fields = []accounts.Field{{Name: "phone_number", Type: accounts.String, Public: true}}
 			o.schema = func(s *schema.Settings) { s.Users, s.ExcludeFields = "public", exclude }
 		})
-		s.account(t, accounts.AddUserInput{Username: "ada", Email: "ada@acme.example", Fields: accounts.Values{"phone_number": "123"}})
+		s.account(t, accounts.AddUserInput{Username: "ada", Email: "ada@acme.example",
+			Fields: accounts.Values{"phone_number": "123"}})
 		s.account(t, accounts.AddUserInput{Username: "bob", Email: "bob@acme.example"})
 		want := `{"data":{"users":{"edges":[{"node":{"phoneNumber":"123"}},{"node":{"phoneNumber":null}}]}}}`
 		for _, f := range flavours {
@@ -386,8 +419,10 @@ func TestUsersTokenArgument(t *testing.T) {
 	})
 	token := strings.TrimPrefix(s.add(t, flavours[0], accounts.AddUserInput{Username: "ada", Staff: true})[1], "JWT ")
 	for _, f := range flavours {
-		_, got := s.post(t, f, fmt.Sprintf(`{ a: users(token: %q, first: 1) { edges { node { username } } } b: users { edges { cursor } } c: user(token: %q, id: "VXNlck5vZGU6MQ==") { pk } }`, token, token))
-		if !strings.HasSuffix(got, `"data":{"a":{"edges":[{"node":{"username":"ada"}}]},"b":null,"c":{"pk":1}}}`) || strings.Count(got, "permission_denied") != 1 {
+		_, got := s.post(t, f, fmt.Sprintf(`{ a: users(token: %q, first: 1) { edges { node { username } } } b: `+
+			`users { edges { cursor } } c: user(token: %q, id: "VXNlck5vZGU6MQ==") { pk } }`, token, token))
+		if !strings.HasSuffix(got, `"data":{"a":{"edges":[{"node":{"username":"ada"}}]},"b":null,"c":{"pk":1}}}`) ||
+			strings.Count(got, "permission_denied") != 1 {
 			t.Errorf("%s: %s", f.name, got)
 		}
 	}

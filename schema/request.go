@@ -27,8 +27,9 @@ func (req request) context(ctx context.Context) context.Context {
 
 func requestOf(ctx context.Context) request { return ctx.Value(requestKey{}).(request) }
 
-// accessToken returns the access token of a request, "" for none. It is the second word of the header if the first is a
-// prefix in any case. Without such a header it is the cookie's. An invalid token of the header does not fall back to it.
+// accessToken returns the access token of a request, "" for none. It is the second word of the header if the first is
+// a prefix in any case. Without such a header it is the cookie's. An invalid token of the header does not fall back
+// to it.
 func accessToken(r *http.Request, s Settings, c *cookies) string {
 	words := strings.Fields(r.Header.Get(s.HeaderName))
 	isPrefix := func(p string) bool { return strings.EqualFold(p, words[0]) }

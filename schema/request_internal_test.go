@@ -15,7 +15,8 @@ func TestTokenArgumentClash(t *testing.T) {
 		"user": {Type: graphql.String, Args: graphql.FieldConfigArgument{"id": {Type: graphql.ID}}},
 	}
 	err := withTokenArgument(nil, fields, "id")
-	if err == nil || !strings.Contains(err.Error(), `tokens.argument_name = "id" is an argument of the query user already: choose another name`) {
+	if err == nil || !strings.Contains(err.Error(),
+		`tokens.argument_name = "id" is an argument of the query user already: choose another name`) {
 		t.Errorf("error %v", err)
 	}
 }

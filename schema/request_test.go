@@ -37,11 +37,14 @@ func TestTokenArgument(t *testing.T) {
 			{"JWT nonsense", `(accessToken: "` + ada.Token + `")`, asAda},
 		} {
 			want := `{"data":{"me":` + test.want + `}}`
-			if _, got := s.post(t, f, "{ me"+test.argument+" { username } }", "Authorization", test.header); got != want {
+			if _, got := s.post(t, f, "{ me"+test.argument+" { username } }", "Authorization",
+				test.header); got != want {
 				t.Errorf("%s: header %q, argument %s: %s, want %s", f.name, test.header, test.argument, got, want)
 			}
 		}
-		_, got := s.post(t, f, `{ a: me(accessToken: "`+ada.Token+`") { username } b: me { username } c: me(accessToken: "x") { username } }`, "Authorization", "JWT "+bob.Token)
+		_, got := s.post(t, f, `{ a: me(accessToken: "`+ada.Token+
+			`") { username } b: me { username } c: me(accessToken: "x") { username } }`, "Authorization", "JWT "+
+			bob.Token)
 		if want := `{"data":{"a":` + asAda + `,"b":` + asBob + `,"c":null}}`; got != want {
 			t.Errorf("%s: %s", f.name, got)
 		}
@@ -55,10 +58,12 @@ func TestTokenArgument(t *testing.T) {
 func TestTokenArgumentIsEverywhere(t *testing.T) {
 	t.Parallel()
 	for _, style := range []schema.Style{schema.Plain, schema.Relay} {
-		with := gqlparser.MustLoadSchema(&ast.Source{Name: "with", Input: newSite(t, withArgument("accessToken")).api.SDL(style)})
+		with := gqlparser.MustLoadSchema(&ast.Source{Name: "with",
+			Input: newSite(t, withArgument("accessToken")).api.SDL(style)})
 		without := newSite(t).api.SDL(style)
 		for _, f := range with.Query.Fields {
-			if a := f.Arguments.ForName("accessToken"); !strings.HasPrefix(f.Name, "__") && (a == nil || a.Type.String() != "String") {
+			if a := f.Arguments.ForName("accessToken"); !strings.HasPrefix(f.Name, "__") &&
+				(a == nil || a.Type.String() != "String") {
 				t.Errorf("%s has %v", f.Name, a)
 			}
 		}

@@ -38,8 +38,8 @@ type output[Out any] struct {
 	failed any // its value after an error
 }
 
-// open makes the row of an operation that needs no login. Its arguments are the arg tags of In. It panics for a row that has
-// needs or takes the caller's password.
+// open makes the row of an operation that needs no login. Its arguments are the arg tags of In. It panics for a row
+// that has needs or takes the caller's password.
 func open[In, Out any](
 	m mutation, call func(context.Context, In) (*Out, error), outputs ...output[Out],
 ) mutation {
@@ -55,9 +55,9 @@ func openErr[In any](m mutation, call func(context.Context, In) error) mutation 
 	return open(m, func(ctx context.Context, in In) (*struct{}, error) { return nil, call(ctx, in) })
 }
 
-// guarded makes the row of an operation on the caller's own account. Only [accounts.Caller.AsOwner] makes an Owner, after it
-// has checked the row's needs. guarded panics for a row without needs, and unless a row takes the caller's password if and
-// only if it needs that.
+// guarded makes the row of an operation on the caller's own account. Only [accounts.Caller.AsOwner] makes an Owner,
+// after it has checked the row's needs. guarded panics for a row without needs, and unless a row takes the caller's
+// password if and only if it needs that.
 func guarded[In, Out any](
 	m mutation, call func(context.Context, accounts.Owner, In) (*Out, error), outputs ...output[Out],
 ) mutation {
@@ -73,7 +73,7 @@ func guarded[In, Out any](
 		return out, err
 	}, outputs)
 	if m.needs == 0 || (m.needs&accounts.NeedsPassword != 0) != (m.proof() != nil) {
-		panic(fmt.Sprintf("schema: %s: a guarded row has needs, and takes the password if and only if it needs that", m.name))
+		panic(fmt.Sprintf("schema: %s: a guarded row has needs, and takes the password only for that need", m.name))
 	}
 	return m
 }
@@ -166,7 +166,8 @@ func (m mutation) relayField(errors graphql.Output) *graphql.Field {
 func (m mutation) payload(name string, errors graphql.Output) *graphql.Object {
 	fields := maps.Clone(m.outputs)
 	if !m.bare {
-		fields["success"] = part(graphql.Boolean, "Whether everything was done that was asked for; otherwise nothing was.",
+		fields["success"] = part(graphql.Boolean,
+			"Whether everything was done that was asked for; otherwise nothing was.",
 			func(o *outcome) any { return o.errors == nil })
 		fields["errors"] = part(errors, "What was wrong, by argument; null when nothing was.", func(o *outcome) any {
 			if o.errors == nil {

@@ -1,8 +1,9 @@
 // Package schema is the GraphQL API over package accounts, in the plain and the Relay style.
 //
-// One row of the table in mutations.go is one mutation in both styles: its name, arguments, guard, result and description. The
-// arguments are the fields of the operation's input struct. A guard checks the caller before an operation on the caller's own
-// account. The package also reads tokens from headers and cookies, and sets cookies. Package graphqlhttp parses and executes.
+// One row of the table in mutations.go is one mutation in both styles: its name, arguments, guard, result and
+// description. The arguments are the fields of the operation's input struct. A guard checks the caller before an
+// operation on the caller's own account. The package also reads tokens from headers and cookies, and sets cookies.
+// Package graphqlhttp parses and executes.
 package schema
 
 import (
@@ -85,8 +86,8 @@ type API struct {
 // building serialises New: graphql-go completes types that all schemas share.
 var building sync.Mutex
 
-// New builds both schemas over svc, which may be nil if only the SDL is used. It returns an error for settings that would
-// give a field two arguments of one name, and for filters that do not exist.
+// New builds both schemas over svc, which may be nil if only the SDL is used. It returns an error for settings that
+// would give a field two arguments of one name, and for filters that do not exist.
 func New(svc *accounts.Service, s Settings) (*API, error) {
 	building.Lock()
 	defer building.Unlock()

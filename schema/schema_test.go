@@ -58,16 +58,20 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 	dir := tb.TempDir()
 	s := &site{now: time.Unix(1_800_000_000, 0).UTC(), spool: filepath.Join(dir, "spool")}
 	o := options{outbox: 10, headers: []string{"JWT", "Bearer"}, accounts: accounts.Settings{
-		AllowLoginNotVerified: true, LoginWithSecondaryEmail: true, SendActivationEmail: true, LoginFields: []string{"email", "username"},
+		AllowLoginNotVerified: true, LoginWithSecondaryEmail: true, SendActivationEmail: true,
+		LoginFields:    []string{"email", "username"},
 		RegisterFields: []string{"email", "username"}, UpdateFields: []string{"first_name", "last_name"},
 		Passwords: password.Settings{
 			MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024,
 			Argon2: password.Argon2Settings{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurrent: 2, Queue: 64},
 		},
 	}, tokens: tokens.Settings{
-		Algorithm: "HS256", Issuer: "https://acme.example", AccessLifetime: 5 * time.Minute, RefreshLifetime: 7 * 24 * time.Hour,
-		SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotation: "rotate", RefreshBytes: 32, SessionsPerUser: 50,
-		ActivationLifetime: 7 * 24 * time.Hour, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
+		Algorithm: "HS256", Issuer: "https://acme.example", AccessLifetime: 5 * time.Minute,
+		RefreshLifetime: 7 * 24 * time.Hour,
+		SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true,
+		Rotation: "rotate", RefreshBytes: 32, SessionsPerUser: 50,
+		ActivationLifetime: 7 * 24 * time.Hour, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour,
+		SecondaryEmailLifetime: time.Hour,
 	}}
 	for _, fn := range change {
 		fn(&o)
@@ -88,7 +92,8 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 	must(err)
 	log := slog.New(slog.NewTextHandler(&s.log, nil))
 	outbox, err := email.New(s.db, keys, email.Settings{
-		From: "Acme <accounts@example.org>", SiteName: "Acme", LinkBase: "https://acme.example", ActivationPath: "activate",
+		From: "Acme <accounts@example.org>", SiteName: "Acme", LinkBase: "https://acme.example",
+		ActivationPath:     "activate",
 		SecondaryEmailPath: "activate", PasswordResetPath: "password-reset", PasswordSetPath: "password-set",
 		SpoolDir: s.spool, MaxOutbox: o.outbox,
 	}, log)
@@ -98,8 +103,11 @@ func newSite(tb testing.TB, change ...func(*options)) *site {
 	must(err)
 	served := schema.Settings{
 		Limits: graphqlhttp.Limits{
-			Body: 64 << 10, Query: 16 << 10, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15, IntrospectionDepth: 20,
-			Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: 10 * time.Second, Documents: 100,
+			Body: 64 << 10, Query: 16 << 10, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15,
+			IntrospectionDepth: 20,
+			Fragments:          30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20,
+			Timeout:   10 * time.Second,
+			Documents: 100,
 		},
 		Introspection: true, Accounts: o.accounts, LongRunning: o.tokens.LongRunning,
 		HeaderName: "Authorization", HeaderPrefixes: o.headers,
@@ -187,7 +195,8 @@ func (s *site) run(tb testing.TB, f flavour, name, args, fields string, headers 
 	tb.Helper()
 	status, body := s.post(tb, f, f.mutation(name, args, fields), headers...)
 	var a struct{ Data map[string]json.RawMessage }
-	if err := json.Unmarshal([]byte(body), &a); err != nil || status != 200 || strings.Contains(body, `"errors":[{"message"`) && a.Data[name] == nil {
+	if err := json.Unmarshal([]byte(body), &a); err != nil || status != 200 || strings.Contains(body,
+		`"errors":[{"message"`) && a.Data[name] == nil {
 		tb.Fatalf("%s(%s): status %d, %s", name, args, status, body)
 	}
 	return string(a.Data[name])
@@ -202,7 +211,8 @@ type session struct {
 func (s *site) session(tb testing.TB, f flavour, name, args string, headers ...string) session {
 	tb.Helper()
 	var out session
-	if err := json.Unmarshal([]byte(s.run(tb, f, name, args, "success token refreshToken", headers...)), &out); err != nil || !out.Success || out.Token == "" {
+	if err := json.Unmarshal([]byte(s.run(tb, f, name, args, "success token refreshToken", headers...)),
+		&out); err != nil || !out.Success || out.Token == "" {
 		tb.Fatalf("%s(%s): %+v, %v", name, args, out, err)
 	}
 	return out
@@ -211,7 +221,8 @@ func (s *site) session(tb testing.TB, f flavour, name, args string, headers ...s
 const goodPassword = "correct horse battery"
 
 func registration(name string) string {
-	return fmt.Sprintf(`email: "%s@acme.example", username: %q, password1: %q, password2: %q`, name, name, goodPassword, goodPassword)
+	return fmt.Sprintf(`email: "%s@acme.example", username: %q, password1: %q, password2: %q`, name, name, goodPassword,
+		goodPassword)
 }
 
 var linkPattern = regexp.MustCompile(`https://acme\.example/activate/([A-Za-z0-9_.-]+)`)

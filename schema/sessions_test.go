@@ -51,11 +51,13 @@ func (s *site) refreshed(t *testing.T, f flavour, name, args, fields string) ref
 func TestWithoutRefreshTokens(t *testing.T) {
 	t.Parallel()
 	const fields = "success errors token payload refreshExpiresIn"
-	const refused = `{"success":false,"errors":` + invalidToken + `,"token":null,"payload":null,"refreshExpiresIn":null}`
+	const refused = `{"success":false,"errors":` + invalidToken +
+		`,"token":null,"payload":null,"refreshExpiresIn":null}`
 	for _, f := range flavours {
 		t.Run(f.name, func(t *testing.T) {
 			s := newSite(t, withoutRefreshTokens)
-			if got := s.run(t, f, "register", registration("ada"), "success errors token"); !strings.HasPrefix(got, `{"success":true,"errors":null,"token":"`) {
+			if got := s.run(t, f, "register", registration("ada"), "success errors token"); !strings.HasPrefix(got,
+				`{"success":true,"errors":null,"token":"`) {
 				t.Fatal(got)
 			}
 			first := s.refreshed(t, f, "tokenAuth", `username: "ada", password: "`+goodPassword+`"`, fields)
@@ -65,34 +67,41 @@ func TestWithoutRefreshTokens(t *testing.T) {
 			}
 			s.pass(4 * time.Minute)
 			second := s.refreshed(t, f, "refreshToken", `token: "`+first.Token+`"`, fields)
-			if second.Payload.OrigIat != now || second.Payload.Iat != now+240 || second.Payload.Exp != now+540 || second.RefreshExpiresIn != first.RefreshExpiresIn {
+			if second.Payload.OrigIat != now || second.Payload.Iat != now+240 || second.Payload.Exp != now+540 ||
+				second.RefreshExpiresIn != first.RefreshExpiresIn {
 				t.Errorf("%+v", second)
 			}
-			if _, got := s.post(t, f, "{ me { username } }", "Authorization", "JWT "+second.Token); got != `{"data":{"me":{"username":"ada"}}}` {
+			if _, got := s.post(t, f, "{ me { username } }", "Authorization", "JWT "+
+				second.Token); got != `{"data":{"me":{"username":"ada"}}}` {
 				t.Error(got)
 			}
 			s.pass(2 * time.Minute)
-			for _, args := range []string{``, `token: null`, `token: ""`, `token: "a.b.c"`, `token: "` + first.Token + `"`} {
+			for _, args := range []string{``, `token: null`, `token: ""`, `token: "a.b.c"`, `token: "` + first.Token +
+				`"`} {
 				if got := s.run(t, f, "refreshToken", args, fields); got != refused {
 					t.Errorf("%s: %s", args, got)
 				}
 				if args == `token: "`+first.Token+`"` {
 					continue
 				}
-				if got := s.run(t, f, "revokeToken", args, "success errors revoked"); got != `{"success":false,"errors":`+invalidToken+`,"revoked":null}` {
+				if got := s.run(t, f, "revokeToken", args,
+					"success errors revoked"); got != `{"success":false,"errors":`+invalidToken+`,"revoked":null}` {
 					t.Errorf("revoke %s: %s", args, got)
 				}
 			}
-			if status, got := s.post(t, f, f.mutation("refreshToken", `refreshToken: "x"`, "success")); status != 400 || !strings.Contains(got, `"code":"validation"`) {
+			if status, got := s.post(t, f, f.mutation("refreshToken", `refreshToken: "x"`, "success")); status != 400 ||
+				!strings.Contains(got, `"code":"validation"`) {
 				t.Errorf("an argument that is not there: status %d, %s", status, got)
 			}
-			if got := s.run(t, f, "revokeToken", `token: "`+first.Token+`"`, "success errors revoked"); got != fmt.Sprintf(`{"success":true,"errors":null,"revoked":%d}`, now+360) {
+			if got := s.run(t, f, "revokeToken", `token: "`+first.Token+`"`,
+				"success errors revoked"); got != fmt.Sprintf(`{"success":true,"errors":null,"revoked":%d}`, now+360) {
 				t.Errorf("revoke an expired token: %s", got)
 			}
 			if got := s.run(t, f, "refreshToken", `token: "`+second.Token+`"`, fields); got != refused {
 				t.Errorf("after the logout: %s", got)
 			}
-			if _, got := s.post(t, f, "{ me { username } }", "Authorization", "JWT "+second.Token); got != `{"data":{"me":null}}` {
+			if _, got := s.post(t, f, "{ me { username } }", "Authorization", "JWT "+
+				second.Token); got != `{"data":{"me":null}}` {
 				t.Error(got)
 			}
 		})
@@ -112,7 +121,8 @@ func TestKeptRefreshToken(t *testing.T) {
 			for range 3 {
 				s.pass(6 * 24 * time.Hour)
 				next := s.refreshed(t, f, "refreshToken", refresh, fields)
-				if next.RefreshToken != first.RefreshToken || next.Token == first.Token || next.Payload.OrigIat != first.Payload.OrigIat ||
+				if next.RefreshToken != first.RefreshToken || next.Token == first.Token ||
+					next.Payload.OrigIat != first.Payload.OrigIat ||
 					next.RefreshExpiresIn != s.clock().Unix()+7*24*3600 {
 					t.Errorf("%+v", next)
 				}
@@ -120,7 +130,8 @@ func TestKeptRefreshToken(t *testing.T) {
 			if got := s.run(t, f, "revokeToken", refresh, "success"); got != `{"success":true}` {
 				t.Error(got)
 			}
-			if got := s.run(t, f, "refreshToken", refresh, "success errors"); got != `{"success":false,"errors":`+invalidToken+`}` {
+			if got := s.run(t, f, "refreshToken", refresh, "success errors"); got != `{"success":false,"errors":`+
+				invalidToken+`}` {
 				t.Errorf("after the logout: %s", got)
 			}
 		})
@@ -142,7 +153,8 @@ func TestRefreshSwitchedOff(t *testing.T) {
 			if login.RefreshToken != "" || login.RefreshExpiresIn != 0 || login.Token == "" {
 				t.Errorf("%s, long_running %t: %+v", f.name, longRunning, login)
 			}
-			if got := s.run(t, f, "refreshToken", argument+`: "`+login.Token+`"`, "success errors"); got != `{"success":false,"errors":`+invalidToken+`}` {
+			if got := s.run(t, f, "refreshToken", argument+`: "`+login.Token+`"`,
+				"success errors"); got != `{"success":false,"errors":`+invalidToken+`}` {
 				t.Errorf("%s, long_running %t: %s", f.name, longRunning, got)
 			}
 		}

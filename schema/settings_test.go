@@ -15,8 +15,11 @@ import (
 
 // shapes are settings that change the schema.
 var shapes = map[string]func(*accounts.Settings){
-	"fields":                   everyField,
-	"email_only":               func(s *accounts.Settings) { s.RegisterFields, s.LoginFields = []string{"email"}, []string{"email"} },
+	"fields": everyField,
+	"email_only": func(s *accounts.Settings) {
+		s.RegisterFields, s.LoginFields = []string{"email"},
+			[]string{"email"}
+	},
 	"passwordless":             func(s *accounts.Settings) { s.PasswordlessRegistration = true },
 	"login_by_username":        func(s *accounts.Settings) { s.LoginFields = []string{"username"} },
 	"no_update_fields":         func(s *accounts.Settings) { s.UpdateFields = nil },
@@ -49,7 +52,12 @@ func TestShapes(t *testing.T) {
 		"token_argument": func(o *options) {
 			o.schema = func(s *schema.Settings) { s.AllowArgument, s.ArgumentName = true, "accessToken" }
 		},
-		"exclude_fields": func(o *options) { o.schema = func(s *schema.Settings) { s.ExcludeFields = []string{"email", "pk"} } },
+		"exclude_fields": func(o *options) {
+			o.schema = func(s *schema.Settings) {
+				s.ExcludeFields = []string{"email",
+					"pk"}
+			}
+		},
 		"queries_of_fields": func(o *options) {
 			everyField(&o.accounts)
 			o.schema = func(s *schema.Settings) {
@@ -66,7 +74,8 @@ func TestShapes(t *testing.T) {
 			api := newSite(t, change).api
 			var got strings.Builder
 			for _, style := range []schema.Style{schema.Plain, schema.Relay} {
-				fmt.Fprintf(&got, "# %s\n%s", map[schema.Style]string{schema.Plain: "plain", schema.Relay: "relay"}[style], changed(usual.SDL(style), api.SDL(style)))
+				fmt.Fprintf(&got, "# %s\n%s", map[schema.Style]string{schema.Plain: "plain",
+					schema.Relay: "relay"}[style], changed(usual.SDL(style), api.SDL(style)))
 			}
 			path := filepath.Join("..", "testdata", "sdl", name+".diff")
 			if *update {
@@ -137,50 +146,69 @@ func TestFields(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			s := newSite(t, func(o *options) { everyField(&o.accounts) })
 			ada := registration("ada")
-			out := s.session(t, f, "register", ada+`, phoneNumber: " +123 ", level: 2, ratio: 0.1, news: false, born: "1815-12-10T01:00:00+01:00", hidden: "h", firstName: " Ada "`)
+			out := s.session(t, f, "register", ada+
+				`, phoneNumber: " +123 ", level: 2, ratio: 0.1, news: false, born: "1815-12-10T01:00:00+01:00", `+
+				`hidden: "h", firstName: " Ada "`)
 			me := func(want string) {
 				t.Helper()
-				if _, got := s.post(t, f, "{ me { "+shown+" } }", "Authorization", "JWT "+out.Token); got != `{"data":{"me":`+want+`}}` {
+				if _, got := s.post(t, f, "{ me { "+shown+" } }", "Authorization", "JWT "+
+					out.Token); got != `{"data":{"me":`+want+`}}` {
 					t.Errorf("me is %s, want %s", got, want)
 				}
 			}
-			me(`{"phoneNumber":"+123","level":2,"ratio":0.1,"news":false,"born":"1815-12-10T00:00:00+00:00","firstName":"Ada","lastName":""}`)
+			me(`{"phoneNumber":"+123","level":2,"ratio":0.1,"news":false,"born":"1815-12-10T00:00:00+00:00",` +
+				`"firstName":"Ada","lastName":""}`)
 
 			// The keys of errors are in the order of the arguments.
-			got := s.run(t, f, "register", strings.Replace(registration("bob"), "bob@", "b b@", 1)+`, phoneNumber: "1x", level: 3, firstName: "`+strings.Repeat("a", 151)+`"`, "success errors token")
-			want := `{"success":false,"errors":{"phoneNumber":[{"message":"Enter a valid value.","code":"invalid"}],"email":[{"message":"Enter a valid email address.","code":"invalid"}],` +
-				`"level":[{"message":"Select a valid choice. 3 is not one of the available choices.","code":"invalid_choice"}],` +
-				`"firstName":[{"message":"Ensure this value has at most 150 characters (it has 151).","code":"max_length"}]},"token":null}`
+			got := s.run(t, f, "register", strings.Replace(registration("bob"), "bob@", "b b@", 1)+
+				`, phoneNumber: "1x", level: 3, firstName: "`+strings.Repeat("a", 151)+`"`, "success errors token")
+			want := `{"success":false,"errors":{"phoneNumber":[{"message":"Enter a valid value.","code":"invalid"}],` +
+				`"email":[{"message":"Enter a valid email address.","code":"invalid"}],` +
+				`"level":[{"message":"Select a valid choice. 3 is not one of the available choices.",` +
+				`"code":"invalid_choice"}],` +
+				`"firstName":[{"message":"Ensure this value has at most 150 characters (it has 151).",` +
+				`"code":"max_length"}]},"token":null}`
 			if got != want {
 				t.Errorf("\n got %s\nwant %s", got, want)
 			}
-			got = s.run(t, f, "register", registration("bob")+`, phoneNumber: "+123", level: 1, ratio: null, news: null, born: null, hidden: ""`, "success errors")
-			if want = `{"success":false,"errors":{"phoneNumber":[{"message":"User with this Phone number already exists.","code":"unique"}]}}`; got != want {
+			got = s.run(t, f, "register", registration("bob")+
+				`, phoneNumber: "+123", level: 1, ratio: null, news: null, born: null, hidden: ""`, "success errors")
+			if want = `{"success":false,"errors":{"phoneNumber":[{"message":"User with this Phone number already ` +
+				`exists.","code":"unique"}]}}`; got != want {
 				t.Errorf("\n got %s\nwant %s", got, want)
 			}
 
 			s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, "ada")+`"`, "success")
 			update := func(args, want string) {
 				t.Helper()
-				status, got := s.post(t, f, f.mutation("updateAccount", args, "success errors"), "Authorization", "JWT "+out.Token)
+				status, got := s.post(t, f, f.mutation("updateAccount", args, "success errors"), "Authorization",
+					"JWT "+out.Token)
 				if got != `{"data":{"updateAccount":`+want+`}}` {
 					t.Errorf("%s: status %d, %s", args, status, got)
 				}
 			}
 			const ok = `{"success":true,"errors":null}`
 			update(`level: 1, ratio: -2, lastName: "King"`, ok)
-			me(`{"phoneNumber":"+123","level":1,"ratio":-2,"news":false,"born":"1815-12-10T00:00:00+00:00","firstName":"Ada","lastName":"King"}`)
+			me(`{"phoneNumber":"+123","level":1,"ratio":-2,"news":false,"born":"1815-12-10T00:00:00+00:00",` +
+				`"firstName":"Ada","lastName":"King"}`)
 			update(`phoneNumber: "", lastName: "", born: null, level: null`, ok)
 			if f.relay {
-				me(`{"phoneNumber":null,"level":null,"ratio":-2,"news":false,"born":null,"firstName":"Ada","lastName":""}`)
+				me(`{"phoneNumber":null,"level":null,"ratio":-2,"news":false,"born":null,"firstName":"Ada",` +
+					`"lastName":""}`)
 			} else {
-				me(`{"phoneNumber":null,"level":1,"ratio":-2,"news":false,"born":"1815-12-10T00:00:00+00:00","firstName":"Ada","lastName":""}`)
+				me(`{"phoneNumber":null,"level":1,"ratio":-2,"news":false,"born":"1815-12-10T00:00:00+00:00",` +
+					`"firstName":"Ada","lastName":""}`)
 			}
-			update(`phoneNumber: "x", level: 7, lastName: "Noel"`, `{"success":false,"errors":{"level":[{"message":"Select a valid choice. 7 is not one of the available choices.","code":"invalid_choice"}],`+
-				`"phoneNumber":[{"message":"Enter a valid value.","code":"invalid"}]}}`)
+			update(`phoneNumber: "x", level: 7, lastName: "Noel"`,
+				`{"success":false,"errors":{"level":[{"message":"Select a valid choice. 7 is not one of the `+
+					`available choices.","code":"invalid_choice"}],`+
+					`"phoneNumber":[{"message":"Enter a valid value.","code":"invalid"}]}}`)
 
-			for _, bad := range []string{`born: "yesterday"`, `born: "1815-12-10"`, `born: 5`, `level: "1"`, `level: 1.5`, `ratio: "1"`, `ratio: 1e999`, `news: "true"`, `news: 1`, `firstName: "a"`, `email: "a@example.com"`, `isStaff: true`} {
-				if status, got := s.post(t, f, f.mutation("updateAccount", bad, "success"), "Authorization", "JWT "+out.Token); status != 400 && !strings.Contains(got, `"code":"variables"`) {
+			for _, bad := range []string{`born: "yesterday"`, `born: "1815-12-10"`, `born: 5`, `level: "1"`,
+				`level: 1.5`, `ratio: "1"`, `ratio: 1e999`, `news: "true"`, `news: 1`, `firstName: "a"`,
+				`email: "a@example.com"`, `isStaff: true`} {
+				if status, got := s.post(t, f, f.mutation("updateAccount", bad, "success"), "Authorization", "JWT "+
+					out.Token); status != 400 && !strings.Contains(got, `"code":"variables"`) {
 					t.Errorf("%s: status %d, %s", bad, status, got)
 				}
 			}
@@ -201,20 +229,25 @@ func TestUpdateAccountGuard(t *testing.T) {
 		token := s.session(t, f, "register", registration("ada")).Token
 		call := func(want string, headers ...string) {
 			t.Helper()
-			if _, got := s.post(t, f, f.mutation("updateAccount", `firstName: "Ada"`, "success errors"), headers...); got != `{"data":{"updateAccount":`+want+`}}` {
+			if _, got := s.post(t, f, f.mutation("updateAccount", `firstName: "Ada"`, "success errors"),
+				headers...); got != `{"data":{"updateAccount":`+want+`}}` {
 				t.Errorf("%s: %s", f.name, got)
 			}
 		}
 		call(`{"success":false,"errors":{"nonFieldErrors":[{"message":"Unauthenticated.","code":"unauthenticated"}]}}`)
-		call(`{"success":false,"errors":{"nonFieldErrors":[{"message":"Unauthenticated.","code":"unauthenticated"}]}}`, "Authorization", "JWT x")
-		call(`{"success":false,"errors":{"nonFieldErrors":[{"message":"Please verify your account.","code":"not_verified"}]}}`, "Authorization", "JWT "+token)
+		call(`{"success":false,"errors":{"nonFieldErrors":[{"message":"Unauthenticated.","code":"unauthenticated"}]}}`,
+			"Authorization", "JWT x")
+		call(`{"success":false,"errors":{"nonFieldErrors":[{"message":"Please verify your account.",`+
+			`"code":"not_verified"}]}}`, "Authorization", "JWT "+token)
 		s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, "ada")+`"`, "success")
 		call(`{"success":true,"errors":null}`, "Authorization", "JWT "+token)
 		query := `mutation { a: updateAccount(firstName: "B") { success } b: updateAccount(lastName: "C") { success } }`
 		if f.relay {
-			query = `mutation { a: updateAccount(input: {firstName: "B"}) { success } b: updateAccount(input: {lastName: "C"}) { success } }`
+			query = `mutation { a: updateAccount(input: {firstName: "B"}) { success } b: updateAccount(input: ` +
+				`{lastName: "C"}) { success } }`
 		}
-		if _, got := s.post(t, f, query, "Authorization", "JWT "+token); got != `{"data":{"a":{"success":true},"b":{"success":true}}}` {
+		if _, got := s.post(t, f, query, "Authorization", "JWT "+
+			token); got != `{"data":{"a":{"success":true},"b":{"success":true}}}` {
 			t.Errorf("%s: %s", f.name, got)
 		}
 	}
@@ -226,27 +259,33 @@ func TestRegistrationSettings(t *testing.T) {
 	const silent = `{"success":true,"errors":null,"token":null,"refreshToken":null}`
 	for _, f := range flavours {
 		s := newSite(t, func(o *options) { o.accounts.PasswordlessRegistration = true })
-		if got := s.run(t, f, "register", `email: "ada@acme.example", username: "ada"`, "success errors token refreshToken"); got != silent {
+		if got := s.run(t, f, "register", `email: "ada@acme.example", username: "ada"`,
+			"success errors token refreshToken"); got != silent {
 			t.Errorf("passwordless, %s: %s", f.name, got)
 		}
 		s = newSite(t, func(o *options) { o.accounts.Reveal = accounts.RevealNothing })
 		for range 2 {
-			if got := s.run(t, f, "register", strings.Replace(registration("ada"), `"ada"`, fmt.Sprintf(`"ada%d"`, len(s.mails(t))), 1), "success errors token refreshToken"); got != silent {
+			if got := s.run(t, f, "register", strings.Replace(registration("ada"), `"ada"`, fmt.Sprintf(`"ada%d"`,
+				len(s.mails(t))), 1), "success errors token refreshToken"); got != silent {
 				t.Errorf("nothing revealed, %s: %s", f.name, got)
 			}
 		}
-		if mails := s.mails(t); len(mails) != 2 || !strings.Contains(mails[0]+mails[1], "Subject: You already have an account on Acme") {
+		if mails := s.mails(t); len(mails) != 2 || !strings.Contains(mails[0]+mails[1],
+			"Subject: You already have an account on Acme") {
 			t.Errorf("mails %q", mails)
 		}
 		s = newSite(t, func(o *options) {
 			o.accounts.RegisterFields, o.accounts.LoginFields = []string{"email"}, []string{"email"}
 		})
-		out := s.session(t, f, "register", fmt.Sprintf(`email: "Ada@acme.example", password1: %q, password2: %q`, goodPassword, goodPassword))
-		if _, got := s.post(t, f, "{ me { username email } }", "Authorization", "JWT "+out.Token); got != `{"data":{"me":{"username":"Ada@acme.example","email":"Ada@acme.example"}}}` {
+		out := s.session(t, f, "register", fmt.Sprintf(`email: "Ada@acme.example", password1: %q, password2: %q`,
+			goodPassword, goodPassword))
+		if _, got := s.post(t, f, "{ me { username email } }", "Authorization", "JWT "+
+			out.Token); got != `{"data":{"me":{"username":"Ada@acme.example","email":"Ada@acme.example"}}}` {
 			t.Errorf("email only, %s: %s", f.name, got)
 		}
 		status, got := s.post(t, f, f.mutation("tokenAuth", `password: "x"`, "success"))
-		if status != 200 || !strings.Contains(got, `"message":"Must login with password and one of the following fields ['email']."`) {
+		if status != 200 || !strings.Contains(got,
+			`"message":"Must login with password and one of the following fields ['email']."`) {
 			t.Errorf("%s: status %d, %s", f.name, status, got)
 		}
 	}

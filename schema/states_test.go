@@ -13,11 +13,13 @@ import (
 func TestRefusedStates(t *testing.T) {
 	t.Parallel()
 	const (
-		wrong       = `{"success":false,"errors":{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}}`
-		notVerified = `{"success":false,"errors":{"nonFieldErrors":[{"message":"Please verify your account.","code":"not_verified"}]}}`
-		invalid     = `{"success":false,"errors":` + invalidToken + `}`
-		expired     = `{"success":false,"errors":` + expiredToken + `}`
-		login       = `username: "ada", password: "` + goodPassword + `"`
+		wrong = `{"success":false,"errors":{"nonFieldErrors":[{"message":"Please, enter valid credentials.",` +
+			`"code":"invalid_credentials"}]}}`
+		notVerified = `{"success":false,"errors":{"nonFieldErrors":[{"message":"Please verify your account.",` +
+			`"code":"not_verified"}]}}`
+		invalid = `{"success":false,"errors":` + invalidToken + `}`
+		expired = `{"success":false,"errors":` + expiredToken + `}`
+		login   = `username: "ada", password: "` + goodPassword + `"`
 	)
 	verifiedOnly := func(o *options) { o.accounts.AllowLoginNotVerified = false }
 	type state struct {
@@ -40,13 +42,17 @@ func TestRefusedStates(t *testing.T) {
 		args     func(*state) string
 		want     string
 	}{
-		{name: "inactive", sql: []string{inactive}, mutation: "tokenAuth", args: func(*state) string { return login }, want: wrong},
+		{name: "inactive", sql: []string{inactive}, mutation: "tokenAuth", args: func(*state) string { return login },
+			want: wrong},
 		{name: "inactive", sql: []string{inactive}, mutation: "verifyToken", args: access, want: invalid},
 		{name: "inactive", sql: []string{inactive}, mutation: "refreshToken", args: refresh, want: invalid},
 		{name: "inactive", sql: []string{inactive}, mutation: "verifyAccount", args: verify, want: invalid},
-		{name: "archived", sql: []string{`UPDATE user_status SET archived = 1`}, mutation: "refreshToken", args: refresh, want: invalid},
-		{name: "unverified", change: verifiedOnly, mutation: "tokenAuth", args: func(*state) string { return login }, want: notVerified},
-		{name: "unverified and wrong", change: verifiedOnly, mutation: "tokenAuth", args: func(*state) string { return `username: "ada", password: "x"` }, want: wrong},
+		{name: "archived", sql: []string{`UPDATE user_status SET archived = 1`}, mutation: "refreshToken",
+			args: refresh, want: invalid},
+		{name: "unverified", change: verifiedOnly, mutation: "tokenAuth", args: func(*state) string { return login },
+			want: notVerified},
+		{name: "unverified and wrong", change: verifiedOnly, mutation: "tokenAuth",
+			args: func(*state) string { return `username: "ada", password: "x"` }, want: wrong},
 		{
 			name: "unverified since", change: verifiedOnly, mutation: "refreshToken",
 			prepare: func(t *testing.T, s *state) {
@@ -56,11 +62,15 @@ func TestRefusedStates(t *testing.T) {
 			},
 			args: refresh, want: invalid,
 		},
-		{name: "session ended", prepare: func(t *testing.T, s *state) { s.run(t, s.f, "revokeToken", refresh(s), "success") },
+		{name: "session ended", prepare: func(t *testing.T, s *state) {
+			s.run(t, s.f, "revokeToken", refresh(s),
+				"success")
+		},
 			mutation: "verifyToken", args: access, want: invalid},
 		{name: "too old", pass: 5 * time.Minute, mutation: "verifyToken", args: access, want: expired},
 		{name: "too old", pass: 7 * 24 * time.Hour, mutation: "refreshToken", args: refresh, want: invalid},
-		{name: "too old is still revoked", pass: 8 * 24 * time.Hour, mutation: "revokeToken", args: refresh, want: `{"success":true,"errors":null}`},
+		{name: "too old is still revoked", pass: 8 * 24 * time.Hour, mutation: "revokeToken", args: refresh,
+			want: `{"success":true,"errors":null}`},
 		{
 			name: "stolen", mutation: "verifyToken", args: access, want: invalid,
 			prepare: func(t *testing.T, s *state) {
@@ -72,9 +82,11 @@ func TestRefusedStates(t *testing.T) {
 				}
 			},
 		},
-		{name: "gone", sql: []string{`DELETE FROM refresh_tokens`, `DELETE FROM sessions`, `DELETE FROM user_status`, `DELETE FROM addresses`, `DELETE FROM users`},
+		{name: "gone", sql: []string{`DELETE FROM refresh_tokens`, `DELETE FROM sessions`, `DELETE FROM user_status`,
+			`DELETE FROM addresses`, `DELETE FROM users`},
 			mutation: "verifyAccount", args: verify, want: invalid},
-		{name: "another address", sql: []string{`INSERT INTO addresses (canonical, user_id, address) SELECT 'new@acme.example', id, 'new@acme.example' FROM users`,
+		{name: "another address", sql: []string{`INSERT INTO addresses (canonical, user_id, address) SELECT ` +
+			`'new@acme.example', id, 'new@acme.example' FROM users`,
 			`UPDATE users SET email = 'new@acme.example'`}, mutation: "verifyAccount", args: verify, want: invalid},
 	}
 	for _, f := range flavours {
@@ -85,7 +97,8 @@ func TestRefusedStates(t *testing.T) {
 					changes = append(changes, test.change)
 				}
 				s := &state{site: newSite(t, changes...), f: f}
-				if _, err := s.svc.AddUser(t.Context(), accounts.AddUserInput{Username: "ada", Email: "ada@acme.example", Password: goodPassword}); err != nil {
+				if _, err := s.svc.AddUser(t.Context(), accounts.AddUserInput{Username: "ada",
+					Email: "ada@acme.example", Password: goodPassword}); err != nil {
 					t.Fatal(err)
 				}
 				link, err := s.svc.Link(t.Context(), tokens.Activation, "ada", "")
@@ -116,7 +129,8 @@ func TestResendTellsNothing(t *testing.T) {
 	for _, f := range flavours {
 		s := newSite(t)
 		for _, in := range []accounts.AddUserInput{
-			{Username: "verified", Email: "verified@acme.example", Verified: true}, {Username: "inactive", Email: "inactive@acme.example", Inactive: true},
+			{Username: "verified", Email: "verified@acme.example", Verified: true}, {Username: "inactive",
+				Email: "inactive@acme.example", Inactive: true},
 			{Username: "unverified", Email: "Unverified@acme.example"},
 		} {
 			in.NoPassword = true
@@ -126,7 +140,8 @@ func TestResendTellsNothing(t *testing.T) {
 		}
 		for name, mails := range map[string]int{"nobody": 0, "verified": 0, "inactive": 0, "UNVERIFIED": 1} {
 			before := len(s.mails(t))
-			if got := s.run(t, f, "resendActivationEmail", `email: "`+name+`@ACME.example"`, "success errors"); got != `{"success":true,"errors":null}` {
+			if got := s.run(t, f, "resendActivationEmail", `email: "`+name+`@ACME.example"`,
+				"success errors"); got != `{"success":true,"errors":null}` {
 				t.Errorf("%s %s: %s", f.name, name, got)
 			}
 			if got := len(s.mails(t)) - before; got != mails {

@@ -64,7 +64,8 @@ func newUserNode(s Settings) *graphql.Object {
 	for _, f := range s.Accounts.Fields {
 		if f.Public {
 			doc := "The configured field " + f.Name + "; null for no value."
-			fields[accounts.ArgumentName(f.Name)] = part(scalars[f.Type], doc, func(u user) any { return u.Fields[f.Name] })
+			value := func(u user) any { return u.Fields[f.Name] }
+			fields[accounts.ArgumentName(f.Name)] = part(scalars[f.Type], doc, value)
 		}
 	}
 	for _, name := range s.ExcludeFields {

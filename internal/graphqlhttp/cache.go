@@ -7,9 +7,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// cache keeps validated documents by their text and evicts the least recently used ones. It bounds both their number and
-// the memory that they take together, because anybody can send documents, and a parsed one is many times larger than its
-// text.
+// cache keeps validated documents by their text and evicts the least recently used ones. It bounds both their number
+// and the memory that they take together, because anybody can send documents, and a parsed one is many times larger
+// than its text.
 type cache struct {
 	mu        sync.Mutex
 	documents *simplelru.LRU[string, keptDocument]
@@ -26,7 +26,7 @@ type keptDocument struct {
 const (
 	bytesForDocument = 4 << 10 // the cache's budget per document
 	entryBytes       = 512     // upper bound of an empty document and its place in the cache
-	partBytes        = 256     // upper bound of a part of a document (see scanned.parts), its token and its place in a list
+	partBytes        = 256     // upper bound of one of scanned.parts, with its token and its place in a list
 )
 
 // keptBytes is an upper bound of what a document takes in the cache.

@@ -32,20 +32,42 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// heavy are valid documents that are many times larger parsed than as text, each for a number that makes it another one.
+// heavy are valid documents that are many times larger parsed than as text, each for a number that makes it another
+// one.
 var heavy = map[string]func(i int) string{
-	"equal fields":           func(i int) string { return fmt.Sprintf("{me{%s}}#%d", strings.Repeat("age ", 240), i) },
-	"two equal fields":       func(i int) string { return fmt.Sprintf("{me{age age}}#%d", i) },
-	"few fields":             func(i int) string { return fmt.Sprintf("{me{age name zip}}#%d", i) },
-	"typenames in fragments": func(i int) string { return fmt.Sprintf("{%s}#%d", strings.Repeat("...{__typename}", 100), i) },
-	"inline fragments":       func(i int) string { return fmt.Sprintf("{me{%s}}#%d", strings.Repeat("...{age}", 120), i) },
-	"48 inline fragments":    func(i int) string { return fmt.Sprintf("{me{%s}}#%d", strings.Repeat("...{age}", 48), i) },
-	"aliases":                func(i int) string { return fmt.Sprintf("{me{a:age b:age c:age d:age e:age}}#%d", i) },
-	"objects":                func(i int) string { return fmt.Sprintf("{%s}#%d", strings.Repeat("me{age}", 60), i) },
-	"directives":             func(i int) string { return fmt.Sprintf("{%s}#%d", strings.Repeat("me@skip(if:true){age}", 20), i) },
-	"lists":                  func(i int) string { return fmt.Sprintf("{any(v:[%s])}#%d", strings.Repeat("1 ", 900), i) },
-	"lists of lists":         func(i int) string { return fmt.Sprintf("{any(v:[%s])}#%d", strings.Repeat("[]", 400), i) },
-	"input objects":          func(i int) string { return fmt.Sprintf("{any(v:[%s])}#%d", strings.Repeat("{a:1}", 180), i) },
+	"equal fields":     func(i int) string { return fmt.Sprintf("{me{%s}}#%d", strings.Repeat("age ", 240), i) },
+	"two equal fields": func(i int) string { return fmt.Sprintf("{me{age age}}#%d", i) },
+	"few fields":       func(i int) string { return fmt.Sprintf("{me{age name zip}}#%d", i) },
+	"typenames in fragments": func(i int) string {
+		return fmt.Sprintf("{%s}#%d", strings.Repeat("...{__typename}", 100),
+			i)
+	},
+	"inline fragments": func(i int) string {
+		return fmt.Sprintf("{me{%s}}#%d", strings.Repeat("...{age}", 120),
+			i)
+	},
+	"48 inline fragments": func(i int) string {
+		return fmt.Sprintf("{me{%s}}#%d", strings.Repeat("...{age}", 48),
+			i)
+	},
+	"aliases": func(i int) string { return fmt.Sprintf("{me{a:age b:age c:age d:age e:age}}#%d", i) },
+	"objects": func(i int) string { return fmt.Sprintf("{%s}#%d", strings.Repeat("me{age}", 60), i) },
+	"directives": func(i int) string {
+		return fmt.Sprintf("{%s}#%d", strings.Repeat("me@skip(if:true){age}",
+			20), i)
+	},
+	"lists": func(i int) string {
+		return fmt.Sprintf("{any(v:[%s])}#%d", strings.Repeat("1 ", 900),
+			i)
+	},
+	"lists of lists": func(i int) string {
+		return fmt.Sprintf("{any(v:[%s])}#%d", strings.Repeat("[]", 400),
+			i)
+	},
+	"input objects": func(i int) string {
+		return fmt.Sprintf("{any(v:[%s])}#%d", strings.Repeat("{a:1}", 180),
+			i)
+	},
 	"spreads": func(i int) string {
 		return fmt.Sprintf("{me{%s}}fragment A on User{age}#%d", strings.Repeat("...A ", 240), i)
 	},
@@ -75,8 +97,8 @@ var heavy = map[string]func(i int) string{
 	"long text": func(i int) string { return fmt.Sprintf("{me{age}}#%s%d", strings.Repeat("x", 16_000), i) },
 }
 
-// TestCacheHoldsWhatItSays fills a cache with the heaviest documents that are let in, and compares the heap with what the
-// cache counts: whatever clients send, the process grows by no more than that.
+// TestCacheHoldsWhatItSays fills a cache with the heaviest documents that are let in, and compares the heap with what
+// the cache counts: whatever clients send, the process grows by no more than that.
 func TestCacheHoldsWhatItSays(t *testing.T) {
 	limits := testLimits
 	limits.Documents = 250
@@ -157,14 +179,16 @@ func TestStringsAreNotKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			first := s.document(t, test.query)
-			if again := s.document(t, test.query); (again == first) != test.kept || (s.handler.documents.documents.Len() == 1) != test.kept {
+			if again := s.document(t, test.query); (again == first) != test.kept ||
+				(s.handler.documents.documents.Len() == 1) != test.kept {
 				t.Errorf("kept: %v", again == first)
 			}
 		})
 	}
 }
 
-// BenchmarkDocument is what a client pays who writes values into the text: its document is parsed and validated each time.
+// BenchmarkDocument is what a client pays who writes values into the text: its document is parsed and validated each
+// time.
 func BenchmarkDocument(b *testing.B) {
 	s := newSite(b)
 	for name, query := range map[string]string{

@@ -10,8 +10,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// Input coercion follows sections 3 and 6 of the specification: no type is converted to another, and unknown fields are errors.
-// An explicit null and an absent value stay different.
+// Input coercion follows sections 3 and 6 of the specification: no type is converted to another, and unknown fields
+// are errors. An explicit null and an absent value stay different.
 
 // inputError is the error of a value that does not fit its type.
 type inputError struct {
@@ -46,24 +46,20 @@ func (h *Handler) variables(op *ast.OperationDefinition, given map[string]any) (
 	r := &refusal{}
 	for _, v := range op.VariableDefinitions {
 		value, present := given[v.Variable]
-		var problem string
+		var what, problem string
+		var err *inputError
 		switch {
-		case !present && v.DefaultValue != nil:
-			constant, err := h.literal(v.Type, v.DefaultValue, nil)
-			if err != nil {
-				problem = fmt.Sprintf("The default value of variable $%s%s does not fit %s: %s.", v.Variable, err.path, v.Type, err.reason)
-				break
-			}
-			out[v.Variable] = constant
-		case !present && v.Type.NonNull:
-			problem = fmt.Sprintf("Variable $%s of type %s was not given.", v.Variable, v.Type)
 		case present:
-			coerced, err := h.input(v.Type, value)
-			if err != nil {
-				problem = fmt.Sprintf("Variable $%s%s does not fit %s: %s.", v.Variable, err.path, v.Type, err.reason)
-				break
-			}
-			out[v.Variable] = coerced
+			what = "Variable"
+			out[v.Variable], err = h.input(v.Type, value)
+		case v.DefaultValue != nil:
+			what = "The default value of variable"
+			out[v.Variable], err = h.literal(v.Type, v.DefaultValue, nil)
+		case v.Type.NonNull:
+			problem = fmt.Sprintf("Variable $%s of type %s was not given.", v.Variable, v.Type)
+		}
+		if err != nil {
+			problem = fmt.Sprintf("%s $%s%s does not fit %s: %s.", what, v.Variable, err.path, v.Type, err.reason)
 		}
 		if problem != "" && len(r.errs) < h.settings.Limits.Errors {
 			r.errs = append(r.errs, newError(CodeVariables, problem, v.Position))
@@ -224,8 +220,11 @@ func plain(v *ast.Value, vars map[string]any) any {
 	}
 }
 
-// arguments coerces the arguments that defs declare. An absent argument is not in the result, and an explicit null is nil in it.
-func (h *Handler) arguments(defs ast.ArgumentDefinitionList, given ast.ArgumentList, vars map[string]any) (map[string]any, *inputError) {
+// arguments coerces the arguments that defs declare. An absent argument is not in the result, and an explicit null is
+// nil in it.
+func (h *Handler) arguments(
+	defs ast.ArgumentDefinitionList, given ast.ArgumentList, vars map[string]any,
+) (map[string]any, *inputError) {
 	if len(defs) == 0 {
 		return nil, nil
 	}
@@ -254,7 +253,8 @@ func (h *Handler) arguments(defs ast.ArgumentDefinitionList, given ast.ArgumentL
 	return out, nil
 }
 
-// kindOf names the kind of a value, for messages. They must not have the value, which may be a secret in the wrong place.
+// kindOf names the kind of a value, for messages. They must not have the value, which may be a secret in the wrong
+// place.
 func kindOf(v any) string {
 	switch v.(type) {
 	case string:

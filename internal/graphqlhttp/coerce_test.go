@@ -91,10 +91,14 @@ func TestAbsentAndNullDiffer(t *testing.T) {
 		{`query($v: String = "d") { str(v: $v) }`, `{"v":null}`, `{"str":{"v":null}}`},
 		{`query($v: String! = "d") { need(v: $v) }`, `{}`, `{"need":{"v":"d"}}`},
 		{`query($v: Int) { find(filter: {name: "n", size: $v}) }`, `{}`, `{"find":{"filter":{"name":"n"}}}`},
-		{`query($v: Int) { find(filter: {name: "n", size: $v}) }`, `{"v":null}`, `{"find":{"filter":{"name":"n","size":null}}}`},
-		{`query($v: [String] = ["x"]) { find(filter: {name: "n", tags: $v}) }`, `{}`, `{"find":{"filter":{"name":"n","tags":["x"]}}}`},
-		{`query($v: Filter) { find(filter: $v) }`, `{"v":{"name":"n","tags":null}}`, `{"find":{"filter":{"name":"n","tags":null}}}`},
-		{`query($v: Filter) { find(filter: $v) }`, `{"v":{"name":"n","tags":"t"},"unused":1}`, `{"find":{"filter":{"name":"n","tags":["t"]}}}`},
+		{`query($v: Int) { find(filter: {name: "n", size: $v}) }`, `{"v":null}`,
+			`{"find":{"filter":{"name":"n","size":null}}}`},
+		{`query($v: [String] = ["x"]) { find(filter: {name: "n", tags: $v}) }`, `{}`,
+			`{"find":{"filter":{"name":"n","tags":["x"]}}}`},
+		{`query($v: Filter) { find(filter: $v) }`, `{"v":{"name":"n","tags":null}}`,
+			`{"find":{"filter":{"name":"n","tags":null}}}`},
+		{`query($v: Filter) { find(filter: $v) }`, `{"v":{"name":"n","tags":"t"},"unused":1}`,
+			`{"find":{"filter":{"name":"n","tags":["t"]}}}`},
 	}
 	for _, test := range tests {
 		if status, got := s.post(t, test.query, test.variables); status != 200 || got != `{"data":`+test.want+`}` {
@@ -106,14 +110,20 @@ func TestAbsentAndNullDiffer(t *testing.T) {
 func TestVariablesThatDoNotFit(t *testing.T) {
 	s := newSite(t)
 	tests := []struct{ query, variables, message string }{
-		{`query($v: Filter) { find(filter: $v) }`, `{"v":{}}`, "Variable $v.name does not fit Filter: String! is required."},
-		{`query($v: Filter) { find(filter: $v) }`, `{"v":{"name":1}}`, `Variable $v.name does not fit Filter: expected String, found a number.`},
-		{`query($v: Filter) { find(filter: $v) }`, `{"v":{"name":"n","tags":["a",2]}}`, `Variable $v.tags[1] does not fit Filter: expected String, found a number.`},
-		{`query($v: Filter) { find(filter: $v) }`, `{"v":{"name":"n","nmae":1}}`, `Variable $v does not fit Filter: Filter has no field "nmae".`},
-		{`query($v: Filter) { find(filter: $v) }`, `{"v":"x"}`, `Variable $v does not fit Filter: expected an object, found a string.`},
+		{`query($v: Filter) { find(filter: $v) }`, `{"v":{}}`,
+			"Variable $v.name does not fit Filter: String! is required."},
+		{`query($v: Filter) { find(filter: $v) }`, `{"v":{"name":1}}`,
+			`Variable $v.name does not fit Filter: expected String, found a number.`},
+		{`query($v: Filter) { find(filter: $v) }`, `{"v":{"name":"n","tags":["a",2]}}`,
+			`Variable $v.tags[1] does not fit Filter: expected String, found a number.`},
+		{`query($v: Filter) { find(filter: $v) }`, `{"v":{"name":"n","nmae":1}}`,
+			`Variable $v does not fit Filter: Filter has no field "nmae".`},
+		{`query($v: Filter) { find(filter: $v) }`, `{"v":"x"}`,
+			`Variable $v does not fit Filter: expected an object, found a string.`},
 		{`query($v: String!) { need(v: $v) }`, `{}`, `Variable $v of type String! was not given.`},
 		{`query($v: String!) { need(v: $v) }`, `{"v":null}`, `Variable $v does not fit String!: null is not allowed.`},
-		{`query($v: Int) { int(v: $v) }`, `{"v":` + strings.Repeat("9", 500) + `}`, `Variable $v does not fit Int: expected Int, found a number with a fraction or of more than 32 bits.`},
+		{`query($v: Int) { int(v: $v) }`, `{"v":` + strings.Repeat("9", 500) + `}`,
+			`Variable $v does not fit Int: expected Int, found a number with a fraction or of more than 32 bits.`},
 	}
 	for _, test := range tests {
 		status, got := s.post(t, test.query, test.variables)
@@ -123,13 +133,14 @@ func TestVariablesThatDoNotFit(t *testing.T) {
 		}
 	}
 	// A variable that may be null, where null is not allowed: known only when it is given.
-	if status, got := s.post(t, `query($v: String = "d") { need(v: $v) }`, `{"v":null}`); status != 200 || codeOf(t, got) != CodeVariables {
+	if status, got := s.post(t, `query($v: String = "d") { need(v: $v) }`, `{"v":null}`); status != 200 ||
+		codeOf(t, got) != CodeVariables {
 		t.Errorf("status %d, %s", status, got)
 	}
 }
 
-// TestValuesAreNotRepeated: a value in the wrong place may be a secret, so no message has it. Names, which are the schema's or
-// the client's own, are told.
+// TestValuesAreNotRepeated: a value in the wrong place may be a secret, so no message has it. Names, which are the
+// schema's or the client's own, are told.
 func TestValuesAreNotRepeated(t *testing.T) {
 	s := newSite(t)
 	for _, test := range []struct{ query, variables, message string }{
@@ -145,21 +156,27 @@ func TestValuesAreNotRepeated(t *testing.T) {
 		{`{ id(v: true) }`, ``, `ID cannot represent a non-string and non-integer value.`},
 		{`{ strs(v: [987654321]) }`, ``, `String cannot represent a non string value.`},
 		{`{ find(filter: "SECRET, found SECRET") }`, ``, `Expected value of type \"Filter\".`},
-		{`{ paint(v: "GREN") }`, ``, `Enum \"Color\" cannot represent non-enum value. Did you mean the enum value \"GREEN\"`},
+		{`{ paint(v: "GREN") }`, ``, `Enum \"Color\" cannot represent non-enum value. Did you mean the enum ` +
+			`value \"GREEN\"`},
 		{`{ str(v: "a" "SECRET \" \n x") }`, ``, `Syntax error: Expected Name, found String`},
 		{`{ str(v: """a""" """SECRET
 			"SECRET" """) }`, ``, `Syntax error: Expected Name, found BlockString`},
 		{`{ str(v: "a") } "SECRET" 987654321`, ``, `Syntax error: Unexpected Int`},
 		{`{ str(v: 1 987654321) }`, ``, `Syntax error: Expected Name, found Int`},
 		{`{ str(v: 1 9876.54321) }`, ``, `Syntax error: Expected Name, found Float`},
-		{`query($v: String) { str(v: $v) }`, `{"v":987654321}`, `Variable $v does not fit String: expected String, found a number.`},
-		{`query($v: Int) { int(v: $v) }`, `{"v":987654321987}`, `Variable $v does not fit Int: expected Int, found a number with a fraction or of more than 32 bits.`},
-		{`query($v: Int) { int(v: $v) }`, `{"v":"SECRET"}`, `Variable $v does not fit Int: expected Int, found a string.`},
+		{`query($v: String) { str(v: $v) }`, `{"v":987654321}`,
+			`Variable $v does not fit String: expected String, found a number.`},
+		{`query($v: Int) { int(v: $v) }`, `{"v":987654321987}`,
+			`Variable $v does not fit Int: expected Int, found a number with a fraction or of more than 32 bits.`},
+		{`query($v: Int) { int(v: $v) }`, `{"v":"SECRET"}`,
+			`Variable $v does not fit Int: expected Int, found a string.`},
 		{`query($v: Int = 1.98765) { int(v: $v) }`, ``, `Int cannot represent non-integer value.`},
-		{`query($v: Color) { paint(v: $v) }`, `{"v":"SECRET"}`, `Variable $v does not fit Color: expected Color, found a string.`},
+		{`query($v: Color) { paint(v: $v) }`, `{"v":"SECRET"}`,
+			`Variable $v does not fit Color: expected Color, found a string.`},
 	} {
 		status, got := s.post(t, test.query, test.variables)
-		if status != 400 || !strings.Contains(got, test.message) || strings.Contains(got, "SECRET") || strings.Contains(got, "98765") {
+		if status != 400 || !strings.Contains(got, test.message) || strings.Contains(got, "SECRET") ||
+			strings.Contains(got, "98765") {
 			t.Errorf("%s %s: status %d, %s; want %s", test.query, test.variables, status, got, test.message)
 		}
 	}

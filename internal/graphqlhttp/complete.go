@@ -131,8 +131,9 @@ func (x *execution) fail(i int, err error) bool {
 	} else {
 		e = newError(CodeInternal, "internal server error", s.field.Position)
 		e.Extensions.RequestID = settings.RequestID(x.ctx)
+		// The log has the field and not the path, because clients choose the aliases in it.
 		settings.Log.ErrorContext(x.ctx, "internal server error", slog.String("request", e.Extensions.RequestID),
-			slog.String("field", s.field.Name), slog.String("error", err.Error())) // not the path: clients choose aliases
+			slog.String("field", s.field.Name), slog.String("error", err.Error()))
 	}
 	e.Path = x.errorPath()
 	if len(x.errs) < settings.Limits.Errors {

@@ -22,8 +22,8 @@ func (c *cost) add(other cost) {
 	c.introspection = max(c.introspection, other.introspection)
 }
 
-// counter counts a document before its validation, whose time is quadratic in the number of equal fields. It visits each
-// fragment once, and leaves cycles to validation.
+// counter counts a document before its validation, whose time is quadratic in the number of equal fields. It visits
+// each fragment once, and leaves cycles to validation.
 type counter struct {
 	fragments    ast.FragmentDefinitionList
 	done         map[string]cost

@@ -13,8 +13,8 @@ import (
 	"accountd/internal/pattern"
 )
 
-// document returns the parsed and validated document of a query. Requests share it, so it must not be changed. A document with
-// a string is not kept: the string may be a password or a token, and would stay in memory.
+// document returns the parsed and validated document of a query. Requests share it, so it must not be changed. A
+// document with a string is not kept: the string may be a password or a token, and would stay in memory.
 func (h *Handler) document(query string) (*ast.QueryDocument, *refusal) {
 	limits := &h.settings.Limits
 	if len(query) > limits.Query {
@@ -72,8 +72,8 @@ func (h *Handler) syntaxError(err error) *refusal {
 // quotedToken matches a value as the parser quotes it.
 var quotedToken = pattern.Lazy(`(?s)\b(String|BlockString|Int|Float) ".*"`)
 
-// withoutToken removes the value from a message of the parser. A value may be a secret in the wrong place, and proxies and
-// error trackers of clients store answers.
+// withoutToken removes the value from a message of the parser. A value may be a secret in the wrong place, and
+// proxies and error trackers of clients store answers.
 func withoutToken(message string) string { return quotedToken().ReplaceAllString(message, "$1") }
 
 // withoutRepeats removes plain fields that their selection set already has. Answers stay the same, and the rule for
@@ -144,13 +144,14 @@ func (h *Handler) operation(doc *ast.QueryDocument, name string) (*ast.Operation
 		op = doc.Operations[0]
 	}
 	if op.Operation == ast.Mutation && len(h.exclusive(op.SelectionSet, nil)) > 1 {
-		return nil, refuse(CodeOneCredentialMutation, "A request may have only one mutation that deals with credentials; "+
-			"send the others in requests of their own.")
+		return nil, refuse(CodeOneCredentialMutation, "A request may have only one mutation that deals with "+
+			"credentials; send the others in requests of their own.")
 	}
 	return op, nil
 }
 
-// exclusive adds the response keys of exclusive fields to keys, which may be nil. It takes @skip and @include for not there.
+// exclusive adds the response keys of exclusive fields to keys, which may be nil. It takes @skip and @include for not
+// there.
 func (h *Handler) exclusive(set ast.SelectionSet, keys map[string]bool) map[string]bool {
 	for _, s := range set {
 		switch s := s.(type) {

@@ -24,31 +24,33 @@ func hostile() map[string]string {
 		"cycle through fields": "{me{...A}} fragment A on User{friend{...B}} fragment B on User{friend{...A ...B}}",
 		"list of 2 KB":         "{ str(v: " + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + ") }",
 		"object values":        "{ any(v: " + strings.Repeat("{a:", 300) + "1" + strings.Repeat("}", 300) + ") }",
-		"list type":            "query($v: " + strings.Repeat("[", 400) + "Int" + strings.Repeat("]", 400) + ") { int(v: $v) }",
-		"1,000 deep":           strings.Repeat("{a", 1000) + strings.Repeat("}", 1000),
-		"16 deep":              "{ me " + strings.Repeat("{ friend ", 16) + "{ name }" + strings.Repeat("}", 17),
-		"unclosed":             strings.Repeat("{a", 8000),
-		"doubling fragments":   doubling,
-		"doubling fields":      wide,
-		"7,000 equal fields":   "{ me { " + strings.Repeat("x ", 7000) + "} }",
-		"480 equal objects":    "{ me { " + strings.Repeat("friend { nam } ", 240) + "} }",
-		"typenames":            "{ " + strings.Repeat("__typename ", 1300) + "}",
-		"aliases":              "{ " + strings.Repeat("a: color b: color ", 11) + "}",
-		"directives":           "{ me " + strings.Repeat("@a", 7000) + " { name } }",
-		"30 directives":        "{ me " + strings.Repeat("@a", 30) + " { name } }",
-		"variables":            "query(" + strings.Repeat("$a:Int ", 2000) + ") { color }",
-		"60 variables":         "query(" + strings.Repeat("$a:Int ", 60) + ") { color }",
-		"fragments":            "{ color } " + strings.Repeat("fragment A on User { name } ", 40),
-		"unknown fields":       "{ " + strings.Repeat("meh ", 480) + "}",
-		"unknown arguments":    "{ str(" + strings.Repeat("x: 1 ", 320) + ") }",
-		"operations":           strings.Repeat("query A { color } ", 190),
-		"introspection":        "{ __schema { types " + strings.Repeat("{ fields { type ", 9) + "{ name }" + strings.Repeat("} }", 9) + " } }",
-		"comments":             "{ color " + strings.Repeat("#\n", 8000) + " }",
-		"one long string":      `{ str(v: "` + strings.Repeat(`\u0041`, 2500),
-		"one long number":      "{ int(v: " + strings.Repeat("9", 16000) + ") }",
-		"block string":         `{ str(v: """` + strings.Repeat("\n ", 8000),
-		"spreads of one":       "{ me { " + strings.Repeat("...A ", 300) + "} } fragment A on User { name age }",
-		"not UTF-8":            "{ \xff }",
+		"list type": "query($v: " + strings.Repeat("[", 400) + "Int" + strings.Repeat("]", 400) +
+			") { int(v: $v) }",
+		"1,000 deep":         strings.Repeat("{a", 1000) + strings.Repeat("}", 1000),
+		"16 deep":            "{ me " + strings.Repeat("{ friend ", 16) + "{ name }" + strings.Repeat("}", 17),
+		"unclosed":           strings.Repeat("{a", 8000),
+		"doubling fragments": doubling,
+		"doubling fields":    wide,
+		"7,000 equal fields": "{ me { " + strings.Repeat("x ", 7000) + "} }",
+		"480 equal objects":  "{ me { " + strings.Repeat("friend { nam } ", 240) + "} }",
+		"typenames":          "{ " + strings.Repeat("__typename ", 1300) + "}",
+		"aliases":            "{ " + strings.Repeat("a: color b: color ", 11) + "}",
+		"directives":         "{ me " + strings.Repeat("@a", 7000) + " { name } }",
+		"30 directives":      "{ me " + strings.Repeat("@a", 30) + " { name } }",
+		"variables":          "query(" + strings.Repeat("$a:Int ", 2000) + ") { color }",
+		"60 variables":       "query(" + strings.Repeat("$a:Int ", 60) + ") { color }",
+		"fragments":          "{ color } " + strings.Repeat("fragment A on User { name } ", 40),
+		"unknown fields":     "{ " + strings.Repeat("meh ", 480) + "}",
+		"unknown arguments":  "{ str(" + strings.Repeat("x: 1 ", 320) + ") }",
+		"operations":         strings.Repeat("query A { color } ", 190),
+		"introspection": "{ __schema { types " + strings.Repeat("{ fields { type ", 9) + "{ name }" +
+			strings.Repeat("} }", 9) + " } }",
+		"comments":        "{ color " + strings.Repeat("#\n", 8000) + " }",
+		"one long string": `{ str(v: "` + strings.Repeat(`\u0041`, 2500),
+		"one long number": "{ int(v: " + strings.Repeat("9", 16000) + ") }",
+		"block string":    `{ str(v: """` + strings.Repeat("\n ", 8000),
+		"spreads of one":  "{ me { " + strings.Repeat("...A ", 300) + "} } fragment A on User { name age }",
+		"not UTF-8":       "{ \xff }",
 	}
 }
 
@@ -106,23 +108,30 @@ func TestLimits(t *testing.T) {
 		code  string
 	}{
 		{"query", func(n int) string { return "{ color }" + strings.Repeat(" ", n-9) }, testLimits.Query, CodeTooLarge},
-		{"tokens", func(n int) string { return "{ any(v: [" + strings.Repeat("1 ", n-9) + "]) }" }, testLimits.Tokens, CodeTooComplex},
-		{"nesting", func(n int) string { return "{ any(v: " + strings.Repeat("[", n-2) + strings.Repeat("]", n-2) + ") }" }, testLimits.Nesting, CodeTooComplex},
-		{"fields", func(n int) string { return "{ " + strings.Repeat("color ", n) + "}" }, testLimits.Fields, CodeTooComplex},
+		{"tokens", func(n int) string { return "{ any(v: [" + strings.Repeat("1 ", n-9) + "]) }" }, testLimits.Tokens,
+			CodeTooComplex},
+		{"nesting", func(n int) string {
+			return "{ any(v: " + strings.Repeat("[", n-2) + strings.Repeat("]", n-2) +
+				") }"
+		}, testLimits.Nesting, CodeTooComplex},
+		{"fields", func(n int) string { return "{ " + strings.Repeat("color ", n) + "}" }, testLimits.Fields,
+			CodeTooComplex},
 		{"depth", func(n int) string {
 			return "{ me " + strings.Repeat("{ friend ", n-2) + "{ name }" + strings.Repeat("}", n-1)
 		}, testLimits.Depth, CodeTooComplex},
 		{"aliases", aliases, testLimits.Aliases, CodeTooComplex},
 		{"fragments", fragments, testLimits.Fragments, CodeTooComplex},
 		{"variables", variables, testLimits.Variables, CodeTooComplex},
-		{"directives", func(n int) string { return "{ " + strings.Repeat("color @skip(if: true) ", n) + "}" }, testLimits.Directives, CodeTooComplex},
+		{"directives", func(n int) string { return "{ " + strings.Repeat("color @skip(if: true) ", n) + "}" },
+			testLimits.Directives, CodeTooComplex},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			if _, refused := s.handler.document(test.query(test.limit)); refused != nil {
 				t.Errorf("%d: %s", test.limit, refused.errs[0].Message)
 			}
-			if _, refused := s.handler.document(test.query(test.limit + 1)); refused == nil || refused.errs[0].Extensions.Code != test.code {
+			if _, refused := s.handler.document(test.query(test.limit + 1)); refused == nil ||
+				refused.errs[0].Extensions.Code != test.code {
 				t.Errorf("%d: %+v, want code %s", test.limit+1, refused, test.code)
 			}
 		})
@@ -145,7 +154,8 @@ func TestRules(t *testing.T) {
 		{"an unknown kind of operation", `select { color }`, CodeSyntax},
 		{"defer", `{ ... @defer { color } }`, CodeValidation},
 		{"a directive on a variable", `query($v: String @nope) { str(v: $v) }`, CodeValidation},
-		{"introspection of introspection", `{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }`, CodeValidation},
+		{"introspection of introspection",
+			`{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }`, CodeValidation},
 		{"an unused variable", `query($v: String) { color }`, CodeValidation},
 		{"an undefined variable", `{ str(v: $v) }`, CodeValidation},
 		{"a variable of another type", `query($v: Int) { str(v: $v) }`, CodeValidation},
@@ -189,11 +199,13 @@ func TestRules(t *testing.T) {
 func TestLocations(t *testing.T) {
 	s := newSite(t)
 	for query, want := range map[string]string{
-		"{\n  e: color # é\n  nope\n}":              `"locations":[{"line":3,"column":3}]`,
-		"{ str(v: \"é\") nope }":                    `"locations":[{"line":1,"column":15}]`, // characters, not bytes
-		"{ color":                                   `"message":"Syntax error: Expected Name, found \u003cEOF\u003e","locations":[{"line":1,"column":8}]`,
+		"{\n  e: color # é\n  nope\n}": `"locations":[{"line":3,"column":3}]`,
+		"{ str(v: \"é\") nope }":       `"locations":[{"line":1,"column":15}]`, // characters, not bytes
+		"{ color": `"message":"Syntax error: Expected Name, found ` +
+			`\u003cEOF\u003e","locations":[{"line":1,"column":8}]`,
 		"query A { color } query B { agent { a } }": `"locations":[{"line":1,"column":29}]`,
-		"{ color @a\nagent @a }":                    `{"errors":[{"message":"Unknown directive \"@a\".","locations":[{"line":1,"column":10},{"line":2,"column":8}],"extensions":{"code":"validation"}}]}`,
+		"{ color @a\nagent @a }": `{"errors":[{"message":"Unknown directive \"@a\".",` +
+			`"locations":[{"line":1,"column":10},{"line":2,"column":8}],"extensions":{"code":"validation"}}]}`,
 	} {
 		if _, got := s.post(t, query, ""); !strings.Contains(got, want) || strings.Contains(got, `\n`) {
 			t.Errorf("%s: %s, want %s", query, got, want)
@@ -217,7 +229,8 @@ func TestOperationName(t *testing.T) {
 		{`{"query":"{ color }","operationName":"A"}`, 400, CodeOperation},
 	}
 	for _, test := range tests {
-		status, got := s.send(t, "POST", "", test.body, "Content-Type", "application/json", "Accept", "application/graphql-response+json")
+		status, got := s.send(t, "POST", "", test.body, "Content-Type", "application/json", "Accept",
+			"application/graphql-response+json")
 		if status != test.status || got != test.want && codeOf(t, got) != test.want {
 			t.Errorf("%s: status %d, %s", test.body, status, got)
 		}
@@ -229,27 +242,32 @@ func TestNoHintsWithoutIntrospection(t *testing.T) {
 	open, closed := newSite(t), newSite(t, func(s *Settings) { s.Introspection = false })
 	hints := 0
 	for _, query := range []string{
-		`{ colour }`, `{ passphras }`, `{ me { nam } }`, `{ str(w: "a") }`, `query($v: Strin) { str(v: $v) }`, `{ me { ...F } } fragment F on Usr { name }`,
-		`{ paint(v: RDE) }`, `{ paint(v: "RED") }`, `{ find(filter: {nam: "a"}) }`, `{ me }`, `{ color @skp(if: true) }`, `{ being { legs } }`,
+		`{ colour }`, `{ passphras }`, `{ me { nam } }`, `{ str(w: "a") }`, `query($v: Strin) { str(v: $v) }`,
+		`{ me { ...F } } fragment F on Usr { name }`,
+		`{ paint(v: RDE) }`, `{ paint(v: "RED") }`, `{ find(filter: {nam: "a"}) }`, `{ me }`,
+		`{ color @skp(if: true) }`, `{ being { legs } }`,
 		`query($c: Color = RDE) { paint(v: $c) }`,
 	} {
 		if _, got := open.post(t, query, ""); strings.Contains(got, "Did you mean") {
 			hints++
 		}
 		status, got := closed.post(t, query, "")
-		if status != 400 || strings.Contains(strings.ToLower(got), "did you mean") || strings.Contains(got, "passphrase") {
+		if status != 400 || strings.Contains(strings.ToLower(got), "did you mean") || strings.Contains(got,
+			"passphrase") {
 			t.Errorf("%s: status %d, %s", query, status, got)
 		}
 	}
 	if hints < 5 {
 		t.Errorf("with introspection %d hints: nothing is tested here", hints)
 	}
-	for _, query := range []string{`{ __schema { types { name } } }`, `{ ...F } fragment F on Query { __type(name: "User") { name } }`} {
+	for _, query := range []string{`{ __schema { types { name } } }`,
+		`{ ...F } fragment F on Query { __type(name: "User") { name } }`} {
 		if status, got := closed.post(t, query, ""); status != 400 || codeOf(t, got) != CodeValidation {
 			t.Errorf("%s: status %d, %s", query, status, got)
 		}
 	}
-	if status, got := closed.post(t, `{ __typename me { __typename } }`, ""); status != 200 || got != `{"data":{"__typename":"Query","me":{"__typename":"User"}}}` {
+	if status, got := closed.post(t, `{ __typename me { __typename } }`, ""); status != 200 ||
+		got != `{"data":{"__typename":"Query","me":{"__typename":"User"}}}` {
 		t.Errorf("status %d, %s", status, got)
 	}
 }

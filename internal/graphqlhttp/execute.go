@@ -13,8 +13,8 @@ import (
 	"accountd/internal/jsontext"
 )
 
-// execution is one operation that is executed. Resolvers run one after another, and the answer is written meanwhile, so that
-// its keys and errors are in the order of the query.
+// execution is one operation that is executed. Resolvers run one after another, and the answer is written meanwhile,
+// so that its keys and errors are in the order of the query.
 type execution struct {
 	handler *Handler
 	ctx     context.Context
@@ -38,8 +38,8 @@ type step struct {
 	index int
 }
 
-// selection is the field of a response key, which the query may have in several places. Its subselections are collected once
-// for all objects of a list.
+// selection is the field of a response key, which the query may have in several places. Its subselections are
+// collected once for all objects of a list.
 type selection struct {
 	key   string
 	field *ast.Field
@@ -105,8 +105,8 @@ func (x *execution) collectAll(o *object, i int) (first, end int) {
 	return first, len(x.selections)
 }
 
-// fields writes an object with the fields of the selections from first to end. If a field fails that may not be null, it writes
-// nothing and returns false.
+// fields writes an object with the fields of the selections from first to end. If a field fails that may not be null,
+// it writes nothing and returns false.
 func (x *execution) fields(source any, first, end int) bool {
 	start := len(x.out)
 	x.out = append(x.out, '{')
@@ -128,8 +128,8 @@ func (x *execution) fields(source any, first, end int) bool {
 	return true
 }
 
-// collect is CollectFields of the specification (section 6.3.2). It appends to the selections from first on. Validation has
-// checked that fields of one key are the same field with the same arguments.
+// collect is CollectFields of the specification (section 6.3.2). It appends to the selections from first on.
+// Validation has checked that fields of one key are the same field with the same arguments.
 func (x *execution) collect(o *object, set ast.SelectionSet, first int) {
 	for _, s := range set {
 		switch s := s.(type) {
@@ -184,7 +184,8 @@ func (x *execution) applies(o *object, condition string) bool {
 	return false
 }
 
-// field writes the value of the field of selection i, or null if it fails. It returns false if it fails and may not be null.
+// field writes the value of the field of selection i, or null if it fails. It returns false if it fails and may not
+// be null.
 func (x *execution) field(source any, i int) bool {
 	start := len(x.out)
 	if x.resolve(source, i) {
@@ -218,6 +219,8 @@ func (x *execution) call(f *field, source any, args map[string]any) (value any, 
 	}()
 	return f.resolve(graphql.ResolveParams{
 		Source: source, Args: args, Context: x.ctx,
-		Info: graphql.ResolveInfo{FieldName: f.def.Name, ReturnType: f.typ, ParentType: f.parent, VariableValues: x.vars},
+		Info: graphql.ResolveInfo{
+			FieldName: f.def.Name, ReturnType: f.typ, ParentType: f.parent, VariableValues: x.vars,
+		},
 	})
 }

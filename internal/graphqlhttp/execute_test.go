@@ -12,18 +12,24 @@ func TestExecution(t *testing.T) {
 	tests := []struct{ name, query, variables, want string }{
 		{"fields come in the order of the query", `{ z: color me { zip name age } agent color }`, "",
 			`{"data":{"z":"GREEN","me":{"zip":"z","name":"bob","age":7},"agent":"","color":"GREEN"}}`},
-		{"equal keys are one field", `{ me { name } ...F me { age friend { name } } } fragment F on Query { me { friend { age } zip } }`, "",
+		{"equal keys are one field", `{ me { name } ...F me { age friend { name } } } fragment F on Query { me { ` +
+			`friend { age } zip } }`, "",
 			`{"data":{"me":{"name":"bob","friend":{"age":7,"name":"ann"},"zip":"z","age":7}}}`},
-		{"skip and include", `query($y: Boolean!, $n: Boolean = false) { me @skip(if: $n) { name @include(if: $y) age @skip(if: $y) } color @include(if: $n) }`, `{"y":true}`,
+		{"skip and include", `query($y: Boolean!, $n: Boolean = false) { me @skip(if: $n) { name @include(if: $y) ` +
+			`age @skip(if: $y) } color @include(if: $n) }`, `{"y":true}`,
 			`{"data":{"me":{"name":"bob"}}}`},
 		{"all skipped", `{ me { name @skip(if: true) } }`, "", `{"data":{"me":{}}}`},
 		{"typename", `{ __typename me { __typename } mixed { t: __typename } }`, "",
-			`{"data":{"__typename":"Query","me":{"__typename":"User"},"mixed":[{"t":"User"},{"t":"Pet"},{"t":"User"},{"t":"Pet"}]}}`},
+			`{"data":{"__typename":"Query","me":{"__typename":"User"},"mixed":[{"t":"User"},{"t":"Pet"},` +
+				`{"t":"User"},{"t":"Pet"}]}}`},
 		{"a union", `{ being { __typename ... on Pet { legs } ... on Named { name } ... on User { age } } }`, "",
 			`{"data":{"being":{"__typename":"Pet","legs":4,"name":"rex"}}}`},
-		{"a list of several types", `{ mixed { ... on User { name friend { name age } } ... on Pet { legs } } mixed { ... on User { age friend { zip } } ... on Named { n: name } } color }`, "",
-			`{"data":{"mixed":[{"name":"bob","friend":{"name":"ann","age":7,"zip":"z"},"age":7,"n":"bob"},{"legs":4,"n":"rex"},` +
-				`{"name":"eve","friend":{"name":"ann","age":7,"zip":"z"},"age":7,"n":"eve"},{"legs":4,"n":"rex"}],"color":"GREEN"}}`},
+		{"a list of several types", `{ mixed { ... on User { name friend { name age } } ... on Pet { legs } } mixed ` +
+			`{ ... on User { age friend { zip } } ... on Named { n: name } } color }`, "",
+			`{"data":{"mixed":[{"name":"bob","friend":{"name":"ann","age":7,"zip":"z"},"age":7,"n":"bob"},{"legs":4,` +
+				`"n":"rex"},` +
+				`{"name":"eve","friend":{"name":"ann","age":7,"zip":"z"},"age":7,"n":"eve"},{"legs":4,"n":"rex"}],` +
+				`"color":"GREEN"}}`},
 		{"nil pointers and nil slices", `{ noUser { name } empty }`, "", `{"data":{"noUser":null,"empty":[]}}`},
 		{"every character survives", `{ weird }`, "", `{"data":{"weird":"\u003ca\u003e\u2028\"\\\n😀"}}`},
 	}
@@ -44,41 +50,55 @@ func TestFailingResolvers(t *testing.T) {
 		logged            string // "": nothing is
 	}{
 		{"the value beside an error is dropped", `{ fails { name } }`,
-			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["fails"],` + internal + `],"data":{"fails":null}}`,
+			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["fails"],` +
+				internal + `],"data":{"fails":null}}`,
 			"no such table: users"},
 		{"a panic is masked", `{ color panics }`,
-			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":9}],"path":["panics"],` + internal + `],"data":{"color":"GREEN","panics":null}}`,
+			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":9}],"path":["panics"],` +
+				internal + `],"data":{"color":"GREEN","panics":null}}`,
 			"assignment to entry in nil map"},
 		{"an error for the client, though wrapped", `{ a: refuses { name } }`,
-			`{"errors":[{"message":"Not you.","locations":[{"line":1,"column":3}],"path":["a"],"extensions":{"code":"permission_denied"}}],"data":{"a":null}}`, ""},
+			`{"errors":[{"message":"Not you.","locations":[{"line":1,"column":3}],"path":["a"],` +
+				`"extensions":{"code":"permission_denied"}}],"data":{"a":null}}`, ""},
 		{"null where it may not be takes its parent", `{ me { name none age } color }`,
-			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":13}],"path":["me","none"],` + internal + `],"data":{"me":null,"color":"GREEN"}}`,
+			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":13}],"path":["me","none"],` +
+				internal + `],"data":{"me":null,"color":"GREEN"}}`,
 			"not nullable"},
 		{"the nearest parent that may be null", `{ me { name friend { broken } age } }`,
-			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":22}],"path":["me","friend","broken"],` + internal + `],"data":{"me":{"name":"bob","friend":null,"age":7}}}`,
+			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":22}],"path":["me",` +
+				`"friend","broken"],` + internal + `],"data":{"me":{"name":"bob","friend":null,"age":7}}}`,
 			"disk on fire"},
 		{"an item that is nothing", `{ names { name } }`,
-			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["names",3],` + internal + `],"data":{"names":[{"name":"bob"},{"name":"rex"},null,null]}}`,
+			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["names",3],` +
+				internal + `],"data":{"names":[{"name":"bob"},{"name":"rex"},null,null]}}`,
 			"no Named"},
 		{"a null item takes the list", `{ strict color }`,
-			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["strict",1],` + internal + `],"data":{"strict":null,"color":"GREEN"}}`,
+			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["strict",1],` +
+				internal + `],"data":{"strict":null,"color":"GREEN"}}`,
 			"not nullable"},
 		{"an Int of 33 bits", `{ badInt }`,
-			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["badInt"],` + internal + `],"data":{"badInt":null}}`,
+			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["badInt"],` +
+				internal + `],"data":{"badInt":null}}`,
 			"Int cannot represent"},
 		{"no value of an enum", `{ badColor }`,
-			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["badColor"],` + internal + `],"data":{"badColor":null}}`,
+			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["badColor"],` +
+				internal + `],"data":{"badColor":null}}`,
 			"Color cannot represent"},
 		{"no list", `{ notList }`,
-			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["notList"],` + internal + `],"data":{"notList":null}}`,
+			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["notList"],` +
+				internal + `],"data":{"notList":null}}`,
 			"not a list"},
 		{"no thunks", `{ thunk }`,
-			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["thunk"],` + internal + `],"data":{"thunk":null}}`,
+			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["thunk"],` +
+				internal + `],"data":{"thunk":null}}`,
 			"cannot represent"},
 		{"errors come in the order of the query", `{ p: panics x: refuses { name } f: fails { name } }`,
-			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["p"],` + internal + `,` +
-				`{"message":"Not you.","locations":[{"line":1,"column":13}],"path":["x"],"extensions":{"code":"permission_denied"}},` +
-				`{"message":"internal server error","locations":[{"line":1,"column":33}],"path":["f"],` + internal + `],"data":{"p":null,"x":null,"f":null}}`,
+			`{"errors":[{"message":"internal server error","locations":[{"line":1,"column":3}],"path":["p"],` +
+				internal + `,` +
+				`{"message":"Not you.","locations":[{"line":1,"column":13}],"path":["x"],` +
+				`"extensions":{"code":"permission_denied"}},` +
+				`{"message":"internal server error","locations":[{"line":1,"column":33}],"path":["f"],` + internal +
+				`],"data":{"p":null,"x":null,"f":null}}`,
 			"no such table"},
 	}
 	for _, test := range tests {
@@ -94,7 +114,8 @@ func TestFailingResolvers(t *testing.T) {
 				}
 			}
 			log := s.log.String()
-			if (test.logged == "") != (log == "") || !strings.Contains(log, test.logged) || test.logged != "" && !strings.Contains(log, "request=req-1") {
+			if (test.logged == "") != (log == "") || !strings.Contains(log, test.logged) || test.logged != "" &&
+				!strings.Contains(log, "request=req-1") {
 				t.Errorf("logged %q, want %q", log, test.logged)
 			}
 		})
@@ -114,7 +135,8 @@ func TestBusyAndLate(t *testing.T) {
 			_, answer := s.send(t, "POST", "", body(test.query), "Content-Type", "application/json", "Accept", accept)
 			if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != test.retry || codeOf(t, answer) != "busy" ||
 				!strings.Contains(answer, test.message) || !strings.Contains(answer, `"retryAfter":`+test.retry) {
-				t.Errorf("%s as %s: status %d, Retry-After %q, %s", test.query, accept, resp.StatusCode, resp.Header.Get("Retry-After"), answer)
+				t.Errorf("%s as %s: status %d, Retry-After %q, %s", test.query, accept, resp.StatusCode,
+					resp.Header.Get("Retry-After"), answer)
 			}
 		}
 	}
@@ -156,10 +178,12 @@ func TestOneExclusiveMutation(t *testing.T) {
 
 func TestAnswerIsBounded(t *testing.T) {
 	s := newSite(t, func(s *Settings) { s.Limits.Response = 4000; s.Limits.Errors = 2 })
-	if status, got := s.post(t, `{ big a: big b: big }`, ""); status != 400 || codeOf(t, got) != CodeTooLarge || strings.Contains(got, "data") {
+	if status, got := s.post(t, `{ big a: big b: big }`, ""); status != 400 || codeOf(t, got) != CodeTooLarge ||
+		strings.Contains(got, "data") {
 		t.Errorf("status %d, %.300s", status, got)
 	}
-	if _, got := s.post(t, `{ a: panics b: panics c: panics }`, ""); strings.Count(got, "message") != 2 || !strings.Contains(got, `"c":null`) {
+	if _, got := s.post(t, `{ a: panics b: panics c: panics }`, ""); strings.Count(got, "message") != 2 ||
+		!strings.Contains(got, `"c":null`) {
 		t.Errorf("%s: want two errors", got)
 	}
 	if _, got := s.post(t, `{ a b c d }`, ""); strings.Count(got, "message") != 2 {
@@ -174,7 +198,8 @@ func TestConcurrentRequests(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 20 {
-				for _, q := range []string{`{ me { name friend { age } } color paint(v: RED) }`, `{ __schema { types { name fields { name } } } }`, `{ being { __typename } }`} {
+				for _, q := range []string{`{ me { name friend { age } } color paint(v: RED) }`,
+					`{ __schema { types { name fields { name } } } }`, `{ being { __typename } }`} {
 					if status, got := s.post(t, q, ""); status != 200 {
 						t.Errorf("status %d, %s", status, got)
 						return

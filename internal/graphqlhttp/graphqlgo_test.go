@@ -18,8 +18,9 @@ const fragmentCycle = `{ me { ...Aa } } fragment Aa on User { ...Bb } fragment B
 // childEnv names the variable of the environment that makes TestGraphQLGo/fragment_cycle the child of itself.
 const childEnv = "GRAPHQL_GO_CHILD"
 
-// TestGraphQLGo shows why graphql-go's parser, validator and executor do not get what clients send (docs/architecture.md).
-// A subtest that fails says that graphql-go has changed, and that the reason has to be looked at again.
+// TestGraphQLGo shows why graphql-go's parser, validator and executor do not get what clients send
+// (docs/architecture.md). A subtest that fails says that graphql-go has changed, and that the reason has to be looked
+// at again.
 func TestGraphQLGo(t *testing.T) {
 	s := newSite(t)
 	schema := s.schema(t)
@@ -50,14 +51,19 @@ func TestGraphQLGo(t *testing.T) {
 		}
 	})
 	for _, test := range []struct{ name, query, theirs, ours string }{
-		{"order of keys", `{ z: color a: color }`, `{"data":{"a":"GREEN","z":"GREEN"}}`, `{"data":{"z":"GREEN","a":"GREEN"}}`},
-		{"text of a panic", `{ panics }`, `"message":"assignment to entry in nil map"`, `"message":"internal server error"`},
-		{"text of an error", `{ fails { name } }`, `"message":"no such table: users"`, `"message":"internal server error"`},
+		{"order of keys", `{ z: color a: color }`, `{"data":{"a":"GREEN","z":"GREEN"}}`,
+			`{"data":{"z":"GREEN","a":"GREEN"}}`},
+		{"text of a panic", `{ panics }`, `"message":"assignment to entry in nil map"`,
+			`"message":"internal server error"`},
+		{"text of an error", `{ fails { name } }`, `"message":"no such table: users"`,
+			`"message":"internal server error"`},
 		{"value beside an error", `{ fails { name } }`, `"fails":{"Name":"bob","Secret":"SECRET"}`, `"fails":null`},
 		{"value that is not an Int", `{ badInt }`, `{"data":{"badInt":null}}`, `"message":"internal server error"`},
-		{"number for a string", `query($n: String) { str(v: $n) }`, `{"data":{"str":{"v":"12"}}}`, `expected String, found a number`},
+		{"number for a string", `query($n: String) { str(v: $n) }`, `{"data":{"str":{"v":"12"}}}`,
+			`expected String, found a number`},
 		{"null literal", `{ str(v: null) }`, `Syntax Error`, `{"data":{"str":{"v":null}}}`},
-		{"surrogate pair", `{ str(v: "\uD83D\uDE00") }`, `{"data":{"str":{"v":"` + "\ufffd\ufffd" + `"}}}`, `{"data":{"str":{"v":"😀"}}}`},
+		{"surrogate pair", `{ str(v: "\uD83D\uDE00") }`, `{"data":{"str":{"v":"` + "\ufffd\ufffd" + `"}}}`,
+			`{"data":{"str":{"v":"😀"}}}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := execute(test.query, map[string]any{"n": 12})

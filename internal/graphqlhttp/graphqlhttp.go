@@ -1,9 +1,10 @@
-// Package graphqlhttp serves a schema of graphql-go over HTTP. It limits, parses, validates, coerces and executes requests,
-// and answers introspection.
+// Package graphqlhttp serves a schema of graphql-go over HTTP. It limits, parses, validates, coerces and executes
+// requests, and answers introspection.
 //
-// graphql-go gets nothing that a client sent, because a few bytes stall its parser and validator or end the process. gqlparser
-// parses and validates instead, and the executor of this package calls the resolvers. Requests and answers follow the GraphQL
-// specification of September 2025 and GraphQL over HTTP (https://graphql.github.io/graphql-over-http/).
+// graphql-go gets nothing that a client sent, because a few bytes stall its parser and validator or end the process.
+// gqlparser parses and validates instead, and the executor of this package calls the resolvers. Requests and answers
+// follow the GraphQL specification of September 2025 and GraphQL over HTTP
+// (https://graphql.github.io/graphql-over-http/).
 package graphqlhttp
 
 import (

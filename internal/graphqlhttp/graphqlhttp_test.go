@@ -21,8 +21,10 @@ import (
 )
 
 var testLimits = Limits{
-	Body: 64 << 10, Query: 16 << 10, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15, IntrospectionDepth: 20,
-	Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: 10 * time.Second, Documents: 100,
+	Body: 64 << 10, Query: 16 << 10, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15,
+	IntrospectionDepth: 20,
+	Fragments:          30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20, Timeout: 10 * time.Second,
+	Documents: 100,
 }
 
 // site is a handler of a schema that has something of everything, and what its resolvers did.
@@ -117,27 +119,34 @@ func (s *site) schema(tb testing.TB) graphql.Schema {
 	nonNull := func(t graphql.Type) graphql.Output { return graphql.NewNonNull(t) }
 	arg := func(t graphql.Input) *graphql.ArgumentConfig { return &graphql.ArgumentConfig{Type: t} }
 	color := graphql.NewEnum(graphql.EnumConfig{Name: "Color", Values: graphql.EnumValueConfigMap{
-		"RED": {Value: 1}, "GREEN": {Value: 2, Description: "As grass."}, "MAUVE": {Value: 3, DeprecationReason: `Ask for "RED".`},
+		"RED": {Value: 1}, "GREEN": {Value: 2, Description: "As grass."},
+		"MAUVE": {Value: 3, DeprecationReason: `Ask for "RED".`},
 	}})
-	filter := graphql.NewInputObject(graphql.InputObjectConfig{Name: "Filter", Fields: graphql.InputObjectConfigFieldMap{
-		"name": {Type: graphql.NewNonNull(graphql.String)}, "size": {Type: graphql.Int}, "tags": {Type: graphql.NewList(graphql.String)},
-	}})
+	filter := graphql.NewInputObject(graphql.InputObjectConfig{Name: "Filter",
+		Fields: graphql.InputObjectConfigFieldMap{
+			"name": {Type: graphql.NewNonNull(graphql.String)}, "size": {Type: graphql.Int},
+			"tags": {Type: graphql.NewList(graphql.String)},
+		}})
 	anything := graphql.NewScalar(graphql.ScalarConfig{
 		Name: "Anything", Description: "Whatever.",
 		Serialize: func(v any) any { return v }, ParseValue: func(v any) any { return v },
 		ParseLiteral: func(goast.Value) any { panic("graphql-go parses nothing") },
 	})
-	named := graphql.NewInterface(graphql.InterfaceConfig{Name: "Named", Fields: graphql.Fields{"name": {Type: nonNull(graphql.String)}}})
+	named := graphql.NewInterface(graphql.InterfaceConfig{Name: "Named",
+		Fields: graphql.Fields{"name": {Type: nonNull(graphql.String)}}})
 	name := func(p graphql.ResolveParams) (any, error) { return p.Source.(*user).Name, nil }
 	var userType, petType *graphql.Object
 	userType = graphql.NewObject(graphql.ObjectConfig{
 		Name: "User", Description: "Somebody.", Interfaces: []*graphql.Interface{named},
 		Fields: graphql.FieldsThunk(func() graphql.Fields {
 			return graphql.Fields{
-				"name":   {Type: nonNull(graphql.String), Resolve: name, Description: "What \"\"\" they\nare called."},
-				"zip":    {Type: graphql.String, Resolve: constant("z"), DeprecationReason: "Letters are \"out\"."},
-				"age":    {Type: graphql.Int, Resolve: constant(7)},
-				"friend": {Type: userType, Resolve: func(p graphql.ResolveParams) (any, error) { return &user{Name: "ann"}, nil }},
+				"name": {Type: nonNull(graphql.String), Resolve: name, Description: "What \"\"\" they\nare called."},
+				"zip":  {Type: graphql.String, Resolve: constant("z"), DeprecationReason: "Letters are \"out\"."},
+				"age":  {Type: graphql.Int, Resolve: constant(7)},
+				"friend": {Type: userType, Resolve: func(p graphql.ResolveParams) (any,
+					error) {
+					return &user{Name: "ann"}, nil
+				}},
 				"broken": {Type: nonNull(graphql.String), Resolve: failing(errors.New("disk on fire"))},
 				"none":   {Type: nonNull(graphql.String), Resolve: constant(nil)},
 			}
@@ -145,7 +154,8 @@ func (s *site) schema(tb testing.TB) graphql.Schema {
 	})
 	petType = graphql.NewObject(graphql.ObjectConfig{
 		Name: "Pet", Interfaces: []*graphql.Interface{named},
-		Fields: graphql.Fields{"name": {Type: nonNull(graphql.String), Resolve: constant("rex")}, "legs": {Type: graphql.Int, Resolve: constant(4)}},
+		Fields: graphql.Fields{"name": {Type: nonNull(graphql.String), Resolve: constant("rex")},
+			"legs": {Type: graphql.Int, Resolve: constant(4)}},
 	})
 	named.ResolveType = func(p graphql.ResolveTypeParams) *graphql.Object {
 		switch p.Value.(type) {
@@ -168,35 +178,50 @@ func (s *site) schema(tb testing.TB) graphql.Schema {
 			s.called("me")
 			return &user{"bob", "SECRET"}, nil
 		}},
-		"agent":      {Type: graphql.String, Resolve: func(p graphql.ResolveParams) (any, error) { return p.Context.Value(agentKey{}), nil }},
-		"names":      {Type: graphql.NewList(named), Resolve: constant([]any{&user{Name: "bob"}, 1, nil, "neither"})},
-		"strict":     {Type: graphql.NewList(nonNull(graphql.String)), Resolve: constant([]any{"a", nil})},
-		"mixed":      {Type: graphql.NewList(named), Resolve: constant([]any{&user{Name: "bob"}, 1, &user{Name: "eve"}, 1})},
-		"being":      {Type: being, Resolve: constant(1)},
-		"color":      {Type: color, Resolve: constant(2)},
-		"badColor":   {Type: color, Resolve: constant(9)},
-		"badInt":     {Type: graphql.Int, Resolve: constant(int64(1) << 31)},
-		"notList":    {Type: graphql.NewList(graphql.Int), Resolve: constant(7)},
-		"noUser":     {Type: userType, Resolve: constant((*user)(nil))},
-		"empty":      {Type: graphql.NewList(graphql.Int), Resolve: constant([]int(nil))},
-		"fails":      {Type: userType, Resolve: failing(errors.New("no such table: users"))},
-		"panics":     {Type: graphql.String, Resolve: func(graphql.ResolveParams) (any, error) { panic("assignment to entry in nil map") }},
-		"refuses":    {Type: userType, Resolve: failing(fmt.Errorf("wrapped: %w", &Error{Message: "Not you.", Code: "permission_denied"}))},
-		"busy":       {Type: graphql.String, Resolve: failing(&Error{Message: "Later.", Code: "busy", Status: 503, RetryAfter: 1500 * time.Millisecond})},
-		"waits":      {Type: graphql.String, Resolve: func(p graphql.ResolveParams) (any, error) { <-p.Context.Done(); return nil, p.Context.Err() }},
-		"big":        {Type: graphql.String, Resolve: constant(strings.Repeat("x", 2000))},
-		"weird":      {Type: graphql.String, Resolve: constant("<a>\u2028\"\\\n😀")},
-		"thunk":      {Type: graphql.String, Resolve: constant(func() (any, error) { return "late", nil })},
-		"str":        echoOf(graphql.String),
-		"strs":       echoOf(graphql.NewList(graphql.NewNonNull(graphql.String))),
-		"int":        echoOf(graphql.Int),
-		"float":      echoOf(graphql.Float),
-		"bool":       echoOf(graphql.Boolean),
-		"id":         echoOf(graphql.ID),
-		"paint":      echoOf(color),
-		"any":        echoOf(anything),
-		"find":       {Type: anything, Resolve: echo, Description: "Looks.", Args: graphql.FieldConfigArgument{"filter": {Type: filter, Description: "What for."}}},
-		"need":       {Type: anything, Resolve: echo, Args: graphql.FieldConfigArgument{"v": arg(graphql.NewNonNull(graphql.String))}},
+		"agent": {Type: graphql.String, Resolve: func(p graphql.ResolveParams) (any,
+			error) {
+			return p.Context.Value(agentKey{}), nil
+		}},
+		"names":  {Type: graphql.NewList(named), Resolve: constant([]any{&user{Name: "bob"}, 1, nil, "neither"})},
+		"strict": {Type: graphql.NewList(nonNull(graphql.String)), Resolve: constant([]any{"a", nil})},
+		"mixed": {Type: graphql.NewList(named), Resolve: constant([]any{&user{Name: "bob"}, 1, &user{Name: "eve"},
+			1})},
+		"being":    {Type: being, Resolve: constant(1)},
+		"color":    {Type: color, Resolve: constant(2)},
+		"badColor": {Type: color, Resolve: constant(9)},
+		"badInt":   {Type: graphql.Int, Resolve: constant(int64(1) << 31)},
+		"notList":  {Type: graphql.NewList(graphql.Int), Resolve: constant(7)},
+		"noUser":   {Type: userType, Resolve: constant((*user)(nil))},
+		"empty":    {Type: graphql.NewList(graphql.Int), Resolve: constant([]int(nil))},
+		"fails":    {Type: userType, Resolve: failing(errors.New("no such table: users"))},
+		"panics": {Type: graphql.String, Resolve: func(graphql.ResolveParams) (any,
+			error) {
+			panic("assignment to entry in nil map")
+		}},
+		"refuses": {Type: userType, Resolve: failing(fmt.Errorf("wrapped: %w", &Error{Message: "Not you.",
+			Code: "permission_denied"}))},
+		"busy": {Type: graphql.String, Resolve: failing(&Error{Message: "Later.", Code: "busy", Status: 503,
+			RetryAfter: 1500 * time.Millisecond})},
+		"waits": {Type: graphql.String, Resolve: func(p graphql.ResolveParams) (any,
+			error) {
+			<-p.Context.Done()
+			return nil, p.Context.Err()
+		}},
+		"big":   {Type: graphql.String, Resolve: constant(strings.Repeat("x", 2000))},
+		"weird": {Type: graphql.String, Resolve: constant("<a>\u2028\"\\\n😀")},
+		"thunk": {Type: graphql.String, Resolve: constant(func() (any, error) { return "late", nil })},
+		"str":   echoOf(graphql.String),
+		"strs":  echoOf(graphql.NewList(graphql.NewNonNull(graphql.String))),
+		"int":   echoOf(graphql.Int),
+		"float": echoOf(graphql.Float),
+		"bool":  echoOf(graphql.Boolean),
+		"id":    echoOf(graphql.ID),
+		"paint": echoOf(color),
+		"any":   echoOf(anything),
+		"find": {Type: anything, Resolve: echo, Description: "Looks.",
+			Args: graphql.FieldConfigArgument{"filter": {Type: filter, Description: "What for."}}},
+		"need": {Type: anything, Resolve: echo,
+			Args: graphql.FieldConfigArgument{"v": arg(graphql.NewNonNull(graphql.String))}},
 		"passphrase": {Type: graphql.String, Resolve: constant("p")},
 	}})
 	does := func(p graphql.ResolveParams) (any, error) {
@@ -207,7 +232,8 @@ func (s *site) schema(tb testing.TB) graphql.Schema {
 		"login": {Type: graphql.String, Resolve: does, Args: graphql.FieldConfigArgument{"v": arg(graphql.String)}},
 		"bump":  {Type: graphql.String, Resolve: does, Args: graphql.FieldConfigArgument{"v": arg(graphql.String)}},
 	}})
-	schema, err := graphql.NewSchema(graphql.SchemaConfig{Query: query, Mutation: mutation, Types: []graphql.Type{userType, petType}})
+	schema, err := graphql.NewSchema(graphql.SchemaConfig{Query: query, Mutation: mutation,
+		Types: []graphql.Type{userType, petType}})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -225,7 +251,8 @@ func (s *site) post(tb testing.TB, query, variables string) (int, string) {
 	if variables != "" {
 		text = `{"query":` + string(body) + `,"variables":` + variables + `}`
 	}
-	return s.send(tb, http.MethodPost, "", text, "Content-Type", "application/json", "Accept", "application/graphql-response+json")
+	return s.send(tb, http.MethodPost, "", text, "Content-Type", "application/json", "Accept",
+		"application/graphql-response+json")
 }
 
 // send sends any request; headers are names and values in turn.

@@ -33,16 +33,21 @@ func TestHTTP(t *testing.T) {
 		{"multipart", "POST", "", "multipart/form-data; boundary=x", `--x`, 415, 415, CodeWrongUsage},
 		{"application/graphql", "POST", "", "application/graphql", `{ color }`, 415, 415, CodeWrongUsage},
 		{"a GET", "GET", "query=%7Bcolor%7D", "", "", 200, 200, ""},
-		{"a GET with everything", "GET", "query=query+A($v:String)%7Bstr(v:$v)%7D&operationName=A&variables=%7B%22v%22:%22x%22%7D&extensions=%7B%7D", "", "", 200, 200, ""},
+		{"a GET with everything", "GET",
+			"query=query+A($v:String)%7Bstr(v:$v)%7D&operationName=A&variables=%7B%22v%22:%22x%22%7D&extensions=%7B%7D",
+			"", "", 200, 200, ""},
 		{"a GET without a query", "GET", "", "", "", 400, 400, CodeSyntax},
 		{"a GET with bad variables", "GET", "query=%7Bcolor%7D&variables=%7B", "", "", 400, 400, CodeSyntax},
 		{"a GET with a list of variables", "GET", "query=%7Bcolor%7D&variables=%5B%5D", "", "", 400, 400, CodeSyntax},
 		{"a GET that is not UTF-8", "GET", "query=%7Bcolor%7D%ff", "", "", 400, 400, CodeBadString},
-		{"a GET with half a pair", "GET", "query=%7Bcolor%7D&variables=%7B%22v%22:%22%5Cud83d%22%7D", "", "", 400, 400, CodeBadString},
+		{"a GET with half a pair", "GET", "query=%7Bcolor%7D&variables=%7B%22v%22:%22%5Cud83d%22%7D", "", "", 400, 400,
+			CodeBadString},
 		{"a GET with broken escapes", "GET", "query=%zz", "", "", 400, 400, CodeSyntax},
 		{"a mutation by GET", "GET", "query=mutation%7Bbump%7D", "", "", 405, 405, CodeWrongUsage},
-		{"a mutation picked by GET", "GET", "query=query+A%7Bcolor%7D+mutation+B%7Bbump%7D&operationName=B", "", "", 405, 405, CodeWrongUsage},
-		{"a query beside a mutation by GET", "GET", "query=query+A%7Bcolor%7D+mutation+B%7Bbump%7D&operationName=A", "", "", 200, 200, ""},
+		{"a mutation picked by GET", "GET", "query=query+A%7Bcolor%7D+mutation+B%7Bbump%7D&operationName=B", "", "",
+			405, 405, CodeWrongUsage},
+		{"a query beside a mutation by GET", "GET", "query=query+A%7Bcolor%7D+mutation+B%7Bbump%7D&operationName=A", "",
+			"", 200, 200, ""},
 		{"PUT", "PUT", "", js, `{"query":"{ color }"}`, 405, 405, CodeWrongUsage},
 		{"DELETE", "DELETE", "", "", "", 405, 405, CodeWrongUsage},
 		{"a batch", "POST", "", js, ` [{"query":"{ color }"}]`, 400, 400, CodeWrongUsage},
@@ -58,26 +63,35 @@ func TestHTTP(t *testing.T) {
 		{"operationName is a list", "POST", "", js, `{"query":"{ color }","operationName":[]}`, 400, 400, CodeSyntax},
 		{"variables is a string", "POST", "", js, `{"query":"{ color }","variables":"x"}`, 400, 400, CodeSyntax},
 		{"extensions is a number", "POST", "", js, `{"query":"{ color }","extensions":0}`, 400, 400, CodeSyntax},
-		{"null is absent, others are ignored", "POST", "", js, `{"query":"{ color }","operationName":null,"variables":null,"extensions":null,"id":7}`, 200, 200, ""},
-		{"half a surrogate pair", "POST", "", js, `{"query":"query($v:String){ str(v: $v) }","variables":{"v":"\ud83d"}}`, 400, 400, CodeBadString},
-		{"half a pair as a name", "POST", "", js, `{"query":"{ color }","variables":{"\uDE00":1}}`, 400, 400, CodeBadString},
-		{"half a pair in bytes", "POST", "", js, "{\"query\":\"{ color }\",\"a\":\"\xed\xa0\xbd\"}", 400, 400, CodeBadString},
+		{"null is absent, others are ignored", "POST", "", js,
+			`{"query":"{ color }","operationName":null,"variables":null,"extensions":null,"id":7}`, 200, 200, ""},
+		{"half a surrogate pair", "POST", "", js,
+			`{"query":"query($v:String){ str(v: $v) }","variables":{"v":"\ud83d"}}`, 400, 400, CodeBadString},
+		{"half a pair as a name", "POST", "", js, `{"query":"{ color }","variables":{"\uDE00":1}}`, 400, 400,
+			CodeBadString},
+		{"half a pair in bytes", "POST", "", js, "{\"query\":\"{ color }\",\"a\":\"\xed\xa0\xbd\"}", 400, 400,
+			CodeBadString},
 		{"half a pair in the document", "POST", "", js, `{"query":"{ str(v: \"\\ud83d\") }"}`, 400, 200, CodeBadString},
-		{"a whole pair", "POST", "", js, `{"query":"query($v:String){ str(v: $v) }","variables":{"v":"\ud83d\ude00"}}`, 200, 200, ""},
+		{"a whole pair", "POST", "", js, `{"query":"query($v:String){ str(v: $v) }","variables":{"v":"\ud83d\ude00"}}`,
+			200, 200, ""},
 		{"a syntax error", "POST", "", js, `{"query":"{ color"}`, 400, 200, CodeSyntax},
 		{"an invalid document", "POST", "", js, `{"query":"{ colour }"}`, 400, 200, CodeValidation},
-		{"a variable that does not fit", "POST", "", js, `{"query":"query($v:Int){ int(v: $v) }","variables":{"v":"1"}}`, 400, 200, CodeVariables},
+		{"a variable that does not fit", "POST", "", js,
+			`{"query":"query($v:Int){ int(v: $v) }","variables":{"v":"1"}}`, 400, 200, CodeVariables},
 		{"no such operation", "POST", "", js, `{"query":"{ color }","operationName":"x"}`, 400, 200, CodeOperation},
 		{"too many tokens", "POST", "", js, `{"query":"` + strings.Repeat("{a ", 600) + `"}`, 400, 200, CodeTooComplex},
 		{"too long a query", "POST", "", js, `{"query":"` + strings.Repeat(" ", 17<<10) + `"}`, 400, 200, CodeTooLarge},
 		{"too large a body", "POST", "", js, `{"query":"` + strings.Repeat(" ", 64<<10) + `"}`, 413, 413, CodeTooLarge},
 		{"a failing resolver", "POST", "", js, `{"query":"{ panics }"}`, 200, 200, CodeInternal},
-		{"deep JSON", "POST", "", js, `{"query":"{ color }","variables":` + strings.Repeat("[", 30000), 400, 400, CodeSyntax},
-		{"deep variables", "POST", "", js, `{"query":"{ color }","variables":{"a":` + strings.Repeat("[", 9000) + strings.Repeat("]", 9000) + `}}`, 200, 200, ""},
+		{"deep JSON", "POST", "", js, `{"query":"{ color }","variables":` + strings.Repeat("[", 30000), 400, 400,
+			CodeSyntax},
+		{"deep variables", "POST", "", js, `{"query":"{ color }","variables":{"a":` + strings.Repeat("[", 9000) +
+			strings.Repeat("]", 9000) + `}}`, 200, 200, ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			for accept, want := range map[string]int{"application/graphql-response+json": test.modern, "application/json": test.legacy} {
+			for accept, want := range map[string]int{"application/graphql-response+json": test.modern,
+				"application/json": test.legacy} {
 				headers := []string{"Accept", accept}
 				if test.contentType != "" {
 					headers = append(headers, "Content-Type", test.contentType)
@@ -91,10 +105,12 @@ func TestHTTP(t *testing.T) {
 				if got := resp.Header.Get("Content-Type"); got != accept+"; charset=utf-8" {
 					t.Errorf("content type %q, asked for %q", got, accept)
 				}
-				if resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Vary") != "Accept" {
+				if resp.Header.Get("Cache-Control") != "no-store" ||
+					resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Vary") != "Accept" {
 					t.Errorf("headers %v", resp.Header)
 				}
-				if allow := map[string]string{"PUT": "GET, POST", "DELETE": "GET, POST", "GET": "POST"}[test.method]; want == 405 && resp.Header.Get("Allow") != allow {
+				if allow := map[string]string{"PUT": "GET, POST", "DELETE": "GET, POST",
+					"GET": "POST"}[test.method]; want == 405 && resp.Header.Get("Allow") != allow {
 					t.Errorf("Allow: %q", resp.Header.Get("Allow"))
 				}
 			}
@@ -142,7 +158,8 @@ func TestNegotiation(t *testing.T) {
 		}
 	}
 	s := newSite(t)
-	status, answer := s.send(t, "POST", "", `{"query":"{ color }"}`, "Content-Type", "application/json", "Accept", "text/html")
+	status, answer := s.send(t, "POST", "", `{"query":"{ color }"}`, "Content-Type", "application/json", "Accept",
+		"text/html")
 	if status != http.StatusNotAcceptable || codeOf(t, answer) != CodeWrongUsage {
 		t.Errorf("status %d, %s", status, answer)
 	}
@@ -156,9 +173,9 @@ func TestContextReachesResolvers(t *testing.T) {
 	}
 }
 
-// FuzzBody sends any body, twice, so that the second time the document may be one that was kept. Whatever it is, both answers
-// are the same JSON, with data or with errors of codes that are documented, within the limits; nothing panics but the resolver
-// that does, nothing unasked for is shown, and at most one exclusive mutation runs.
+// FuzzBody sends any body, twice, so that the second time the document may be one that was kept. Whatever it is, both
+// answers are the same JSON, with data or with errors of codes that are documented, within the limits; nothing panics
+// but the resolver that does, nothing unasked for is shown, and at most one exclusive mutation runs.
 func FuzzBody(f *testing.F) {
 	for _, query := range hostile() {
 		f.Add([]byte(`{"query":` + string(jsontext.AppendString(nil, query)) + `}`))
@@ -166,16 +183,21 @@ func FuzzBody(f *testing.F) {
 	for _, body := range []string{
 		`{"query":"query($v: Filter) { find(filter: $v) }","variables":{"v":{"name":"n","tags":["a"]}}}`,
 		`{"query":"query($v: [[[Anything]]]) { any(v: $v) }","variables":{"v":[[[{"a":[1e999,"\\u0000"]}]]]}}`,
-		`{"query":"mutation { login(v: \"\\uD83D\\uDE00\") }"}`, `{"query":"mutation { a: login(v: \"1\") ...F } fragment F on Mutation { b: login(v: \"2\") }"}`,
-		`{"query":"{ __schema { types { name } } }"}`, `[]`, `[{"query":"{ color }"}]`, `{"query":null}`, `{"query":"{ me { ...on Named { name } } }"}`,
-		`{"query":"{ panics fails { name } badInt names { name } waits }"}`, `{"query":"query A { color } query B { agent }","operationName":"B"}`,
-		`{"query":"{ color @skip(if: true) @include(if: false) }"}`, "{\"query\":\"{ color }\",\"a\":\"\xed\xa0\xbd\"}", `{"query":"{ color }","variables":` + strings.Repeat("[", 2000),
+		`{"query":"mutation { login(v: \"\\uD83D\\uDE00\") }"}`,
+		`{"query":"mutation { a: login(v: \"1\") ...F } fragment F on Mutation { b: login(v: \"2\") }"}`,
+		`{"query":"{ __schema { types { name } } }"}`, `[]`, `[{"query":"{ color }"}]`, `{"query":null}`,
+		`{"query":"{ me { ...on Named { name } } }"}`,
+		`{"query":"{ panics fails { name } badInt names { name } waits }"}`,
+		`{"query":"query A { color } query B { agent }","operationName":"B"}`,
+		`{"query":"{ color @skip(if: true) @include(if: false) }"}`, "{\"query\":\"{ color }\",\"a\":\"\xed\xa0\xbd\"}",
+		`{"query":"{ color }","variables":` + strings.Repeat("[", 2000),
 		`{"query":"{ color }","variables":{"\ud83d":1}}`, `{"query":"{ str(v: \"\"\"\n  a\n   \\\"\"\"\n\"\"\") }"}`,
 	} {
 		f.Add([]byte(body))
 	}
 	s := newSite(f, func(s *Settings) { s.Limits.Timeout = time.Millisecond })
-	codes := []string{CodeSyntax, CodeValidation, CodeVariables, CodeOperation, CodeTooLarge, CodeTooComplex, CodeOneCredentialMutation, CodeWrongUsage,
+	codes := []string{CodeSyntax, CodeValidation, CodeVariables, CodeOperation, CodeTooLarge, CodeTooComplex,
+		CodeOneCredentialMutation, CodeWrongUsage,
 		CodePermissionDenied, CodeBadString, CodeBusy, CodeInternal}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var first string
@@ -197,7 +219,8 @@ func FuzzBody(f *testing.F) {
 			if err := json.Unmarshal([]byte(got), &answer); err != nil {
 				t.Fatalf("%q: status %d, %s: %v", body, rec.Code, got, err)
 			}
-			if answer.Data == nil && len(answer.Errors) == 0 || len(answer.Errors) > testLimits.Errors || len(answer.Data) > testLimits.Response {
+			if answer.Data == nil && len(answer.Errors) == 0 || len(answer.Errors) > testLimits.Errors ||
+				len(answer.Data) > testLimits.Response {
 				t.Errorf("%q: %d errors, %d bytes of data", body, len(answer.Errors), len(answer.Data))
 			}
 			for _, err := range answer.Errors {
@@ -208,7 +231,8 @@ func FuzzBody(f *testing.F) {
 			if strings.Contains(got, "SECRET") || strings.Contains(got, "nil map") {
 				t.Errorf("%q: %s", body, got)
 			}
-			if log := s.log.String(); strings.Count(log, "panic: ") != strings.Count(log, "panic: assignment to entry in nil map") {
+			if log := s.log.String(); strings.Count(log, "panic: ") != strings.Count(log,
+				"panic: assignment to entry in nil map") {
 				t.Errorf("%q: %s", body, log)
 			}
 			logins := 0
@@ -229,7 +253,8 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// TestFinish: headers may be added once resolvers have run, whatever they answered, and to nothing that was not executed.
+// TestFinish: headers may be added once resolvers have run, whatever they answered, and to nothing that was not
+// executed.
 func TestFinish(t *testing.T) {
 	s := newSite(t, func(s *Settings) {
 		s.Limits.Response = 1000

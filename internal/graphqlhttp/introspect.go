@@ -9,9 +9,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// addIntrospection adds __schema and __type to the fields of Query (specification, section 4). Their types are those of
-// gqlparser's prelude. Their values are the parts of the parsed schema: an *ast.Schema for __Schema, an *ast.Type for __Type,
-// and so on.
+// addIntrospection adds __schema and __type to the fields of Query (specification, section 4). Their types are those
+// of gqlparser's prelude. Their values are the parts of the parsed schema: an *ast.Schema for __Schema, an *ast.Type
+// for __Type, and so on.
 func (h *Handler) addIntrospection() {
 	h.extendPrelude()
 	self := leaf{serialize: only[string], parse: only[string]}
@@ -49,10 +49,12 @@ func (h *Handler) addIntrospection() {
 		},
 	})
 	add(h, "__Type", map[string]func(*ast.Type, args) any{
-		"kind":           func(t *ast.Type, _ args) any { return h.kind(t) },
-		"name":           func(t *ast.Type, _ args) any { return text(t.NamedType, !t.NonNull) },
-		"description":    func(t *ast.Type, _ args) any { return text(h.named(t).Description) },
-		"specifiedByURL": func(t *ast.Type, _ args) any { return directiveText(h.named(t).Directives, "specifiedBy", "url") },
+		"kind":        func(t *ast.Type, _ args) any { return h.kind(t) },
+		"name":        func(t *ast.Type, _ args) any { return text(t.NamedType, !t.NonNull) },
+		"description": func(t *ast.Type, _ args) any { return text(h.named(t).Description) },
+		"specifiedByURL": func(t *ast.Type, _ args) any {
+			return directiveText(h.named(t).Directives, "specifiedBy", "url")
+		},
 		"isOneOf": func(t *ast.Type, _ args) any {
 			def := h.named(t)
 			return orNil(def.Directives.ForName("oneOf") != nil, def.Kind == ast.InputObject)
@@ -99,7 +101,8 @@ func (h *Handler) addIntrospection() {
 			if def.Kind != ast.Enum {
 				return nil
 			}
-			return visible(def.EnumValues, a, func(v *ast.EnumValueDefinition) ast.DirectiveList { return v.Directives })
+			return visible(def.EnumValues, a,
+				func(v *ast.EnumValueDefinition) ast.DirectiveList { return v.Directives })
 		},
 		"ofType": func(t *ast.Type, _ args) any {
 			if t.NonNull {

@@ -41,9 +41,11 @@ func TestSDL(t *testing.T) {
 func TestIntrospection(t *testing.T) {
 	s := newSite(t)
 	const query = `{ __schema { description queryType { name } mutationType { name } subscriptionType { name }
-		types { ...T } directives(includeDeprecated: true) { name description isRepeatable isDeprecated deprecationReason locations args { ...V } } } }
+		types { ...T } directives(includeDeprecated: true) {
+			name description isRepeatable isDeprecated deprecationReason locations args { ...V } } } }
 		fragment T on __Type { kind name description specifiedByURL isOneOf
-			fields(includeDeprecated: true) { name description isDeprecated deprecationReason type { ...R } args(includeDeprecated: true) { ...V } }
+			fields(includeDeprecated: true) { name description isDeprecated deprecationReason type { ...R }
+				args(includeDeprecated: true) { ...V } }
 			interfaces { name } possibleTypes { name } inputFields(includeDeprecated: true) { ...V }
 			enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason } ofType { name } }
 		fragment V on __InputValue { name description type { ...R } defaultValue isDeprecated deprecationReason }
@@ -64,27 +66,45 @@ func TestIntrospection(t *testing.T) {
 		t.Error("@defer is there")
 	}
 	parts := []struct{ query, want string }{
-		{`{ __type(name: "User") { kind name description fields { name } interfaces { name } possibleTypes { name } inputFields { name } enumValues { name } ofType { name } isOneOf specifiedByURL } }`,
-			`{"__type":{"kind":"OBJECT","name":"User","description":"Somebody.","fields":[{"name":"age"},{"name":"broken"},{"name":"friend"},{"name":"name"},{"name":"none"}],` +
-				`"interfaces":[{"name":"Named"}],"possibleTypes":null,"inputFields":null,"enumValues":null,"ofType":null,"isOneOf":null,"specifiedByURL":null}}`},
-		{`{ __type(name: "User") { fields(includeDeprecated: true) { name description isDeprecated deprecationReason } } }`,
-			`{"__type":{"fields":[{"name":"age","description":null,"isDeprecated":false,"deprecationReason":null},{"name":"broken","description":null,"isDeprecated":false,"deprecationReason":null},` +
-				`{"name":"friend","description":null,"isDeprecated":false,"deprecationReason":null},{"name":"name","description":"What \"\"\" they\nare called.","isDeprecated":false,"deprecationReason":null},` +
-				`{"name":"none","description":null,"isDeprecated":false,"deprecationReason":null},{"name":"zip","description":null,"isDeprecated":true,"deprecationReason":"Letters are \"out\"."}]}}`},
+		{`{ __type(name: "User") { kind name description fields { name } interfaces { name } possibleTypes { name } ` +
+			`inputFields { name } enumValues { name } ofType { name } isOneOf specifiedByURL } }`,
+			`{"__type":{"kind":"OBJECT","name":"User","description":"Somebody.","fields":[{"name":"age"},` +
+				`{"name":"broken"},{"name":"friend"},{"name":"name"},{"name":"none"}],` +
+				`"interfaces":[{"name":"Named"}],"possibleTypes":null,"inputFields":null,"enumValues":null,` +
+				`"ofType":null,"isOneOf":null,"specifiedByURL":null}}`},
+		{`{ __type(name: "User") { fields(includeDeprecated: true) { name description isDeprecated ` +
+			`deprecationReason } } }`,
+			`{"__type":{"fields":[{"name":"age","description":null,"isDeprecated":false,"deprecationReason":null},` +
+				`{"name":"broken","description":null,"isDeprecated":false,"deprecationReason":null},` +
+				`{"name":"friend","description":null,"isDeprecated":false,"deprecationReason":null},{"name":"name",` +
+				`"description":"What \"\"\" they\nare called.","isDeprecated":false,"deprecationReason":null},` +
+				`{"name":"none","description":null,"isDeprecated":false,"deprecationReason":null},{"name":"zip",` +
+				`"description":null,"isDeprecated":true,"deprecationReason":"Letters are \"out\"."}]}}`},
 		{`{ __type(name: "Color") { kind enumValues { name description } } }`,
-			`{"__type":{"kind":"ENUM","enumValues":[{"name":"GREEN","description":"As grass."},{"name":"RED","description":null}]}}`},
+			`{"__type":{"kind":"ENUM","enumValues":[{"name":"GREEN","description":"As grass."},{"name":"RED",` +
+				`"description":null}]}}`},
 		{`{ __type(name: "Color") { enumValues(includeDeprecated: true) { name deprecationReason } } }`,
-			`{"__type":{"enumValues":[{"name":"GREEN","deprecationReason":null},{"name":"MAUVE","deprecationReason":"Ask for \"RED\"."},{"name":"RED","deprecationReason":null}]}}`},
-		{`{ __type(name: "Filter") { kind isOneOf inputFields { name defaultValue type { kind name ofType { kind name } } } } }`,
-			`{"__type":{"kind":"INPUT_OBJECT","isOneOf":false,"inputFields":[{"name":"name","defaultValue":null,"type":{"kind":"NON_NULL","name":null,"ofType":{"kind":"SCALAR","name":"String"}}},` +
-				`{"name":"size","defaultValue":null,"type":{"kind":"SCALAR","name":"Int","ofType":null}},{"name":"tags","defaultValue":null,"type":{"kind":"LIST","name":null,"ofType":{"kind":"SCALAR","name":"String"}}}]}}`},
-		{`{ being: __type(name: "Being") { kind possibleTypes { name } fields { name } } named: __type(name: "Named") { kind possibleTypes { name } } }`,
-			`{"being":{"kind":"UNION","possibleTypes":[{"name":"Pet"},{"name":"User"}],"fields":null},"named":{"kind":"INTERFACE","possibleTypes":[{"name":"Pet"},{"name":"User"}]}}`},
+			`{"__type":{"enumValues":[{"name":"GREEN","deprecationReason":null},{"name":"MAUVE",` +
+				`"deprecationReason":"Ask for \"RED\"."},{"name":"RED","deprecationReason":null}]}}`},
+		{`{ __type(name: "Filter") { kind isOneOf inputFields { name defaultValue type { kind name ofType { kind ` +
+			`name } } } } }`,
+			`{"__type":{"kind":"INPUT_OBJECT","isOneOf":false,"inputFields":[{"name":"name","defaultValue":null,` +
+				`"type":{"kind":"NON_NULL","name":null,"ofType":{"kind":"SCALAR","name":"String"}}},` +
+				`{"name":"size","defaultValue":null,"type":{"kind":"SCALAR","name":"Int","ofType":null}},` +
+				`{"name":"tags","defaultValue":null,"type":{"kind":"LIST","name":null,"ofType":{"kind":"SCALAR",` +
+				`"name":"String"}}}]}}`},
+		{`{ being: __type(name: "Being") { kind possibleTypes { name } fields { name } } named: __type(name: ` +
+			`"Named") { kind possibleTypes { name } } }`,
+			`{"being":{"kind":"UNION","possibleTypes":[{"name":"Pet"},{"name":"User"}],"fields":null},` +
+				`"named":{"kind":"INTERFACE","possibleTypes":[{"name":"Pet"},{"name":"User"}]}}`},
 		{`{ __type(name: "__Type") { fields { name args { name defaultValue } } } }`, ``},
 		{`{ __type(name: "Nope") { name } }`, `{"__type":null}`},
-		{`{ __schema { __typename queryType { name } mutationType { name } subscriptionType { name } description directives { name } } }`,
-			`{"__schema":{"__typename":"__Schema","queryType":{"name":"Query"},"mutationType":{"name":"Mutation"},"subscriptionType":null,"description":null,` +
-				`"directives":[{"name":"deprecated"},{"name":"include"},{"name":"oneOf"},{"name":"skip"},{"name":"specifiedBy"}]}}`},
+		{`{ __schema { __typename queryType { name } mutationType { name } subscriptionType { name } description ` +
+			`directives { name } } }`,
+			`{"__schema":{"__typename":"__Schema","queryType":{"name":"Query"},"mutationType":{"name":"Mutation"},` +
+				`"subscriptionType":null,"description":null,` +
+				`"directives":[{"name":"deprecated"},{"name":"include"},{"name":"oneOf"},{"name":"skip"},` +
+				`{"name":"specifiedBy"}]}}`},
 	}
 	for _, part := range parts {
 		status, got := s.post(t, part.query, "")
@@ -104,19 +124,23 @@ func TestNewRefuses(t *testing.T) {
 		name, want string
 		config     graphql.SchemaConfig
 	}{
-		{"a field without a resolver", "Query.a has no resolver", graphql.SchemaConfig{Query: query("Query", &graphql.Field{Type: graphql.Int})}},
+		{"a field without a resolver", "Query.a has no resolver",
+			graphql.SchemaConfig{Query: query("Query", &graphql.Field{Type: graphql.Int})}},
 		{"a default value", "a(b:) has a default value", graphql.SchemaConfig{Query: query("Query", &graphql.Field{
-			Type: graphql.Int, Resolve: constant(1), Args: graphql.FieldConfigArgument{"b": {Type: graphql.Int, DefaultValue: 1}},
+			Type: graphql.Int, Resolve: constant(1), Args: graphql.FieldConfigArgument{"b": {Type: graphql.Int,
+				DefaultValue: 1}},
 		})}},
 		{"another name for the root", "root types", graphql.SchemaConfig{Query: query("Root", fine)}},
-		{"a subscription", "subscriptions", graphql.SchemaConfig{Query: query("Query", fine), Subscription: query("Subscription", fine)}},
+		{"a subscription", "subscriptions", graphql.SchemaConfig{Query: query("Query", fine),
+			Subscription: query("Subscription", fine)}},
 	}
 	for _, test := range tests {
 		schema, err := graphql.NewSchema(test.config)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := New(schema, Settings{Limits: testLimits}); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := New(schema, Settings{Limits: testLimits}); err == nil || !strings.Contains(err.Error(),
+			test.want) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
 	}

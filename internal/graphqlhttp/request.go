@@ -21,7 +21,8 @@ type request struct {
 	variables map[string]any // numbers are json.Number
 }
 
-// readBody reads the body of a POST into buf. It takes only JSON: a form could be sent by any page that a browser shows.
+// readBody reads the body of a POST into buf. It takes only JSON: a form could be sent by any page that a browser
+// shows.
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) *refusal {
 	media, charset, err := contentType(r.Header.Get("Content-Type"))
 	encoding := r.Header.Get("Content-Encoding")

@@ -74,8 +74,8 @@ const (
 	legacyJSON      mediaType = "application/json"
 )
 
-// refusalStatus returns the HTTP status of a refusal. Faulty GraphQL has the status 200 as application/json, because clients
-// of that type take every other status for a failure of the transport.
+// refusalStatus returns the HTTP status of a refusal. Faulty GraphQL has the status 200 as application/json, because
+// clients of that type take every other status for a failure of the transport.
 func refusalStatus(r *refusal, t mediaType) int {
 	switch {
 	case r.status != 0:
@@ -121,8 +121,8 @@ var (
 	}
 )
 
-// shortBody is the number of bytes up to which net/http sets Content-Length itself. A header map of more than eight entries
-// is slower, and Content-Length would be the ninth.
+// shortBody is the number of bytes up to which net/http sets Content-Length itself. A header map of more than eight
+// entries is slower, and Content-Length would be the ninth.
 const shortBody = 2048
 
 func write(w http.ResponseWriter, status int, t mediaType, body []byte) {

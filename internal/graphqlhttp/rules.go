@@ -36,8 +36,8 @@ func (h *Handler) quietRules() *rules.Rules {
 	return r
 }
 
-// knownTypeNames suggests types of equally similar names in a fixed order. gqlparser's rule suggests them in the order of a
-// map, so that equal requests have different answers.
+// knownTypeNames suggests types of equally similar names in a fixed order. gqlparser's rule suggests them in the
+// order of a map, so that equal requests have different answers.
 func (h *Handler) knownTypeNames(observers *core.Events, addError core.AddErrFunc) {
 	rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc(observers, func(options ...core.ErrorOption) {
 		addError(append(options, func(err *gqlerror.Error) {
@@ -53,8 +53,8 @@ func numbersInRange(observers *core.Events, addError core.AddErrFunc) {
 		if v.Definition == nil || v.Kind != ast.IntValue && v.Kind != ast.FloatValue {
 			return
 		}
-		ok := true
-		switch v.Definition.Name {
+		ok, name := true, v.Definition.Name
+		switch name {
 		case "Int":
 			_, err := strconv.ParseInt(v.Raw, 10, 32)
 			ok = err == nil || v.Kind == ast.FloatValue // which the rule for types refuses
@@ -63,13 +63,13 @@ func numbersInRange(observers *core.Events, addError core.AddErrFunc) {
 			ok = err == nil && !math.IsInf(f, 0)
 		}
 		if !ok {
-			addError(core.Message("%s cannot represent a number out of its range.", v.Definition.Name), core.At(v.Position))
+			addError(core.Message("%s cannot represent a number out of its range.", name), core.At(v.Position))
 		}
 	})
 }
 
-// withoutValue removes the value from a message of the rule for types, for the reason of withoutToken. The value is at the
-// end, or before a suggestion.
+// withoutValue removes the value from a message of the rule for types, for the reason of withoutToken. The value is
+// at the end, or before a suggestion.
 func withoutValue(err *gqlerror.Error) string {
 	if !strings.HasPrefix(err.Rule, rules.ValuesOfCorrectTypeRule.Name) {
 		return err.Message

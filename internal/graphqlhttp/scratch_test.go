@@ -10,16 +10,21 @@ import (
 	"testing"
 )
 
-// TestScratch: requests that are answered in memory that others were answered in, of all lengths, with errors and cut off by a
-// panic, get what a handler that has answered nothing yet gives.
+// TestScratch: requests that are answered in memory that others were answered in, of all lengths, with errors and cut
+// off by a panic, get what a handler that has answered nothing yet gives.
 func TestScratch(t *testing.T) {
 	var bodies []string
 	for _, query := range []string{
-		"{ color }", "{ big }", "{ being { __typename } }", "{ names { name } }", "{ mixed { ... on Pet { legs } ... on User { friend { name } } } }", "{ me { name friend { friend { name } } } }", "{ me { name } me { age } ...F } fragment F on Query { me { friend { name } } }",
-		"{ me { name broken } }", "{ strict }", "{ panics color }", "{ notList badInt big }", "{ nothing }", "{ color", "query($v: [String!]) { strs(v: $v) }",
+		"{ color }", "{ big }", "{ being { __typename } }", "{ names { name } }",
+		"{ mixed { ... on Pet { legs } ... on User { friend { name } } } }",
+		"{ me { name friend { friend { name } } } }",
+		"{ me { name } me { age } ...F } fragment F on Query { me { friend { name } } }",
+		"{ me { name broken } }", "{ strict }", "{ panics color }", "{ notList badInt big }", "{ nothing }", "{ color",
+		"query($v: [String!]) { strs(v: $v) }",
 	} {
 		for _, n := range []int{0, 1, 3000} {
-			body, err := json.Marshal(map[string]any{"query": query, "variables": map[string]any{"v": []string{strings.Repeat("v", n)}}})
+			body, err := json.Marshal(map[string]any{"query": query,
+				"variables": map[string]any{"v": []string{strings.Repeat("v", n)}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +62,8 @@ func TestScratch(t *testing.T) {
 func TestScratchKeepsNothing(t *testing.T) {
 	s := newSite(t)
 	x := &execution{handler: s.handler, scratch: new(scratch), ctx: t.Context()}
-	doc, refused := s.handler.document("{ me { name friend { a: name name } } ...F } fragment F on Query { me { age } }")
+	const query = "{ me { name friend { a: name name } } ...F } fragment F on Query { me { age } }"
+	doc, refused := s.handler.document(query)
 	if refused != nil {
 		t.Fatal(refused.errs[0].Message)
 	}

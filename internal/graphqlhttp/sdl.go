@@ -11,10 +11,11 @@ import (
 	"accountd/internal/jsontext"
 )
 
-// printSchema returns schema in the schema definition language. It sorts by name, because graphql-go stores types, fields,
-// arguments and values in maps. The root types must have their usual names.
+// printSchema returns schema in the schema definition language. It sorts by name, because graphql-go stores types,
+// fields, arguments and values in maps. The root types must have their usual names.
 func printSchema(schema graphql.Schema) (string, error) {
-	if schema.QueryType().Name() != "Query" || schema.MutationType() != nil && schema.MutationType().Name() != "Mutation" {
+	mutation := schema.MutationType()
+	if schema.QueryType().Name() != "Query" || mutation != nil && mutation.Name() != "Mutation" {
 		return "", fmt.Errorf("the root types are not called Query and Mutation")
 	}
 	var p printer
@@ -137,8 +138,8 @@ func (p *printer) arguments(field string, args []*graphql.Argument) {
 	p.WriteByte(')')
 }
 
-// noDefault refuses a default value. graphql-go stores it as a Go value, which does not say how to print it. A resolver can
-// handle an absent argument instead.
+// noDefault refuses a default value. graphql-go stores it as a Go value, which does not say how to print it. A
+// resolver can handle an absent argument instead.
 func (p *printer) noDefault(where string, value any) {
 	if value != nil {
 		p.fail("%s has a default value", where)
@@ -147,8 +148,8 @@ func (p *printer) noDefault(where string, value any) {
 
 func (p *printer) description(indent, text string) {
 	if text != "" {
-		text = strings.ReplaceAll(text, `"""`, `\"""`)
-		fmt.Fprintf(p, "%s\"\"\"\n%s%s\n%s\"\"\"\n", indent, indent, strings.ReplaceAll(text, "\n", "\n"+indent), indent)
+		text = strings.NewReplacer(`"""`, `\"""`, "\n", "\n"+indent).Replace(text)
+		fmt.Fprintf(p, "%s\"\"\"\n%s%s\n%s\"\"\"\n", indent, indent, text, indent)
 	}
 }
 

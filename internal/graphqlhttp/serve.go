@@ -108,14 +108,16 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (*request, *refus
 	case http.MethodGet:
 		return parseURL(r.URL)
 	default:
-		refused := refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage, "A request has to be sent by POST, or by GET.")
+		refused := refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage,
+			"A request has to be sent by POST, or by GET.")
 		refused.allow = "GET, POST"
 		return nil, refused
 	}
 }
 
-// negotiate returns the media type of the answer (RFC 9110, section 12.5.1), and false if Accept allows none. Where both are
-// equal, a client that names graphql-response+json gets it, and others get application/json, which every client knows.
+// negotiate returns the media type of the answer (RFC 9110, section 12.5.1), and false if Accept allows none. Where
+// both are equal, a client that names graphql-response+json gets it, and others get application/json, which every
+// client knows.
 func negotiate(accept []string) (mediaType, bool) {
 	wanted := strings.Join(accept, ",")
 	if strings.TrimSpace(wanted) == "" {

@@ -151,9 +151,8 @@ func (r *Reader) Int() int64 {
 	return n
 }
 
-// Value reads any value into the type that encoding/json has for it, numbers into json.Number. Of several members of one
-// name the last counts. Strings do not share memory with the text that is read;
-// names and numbers may.
+// Value reads any value into the type that encoding/json has for it, numbers into json.Number. Of several members of
+// one name the last counts. Strings do not share memory with the text that is read; names and numbers may.
 func (r *Reader) Value() any {
 	c := r.value()
 	r.first = true // the methods below begin the value again
