@@ -3,171 +3,78 @@ package tokens
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"strconv"
 	"unicode/utf8"
 )
 
-// Claims are what an access token says. Times are unix seconds.
+// Claims are the payload of an access token. Times are unix seconds, ids decimal strings as RFC 7519 wants sub to be.
 type Claims struct {
-	Username     string
-	Subject      int64 // user id
-	Session      int64
-	ExpiresAt    int64
-	IssuedAt     int64
-	OrigIssuedAt int64 // of the session's first token
-	Issuer       string
-	Audience     string
+	Username     string `json:"username"`
+	ExpiresAt    int64  `json:"exp"`
+	OrigIssuedAt int64  `json:"origIat"` // of the session's first token
+	IssuedAt     int64  `json:"iat"`
+	Subject      int64  `json:"sub,string"` // user id
+	Session      int64  `json:"sid,string"`
+	Issuer       string `json:"iss,omitempty"`
+	Audience     string `json:"aud,omitempty"`
 }
 
-// MarshalJSON gives the claims as they stand in the token.
-func (c Claims) MarshalJSON() ([]byte, error) { return c.append(nil), nil }
-
-// append writes the claims as JSON. Ids are decimal strings, as RFC 7519 wants sub to be.
-func (c Claims) append(b []byte) []byte {
-	b = appendText(append(b, `{"username":`...), c.Username)
-	b = strconv.AppendInt(append(b, `,"exp":`...), c.ExpiresAt, 10)
-	b = strconv.AppendInt(append(b, `,"origIat":`...), c.OrigIssuedAt, 10)
-	b = strconv.AppendInt(append(b, `,"iat":`...), c.IssuedAt, 10)
-	b = strconv.AppendInt(append(b, `,"sub":"`...), c.Subject, 10)
-	b = strconv.AppendInt(append(b, `","sid":"`...), c.Session, 10)
-	b = append(b, '"')
-	if c.Issuer != "" {
-		b = appendText(append(b, `,"iss":`...), c.Issuer)
-	}
-	if c.Audience != "" {
-		b = appendText(append(b, `,"aud":`...), c.Audience)
-	}
-	return append(b, '}')
-}
-
-// appendText writes a JSON string, escaped as encoding/json does.
-func appendText(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, _ := json.Marshal(s) // a string never fails
-			return append(b, quoted...)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
-}
-
-// claimed is what the payload of an access token says.
+// claimed are the claims of a token that was received.
 type claimed struct {
 	Claims
 	notBefore int64 // unix seconds
 }
 
-// parseClaims reads a payload. Claims of other names are passed over.
+// parseClaims decodes a payload. It ignores claims with other names.
 func parseClaims(payload []byte) (c claimed, ok bool) {
 	var sub, sid string
-	members := []member{
-		{name: "username", text: &c.Username}, {name: "sub", text: &sub}, {name: "sid", text: &sid},
-		{name: "iss", text: &c.Issuer}, {name: "aud", text: &c.Audience}, {name: "nbf", number: &c.notBefore},
-		{name: "exp", number: &c.ExpiresAt, required: true}, {name: "iat", number: &c.IssuedAt, required: true},
-		{name: "origIat", number: &c.OrigIssuedAt, required: true},
+	var exp, iat, orig *int64
+	fields := map[string]any{
+		"username": &c.Username, "sub": &sub, "sid": &sid, "iss": &c.Issuer, "aud": &c.Audience,
+		"exp": &exp, "iat": &iat, "origIat": &orig, "nbf": &c.notBefore,
 	}
-	if !parseObject(payload, members, true) {
+	if !parseObject(payload, fields, true) || exp == nil || iat == nil || orig == nil {
 		return claimed{}, false
 	}
+	c.ExpiresAt, c.IssuedAt, c.OrigIssuedAt = *exp, *iat, *orig
 	var subOK, sidOK bool
 	c.Subject, subOK = parseID(sub)
 	c.Session, sidOK = parseID(sid)
 	return c, subOK && sidOK
 }
 
-// parseID reads an id as it is written here, and in no other way.
+// parseID decodes an id in the one form that tokens have: no sign, zero or space in front.
 func parseID(s string) (int64, bool) {
 	id, err := strconv.ParseInt(s, 10, 64)
 	return id, err == nil && strconv.FormatInt(id, 10) == s
 }
 
-// member is a member of a JSON object that is read, into one of text and number. null is as good as left out.
-type member struct {
-	name     string
-	text     *string
-	number   *int64
-	required bool
-	seen     bool
-}
-
-// parseObject reads a JSON object strictly: valid UTF-8, names to the letter and none of these twice, whole numbers. others says
-// whether it may have more than these.
-func parseObject(raw []byte, members []member, others bool) bool {
-	if !utf8.Valid(raw) || !json.Valid(raw) {
+// parseObject decodes a JSON object into fields, by the names of its members. It is stricter than encoding/json: the text is
+// valid UTF-8, names match in case, and no name appears twice (RFC 7519, section 4). Members without a field are
+// ignored if others is set, and refused otherwise.
+func parseObject(raw []byte, fields map[string]any, others bool) bool {
+	if !utf8.Valid(raw) || !json.Valid(raw) { // Token would stop after the object and ignore what follows
 		return false
 	}
-	rest := skipSpace(raw)
-	if rest[0] != '{' {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
 		return false
 	}
-	for rest = skipSpace(rest[1:]); rest[0] != '}'; {
-		var name, value []byte
-		name, rest = cutValue(rest)
-		value, rest = cutValue(skipSpace(rest[1:])) // after the colon
-		if rest[0] == ',' {
-			rest = skipSpace(rest[1:])
+	seen := make(map[string]bool, 16)
+	for dec.More() {
+		token, err := dec.Token()
+		name, isName := token.(string)
+		if err != nil || !isName || seen[name] {
+			return false
 		}
-		if bytes.IndexByte(name, '\\') >= 0 {
-			return false // another way to write a name
+		seen[name] = true
+		field, known := fields[name]
+		if !known {
+			field = new(json.RawMessage)
 		}
-		name = name[1 : len(name)-1]
-		at := slices.IndexFunc(members, func(m member) bool { return m.name == string(name) })
-		if at < 0 && others {
-			continue
-		}
-		if at < 0 || members[at].seen || !members[at].parse(value) {
+		if !known && !others || dec.Decode(field) != nil {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(members, func(m member) bool { return m.required })
-}
-
-// parse takes a valid JSON value.
-func (m *member) parse(value []byte) bool {
-	m.seen = true
-	if string(value) == "null" {
-		return true
-	}
-	m.required = false // it is there
-	if m.number != nil {
-		n, err := strconv.ParseInt(string(value), 10, 64)
-		*m.number = n
-		return err == nil
-	}
-	if value[0] != '"' {
-		return false
-	}
-	if bytes.IndexByte(value, '\\') >= 0 {
-		return json.Unmarshal(value, m.text) == nil
-	}
-	*m.text = string(value[1 : len(value)-1])
 	return true
-}
-
-func skipSpace(b []byte) []byte { return bytes.TrimLeft(b, " \t\r\n") }
-
-// cutValue cuts the first value off JSON that is known to be valid, and the space after it.
-func cutValue(b []byte) (value, rest []byte) {
-	depth, quoted := 0, false
-	for i := 0; ; i++ {
-		switch c := b[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-			if !quoted && depth == 0 {
-				return b[:i+1], skipSpace(b[i+1:])
-			}
-		case quoted:
-		case c == '{' || c == '[':
-			depth++
-		case depth > 0 && (c == '}' || c == ']'):
-			if depth--; depth == 0 {
-				return b[:i+1], skipSpace(b[i+1:])
-			}
-		case depth == 0 && (c == ',' || c == '}' || c == ' ' || c == '\t' || c == '\r' || c == '\n'):
-			return b[:i], skipSpace(b[i:])
-		}
-	}
 }

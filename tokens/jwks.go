@@ -2,7 +2,6 @@ package tokens
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -16,12 +15,7 @@ func publicKeys(algorithm string, keys []accessKey) ([]byte, error) {
 	}
 	set := jwk.NewSet()
 	for _, key := range keys {
-		public, err := jwk.FromRaw(key.verify)
-		if err == nil {
-			err = errors.Join(public.Set(jwk.KeyIDKey, key.id), public.Set(jwk.AlgorithmKey, key.alg),
-				public.Set(jwk.KeyUsageKey, jwk.ForSignature), set.AddKey(public))
-		}
-		if err != nil {
+		if err := set.AddKey(key.verify); err != nil {
 			return nil, fmt.Errorf("publish access key %s: %w", key.id, err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
@@ -41,12 +42,12 @@ type ring struct {
 }
 
 type accessKey struct {
-	id           string
-	alg          jwa.SignatureAlgorithm
-	header       string // of the tokens it signs, encoded
-	sign, verify any    // sign is nil for a key that only verifies
-	signer       jws.Signer
-	verifier     jws.Verifier
+	id     string
+	alg    jwa.SignatureAlgorithm
+	header string // of the tokens that it signs, in base64url
+	signer jws.Signer
+	sign   any // []byte or crypto.Signer; nil: the key only verifies. jws derives it from a jwk.Key for each token
+	verify jwk.Key
 }
 
 // OpenKeys reads the key ring at path, and makes one for algorithm (HS256, HS384, HS512, EdDSA, ES256 or

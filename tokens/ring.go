@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
 	"github.com/lestrrat-go/jwx/v2/jws"
 
 	"accountd/internal/durable"
@@ -77,9 +78,6 @@ func (f *ringFile) keys(algorithm string) (*ring, error) {
 		if stored.Algorithm != algorithm {
 			continue // must not verify (RFC 8725, section 3.1)
 		}
-		if err := key.prepare(); err != nil {
-			return nil, fmt.Errorf("access key %s: %w", stored.ID, err)
-		}
 		if r.signing.sign == nil && key.sign != nil {
 			r.signing = key
 		}
@@ -111,53 +109,53 @@ func (f *ringFile) keys(algorithm string) (*ring, error) {
 
 func (s storedKey) parse() (accessKey, error) {
 	key := accessKey{id: s.ID, alg: jwa.SignatureAlgorithm(s.Algorithm)}
-	if symmetric(s.Algorithm) {
-		if len(s.Secret) < minSecret {
-			return key, fmt.Errorf("a secret shorter than %d bytes can be guessed", minSecret)
-		}
-		key.sign, key.verify = s.Secret, s.Secret
-		return key, nil
+	sign, verify, err := s.pair()
+	if err != nil {
+		return key, err
 	}
-	if s.Secret == nil {
-		public, err := x509.ParsePKIXPublicKey(s.Public)
-		if err != nil {
-			return key, err
-		}
-		key.verify = public
-	} else {
-		private, err := x509.ParsePKCS8PrivateKey(s.Secret)
-		if err != nil {
-			return key, err
-		}
-		signer, ok := private.(crypto.Signer)
-		if !ok {
-			return key, fmt.Errorf("a %T cannot sign", private)
-		}
-		key.sign, key.verify = private, signer.Public()
+	key.sign = sign
+	if key.signer, err = jws.NewSigner(key.alg); err != nil {
+		return key, err
 	}
-	algorithm, err := algorithmOf(key.verify)
-	if err == nil && algorithm != s.Algorithm {
-		err = fmt.Errorf("a key for %s is no key for %s", algorithm, s.Algorithm)
+	if key.verify, err = jwk.FromRaw(verify); err != nil {
+		return key, err
 	}
+	h := jws.NewHeaders()
+	err = errors.Join(h.Set(jws.AlgorithmKey, key.alg), h.Set(jws.KeyIDKey, key.id), h.Set(jws.TypeKey, "JWT"),
+		key.verify.Set(jwk.AlgorithmKey, key.alg), key.verify.Set(jwk.KeyIDKey, key.id), key.verify.Set(jwk.KeyUsageKey, jwk.ForSignature))
+	if err != nil {
+		return key, err
+	}
+	header, err := json.Marshal(h)
+	key.header = base64.RawURLEncoding.EncodeToString(header)
 	return key, err
 }
 
-// prepare makes what signs and verifies with the key.
-func (k *accessKey) prepare() error {
-	header, err := json.Marshal(struct {
-		Alg jwa.SignatureAlgorithm `json:"alg"`
-		Kid string                 `json:"kid"`
-		Typ string                 `json:"typ"`
-	}{k.alg, k.id, "JWT"})
+// pair decodes what signs, nil when there is only a public key, and what verifies.
+func (s storedKey) pair() (sign, verify any, err error) {
+	if symmetric(s.Algorithm) {
+		if len(s.Secret) < minSecret {
+			return nil, nil, fmt.Errorf("a secret shorter than %d bytes can be guessed", minSecret)
+		}
+		return s.Secret, s.Secret, nil
+	}
+	if s.Secret == nil {
+		verify, err = x509.ParsePKIXPublicKey(s.Public)
+	} else if sign, err = x509.ParsePKCS8PrivateKey(s.Secret); err == nil {
+		signer, ok := sign.(crypto.Signer)
+		if !ok {
+			return nil, nil, fmt.Errorf("a %T cannot sign", sign)
+		}
+		verify = signer.Public()
+	}
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	k.header = base64.RawURLEncoding.EncodeToString(header)
-	if k.signer, err = jws.NewSigner(k.alg); err != nil {
-		return err
+	algorithm, err := algorithmOf(verify)
+	if err == nil && algorithm != s.Algorithm {
+		err = fmt.Errorf("a key for %s is no key for %s", algorithm, s.Algorithm)
 	}
-	k.verifier, err = jws.NewVerifier(k.alg)
-	return err
+	return sign, verify, err
 }
 
 func symmetric(algorithm string) bool { return strings.HasPrefix(algorithm, "HS") }

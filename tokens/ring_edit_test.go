@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -275,7 +276,7 @@ func TestVerifyOnlyKey(t *testing.T) {
 	s.Algorithm = "EdDSA"
 	them, err := New(openKeys(t, theirs.Path, "EdDSA"), s, start)
 	must(t, err)
-	der, err := x509.MarshalPKIXPublicKey(them.keys.ring().signing.verify)
+	der, err := x509.MarshalPKIXPublicKey(them.keys.ring().signing.sign.(crypto.Signer).Public())
 	_, err = ours.Import(pemOf(t, "PUBLIC KEY", der, err), "", false)
 	must(t, err)
 	us, err := New(openKeys(t, ours.Path, "EdDSA"), s, start)
