@@ -1,113 +1,82 @@
-// Package argon2 computes keys of Argon2id (RFC 9106) in memory that is used again.
+// Package argon2 computes keys of Argon2id, version 1.3 (RFC 9106), in memory that is used again.
+//
+// The keys are those of golang.org/x/crypto/argon2.IDKey. That function allocates the memory of each key and leaves it
+// to the garbage collector, which cost a sixth of all logins and half of the server's memory. A [Pool] keeps the memory
+// for the next key, and gives it back to the system after ten idle seconds.
+//
+// Keys are computed in threads of their own with a lower priority (nice 5), where the system has priorities of threads:
+// requests that need less time are answered meanwhile. On amd64 with AVX2 an assembly version of the compression
+// function is used; the build tag purego leaves it out.
 package argon2
 
 import (
 	"encoding/binary"
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
-	_ "unsafe" // for go:linkname
 
 	"github.com/alexedwards/argon2id"
-	"golang.org/x/crypto/blake2b"
 )
 
-// Version is that of Argon2, 1.3 (RFC 9106, section 3.2).
-const Version = 0x13
-
-// Pool is memory that hashes are computed in, one after the other. x/crypto's argon2.IDKey makes 19 MiB of garbage for
-// each: collecting it, and getting it from the system again, cost a sixth of all logins, and half of the server's memory. This is
-// the system's memory rather than Go's, so that the collector neither waits for it nor paces itself by it.
-//
-// Each hash clears what it leaves, for three percent of its time: the first blocks can be computed from the last ones, and tell a right
-// guess of the password from a wrong one without the memory and the passes.
-type Pool struct {
-	places, length int           // how many are kept, one for each hash at once, and how many blocks each has
-	written        atomic.Uint64 // blocks, in all passes of all hashes: what they have cost
-
-	mu   sync.Mutex
-	free [][]block   // with zeros in them
-	idle *time.Timer // gives back what is free when no hash has been computed for idleTime
-}
-
-// idleTime is for how long memory is kept for the next hash.
+// idleTime is how long memory is kept for the next key.
 const idleTime = 10 * time.Second
 
-// block is 1 KiB (RFC 9106, section 3.2).
-type block [128]uint64
+// Pool computes keys, and keeps their memory. It is safe for concurrent use.
+//
+// The memory is the system's and not Go's, so that the garbage collector neither waits for it nor sets its pace by it.
+type Pool struct {
+	places, length int           // how many areas of memory are kept, and the blocks of each
+	written        atomic.Uint64 // blocks
 
-// NewPool keeps memory for that many hashes at once, of parameters p.
+	mu   sync.Mutex
+	free [][]block   // zeroed; guarded by mu
+	idle *time.Timer // frees what is kept
+}
+
+// NewPool returns a Pool that keeps memory for up to places keys with the costs of p. Keys with other costs can be
+// computed too; their memory is not kept.
 func NewPool(places int, p *argon2id.Params) *Pool {
-	m := &Pool{places: places, length: laneLength(p) * int(p.Parallelism)}
-	m.idle = time.AfterFunc(idleTime, m.drop)
-	return m
+	pool := &Pool{places: places, length: int(laneLength(p)) * int(p.Parallelism)}
+	pool.idle = time.AfterFunc(idleTime, pool.drop)
+	return pool
 }
 
-// laneLength is how many blocks a lane has: as many as fit, in slices of one length of at least two (section 3.4).
-func laneLength(p *argon2id.Params) int {
-	return int(max(p.Memory/(syncPoints*uint32(p.Parallelism)), 2) * syncPoints)
-}
-
-const syncPoints = 4
-
-// Key is argon2.IDKey of x/crypto, with the same result. It fails where the system has no memory left.
+// Key derives a key of p.KeyLength bytes. It returns an error if the system has no memory left. It panics if
+// p.Iterations, p.Parallelism or p.KeyLength is 0. p.SaltLength is not used.
 func (m *Pool) Key(password, salt []byte, p *argon2id.Params) (key []byte, err error) {
-	goLowPriority(func() { key, err = m.compute(password, salt, p) })()
+	if p.Iterations == 0 || p.Parallelism == 0 || p.KeyLength == 0 {
+		panic(fmt.Sprintf("argon2: impossible parameters %+v", *p))
+	}
+	goLowPriority(func() { key, err = m.key(password, salt, nil, nil, p) })()
 	return key, err
 }
 
-// goLowPriority begins fn in a thread of its own, which the system lets run less than those that answer other requests, where it can tell
-// threads apart. wait waits for its end; a panic of fn goes on there, with the same value.
-func goLowPriority(fn func()) (wait func()) {
-	var panicked any
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() { panicked = recover() }()
-		runtime.LockOSThread() // and never unlocked: the thread ends with this function
-		lowerPriority()
-		fn()
-	}()
-	return func() {
-		<-done
-		if panicked != nil {
-			panic(panicked)
-		}
-	}
-}
-
-func (m *Pool) compute(password, salt []byte, p *argon2id.Params) ([]byte, error) {
-	lanes, perLane := uint32(p.Parallelism), uint32(laneLength(p))
-	h0 := initHash(password, salt, nil, nil, p.Iterations, p.Memory, lanes, p.KeyLength, typeID)
-	blocks, err := m.take(int(perLane * lanes))
+// key computes the steps of section 3.2 in the calling thread; lanes beyond the first get threads of their own.
+func (m *Pool) key(password, salt, secret, data []byte, p *argon2id.Params) ([]byte, error) {
+	lanes, perLane := uint32(p.Parallelism), laneLength(p)
+	blocks, err := m.take(int(lanes * perLane))
 	if err != nil {
 		return nil, fmt.Errorf("hash password: %w", err)
 	}
 	defer m.give(blocks)
-	var first [1024]byte
+	h0 := initialHash(password, salt, secret, data, p)
 	for lane := range lanes {
-		binary.LittleEndian.PutUint32(h0[blake2b.Size+4:], lane)
 		for i := range uint32(2) {
-			binary.LittleEndian.PutUint32(h0[blake2b.Size:], i)
-			blake2bHash(first[:], h0[:])
-			block := &blocks[lane*perLane+i]
-			for word := range block {
-				block[word] = binary.LittleEndian.Uint64(first[8*word:])
-			}
+			seed := binary.LittleEndian.AppendUint32(h0[:], i)
+			blocks[lane*perLane+i].setBytes(longHash(1024, binary.LittleEndian.AppendUint32(seed, lane)))
 		}
 	}
 	m.written.Add(uint64(p.Iterations) * uint64(len(blocks)))
-	f := filling{blocks: blocks, passes: p.Iterations, lanes: lanes, perLane: perLane}
-	f.run()
-	return extractKey(blocks, perLane*lanes, lanes, p.KeyLength), nil
+	f := filler{blocks: blocks, passes: p.Iterations, lanes: lanes, perLane: perLane}
+	f.fill()
+	return f.extract(p.KeyLength), nil
 }
 
-// Written is how many blocks all hashes have written so far.
+// Written returns the number of blocks, of 1 KiB each, that all keys so far have written: what they have cost.
 func (m *Pool) Written() uint64 { return m.written.Load() }
 
-// take returns that many blocks, which have to be given back.
+// take returns zeroed memory of that many blocks. The caller gives it back with give.
 func (m *Pool) take(length int) ([]block, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,13 +89,17 @@ func (m *Pool) take(length int) ([]block, error) {
 	return blocks, nil
 }
 
+// give zeroes memory and keeps it for the next key, or frees it if it has another length or enough is kept.
+//
+// Zeroing costs 3 % of a key. Without it, an attacker who reads the memory could test guesses of the password cheaply:
+// from the last blocks the first ones can be checked without the memory and the passes.
 func (m *Pool) give(blocks []block) {
 	if len(blocks) != m.length {
 		freeBlocks(blocks)
 		return
 	}
 	for i := range blocks {
-		clear(blocks[i][:]) // one after the other: all at once would hold up the collector
+		clear(blocks[i][:]) // block by block: one long clear would hold up the garbage collector
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -138,6 +111,7 @@ func (m *Pool) give(blocks []block) {
 	m.free = append(m.free, blocks)
 }
 
+// drop frees all memory that is kept.
 func (m *Pool) drop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -146,111 +120,3 @@ func (m *Pool) drop() {
 	}
 	m.free = nil
 }
-
-// filling is the memory of one hash while its blocks are computed, each of two before it (section 3.2, steps 5 and 6).
-type filling struct {
-	blocks                 []block
-	passes, lanes, perLane uint32
-}
-
-// run computes each lane in a thread of its own. It ends when all have ended, also where one panics: the memory is somebody else's then.
-func (f *filling) run() {
-	b := newBarrier(int(f.lanes))
-	for lane := range f.lanes - 1 {
-		defer goLowPriority(func() { f.lane(lane, b) })()
-	}
-	f.lane(f.lanes-1, b)
-}
-
-// lane computes the segments of one lane, each when the slice before it is complete.
-func (f *filling) lane(lane uint32, b *barrier) {
-	defer b.leave() // so that others do not wait for one that panics
-	for pass := range f.passes {
-		for slice := range uint32(syncPoints) {
-			f.segment(pass, slice, lane)
-			b.wait()
-		}
-	}
-}
-
-// segment computes the blocks of one lane in one slice.
-func (f *filling) segment(pass, slice, lane uint32) {
-	length := f.perLane / syncPoints
-	first := lane*f.perLane + slice*length
-	from := uint32(0)
-	if pass == 0 && slice == 0 {
-		from = 2 // the first two are of the password
-	}
-	independent := pass == 0 && slice < syncPoints/2 // of the password: which blocks are read tells nothing of it
-	var input, zero, addresses block
-	if independent {
-		input = block{uint64(pass), uint64(lane), uint64(slice), uint64(len(f.blocks)), uint64(f.passes), typeID}
-	}
-	for i := from; i < length; i++ {
-		previous := first + i - 1
-		if slice == 0 && i == 0 {
-			previous = first + f.perLane - 1
-		}
-		random := f.blocks[previous][0]
-		if independent {
-			if i%uint32(len(addresses)) == 0 || i == from {
-				input[6]++
-				compress(&addresses, &zero, &input)
-				compress(&addresses, &zero, &addresses)
-			}
-			random = addresses[i%uint32(len(addresses))]
-		}
-		current, other := &f.blocks[first+i], &f.blocks[f.reference(random, pass, slice, lane, i)]
-		if pass == 0 {
-			compress(current, &f.blocks[previous], other)
-		} else {
-			compressXOR(current, &f.blocks[previous], other)
-		}
-	}
-}
-
-// reference is the index of the second block that block i of a segment is computed of (section 3.4.2).
-func (f *filling) reference(random uint64, pass, slice, lane, i uint32) uint32 {
-	length := f.perLane / syncPoints
-	from := uint32(random>>32) % f.lanes
-	if pass == 0 && slice == 0 {
-		from = lane
-	}
-	// Of the lane, what may be read: the slices that are complete, of this one's lane also what is before block i.
-	start, size := uint32(0), slice*length
-	if pass > 0 {
-		start, size = (slice+1)%syncPoints*length, f.perLane-length
-	}
-	if from == lane {
-		size += i - 1
-	} else if i == 0 {
-		size--
-	}
-	x := uint64(uint32(random))
-	back := uint64(size) * (x * x >> 32) >> 32 // later blocks are likelier
-	return from*f.perLane + (start+size-1-uint32(back))%f.perLane
-}
-
-// compress and compressXOR are the compression function G (section 3.5) of two blocks. compress writes the result over a block,
-// which may be one of the two; compressXOR writes its exclusive or with what the block was.
-var compress, compressXOR = compressGeneric, compressXORGeneric
-
-// typeID is that of Argon2id (section 3.2).
-const typeID = 2
-
-// The steps that x/crypto's argon2 has, and does not export. TestArgon2Memory compares with what it does export.
-
-//go:linkname initHash golang.org/x/crypto/argon2.initHash
-func initHash(password, salt, key, data []byte, time, memory, threads, keyLen uint32, mode int) [blake2b.Size + 8]byte
-
-//go:linkname blake2bHash golang.org/x/crypto/argon2.blake2bHash
-func blake2bHash(out, in []byte)
-
-//go:linkname compressGeneric golang.org/x/crypto/argon2.processBlock
-func compressGeneric(out, in1, in2 *block)
-
-//go:linkname compressXORGeneric golang.org/x/crypto/argon2.processBlockXOR
-func compressXORGeneric(out, in1, in2 *block)
-
-//go:linkname extractKey golang.org/x/crypto/argon2.extractKey
-func extractKey(blocks []block, memory, threads, keyLen uint32) []byte

@@ -2,7 +2,7 @@
 
 package argon2
 
-// newBlocks makes memory with zeros in it.
+// newBlocks returns zeroed memory.
 func newBlocks(length int) ([]block, error) { return make([]block, length), nil }
 
-func freeBlocks([]block) {} // the collector finds it
+func freeBlocks([]block) {} // the garbage collector finds them

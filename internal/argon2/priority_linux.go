@@ -2,13 +2,15 @@ package argon2
 
 import "syscall"
 
-// niceness is how much the threads of hashes stand back (nice(2)): where both want all of the time, they get a quarter.
+// niceness is added to the nice value of threads that compute keys: next to a thread of the usual priority, such a
+// thread gets a quarter of a core.
 const niceness = 5
 
-// lowerPriority makes the calling thread one that stands back, until it ends: nobody may take that back without privileges.
+// lowerPriority lowers the priority of the calling thread until the thread ends: raising it again takes privileges.
+// Where the system refuses, the thread keeps its priority.
 func lowerPriority() {
-	before, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0) // of the thread; the kernel gives 20 less the value
+	value, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0) // 20 minus the nice value of the calling thread
 	if err == nil {
-		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, min(19, 20-before+niceness)) // else it competes, and nothing is wrong
+		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, min(19, 20-value+niceness))
 	}
 }

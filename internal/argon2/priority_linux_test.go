@@ -9,8 +9,8 @@ import (
 	"github.com/alexedwards/argon2id"
 )
 
-// TestHashesStandBack: the threads of a hash do, one for each lane, and no other.
-func TestHashesStandBack(t *testing.T) {
+// TestLowPriority: the threads of a key have a lower priority, one for each lane, and no other thread has.
+func TestLowPriority(t *testing.T) {
 	nice := func() int {
 		value, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
 		if err != nil {
@@ -24,12 +24,12 @@ func TestHashesStandBack(t *testing.T) {
 	into, most, least := compress, before, 20
 	defer func() { compress = into }()
 	var mu sync.Mutex
-	compress = func(out, in1, in2 *block) {
+	compress = func(out, x, y *block, xor bool) {
 		value := nice()
 		mu.Lock()
 		most, least = max(most, value), min(least, value)
 		mu.Unlock()
-		into(out, in1, in2)
+		into(out, x, y, xor)
 	}
 	for _, lanes := range []uint8{1, 3} {
 		p := &argon2id.Params{Memory: 96, Iterations: 1, Parallelism: lanes, KeyLength: 32}

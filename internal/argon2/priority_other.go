@@ -2,4 +2,5 @@
 
 package argon2
 
-func lowerPriority() {} // setpriority would be the whole process's
+// lowerPriority does nothing: setpriority(2) would change the priority of the whole process.
+func lowerPriority() {}

@@ -1,6 +1,8 @@
+//go:build !purego
+
 #include "textflag.h"
 
-// Rotations to the right by 24 and 16 bits of each word, as permutations of its bytes.
+// Shuffles of bytes that rotate each word to the right by 24 and by 16 bits.
 DATA rotate24<>+0(SB)/8, $0x0201000706050403
 DATA rotate24<>+8(SB)/8, $0x0a09080f0e0d0c0b
 DATA rotate24<>+16(SB)/8, $0x0201000706050403
@@ -13,36 +15,36 @@ DATA rotate16<>+16(SB)/8, $0x0100070605040302
 DATA rotate16<>+24(SB)/8, $0x09080f0e0d0c0b0a
 GLOBL rotate16<>(SB), RODATA|NOPTR, $32
 
-// MIX is x = x + y + 2 * low half of x * low half of y.
+// MIX is x = x + y + 2 * trunc(x) * trunc(y), where trunc is the low half. Y8 is scratch.
 #define MIX(x, y) \
 	VPMULUDQ x, y, Y8; \
 	VPADDQ   Y8, Y8, Y8; \
 	VPADDQ   y, x, x; \
 	VPADDQ   Y8, x, x
 
-// GB is section 3.6's of four columns at once: Y0 to Y3 are a to d.
+// GB is GB (RFC 9106, section 3.6) of four columns at once: Y0 to Y3 hold a to d.
 #define GB \
 	MIX(Y0, Y1); VPXOR Y0, Y3, Y3; VPSHUFD $0xB1, Y3, Y3; \
 	MIX(Y2, Y3); VPXOR Y2, Y1, Y1; VPSHUFB Y14, Y1, Y1; \
 	MIX(Y0, Y1); VPXOR Y0, Y3, Y3; VPSHUFB Y15, Y3, Y3; \
 	MIX(Y2, Y3); VPXOR Y2, Y1, Y1; VPADDQ Y1, Y1, Y8; VPSRLQ $63, Y1, Y1; VPXOR Y8, Y1, Y1
 
-// P is the permutation of sixteen words: the columns, then the diagonals.
+// P is the permutation P of the sixteen words in Y0 to Y3: GB of the columns, then of the diagonals.
 #define P \
 	GB; \
 	VPERMQ $0x39, Y1, Y1; VPERMQ $0x4E, Y2, Y2; VPERMQ $0x93, Y3, Y3; \
 	GB; \
 	VPERMQ $0x93, Y1, Y1; VPERMQ $0x4E, Y2, Y2; VPERMQ $0x39, Y3, Y3
 
-// func compressAVX2(out, in1, in2 *block, xor bool)
+// func compressAVX2(out, x, y *block, xor bool)
 TEXT ·compressAVX2(SB), 0, $1024-25
 	MOVQ out+0(FP), DI
-	MOVQ in1+8(FP), SI
-	MOVQ in2+16(FP), DX
+	MOVQ x+8(FP), SI
+	MOVQ y+16(FP), DX
 	VMOVDQU rotate24<>(SB), Y14
 	VMOVDQU rotate16<>(SB), Y15
 
-	// Each row of the matrix, which is the exclusive or of both.
+	// work = P of each row of x XOR y.
 	LEAQ work-1024(SP), R8
 	XORQ AX, AX
 rows:
@@ -63,7 +65,7 @@ rows:
 	CMPQ    AX, $1024
 	JNE     rows
 
-	// Each column, of 16 bytes in each row.
+	// work = P of each column, which has 16 bytes of each row.
 	MOVQ $8, CX
 columns:
 	VMOVDQU     0(R8), X0
@@ -87,7 +89,7 @@ columns:
 	DECQ         CX
 	JNZ          columns
 
-	// The exclusive or of both again, and of what was there if xor.
+	// out = x XOR y XOR work, and XOR out if xor.
 	LEAQ work-1024(SP), R8
 	XORQ AX, AX
 	CMPB xor+24(FP), $0

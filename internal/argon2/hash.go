@@ -1,0 +1,45 @@
+package argon2
+
+import (
+	"encoding/binary"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/crypto/blake2b"
+)
+
+// Version is the version of Argon2, 1.3 (RFC 9106, section 3.2).
+const Version = 0x13
+
+// typeID is the type of Argon2id (section 3.2).
+const typeID = 2
+
+// initialHash is H_0 (section 3.2, step 1).
+func initialHash(password, salt, secret, data []byte, p *argon2id.Params) [blake2b.Size]byte {
+	h, _ := blake2b.New512(nil) // fails for a key that is too long only
+	var number [4]byte
+	write := func(n uint32) {
+		binary.LittleEndian.PutUint32(number[:], n)
+		_, _ = h.Write(number[:]) // a hash never fails
+	}
+	for _, n := range []uint32{uint32(p.Parallelism), p.KeyLength, p.Memory, p.Iterations, Version, typeID} {
+		write(n)
+	}
+	for _, input := range [][]byte{password, salt, secret, data} {
+		write(uint32(len(input)))
+		_, _ = h.Write(input)
+	}
+	return [blake2b.Size]byte(h.Sum(nil))
+}
+
+// longHash is the hash function of variable length H' (section 3.3). length is in bytes, at least 1.
+func longHash(length uint32, in []byte) (out []byte) {
+	in = append(binary.LittleEndian.AppendUint32(nil, length), in...)
+	rest := int(length)
+	for ; rest > blake2b.Size; rest -= blake2b.Size / 2 {
+		v := blake2b.Sum512(in)
+		out, in = append(out, v[:blake2b.Size/2]...), v[:]
+	}
+	h, _ := blake2b.New(rest, nil) // fails for other lengths than 1 to 64 only
+	_, _ = h.Write(in)
+	return h.Sum(out)
+}
