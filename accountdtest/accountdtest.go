@@ -1,11 +1,11 @@
-// Package accountdtest runs accountd inside a Go test: the whole program, in process, on a free port of 127.0.0.1, with a
-// temporary directory, cheap hashing and a clock that the test sets. It ends with the test.
+// Package accountdtest runs accountd inside a Go test: the whole program, in the process of the test, on a free port of
+// 127.0.0.1, with a temporary directory, cheap hashing and a clock that the test sets. The server ends with the test.
 //
 //	server := accountdtest.New(t)
 //	ada := server.User(t, accountdtest.Verified)
 //	response, err := server.Client(t, ada).Post(server.URL+"/graphql", "application/json", query)
 //
-// It takes nothing from the environment or the working directory: settings are what Config says, and the defaults.
+// Environment and working directory have no effect: settings are the defaults and those of [Config].
 package accountdtest
 
 import (
@@ -32,23 +32,25 @@ import (
 // Server is a running accountd.
 type Server struct {
 	URL   string // http://127.0.0.1:PORT; the API is at /graphql and /relay
-	Clock *Clock // which the server goes by
+	Clock *Clock // the time of the server
 
-	settings string // the file
+	settings string // path of the file
 	config   *config.Config
 	dataDir  string
 	users    atomic.Int64
 }
 
-// Option changes what New starts.
+// Option is an option of New.
 type Option func(*options)
 
 type options struct{ settings string }
 
-// Config is the text of config.toml. Address, data directory, keys, spool and the cost of hashing are fixed.
+// Config sets the text of config.toml. Its settings of address, data directory, keys, spool and cost of hashing have no
+// effect.
 func Config(toml string) Option { return func(o *options) { o.settings = toml } }
 
-// New starts a server that ends with the test, and then is found to have ended well. Its log goes to the test's.
+// New starts a server. It stops the server at the end of the test, which fails if the server exits with an error. The
+// log of the server is written to the log of the test.
 func New(t testing.TB, opts ...Option) *Server {
 	t.Helper()
 	var o options
@@ -63,7 +65,10 @@ func New(t testing.TB, opts ...Option) *Server {
 	out, in := io.Pipe()
 	exit := make(chan int, 1)
 	go func() {
-		code := cli.Run(ctx, cli.Env{Args: []string{"serve", "--ephemeral", "--config", s.settings}, Stdout: in, Stderr: t.Output(), Now: s.Clock.Now})
+		code := cli.Run(ctx, cli.Env{
+			Args:   []string{"serve", "--ephemeral", "--config", s.settings},
+			Stdout: in, Stderr: t.Output(), Now: s.Clock.Now,
+		})
 		in.Close()
 		exit <- code
 	}()
@@ -91,10 +96,10 @@ func New(t testing.TB, opts ...Option) *Server {
 	return s
 }
 
-// State is something about a user that is out of the ordinary.
+// State is a state of a user.
 type State string
 
-// The states of users. One without any is active, not verified, and has a password.
+// The states of users. A user without any is active, not verified, and has a password.
 const (
 	Verified     State = "--verified"
 	Archived     State = "--archived"
@@ -104,13 +109,13 @@ const (
 	Passwordless State = "--no-password"
 )
 
-// User is an account that User has made.
+// User is an account. Password is "" for a passwordless one.
 type User struct {
 	ID                        int64
-	Username, Email, Password string // Password is "" of a passwordless one
+	Username, Email, Password string
 }
 
-// User adds an account of its own name in these states. No mail is sent.
+// User adds an account with a new name in the given states. No mail is sent.
 func (s *Server) User(t testing.TB, states ...State) *User {
 	t.Helper()
 	name := fmt.Sprintf("user%d", s.users.Add(1))
@@ -129,7 +134,8 @@ func (s *Server) User(t testing.TB, states ...State) *User {
 	}
 	var out, problems bytes.Buffer
 	code := cli.Run(t.Context(), cli.Env{
-		Args: args, Environ: cheapHashing, Stdin: strings.NewReader(u.Password + "\n"), Stdout: &out, Stderr: &problems, Now: s.Clock.Now,
+		Args: args, Environ: cheapHashing, Stdin: strings.NewReader(u.Password + "\n"),
+		Stdout: &out, Stderr: &problems, Now: s.Clock.Now,
 	})
 	if code != 0 {
 		t.Fatalf("add a user: %s", problems.String())
@@ -140,22 +146,26 @@ func (s *Server) User(t testing.TB, states ...State) *User {
 	return u
 }
 
-// cheapHashing is for commands beside the server, which has it anyway.
+// cheapHashing is the environment of commands beside the server, with settings that serve --ephemeral fixes itself.
 var cheapHashing = []string{
-	"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1", "ACCOUNTD_PASSWORDS_ARGON2_PARALLELISM=1",
-	"ACCOUNTD_TOKENS_KEYS_FILE=", "ACCOUNTD_EMAIL_SPOOL_DIR=",
+	"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1",
+	"ACCOUNTD_PASSWORDS_ARGON2_PARALLELISM=1", "ACCOUNTD_TOKENS_KEYS_FILE=", "ACCOUNTD_EMAIL_SPOOL_DIR=",
 }
 
-// Client logs u in and returns a client whose requests to the server come from u, and to any other host from nobody. The
-// token is as good as any: it expires by Clock. A login takes an archived user back.
+// Client logs u in and returns a client that sends the access token of u to the server, and to no other host. The token
+// expires by Clock. The login reactivates an archived user.
 func (s *Server) Client(t testing.TB, u *User) *http.Client {
 	t.Helper()
 	field, value := "email", u.Email
 	if !slices.Contains(s.config.Accounts.LoginFields, field) {
 		field, value = "username", u.Username
 	}
-	query := fmt.Sprintf(`mutation ($login: String!, $password: String!) { tokenAuth(%s: $login, password: $password) { errors token } }`, field)
-	body, err := json.Marshal(map[string]any{"query": query, "variables": map[string]string{"login": value, "password": u.Password}})
+	query := fmt.Sprintf(`mutation ($login: String!, $password: String!) {
+		tokenAuth(%s: $login, password: $password) { errors token }
+	}`, field)
+	body, err := json.Marshal(map[string]any{
+		"query": query, "variables": map[string]string{"login": value, "password": u.Password},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +185,8 @@ func (s *Server) Client(t testing.TB, u *User) *http.Client {
 		t.Fatalf("%s cannot log in: %s", u.Email, raw)
 	}
 	return &http.Client{Transport: &bearer{
-		host: strings.TrimPrefix(s.URL, "http://"), header: s.config.Schema.HeaderName, value: s.config.Schema.HeaderPrefixes[0] + " " + answer.Data.TokenAuth.Token,
+		host: strings.TrimPrefix(s.URL, "http://"), header: s.config.Schema.HeaderName,
+		value: s.config.Schema.HeaderPrefixes[0] + " " + answer.Data.TokenAuth.Token,
 	}}
 }
 
@@ -190,14 +201,14 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// Mail is a message that the server has written. Link ends in Token; notices have neither.
+// Mail is a message from the server. Link ends in Token. Both are "" in notices.
 type Mail struct {
 	To, Subject, Link, Token, Text, HTML string
 	Date                                 time.Time
 }
 
-// Mail is the newest message to an address. A message is there when the request that caused it is answered, so nobody has to
-// wait for it; where there is none, the test fails.
+// Mail returns the newest message to an address. The test fails if there is none. No waiting is needed: a message
+// exists when the request that caused it is answered.
 func (s *Server) Mail(t testing.TB, address string) *Mail {
 	t.Helper()
 	resp, err := http.Get(s.URL + "/dev/mail.json?limit=1&to=" + url.QueryEscape(address))

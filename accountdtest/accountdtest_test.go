@@ -166,3 +166,34 @@ site_name = "Acme"
 	}
 	resp.Body.Close()
 }
+
+// TestExamples runs what the documentation shows, with a test of its own for each.
+func TestExamples(parent *testing.T) {
+	for name, example := range map[string]func(){
+		"package": Example, "Config": ExampleConfig, "Server.Mail": ExampleServer_Mail, "Clock": ExampleClock,
+	} {
+		parent.Run(name, func(own *testing.T) {
+			t = own
+			example()
+		})
+	}
+}
+
+// TestSignUp is a whole story: somebody registers, follows the link in the mail, and is verified.
+func TestSignUp(t *testing.T) {
+	server := accountdtest.New(t)
+	ask(t, http.DefaultClient, server, `mutation { register(
+		email: "ada@example.com", username: "ada", password1: "quiet-otter-42", password2: "quiet-otter-42"
+	) { success } }`)
+	mail := server.Mail(t, "ada@example.com")
+	const verified = `{"data":{"verifyAccount":{"success":true}}}`
+	query := `mutation { verifyAccount(token: "` + mail.Token + `") { success } }`
+	if got := ask(t, http.DefaultClient, server, query); got != verified {
+		t.Errorf("got %s, want %s", got, verified)
+	}
+	ada := &accountdtest.User{Username: "ada", Email: "ada@example.com", Password: "quiet-otter-42"}
+	const want = `{"data":{"me":{"username":"ada","verified":true}}}`
+	if got := ask(t, server.Client(t, ada), server, "{ me { username verified } }"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

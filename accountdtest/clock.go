@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Clock is the server's. It stands still until it is moved, and starts at the time of New.
+// Clock is the clock of a server. It starts at the time of New and stands still until the test moves it.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time // guarded by mu
@@ -13,21 +13,21 @@ type Clock struct {
 
 func newClock(now time.Time) *Clock { return &Clock{now: now} }
 
-// Now is the server's time.
+// Now returns the time of the server.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// Set makes it that time.
+// Set sets the time.
 func (c *Clock) Set(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = now
 }
 
-// Advance lets d pass.
+// Advance moves the time by d.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

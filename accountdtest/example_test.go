@@ -1,24 +1,67 @@
 package accountdtest_test
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"accountd/accountdtest"
 )
 
-// TestExample is how an app's test looks: somebody registers, follows the link in the mail, and is verified.
-func TestExample(t *testing.T) {
+// t is the parameter of a test function.
+var t *testing.T
+
+// A test of an app starts a server, creates users, and talks to the app as one of them.
+func Example() {
 	server := accountdtest.New(t)
-	ask(t, http.DefaultClient, server, `mutation {
-		register(email: "ada@example.com", username: "ada", password1: "quiet-otter-42", password2: "quiet-otter-42") { success }
-	}`)
-	mail := server.Mail(t, "ada@example.com")
-	if got := ask(t, http.DefaultClient, server, `mutation { verifyAccount(token: "`+mail.Token+`") { success } }`); got != `{"data":{"verifyAccount":{"success":true}}}` {
-		t.Error(got)
+	ada := server.User(t, accountdtest.Verified, accountdtest.Staff)
+	client := server.Client(t, ada)
+	response, err := client.Post(server.URL+"/graphql", "application/json",
+		strings.NewReader(`{"query": "{ me { username verified } }"}`))
+	if err != nil {
+		t.Fatal(err)
 	}
-	ada := &accountdtest.User{Username: "ada", Email: "ada@example.com", Password: "quiet-otter-42"}
-	if got := ask(t, server.Client(t, ada), server, "{ me { username verified } }"); got != `{"data":{"me":{"username":"ada","verified":true}}}` {
-		t.Error(got)
+	defer response.Body.Close()
+}
+
+// Settings of the app's config.toml can be tried out.
+func ExampleConfig() {
+	server := accountdtest.New(t, accountdtest.Config(`
+		[tokens]
+		access_lifetime = "1m"
+		[email]
+		site_name = "Acme"
+	`))
+	fmt.Println(server.URL)
+}
+
+// A mail is there as soon as the mutation that sends it is answered.
+func ExampleServer_Mail() {
+	server := accountdtest.New(t)
+	ada := server.User(t)
+	query := fmt.Sprintf(`{"query": "mutation { sendPasswordResetEmail(email: \"%s\") { success } }"}`, ada.Email)
+	response, err := http.Post(server.URL+"/graphql", "application/json", strings.NewReader(query))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	mail := server.Mail(t, ada.Email)
+	fmt.Println(mail.Subject, mail.Link, mail.Token)
+}
+
+// Tokens expire by the clock of the server.
+func ExampleClock() {
+	server := accountdtest.New(t)
+	client := server.Client(t, server.User(t))
+	server.Clock.Advance(6 * time.Minute) // longer than tokens.access_lifetime
+	response, err := client.Get(server.URL + "/auth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("got %s, want 401", response.Status)
 	}
 }

@@ -1,6 +1,6 @@
-// Package devmail shows the spool, as a page for people and as JSON for end-to-end tests. It is for development: whoever
-// reaches it can take over accounts, so whoever mounts it sees to it that only this machine does. It changes nothing, and reads
-// mails that have been delivered or removed no more.
+// Package devmail serves the mails in the spool as a page, and as JSON for end-to-end tests. It is for development: the
+// links in mails give access to accounts, so the caller has to make sure that only this machine can reach the handler.
+// The package only reads. Mails that were delivered or removed are not shown.
 package devmail
 
 import (
@@ -27,13 +27,13 @@ var (
 	pageJS []byte
 )
 
-// contentSecurityPolicy is the page's, and the mail's in its frame inherits it. Mails set styles on elements; nothing else
-// in one is loaded or run.
-const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; " +
-	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// contentSecurityPolicy applies to the page and to the frame of a mail. Mails may set styles on elements. Nothing else
+// in a mail is loaded or run.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+	"img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 const (
-	defaultLimit = 100 // messages of a list
+	defaultLimit = 100 // messages in a list
 	maxLimit     = 1000
 )
 
@@ -41,27 +41,29 @@ var page = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
 		"utc": func(t time.Time) string { return t.Format("2006-01-02 15:04:05 UTC") },
 		"iso": func(t time.Time) string { return t.Format(time.RFC3339) },
-		// Links in the frame open a tab of their own: the sandbox lets them go nowhere else.
+		// Links open in a new tab: the sandbox of the frame allows nothing else.
 		"framed": func(html string) string { return `<base target="_blank">` + html },
 	}).Parse(pageHTML))
 })
 
-// mailbox is what the page shows.
+// mailbox is the data of the page.
 type mailbox struct {
 	Messages []Message
 	Limit    int
 	Open     *Message // nil: none
 	Raw      string   // of Open
-	Missing  bool     // the one that was asked for is not there
+	Missing  bool     // the requested mail does not exist
 }
 
-// Handler serves the Maildir spool: /dev/mail is the page, /dev/mail/NAME the page with that mail, and /dev/mail.json the
-// newest messages, of the address to and at most limit of them where these are given. It sets every header that it needs, whatever
-// it is mounted in.
+// Handler serves the mails in the Maildir spool. /dev/mail is the page, /dev/mail/NAME the page with one mail open.
+// /dev/mail.json has the newest messages; the parameters "to" and "limit" restrict them to an address and a number. The
+// handler sets all headers that it needs, whatever it is mounted in.
 func Handler(spool string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/dev/mail", func(w http.ResponseWriter, _ *http.Request) { servePage(w, spool, "") })
-	mux.HandleFunc("/dev/mail/{name}", func(w http.ResponseWriter, r *http.Request) { servePage(w, spool, r.PathValue("name")) })
+	mux.HandleFunc("/dev/mail/{name}", func(w http.ResponseWriter, r *http.Request) {
+		servePage(w, spool, r.PathValue("name"))
+	})
 	mux.HandleFunc("/dev/mail.json", func(w http.ResponseWriter, r *http.Request) { serveJSON(w, r, spool) })
 	mux.HandleFunc("/dev/mail.css", func(w http.ResponseWriter, _ *http.Request) {
 		serve(w, "text/css; charset=utf-8", http.StatusOK, pageCSS)
@@ -73,7 +75,7 @@ func Handler(spool string) http.Handler {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer") // pages have names of mails in their address, and mails have tokens
+		h.Set("Referrer-Policy", "no-referrer") // links in mails have tokens
 		h.Set("Content-Security-Policy", contentSecurityPolicy)
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -90,7 +92,7 @@ func Handler(spool string) http.Handler {
 func serve(w http.ResponseWriter, contentType string, status int, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client has gone: nobody is left to tell
+	_, _ = w.Write(body) // fails only if the client has gone
 }
 
 func servePage(w http.ResponseWriter, spool, name string) {
@@ -139,7 +141,7 @@ func serveJSON(w http.ResponseWriter, r *http.Request, spool string) {
 	}
 	body, err := json.Marshal(messages)
 	if err != nil {
-		panic(err) // strings and times of four-digit years always encode
+		panic(err) // cannot happen: strings and times of four-digit years
 	}
 	serve(w, "application/json; charset=utf-8", http.StatusOK, append(body, '\n'))
 }

@@ -2,6 +2,7 @@ package devmail
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"html"
@@ -21,8 +22,7 @@ import (
 	"accountd/internal/pattern"
 )
 
-// Message is one mail of the spool. Link is the first address in it that ends in a token; Link and Token are "" in
-// notices, which have none.
+// Message is one mail in the spool. Link is its first URL that ends in a token. Link and Token are "" in notices.
 type Message struct {
 	Name    string    `json:"name"` // of its file
 	To      string    `json:"to"`
@@ -37,14 +37,14 @@ type Message struct {
 }
 
 const (
-	maxFile = 1 << 20 // bytes of a mail that are looked at
-	maxLook = 10_000  // files that are looked at for one address
+	maxFile = 1 << 20 // bytes that are read of a mail
+	maxLook = 10_000  // files that are read for one list
 )
 
-// fileName is a mail as the spool names it, without the flags that mail readers append.
+// fileName matches names that the spool gives to mails, without the flags that mail readers append.
 var fileName = pattern.Lazy(`^(\d{1,19})\.[A-Z2-7]{1,64}\.eml$`)
 
-// list reads the newest messages, at most limit; with to, only those to that address, whatever its case.
+// list returns the newest messages, at most limit. With to, it returns only those to that address, in any case.
 func list(spool, to string, limit int) ([]Message, error) {
 	paths, err := files(spool)
 	if err != nil {
@@ -56,7 +56,7 @@ func list(spool, to string, limit int) ([]Message, error) {
 			break
 		}
 		m, err := read(path)
-		if errors.Is(err, fs.ErrNotExist) { // somebody has taken it
+		if errors.Is(err, fs.ErrNotExist) { // delivered or removed meanwhile
 			continue
 		}
 		if err != nil {
@@ -69,7 +69,7 @@ func list(spool, to string, limit int) ([]Message, error) {
 	return messages, nil
 }
 
-// find reads the message of that name. It fails with fs.ErrNotExist where there is none.
+// find returns the message of a name, or fs.ErrNotExist.
 func find(spool, name string) (Message, error) {
 	paths, err := files(spool)
 	if err != nil {
@@ -83,7 +83,7 @@ func find(spool, name string) (Message, error) {
 	return Message{}, fmt.Errorf("mail %q: %w", name, fs.ErrNotExist)
 }
 
-// files are the paths of the mails that nobody has taken, and of those that somebody has read, newest first.
+// files returns the paths of the mails, read or not, newest first.
 func files(spool string) ([]string, error) {
 	var paths []string
 	for _, sub := range []string{"new", "cur"} {
@@ -98,10 +98,7 @@ func files(spool string) ([]string, error) {
 		}
 	}
 	slices.SortFunc(paths, func(a, b string) int {
-		if at, bt := micros(a), micros(b); at != bt {
-			return map[bool]int{true: 1, false: -1}[at < bt]
-		}
-		return strings.Compare(nameOf(b), nameOf(a))
+		return cmp.Or(cmp.Compare(micros(b), micros(a)), strings.Compare(nameOf(b), nameOf(a)))
 	})
 	return paths, nil
 }
@@ -115,7 +112,7 @@ func micros(path string) int64 {
 	digits, _, _ := strings.Cut(nameOf(path), ".")
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil {
-		return 0 // too large a number is as good as none
+		return 0 // out of range
 	}
 	return n
 }
@@ -133,7 +130,7 @@ func read(path string) (Message, error) {
 	return parse(nameOf(path), raw), nil
 }
 
-// parse takes anything: of what is no mail, the subject says so.
+// parse accepts anything. If it is not a mail, the subject says so.
 func parse(name string, raw []byte) Message {
 	m := Message{Name: name, Date: time.UnixMicro(micros(name)).UTC(), raw: strings.ToValidUTF8(string(raw), "\uFFFD")}
 	parsed, err := mail.ReadMessage(bytes.NewReader(raw))
@@ -158,7 +155,7 @@ func parse(name string, raw []byte) Message {
 	return m
 }
 
-// parts reads the bodies, as far as they can be read.
+// parts reads the bodies of a mail up to the first error.
 func (m *Message) parts(parsed *mail.Message) {
 	kind, params, err := mime.ParseMediaType(parsed.Header.Get("Content-Type"))
 	if err != nil || !strings.HasPrefix(kind, "multipart/") {
@@ -179,7 +176,7 @@ func (m *Message) body(kind, encoding string, r io.Reader) {
 	if strings.EqualFold(encoding, "quoted-printable") {
 		r = quotedprintable.NewReader(r)
 	}
-	raw, _ := io.ReadAll(r) // what there is of it
+	raw, _ := io.ReadAll(r) // up to an error
 	text := strings.ToValidUTF8(strings.ReplaceAll(string(raw), "\r\n", "\n"), "\uFFFD")
 	if kind == "text/html" {
 		m.HTML = text
@@ -188,7 +185,7 @@ func (m *Message) body(kind, encoding string, r io.Reader) {
 	}
 }
 
-// tokenLink is an address that ends in what tokens are made of, in a path or a query.
+// tokenLink matches a URL whose path or query ends in a token.
 var tokenLink = pattern.Lazy(`https?://[^\s<>"']*[/=]([A-Za-z0-9_-]{40,})`)
 
 func (m *Message) findLink() {

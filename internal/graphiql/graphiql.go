@@ -1,5 +1,6 @@
-// Package graphiql serves GraphiQL, a page to try the API on, with nothing from elsewhere: its files are embedded.
-// assets has them as npm has them, packed; `bash assets/update` fetches them again.
+// Package graphiql serves GraphiQL, a page for trying the API. All files of the page are embedded: it loads nothing
+// from other servers. The directory assets has the files of the npm packages, compressed; `bash assets/update` fetches
+// them.
 package graphiql
 
 import (
@@ -28,28 +29,29 @@ var indexHTML string
 var tour string
 
 // contentSecurityPolicy lets the page load its own files only. GraphiQL's editor sets styles on elements, and its
-// stylesheet has its fonts and pictures inside.
-const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src data:; img-src 'self' data:; " +
-	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// stylesheet contains fonts and images.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+	"font-src data:; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; " +
+	"frame-ancestors 'none'"
 
-// asset is a file of the page. Its path has a part of its hash, so that it may be kept for ever.
+// asset is a file of the page. Its path contains a part of its hash, so that browsers may cache it for ever.
 type asset struct {
 	path, contentType string
 	content           []byte
-	packed            bool // content is gzip
+	packed            bool // content is compressed with gzip
 }
 
-// page is what GET / answers for one endpoint.
+// page is the data of index.html for one endpoint.
 type page struct {
 	Endpoint, Tabs, Other, OtherName string
 	Mail                             bool // the page links to /dev/mail
 }
 
 // Handler serves the page at / for the endpoint /graphql, at /?endpoint=relay for /relay, and their files below
-// /graphiql/. Any other value of endpoint is as none, so that no link can point the page at a foreign server. It sets
-// every header that the page needs, whatever it is mounted in. mail says whether /dev/mail is there, for the page to link to.
+// /graphiql/. Other values of endpoint are ignored, so that no link can point the page to a foreign server. The handler
+// sets all headers that the page needs, whatever it is mounted in. With mail the page links to /dev/mail.
 //
-// What is served is put together when it is first asked for: most servers are never, and the start does not wait for it.
+// The page is built at the first request, because most servers never get one.
 func Handler(mail bool) http.Handler {
 	made := sync.OnceValue(func() http.Handler { return newHandler(mail) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { made().ServeHTTP(w, r) })
@@ -59,15 +61,21 @@ func newHandler(mail bool) http.Handler {
 	assets := map[string]*asset{} // by path
 	paths := map[string]string{}  // by name
 	for _, name := range []string{
-		"assets/graphiql.min.js.gz", "assets/graphiql.min.css.gz", "assets/react.production.min.js.gz", "assets/react-dom.production.min.js.gz", "start.js", "page.css",
+		"assets/graphiql.min.js.gz", "assets/graphiql.min.css.gz", "assets/react.production.min.js.gz",
+		"assets/react-dom.production.min.js.gz", "start.js", "page.css",
 	} {
 		a := load(name)
 		assets[a.path] = a
 		paths[path.Base(a.path)] = a.path
 	}
-	index := template.Must(template.New("index").Funcs(template.FuncMap{"asset": func(name string) string { return paths[name] }}).Parse(indexHTML))
-	plain := render(index, page{Endpoint: "/graphql", Tabs: tabs("(", ")"), Other: "/?endpoint=relay", OtherName: "Relay flavour", Mail: mail})
-	relay := render(index, page{Endpoint: "/relay", Tabs: tabs("(input: {", "})"), Other: "/", OtherName: "plain flavour", Mail: mail})
+	asset := func(name string) string { return paths[name] }
+	index := template.Must(template.New("index").Funcs(template.FuncMap{"asset": asset}).Parse(indexHTML))
+	plain := render(index, page{
+		Endpoint: "/graphql", Tabs: tabs("(", ")"), Other: "/?endpoint=relay", OtherName: "Relay flavour", Mail: mail,
+	})
+	relay := render(index, page{
+		Endpoint: "/relay", Tabs: tabs("(input: {", "})"), Other: "/", OtherName: "plain flavour", Mail: mail,
+	})
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -97,7 +105,7 @@ func newHandler(mail bool) http.Handler {
 		if r.URL.Query().Get("endpoint") == "relay" {
 			body = relay
 		}
-		_, _ = w.Write(body) // the browser has gone: nobody is left to tell
+		_, _ = w.Write(body) // fails only if the browser has gone
 	})
 }
 
@@ -108,7 +116,9 @@ func load(name string) *asset {
 	}
 	a := &asset{content: content}
 	name, a.packed = strings.CutSuffix(name, ".gz")
-	a.contentType = map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}[path.Ext(name)]
+	a.contentType = map[string]string{
+		".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+	}[path.Ext(name)]
 	sum := sha256.Sum256(content)
 	a.path = "/graphiql/" + hex.EncodeToString(sum[:8]) + "/" + path.Base(name)
 	return a
@@ -137,13 +147,13 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	case a.packed && acceptsGzip(r):
 		h.Set("Content-Encoding", "gzip")
 	case a.packed:
-		body = unpack(body) // no browser asks for that
+		body = unpack(body) // not needed by browsers
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body)
 }
 
-// acceptsGzip says whether r names gzip among its encodings and does not rule it out with q=0 (RFC 9110, section 12.5.3).
+// acceptsGzip reports whether r accepts gzip with a weight other than 0 (RFC 9110, section 12.5.3).
 func acceptsGzip(r *http.Request) bool {
 	for offer := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
 		name, weight, _ := strings.Cut(offer, ";")
@@ -165,7 +175,7 @@ func render(index *template.Template, p page) []byte {
 	return b.Bytes()
 }
 
-// tabs is the tour as GraphiQL's defaultTabs has it, its arguments between left and right.
+// tabs returns the tour as GraphiQL's defaultTabs in JSON. left and right enclose the arguments of a mutation.
 func tabs(left, right string) string {
 	type tab struct {
 		Query   string `json:"query"`
@@ -181,7 +191,7 @@ func tabs(left, right string) string {
 	}
 	encoded, err := json.Marshal(list)
 	if err != nil {
-		panic(err) // strings always encode
+		panic(err) // cannot happen: strings
 	}
 	return string(encoded)
 }

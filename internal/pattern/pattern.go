@@ -1,5 +1,5 @@
-// Package pattern is regular expressions that are compiled when they are first used: compiling all that the program
-// has is a good part of what a start costs, and most runs need none of them.
+// Package pattern has regular expressions that are compiled when they are first used. Compiling all of them would take
+// a large part of the start of the program, and most runs use none.
 package pattern
 
 import (
@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// Lazy is regexp.MustCompile at the first call of what it returns, which is safe for concurrent use.
+// Lazy returns a function that returns the compiled expression. It panics at the first call if expr is invalid. The
+// function is safe for concurrent use.
 func Lazy(expr string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }
