@@ -20,14 +20,14 @@ type ThrottleSettings struct {
 	// ConsecutiveFailures is after how many wrong passwords in a row only a new password helps. 0: never.
 	ConsecutiveFailures int `toml:"limits.consecutive_failures" min:"0" max:"1000000"`
 
-	// LoginsPerIP limits wrong passwords, and wrong tokens of mails in a counter of their own. RegistrationsPerIP limits
-	// well-formed registrations, whether or not the address was free.
+	// LoginsPerIP limits wrong passwords, and wrong tokens of mails in a counter of their own. RegistrationsPerIP
+	// limits well-formed registrations, whether or not the address was free.
 	LoginsPerIP        []ratelimit.Rate `toml:"limits.logins_per_ip"`
 	RegistrationsPerIP []ratelimit.Rate `toml:"limits.registrations_per_ip"`
 	MailsPerIP         []ratelimit.Rate `toml:"limits.mails_per_ip"`
 
-	// MailsPerRecipient hold for each kind of mail but notices. Rates of a day and more do not hold for mails that reset
-	// a password: users who have lost theirs are to get in again.
+	// MailsPerRecipient hold for each kind of mail but notices. Rates of a day and more do not hold for mails that
+	// reset a password: users who have lost theirs are to get in again.
 	MailsPerRecipient []ratelimit.Rate `toml:"limits.mails_per_recipient"`
 
 	// Keys is the number of counters of each kind that outsiders can invent keys for. The least recently used are
@@ -52,8 +52,8 @@ const (
 )
 
 // accountLimit is the limit on the wrong passwords of an account, or of a name without an account (u is nil): answers
-// must not tell them apart. Clients in one of the user's own networks have a counter of their own, which wrong passwords
-// from elsewhere do not fill.
+// must not tell them apart. Clients in one of the user's own networks have a counter of their own, which wrong
+// passwords from elsewhere do not fill.
 func (s *Service) accountLimit(ctx context.Context, tx *store.Tx, u *account, name string) (ratelimit.Limit, error) {
 	network := s.networkPseudonym(ctx)
 	own, err := isOwnNetwork(ctx, tx, u.id(), network) // also without an account: that takes as long

@@ -18,8 +18,8 @@ type client struct {
 
 // WithClient adds the client of a request to ctx, by its network: an IPv4 address, or the first 64 bits of an IPv6
 // address. Rate limits and the queue of password hashes go by networks. A client has no limits where exempt returns
-// true, because it acts for clients that it does not name. exempt is called where a limit would apply; nil: no client is
-// exempt.
+// true, because it acts for clients that it does not name. exempt is called where a limit would apply; nil: no client
+// is exempt.
 func WithClient(ctx context.Context, network string, exempt func(context.Context) bool) context.Context {
 	return context.WithValue(ctx, clientKey{}, client{network, exempt})
 }
@@ -49,9 +49,9 @@ func (s *Service) networkPseudonym(ctx context.Context) string {
 	return s.tokens.Pseudonym("own network", network)
 }
 
-// siteOf is the site around a network: the networks that one customer of a provider can have for little. That is 48 bits
-// of IPv6, or 24 bits of IPv4, which many customers may share. A site may make share times as many attempts as one of its
-// networks.
+// siteOf is the site around a network: the networks that one customer of a provider can have for little. That is 48
+// bits of IPv6, or 24 bits of IPv4, which many customers may share. A site may make share times as many attempts as
+// one of its networks.
 func siteOf(network string) (site string, share int) {
 	if prefix, err := netip.ParsePrefix(network); err == nil && prefix.Addr().Is6() {
 		wider, _ := prefix.Addr().Prefix(48)

@@ -32,20 +32,12 @@ func isKnownNetwork(ctx context.Context, tx *store.Tx, network string) (bool, er
 
 // passwordCounters are the counters of a user's wrong passwords: the account's, and those of the user's own networks.
 func passwordCounters(ctx context.Context, tx *store.Tx, id int64) ([]ratelimit.Counter, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT network FROM own_networks WHERE user_id = ?`, id)
-	if err != nil {
-		return nil, fmt.Errorf("list networks: %w", err)
-	}
-	defer rows.Close()
+	networks, err := column[string](ctx, tx, "list networks", `SELECT network FROM own_networks WHERE user_id = ?`, id)
 	list := []ratelimit.Counter{accountCounter(id)}
-	for rows.Next() {
-		var network string
-		if err := rows.Scan(&network); err != nil {
-			return nil, fmt.Errorf("list networks: %w", err)
-		}
+	for _, network := range networks {
 		list = append(list, ownNetworkCounter(id, network))
 	}
-	return list, rows.Err()
+	return list, err
 }
 
 // rememberNetwork makes the client's network one of the user's own, who has authenticated by the password or by a link
@@ -65,13 +57,10 @@ func (s *Service) rememberNetwork(ctx context.Context, tx *store.Tx, id int64) e
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `
+	return exec(ctx, tx, "forget networks", `
 		DELETE FROM own_networks WHERE user_id = ?1 AND network NOT IN (
 			SELECT network FROM own_networks WHERE user_id = ?1 ORDER BY network = ?2 DESC, used_at DESC LIMIT ?3)`,
-		id, network, maxOwnNetworks); err != nil {
-		return fmt.Errorf("forget networks: %w", err)
-	}
-	return nil
+		id, network, maxOwnNetworks)
 }
 
 // clearNetworks deletes up to limit networks that have not been used for ownNetworkDays, and returns how many.

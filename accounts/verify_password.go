@@ -8,8 +8,9 @@ import (
 	"accountd/internal/store"
 )
 
-// verifyPassword compares a password with the stored hash of an account. u is nil where a name has no account. name is
-// what was typed, or ownName. A wrong password is counted for the account and the client's network, and logged as event.
+// verifyPassword compares a password with the stored hash of an account. u is nil where a name has no account. name
+// is what was typed, or ownName. A wrong password is counted for the account and the client's network, and logged as
+// event.
 //
 // While the account's limit is reached every password is wrong. While the network's limit is reached verifyPassword
 // fails with *ThrottledError, before it hashes. Otherwise it costs one hash, whatever is stored, and fails with
@@ -62,7 +63,8 @@ func (s *Service) verifyPassword(
 		return false, false, err
 	}
 	endAttempt()
-	// The name is held during the delay: otherwise the start of its next attempt would tell the kind of the stored hash.
+	// The name is held during the delay: otherwise the start of its next attempt would tell the kind of the stored
+	// hash.
 	ticket.DelayRefusal(ctx)
 	return false, false, nil
 }

@@ -28,7 +28,8 @@ func (rs *Reservations) Reserve(ctx context.Context, db *store.DB, limits []Limi
 	rs.attempts = append(rs.attempts, a)
 	rs.mu.Unlock()
 	for wait := len(limits) > 0; wait; {
-		// The order matters: an attempt that ends between these two counts twice. In the other order it would not count.
+		// The order matters: an attempt that ends between these two counts twice. In the other order it would not
+		// count.
 		pending, ended := rs.before(a)
 		err := db.Read(ctx, func(tx *store.Tx) (err error) {
 			wait, err = check(ctx, tx, limits, pending)
