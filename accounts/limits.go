@@ -129,7 +129,8 @@ func (s *Service) networkLimits(ctx context.Context, tx *store.Tx, kind ratelimi
 
 // limitNetwork applies ratelimit.Check or ratelimit.Count to the networkLimits. It fails with *ThrottledError.
 func (s *Service) limitNetwork(
-	ctx context.Context, tx *store.Tx, kind ratelimit.Kind, apply func(context.Context, *store.Tx, ...ratelimit.Limit) error,
+	ctx context.Context, tx *store.Tx, kind ratelimit.Kind,
+	apply func(context.Context, *store.Tx, ...ratelimit.Limit) error,
 ) error {
 	limits, err := s.networkLimits(ctx, tx, kind)
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 	"accountd/tokens"
 )
 
-// mayLogInFrom reports whether ada's password is looked at there, and changes nothing when it is not.
+// mayLogInFrom reports whether ada can log in from a network. If not, nothing has changed.
 func (h *harness) mayLogInFrom(t *testing.T, network string) bool {
 	t.Helper()
 	_, err := h.Login(from(t, network), byUsername("ada", password))
 	if err != nil && !cmp.Equal(err, error(invalidCredentials)) {
-		t.Fatal(err)
+		t.Fatalf("got %v, want nil or %v", err, invalidCredentials)
 	}
 	return err == nil
 }
@@ -25,20 +25,18 @@ func (h *harness) mayLogInFrom(t *testing.T, network string) bool {
 func (h *harness) failLoginsFrom(t *testing.T, network string, n int) {
 	t.Helper()
 	for range n {
-		if _, err := h.Login(from(t, network), byUsername("ada", "wrong")); !cmp.Equal(err, error(invalidCredentials)) {
-			t.Fatal(err)
-		}
+		h.failLogin(t, from(t, network), byUsername("ada", "wrong"))
 	}
 }
 
 const (
 	home   = "192.0.2.1"
 	abroad = "198.51.100.1"
-	theirs = "2001:db8:1:2::/64" // others'
+	theirs = "2001:db8:1:2::/64"
 )
 
-// TestOwnNetworks: where others fill an account, its owner is let in from where they have logged in before or have set the
-// password, and from nowhere else. A right password there gives others no more tries.
+// TestOwnNetworks: while an account is locked by wrong passwords from elsewhere, its owner can log in from networks of
+// their own: those of earlier logins, verifications and new passwords. That gives no more attempts to other networks.
 func TestOwnNetworks(t *testing.T) {
 	t.Parallel()
 	for name, prove := range map[string]func(h *harness, ctx context.Context) error{
@@ -71,28 +69,30 @@ func TestOwnNetworks(t *testing.T) {
 			h.failLoginsFrom(t, theirs, 10)
 			for range 3 {
 				if h.mayLogInFrom(t, theirs) || h.mayLogInFrom(t, abroad) || h.mayLogIn(t) {
-					t.Fatal("the account is not full elsewhere")
+					t.Fatal("a login from elsewhere")
 				}
 				if !h.mayLogInFrom(t, home) {
-					t.Fatal("the owner is locked out")
+					t.Fatal("no login from the owner's network")
 				}
 			}
 			if got := h.failures(t, ada.ID); got != 10 {
-				t.Errorf("a login at home leaves others %d failures, want 10", got)
+				t.Errorf("after a login at home %d failures from elsewhere are counted, want 10", got)
 			}
 			h.failLoginsFrom(t, home, 10)
 			if h.mayLogInFrom(t, home) {
-				t.Error("an eleventh password is looked at there")
+				t.Error("a login from the owner's network after ten failures there")
 			}
-			want := Throttled{Failures: 10, Refused: h.user(t, "ada").Throttled.Refused, Until: h.now().Add(15 * time.Minute).UTC(), OwnNetworks: 1}
-			if got := h.user(t, "ada").Throttled; *got != want {
-				t.Errorf("an operator is told %+v, want %+v", *got, want)
+			got := h.user(t, "ada").Throttled
+			until := h.now().Add(15 * time.Minute).UTC()
+			want := Throttled{Failures: 10, Refused: got.Refused, Until: until, OwnNetworks: 1}
+			if *got != want {
+				t.Errorf("throttled %+v, want %+v", *got, want)
 			}
 			if _, err := h.SetUser(t.Context(), "ada", SetUserInput{Unlock: true}); err != nil {
 				t.Fatal(err)
 			}
 			if !h.mayLogInFrom(t, home) || !h.mayLogInFrom(t, abroad) {
-				t.Error("an operator does not unlock everything")
+				t.Error("no login after an operator has unlocked the account")
 			}
 		})
 	}
@@ -107,15 +107,15 @@ func TestOwnNetworksAreBounded(t *testing.T) {
 	for i := range 12 {
 		h.advance(48 * time.Hour)
 		if !h.mayLogInFrom(t, network(i)) {
-			t.Fatal(i)
+			t.Fatalf("no login from %s", network(i))
 		}
 	}
 	if got := h.count(t, `SELECT count(*) FROM own_networks`); got != 10 {
-		t.Errorf("%d networks are remembered", got)
+		t.Errorf("%d networks are stored, want 10", got)
 	}
 	h.failLoginsFrom(t, theirs, 10)
 	if h.mayLogInFrom(t, network(0)) || h.mayLogInFrom(t, network(1)) || !h.mayLogInFrom(t, network(2)) {
-		t.Error("not the latest ten are remembered")
+		t.Error("not the latest ten networks are the user's own")
 	}
 	if got := h.count(t, `SELECT count(*) FROM own_networks WHERE network LIKE '%198.51%'`); got != 0 {
 		t.Error("networks can be read in the database")
@@ -133,20 +133,23 @@ func TestOwnNetworksAreBounded(t *testing.T) {
 	if err := h.clearThrottles(t.Context(), h.now().AddDate(-1, 0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if networks, tallies := h.count(t, `SELECT count(*) FROM own_networks`), h.count(t, `SELECT count(*) FROM throttles WHERE kind = 'known'`); networks != 1 || tallies != 0 {
-		t.Errorf("%d networks are left and %d counts", networks, tallies)
+	networks := h.count(t, `SELECT count(*) FROM own_networks`)
+	counters := h.count(t, `SELECT count(*) FROM throttles WHERE kind = 'known'`)
+	if networks != 1 || counters != 0 {
+		t.Errorf("%d networks and %d counters are left, want 1 and 0", networks, counters)
 	}
 	h.failLoginsFrom(t, network(11), 1)
 	if _, err := h.DeleteUser(t.Context(), "ada", true); err != nil {
 		t.Fatal(err)
 	}
-	if got := h.count(t, `SELECT count(*) + (SELECT count(*) FROM throttles WHERE kind = 'known') FROM own_networks`); got != 0 {
-		t.Errorf("%d rows are left of who was deleted", got)
+	left := h.count(t, `SELECT count(*) + (SELECT count(*) FROM throttles WHERE kind = 'known') FROM own_networks`)
+	if left != 0 {
+		t.Errorf("%d rows are left of a deleted user, want 0", left)
 	}
 }
 
-// TestSiteBucket: what the networks of a site have tried together counts as well: four times as much as one of them for
-// IPv6, sixteen times for IPv4. It keeps nobody out of a network with a good login.
+// TestSiteBucket: a site has a limit as well: four times as much as one of its networks for IPv6, sixteen times for
+// IPv4. It does not apply to networks with a good login.
 func TestSiteBucket(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

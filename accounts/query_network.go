@@ -20,7 +20,8 @@ func ownSince(now time.Time) int64 { return now.AddDate(0, 0, -ownNetworkDays).U
 
 // isOwnNetwork reports whether a network is one of a user's own.
 func isOwnNetwork(ctx context.Context, tx *store.Tx, id int64, network string) (bool, error) {
-	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM own_networks WHERE user_id = ? AND network = ? AND used_at > ?)`,
+	return exists(ctx, tx, `
+		SELECT EXISTS (SELECT 1 FROM own_networks WHERE user_id = ? AND network = ? AND used_at > ?)`,
 		id, network, ownSince(tx.Now))
 }
 

@@ -25,8 +25,8 @@ func load(ctx context.Context, tx *store.Tx, c Counter) (r record, err error) {
 func save(ctx context.Context, tx *store.Tx, l Limit, r record) error {
 	if _, err := tx.ExecContext(ctx, `
 		INSERT INTO throttles (kind, key, since, count, failures, refused, used) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (kind, key) DO UPDATE SET since = excluded.since, count = excluded.count, failures = excluded.failures,
-			refused = excluded.refused, used = excluded.used`,
+		ON CONFLICT (kind, key) DO UPDATE SET since = excluded.since, count = excluded.count,
+			failures = excluded.failures, refused = excluded.refused, used = excluded.used`,
 		string(l.Kind), l.Key, r.since, r.count, r.consecutive, r.refused, tx.Now.Unix()); err != nil {
 		return fmt.Errorf("store rate limit: %w", err)
 	}
@@ -45,7 +45,8 @@ func save(ctx context.Context, tx *store.Tx, l Limit, r record) error {
 // Reset deletes what was counted.
 func Reset(ctx context.Context, tx *store.Tx, counters ...Counter) error {
 	for _, c := range counters {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM throttles WHERE kind = ? AND key = ?`, string(c.Kind), c.Key); err != nil {
+		_, err := tx.ExecContext(ctx, `DELETE FROM throttles WHERE kind = ? AND key = ?`, string(c.Kind), c.Key)
+		if err != nil {
 			return fmt.Errorf("reset rate limit: %w", err)
 		}
 	}
@@ -56,7 +57,8 @@ func Reset(ctx context.Context, tx *store.Tx, counters ...Counter) error {
 // the kind keep.
 func DeleteUnused(ctx context.Context, tx *store.Tx, before time.Time, keep Kind, limit int) (int64, error) {
 	result, err := tx.ExecContext(ctx, `
-		DELETE FROM throttles WHERE (kind, key) IN (SELECT kind, key FROM throttles WHERE kind <> ? AND used < ? LIMIT ?)`,
+		DELETE FROM throttles WHERE (kind, key) IN (
+			SELECT kind, key FROM throttles WHERE kind <> ? AND used < ? LIMIT ?)`,
 		string(keep), before.Unix(), limit)
 	if err != nil {
 		return 0, fmt.Errorf("delete unused rate limits: %w", err)

@@ -24,7 +24,8 @@ func TestReserve(t *testing.T) {
 	}
 	count := func() {
 		t.Helper()
-		if err := db.Write(t.Context(), func(tx *store.Tx) error { return Count(t.Context(), tx, limits("key")...) }); err != nil {
+		err := db.Write(t.Context(), func(tx *store.Tx) error { return Count(t.Context(), tx, limits("key")...) })
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
