@@ -59,7 +59,7 @@ func TestLimit(t *testing.T) {
 					want = forever
 				}
 				if full := step.until != 0; (n == 0) != full || full && until != want {
-					t.Errorf("step %d: %d remaining until %d, want full %t until %d", i, n, until-start, full, want-start)
+					t.Errorf("step %d: %d remaining, until %d; want full %t, %d", i, n, until-start, full, want-start)
 				}
 			}
 		})
