@@ -111,7 +111,7 @@ func TestPrologue(t *testing.T) {
 		}
 		for name, header := range map[string][]string{"unverified": unverified, "single": single, "ada": ada} {
 			if who := s.me(t, header); who != name {
-				t.Errorf("the session of %s is %s's", name, who)
+				t.Errorf("got the session of %s, want %s", who, name)
 			}
 		}
 	}
@@ -190,10 +190,10 @@ func TestAccountRefusals(t *testing.T) {
 			})
 		}
 		if sent := s.mails(t); len(sent) != 0 {
-			t.Errorf("refusals sent %d mails", len(sent))
+			t.Errorf("got %d mails from refusals, want 0", len(sent))
 		}
 		if who := s.me(t, ada); who != "ada" {
-			t.Errorf("the session is %s's", who)
+			t.Errorf("got the session of %s, want ada", who)
 		}
 	}
 }
@@ -220,7 +220,7 @@ func TestAccountConversation(t *testing.T) {
 			ok := func(name, args string, header ...string) {
 				t.Helper()
 				if got := s.run(t, f, name, args, "success errors", header...); got != done {
-					t.Fatalf("%s: %s", name, got)
+					t.Fatalf("%s: got %s, want %s", name, got, done)
 				}
 				s.pass(time.Second) // mails in order
 			}
@@ -236,17 +236,17 @@ func TestAccountConversation(t *testing.T) {
 			ok("sendPasswordResetEmail", `email: "ADA@acme.example"`)
 			path, token := s.newest(t, "ada@acme.example")
 			if path != "activate" {
-				t.Errorf("an unverified user is sent %s", path)
+				t.Errorf("mail to an unverified user: got the link %s, want activate", path)
 			}
 			ok("verifyAccount", `token: "`+token+`"`)
 			ok("sendPasswordResetEmail", `email: "ADA@acme.example"`)
 			if path, token = s.newest(t, "ada@acme.example"); path != "password-reset" {
-				t.Errorf("the reset mail has a link to %s", path)
+				t.Errorf("reset mail: got the link %s, want password-reset", path)
 			}
 			reset := fmt.Sprintf("token: %q, newPassword1: %q, newPassword2: %q", token, otherPassword, otherPassword)
 			ok("passwordReset", reset)
 			if got := s.run(t, f, "passwordReset", reset, "success errors"); got != failed(invalidToken) {
-				t.Errorf("used twice: %s", got)
+				t.Errorf("used twice: got %s, want %s", got, failed(invalidToken))
 			}
 			state(first, "null")
 
@@ -265,14 +265,14 @@ func TestAccountConversation(t *testing.T) {
 			state(caller, `{"email":"ada@acme.example","secondaryEmail":null,"verified":true,"archived":false}`)
 			path, token = s.newest(t, "Ada2@acme.example")
 			if path != "activate" {
-				t.Errorf("the mail to a secondary address has a link to %s", path)
+				t.Errorf("mail to a secondary address: got the link %s, want activate", path)
 			}
 			ok("verifySecondaryEmail", `token: "`+token+`"`)
 			state(caller, `{"email":"ada@acme.example","secondaryEmail":"Ada2@acme.example","verified":true,`+
 				`"archived":false}`)
 			ok("sendPasswordResetEmail", `email: "ada2@acme.example"`)
 			if path, _ = s.newest(t, "Ada2@acme.example"); path != "password-reset" {
-				t.Errorf("by the secondary address: %s", path)
+				t.Errorf("reset by the secondary address: got the link %s, want password-reset", path)
 			}
 			other = s.login(t, f, "ada", goodPassword)
 			ok("swapEmails", password, caller...)
@@ -294,11 +294,11 @@ func TestAccountConversation(t *testing.T) {
 			ok("deleteAccount", password, caller...)
 			state(caller, "null")
 			if got := s.run(t, f, "tokenAuth", `username: "ada", `+password, "success"); got != `{"success":false}` {
-				t.Errorf("logs in to a deleted account: %s", got)
+				t.Errorf("logs in to a deleted account: got %s, want %s", got, `{"success":false}`)
 			}
 			u, err := s.svc.FindUser(t.Context(), "ada")
 			if err != nil || u.IsActive {
-				t.Errorf("%+v, %v", u, err)
+				t.Errorf("got %+v, %v, want an inactive user", u, err)
 			}
 		})
 	}
@@ -316,7 +316,7 @@ func TestPasswordSet(t *testing.T) {
 		args := fmt.Sprintf("token: %q, newPassword1: %q, newPassword2: %q", s.link(t, tokens.PasswordSet, "ada", ""),
 			goodPassword, goodPassword)
 		if got := s.run(t, f, "passwordSet", args, "success errors"); got != done {
-			t.Errorf("%s: %s", f.name, got)
+			t.Errorf("%s: got %s, want %s", f.name, got, done)
 		}
 		s.login(t, f, "ada", goodPassword)
 	}
@@ -330,11 +330,11 @@ func TestDeletePermanently(t *testing.T) {
 		ada := s.add(t, f, accounts.AddUserInput{Username: "ada", Verified: true})
 		if got := s.run(t, f, "deleteAccount", fmt.Sprintf("password: %q", goodPassword), "success errors",
 			ada...); got != done {
-			t.Errorf("%s: %s", f.name, got)
+			t.Errorf("%s: got %s, want %s", f.name, got, done)
 		}
 		s.session(t, f, "register", registration("ada"))
 		if who := s.me(t, ada); who != "null" {
-			t.Errorf("%s: the old token is %s's", f.name, who)
+			t.Errorf("%s: got %s for the old token, want null", f.name, who)
 		}
 	}
 }
@@ -363,10 +363,10 @@ func TestRevealAll(t *testing.T) {
 			before := len(s.mails(t))
 			if got := s.run(t, f, test.name, `email: "`+test.address+`@acme.example"`,
 				"success errors"); got != test.want {
-				t.Errorf("%s %s(%s): %s", f.name, test.name, test.address, got)
+				t.Errorf("%s %s(%s): got %s, want %s", f.name, test.name, test.address, got, test.want)
 			}
 			if n := len(s.mails(t)) - before; n != test.mails {
-				t.Errorf("%s %s(%s): %d mails", f.name, test.name, test.address, n)
+				t.Errorf("%s %s(%s): got %d mails, want %d", f.name, test.name, test.address, n, test.mails)
 			}
 		}
 	}

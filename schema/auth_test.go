@@ -60,7 +60,8 @@ func TestAuth(t *testing.T) {
 			}
 			if resp.Header.Get("WWW-Authenticate") != challenge || resp.Header.Get("Cache-Control") != "no-store" ||
 				resp.Header["Set-Cookie"] != nil {
-				t.Errorf("%s, %s: headers %v", name, method, resp.Header)
+				t.Errorf("%s, %s: got headers %v, want challenge %q, no-store and no cookie", name, method,
+					resp.Header, challenge)
 			}
 			if status == http.StatusUnauthorized {
 				want = nil
@@ -89,7 +90,7 @@ func TestAuth(t *testing.T) {
 	s.pass(5 * time.Minute)
 	check("expired", nil, "Authorization", "JWT "+carol.Token)
 	if log := s.log.String(); strings.Contains(log, "forward-auth lookup failed") {
-		t.Errorf("log: %s", log)
+		t.Errorf("got the log %s, want no failed lookup", log)
 	}
 }
 
@@ -100,7 +101,7 @@ func TestAuthWithoutCookies(t *testing.T) {
 	ada := s.session(t, flavours[0], "register", registration("ada"))
 	for _, name := range []string{"JWT", "__Host-JWT", ""} {
 		if resp := s.auth(t, "GET", "Cookie", name+"="+ada.Token); resp.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%q: status %d", name, resp.StatusCode)
+			t.Errorf("%q: got status %d, want 401", name, resp.StatusCode)
 		}
 	}
 }
@@ -120,10 +121,10 @@ func TestAuthText(t *testing.T) {
 			` WHERE user_id = 1`)
 		got := account(s.auth(t, "GET", "Authorization", "JWT "+ada.Token))
 		if got["Username"] != test.want || got["Email"] != test.want || got["Staff"] != "false" {
-			t.Errorf("%q: %v", test.text, got)
+			t.Errorf("got %v, want the name and address %q", got, test.want)
 		}
 		if back, err := url.PathUnescape(got["Username"]); err != nil || back != test.text {
-			t.Errorf("%q comes back as %q, %v", test.text, back, err)
+			t.Errorf("got %q, %v back, want %q", back, err, test.text)
 		}
 	}
 }
@@ -138,10 +139,10 @@ func TestAuthFailure(t *testing.T) {
 	}
 	resp := s.auth(t, "GET", "Authorization", "JWT "+ada.Token)
 	if resp.StatusCode != http.StatusInternalServerError || len(account(resp)) != 0 {
-		t.Errorf("status %d, %v", resp.StatusCode, resp.Header)
+		t.Errorf("got status %d and headers %v, want 500 and no account", resp.StatusCode, resp.Header)
 	}
 	if log := s.log.String(); !strings.Contains(log, "forward-auth lookup failed") || !strings.Contains(log, "req-1") ||
 		strings.Contains(log, ada.Token) {
-		t.Errorf("log: %s", log)
+		t.Errorf("got the log %s, want a failed lookup, the request id and no token", log)
 	}
 }

@@ -25,7 +25,7 @@ func TestContract(t *testing.T) {
 		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: api.SDL(style)})
 		for typeName, theirs := range promised.Types {
 			if !theirs.BuiltIn && ours.Types[typeName] == nil {
-				t.Errorf("%s: %s is missing", name, typeName)
+				t.Errorf("%s: got no type %s, want one", name, typeName)
 			}
 		}
 		for typeName, mine := range ours.Types {
@@ -34,27 +34,27 @@ func TestContract(t *testing.T) {
 				continue
 			}
 			if theirs == nil || theirs.Kind != mine.Kind {
-				t.Errorf("%s: %s is not in the contract", name, typeName)
+				t.Errorf("%s: got the type %s, want what the contract has", name, typeName)
 				continue
 			}
 			for _, f := range mine.Fields {
 				if theirs.Fields.ForName(f.Name) == nil {
-					t.Errorf("%s: %s.%s is not in the contract", name, typeName, f.Name)
+					t.Errorf("%s: got the field %s.%s, want what the contract has", name, typeName, f.Name)
 				}
 			}
 			for _, f := range theirs.Fields {
 				got := mine.Fields.ForName(f.Name)
 				if got == nil {
-					t.Errorf("%s: %s.%s is missing", name, typeName, f.Name)
+					t.Errorf("%s: got no field %s.%s, want one", name, typeName, f.Name)
 					continue
 				}
 				if got.Type.String() != f.Type.String() || len(got.Arguments) != len(f.Arguments) {
-					t.Errorf("%s: %s.%s: %s with %d arguments, the contract has %s with %d", name, typeName, f.Name,
+					t.Errorf("%s: %s.%s: got %s with %d arguments, want %s with %d", name, typeName, f.Name,
 						got.Type, len(got.Arguments), f.Type, len(f.Arguments))
 				}
 				for _, arg := range f.Arguments {
 					if a := got.Arguments.ForName(arg.Name); a == nil || a.Type.String() != arg.Type.String() {
-						t.Errorf("%s: %s.%s(%s:) is %v, the contract has %s", name, typeName, f.Name, arg.Name, a,
+						t.Errorf("%s: %s.%s(%s:): got %v, want %s", name, typeName, f.Name, arg.Name, a,
 							arg.Type)
 					}
 				}
@@ -71,23 +71,23 @@ func TestRegisterWithoutLogin(t *testing.T) {
 		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL(style)})
 		name := map[schema.Style]string{schema.Plain: "Register", schema.Relay: "RegisterPayload"}[style]
 		if typ := ours.Types[name]; typ.Fields.ForName("token") != nil || typ.Fields.ForName("refreshToken") != nil {
-			t.Errorf("%s has tokens", name)
+			t.Errorf("%s: got tokens, want none", name)
 		}
 	}
 	for _, f := range flavours {
 		if got := s.run(t, f, "register", registration(f.name),
 			"success errors"); got != `{"success":true,"errors":null}` {
-			t.Errorf("%s: %s", f.name, got)
+			t.Errorf("%s: got %s, want %s", f.name, got, `{"success":true,"errors":null}`)
 		}
 		login := `username: "` + f.name + `", password: "` + goodPassword + `"`
 		want := `{"success":false,"errors":{"nonFieldErrors":[{"message":"Please verify your account.",` +
 			`"code":"not_verified"}]},"token":null,"unarchiving":false}`
 		if got := s.run(t, f, "tokenAuth", login, "success errors token unarchiving"); got != want {
-			t.Errorf("%s: %s", f.name, got)
+			t.Errorf("%s: got %s, want %s", f.name, got, want)
 		}
 		if got := s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, f.name)+`"`,
 			"success"); got != `{"success":true}` {
-			t.Errorf("%s: %s", f.name, got)
+			t.Errorf("%s: got %s, want %s", f.name, got, `{"success":true}`)
 		}
 		s.session(t, f, "tokenAuth", login)
 	}
@@ -104,11 +104,11 @@ func TestDocumented(t *testing.T) {
 			continue
 		}
 		if typ.Description == "" {
-			t.Errorf("%s has no description", typ.Name)
+			t.Errorf("%s: got no description, want one", typ.Name)
 		}
 		for _, f := range typ.Fields {
 			if f.Description == "" && !self[f.Name] && f.Name[0] != '_' {
-				t.Errorf("%s.%s has no description", typ.Name, f.Name)
+				t.Errorf("%s.%s: got no description, want one", typ.Name, f.Name)
 			}
 		}
 	}

@@ -35,13 +35,13 @@ func FuzzCookies(f *testing.F) {
 			value := got.value
 			if value != "" && (!got.received || len(value) > maxCookie || !strings.Contains(header, got.name) ||
 				!strings.Contains(header, value)) {
-				t.Errorf("%q: got the cookie %+v", header, got)
+				t.Errorf("%q: got the cookie %+v, want what the header has", header, got)
 			}
 			if strings.ContainsAny(value, "\r\n\x00;\"\\") {
-				t.Errorf("%q: got %q for %s, which no cookie can be", header, value, got.name)
+				t.Errorf("%q: got %q for %s, want what a cookie can be", header, value, got.name)
 			}
 			if got.received && (again.value != "" || !again.received) || !got.received && again.value != "another" {
-				t.Errorf("%q and one more %s: got %q", header, got.name, again.value)
+				t.Errorf("%q and one more %s: got %q, want none of two", header, got.name, again.value)
 			}
 			if expired := c.expire(got); expired != got.received {
 				t.Errorf("%q: got expired %t for %s, want %t", header, expired, got.name, got.received)
@@ -54,7 +54,7 @@ func FuzzCookies(f *testing.F) {
 		off := settings
 		off.Enabled = false
 		if c := read(off, header); c.access.received || c.refresh.received || c.access.value+c.refresh.value != "" {
-			t.Errorf("%q without cookie mode: got %+v", header, c)
+			t.Errorf("%q without cookie mode: got %+v, want none", header, c)
 		}
 	})
 }

@@ -176,14 +176,14 @@ func TestCookieConversation(t *testing.T) {
 			s.pass(time.Minute)
 			b.mutate(t, "refreshToken", "", "success errors", `{"success":true,"errors":null}`, setAccess, setRefresh)
 			if b.cookies["JWT-refresh-token"] == before {
-				t.Error("the refresh token was not rotated")
+				t.Error("got the same refresh token, want the next one")
 			}
 			s.pass(time.Second)
 			b.cookies["JWT-refresh-token"], before = before, b.cookies["JWT-refresh-token"] // a lost reply
 			b.mutate(t, "refreshToken", "", "success", accepted, setAccess, strings.Replace(setRefresh, "604800",
 				"604799", 1))
 			if b.cookies["JWT-refresh-token"] != before {
-				t.Error("a lost reply is answered with a second branch")
+				t.Error("got another refresh token after a lost reply, want the same")
 			}
 			b.mutate(t, "refreshToken", `refreshToken: "nonsense"`, "success", refused)
 
@@ -210,7 +210,7 @@ func TestAccessCookieAlone(t *testing.T) {
 		b.pass(time.Minute)
 		b.mutate(t, "refreshToken", "", "success", accepted, setAccess)
 		if b.cookies["JWT"] == first {
-			t.Error("the access token is the same")
+			t.Error("got the same access token, want another")
 		}
 		if got := b.send(t, "{ me { username } }"); got != `{"data":{"me":{"username":"ada"}}}` {
 			t.Error(got)
@@ -303,7 +303,7 @@ func TestCookiesOfAccountMutations(t *testing.T) {
 				me = `{"data":{"me":null}}`
 			}
 			if got := b.send(t, "{ me { username } }"); got != me {
-				t.Errorf("%s: after %s: %s", f.name, test.name, got)
+				t.Errorf("%s: after %s: got %s, want %s", f.name, test.name, got, me)
 			}
 		}
 	}
@@ -435,7 +435,7 @@ func TestHiddenTokens(t *testing.T) {
 		for _, typ := range ours.Types {
 			if typ.Kind == ast.Object && (typ.Fields.ForName("token") != nil ||
 				typ.Fields.ForName("refreshToken") != nil && typ.Name != "Mutation") {
-				t.Errorf("%s: %s has tokens", f.name, typ.Name)
+				t.Errorf("%s: %s: got tokens, want none", f.name, typ.Name)
 			}
 		}
 		b := s.browser(f)
@@ -445,7 +445,7 @@ func TestHiddenTokens(t *testing.T) {
 		b.mutate(t, "refreshToken", "", "success", accepted, setAccess, setRefresh)
 		if got := b.send(t, f.mutation("tokenAuth", loginAda, "token")); !strings.Contains(got,
 			`"code":"validation"`) || b.set != nil {
-			t.Errorf("%s: %s", f.name, got)
+			t.Errorf("%s: got %s, want %s in it", f.name, got, `"code":"validation"`)
 		}
 	}
 }
@@ -463,6 +463,6 @@ func TestCookiesWhenTheDatabaseFails(t *testing.T) {
 	b.mutate(t, "deleteTokenCookie", "", "deleted", `{"deleted":true}`, expireAccess)
 	if log := s.log.String(); !strings.Contains(log, "session lookup for a cookie failed") || !strings.Contains(log,
 		"request=req-1") || strings.Contains(log, b.cookies["JWT-refresh-token"]) {
-		t.Errorf("log: %s", log)
+		t.Errorf("got the log %s, want a failed session lookup, the request id and no token", log)
 	}
 }

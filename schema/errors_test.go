@@ -34,7 +34,7 @@ func TestErrorList(t *testing.T) {
 		sdl := s.api.SDL([]schema.Style{schema.Plain, schema.Relay}[i])
 		if !strings.Contains(sdl, "scalar ExpectedErrorType") || !strings.Contains(sdl,
 			"a list of {field, message, code}") {
-			t.Errorf("%s: the type is not described as it is", f.name)
+			t.Errorf("%s: got %s, want the shape list described", f.name, sdl)
 		}
 	}
 }

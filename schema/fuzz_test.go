@@ -6,10 +6,10 @@ import "testing"
 func FuzzUserID(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id string, pk int64) {
 		if got, ok := parseUserID(id); ok && userID(got) != id {
-			t.Errorf("%q is %d, whose id is %q", id, got, userID(got))
+			t.Errorf("%q: got %d, whose id is %q, want the same id", id, got, userID(got))
 		}
 		if got, ok := parseUserID(userID(pk)); !ok || got != pk {
-			t.Errorf("the id of %d is %d, %t", pk, got, ok)
+			t.Errorf("id of %d: got %d, %t, want the same number", pk, got, ok)
 		}
 	})
 }

@@ -161,7 +161,7 @@ func TestRefusals(t *testing.T) {
 			})
 		}
 		if got := s.mails(t); len(got) != mails {
-			t.Errorf("refusals sent %d mails", len(got)-mails)
+			t.Errorf("got %d mails from refusals, want 0", len(got)-mails)
 		}
 	}
 }
@@ -190,11 +190,11 @@ func TestOutboxFull(t *testing.T) {
 			`email: "nobody@ACME.example"`: "sendPasswordResetEmail",
 		} {
 			if got := s.run(t, f, name, args, "success errors"); got != want {
-				t.Errorf("%s %s(%s): %s", f.name, name, args, got)
+				t.Errorf("%s %s(%s): got %s, want %s", f.name, name, args, got, want)
 			}
 		}
 		if _, err := s.svc.FindUser(t.Context(), "second"); err == nil {
-			t.Error("the user was made without the mail")
+			t.Error("got a user, want none without the mail")
 		}
 	}
 }
@@ -211,7 +211,7 @@ func TestConversation(t *testing.T) {
 				t.Error(got)
 			}
 			if n := len(s.mails(t)); n != 2 {
-				t.Errorf("%d mails", n)
+				t.Errorf("got %d mails, want 2", n)
 			}
 			if got := s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, "ada")+`"`,
 				"success errors"); got != `{"success":true,"errors":null}` {
@@ -222,7 +222,7 @@ func TestConversation(t *testing.T) {
 				t.Error(got) // and no mail
 			}
 			if n := len(s.mails(t)); n != 2 {
-				t.Errorf("%d mails", n)
+				t.Errorf("got %d mails, want 2", n)
 			}
 
 			s.pass(time.Second)
@@ -240,17 +240,17 @@ func TestConversation(t *testing.T) {
 				"success errors token refreshToken unarchiving payload refreshExpiresIn user { "+userFields+" }")
 			if err := json.Unmarshal([]byte(got), &login); err != nil || !login.Success || login.Errors != nil ||
 				login.Unarchiving {
-				t.Fatalf("%s, %v", got, err)
+				t.Fatalf("got %s, %v, want a login", got, err)
 			}
 			if login.RefreshExpiresIn != 1_800_000_001+7*24*3600 {
-				t.Errorf("refreshExpiresIn %d", login.RefreshExpiresIn)
+				t.Errorf("got refreshExpiresIn %d, want 7 days from now", login.RefreshExpiresIn)
 			}
 			claims := strings.Split(login.Token, ".")
 			if raw, err := base64.RawURLEncoding.DecodeString(claims[1]); err != nil || !sameJSON(raw, login.Payload) {
-				t.Errorf("payload %s, the token says %s, %v", login.Payload, raw, err)
+				t.Errorf("got payload %s, want the token's %s, %v", login.Payload, raw, err)
 			}
 			if !strings.HasPrefix(string(login.Payload), `{"username":"ada","exp":1800000301,"origIat":1800000001,`) {
-				t.Errorf("payload %s", login.Payload)
+				t.Errorf("got payload %s, want username, exp and origIat first", login.Payload)
 			}
 
 			_, me := s.post(t, f, "{ me { "+userFields+" __typename ... on Node { nodeID: id } } }", "Authorization",
@@ -266,24 +266,25 @@ func TestConversation(t *testing.T) {
 
 			if got := s.run(t, f, "verifyToken", `token: "`+login.Token+`"`,
 				"success errors payload"); got != `{"success":true,"errors":null,"payload":`+string(login.Payload)+`}` {
-				t.Errorf("verifyToken %s", got)
+				t.Errorf("verifyToken got %s, want %s", got, `{"success":true,"errors":null,"payload":`+
+					string(login.Payload)+`}`)
 			}
 			next := s.session(t, f, "refreshToken", `refreshToken: "`+login.RefreshToken+`"`)
 			if next.RefreshToken == login.RefreshToken {
-				t.Error("the refresh token was not rotated")
+				t.Error("got the same refresh token, want the next one")
 			}
 			if got := s.run(t, f, "revokeToken", `refreshToken: "`+next.RefreshToken+`"`,
 				"success errors revoked"); got != `{"success":true,"errors":null,"revoked":1800000001}` {
-				t.Errorf("revokeToken %s", got)
+				t.Errorf("revokeToken got %s, want %s", got, `{"success":true,"errors":null,"revoked":1800000001}`)
 			}
 			for name, token := range map[string]string{"revoked": login.Token, "refreshed and revoked": next.Token} {
 				if _, me := s.post(t, f, "{ me { pk } }", "Authorization", "JWT "+token); me != `{"data":{"me":null}}` {
-					t.Errorf("%s: %s", name, me)
+					t.Errorf("%s: got %s, want null", name, me)
 				}
 			}
 			if _, me := s.post(t, f, "{ me { pk } }", "Authorization", "JWT "+
 				registered.Token); me != `{"data":{"me":{"pk":1}}}` {
-				t.Errorf("the other session: %s", me)
+				t.Errorf("other session: got %s, want user 1", me)
 			}
 		})
 	}
@@ -303,7 +304,7 @@ func TestClientMutationID(t *testing.T) {
 		`token: "x"`:                         `{"clientMutationId":null,"success":false}`,
 	} {
 		if got := s.run(t, relay, "verifyAccount", args, "clientMutationId success"); got != want {
-			t.Errorf("%s: %s", args, got)
+			t.Errorf("%s: got %s, want %s", args, got, want)
 		}
 	}
 }
@@ -322,7 +323,7 @@ func TestWrongUsage(t *testing.T) {
 				`'username'].","locations":[{"line":1,"column":12}],` +
 				`"path":["tokenAuth"],"extensions":{"code":"wrong_usage"}}],"data":{"tokenAuth":null}}`
 			if status != 200 || got != want {
-				t.Errorf("%s %s: status %d, %s", f.name, args, status, got)
+				t.Errorf("%s %s: got status %d and %s, want %s", f.name, args, status, got, want)
 			}
 		}
 	}
@@ -345,14 +346,14 @@ func TestAuthorizationHeader(t *testing.T) {
 		}
 		if status, got := s.post(t, flavours[0], "{ me { username } }", "Authorization", header); status != 200 ||
 			got != want {
-			t.Errorf("%q: status %d, %s", header, status, got)
+			t.Errorf("%q: got status %d and %s, want %s", header, status, got, want)
 		}
 	}
 	other := newSite(t, func(o *options) { o.headers = []string{"Acme"} })
 	token = other.session(t, flavours[0], "register", registration("ada")).Token
 	for prefix, want := range map[string]string{"acme": `{"data":{"me":{"pk":1}}}`, "JWT": `{"data":{"me":null}}`} {
 		if _, got := other.post(t, flavours[0], "{ me { pk } }", "Authorization", prefix+" "+token); got != want {
-			t.Errorf("%s: %s", prefix, got)
+			t.Errorf("%s: got %s, want %s", prefix, got, want)
 		}
 	}
 	// A token that is no good makes nobody of its holder, and hinders nothing else.
@@ -375,7 +376,7 @@ func TestViewerFailureIsNotAnonymity(t *testing.T) {
 		t.Error(got)
 	}
 	if !strings.Contains(s.log.String(), "closed") {
-		t.Errorf("not logged: %s", s.log.String())
+		t.Errorf("got the log %s, want that the database is closed", s.log.String())
 	}
 }
 
@@ -403,7 +404,7 @@ func TestBusy(t *testing.T) {
 		`"data":\{"tokenAuth":null\}\}$`)
 	if answers[200] != `{"data":{"tokenAuth":{"success":false}}}` || !busy.MatchString(answers[503]) ||
 		len(answers) != 2 {
-		t.Errorf("%v", answers)
+		t.Errorf("got %v, want a failed login and a busy server", answers)
 	}
 }
 
@@ -431,7 +432,7 @@ func TestOneCredentialMutation(t *testing.T) {
 		status, got := s.post(t, flavours[0], "mutation { "+names+" }")
 		if refused := strings.Contains(got, `"code":"one_credential_mutation"`); refused == allowed ||
 			refused != (status == 400) {
-			t.Errorf("%s: status %d, %s", names, status, got)
+			t.Errorf("%s: got status %d and %s, want allowed: %t", names, status, got, allowed)
 		}
 	}
 }
@@ -449,13 +450,13 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 	log := s.log.String()
 	for _, event := range []string{"user_registered", "refresh_token_rotated", "user_verified"} {
 		if !strings.Contains(log, "event="+event) {
-			t.Errorf("no event %s in %s", event, log)
+			t.Errorf("got the log %s, want event %s", log, event)
 		}
 	}
 	for _, secret := range []string{goodPassword, out.Token, out.RefreshToken, next.Token, next.RefreshToken,
 		activation, "ada@acme.example"} {
 		if strings.Contains(log, secret) {
-			t.Errorf("the log has %q:\n%s", secret, log)
+			t.Errorf("got %q in the log, want none:\n%s", secret, log)
 		}
 	}
 	// Nor does the database have a token in clear.
@@ -466,7 +467,7 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 		}
 		for _, secret := range []string{goodPassword, out.Token, out.RefreshToken, next.RefreshToken, activation} {
 			if strings.Contains(string(raw), secret) {
-				t.Errorf("%s has %q", name, secret)
+				t.Errorf("%s: got %q in it, want none", name, secret)
 			}
 		}
 	}

@@ -34,7 +34,7 @@ func TestNeeds(t *testing.T) {
 	for _, m := range mutations(nil, s, newUserNode(s)) {
 		if m.needs == 0 {
 			if !public[m.name] {
-				t.Errorf("%s is open to everybody", m.name)
+				t.Errorf("%s: got no needs, want some", m.name)
 			}
 			continue
 		}
@@ -87,7 +87,7 @@ func TestRowsThatCannotBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
 				if recover() == nil {
-					t.Error("it can be")
+					t.Error("got no panic, want one")
 				}
 			}()
 			row()

@@ -19,7 +19,7 @@ func TestUsersFieldFilters(t *testing.T) {
 	})
 	at, ok := accounts.ParseDateTime("1815-12-10T00:00:00Z")
 	if !ok {
-		t.Fatal("no time")
+		t.Fatal("got no time, want 1815")
 	}
 	s.account(t, accounts.AddUserInput{Username: "ada", Email: "ada@acme.example",
 		Fields: accounts.Values{"phone_number": "+123", "level": 1, "ratio": 0.5, "news": true, "born": at}})
@@ -65,12 +65,12 @@ func TestUsersFieldFilters(t *testing.T) {
 		for _, f := range flavours {
 			if _, got := s.post(t, f, "{ users("+args+") { edges { cursor } } }"); !strings.Contains(got,
 				`"code":"validation"`) && !strings.Contains(got, `"code":"variables"`) {
-				t.Errorf("%s, %s: %s", f.name, args, got)
+				t.Errorf("%s, %s: got %s, want %s in it", f.name, args, got, `"code":"validation"`)
 			}
 		}
 	}
 	if text := s.log.String(); strings.Contains(text, "internal") {
-		t.Errorf("logged: %s", text)
+		t.Errorf("got the log %s, want no internal error", text)
 	}
 }
 
@@ -92,7 +92,7 @@ func TestNoSuchFilter(t *testing.T) {
 		s.FilterFields = map[string][]string{name: {lookup}}
 		if _, err := schema.New(nil, s); err == nil || !strings.Contains(err.Error(), "queries.filter_fields has "+
 			lookup+" of "+name) {
-			t.Errorf("%s of %s: error %v", lookup, name, err)
+			t.Errorf("%s of %s: got error %v, want one that names both", lookup, name, err)
 		}
 	}
 }

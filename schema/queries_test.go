@@ -114,7 +114,7 @@ func TestUser(t *testing.T) {
 		for _, f := range flavours {
 			if _, got := s.post(t, f, fmt.Sprintf("{ user(id: %q) { pk username isActive } }",
 				id)); got != `{"data":{"user":`+want+`}}` {
-				t.Errorf("%s: %s", id, got)
+				t.Errorf("%s: got %s, want %s", id, got, `{"data":{"user":`+want+`}}`)
 			}
 		}
 	}
@@ -130,11 +130,11 @@ func TestUser(t *testing.T) {
 		}
 		if _, got := s.post(t, flavours[0], fmt.Sprintf("{ user(id: %s) { pk } }",
 			quoted)); got != `{"data":{"user":null}}` {
-			t.Errorf("%q: %s", id, got)
+			t.Errorf("%q: got %s, want %s", id, got, `{"data":{"user":null}}`)
 		}
 	}
 	if _, got := s.post(t, flavours[0], "{ user(id: 1) { pk } }"); got != `{"data":{"user":null}}` {
-		t.Errorf("a number: %s", got)
+		t.Errorf("a number: got %s, want %s", got, `{"data":{"user":null}}`)
 	}
 }
 
@@ -279,11 +279,11 @@ func TestUsersErrors(t *testing.T) {
 	for _, args := range []string{`nothing: 1`, `isActive: "true"`, `first: "1"`, `username_Contains: "a"`} {
 		if status, got := s.post(t, flavours[0], "{ users("+args+") { edges { cursor } } }"); status != 400 ||
 			!strings.Contains(got, `"code":"validation"`) {
-			t.Errorf("%s: %d %s", args, status, got)
+			t.Errorf("%s: got status %d and %s, want %s in it", args, status, got, `"code":"validation"`)
 		}
 	}
 	if text := s.log.String(); strings.Contains(text, "internal") {
-		t.Errorf("logged: %s", text)
+		t.Errorf("got the log %s, want no internal error", text)
 	}
 }
 
@@ -304,7 +304,7 @@ func TestUsersPage(t *testing.T) {
 	} {
 		if _, got := s.post(t, flavours[0], "{ users"+args+
 			" { edges { node { pk } } pageInfo { hasNextPage } } }"); got != want {
-			t.Errorf("%s: %s", args, got)
+			t.Errorf("%s: got %s, want %s", args, got, want)
 		}
 	}
 	if _, got := s.post(t, flavours[0], "{ users(first: 3) { edges { cursor } } }"); !strings.Contains(got,
@@ -319,7 +319,7 @@ func TestUsersBusy(t *testing.T) {
 	s := publicSite(t, func(s *schema.Settings) { s.Limits.Timeout = time.Nanosecond })
 	status, got := s.post(t, flavours[0], `{ users(username_Icontains: "a") { edges { cursor } } }`)
 	if status != 503 || !strings.Contains(got, `"code":"busy"`) || !strings.Contains(got, `"data":{"users":null}`) {
-		t.Errorf("%d %s", status, got)
+		t.Errorf("got status %d and %s, want %s in it", status, got, `"code":"busy"`)
 	}
 }
 
@@ -368,7 +368,7 @@ func TestQueryShapes(t *testing.T) {
 	}
 	if _, got := publicSite(t, func(s *schema.Settings) { s.ExcludeFields = []string{"email"} }).post(t, flavours[0],
 		"{ users { edges { node { email } } } }"); !strings.Contains(got, "validation") {
-		t.Errorf("an excluded field answers %s", got)
+		t.Errorf("an excluded field answers got %s, want %s in it", got, "validation")
 	}
 }
 
@@ -377,7 +377,7 @@ func TestArgumentsTwice(t *testing.T) {
 	t.Parallel()
 	_, err := schema.New(nil, schema.Settings{FilterFields: map[string][]string{"email": {"exact", "exact"}}})
 	if err == nil || !strings.Contains(err.Error(), "second argument email") {
-		t.Errorf("error %v", err)
+		t.Errorf("got error %v, want second argument email", err)
 	}
 }
 
@@ -386,7 +386,7 @@ func TestFieldNames(t *testing.T) {
 	t.Parallel()
 	parsed := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: newSite(t).api.SDL(schema.Plain)})
 	if fields, names := parsed.Types["UserNode"].Fields, (accounts.Settings{}).FieldNames(); len(fields) != len(names) {
-		t.Errorf("UserNode has %d fields, FieldNames %d", len(fields), len(names))
+		t.Errorf("got %d fields of UserNode, want %d", len(fields), len(names))
 	}
 }
 
@@ -405,7 +405,7 @@ func TestUsersFields(t *testing.T) {
 		for _, f := range flavours {
 			status, got := s.post(t, f, "{ users { edges { node { phoneNumber } } } }")
 			if exclude == nil && got != want || exclude != nil && status != 400 {
-				t.Errorf("without %q: %d %s", exclude, status, got)
+				t.Errorf("without %q: got status %d and %s, want %s", exclude, status, got, want)
 			}
 		}
 	}
@@ -423,7 +423,7 @@ func TestUsersTokenArgument(t *testing.T) {
 			`users { edges { cursor } } c: user(token: %q, id: "VXNlck5vZGU6MQ==") { pk } }`, token, token))
 		if !strings.HasSuffix(got, `"data":{"a":{"edges":[{"node":{"username":"ada"}}]},"b":null,"c":{"pk":1}}}`) ||
 			strings.Count(got, "permission_denied") != 1 {
-			t.Errorf("%s: %s", f.name, got)
+			t.Errorf("%s: got %s, want one permission_denied, for b", f.name, got)
 		}
 	}
 }

@@ -17,6 +17,6 @@ func TestTokenArgumentClash(t *testing.T) {
 	err := withTokenArgument(nil, fields, "id")
 	if err == nil || !strings.Contains(err.Error(),
 		`tokens.argument_name = "id" is an argument of the query user already: choose another name`) {
-		t.Errorf("error %v", err)
+		t.Errorf("got error %v, want the argument and the setting", err)
 	}
 }

@@ -46,10 +46,10 @@ func TestTokenArgument(t *testing.T) {
 			`") { username } b: me { username } c: me(accessToken: "x") { username } }`, "Authorization", "JWT "+
 			bob.Token)
 		if want := `{"data":{"a":` + asAda + `,"b":` + asBob + `,"c":null}}`; got != want {
-			t.Errorf("%s: %s", f.name, got)
+			t.Errorf("%s: got %s, want %s", f.name, got, want)
 		}
 		if log := s.log.String(); strings.Contains(log, ada.Token) {
-			t.Errorf("the log has the token: %s", log)
+			t.Errorf("got the token in the log, want none: %s", log)
 		}
 	}
 }
@@ -64,16 +64,16 @@ func TestTokenArgumentIsEverywhere(t *testing.T) {
 		for _, f := range with.Query.Fields {
 			if a := f.Arguments.ForName("accessToken"); !strings.HasPrefix(f.Name, "__") &&
 				(a == nil || a.Type.String() != "String") {
-				t.Errorf("%s has %v", f.Name, a)
+				t.Errorf("%s: got the argument %v, want accessToken: String", f.Name, a)
 			}
 		}
 		for _, f := range with.Mutation.Fields {
 			if f.Arguments.ForName("accessToken") != nil {
-				t.Errorf("%s has it", f.Name)
+				t.Errorf("%s: got the argument accessToken, want none", f.Name)
 			}
 		}
 		if strings.Contains(without, "accessToken") {
-			t.Error("it is there without the setting")
+			t.Error("got accessToken without the setting, want none")
 		}
 	}
 }

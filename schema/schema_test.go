@@ -197,7 +197,7 @@ func (s *site) run(tb testing.TB, f flavour, name, args, fields string, headers 
 	var a struct{ Data map[string]json.RawMessage }
 	if err := json.Unmarshal([]byte(body), &a); err != nil || status != 200 || strings.Contains(body,
 		`"errors":[{"message"`) && a.Data[name] == nil {
-		tb.Fatalf("%s(%s): status %d, %s", name, args, status, body)
+		tb.Fatalf("%s(%s): got status %d and %s, want 200 and a payload", name, args, status, body)
 	}
 	return string(a.Data[name])
 }
@@ -274,7 +274,7 @@ func TestGoldenSDL(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(want), api.SDL(style)); diff != "" {
-			t.Errorf("-%s +built:\n%s", path, diff)
+			t.Errorf("-want (%s) +got:\n%s", path, diff)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func TestSchemaStays(t *testing.T) {
 		api := newSite(t, change).api
 		for _, style := range []schema.Style{schema.Plain, schema.Relay} {
 			if got := changed(usual.SDL(style), api.SDL(style)); got != "" {
-				t.Errorf("%s: %s", name, got)
+				t.Errorf("%s: got %s, want %s", name, got, "")
 			}
 		}
 	}
@@ -42,7 +42,7 @@ func (s *site) refreshed(t *testing.T, f flavour, name, args, fields string) ref
 	var out refreshed
 	got := s.run(t, f, name, args, fields)
 	if err := json.Unmarshal([]byte(got), &out); err != nil || !out.Success {
-		t.Fatalf("%s(%s): %s, %v", name, args, got, err)
+		t.Fatalf("%s(%s): got %s, %v, want success", name, args, got, err)
 	}
 	return out
 }
@@ -63,13 +63,13 @@ func TestWithoutRefreshTokens(t *testing.T) {
 			first := s.refreshed(t, f, "tokenAuth", `username: "ada", password: "`+goodPassword+`"`, fields)
 			now := s.clock().Unix()
 			if first.RefreshExpiresIn != now+7*24*3600 || first.Payload.OrigIat != now {
-				t.Errorf("%+v", first)
+				t.Errorf("got %+v, want 7 days from %d", first, now)
 			}
 			s.pass(4 * time.Minute)
 			second := s.refreshed(t, f, "refreshToken", `token: "`+first.Token+`"`, fields)
 			if second.Payload.OrigIat != now || second.Payload.Iat != now+240 || second.Payload.Exp != now+540 ||
 				second.RefreshExpiresIn != first.RefreshExpiresIn {
-				t.Errorf("%+v", second)
+				t.Errorf("got %+v, want a token of 5 minutes in the session from %d", second, now)
 			}
 			if _, got := s.post(t, f, "{ me { username } }", "Authorization", "JWT "+
 				second.Token); got != `{"data":{"me":{"username":"ada"}}}` {
@@ -79,26 +79,29 @@ func TestWithoutRefreshTokens(t *testing.T) {
 			for _, args := range []string{``, `token: null`, `token: ""`, `token: "a.b.c"`, `token: "` + first.Token +
 				`"`} {
 				if got := s.run(t, f, "refreshToken", args, fields); got != refused {
-					t.Errorf("%s: %s", args, got)
+					t.Errorf("%s: got %s, want %s", args, got, refused)
 				}
 				if args == `token: "`+first.Token+`"` {
 					continue
 				}
 				if got := s.run(t, f, "revokeToken", args,
 					"success errors revoked"); got != `{"success":false,"errors":`+invalidToken+`,"revoked":null}` {
-					t.Errorf("revoke %s: %s", args, got)
+					t.Errorf("revoke %s: got %s, want %s", args, got, `{"success":false,"errors":`+invalidToken+
+						`,"revoked":null}`)
 				}
 			}
 			if status, got := s.post(t, f, f.mutation("refreshToken", `refreshToken: "x"`, "success")); status != 400 ||
 				!strings.Contains(got, `"code":"validation"`) {
-				t.Errorf("an argument that is not there: status %d, %s", status, got)
+				t.Errorf("an argument that is not there: got status %d and %s, want %s in it", status, got,
+					`"code":"validation"`)
 			}
 			if got := s.run(t, f, "revokeToken", `token: "`+first.Token+`"`,
 				"success errors revoked"); got != fmt.Sprintf(`{"success":true,"errors":null,"revoked":%d}`, now+360) {
-				t.Errorf("revoke an expired token: %s", got)
+				t.Errorf("revoke an expired token: got %s, want %s", got,
+					fmt.Sprintf(`{"success":true,"errors":null,"revoked":%d}`, now+360))
 			}
 			if got := s.run(t, f, "refreshToken", `token: "`+second.Token+`"`, fields); got != refused {
-				t.Errorf("after the logout: %s", got)
+				t.Errorf("after the logout: got %s, want %s", got, refused)
 			}
 			if _, got := s.post(t, f, "{ me { username } }", "Authorization", "JWT "+
 				second.Token); got != `{"data":{"me":null}}` {
@@ -124,7 +127,7 @@ func TestKeptRefreshToken(t *testing.T) {
 				if next.RefreshToken != first.RefreshToken || next.Token == first.Token ||
 					next.Payload.OrigIat != first.Payload.OrigIat ||
 					next.RefreshExpiresIn != s.clock().Unix()+7*24*3600 {
-					t.Errorf("%+v", next)
+					t.Errorf("got %+v, want origIat %d and 7 days from now", next, first.Payload.OrigIat)
 				}
 			}
 			if got := s.run(t, f, "revokeToken", refresh, "success"); got != `{"success":true}` {
@@ -132,7 +135,7 @@ func TestKeptRefreshToken(t *testing.T) {
 			}
 			if got := s.run(t, f, "refreshToken", refresh, "success errors"); got != `{"success":false,"errors":`+
 				invalidToken+`}` {
-				t.Errorf("after the logout: %s", got)
+				t.Errorf("after the logout: got %s, want %s", got, `{"success":false,"errors":`+invalidToken+`}`)
 			}
 		})
 	}
@@ -151,11 +154,12 @@ func TestRefreshSwitchedOff(t *testing.T) {
 			}
 			login := s.refreshed(t, f, "tokenAuth", `username: "ada", password: "`+goodPassword+`"`, fields)
 			if login.RefreshToken != "" || login.RefreshExpiresIn != 0 || login.Token == "" {
-				t.Errorf("%s, long_running %t: %+v", f.name, longRunning, login)
+				t.Errorf("%s, long_running %t: got %+v, want an access token only", f.name, longRunning, login)
 			}
 			if got := s.run(t, f, "refreshToken", argument+`: "`+login.Token+`"`,
 				"success errors"); got != `{"success":false,"errors":`+invalidToken+`}` {
-				t.Errorf("%s, long_running %t: %s", f.name, longRunning, got)
+				t.Errorf("%s, long_running %t: got %s, want %s", f.name, longRunning, got, `{"success":false,"errors":`+
+					invalidToken+`}`)
 			}
 		}
 	}

@@ -88,7 +88,7 @@ func TestShapes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(want), got.String()); diff != "" {
-				t.Errorf("-%s +built:\n%s", path, diff)
+				t.Errorf("-want (%s) +got:\n%s", path, diff)
 			}
 		})
 	}
@@ -184,7 +184,8 @@ func TestFields(t *testing.T) {
 				status, got := s.post(t, f, f.mutation("updateAccount", args, "success errors"), "Authorization",
 					"JWT "+out.Token)
 				if got != `{"data":{"updateAccount":`+want+`}}` {
-					t.Errorf("%s: status %d, %s", args, status, got)
+					t.Errorf("%s: got status %d and %s, want %s", args, status, got, `{"data":{"updateAccount":`+want+
+						`}}`)
 				}
 			}
 			const ok = `{"success":true,"errors":null}`
@@ -209,12 +210,12 @@ func TestFields(t *testing.T) {
 				`email: "a@example.com"`, `isStaff: true`} {
 				if status, got := s.post(t, f, f.mutation("updateAccount", bad, "success"), "Authorization", "JWT "+
 					out.Token); status != 400 && !strings.Contains(got, `"code":"variables"`) {
-					t.Errorf("%s: status %d, %s", bad, status, got)
+					t.Errorf("%s: got status %d and %s, want %s in it", bad, status, got, `"code":"variables"`)
 				}
 			}
 			for _, missing := range []string{ada, ada + `, phoneNumber: null, level: 1`, ada + `, level: 1`} {
 				if status, got := s.post(t, f, f.mutation("register", missing, "success")); status != 400 {
-					t.Errorf("%s: status %d, %s", missing, status, got)
+					t.Errorf("%s: got status %d and %s, want status 400", missing, status, got)
 				}
 			}
 		})
@@ -231,7 +232,7 @@ func TestUpdateAccountGuard(t *testing.T) {
 			t.Helper()
 			if _, got := s.post(t, f, f.mutation("updateAccount", `firstName: "Ada"`, "success errors"),
 				headers...); got != `{"data":{"updateAccount":`+want+`}}` {
-				t.Errorf("%s: %s", f.name, got)
+				t.Errorf("%s: got %s, want %s", f.name, got, `{"data":{"updateAccount":`+want+`}}`)
 			}
 		}
 		call(`{"success":false,"errors":{"nonFieldErrors":[{"message":"Unauthenticated.","code":"unauthenticated"}]}}`)
@@ -248,7 +249,7 @@ func TestUpdateAccountGuard(t *testing.T) {
 		}
 		if _, got := s.post(t, f, query, "Authorization", "JWT "+
 			token); got != `{"data":{"a":{"success":true},"b":{"success":true}}}` {
-			t.Errorf("%s: %s", f.name, got)
+			t.Errorf("%s: got %s, want %s", f.name, got, `{"data":{"a":{"success":true},"b":{"success":true}}}`)
 		}
 	}
 }
@@ -261,18 +262,18 @@ func TestRegistrationSettings(t *testing.T) {
 		s := newSite(t, func(o *options) { o.accounts.PasswordlessRegistration = true })
 		if got := s.run(t, f, "register", `email: "ada@acme.example", username: "ada"`,
 			"success errors token refreshToken"); got != silent {
-			t.Errorf("passwordless, %s: %s", f.name, got)
+			t.Errorf("passwordless, %s: got %s, want %s", f.name, got, silent)
 		}
 		s = newSite(t, func(o *options) { o.accounts.Reveal = accounts.RevealNothing })
 		for range 2 {
 			if got := s.run(t, f, "register", strings.Replace(registration("ada"), `"ada"`, fmt.Sprintf(`"ada%d"`,
 				len(s.mails(t))), 1), "success errors token refreshToken"); got != silent {
-				t.Errorf("nothing revealed, %s: %s", f.name, got)
+				t.Errorf("nothing revealed, %s: got %s, want %s", f.name, got, silent)
 			}
 		}
 		if mails := s.mails(t); len(mails) != 2 || !strings.Contains(mails[0]+mails[1],
 			"Subject: You already have an account on Acme") {
-			t.Errorf("mails %q", mails)
+			t.Errorf("got mails %q, want one to an existing account", mails)
 		}
 		s = newSite(t, func(o *options) {
 			o.accounts.RegisterFields, o.accounts.LoginFields = []string{"email"}, []string{"email"}
@@ -281,12 +282,12 @@ func TestRegistrationSettings(t *testing.T) {
 			goodPassword, goodPassword))
 		if _, got := s.post(t, f, "{ me { username email } }", "Authorization", "JWT "+
 			out.Token); got != `{"data":{"me":{"username":"Ada@acme.example","email":"Ada@acme.example"}}}` {
-			t.Errorf("email only, %s: %s", f.name, got)
+			t.Errorf("email only, %s: got %s, want the address as username", f.name, got)
 		}
 		status, got := s.post(t, f, f.mutation("tokenAuth", `password: "x"`, "success"))
 		if status != 200 || !strings.Contains(got,
 			`"message":"Must login with password and one of the following fields ['email']."`) {
-			t.Errorf("%s: status %d, %s", f.name, status, got)
+			t.Errorf("%s: got status %d and %s, want status 200", f.name, status, got)
 		}
 	}
 }

@@ -142,7 +142,7 @@ func TestResendTellsNothing(t *testing.T) {
 			before := len(s.mails(t))
 			if got := s.run(t, f, "resendActivationEmail", `email: "`+name+`@ACME.example"`,
 				"success errors"); got != `{"success":true,"errors":null}` {
-				t.Errorf("%s %s: %s", f.name, name, got)
+				t.Errorf("%s %s: got %s, want %s", f.name, name, got, `{"success":true,"errors":null}`)
 			}
 			if got := len(s.mails(t)) - before; got != mails {
 				t.Errorf("%s %s: %d mails, want %d", f.name, name, got, mails)

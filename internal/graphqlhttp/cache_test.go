@@ -153,10 +153,10 @@ func TestCacheKeepsNoLongerText(t *testing.T) {
 		s.document(t, text[:len("{color}#000")])
 	}
 	if held := liveHeap() - before; held > 1<<20 {
-		t.Errorf("100 documents of 11 bytes hold %d", held)
+		t.Errorf("got %d bytes of heap for 100 documents of 11 bytes, want at most 1 MiB", held)
 	}
 	if n := s.handler.documents.documents.Len(); n != 100 {
-		t.Errorf("%d documents", n)
+		t.Errorf("got %d documents, want 100", n)
 	}
 }
 
@@ -181,7 +181,7 @@ func TestStringsAreNotKept(t *testing.T) {
 			first := s.document(t, test.query)
 			if again := s.document(t, test.query); (again == first) != test.kept ||
 				(s.handler.documents.documents.Len() == 1) != test.kept {
-				t.Errorf("kept: %v", again == first)
+				t.Errorf("got kept %t, want %t", again == first, test.kept)
 			}
 		})
 	}

@@ -135,7 +135,7 @@ func TestVariablesThatDoNotFit(t *testing.T) {
 	// A variable that may be null, where null is not allowed: known only when it is given.
 	if status, got := s.post(t, `query($v: String = "d") { need(v: $v) }`, `{"v":null}`); status != 200 ||
 		codeOf(t, got) != CodeVariables {
-		t.Errorf("status %d, %s", status, got)
+		t.Errorf("got status %d and %s, want status 200", status, got)
 	}
 }
 

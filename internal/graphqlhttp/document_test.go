@@ -60,19 +60,20 @@ func TestHostileDocuments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			doc, refused := s.handler.document(query)
 			if refused == nil {
-				t.Fatalf("accepted: %v", doc)
+				t.Fatalf("got the document %v, want a refusal", doc)
 			}
 			size := 0
 			for _, err := range refused.errs {
 				size += len(err.Message)
 			}
 			if len(refused.errs) > testLimits.Errors || size > 8_000 {
-				t.Errorf("%d errors, %d bytes", len(refused.errs), size)
+				t.Errorf("got %d errors of %d bytes, want at most %d of 8000", len(refused.errs), size,
+					testLimits.Errors)
 			}
 		})
 	}
 	if status, got := s.post(t, "{ color }", ""); status != 200 {
-		t.Errorf("afterwards: status %d, %s", status, got)
+		t.Errorf("afterwards: got status %d and %s, want status 200", status, got)
 	}
 }
 
@@ -128,11 +129,11 @@ func TestLimits(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			if _, refused := s.handler.document(test.query(test.limit)); refused != nil {
-				t.Errorf("%d: %s", test.limit, refused.errs[0].Message)
+				t.Errorf("at %d: got %s, want no error", test.limit, refused.errs[0].Message)
 			}
 			if _, refused := s.handler.document(test.query(test.limit + 1)); refused == nil ||
 				refused.errs[0].Extensions.Code != test.code {
-				t.Errorf("%d: %+v, want code %s", test.limit+1, refused, test.code)
+				t.Errorf("at %d: got %+v, want code %s", test.limit+1, refused, test.code)
 			}
 		})
 	}
@@ -187,10 +188,10 @@ func TestRules(t *testing.T) {
 				want = 200
 			}
 			if status != want || codeOf(t, got) != test.code {
-				t.Errorf("status %d, %s; want %d and code %q", status, got, want, test.code)
+				t.Errorf("got status %d and %s, want %d and code %q", status, got, want, test.code)
 			}
 			if test.code != "" && strings.Contains(got, `"data"`) {
-				t.Errorf("%s: there should be no data", got)
+				t.Errorf("got %s, want no data", got)
 			}
 		})
 	}
@@ -232,7 +233,7 @@ func TestOperationName(t *testing.T) {
 		status, got := s.send(t, "POST", "", test.body, "Content-Type", "application/json", "Accept",
 			"application/graphql-response+json")
 		if status != test.status || got != test.want && codeOf(t, got) != test.want {
-			t.Errorf("%s: status %d, %s", test.body, status, got)
+			t.Errorf("%s: got status %d and %s, want %s", test.body, status, got, test.want)
 		}
 	}
 }
@@ -254,21 +255,22 @@ func TestNoHintsWithoutIntrospection(t *testing.T) {
 		status, got := closed.post(t, query, "")
 		if status != 400 || strings.Contains(strings.ToLower(got), "did you mean") || strings.Contains(got,
 			"passphrase") {
-			t.Errorf("%s: status %d, %s", query, status, got)
+			t.Errorf("%s: got status %d and %s, want status 400", query, status, got)
 		}
 	}
 	if hints < 5 {
-		t.Errorf("with introspection %d hints: nothing is tested here", hints)
+		t.Errorf("got %d suggestions with introspection, want at least 5", hints)
 	}
 	for _, query := range []string{`{ __schema { types { name } } }`,
 		`{ ...F } fragment F on Query { __type(name: "User") { name } }`} {
 		if status, got := closed.post(t, query, ""); status != 400 || codeOf(t, got) != CodeValidation {
-			t.Errorf("%s: status %d, %s", query, status, got)
+			t.Errorf("%s: got status %d and %s, want status 400", query, status, got)
 		}
 	}
 	if status, got := closed.post(t, `{ __typename me { __typename } }`, ""); status != 200 ||
 		got != `{"data":{"__typename":"Query","me":{"__typename":"User"}}}` {
-		t.Errorf("status %d, %s", status, got)
+		t.Errorf("got status %d and %s, want %s", status, got,
+			`{"data":{"__typename":"Query","me":{"__typename":"User"}}}`)
 	}
 }
 

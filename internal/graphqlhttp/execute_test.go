@@ -110,13 +110,13 @@ func TestFailingResolvers(t *testing.T) {
 					t.Fatalf("got status %d, want 200\n got %s\nwant %s", status, got, test.want)
 				}
 				if strings.Contains(got, "SECRET") {
-					t.Fatalf("a field that was not asked for: %s", got)
+					t.Fatalf("got %s, want only selected fields", got)
 				}
 			}
 			log := s.log.String()
 			if (test.logged == "") != (log == "") || !strings.Contains(log, test.logged) || test.logged != "" &&
 				!strings.Contains(log, "request=req-1") {
-				t.Errorf("logged %q, want %q", log, test.logged)
+				t.Errorf("got the log %q, want %q", log, test.logged)
 			}
 		})
 	}
@@ -135,8 +135,8 @@ func TestBusyAndLate(t *testing.T) {
 			_, answer := s.send(t, "POST", "", body(test.query), "Content-Type", "application/json", "Accept", accept)
 			if resp.StatusCode != 503 || resp.Header.Get("Retry-After") != test.retry || codeOf(t, answer) != "busy" ||
 				!strings.Contains(answer, test.message) || !strings.Contains(answer, `"retryAfter":`+test.retry) {
-				t.Errorf("%s as %s: status %d, Retry-After %q, %s", test.query, accept, resp.StatusCode,
-					resp.Header.Get("Retry-After"), answer)
+				t.Errorf("%s as %s: got status %d, Retry-After %q and %s, want 503, %q and %q", test.query, accept,
+					resp.StatusCode, resp.Header.Get("Retry-After"), answer, test.retry, test.message)
 			}
 		}
 	}
@@ -146,10 +146,10 @@ func TestMutationsRunInOrder(t *testing.T) {
 	s := newSite(t)
 	status, got := s.post(t, `mutation { c: bump(v: "3") a: bump(v: "1") b: bump(v: "2") login(v: "4") }`, "")
 	if want := `{"data":{"c":"3","a":"1","b":"2","login":"4"}}`; status != 200 || got != want {
-		t.Errorf("status %d, %s; want %s", status, got, want)
+		t.Errorf("got status %d and %s, want %s", status, got, want)
 	}
 	if calls := strings.Join(s.takeCalls(), " "); calls != "bump 3 bump 1 bump 2 login 4" {
-		t.Errorf("executed %s", calls)
+		t.Errorf("got the calls %s, want bump 3 bump 1 bump 2 login 4", calls)
 	}
 }
 
@@ -170,7 +170,7 @@ func TestOneExclusiveMutation(t *testing.T) {
 		status, got := s.post(t, test.query, "")
 		refused := status == 400 && (codeOf(t, got) == CodeOneCredentialMutation || codeOf(t, got) == CodeOperation)
 		if refused != test.refused || refused && len(s.takeCalls()) > 0 {
-			t.Errorf("%s: status %d, %s", test.query, status, got)
+			t.Errorf("%s: got status %d and %s, want refused: %t", test.query, status, got, test.refused)
 		}
 		s.takeCalls()
 	}
@@ -180,7 +180,7 @@ func TestAnswerIsBounded(t *testing.T) {
 	s := newSite(t, func(s *Settings) { s.Limits.Response = 4000; s.Limits.Errors = 2 })
 	if status, got := s.post(t, `{ big a: big b: big }`, ""); status != 400 || codeOf(t, got) != CodeTooLarge ||
 		strings.Contains(got, "data") {
-		t.Errorf("status %d, %.300s", status, got)
+		t.Errorf("got status %d and %.300s, want 400 and code %s", status, got, CodeTooLarge)
 	}
 	if _, got := s.post(t, `{ a: panics b: panics c: panics }`, ""); strings.Count(got, "message") != 2 ||
 		!strings.Contains(got, `"c":null`) {
@@ -201,7 +201,7 @@ func TestConcurrentRequests(t *testing.T) {
 				for _, q := range []string{`{ me { name friend { age } } color paint(v: RED) }`,
 					`{ __schema { types { name fields { name } } } }`, `{ being { __typename } }`} {
 					if status, got := s.post(t, q, ""); status != 200 {
-						t.Errorf("status %d, %s", status, got)
+						t.Errorf("got status %d and %s, want status 200", status, got)
 						return
 					}
 				}

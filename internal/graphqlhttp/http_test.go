@@ -100,24 +100,25 @@ func TestHTTP(t *testing.T) {
 				resp.Body.Close()
 				_, answer := s.send(t, test.method, test.url, test.body, headers...)
 				if resp.StatusCode != want || codeOf(t, answer) != test.code {
-					t.Errorf("%s: status %d, %s; want %d and code %q", accept, resp.StatusCode, answer, want, test.code)
+					t.Errorf("%s: got status %d and %s, want %d and code %q", accept, resp.StatusCode, answer, want,
+						test.code)
 				}
 				if got := resp.Header.Get("Content-Type"); got != accept+"; charset=utf-8" {
 					t.Errorf("content type %q, asked for %q", got, accept)
 				}
 				if resp.Header.Get("Cache-Control") != "no-store" ||
 					resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Vary") != "Accept" {
-					t.Errorf("headers %v", resp.Header)
+					t.Errorf("got headers %v, want no-store, nosniff and Vary: Accept", resp.Header)
 				}
 				if allow := map[string]string{"PUT": "GET, POST", "DELETE": "GET, POST",
 					"GET": "POST"}[test.method]; want == 405 && resp.Header.Get("Allow") != allow {
-					t.Errorf("Allow: %q", resp.Header.Get("Allow"))
+					t.Errorf("got Allow %q, want %q", resp.Header.Get("Allow"), allow)
 				}
 			}
 		})
 	}
 	if calls := s.takeCalls(); len(calls) > 0 {
-		t.Errorf("executed: %v", calls)
+		t.Errorf("got the calls %v, want none", calls)
 	}
 }
 
@@ -125,7 +126,7 @@ func TestCompressedBodyIsRefused(t *testing.T) {
 	s := newSite(t)
 	status, _ := s.send(t, "POST", "", "x", "Content-Type", "application/json", "Content-Encoding", "gzip")
 	if status != http.StatusUnsupportedMediaType {
-		t.Errorf("status %d", status)
+		t.Errorf("got status %d, want 415", status)
 	}
 }
 
@@ -161,7 +162,7 @@ func TestNegotiation(t *testing.T) {
 	status, answer := s.send(t, "POST", "", `{"query":"{ color }"}`, "Content-Type", "application/json", "Accept",
 		"text/html")
 	if status != http.StatusNotAcceptable || codeOf(t, answer) != CodeWrongUsage {
-		t.Errorf("status %d, %s", status, answer)
+		t.Errorf("got status %d and %s, want 406 and code %s", status, answer, CodeWrongUsage)
 	}
 }
 
@@ -217,23 +218,25 @@ func FuzzBody(f *testing.F) {
 				}
 			}
 			if err := json.Unmarshal([]byte(got), &answer); err != nil {
-				t.Fatalf("%q: status %d, %s: %v", body, rec.Code, got, err)
+				t.Fatalf("%q: got status %d and %s, %v, want JSON", body, rec.Code, got, err)
 			}
 			if answer.Data == nil && len(answer.Errors) == 0 || len(answer.Errors) > testLimits.Errors ||
 				len(answer.Data) > testLimits.Response {
-				t.Errorf("%q: %d errors, %d bytes of data", body, len(answer.Errors), len(answer.Data))
+				t.Errorf("%q: got %d errors and %d bytes of data, want one of them, within the limits", body,
+					len(answer.Errors), len(answer.Data))
 			}
 			for _, err := range answer.Errors {
 				if !slices.Contains(codes, err.Extensions.Code) || err.Message == "" || len(err.Message) > 1000 {
-					t.Errorf("%q: code %q, %.1000q", body, err.Extensions.Code, err.Message)
+					t.Errorf("%q: got code %q and message %.1000q, want a code of the package and a short message",
+						body, err.Extensions.Code, err.Message)
 				}
 			}
 			if strings.Contains(got, "SECRET") || strings.Contains(got, "nil map") {
-				t.Errorf("%q: %s", body, got)
+				t.Errorf("%q: got %s, want no text of a panic or secret", body, got)
 			}
 			if log := s.log.String(); strings.Count(log, "panic: ") != strings.Count(log,
 				"panic: assignment to entry in nil map") {
-				t.Errorf("%q: %s", body, log)
+				t.Errorf("%q: got the log %s, want no panics but the resolver's", body, log)
 			}
 			logins := 0
 			for _, field := range s.takeCalls() {
@@ -242,12 +245,12 @@ func FuzzBody(f *testing.F) {
 				}
 			}
 			if logins > 1 {
-				t.Errorf("%q: %d exclusive mutations", body, logins)
+				t.Errorf("%q: got %d exclusive mutations, want at most 1", body, logins)
 			}
 			if i == 0 {
 				first = got
 			} else if got != first {
-				t.Errorf("%q: first %s, then %s", body, first, got)
+				t.Errorf("%q: got %s, want %s as at first", body, got, first)
 			}
 		}
 	})

@@ -31,7 +31,7 @@ func TestSDL(t *testing.T) {
 	}
 	for range 5 {
 		if diff := cmp.Diff(string(want), newSite(t).handler.SDL()); diff != "" {
-			t.Fatalf("-%s +printed:\n%s", path, diff)
+			t.Fatalf("-want (%s) +got:\n%s", path, diff)
 		}
 	}
 }
@@ -52,18 +52,18 @@ func TestIntrospection(t *testing.T) {
 		fragment R on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }`
 	status, first := s.post(t, query, "")
 	if status != 200 || codeOf(t, first) != "" {
-		t.Fatalf("status %d, %.500s", status, first)
+		t.Fatalf("got status %d and %.500s, want 200 and no error", status, first)
 	}
 	for range 3 {
 		if _, again := newSite(t).post(t, query, ""); again != first {
-			t.Fatal("the answer differs from one server to the next")
+			t.Fatal("got different answers from two servers, want equal ones")
 		}
 	}
 	if strings.Contains(first, `"description":""`) {
-		t.Error("an empty description is not null")
+		t.Error(`got an empty description as "", want null`)
 	}
 	if strings.Contains(first, `"name":"defer"`) {
-		t.Error("@defer is there")
+		t.Error("got the directive @defer, want none")
 	}
 	parts := []struct{ query, want string }{
 		{`{ __type(name: "User") { kind name description fields { name } interfaces { name } possibleTypes { name } ` +
@@ -141,7 +141,7 @@ func TestNewRefuses(t *testing.T) {
 		}
 		if _, err := New(schema, Settings{Limits: testLimits}); err == nil || !strings.Contains(err.Error(),
 			test.want) {
-			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+			t.Errorf("%s: got error %v, want %q", test.name, err, test.want)
 		}
 	}
 }

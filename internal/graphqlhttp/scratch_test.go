@@ -69,21 +69,21 @@ func TestScratchKeepsNothing(t *testing.T) {
 	}
 	x.run(doc.Operations[0])
 	if want := `{"data":{"me":{"name":"bob","friend":{"a":"ann","name":"ann"},"age":7}`; string(x.out) != want+"}" {
-		t.Errorf("%s, want %s}", x.out, want)
+		t.Errorf("got %s, want %s}", x.out, want)
 	}
 	kept := x.scratch
 	kept.release()
 	if len(kept.out)+len(kept.path)+len(kept.selections) > 0 {
-		t.Errorf("%+v", kept)
+		t.Errorf("got %+v, want nothing in it", kept)
 	}
 	for _, s := range kept.selections[:cap(kept.selections)] {
 		if s.key != "" || s.field != nil || s.more != nil || s.def != nil || s.of != nil {
-			t.Errorf("kept: %+v", s)
+			t.Errorf("got %+v kept, want zero", s)
 		}
 	}
 	for _, s := range kept.path[:cap(kept.path)] {
 		if s != (step{}) {
-			t.Errorf("kept: %+v", s)
+			t.Errorf("got %+v kept, want zero", s)
 		}
 	}
 }
