@@ -7,8 +7,7 @@
 // *[UsageError], *[BusyError] or *[ThrottledError]; any other error is internal and must not be shown.
 //
 // Package accounts does not parse requests, sign tokens, deliver mail, or hash: see schema, tokens, email and
-// internal/password. It owns the tables users, user_status, addresses, user_fields, held_values and own_networks, and
-// user_search and user_substrings, which triggers keep.
+// internal/password. It owns the tables users, user_status, addresses, user_fields, held_values and own_networks.
 package accounts
 
 import (
@@ -22,7 +21,6 @@ import (
 	passwords "accountd/internal/password"
 	"accountd/internal/ratelimit"
 	"accountd/internal/store"
-	"accountd/internal/usersearch"
 	"accountd/tokens"
 )
 
@@ -77,7 +75,6 @@ type Service struct {
 	settings Settings
 	users    userQueries
 	filters  map[string]FilterField
-	common   usersearch.CommonWords
 	patterns map[string]*regexp.Regexp // of fields, by name
 	log      *slog.Logger
 }

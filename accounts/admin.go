@@ -139,7 +139,7 @@ func (s *Service) resolve(ctx context.Context, tx *store.Tx, ref string) (*accou
 // no snapshot open.
 func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
 	const batch = 500
-	all, part := usersearch.New(nil, nil), usersearch.Stretch{Before: usersearch.NoEnd, Limit: batch}
+	all, part := usersearch.New(nil), usersearch.Stretch{Before: usersearch.NoEnd, Limit: batch}
 	for {
 		var list []*User
 		err := s.db.Read(ctx, func(tx *store.Tx) (err error) {

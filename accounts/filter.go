@@ -54,14 +54,13 @@ func (s Settings) FilterFields() map[string]FilterField {
 
 // search is how users are searched by a configured field. Values of a type that read does not show are not found.
 func (f Field) search() usersearch.Field {
-	common := f.Type == Boolean || len(f.Choices) > 0
 	switch f.Type {
 	case String:
-		return usersearch.ConfiguredText(f.Name, common)
+		return usersearch.ConfiguredText(f.Name)
 	case Float:
-		return usersearch.ConfiguredValue(f.Name, common, "real", "integer")
+		return usersearch.ConfiguredValue(f.Name, "real", "integer")
 	default:
-		return usersearch.ConfiguredValue(f.Name, common, "integer")
+		return usersearch.ConfiguredValue(f.Name, "integer")
 	}
 }
 
@@ -141,7 +140,7 @@ func (s *Service) search(filters []Filter) (*usersearch.Query, error) {
 		}
 		conditions = append(conditions, c)
 	}
-	return usersearch.New(conditions, &s.common), nil
+	return usersearch.New(conditions), nil
 }
 
 // items are the values of a list that can be somebody's, as a search takes them.

@@ -79,9 +79,6 @@ func (s *Service) page(ctx context.Context, w window, among *usersearch.Query) (
 		read = s.db.Read
 	}
 	err = read(ctx, func(tx *store.Tx) error {
-		if err := among.Weigh(ctx, tx); err != nil {
-			return err
-		}
 		if err := w.skip(ctx, tx, among); err != nil {
 			return err
 		}
@@ -165,8 +162,8 @@ func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *use
 	case w.first < 0 && w.isBefore:
 		other = &usersearch.Stretch{After: w.before - 1, Before: usersearch.NoEnd, Limit: 1}
 	case w.last < 0 && w.isAfter:
-		// Anyone will do. Going back from the cursor finds its own user first, but the index of substrings gets there slowly.
-		other = &usersearch.Stretch{Before: w.after + 1, Descending: !among.Ascending(), Limit: 1}
+		// The first will do: full-text indexes are slow in going back.
+		other = &usersearch.Stretch{Before: w.after + 1, Limit: 1}
 	}
 	users, others, err := s.filteredUsers(ctx, tx, among, part, other)
 	if err != nil {

@@ -3,6 +3,7 @@ package usersearch
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,10 +13,7 @@ import (
 )
 
 // file is a database to search in.
-type file struct {
-	*store.DB
-	common CommonWords
-}
+type file struct{ *store.DB }
 
 func open(t *testing.T) *file {
 	t.Helper()
@@ -24,7 +22,7 @@ func open(t *testing.T) *file {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	return &file{DB: db}
+	return &file{db}
 }
 
 func (f *file) exec(t *testing.T, query string, args ...any) {
@@ -52,29 +50,38 @@ func (f *file) crowd(t *testing.T, n int) {
 // find is the ids of all users that meet the conditions.
 func (f *file) find(t *testing.T, conditions []Condition) (ids []int64) {
 	t.Helper()
-	q := New(conditions, &f.common)
+	ids, _ = f.stretch(t, conditions, Stretch{Before: NoEnd, Limit: math.MaxInt32}, nil)
+	return ids
+}
+
+// stretch is the ids of a stretch, and whether there are others.
+func (f *file) stretch(t *testing.T, conditions []Condition, part Stretch, other *Stretch) (ids []int64, others bool) {
+	t.Helper()
 	err := f.Read(t.Context(), func(tx *store.Tx) error {
-		if err := q.Weigh(t.Context(), tx); err != nil {
-			return err
-		}
-		list, _, err := q.Read(t.Context(), tx, "json_group_array(id) FROM page", Stretch{Before: NoEnd, Limit: 1000}, nil)
+		list, more, err := New(conditions).Read(t.Context(), tx, "json_group_array(id) FROM page", part, other)
 		if err != nil {
 			return err
 		}
+		others = more
 		return json.Unmarshal([]byte(list), &ids)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ids
+	return ids, others
 }
 
-// plan is how SQLite looks for the users of a query.
-func (f *file) plan(t *testing.T, q *Query, descending bool) string {
+// plan is the table that leads to the users that meet the conditions, and how SQLite looks for them.
+func (f *file) plan(t *testing.T, conditions []Condition, descending bool) string {
 	t.Helper()
-	text, args := q.selectIDs(Stretch{Before: NoEnd, Descending: descending, Limit: 1})
 	var plan strings.Builder
 	err := f.Read(t.Context(), func(tx *store.Tx) error {
+		q := New(conditions)
+		if err := q.weigh(t.Context(), tx); err != nil {
+			return err
+		}
+		fmt.Fprintln(&plan, q.taken.from)
+		text, args := q.selectIDs(Stretch{Before: NoEnd, Descending: descending, Limit: 1})
 		rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
 		if err != nil {
 			return err

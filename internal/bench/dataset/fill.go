@@ -141,7 +141,10 @@ var fillSearch = []string{
 	`INSERT INTO user_search (user_id, username, email, first_name, last_name, secondary_email, is_active, is_staff, verified, archived)
 	SELECT user_id, username, email, first_name, last_name, secondary_email, is_active, is_staff, verified, archived
 	FROM user_search_source WHERE user_id > 1 ORDER BY user_id`,
-	`INSERT INTO user_substrings (user_substrings) VALUES ('rebuild')`,
+	`INSERT INTO search_username (search_username) VALUES ('rebuild')`,
+	`INSERT INTO search_email (search_email) VALUES ('rebuild')`,
+	`INSERT INTO search_first_name (search_first_name) VALUES ('rebuild')`,
+	`INSERT INTO search_last_name (search_last_name) VALUES ('rebuild')`,
 	`UPDATE users SET username_skeleton = skeleton(username) WHERE id > 1`,
 }
 

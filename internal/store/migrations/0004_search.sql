@@ -64,39 +64,4 @@ CREATE TRIGGER addresses_search_update AFTER UPDATE ON addresses BEGIN
   INSERT INTO user_search_refresh (user_id) VALUES (NEW.user_id);
 END;
 
--- The index of substrings: every three characters in a row are a word. Two characters that nobody types stand before
--- each text, so that the beginning of a text, even of one letter, is a substring like any other.
-CREATE VIEW user_search_text AS
-  SELECT user_id, char(2, 2) || username AS username, char(2, 2) || email AS email, char(2, 2) || first_name AS first_name,
-    char(2, 2) || last_name AS last_name, char(2, 2) || secondary_email AS secondary_email
-  FROM user_search;
-CREATE VIRTUAL TABLE user_substrings USING fts5 (
-  username, email, first_name, last_name, secondary_email,
-  content = 'user_search_text', content_rowid = 'user_id', columnsize = 0, tokenize = 'trigram case_sensitive 1'
-);
--- What is deleted leaves the index at once, not at some later merge.
-INSERT INTO user_substrings (user_substrings, rank) VALUES ('secure-delete', 1);
-
-CREATE TRIGGER user_substrings_insert AFTER INSERT ON user_search BEGIN
-  INSERT INTO user_substrings (rowid, username, email, first_name, last_name, secondary_email)
-  VALUES (NEW.user_id, char(2, 2) || NEW.username, char(2, 2) || NEW.email, char(2, 2) || NEW.first_name,
-    char(2, 2) || NEW.last_name, char(2, 2) || NEW.secondary_email);
-END;
-CREATE TRIGGER user_substrings_delete AFTER DELETE ON user_search BEGIN
-  INSERT INTO user_substrings (user_substrings, rowid, username, email, first_name, last_name, secondary_email)
-  VALUES ('delete', OLD.user_id, char(2, 2) || OLD.username, char(2, 2) || OLD.email, char(2, 2) || OLD.first_name,
-    char(2, 2) || OLD.last_name, char(2, 2) || OLD.secondary_email);
-END;
-CREATE TRIGGER user_substrings_update AFTER UPDATE ON user_search
-WHEN (OLD.username, OLD.email, OLD.first_name, OLD.last_name, OLD.secondary_email)
-  IS NOT (NEW.username, NEW.email, NEW.first_name, NEW.last_name, NEW.secondary_email)
-BEGIN
-  INSERT INTO user_substrings (user_substrings, rowid, username, email, first_name, last_name, secondary_email)
-  VALUES ('delete', OLD.user_id, char(2, 2) || OLD.username, char(2, 2) || OLD.email, char(2, 2) || OLD.first_name,
-    char(2, 2) || OLD.last_name, char(2, 2) || OLD.secondary_email);
-  INSERT INTO user_substrings (rowid, username, email, first_name, last_name, secondary_email)
-  VALUES (NEW.user_id, char(2, 2) || NEW.username, char(2, 2) || NEW.email, char(2, 2) || NEW.first_name,
-    char(2, 2) || NEW.last_name, char(2, 2) || NEW.secondary_email);
-END;
-
 INSERT INTO user_search_refresh (user_id) SELECT id FROM users;

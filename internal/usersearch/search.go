@@ -1,0 +1,136 @@
+package usersearch
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"accountd/internal/store"
+)
+
+// few is how many users are looked at one by one, whatever the other conditions are: that takes a millisecond.
+const few = 1024
+
+// weigh takes one of the ways: one that leads to few users, or else the one whose first users are the furthest apart.
+func (q *Query) weigh(ctx context.Context, tx *store.Tx) error {
+	ways, best, furthest := q.ways, -1, int64(0)
+	q.ways = nil
+	for i, w := range ways {
+		if q.found {
+			break // by a better way
+		}
+		if !w.unordered && best < 0 && i == len(ways)-1 {
+			best = i // there is no other
+			break
+		}
+		last, many, err := q.last(ctx, tx, w)
+		if err != nil {
+			return err
+		}
+		if !many {
+			best = i
+			break
+		}
+		if !w.unordered && last > furthest {
+			best, furthest = i, last
+		}
+	}
+	for i, w := range ways {
+		if i == best {
+			q.taken = w
+		} else if w.check != "" {
+			q.and(w.check, w.args...)
+		}
+	}
+	return nil
+}
+
+// last is the last of the first few users of a way, if there are so many.
+func (q *Query) last(ctx context.Context, tx *store.Tx, w way) (id int64, many bool, err error) {
+	query := "SELECT " + w.id + " FROM " + w.from + " WHERE " + w.where
+	if !w.unordered {
+		query += " ORDER BY " + w.id
+	}
+	err = q.row(ctx, tx, query+" LIMIT 1 OFFSET ?", append(slices.Clip(w.args), few)).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("count users: %w", err)
+	}
+	return id, true, nil
+}
+
+// NoEnd is greater than any id.
+const NoEnd = math.MaxInt64
+
+// Stretch is a part of a list by ids: the first ones after one id and before another or, with Descending, the last, in the
+// opposite order. Of these, Limit after the first Offset.
+type Stretch struct {
+	After, Before int64
+	Descending    bool
+	Limit, Offset int
+}
+
+// selectIDs is the query for the ids of a stretch.
+func (q *Query) selectIDs(part Stretch) (query string, args []any) {
+	from, id := "user_search f", "f.user_id"
+	var where []string
+	if q.taken.from != "" {
+		where, args = append(where, q.taken.where), append(args, q.taken.args...)
+	}
+	if q.taken.from != "" && q.taken.from != from {
+		id = q.taken.id
+		from = q.taken.from + " CROSS JOIN user_search f ON f.user_id = " + id
+	}
+	where = append(append(where, id+" > ?", id+" < ?"), q.where...)
+	args = append(append(append(args, part.After, part.Before), q.args...), part.Limit, part.Offset)
+	query = "SELECT f.user_id FROM " + from + " WHERE " + strings.Join(where, " AND ") + " ORDER BY " + id
+	if part.Descending {
+		query += " DESC"
+	}
+	return query + " LIMIT ? OFFSET ?", args
+}
+
+// row runs a query of one row. Those of one condition are few and stay prepared; the many combinations of several are not
+// kept.
+func (q *Query) row(ctx context.Context, tx *store.Tx, text string, args []any) *store.Row {
+	if q.count <= 1 {
+		return tx.QueryRowContext(ctx, text, args...)
+	}
+	return tx.Tx.QueryRowContext(ctx, text, args...)
+}
+
+// Nth is the id of the user at offset after one; 0 where there is none.
+func (q *Query) Nth(ctx context.Context, tx *store.Tx, after int64, offset int) (id int64, err error) {
+	if err := q.weigh(ctx, tx); err != nil {
+		return 0, err
+	}
+	text, args := q.selectIDs(Stretch{After: after, Before: NoEnd, Limit: 1, Offset: offset})
+	if err := q.row(ctx, tx, text, args).Scan(&id); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("look for users: %w", err)
+	}
+	return id, nil
+}
+
+// Read reads the users of a stretch. show completes "SELECT (SELECT" to a query for one text about all users of page, whose
+// column id says who they are. others tells whether there is anybody in another stretch; nil: it is not asked. One row has
+// it all, because the driver interrupts nothing but the step to the first.
+func (q *Query) Read(ctx context.Context, tx *store.Tx, show string, part Stretch, other *Stretch) (shown string, others bool, err error) {
+	if err := q.weigh(ctx, tx); err != nil {
+		return "", false, err
+	}
+	ids, args := q.selectIDs(part)
+	beyond := "NULL"
+	if other != nil {
+		id, more := q.selectIDs(*other)
+		beyond, args = "("+id+")", append(args, more...)
+	}
+	var id sql.NullInt64
+	err = q.row(ctx, tx, "WITH page (id) AS ("+ids+") SELECT (SELECT "+show+"), "+beyond, args).Scan(&shown, &id)
+	return shown, id.Valid, err
+}
