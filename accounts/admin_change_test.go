@@ -63,16 +63,16 @@ func TestSetUser(t *testing.T) {
 			sameUser(t, want, stored)
 			sameUser(t, bob, h.user(t, "2"))
 			if n := h.count(t, `SELECT count(*) FROM addresses WHERE user_id = 1`); n != len(want.addresses()) {
-				t.Errorf("%d addresses", n)
+				t.Errorf("%d addresses, want %d", n, len(want.addresses()))
 			}
 			if test.ends == "" {
 				if n := h.live(t, 1); n != 1 {
-					t.Errorf("%d sessions", n)
+					t.Errorf("%d sessions, want 1", n)
 				}
 			} else {
 				h.dead(t, session)
 				if n := h.count(t, `SELECT count(*) FROM sessions WHERE end_reason = ?`, test.ends); n != 1 {
-					t.Errorf("it ended %d sessions", n)
+					t.Errorf("it ended %d sessions, want 1", n)
 				}
 			}
 			h.sent(t)
@@ -83,12 +83,12 @@ func TestSetUser(t *testing.T) {
 		h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com"})
 		h.login(t)
 		if u, err := h.SetUser(t.Context(), "1", SetUserInput{SecondaryEmail: ptr("Ada2@example.com")}); err != nil || u.SecondaryEmail != "Ada2@example.com" || h.live(t, 1) != 1 {
-			t.Errorf("%+v, %v", u, err)
+			t.Errorf("user %+v, error %v, want ada2@example.com and the session live", u, err)
 		}
 		h.set(t, 1, "is_active", 0)
 		h.set(t, 1, "archived", 1)
 		if u, err := h.SetUser(t.Context(), "1", SetUserInput{Active: ptr(true), Archived: ptr(false)}); err != nil || !u.IsActive || u.Archived {
-			t.Errorf("%+v, %v", u, err)
+			t.Errorf("user %+v, error %v, want it active", u, err)
 		}
 	})
 }
@@ -138,7 +138,7 @@ func TestNobodyToChange(t *testing.T) {
 		"EndSession":      func() error { return h.EndSession(t.Context(), "nobody", 0) },
 	} {
 		if err := op(); !errors.Is(err, ErrNotFound) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v, want %v", name, err, ErrNotFound)
 		}
 	}
 	same(t, before, h.dump(t))
@@ -167,7 +167,7 @@ func TestSetUserPassword(t *testing.T) {
 	sameShown(t, want, u)
 	stored := h.user(t, "ada")
 	if stored.password == want.password {
-		t.Errorf("the stored hash is still %q", want.password)
+		t.Errorf("stored hash %q, want a new one", stored.password)
 	}
 	want.password = stored.password
 	leapt(t, want, stored, true, true)
@@ -188,11 +188,11 @@ func TestSetUserPasswordMeetsChange(t *testing.T) {
 	set := func() error { _, err := h.SetUserPassword(t.Context(), "ada", newPassword); return err }
 	errs := h.whileHashing(t, func() {}, set, h.tryLogin(t, byUsername("ada", password)))
 	if errs[0] != nil || errs[1] != nil && !equalErrors(errs[1], invalidCredentials) || h.live(t, 1) != 0 {
-		t.Errorf("%v, %d sessions", errs, h.live(t, 1))
+		t.Errorf("errors %v with %d sessions, want the password set and no session", errs, h.live(t, 1))
 	}
 	errs = h.whileHashing(t, func() { h.exec(t, `DELETE FROM users`) }, set)
 	if !errors.Is(errs[0], ErrNotFound) {
-		t.Errorf("%v", errs[0])
+		t.Errorf("error %v, want %v", errs[0], ErrNotFound)
 	}
 }
 
@@ -216,7 +216,7 @@ func TestDeleteUser(t *testing.T) {
 			}
 			sameShown(t, want, u)
 			if _, err := h.FindUser(t.Context(), "1"); errors.Is(err, ErrNotFound) != test.gone {
-				t.Errorf("found: %v", err)
+				t.Errorf("error %v, want the user gone: %t", err, test.gone)
 			}
 			h.dead(t, session)
 			h.sent(t)
@@ -245,13 +245,13 @@ func TestSessions(t *testing.T) {
 	list, err := h.Sessions(t.Context(), "ada")
 	if err != nil || len(list) != 2 || list[1].ID != first.Payload.Session || list[1].CreatedAt != start || list[1].RefreshedAt != start+1 || *list[1].Ends() != start+1+seconds ||
 		list[0].ID != second.Payload.Session || list[0].RefreshedAt != start || *list[0].Ends() != start+seconds || list[1].EndedAt != nil || !list[1].Live(start) || list[1].Live(start+1+seconds) {
-		t.Fatalf("%+v, %v", list, err)
+		t.Fatalf("sessions %+v, error %v, want two live ones, the newest first", list, err)
 	}
 	h.events(t)
 	for _, id := range []int64{other.Payload.Session, second.Payload.Session + 1, -1} { // another's, nobody's
 		before := h.dump(t)
 		if err := h.EndSession(t.Context(), "ada", id); !errors.Is(err, ErrNoSession) {
-			t.Errorf("%d: %v", id, err)
+			t.Errorf("%d: error %v, want %v", id, err, ErrNoSession)
 		}
 		same(t, before, h.dump(t))
 	}
@@ -260,16 +260,16 @@ func TestSessions(t *testing.T) {
 	}
 	h.dead(t, second)
 	if err := h.EndSession(t.Context(), "ada", second.Payload.Session); !errors.Is(err, ErrNoSession) {
-		t.Errorf("ended twice: %v", err)
+		t.Errorf("ended twice: error %v, want %v", err, ErrNoSession)
 	}
 	if n := h.live(t, 1); n != 1 {
-		t.Errorf("%d sessions", n)
+		t.Errorf("%d sessions, want 1", n)
 	}
 	if err := h.EndSession(t.Context(), "ada", 0); err != nil {
 		t.Fatal(err)
 	}
 	list, err = h.Sessions(t.Context(), "ada")
 	if err != nil || *list[1].EndedAt != start+1 || list[1].EndReason != "revoked by an operator" || list[1].Live(start) || h.live(t, 2) != 1 {
-		t.Errorf("%+v, %v", list, err)
+		t.Errorf("sessions %+v, error %v, want both ended by the operator", list, err)
 	}
 }

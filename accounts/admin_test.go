@@ -29,7 +29,7 @@ func TestAddUser(t *testing.T) {
 		t.Errorf("user (-want +got):\n%s", diff)
 	}
 	if !h.login(t).Unarchived {
-		t.Error("the password does not let in as usual")
+		t.Error("the login did not unarchive the account, want it to")
 	}
 	plain := h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", NoPassword: true, Password: "1", Inactive: true})
 	want = &User{ID: 2, Username: "bob", Email: "bob@example.com", DateJoined: h.now().UTC()}
@@ -39,7 +39,7 @@ func TestAddUser(t *testing.T) {
 	h.fillOutbox(t) // it sends nothing
 	h.add(t, AddUserInput{Username: "eve", Email: "eve@example.com"})
 	if sent := h.mails(t); len(sent) != 0 {
-		t.Errorf("mails %+v", sent)
+		t.Errorf("mails %+v, want none", sent)
 	}
 }
 
@@ -93,7 +93,7 @@ func TestFindUser(t *testing.T) {
 	for _, ref := range []string{"", "4", "-1", "nobody", "nobody@example.com", "%", "ad", "99999999999999999999"} {
 		u, err := h.FindUser(t.Context(), ref)
 		if want := fmt.Sprintf("there is no such user: %q is no id, username or address", ref); u != nil || !errors.Is(err, ErrNotFound) || err.Error() != want {
-			t.Errorf("%q is %+v, %v", ref, u, err)
+			t.Errorf("%q: got %+v and error %v, want %s", ref, u, err, want)
 		}
 	}
 }
@@ -116,7 +116,7 @@ func TestEachUser(t *testing.T) {
 		return ids
 	}
 	if ids := each(func(*User) error { return nil }); len(ids) != 0 {
-		t.Errorf("of nobody: %v", ids)
+		t.Errorf("users %v, want none", ids)
 	}
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
 		for i := range n {
@@ -142,7 +142,7 @@ func TestEachUser(t *testing.T) {
 		return nil
 	})
 	if len(all) != n-1 || !slices.IsSorted(all) || all[0] != 1 || all[len(all)-1] != n || slices.Contains(all, 700) {
-		t.Errorf("%d users", len(all))
+		t.Errorf("%d users, want %d in the order of ids, without 700", len(all), n-1)
 	}
 	if some := each(func(u *User) error {
 		if u.ID == 3 {
@@ -150,7 +150,7 @@ func TestEachUser(t *testing.T) {
 		}
 		return nil
 	}); !slices.Equal(some, []int64{1, 2, 3}) {
-		t.Errorf("users %v before the stop", some)
+		t.Errorf("users %v before the stop, want 1 to 3", some)
 	}
 }
 
@@ -187,7 +187,7 @@ func TestLink(t *testing.T) {
 				t.Errorf("%+v stands for %+v, %v; want %+v", made, got, err, test.want)
 			}
 			if _, err := h.Link(t.Context(), test.purpose, "nobody", test.address); !errors.Is(err, ErrNotFound) {
-				t.Errorf("for nobody: %v", err)
+				t.Errorf("for nobody: error %v, want %v", err, ErrNotFound)
 			}
 		})
 	}
@@ -198,13 +198,13 @@ func TestLink(t *testing.T) {
 		})
 	}
 	if _, err := h.Link(t.Context(), "unknown", "ada", ""); err == nil {
-		t.Error("a link for nothing")
+		t.Error("a link for an unknown purpose, want an error")
 	}
 	made, err := h.Link(t.Context(), tokens.Activation, "ada", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{made.Token}); err != nil {
-		t.Errorf("as good as a mailed one: %v", err)
+		t.Errorf("as good as a mailed one: error %v, want none", err)
 	}
 }

@@ -25,7 +25,7 @@ func TestArchive(t *testing.T) {
 	h.dead(t, other)
 	h.dead(t, caller)
 	if out := h.login(t); !out.Unarchived {
-		t.Error("a login does not take it back")
+		t.Error("the login did not unarchive the account, want it to")
 	}
 }
 
@@ -40,11 +40,11 @@ func TestArchiveMeetsLogin(t *testing.T) {
 		archive := h.own(t, operation(t, "Archive"), token, password)
 		for i, err := range atOnce(2, func(i int) error { return []func() error{archive, h.tryLogin(t, byUsername("ada", password))}[i]() }) {
 			if err != nil {
-				t.Errorf("%d: %v", i, err)
+				t.Errorf("%d: error %v, want none", i, err)
 			}
 		}
 		if archived, live := h.user(t, "ada").Archived, h.live(t, 1); archived != (live == 0) || live > 1 {
-			t.Errorf("archived %t, %d sessions", archived, live)
+			t.Errorf("archived %t with %d sessions, want none if and only if it is archived", archived, live)
 		}
 	}
 }

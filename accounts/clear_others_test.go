@@ -69,7 +69,7 @@ func TestClearingLetsOthersIn(t *testing.T) {
 					t.Error(err)
 				}
 				if left-now > test.most {
-					t.Errorf("%d rows at once, more than %d", left-now, test.most)
+					t.Errorf("%d rows at once, want at most %d", left-now, test.most)
 				}
 				left = now
 			}
@@ -82,18 +82,18 @@ func TestClearingLetsOthersIn(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n := h.count(t, test.count); n != 0 || left != 0 {
-				t.Errorf("%d are left, %d at the last pause", n, left)
+				t.Errorf("%d rows left, %d at the last pause, want none", n, left)
 			}
 			if len(w.waited) < old/test.most {
-				t.Errorf("%d pauses", len(w.waited))
+				t.Errorf("%d pauses, want at least %d", len(w.waited), old/test.most)
 			}
 			for _, waited := range w.waited {
 				if waited != 10*time.Millisecond {
-					t.Fatalf("pauses of %v", w.waited)
+					t.Fatalf("pauses of %v, want 10ms each", w.waited)
 				}
 			}
 			if n := h.count(t, `SELECT length(last_name) FROM users WHERE id = 1`); n != len(w.waited) {
-				t.Errorf("others wrote %d times in %d pauses", n, len(w.waited))
+				t.Errorf("others wrote %d times, want %d: once in each pause", n, len(w.waited))
 			}
 		})
 	}
@@ -110,7 +110,7 @@ func TestPauseIsShort(t *testing.T) {
 		t.Helper()
 		held, err := h.writeBatch(ctx, func(*store.Tx) error { w.at = w.at.Add(took); return nil })
 		if err != nil || held != took {
-			t.Errorf("%v, %v, and it took %v", held, err, took)
+			t.Errorf("held %v, error %v, want %v", held, err, took)
 		}
 	}
 	for _, took := range []time.Duration{time.Millisecond, time.Hour, 0, -time.Hour} {
@@ -122,12 +122,12 @@ func TestPauseIsShort(t *testing.T) {
 	ending, cancel := context.WithCancel(t.Context())
 	h.delay.Timer = func(time.Duration) <-chan time.Time { cancel(); return nil } // never rings
 	run(ending, time.Second)
-	if _, err := h.writeBatch(ending, func(*store.Tx) error { t.Error("ran"); return nil }); !errors.Is(err, context.Canceled) {
+	if _, err := h.writeBatch(ending, func(*store.Tx) error { t.Error("the batch ran, want it cancelled"); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, when nobody wants it any more", err)
 	}
 	failure := errors.New("failure")
 	if held, err := h.writeBatch(t.Context(), func(*store.Tx) error { return failure }); !errors.Is(err, failure) || held != 0 {
-		t.Errorf("%v, %v", held, err)
+		t.Errorf("held %v, error %v, want 0 and %v", held, err, failure)
 	}
 }
 
@@ -147,7 +147,7 @@ func TestBatchesFit(t *testing.T) {
 		n.adapt(0)
 	}
 	if n != tokens.ClearRows {
-		t.Errorf("%d rows, and not %d", n, tokens.ClearRows)
+		t.Errorf("%d rows, want %d", n, tokens.ClearRows)
 	}
 }
 
@@ -172,10 +172,10 @@ func TestSlowBatchesAreSmall(t *testing.T) {
 			h.delay.Now = func() time.Time { w.at = w.at.Add(test.step); return w.at }
 			cleared, err := h.ClearSessions(t.Context(), ClearInput{})
 			if err != nil || cleared.Sessions != 45 || cleared.Longest != test.step {
-				t.Errorf("%+v, %v", cleared, err)
+				t.Errorf("cleared %+v, error %v, want 45 sessions, %v at most", cleared, err, test.step)
 			}
 			if n := len(w.waited); n < test.batches || test.most > 0 && n > test.most {
-				t.Errorf("%d batches", n)
+				t.Errorf("%d batches, want %d or more, and at most %d if that is set", n, test.batches, test.most)
 			}
 		})
 	}

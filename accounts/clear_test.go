@@ -31,7 +31,7 @@ func TestClearSessions(t *testing.T) {
 	clear(ClearInput{}, tokens.Cleared{Sessions: 1, RefreshTokens: 1})
 	h.advance(24*time.Hour + 5*time.Minute)
 	if err := h.tryRevoke(t, &idle.RefreshToken)(); err != nil {
-		t.Errorf("an expired token that is still there: %v", err)
+		t.Errorf("an expired token that is still there: error %v, want none", err)
 	}
 	clear(ClearInput{ExpiredOnly: true}, tokens.Cleared{Sessions: 1, RefreshTokens: 2})
 	h.events(t)
@@ -44,7 +44,7 @@ func TestClearSessions(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := h.ClearSessions(ctx, ClearInput{}); err == nil {
-		t.Error("it goes on after its end")
+		t.Error("no error after the context has ended, want one")
 	}
 }
 

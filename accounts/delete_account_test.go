@@ -58,18 +58,18 @@ func TestDeletePermanently(t *testing.T) {
 	h.sent(t, notice("Ada@example.com", deletedNotice), notice("Ada2@example.com", deletedNotice))
 	for table, column := range map[string]string{"users": "id", "user_status": "user_id", "addresses": "user_id", "sessions": "user_id"} {
 		if n := h.count(t, `SELECT count(*) FROM `+table+` WHERE `+column+` = 1`); n != 0 {
-			t.Errorf("%d rows left in %s", n, table)
+			t.Errorf("%d rows left in %s, want none", n, table)
 		}
 	}
 	if n := h.count(t, `SELECT count(*) FROM refresh_tokens`); n != 0 {
-		t.Errorf("%d refresh tokens left", n)
+		t.Errorf("%d refresh tokens left, want 0", n)
 	}
 	sameUser(t, bob, h.user(t, "bob"))
 	if _, err := h.Register(t.Context(), registration("Ada@example.com", "ada", newPassword, newPassword)); err != nil {
 		t.Fatal(err)
 	}
 	if u := h.user(t, "ada"); u.ID <= 2 {
-		t.Errorf("an id was used twice: %d", u.ID)
+		t.Errorf("id %d, want one that was never used", u.ID)
 	}
 	h.activation(t, "Ada@example.com")
 	h.events(t)
@@ -98,11 +98,11 @@ func TestDeleteMeetsRefresh(t *testing.T) {
 		}}
 		errs := atOnce(2, func(i int) error { return ops[i]() })
 		if errs[0] != nil || errs[1] != nil && !equalErrors(errs[1], invalidToken) {
-			t.Errorf("%v", errs)
+			t.Errorf("errors %v, want none for the deletion, and none or %v for the refresh", errs, invalidToken)
 		}
 		h.dead(t, other)
 		if live := h.live(t, 1); live != 0 {
-			t.Errorf("%d sessions", live)
+			t.Errorf("%d sessions, want 0", live)
 		}
 	}
 }

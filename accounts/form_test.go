@@ -106,7 +106,7 @@ func TestRegisterFields(t *testing.T) {
 		t.Errorf("mails are given (-want +got):\n%s", diff)
 	}
 	if n := h.count(t, `SELECT count(*) FROM user_fields WHERE typeof(value) = 'integer' AND (name, value) IN (VALUES ('news', 0), ('level', 2), ('born', ?))`, born("1815-12-10T00:02:03Z").Unix()); n != 3 {
-		t.Errorf("%d of 3 values are stored as they should be", n)
+		t.Errorf("%d values are stored as they should be, want 3", n)
 	}
 	// What is absent, null or blank is not given.
 	if _, err := h.Register(t.Context(), filled(Values{"email": "bob@example.com", "username": "bob", "phone_number": "x", "last_name": nil, "about": " ", "plan": "", "level": nil})); err != nil {
@@ -118,7 +118,7 @@ func TestRegisterFields(t *testing.T) {
 	}
 	h.exec(t, `DELETE FROM users WHERE id = 1`)
 	if n := h.count(t, `SELECT count(*) FROM user_fields WHERE user_id = 1`); n != 0 {
-		t.Errorf("%d values of nobody", n)
+		t.Errorf("%d values of nobody, want 0", n)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestFieldRefusals(t *testing.T) {
 			h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", Fields: Values{"phone_number": "+123"}, NoPassword: true})
 		}, h.register(t, filled(nil)))
 		if want := (Errors{"phoneNumber": {phoneUsed}}); !cmp.Equal(errs, []error{want}) {
-			t.Errorf("%#v", errs)
+			t.Errorf("errors %#v, want %#v", errs, want)
 		}
 	})
 }
@@ -176,7 +176,7 @@ func TestUniqueFieldAtOnce(t *testing.T) {
 		return h.register(t, filled(Values{"username": name, "email": name + "@example.com"}))()
 	})
 	if good, refused := verdicts(t, errs, Errors{"phoneNumber": {phoneUsed}}); good != 1 || refused != n-1 {
-		t.Errorf("%d registered, %d refused", good, refused)
+		t.Errorf("%d registered, %d refused, want 1 and %d", good, refused, n-1)
 	}
 }
 
@@ -194,7 +194,7 @@ func TestUniqueIndex(t *testing.T) {
 		return err
 	})
 	if err == nil || !strings.Contains(err.Error(), "UNIQUE constraint failed") {
-		t.Errorf("two accounts have the value of a unique field: %v", err)
+		t.Errorf("error %v, want a failed UNIQUE constraint", err)
 	}
 }
 
@@ -204,7 +204,7 @@ func TestBadPatternAtStart(t *testing.T) {
 	s := h.settings
 	s.Fields = []Field{{Name: "a", Type: String, Pattern: "a)|(b"}}
 	if _, err := New(h.db, h.tokens, h.outbox, s, h.Service.log); err == nil || !strings.HasPrefix(err.Error(), "pattern of field a: ") {
-		t.Errorf("New = %v", err)
+		t.Errorf("error %v, want one of the pattern of field a", err)
 	}
 }
 
@@ -221,29 +221,29 @@ func TestCheckFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	if log := h.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, `"field":"phone_number","values":1`) {
-		t.Errorf("logged %s", log)
+		t.Errorf("logged %s, want one warning of phone_number", log)
 	}
 	// Who has such a value keeps it, whatever else they change; nobody else gets it.
 	update := func(name string, in Values) error {
 		return h.UpdateAccount(t.Context(), h.verified(t, name), UpdateAccountInput{in})
 	}
 	if err := update("ada", Values{"phone_number": "1", "last_name": "King"}); err != nil || h.user(t, "ada").LastName != "King" {
-		t.Errorf("a value that stays: %v", err)
+		t.Errorf("a value that stays: error %v, want none and the last name changed", err)
 	}
 	if err := update("eve", Values{"phone_number": "1"}); !cmp.Equal(err, error(Errors{"phoneNumber": {phoneUsed}})) {
-		t.Errorf("a value that is taken: %v", err)
+		t.Errorf("a value that is taken: error %v, want %v", err, Errors{"phoneNumber": {phoneUsed}})
 	}
 	if err := update("bob", Values{"phone_number": "3"}); err != nil {
 		t.Error(err)
 	}
 	h.log.Reset()
 	if err := h.CheckFields(t.Context()); err != nil || h.log.Len() > 0 {
-		t.Errorf("logged %s, %v", h.log.String(), err)
+		t.Errorf("logged %s, error %v, want nothing", h.log.String(), err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := h.CheckFields(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("CheckFields = %v", err)
+		t.Errorf("CheckFields: error %v, want %v", err, context.Canceled)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestStoredKinds(t *testing.T) {
 		}
 		for kind, encoded := range kinds {
 			if !strings.HasPrefix(encoded, kind) {
-				t.Errorf("%q is said to be of the kind %q", encoded, kind)
+				t.Errorf("%q: kind %q, want its beginning", encoded, kind)
 			}
 		}
 		return err
@@ -82,7 +82,7 @@ func TestManyKindsEnd(t *testing.T) {
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
 		kinds, err := storedKinds(t.Context(), tx)
 		if len(kinds) != 32+1 || kinds["pbkdf2_sha256$10$"] == "" {
-			t.Errorf("%d kinds: %v", len(kinds), kinds)
+			t.Errorf("%d kinds %v, want 33", len(kinds), kinds)
 		}
 		return err
 	})
@@ -108,7 +108,7 @@ func TestKindsAreFoundByIndex(t *testing.T) {
 				return err
 			}
 			if !strings.HasPrefix(plan, "SEARCH users USING INDEX users_hash") {
-				t.Errorf("plan %q", plan)
+				t.Errorf("plan %q, want a search by users_hash", plan)
 			}
 		}
 		return rows.Err()
@@ -149,7 +149,7 @@ func TestDearestHashSetsThePace(t *testing.T) {
 		}
 		w.waited = nil
 		if h.login(t); w.waited != nil {
-			t.Errorf("a login waits %v", w.waited)
+			t.Errorf("a login waits %v, want no wait", w.waited)
 		}
 	}
 	check(t) // only the current kind

@@ -56,7 +56,7 @@ func TestTokensWorkForOneThing(t *testing.T) {
 	// In their own they work, and the order spares the ones to come: a password kills what is out.
 	for _, kind := range []string{"activation", "secondary_email", "access", "refresh", "password_set"} {
 		if err := takers[kind](made[kind])(); err != nil {
-			t.Errorf("%s: %v", kind, err)
+			t.Errorf("%s: error %v, want none", kind, err)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func TestLinksDie(t *testing.T) {
 				if test.dead[purpose] {
 					h.refused(t, invalidToken, use)
 				} else if err := use(); err != nil {
-					t.Errorf("%s: %v", purpose, err)
+					t.Errorf("%s: error %v, want none", purpose, err)
 				}
 			}
 		})

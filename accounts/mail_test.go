@@ -33,11 +33,11 @@ func TestMailsPerRecipient(t *testing.T) {
 		t.Errorf("%d mails for 50 requests, want 3", sent)
 	}
 	if got := h.events(t); len(got) != 47 || got[0] != "mail_throttled 1" {
-		t.Errorf("%d events: %v", len(got), got)
+		t.Errorf("%d events %v, want 47 of throttled mails", len(got), got)
 	}
 	h.advance(time.Hour - time.Second)
 	if sent := resend(1); sent != 0 {
-		t.Error("a mail before the hour is over")
+		t.Errorf("%d mails before the hour is over, want none", sent)
 	}
 	h.advance(time.Second)
 	for hour, want := range []int{3, 3, 1, 0, 0} {
@@ -48,7 +48,7 @@ func TestMailsPerRecipient(t *testing.T) {
 	}
 	h.advance(18 * time.Hour)
 	if sent := resend(5); sent != 3 {
-		t.Errorf("%d mails on the next day", sent)
+		t.Errorf("%d mails on the next day, want 3", sent)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestMailsOfEveryKind(t *testing.T) {
 	for _, request := range requests {
 		for i := range 5 {
 			if err := request.ask(i); err != nil {
-				t.Fatalf("%s: %v", request.name, err)
+				t.Fatalf("%s: error %v, want none", request.name, err)
 			}
 		}
 		if sent := h.mails(t); len(sent) != request.want {
@@ -127,7 +127,7 @@ func TestResetMailsHaveNoDailyLimit(t *testing.T) {
 			}
 		}
 		if sent := h.mails(t); len(sent) != 3 {
-			t.Fatalf("%d mails in hour %d", len(sent), hour)
+			t.Fatalf("%d mails in hour %d, want 3", len(sent), hour)
 		}
 		h.advance(time.Hour)
 	}
@@ -184,21 +184,21 @@ func TestRegistrationsPerNetwork(t *testing.T) {
 				before := h.dump(t)
 				h.log.Reset()
 				if err := register("192.0.2.1", email, "user4"); !cmp.Equal(err, error(&ThrottledError{RetryAfter: time.Hour})) {
-					t.Errorf("%s: %v", email, err)
+					t.Errorf("%s: error %v, want %v", email, err, &ThrottledError{RetryAfter: time.Hour})
 				}
 				if diff := cmp.Diff(before, h.dump(t)); diff != "" {
-					t.Errorf("it changed (-before +after):\n%s", diff)
+					t.Errorf("the database changed (-want +got):\n%s", diff)
 				}
 				if !strings.Contains(h.log.String(), `"event":"registration_throttled"`) {
-					t.Errorf("it logged %s", h.log.String())
+					t.Errorf("logged %s, want registration_throttled", h.log.String())
 				}
 			}
 			if err := register("192.0.2.2", "user5@example.com", "user5"); err != nil {
-				t.Errorf("another network: %v", err)
+				t.Errorf("another network: error %v, want none", err)
 			}
 			h.advance(time.Hour)
 			if err := register("192.0.2.1", "user6@example.com", "user6"); err != nil {
-				t.Errorf("an hour later: %v", err)
+				t.Errorf("an hour later: error %v, want none", err)
 			}
 		})
 	}

@@ -71,7 +71,7 @@ func (h *harness) own(t *testing.T, op ownOperation, token, password string) fun
 func (h *harness) succeed(t *testing.T, name, token string) {
 	t.Helper()
 	if err := h.own(t, operation(t, name), token, password)(); err != nil {
-		t.Fatalf("%s: %v", name, err)
+		t.Fatalf("%s: error %v, want none", name, err)
 	}
 }
 
@@ -202,7 +202,7 @@ func TestOwnOperationMeetsChange(t *testing.T) {
 				}, h.own(t, op, session.Token, password))[0]
 				if want == nil {
 					if err != nil {
-						t.Errorf("error %#v", err)
+						t.Errorf("error %#v, want none", err)
 					}
 					return
 				}
@@ -230,13 +230,13 @@ func TestOwnOperationsAtOnce(t *testing.T) {
 		}
 		for i, err := range atOnce(len(ops), func(i int) error { return ops[i]() }) {
 			if err != nil && !equalErrors(err, secondaryRequired) && !equalErrors(err, invalidToken) {
-				t.Errorf("%d: %#v", i, err)
+				t.Errorf("%d: error %#v, want none, %v or %v", i, err, secondaryRequired, invalidToken)
 			}
 		}
 		u := h.user(t, "1")
 		owned := h.count(t, `SELECT count(*) FROM addresses WHERE user_id = 1`)
 		if owned != len(u.addresses()) || u.canonical == u.secondary || u.canonical != "ada@example.com" && u.canonical != "ada2@example.com" && u.canonical != "new@example.com" {
-			t.Errorf("%d addresses, user %+v", owned, u)
+			t.Errorf("%d addresses of user %+v, want its own two or one", owned, u)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func TestChangePassword(t *testing.T) {
 	} {
 		h.refused(t, test.want, change(password, test.p1, test.p2, &out))
 		if out != nil {
-			t.Errorf("beside the error: %+v", out)
+			t.Errorf("got %+v beside an error, want nothing", out)
 		}
 	}
 	before := h.user(t, "ada")
@@ -48,7 +48,7 @@ func TestChangePassword(t *testing.T) {
 	h.dead(t, first)
 	h.dead(t, caller)
 	if u, err := h.Caller(out.Token).User(t.Context()); u == nil || err != nil || h.live(t, 1) != 1 {
-		t.Errorf("the new session is %+v's, %v; %d are live", u, err, h.live(t, 1))
+		t.Errorf("new session of %+v, %v, %d live, want ada's alone", u, err, h.live(t, 1))
 	}
 	h.emptyOutbox(t)
 	if _, err := h.RefreshToken(t.Context(), RefreshTokenInput{&out.RefreshToken}); err != nil {

@@ -72,13 +72,13 @@ func (h *harness) live(t *testing.T, id int64) int {
 func (h *harness) dead(t *testing.T, s *Session) {
 	t.Helper()
 	if u, err := h.Caller(s.Token).User(t.Context()); u != nil || err != nil {
-		t.Errorf("the access token is still %+v's, %v", u, err)
+		t.Errorf("caller %+v, %v, want an anonymous one", u, err)
 	}
 	if _, err := h.VerifyToken(t.Context(), VerifyTokenInput{&s.Token}); !equalErrors(err, invalidToken) {
-		t.Errorf("verifyToken: %v", err)
+		t.Errorf("verifyToken: error %v, want %v", err, invalidToken)
 	}
 	if _, err := h.RefreshToken(t.Context(), RefreshTokenInput{&s.RefreshToken}); !equalErrors(err, invalidToken) {
-		t.Errorf("refreshToken: %v", err)
+		t.Errorf("refreshToken: error %v, want %v", err, invalidToken)
 	}
 }
 
@@ -189,12 +189,12 @@ func TestResetPassword(t *testing.T) {
 			h.dead(t, first)
 			h.dead(t, second)
 			if n := h.count(t, `SELECT count(*) FROM sessions WHERE end_reason = 'password reset'`); n != 2 {
-				t.Errorf("%d sessions ended by it", n)
+				t.Errorf("%d sessions ended by it, want 2", n)
 			}
 			h.refused(t, invalidToken, h.reset(t, token, password))
 			h.refused(t, invalidCredentials, h.tryLogin(t, byUsername("ada", password)))
 			if out, err := h.Login(t.Context(), byUsername("ada", newPassword)); err != nil || !out.Unarchived {
-				t.Errorf("%+v, %v", out, err)
+				t.Errorf("session %+v, error %v, want the account unarchived", out, err)
 			}
 		})
 	}
@@ -213,7 +213,7 @@ func TestResetVerifies(t *testing.T) {
 		events := map[bool][]string{true: {"password_reset 1", "user_verified 1"}, false: {"password_reset 1"}}[verifies]
 		h.happened(t, events...)
 		if u := h.user(t, "ada"); u.Verified != verifies {
-			t.Errorf("%s: verified %t", address, u.Verified)
+			t.Errorf("%s: verified %t, want %t", address, u.Verified, verifies)
 		}
 		if sent := h.mails(t); len(sent) != 0 {
 			t.Errorf("notices that nobody wants: %+v", sent)
@@ -236,7 +236,7 @@ func TestSetPassword(t *testing.T) {
 		h.happened(t, "password_set 1", "user_verified 1")
 		h.sent(t, notice("Ada@example.com", passwordNotice))
 		if after := h.user(t, "ada"); !after.Verified || after.credentialEpoch <= u.credentialEpoch {
-			t.Errorf("user %+v after %+v", after, u)
+			t.Errorf("user %+v after %+v, want it verified with another epoch", after, u)
 		}
 		h.login(t)
 		h.events(t)
@@ -337,14 +337,14 @@ func TestPasswordLinksAtOnce(t *testing.T) {
 		nth := func(i int) string { return fmt.Sprintf("%s-%d", newPassword, i) }
 		errs := atOnce(n, func(i int) error { return test.use(h, t, token, nth(i))() })
 		if good, refused := verdicts(t, errs, test.lost); good != 1 || refused != n-1 {
-			t.Errorf("%s: %d good, %d refused", purpose, good, refused)
+			t.Errorf("%s: %d good, %d refused, want 1 and %d", purpose, good, refused, n-1)
 		}
 		for i, err := range errs {
 			if err != nil {
 				continue
 			}
 			if _, err := h.Login(t.Context(), byUsername("ada", nth(i))); err != nil {
-				t.Errorf("%s: the password that won does not let in: %v", purpose, err)
+				t.Errorf("%s: login with the password that won: error %v, want none", purpose, err)
 			}
 		}
 	}
@@ -366,7 +366,7 @@ func TestResetMeetsChange(t *testing.T) {
 			var changed map[string][]string
 			err := h.whileHashing(t, func() { change(t, h); changed = h.dump(t) }, h.reset(t, token, newPassword))[0]
 			if !equalErrors(err, invalidToken) {
-				t.Errorf("error %#v", err)
+				t.Errorf("error %#v, want %#v", err, invalidToken)
 			}
 			same(t, changed, h.dump(t))
 		})

@@ -113,12 +113,12 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 		for _, step := range h.steps(t, statement) {
 			scans := strings.HasPrefix(step, "SCAN") || strings.Contains(step, "TEMP B-TREE") || strings.Contains(step, "AUTOMATIC")
 			if scans && !slices.ContainsFunc(bounded, func(what string) bool { return strings.Contains(step, what) }) {
-				t.Errorf("%s\n\t%s", step, strings.Join(strings.Fields(statement), " "))
+				t.Errorf("got step %s, want no scan\n\t%s", step, strings.Join(strings.Fields(statement), " "))
 			}
 		}
 	}
 	if looked < 100 {
-		t.Errorf("only %d statements were looked at: %q", looked, statements)
+		t.Errorf("looked at %d statements, want at least 100: %q", looked, statements)
 	}
 }
 
@@ -142,7 +142,7 @@ func (h *harness) steps(t *testing.T, statement string) (steps []string) {
 		return rows.Err()
 	})
 	if err != nil {
-		t.Fatalf("%s: %v", statement, err)
+		t.Fatalf("%s: error %v, want none", statement, err)
 	}
 	return steps
 }

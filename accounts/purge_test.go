@@ -54,7 +54,7 @@ func TestPurgeUnverified(t *testing.T) {
 	}
 	h.advance(29*24*time.Hour - time.Second)
 	if gone := run(); gone != 0 {
-		t.Errorf("%d are gone a second too early", gone)
+		t.Errorf("%d are gone a second too early, want 0", gone)
 	}
 	h.advance(time.Second)
 	h.log.Reset()
@@ -62,7 +62,7 @@ func TestPurgeUnverified(t *testing.T) {
 		t.Errorf("%d are gone, want %d", gone, purgeBatch+1)
 	}
 	if got := strings.Count(h.log.String(), `"event":"unverified_account_deleted"`); got != purgeBatch+1 {
-		t.Errorf("%d are logged", got)
+		t.Errorf("%d are logged, want %d", got, purgeBatch+1)
 	}
 	var left []string
 	if err := h.EachUser(t.Context(), func(u *User) error { left = append(left, u.Username); return nil }); err != nil {
@@ -72,7 +72,7 @@ func TestPurgeUnverified(t *testing.T) {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
 	if _, err := h.Register(t.Context(), registration("u1@example.com", "u1", password, password)); err != nil {
-		t.Errorf("the name is not free: %v", err)
+		t.Errorf("the name is not free: error %v, want none", err)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestPurgeMeetsVerification(t *testing.T) {
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
 		deleted, err := deleteUnverified(t.Context(), tx, id)
 		if deleted {
-			t.Error("a verified account was deleted")
+			t.Error("a verified account was deleted, want it kept")
 		}
 		return err
 	})

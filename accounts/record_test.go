@@ -70,7 +70,7 @@ func TestRecord(t *testing.T) {
 			}
 			r.Close(']')
 			if err := r.End(); err != nil {
-				t.Errorf("%s: got error %v", text, err)
+				t.Errorf("%s: got error %v, want none", text, err)
 			}
 		})
 	}
@@ -102,11 +102,11 @@ func TestRecordBroken(t *testing.T) {
 	s := &Service{}
 	for _, text := range []string{"", "[", "[[]]", "[1]", "[[1,2,3,null,null]]", `[[1,2,3,null,"a","b","c","d","e"]`, `[[1,2,3,null,"a","b","c","d"]]`} {
 		if users, err := s.readUsers(text); err == nil {
-			t.Errorf("%s is %d users", text, len(users))
+			t.Errorf("%s: got %d users, want an error", text, len(users))
 		}
 	}
 	if u, err := s.readAccount(`[1,2,3,null,"a","b","c","d","e"]`); err == nil {
-		t.Errorf("what is shown is a whole user %+v", u)
+		t.Errorf("shown columns alone: got %+v, want an error", u)
 	}
 }
 
@@ -136,7 +136,7 @@ func FuzzRecord(f *testing.F) {
 		}
 		r.Close(']')
 		if err := r.End(); err != nil {
-			t.Errorf("got error %v", err)
+			t.Errorf("got error %v, want none", err)
 		}
 	})
 }
@@ -171,11 +171,11 @@ func TestUserRecord(t *testing.T) {
 	}
 	page, err := h.Users(t.Context(), UserQuery{Limit: 10})
 	if err != nil || len(page.Edges) != len(want) {
-		t.Fatalf("%d users: %v", len(page.Edges), err)
+		t.Fatalf("%d users, error %v, want %d", len(page.Edges), err, len(want))
 	}
 	var each []*User
 	if err := h.EachUser(t.Context(), func(u *User) error { each = append(each, u); return nil }); err != nil || len(each) != len(want) {
-		t.Fatalf("each of %d users: %v", len(each), err)
+		t.Fatalf("%d users, error %v, want %d", len(each), err, len(want))
 	}
 	for i, want := range want {
 		for name, got := range map[string]*User{"in a page": page.Edges[i].User, "one of all": each[i]} {

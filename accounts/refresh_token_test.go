@@ -11,7 +11,7 @@ func (h *harness) tryRefresh(t *testing.T, token *string) func() error {
 	return func() error {
 		out, err := h.RefreshToken(t.Context(), RefreshTokenInput{token})
 		if err != nil && out != nil {
-			t.Errorf("beside the error: %+v", out)
+			t.Errorf("got %+v beside an error, want nothing", out)
 		}
 		return err
 	}
@@ -43,20 +43,20 @@ func TestRefreshToken(t *testing.T) {
 	}
 	h.accessGood(t, second.Token)
 	if after := h.user(t, "ada"); !after.LastLogin.Equal(*before.LastLogin) || after.credentialEpoch != before.credentialEpoch {
-		t.Errorf("a refresh is no login: %+v", after)
+		t.Errorf("user %+v, want last login and epoch as before", after)
 	}
 	// Two tabs, or a lost reply: the same successor, in the grace period and as long as nobody has used it.
 	for _, wait := range []time.Duration{20 * time.Second, time.Hour} {
 		h.advance(wait)
 		if again := h.refresh(t, first.RefreshToken); again.RefreshToken != second.RefreshToken {
-			t.Errorf("after %v there is a second branch", wait)
+			t.Errorf("after %v: refresh token %q, want %q", wait, again.RefreshToken, second.RefreshToken)
 		}
 	}
 	third := h.refresh(t, second.RefreshToken)
 	h.events(t)
 	// Now the first one can only have been stolen, one way or the other.
 	if err := h.tryRefresh(t, &first.RefreshToken)(); err == nil || err.Error() != invalidToken.Error() {
-		t.Errorf("a stolen token: %v", err)
+		t.Errorf("a stolen token: error %v, want %v", err, invalidToken)
 	}
 	h.happened(t, "refresh_token_reused 1")
 	const loggedOut = "You have been logged out of Acme"
@@ -128,16 +128,16 @@ func TestRefreshTokenAtOnce(t *testing.T) {
 		return err
 	})
 	if good, _ := verdicts(t, errs, nil); good != n {
-		t.Fatalf("%d of %d got a token", good, n)
+		t.Fatalf("%d got a token, want %d", good, n)
 	}
 	for _, s := range out {
 		if s.RefreshToken != out[0].RefreshToken || s.RefreshToken == first.RefreshToken {
-			t.Fatalf("%q and %q", s.RefreshToken, out[0].RefreshToken)
+			t.Fatalf("refresh tokens %q and %q, want one new token", s.RefreshToken, out[0].RefreshToken)
 		}
 	}
 	h.accessGood(t, out[n-1].Token)
 	if leaves := h.count(t, `SELECT count(*) FROM refresh_tokens WHERE rotated_at IS NULL`); leaves != 1 {
-		t.Errorf("%d live leaves", leaves)
+		t.Errorf("%d live leaves, want 1", leaves)
 	}
 	if all := h.count(t, `SELECT count(*) FROM refresh_tokens`); all != 2 {
 		t.Errorf("%d refresh tokens, want the first and its successor", all)
@@ -150,7 +150,7 @@ func (h *harness) tryRefreshAccess(t *testing.T, token *string) func() error {
 	return func() error {
 		out, err := h.RefreshAccessToken(t.Context(), RefreshAccessTokenInput{token})
 		if err != nil && out != nil {
-			t.Errorf("beside the error: %+v", out)
+			t.Errorf("got %+v beside an error, want nothing", out)
 		}
 		return err
 	}
@@ -167,12 +167,12 @@ func TestRefreshAccessToken(t *testing.T) {
 	out, err := h.RefreshAccessToken(t.Context(), RefreshAccessTokenInput{&s.Token})
 	if err != nil || out.Payload.Session != s.Payload.Session || out.Payload.OrigIssuedAt != s.Payload.OrigIssuedAt || out.RefreshToken != "" ||
 		out.RefreshExpiresIn != s.Payload.OrigIssuedAt+int64(week/time.Second) {
-		t.Fatalf("%+v, %v", out, err)
+		t.Fatalf("session %+v, error %v, want the next access token", out, err)
 	}
 	h.happened(t, "token_refreshed 1")
 	h.accessGood(t, out.Token)
 	if after := h.dump(t); len(after["refresh_tokens"]) > 0 || len(after["sessions"]) != len(before["sessions"]) {
-		t.Errorf("rows of tokens: %+v", after)
+		t.Errorf("rows %+v, want no refresh token and no further session", after)
 	}
 
 	h.refused(t, invalidToken, h.tryRefreshAccess(t, nil))
@@ -221,13 +221,13 @@ func TestKeptRefreshToken(t *testing.T) {
 	next := h.refresh(t, s.RefreshToken)
 	h.happened(t, "token_refreshed 1")
 	if next.RefreshToken != s.RefreshToken || next.RefreshExpiresIn != h.now().Add(week).Unix() {
-		t.Errorf("%+v", next)
+		t.Errorf("session %+v, want the same refresh token", next)
 	}
 	h.set(t, ada.ID, "archived", 1)
 	h.refused(t, invalidToken, h.tryRefresh(t, &s.RefreshToken))
 	h.set(t, ada.ID, "archived", 0)
 	if n := h.count(t, `SELECT count(*) FROM refresh_tokens`); n != 1 {
-		t.Errorf("%d refresh tokens", n)
+		t.Errorf("%d refresh tokens, want 1", n)
 	}
 	if err := h.tryRevoke(t, &s.RefreshToken)(); err != nil {
 		t.Fatal(err)

@@ -42,7 +42,7 @@ func TestPasswordless(t *testing.T) {
 				if strings.HasSuffix(m.Link, "password-set") {
 					action, err := h.tokens.VerifyAction(m.Token, tokens.PasswordSet)
 					if want := h.ofNow(t, tokens.Action{Purpose: tokens.PasswordSet, User: 1, Address: "ada@example.com", IssuedAt: h.now().Unix()}); err != nil || action != want {
-						t.Errorf("the token stands for %+v, %v", action, err)
+						t.Errorf("token of %+v, %v, want %+v", action, err, want)
 					}
 				}
 				sent[i].Token = ""
@@ -54,14 +54,14 @@ func TestPasswordless(t *testing.T) {
 				t.Errorf("mails (-want +got):\n%s", diff)
 			}
 			if u := h.user(t, "ada"); u.password != "" || h.count(t, `SELECT count(*) FROM sessions`) != 0 {
-				t.Errorf("password %q, or a session", u.password)
+				t.Errorf("password %q, want none and no session", u.password)
 			}
 			h.refused(t, invalidCredentials, func() error { _, err := h.Login(t.Context(), byUsername("ada", "")); return err })
 			h.fillOutbox(t)
 			refused := h.register(t, registration("bob@example.com", "bob", "", ""))
 			if test.want == nil {
 				if err := refused(); err != nil {
-					t.Errorf("no mail is needed, and yet: %v", err)
+					t.Errorf("no mail is needed: error %v, want none", err)
 				}
 				return
 			}
@@ -97,12 +97,12 @@ func TestRevealNothing(t *testing.T) {
 			errs := h.whileHashing(t, func() { hashes++ }, func() error { // waits for a place: there was a hash to compute
 				out, err := h.Register(t.Context(), registration(test.address, fmt.Sprint("bob", i), password, password))
 				if err == nil && *out != (Session{}) {
-					t.Errorf("%+v", out)
+					t.Errorf("session %+v, want an empty one", out)
 				}
 				return err
 			})
 			if errs[0] != nil || hashes != 1 {
-				t.Errorf("%v after %d hashes", errs[0], hashes)
+				t.Errorf("error %v after %d hashes, want none after 1", errs[0], hashes)
 			}
 			sent := h.mails(t)
 			for i := range sent {
@@ -115,7 +115,7 @@ func TestRevealNothing(t *testing.T) {
 			after := h.dump(t)
 			if strings.HasPrefix(test.event, "user_registered") {
 				if n := h.count(t, `SELECT count(*) FROM sessions`); n != 0 {
-					t.Errorf("%d sessions", n)
+					t.Errorf("%d sessions, want 0", n)
 				}
 				h.exec(t, `DELETE FROM users WHERE id = 3`)
 				return
@@ -125,7 +125,7 @@ func TestRevealNothing(t *testing.T) {
 				delete(after, table)
 			}
 			if diff := cmp.Diff(before, after); diff != "" {
-				t.Errorf("it changed (-before +after):\n%s", diff)
+				t.Errorf("the database changed (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -140,7 +140,7 @@ func TestRevealNothing(t *testing.T) {
 		h := newHarness(t, revealNothing, noActivationMail)
 		h.ada(t)
 		if _, err := h.Register(t.Context(), registration("ada@example.com", "bob", password, password)); err != nil || len(h.mails(t)) != 1 {
-			t.Errorf("the owner is told in any case: %v", err)
+			t.Errorf("error %v, want none and a mail to the owner", err)
 		}
 		h.fillOutbox(t)
 		h.refused(t, emailFail, h.register(t, registration("free@example.com", "eve", password, password)))
@@ -151,7 +151,7 @@ func TestRevealNothing(t *testing.T) {
 			h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com", NoPassword: true})
 		}, h.register(t, registration("ada@example.com", "bob", password, password)))
 		if errs[0] != nil || h.count(t, `SELECT count(*) FROM users`) != 1 {
-			t.Errorf("%v", errs)
+			t.Errorf("errors %v, want none and one user", errs)
 		}
 	})
 }
@@ -184,18 +184,18 @@ func TestHeldValues(t *testing.T) {
 		{"ada@example.com", "none", "", nil},
 	} {
 		if err := register(step.email, step.username, step.phone); !cmp.Equal(err, step.want) {
-			t.Errorf("%+v: %v", step, err)
+			t.Errorf("%+v: error %v, want %v", step, err, step.want)
 		}
 	}
 	if n := h.count(t, `SELECT count(*) FROM users`); n != 2 {
-		t.Errorf("%d users", n)
+		t.Errorf("%d users, want 2", n)
 	}
 	run := func() { h.clearOld(t.Context(), h.now().Add(-clearInterval)) }
 	h.advance(month - time.Second)
 	run()
 	for _, name := range []string{"held", "made"} {
 		if err := register("new2@example.com", name, ""); !cmp.Equal(err, usernameInUse) {
-			t.Errorf("%s is free a second too early: %v", name, err)
+			t.Errorf("%s a second too early: error %v, want %v", name, err, usernameInUse)
 		}
 	}
 	h.advance(time.Second)
@@ -210,7 +210,7 @@ func TestHeldValues(t *testing.T) {
 	run()
 	for i, name := range []string{"held", "made"} {
 		if err := register(fmt.Sprintf("new%d@example.com", i), name, fmt.Sprint(i+1)); err != nil {
-			t.Errorf("%s is not free: %v", name, err)
+			t.Errorf("%s when it is free again: error %v, want none", name, err)
 		}
 	}
 }
@@ -232,7 +232,7 @@ func TestHeldValuesOfOperators(t *testing.T) {
 	}
 	h.mails(t)
 	if n := h.count(t, `SELECT count(*) FROM held_values`); n != 0 {
-		t.Errorf("%d values are still held", n)
+		t.Errorf("%d values are still held, want 0", n)
 	}
 	if _, err := h.Register(t.Context(), registration("ada@example.com", "paypal", password, password)); err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ func (h *harness) register(t *testing.T, in RegisterInput) func() error {
 	return func() error {
 		out, err := h.Register(t.Context(), in)
 		if err != nil && out != nil {
-			t.Errorf("beside the error: %+v", out)
+			t.Errorf("got %+v beside an error, want nothing", out)
 		}
 		return err
 	}
@@ -95,7 +95,7 @@ func TestRegisterRefusals(t *testing.T) {
 		h := newHarness(t, oneHashAtATime)
 		errs := h.whileHashing(t, func() { h.fillOutbox(t) }, h.register(t, registration("bob@example.com", "bob", password, password)))
 		if n := h.count(t, `SELECT count(*) FROM users`); n != 0 || !cmp.Equal(errs, []error{emailFail}) {
-			t.Errorf("%d users, %#v", n, errs)
+			t.Errorf("%d users, errors %#v, want 0 and %#v", n, errs, emailFail)
 		}
 	})
 }
@@ -115,25 +115,25 @@ func TestRegister(t *testing.T) {
 		t.Errorf("user (-want +got):\n%s", diff)
 	}
 	if !strings.HasPrefix(u.password, "$argon2id$v=19$m=8,t=1,p=1$") {
-		t.Errorf("stored password %q", u.password)
+		t.Errorf("stored password %q, want a hash at the current parameters", u.password)
 	}
 	if viewer, err := h.Caller(out.Token).User(t.Context()); err != nil || !cmp.Equal(viewer, &u.User) {
-		t.Errorf("the token is %+v's, %v", viewer, err)
+		t.Errorf("token of %+v, %v, want %+v", viewer, err, u.User)
 	}
 	now := h.now().Unix()
 	claims := tokens.Claims{Username: "ada", Subject: 1, Session: out.Payload.Session, ExpiresAt: now + 300, IssuedAt: now, OrigIssuedAt: now}
 	if out.RefreshToken == "" || out.Payload == nil || *out.Payload != claims || out.RefreshExpiresIn != now+int64(week/time.Second) || out.Unarchived {
-		t.Errorf("session %+v with payload %+v", out, out.Payload)
+		t.Errorf("session %+v with payload %+v, want %+v", out, out.Payload, claims)
 	}
 	token := h.activation(t, "Ada.L@xn--bcher-kva.example")
 	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{token}); err != nil || !h.user(t, "1").Verified {
-		t.Errorf("its link does not verify: %v", err)
+		t.Errorf("activation link: error %v, want none and a verified account", err)
 	}
 	if _, err := h.Login(t.Context(), byEmail("ada.l@xn--bcher-kva.example", password)); err != nil {
-		t.Errorf("login with the password of the form: %v", err)
+		t.Errorf("login with the password of the form: error %v, want none", err)
 	}
 	if _, err := h.Register(t.Context(), registration("bob@example.com", "Bob@Example.com", password, password)); err != nil {
-		t.Errorf("one's own address as username: %v", err)
+		t.Errorf("one's own address as username: error %v, want none", err)
 	}
 }
 
@@ -162,23 +162,23 @@ func TestRegisterSettings(t *testing.T) {
 		}
 		h.activation(t, "ada@example.com")
 		if n := h.count(t, `SELECT count(*) FROM sessions`); n != 0 {
-			t.Errorf("%d sessions", n)
+			t.Errorf("%d sessions, want 0", n)
 		}
 	})
 	t.Run("no mail", func(t *testing.T) {
 		h := newHarness(t, noActivationMail)
 		h.fillOutbox(t) // no matter
 		if out, err := h.Register(t.Context(), in); err != nil || out.Token == "" {
-			t.Errorf("%+v, %v", out, err)
+			t.Errorf("session %+v, error %v, want a login", out, err)
 		}
 		if sent := h.mails(t); len(sent) != 0 || h.count(t, `SELECT count(*) FROM outbox`) != maxOutbox {
-			t.Errorf("mails %+v", sent)
+			t.Errorf("mails %+v, want none", sent)
 		}
 	})
 	t.Run("no refresh tokens", func(t *testing.T) {
 		h := newHarness(t, noRefreshTokens)
 		if out, err := h.Register(t.Context(), in); err != nil || out.Token == "" || out.RefreshToken != "" || out.RefreshExpiresIn != 0 {
-			t.Errorf("%+v, %v", out, err)
+			t.Errorf("session %+v, error %v, want a login", out, err)
 		}
 	})
 	t.Run("every rule off", func(t *testing.T) {
@@ -213,15 +213,15 @@ func TestRegisterAtOnce(t *testing.T) {
 			h := newHarness(t)
 			errs := atOnce(n, func(i int) error { return h.register(t, test.in(i))() })
 			if good, refused := verdicts(t, errs, test.want); good != 1 || refused != n-1 {
-				t.Errorf("%d registered, %d refused", good, refused)
+				t.Errorf("%d registered, %d refused, want 1 and %d", good, refused, n-1)
 			}
 			for _, table := range []string{"users", "user_status", "addresses", "sessions", "refresh_tokens"} {
 				if rows := h.count(t, "SELECT count(*) FROM "+table); rows != 1 {
-					t.Errorf("%s has %d rows", table, rows)
+					t.Errorf("%s has %d rows, want 1", table, rows)
 				}
 			}
 			if sent := h.mails(t); len(sent) != 1 {
-				t.Errorf("%d mails", len(sent))
+				t.Errorf("%d mails, want 1", len(sent))
 			}
 			h.happened(t, "user_registered 1")
 		})

@@ -37,13 +37,13 @@ func TestResendActivationEmail(t *testing.T) {
 	var sent []string
 	for _, address := range []string{"ada@example.com", " ADA@EXAMPLE.COM ", "ada2@example.com"} {
 		if err := resend(address)(); err != nil {
-			t.Fatalf("%q: %v", address, err)
+			t.Fatalf("%q: error %v, want none", address, err)
 		}
 		sent = append(sent, h.activation(t, "Ada@example.com")) // the stored address, and never the secondary one
 	}
 	h.happened(t)
 	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{sent[0]}); err != nil {
-		t.Errorf("an older link dies with the account's verification only: %v", err)
+		t.Errorf("an older link dies with the account's verification only: error %v, want none", err)
 	}
 	for _, token := range sent {
 		h.refused(t, alreadyVerified, h.verify(t, token))

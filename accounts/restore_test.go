@@ -37,7 +37,7 @@ func TestRevokeAll(t *testing.T) {
 	}
 	out, err := RevokeAll(t.Context(), h.db, map[string]int64{"users": 40, "sessions": 50}, "restored from a backup")
 	if err != nil || out != (Revoked{Sessions: 1, Mails: 1}) {
-		t.Fatalf("%+v, %v", out, err)
+		t.Fatalf("revoked %+v, error %v, want one session and one mail", out, err)
 	}
 	leaptAll()
 	h.refused(t, invalidToken, func() error { return h.VerifyAccount(t.Context(), VerifyAccountInput{links[0]}) })
@@ -49,10 +49,10 @@ func TestRevokeAll(t *testing.T) {
 		return err
 	})
 	if n := h.count(t, `SELECT count(*) FROM sessions WHERE ended_at IS NULL OR end_reason <> 'restored from a backup'`); n != 0 {
-		t.Errorf("%d sessions go on", n)
+		t.Errorf("%d sessions go on, want 0", n)
 	}
 	if kim := h.add(t, AddUserInput{Username: "kim", Email: "kim@example.com"}); kim.ID != 41 {
-		t.Errorf("after %d, %d and 40 comes %d", u.ID, bob.ID, kim.ID)
+		t.Errorf("after %d, %d and 40: id %d, want 41", u.ID, bob.ID, kim.ID)
 	}
 	if _, err := RevokeAll(t.Context(), h.db, nil, "restored from a backup"); err != nil {
 		t.Error(err)

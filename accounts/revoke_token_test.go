@@ -21,7 +21,7 @@ func TestRevokeToken(t *testing.T) {
 	h.advance(time.Minute)
 	out, err := h.RevokeToken(t.Context(), RevokeTokenInput{&s.RefreshToken})
 	if err != nil || out.Revoked != h.now().Unix() {
-		t.Fatalf("revoked %+v, %v", out, err)
+		t.Fatalf("got %+v, error %v, want revoked now", out, err)
 	}
 	h.happened(t, "refresh_token_revoked 1")
 	h.refused(t, invalidToken, h.tryRevoke(t, &s.RefreshToken))
@@ -33,7 +33,7 @@ func TestRevokeToken(t *testing.T) {
 	next := h.refresh(t, other.RefreshToken)
 	h.set(t, ada.ID, "archived", 1)
 	if err := h.tryRevoke(t, &other.RefreshToken)(); err != nil {
-		t.Errorf("a rotated token: %v", err)
+		t.Errorf("a rotated token: error %v, want none", err)
 	}
 	h.events(t)
 	h.accessRefused(t, invalidToken, &next.Token)
@@ -42,7 +42,7 @@ func TestRevokeToken(t *testing.T) {
 	h.advance(week)
 	h.refused(t, invalidToken, h.tryRefresh(t, &old.RefreshToken))
 	if err := h.tryRevoke(t, &old.RefreshToken)(); err != nil {
-		t.Errorf("an expired token: %v", err)
+		t.Errorf("an expired token: error %v, want none", err)
 	}
 	h.refused(t, invalidToken, h.tryRevoke(t, &old.RefreshToken))
 }
@@ -54,7 +54,7 @@ func TestRevokeTokenAtOnce(t *testing.T) {
 	h.ada(t)
 	s := h.login(t)
 	if good, refused := verdicts(t, atOnce(n, func(int) error { return h.tryRevoke(t, &s.RefreshToken)() }), invalidToken); good != 1 || refused != n-1 {
-		t.Errorf("%d revoked, %d refused", good, refused)
+		t.Errorf("%d revoked, %d refused, want 1 and %d", good, refused, n-1)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestRevokeAccessToken(t *testing.T) {
 	h.events(t)
 	out, err := h.RevokeAccessToken(t.Context(), RevokeAccessTokenInput{&s.Token})
 	if err != nil || out.Revoked != h.now().Unix() {
-		t.Fatalf("%+v, %v", out, err)
+		t.Fatalf("got %+v, error %v, want revoked now", out, err)
 	}
 	h.happened(t, "token_revoked 1")
 	h.refused(t, invalidToken, revoke(&s.Token))
@@ -85,6 +85,6 @@ func TestRevokeAccessToken(t *testing.T) {
 	h.accessGood(t, other.Token)
 	h.advance(time.Hour)
 	if err := revoke(&other.Token)(); err != nil {
-		t.Errorf("an expired token: %v", err)
+		t.Errorf("an expired token: error %v, want none", err)
 	}
 }

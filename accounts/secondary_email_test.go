@@ -71,7 +71,7 @@ func TestSendSecondaryEmailActivation(t *testing.T) {
 					continue
 				}
 				if err := h.request(t, token, address, password)(); err != nil {
-					t.Errorf("%s: %v", address, err)
+					t.Errorf("%s: error %v, want none", address, err)
 				}
 				if holder == "" {
 					h.sent(t)
@@ -108,7 +108,7 @@ func TestAddressText(t *testing.T) {
 	} {
 		address, err := ParseAddress(typed)
 		if err != nil {
-			t.Errorf("%s: %v", typed, err)
+			t.Errorf("%s: error %v, want none", typed, err)
 			continue
 		}
 		again, err := ParseAddress(address.text())
@@ -154,7 +154,7 @@ func TestVerifySecondaryEmail(t *testing.T) {
 	h.add(t, AddUserInput{Username: "bob", Email: "old@bücher.example"})
 	h.refused(t, inUse, h.confirm(t, first)) // stale, too
 	if u, err := h.Caller(session.Token).User(t.Context()); u == nil || err != nil {
-		t.Errorf("the session has ended: %v", err)
+		t.Errorf("caller %+v, error %v, want the session live", u, err)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestVerifySecondaryEmailAtOnce(t *testing.T) {
 	}
 	errs := atOnce(n, func(i int) error { return h.confirm(t, mailed[i])() })
 	if good, refused := verdicts(t, errs, Errors{"nonFieldErrors": emailInUse["email"]}); good != 1 || refused != n-1 {
-		t.Errorf("%d good, %d refused", good, refused)
+		t.Errorf("%d good, %d refused, want 1 and %d", good, refused, n-1)
 	}
 }
 
@@ -243,7 +243,7 @@ func TestRemoveSecondaryEmail(t *testing.T) {
 	sameUser(t, want, got)
 	h.dead(t, other)
 	if u, err := h.Caller(caller.Token).User(t.Context()); u == nil || err != nil {
-		t.Errorf("the caller's own session has ended: %v", err)
+		t.Errorf("caller %+v, error %v, want the session live", u, err)
 	}
 	h.refused(t, secondaryRequired, h.own(t, operation(t, "RemoveSecondaryEmail"), caller.Token, password))
 	h.refused(t, invalidCredentials, h.tryLogin(t, byEmail("ada2@example.com", password)))

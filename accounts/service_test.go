@@ -190,13 +190,13 @@ func leapt(t *testing.T, want, got *account, credential, secondary bool) {
 	t.Helper()
 	if credential {
 		if got.credentialEpoch <= want.credentialEpoch {
-			t.Errorf("credential epoch %d after %d", got.credentialEpoch, want.credentialEpoch)
+			t.Errorf("credential epoch %d, want another than %d", got.credentialEpoch, want.credentialEpoch)
 		}
 		want.credentialEpoch = got.credentialEpoch
 	}
 	if secondary {
 		if got.secondaryEpoch <= want.secondaryEpoch {
-			t.Errorf("secondary epoch %d after %d", got.secondaryEpoch, want.secondaryEpoch)
+			t.Errorf("secondary epoch %d, want another than %d", got.secondaryEpoch, want.secondaryEpoch)
 		}
 		want.secondaryEpoch = got.secondaryEpoch
 	}
@@ -301,13 +301,13 @@ func (h *harness) refused(t *testing.T, want error, op func() error) {
 		t.Errorf("error %#v, want %#v", err, want)
 	}
 	if diff := cmp.Diff(before, h.dump(t)); diff != "" {
-		t.Errorf("it changed (-before +after):\n%s", diff)
+		t.Errorf("the database changed (-want +got):\n%s", diff)
 	}
 	if sent := h.mails(t); len(sent) > 0 {
-		t.Errorf("it sent %+v", sent)
+		t.Errorf("mails %+v, want none", sent)
 	}
 	if events := h.events(t); len(events) > 0 && (len(events) > 1 || !slices.Contains(refusals, strings.Fields(events[0])[0])) {
-		t.Errorf("it logged %v", events)
+		t.Errorf("events %v, want at most one of %v", events, refusals)
 	}
 }
 
@@ -349,7 +349,7 @@ func (h *harness) activation(t *testing.T, to string) string {
 	t.Helper()
 	sent := h.mails(t)
 	if len(sent) != 1 {
-		t.Fatalf("%d mails: %+v", len(sent), sent)
+		t.Fatalf("mails %+v, want 1", sent)
 	}
 	want := sentMail{"<" + to + ">", "Activate your account on Acme", "https://acme.example/activate", sent[0].Token}
 	if diff := cmp.Diff(want, sent[0]); diff != "" {
@@ -541,7 +541,7 @@ func TestNothingPersonalIsLogged(t *testing.T) {
 		"ada", "example.com", password, newPassword, confirm, reset, caller.Token, token, first.Token, first.RefreshToken, second.Token, second.RefreshToken, third.Token, third.RefreshToken,
 	} {
 		if strings.Contains(logged, strings.ToLower(secret)) {
-			t.Errorf("%q is in the log:\n%s", secret, logged)
+			t.Errorf("%q is in the log, want it left out:\n%s", secret, logged)
 		}
 	}
 	h.happened(t, "user_registered 1", "user_verified 1", "token_issued 1", "refresh_token_rotated 1", "refresh_token_revoked 1",

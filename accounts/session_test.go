@@ -15,7 +15,7 @@ func (h *harness) accessRefused(t *testing.T, want error, token *string) {
 	h.refused(t, nil, func() error {
 		u, err := h.Caller(given(token)).User(t.Context())
 		if u != nil {
-			t.Errorf("%q is %s's", given(token), u.Username)
+			t.Errorf("%q: caller %s, want an anonymous one", given(token), u.Username)
 		}
 		return err
 	})
@@ -24,10 +24,10 @@ func (h *harness) accessRefused(t *testing.T, want error, token *string) {
 func (h *harness) accessGood(t *testing.T, token string) {
 	t.Helper()
 	if u, err := h.Caller(token).User(t.Context()); err != nil || u == nil || u.Username != "ada" {
-		t.Errorf("viewer %+v, %v", u, err)
+		t.Errorf("caller %+v, error %v, want ada", u, err)
 	}
 	if _, err := h.VerifyToken(t.Context(), VerifyTokenInput{&token}); err != nil {
-		t.Errorf("verifyToken: %v", err)
+		t.Errorf("verifyToken: error %v, want none", err)
 	}
 }
 
@@ -41,7 +41,7 @@ func TestAccessToken(t *testing.T) {
 	h.accessGood(t, s.Token)
 	out, err := h.VerifyToken(t.Context(), VerifyTokenInput{&s.Token})
 	if err != nil || *out.Payload != *s.Payload || out.Token != "" || out.RefreshToken != "" || out.User != nil {
-		t.Errorf("verifyToken gives %+v, %v", out, err)
+		t.Errorf("verifyToken: got %+v, error %v, want the payload alone", out, err)
 	}
 
 	action := h.action(t, tokens.Action{Purpose: tokens.Activation, User: ada.ID, Address: "ada@example.com"})
@@ -95,7 +95,7 @@ func TestSessionLifetime(t *testing.T) {
 	h.advance(9 * time.Minute)
 	s := h.refresh(t, first.RefreshToken)
 	if limit := first.Payload.IssuedAt + 600; first.RefreshExpiresIn != limit || s.RefreshExpiresIn != limit {
-		t.Errorf("refresh tokens end at %d and %d, the session at %d", first.RefreshExpiresIn, s.RefreshExpiresIn, limit)
+		t.Errorf("refresh tokens end at %d and %d, want %d", first.RefreshExpiresIn, s.RefreshExpiresIn, limit)
 	}
 	h.accessGood(t, s.Token)
 	h.advance(time.Minute)

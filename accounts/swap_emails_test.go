@@ -21,10 +21,10 @@ func TestSwapEmails(t *testing.T) {
 		h.dead(t, other)
 		h.happened(t, "refresh_failed 0")
 		if u, err := h.Caller(caller.Token).User(t.Context()); u == nil || err != nil || h.live(t, 1) != 1 {
-			t.Errorf("the caller's own session has ended: %v", err)
+			t.Errorf("caller %+v, error %v, want this session alone live", u, err)
 		}
 	}
 	if n := h.count(t, `SELECT count(*) FROM sessions WHERE end_reason = 'emails swapped'`); n != 1 {
-		t.Errorf("%d sessions ended by it", n)
+		t.Errorf("%d sessions ended by it, want 1", n)
 	}
 }

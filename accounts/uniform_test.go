@@ -109,7 +109,7 @@ func TestOnlyEvenAnswersWait(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, uniform, func(s *Settings, _ *tokens.Settings) { s.Reveal = RevealRegister })
 	h.delay.Timer = func(time.Duration) <-chan time.Time {
-		t.Error("it waits")
+		t.Error("the operation waits, want an answer at once")
 		return time.After(0)
 	}
 	h.ada(t)

@@ -61,7 +61,7 @@ func TestUpdateAccount(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if by := h.user(t, step.username); by.ID != 1 {
-				t.Errorf("%s is %d", step.username, by.ID)
+				t.Errorf("%s: user %d, want 1", step.username, by.ID)
 			}
 		})
 	}
@@ -120,23 +120,23 @@ func TestLookAlikes(t *testing.T) {
 	}
 	for _, name := range []string{"PayPal", "payp\u0251l", "PAYPAL", "paypa1", "paypal"} { // one's own, spelled anew
 		if err := rename("1", name); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v, want none", name, err)
 		}
 	}
 	if err := rename("2", "paypai"); err != nil {
 		t.Error(err)
 	}
 	if err := rename("2", "paypaI"); !cmp.Equal(err, usernameInUse) { // the same key, and now it looks like another's
-		t.Errorf("%v", err)
+		t.Errorf("error %v, want %v", err, usernameInUse)
 	}
 	if _, err := h.Login(t.Context(), byUsername("payp\u0251l", password)); err == nil {
-		t.Error("a name that looks like it logs in")
+		t.Error("a name that looks alike logs in, want an error")
 	}
 	h.add(t, AddUserInput{Username: "aceI", Email: "ace@example.com"})
 	h.refused(t, usernameInUse, h.register(t, registration("eve@example.com", "acel", password, password)))
 	for _, name := range []string{"ace1", "acel", "ACEI", "ace1"} {
 		if err := rename("ace@example.com", name); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v, want none", name, err)
 		}
 	}
 
@@ -147,11 +147,11 @@ func TestLookAlikes(t *testing.T) {
 	for _, ref := range []string{"1", "2"} {
 		name := strings.ToUpper(h.user(t, ref).Username)
 		if err := rename(ref, name); err != nil || h.user(t, ref).Username != name {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: error %v, want none and the name stored", name, err)
 		}
 	}
 	if err := rename("2", "PayPal"); !cmp.Equal(err, usernameInUse) {
-		t.Errorf("the name of the other: %v", err)
+		t.Errorf("the name of the other: error %v, want %v", err, usernameInUse)
 	}
 	for _, gone := range []string{"1", "2"} {
 		h.refused(t, usernameInUse, h.register(t, registration("eve@example.com", "paypa1", password, password)))
@@ -160,7 +160,7 @@ func TestLookAlikes(t *testing.T) {
 		}
 	}
 	if err := h.register(t, registration("eve@example.com", "paypa1", password, password))(); err != nil {
-		t.Errorf("nobody has it any more: %v", err)
+		t.Errorf("nobody has it any more: error %v, want none", err)
 	}
 }
 
@@ -179,11 +179,11 @@ func TestEmailOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	if u := h.user(t, "ADA@example.com"); u.Username != "Ada@example.com" || out.Payload.Username != "Ada@example.com" || u.ownUsername() != "" {
-		t.Errorf("%+v, claims %+v", u, out.Payload)
+		t.Errorf("user %+v with claims %+v, want the address for a username", u, out.Payload)
 	}
 	h.activation(t, "Ada@example.com")
 	if n := h.count(t, `SELECT count(*) FROM users WHERE username IS NULL AND username_key IS NULL`); n != 1 {
-		t.Errorf("%d users without a username", n)
+		t.Errorf("%d users without a username, want 1", n)
 	}
 	if _, err := h.Login(t.Context(), byEmail("ada@example.com", password)); err != nil {
 		t.Error(err)
@@ -191,7 +191,7 @@ func TestEmailOnly(t *testing.T) {
 	h.refused(t, invalidCredentials, func() error { _, err := h.Login(t.Context(), byUsername("ada@example.com", password)); return err })
 	bob := h.add(t, AddUserInput{Email: "bob@example.com"}) // a second one: no clash of names that are not there
 	if bob.Username != "bob@example.com" {
-		t.Errorf("%+v", bob)
+		t.Errorf("user %+v, want the address for a username", bob)
 	}
 	h.refused(t, Errors{"password2": {similar("email address")}}, h.register(t, registration("hildegunde@example.com", "", "hildegunde1", "hildegunde1")))
 
@@ -199,7 +199,7 @@ func TestEmailOnly(t *testing.T) {
 	for _, username := range []string{"ada", ""} {
 		want := map[string]string{"ada": "ada", "": "Ada@example.com"}[username]
 		if err := h.UpdateAccount(t.Context(), h.verified(t, "1"), UpdateAccountInput{Values{"username": username}}); err != nil || h.user(t, "1").Username != want {
-			t.Errorf("username %q: %q, %v", username, h.user(t, "1").Username, err)
+			t.Errorf("username %q: got %q, error %v, want %q", username, h.user(t, "1").Username, err, want)
 		}
 	}
 	t.Run("optional", func(t *testing.T) {
@@ -215,7 +215,7 @@ func TestEmailOnly(t *testing.T) {
 				want = "ada"
 			}
 			if u := h.user(t, name+"@example.com"); u.Username != want {
-				t.Errorf("%q is called %s", username, u.Username)
+				t.Errorf("username %q: got %s, want %s", username, u.Username, want)
 			}
 		}
 		h.mails(t)
@@ -233,7 +233,7 @@ func TestLoginFields(t *testing.T) {
 		for i, in := range []LoginInput{byEmail("ada@example.com", password), byUsername("ada", password)} {
 			if good[i] {
 				if _, err := h.Login(t.Context(), in); err != nil {
-					t.Errorf("%s: %v", fields, err)
+					t.Errorf("%s: error %v, want none", fields, err)
 				}
 				continue
 			}

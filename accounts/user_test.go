@@ -19,7 +19,7 @@ func TestFlags(t *testing.T) {
 		}
 		u := h.user(t, fmt.Sprint(id))
 		if got := [5]bool{u.IsActive, u.IsStaff, u.IsSuperuser, u.Verified, u.Archived}; got != want {
-			t.Errorf("%v of %v are read as %v", want, columns, got)
+			t.Errorf("columns %v: got %v, want %v", columns, got, want)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (h *harness) list(t *testing.T, q UserQuery) listed {
 	for _, e := range page.Edges {
 		out.IDs = append(out.IDs, e.User.ID)
 		if e.Cursor() != cursor(e.User.ID) {
-			t.Errorf("user %d has the cursor %s", e.User.ID, e.Cursor())
+			t.Errorf("user %d: cursor %s, want %s", e.User.ID, e.Cursor(), cursor(e.User.ID))
 		}
 	}
 	return out
@@ -190,7 +190,7 @@ func TestWholeList(t *testing.T) {
 		page := h.list(t, q)
 		forward = append(forward, page.IDs...)
 		if page.Pre != (q.After != nil) {
-			t.Errorf("after %v: previous %t", page.IDs, page.Pre)
+			t.Errorf("page %v: previous %t, want %t", page.IDs, page.Pre, q.After != nil)
 		}
 		if !page.Next {
 			break
@@ -205,7 +205,7 @@ func TestWholeList(t *testing.T) {
 		slices.Reverse(page.IDs)
 		backward = append(backward, page.IDs...)
 		if page.Next != (q.Before != nil) {
-			t.Errorf("before %v: next %t", page.IDs, page.Next)
+			t.Errorf("page %v: next %t, want %t", page.IDs, page.Next, q.Before != nil)
 		}
 		if !page.Pre {
 			break
@@ -213,10 +213,10 @@ func TestWholeList(t *testing.T) {
 		q.Before = ptr(cursor(page.IDs[len(page.IDs)-1]))
 	}
 	if len(forward) != 50 || !slices.IsSorted(forward) {
-		t.Errorf("forward %v", forward)
+		t.Errorf("forward %v, want 50 in order", forward)
 	}
 	if len(backward) != 43 {
-		t.Errorf("backward %v", backward)
+		t.Errorf("backward %v, want 43", backward)
 	}
 }
 
@@ -268,7 +268,7 @@ func TestUserByID(t *testing.T) {
 	for id, want := range map[int64]*User{ada.ID: &ada.User, ada.ID + 1: nil, 0: nil, -1: nil, math.MaxInt64: nil} {
 		got, err := h.UserByID(t.Context(), id)
 		if err != nil || (got == nil) != (want == nil) || got != nil && got.Username != want.Username {
-			t.Errorf("user %d is %v, %v", id, got, err)
+			t.Errorf("user %d: got %v, error %v, want %v", id, got, err, want)
 		}
 	}
 }
@@ -301,22 +301,22 @@ func TestLongPages(t *testing.T) {
 		q.Limit = 100
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		if _, err := h.Users(ctx, q); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s, beside two others: error %v", name, err)
+			t.Errorf("%s, beside two others: error %v, want %v", name, err, context.DeadlineExceeded)
 		}
 		cancel()
 	}
 	if got := h.list(t, UserQuery{Limit: 100, After: ptr(cursor(1))}); len(got.IDs) != 2 {
-		t.Errorf("the page after the first user has %v", got.IDs)
+		t.Errorf("page after the first user: %v, want 2 users", got.IDs)
 	}
 	if got := h.list(t, UserQuery{Limit: 100, Filters: []Filter{{Field: "username", Lookup: IExact, Value: "USER2"}}}); len(got.IDs) != 1 {
-		t.Errorf("the page of one user has %v", got.IDs)
+		t.Errorf("page of one user: %v, want 1 user", got.IDs)
 	}
 	if u, err := h.UserByID(t.Context(), 2); err != nil || u == nil {
-		t.Errorf("one user: %v, %v", u, err)
+		t.Errorf("user 2: got %v, error %v, want the user", u, err)
 	}
 	release()
 	holding.Wait()
 	if got := h.list(t, UserQuery{Limit: 100, Offset: ptr(2)}); len(got.IDs) != 1 {
-		t.Errorf("the page from the third user has %v", got.IDs)
+		t.Errorf("page from the third user: %v, want 1 user", got.IDs)
 	}
 }

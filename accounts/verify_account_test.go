@@ -58,7 +58,7 @@ func TestVerifyAccount(t *testing.T) {
 	}
 	h.happened(t, "user_verified 1")
 	if !h.user(t, "ada").Verified {
-		t.Error("not verified")
+		t.Error("the account is unverified, want it verified")
 	}
 	h.refused(t, alreadyVerified, h.verify(t, token))
 	h.refused(t, alreadyVerified, h.verify(t, another))
@@ -178,7 +178,7 @@ func TestActivationDoesNotComeBack(t *testing.T) {
 	}
 	h.happened(t, "user_verified 1")
 	if err := h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{"ada@example.com"}); err != nil || len(h.mails(t)) != 0 {
-		t.Errorf("%v, or a mail", err)
+		t.Errorf("error %v, want none and no mail", err)
 	}
 }
 
@@ -189,7 +189,7 @@ func TestVerifyAccountAtOnce(t *testing.T) {
 	token := h.action(t, tokens.Action{Purpose: tokens.Activation, User: h.unverified(t).ID, Address: "ada@example.com"})
 	errs := atOnce(n, func(int) error { return h.verify(t, token)() })
 	if good, refused := verdicts(t, errs, alreadyVerified); good != 1 || refused != n-1 {
-		t.Errorf("%d verified, %d refused", good, refused)
+		t.Errorf("%d verified, %d refused, want 1 and %d", good, refused, n-1)
 	}
 	h.happened(t, "user_verified 1")
 }

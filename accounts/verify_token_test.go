@@ -27,15 +27,15 @@ func TestLive(t *testing.T) {
 			test.after(h, session)
 			access, err := h.LiveAccess(t.Context(), session.Token)
 			if err != nil || access != test.access {
-				t.Errorf("access token: %t, %v", access, err)
+				t.Errorf("access token: got %t, error %v, want %t", access, err, test.access)
 			}
 			refresh, err := h.LiveRefresh(t.Context(), session.RefreshToken)
 			if err != nil || refresh != test.refresh {
-				t.Errorf("refresh token: %t, %v", refresh, err)
+				t.Errorf("refresh token: got %t, error %v, want %t", refresh, err, test.refresh)
 			}
 			for _, token := range []string{"", "nonsense", session.Token} {
 				if live, err := h.LiveRefresh(t.Context(), token); live || err != nil {
-					t.Errorf("%q as a refresh token: %t, %v", token, live, err)
+					t.Errorf("%q as a refresh token: got %t, error %v, want false", token, live, err)
 				}
 			}
 		})
