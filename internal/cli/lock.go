@@ -47,51 +47,61 @@ func lockShared(c *config.Config) (io.Closer, error) {
 	}
 }
 
-// lockExclusive locks the data directory against all other users of the database until the returned file is closed.
-// A restore that was interrupted is finished.
+// lockExclusive locks the data directory against all other users of the database until the returned file is closed. It
+// finishes a restore that was interrupted, and removes temporary files that killed commands have left.
 func lockExclusive(c *config.Config) (io.Closer, error) {
 	held, err := lockDir(c.Server.DataDir, true)
 	if errors.Is(err, errLocked) {
-		return nil, fmt.Errorf("another command is using the database in %s: run this again when that is done",
-			c.Server.DataDir)
+		return nil, busyError{c.Server.DataDir}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
-	if err := finishInterrupted(c); err != nil {
+	_, err = store.FinishReplace(c.DatabaseFile())
+	if err == nil {
+		err = errors.Join(store.Clean(c.Server.DataDir), store.Clean(c.BackupsDir()))
+	}
+	if err != nil {
 		return nil, errors.Join(err, held.Close())
 	}
 	return held, nil
 }
 
-// cleanUp removes what killed commands have left, unless a command is running.
+// busyError says that other commands are using the database in a directory.
+type busyError struct{ dir string }
+
+func (e busyError) Error() string {
+	return fmt.Sprintf("another command is using the database in %s: run this again when that is done", e.dir)
+}
+
+// cleanUp does what lockExclusive does besides locking, unless a command is running.
 func cleanUp(c *config.Config) error {
-	held, err := lockDir(c.Server.DataDir, true)
-	if errors.Is(err, errLocked) {
+	held, err := lockExclusive(c)
+	if errors.As(err, new(busyError)) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("lock data directory: %w", err)
-	}
-	return errors.Join(finishInterrupted(c), held.Close())
-}
-
-// finishInterrupted finishes an interrupted restore and removes temporary files. The exclusive lock must be held.
-func finishInterrupted(c *config.Config) error {
-	if _, err := store.FinishReplace(c.DatabaseFile()); err != nil {
 		return err
 	}
-	return errors.Join(store.Clean(c.Server.DataDir), store.Clean(c.BackupsDir()))
+	return held.Close()
+}
+
+// openLocked opens or creates a file and locks it until it is closed. With errLocked it returns the open file.
+func openLocked(path, subject string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		if err = lockFile(f); err == nil || errors.Is(err, errLocked) {
+			return f, err
+		}
+		err = errors.Join(err, f.Close())
+	}
+	return nil, fmt.Errorf("lock %s: %w", subject, err)
 }
 
 // lockServe takes the lock that a server holds while it runs, until the returned file is closed or the process ends.
 // The file contains the process id and stays.
 func lockServe(dir string) (io.Closer, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "accountd.lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock data directory: %w", err)
-	}
-	err = lockFile(f)
+	f, err := openLocked(filepath.Join(dir, "accountd.lock"), "data directory")
 	if errors.Is(err, errLocked) {
 		holder, readErr := io.ReadAll(io.LimitReader(f, 20))
 		if readErr != nil || len(holder) == 0 {
@@ -99,10 +109,10 @@ func lockServe(dir string) (io.Closer, error) {
 		}
 		return nil, errors.Join(&servedError{dir, strings.TrimSpace(string(holder))}, f.Close())
 	}
-	if err == nil {
-		err = f.Truncate(0)
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
+	if err = f.Truncate(0); err == nil {
 		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
 	}
 	if err != nil {
@@ -139,16 +149,13 @@ func (a *app) withoutServer(c *config.Config, served string, fn func() error) (e
 
 // lockKeys locks the key ring at path against other commands until the returned file is closed. The lock file stays.
 func lockKeys(path string) (io.Closer, error) {
-	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock key ring: %w", err)
-	}
-	err = lockFile(f)
+	f, err := openLocked(path+".lock", "key ring")
 	if errors.Is(err, errLocked) {
 		err = fmt.Errorf("another command is changing the keys in %s: run this one again when that is done", path)
+		return nil, errors.Join(err, f.Close())
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, err
 	}
 	return f, nil
 }

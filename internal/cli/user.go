@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"accountd/accounts"
 	"accountd/internal/config"
@@ -216,131 +214,4 @@ func (cmd *userLinkCmd) Run(a *app) error {
 			link.Token, link.URL, link.User.ID, link.User.Username, link.User.Email)
 		return err
 	})
-}
-
-// timeFormat is how commands print times to people.
-const timeFormat = "2006-01-02 15:04:05 MST"
-
-// print writes one account.
-func (f asJSON) print(w io.Writer, u *accounts.User) error {
-	fields := map[string]any{}
-	for name, value := range u.Fields {
-		if at, isTime := value.(time.Time); isTime {
-			value = accounts.FormatDateTime(at)
-		}
-		fields[name] = value
-	}
-	if !f.JSON {
-		text := fmt.Sprintf("id:        %d\nusername:  %s\nemail:     %s\nsecondary: %s\n"+
-			"name:      %s\nstate:     %s\njoined:    %s\n",
-			u.ID, u.Username, u.Email, orDash(u.SecondaryEmail),
-			orDash(strings.TrimSpace(u.FirstName+" "+u.LastName)), state(u), u.DateJoined.Format(timeFormat))
-		if u.Throttled != nil {
-			text += "logins:    " + refusal(u.Throttled) + "\n"
-		}
-		for _, name := range slices.Sorted(maps.Keys(fields)) {
-			shown := "-"
-			if fields[name] != nil {
-				shown = fmt.Sprint(fields[name])
-			}
-			text += fmt.Sprintf("%-10s %s\n", name+":", shown)
-		}
-		_, err := io.WriteString(w, text)
-		return err
-	}
-	return json.NewEncoder(w).Encode(struct {
-		ID             int64          `json:"id"`
-		Username       string         `json:"username"`
-		Email          string         `json:"email"`
-		Verified       bool           `json:"verified"`
-		Archived       bool           `json:"archived"`
-		IsActive       bool           `json:"is_active"`
-		IsStaff        bool           `json:"is_staff"`
-		SecondaryEmail *string        `json:"secondary_email"`
-		Throttled      *throttled     `json:"throttled,omitempty"`
-		Fields         map[string]any `json:"fields,omitempty"`
-	}{
-		u.ID, u.Username, u.Email, u.Verified, u.Archived, u.IsActive, u.IsStaff, orNull(u.SecondaryEmail),
-		throttledJSON(u.Throttled), fields,
-	})
-}
-
-// throttled is accounts.Throttled in JSON.
-type throttled struct {
-	Failures    int     `json:"failures"` // 0: refused only from the owner's own networks
-	Refused     int     `json:"refused"`
-	Until       *string `json:"until"` // null: until the password is changed
-	OwnNetworks int     `json:"own_networks,omitempty"`
-}
-
-func throttledJSON(t *accounts.Throttled) *throttled {
-	if t == nil {
-		return nil
-	}
-	out := &throttled{Failures: t.Failures, Refused: t.Refused, OwnNetworks: t.OwnNetworks}
-	if !t.Until.IsZero() {
-		until := accounts.FormatDateTime(t.Until)
-		out.Until = &until
-	}
-	return out
-}
-
-// refusal says from where logins are refused, why, and what helps.
-func refusal(t *accounts.Throttled) string {
-	var from []string
-	if t.Failures > 0 {
-		until := "there is a new password"
-		if !t.Until.IsZero() {
-			until = t.Until.Format(timeFormat)
-		}
-		from = append(from, fmt.Sprintf("refused until %s, after %d wrong passwords in a row, "+
-			"except from networks of their own", until, t.Failures))
-	}
-	if t.OwnNetworks > 0 {
-		from = append(from, fmt.Sprintf("refused from %d networks of their own, after wrong passwords there", t.OwnNetworks))
-	}
-	return strings.Join(append(from, "user set --unlock lets them in"), "; ")
-}
-
-// state lists the states of an account that differ from those of a new one.
-func state(u *accounts.User) string {
-	words := []string{map[bool]string{true: "verified", false: "unverified"}[u.Verified]}
-	for _, w := range []struct {
-		word string
-		is   bool
-	}{{"archived", u.Archived}, {"inactive", !u.IsActive}, {"staff", u.IsStaff}, {"superuser", u.IsSuperuser}} {
-		if w.is {
-			words = append(words, w.word)
-		}
-	}
-	return strings.Join(words, ", ")
-}
-
-// problemLines returns one line for each problem of a form, with the name of its field.
-func problemLines(problems accounts.Errors) []string {
-	var lines []string
-	for _, field := range slices.Sorted(maps.Keys(problems)) {
-		for _, p := range problems[field] {
-			line := p.Message
-			if field != accounts.NonField {
-				line = strings.ReplaceAll(field, "_", " ") + ": " + line
-			}
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

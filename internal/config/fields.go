@@ -8,6 +8,7 @@ import (
 
 	"accountd/accounts"
 	"accountd/internal/pattern"
+	"accountd/internal/ratelimit"
 	"accountd/internal/spelling"
 )
 
@@ -244,37 +245,29 @@ func (l *loader) validatePurge() {
 }
 
 // throttleWarnings warns of limits that let a stranger keep the owner of an account out.
-func (c *Config) throttleWarnings() []string {
-	for _, rate := range c.Accounts.Throttle.MailsPerRecipient {
-		if rate.Per < day && rate.Per > c.Tokens.PasswordResetLifetime {
-			return []string{"limits.mails_per_recipient counts for longer than tokens.password_reset_lifetime: " +
-				"whoever asks for another's reset mails leaves them without a link that is good"}
-		}
-	}
-	return nil
+func (c *Config) throttleWarnings() (w warnings) {
+	tooLong := func(r ratelimit.Rate) bool { return r.Per < day && r.Per > c.Tokens.PasswordResetLifetime }
+	w.when(slices.ContainsFunc(c.Accounts.Throttle.MailsPerRecipient, tooLong),
+		"limits.mails_per_recipient counts for longer than tokens.password_reset_lifetime: "+
+			"whoever asks for another's reset mails leaves them without a link that is good")
+	return w
 }
 
 // accountWarnings warns of values of [accounts] that are possible but hardly intended.
-func (c *Config) accountWarnings() []string {
-	var warnings []string
+func (c *Config) accountWarnings() (w warnings) {
 	a := c.Accounts
-	if a.SendPasswordSetEmail && !a.PasswordlessRegistration {
-		warnings = append(warnings, "accounts.send_password_set_email does nothing without "+
-			"accounts.passwordless_registration")
-	}
-	if a.PasswordlessRegistration && !a.SendPasswordSetEmail && !a.SendActivationEmail {
-		warnings = append(warnings, "accounts.passwordless_registration without accounts.send_password_set_email and "+
+	w.when(a.SendPasswordSetEmail && !a.PasswordlessRegistration,
+		"accounts.send_password_set_email does nothing without accounts.passwordless_registration")
+	w.when(a.PasswordlessRegistration && !a.SendPasswordSetEmail && !a.SendActivationEmail,
+		"accounts.passwordless_registration without accounts.send_password_set_email and "+
 			"accounts.send_activation_email: register sends nothing that leads to a password; "+
 			"accountd user link password_set makes such links")
+	tells := "by the tokens of the login"
+	if !a.AllowLoginNotVerified {
+		tells = "by the answer not_verified"
 	}
-	if a.Reveal == "nothing" && !a.PasswordlessRegistration {
-		tells := "by the tokens of the login"
-		if !a.AllowLoginNotVerified {
-			tells = "by the answer not_verified"
-		}
-		warnings = append(warnings, `accounts.reveal_accounts = "nothing": who registers an address and then logs in `+
-			"with the password that they gave learns "+tells+" that it was free; "+
-			"only accounts.passwordless_registration = true prevents that")
-	}
-	return warnings
+	w.when(a.Reveal == accounts.RevealNothing && !a.PasswordlessRegistration,
+		`accounts.reveal_accounts = "nothing": who registers an address and then logs in with the password that they `+
+			"gave learns "+tells+" that it was free; only accounts.passwordless_registration = true prevents that")
+	return w
 }

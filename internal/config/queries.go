@@ -86,18 +86,14 @@ func withArticle(t accounts.FieldType) string {
 func neverShown(name string) bool { return name == "password" || name == "is_superuser" }
 
 // queryWarnings warns of what others than staff can find out.
-func (c *Config) queryWarnings() []string {
-	var warnings []string
-	if c.Schema.Users == "public" && !c.Loopback() {
-		warnings = append(warnings, "queries.users is public: everybody can list every account and its addresses")
+func (c *Config) queryWarnings() (w warnings) {
+	q := c.Schema
+	w.when(q.Users == "public" && !c.Loopback(),
+		"queries.users is public: everybody can list every account and its addresses")
+	for _, name := range sortedKeys(q.FilterFields) {
+		excluded := slices.Contains(q.ExcludeFields, strings.TrimPrefix(name, "status__"))
+		w.when(q.Users != "staff" && excluded && len(q.FilterFields[name]) > 0, "queries.filter_fields has "+name+
+			": whoever may list users finds out by it what queries.exclude_fields hides")
 	}
-	for _, name := range sortedKeys(c.Schema.FilterFields) {
-		hidden := strings.TrimPrefix(name, "status__")
-		excluded := slices.Contains(c.Schema.ExcludeFields, hidden)
-		if c.Schema.Users != "staff" && excluded && len(c.Schema.FilterFields[name]) > 0 {
-			warnings = append(warnings, fmt.Sprintf("queries.filter_fields has %s: "+
-				"whoever may list users finds out by it what queries.exclude_fields hides", name))
-		}
-	}
-	return warnings
+	return w
 }

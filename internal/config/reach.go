@@ -118,10 +118,9 @@ func (c *Config) ReachProblems() []Problem {
 }
 
 // reachWarnings returns ReachProblems as sentences.
-func (c *Config) reachWarnings() []string {
-	var warnings []string
+func (c *Config) reachWarnings() (list []string) {
 	for _, p := range c.ReachProblems() {
-		warnings = append(warnings, p.Key+" "+p.Message+": "+p.Remedy)
+		list = append(list, p.Key+" "+p.Message+": "+p.Remedy)
 	}
-	return warnings
+	return list
 }

@@ -101,20 +101,26 @@ func (l *loader) changed(keys ...string) bool {
 	})
 }
 
+// warnings collects sentences.
+type warnings []string
+
+func (w *warnings) when(condition bool, text string) {
+	if condition {
+		*w = append(*w, text)
+	}
+}
+
 // Warnings returns a sentence for each value that is possible but hardly intended.
 func (c *Config) Warnings() []string {
-	var warnings []string
-	if u, err := url.Parse(c.Server.PublicURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		warnings = append(warnings, "server.public_url is not https: passwords and tokens travel in clear")
-	}
-	if a := c.Accounts.Passwords.Argon2; int64(a.MemoryKiB)*int64(a.Iterations) < 2*19*1024 {
-		warnings = append(warnings, "passwords.argon2 is cheaper than 19MiB with two iterations: "+
-			"stolen hashes are easier to guess")
-	}
-	if !c.Loopback() && c.Tokens.AccessLifetime > day {
-		warnings = append(warnings, "tokens.access_lifetime is over a day: "+
-			"services that check access tokens by themselves notice a logout that late")
-	}
-	return slices.Concat(warnings, c.accountWarnings(), c.throttleWarnings(), c.queryWarnings(),
+	var w warnings
+	u, err := url.Parse(c.Server.PublicURL)
+	w.when(err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()),
+		"server.public_url is not https: passwords and tokens travel in clear")
+	a := c.Accounts.Passwords.Argon2
+	w.when(int64(a.MemoryKiB)*int64(a.Iterations) < 2*19*1024,
+		"passwords.argon2 is cheaper than 19MiB with two iterations: stolen hashes are easier to guess")
+	w.when(!c.Loopback() && c.Tokens.AccessLifetime > day, "tokens.access_lifetime is over a day: "+
+		"services that check access tokens by themselves notice a logout that late")
+	return slices.Concat(w, c.accountWarnings(), c.throttleWarnings(), c.queryWarnings(),
 		c.reachWarnings(), c.webWarnings(), c.smtpWarnings())
 }

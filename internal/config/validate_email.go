@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"accountd/email"
 )
 
 // The lengths that fit into the header lines of a mail.
@@ -60,26 +62,20 @@ func (l *loader) validateSMTP() {
 	l.require(m.PasswordFile == "" || m.Username != "", "email.smtp.username",
 		"is empty while email.smtp.password_file is set",
 		"write the name that the mail server knows you by, or leave both empty", "email.smtp.password_file")
-	l.require(m.Username == "" || m.TLS != "none" || m.Host == "" || isLoopback(m.Host), "email.smtp.tls",
+	l.require(m.Username == "" || m.TLS != email.NoTLS || m.Host == "" || isLoopback(m.Host), "email.smtp.tls",
 		"would send the password in clear to "+quote(m.Host),
 		`use "starttls" or "implicit"; "none" with a password is for a server on this machine`,
 		"email.smtp.host", "email.smtp.username")
 }
 
 // smtpWarnings warns of mails that servers refuse or others can read.
-func (c *Config) smtpWarnings() []string {
-	m := c.SMTP
-	if m.Host == "" || isLoopback(m.Host) {
+func (c *Config) smtpWarnings() (w warnings) {
+	if c.SMTP.Host == "" || isLoopback(c.SMTP.Host) {
 		return nil
 	}
-	var warnings []string
 	from, err := mail.ParseAddress(c.Email.From)
-	if err == nil && strings.HasSuffix(strings.ToLower(from.Address), "@localhost") {
-		warnings = append(warnings, "email.from is an address at localhost: "+
-			"mail servers refuse it, or take it for spam")
-	}
-	if m.TLS == "none" {
-		warnings = append(warnings, "email.smtp.tls is none: mails, and the links in them, travel in clear")
-	}
-	return warnings
+	w.when(err == nil && strings.HasSuffix(strings.ToLower(from.Address), "@localhost"),
+		"email.from is an address at localhost: mail servers refuse it, or take it for spam")
+	w.when(c.SMTP.TLS == email.NoTLS, "email.smtp.tls is none: mails, and the links in them, travel in clear")
+	return w
 }

@@ -76,16 +76,13 @@ func (l *loader) validateCookies() {
 }
 
 // webWarnings warns of cookies and origins without https.
-func (c *Config) webWarnings() []string {
-	var warnings []string
-	if c.Schema.Cookies.Enabled && !c.secureCookies() && !c.Loopback() {
-		warnings = append(warnings, "tokens.cookies are not Secure: whoever is on the way can read and set them")
-	}
+func (c *Config) webWarnings() (w warnings) {
+	w.when(c.Schema.Cookies.Enabled && !c.secureCookies() && !c.Loopback(),
+		"tokens.cookies are not Secure: whoever is on the way can read and set them")
 	for _, origin := range c.HTTP.Origins {
-		if u, err := url.Parse(origin); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
-			warnings = append(warnings, "server.cors_origins has "+origin+
-				", which is not https: whoever is on the way can act as any of its users")
-		}
+		u, err := url.Parse(origin)
+		w.when(err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()), "server.cors_origins has "+origin+
+			", which is not https: whoever is on the way can act as any of its users")
 	}
-	return warnings
+	return w
 }
