@@ -12,20 +12,20 @@ import (
 	"accountd/internal/store"
 )
 
-// kindsInterval is how often the kinds of stored hashes are looked for: commands write hashes beside the server.
+// kindsInterval is how often stored hashes are measured again: commands may import some beside the server.
 const kindsInterval = time.Minute
 
-// storedKinds is one stored hash of each kind, by kind. It takes a step in an index for each, however many users
-// there are.
+// storedKinds returns one stored hash of each kind, by kind. Each takes one index look-up, however many users there
+// are.
 func storedKinds(ctx context.Context, tx *store.Tx) (map[string]string, error) {
 	return passwords.StoredKinds(func(from, end string) (beginning, encoded string, err error) {
 		return hashBetween(ctx, tx, from, end)
 	})
 }
 
-// MeasureHashes measures what comparing with stored hashes costs. From then on a wrong password takes longer than the
-// dearest kind of them, whoever's it is and whether or not there is such a user. Where all hashes have the current
-// parameters, that is the time of one hash and nobody waits.
+// MeasureHashes measures what it costs to compare with each kind of stored hash. From then on the answer to a wrong
+// password takes longer than the most expensive kind, for every account and for unknown names. While all hashes have
+// the current parameters, the answer is not delayed.
 func (s *Service) MeasureHashes(ctx context.Context) error {
 	var kinds map[string]string
 	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
@@ -37,13 +37,13 @@ func (s *Service) MeasureHashes(ctx context.Context) error {
 	}
 	refusal, changed, err := s.hasher.Measure(ctx, kinds)
 	if changed {
-		s.log.InfoContext(ctx, "what a wrong password takes has changed with the kinds of password hashes that are stored",
+		s.log.InfoContext(ctx, "delay of wrong passwords has changed with the kinds of stored password hashes",
 			slog.Duration("time", refusal), slog.Any("kinds", slices.Sorted(maps.Keys(kinds))))
 	}
 	return err
 }
 
-// FollowHashes is MeasureHashes every minute, until ctx ends.
+// FollowHashes calls MeasureHashes every minute until ctx ends, and logs its errors.
 func (s *Service) FollowHashes(ctx context.Context) {
 	tick := time.NewTicker(kindsInterval)
 	defer tick.Stop()
@@ -55,7 +55,7 @@ func (s *Service) FollowHashes(ctx context.Context) {
 		}
 		var busy *BusyError
 		if err := s.MeasureHashes(ctx); err != nil && !errors.As(err, &busy) && !errors.Is(err, context.Canceled) {
-			s.log.ErrorContext(ctx, "the kinds of password hashes cannot be looked at; it is tried again in a minute", "error", err)
+			s.log.ErrorContext(ctx, "measuring stored password hashes failed; next attempt in a minute", "error", err)
 		}
 	}
 }

@@ -41,13 +41,14 @@ var manyKinds = []struct{ encoded, kind string }{
 	{"5f4dcc3b5aa765d61d8327deb882cf99", ""},
 }
 
-// TestStoredKinds: every kind of hash that somebody has is found, with one of them.
+// TestStoredKinds: every kind of stored hash is found, with one hash of it.
 func TestStoredKinds(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	want := map[string]bool{}
 	for i, k := range manyKinds {
-		u := h.add(t, AddUserInput{Username: fmt.Sprintf("u%d", i), Email: fmt.Sprintf("u%d@example.com", i), NoPassword: true})
+		name := fmt.Sprintf("u%d", i)
+		u := h.add(t, AddUserInput{Username: name, Email: name + "@example.com", NoPassword: true})
 		h.set(t, u.ID, "password", k.encoded)
 		if k.kind != "" {
 			want[k.kind] = true
@@ -70,12 +71,13 @@ func TestStoredKinds(t *testing.T) {
 	}
 }
 
-// TestManyKindsEnd: a file with any number of kinds of one scheme is looked at in bounded time, and hides no other scheme.
+// TestManyKindsEnd: the kinds found of one scheme are bounded, and many of them hide no other scheme.
 func TestManyKindsEnd(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	for i := range 64 {
-		u := h.add(t, AddUserInput{Username: fmt.Sprintf("u%d", i), Email: fmt.Sprintf("u%d@example.com", i), NoPassword: true})
+		name := fmt.Sprintf("u%d", i)
+		u := h.add(t, AddUserInput{Username: name, Email: name + "@example.com", NoPassword: true})
 		h.set(t, u.ID, "password", fmt.Sprintf("bcrypt$$2b$%02d$x", i))
 	}
 	h.set(t, h.ada(t).ID, "password", djangoHash(t, password))
@@ -91,7 +93,7 @@ func TestManyKindsEnd(t *testing.T) {
 	}
 }
 
-// TestKindsAreFoundByIndex: not by looking at every user.
+// TestKindsAreFoundByIndex: kinds are found without reading every user.
 func TestKindsAreFoundByIndex(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -118,9 +120,9 @@ func TestKindsAreFoundByIndex(t *testing.T) {
 	}
 }
 
-// TestDearestHashSetsThePace: as long as hashes of another kind than the current one are stored, a no takes half as long
-// again as the dearest kind, whoever's it is; a yes does not wait, and when the last of them is gone nobody does.
-func TestDearestHashSetsThePace(t *testing.T) {
+// TestMostExpensiveKindSetsTheDelay: while hashes of other kinds than the current one are stored, every refusal takes
+// half as long again as the most expensive kind. A login is not delayed, and nothing is once the last of them is gone.
+func TestMostExpensiveKindSetsTheDelay(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
@@ -132,7 +134,8 @@ func TestDearestHashSetsThePace(t *testing.T) {
 	h.delay.Timer = w.timer
 	h.delay.Now = func() time.Time { w.at = w.at.Add(40 * time.Millisecond); return w.at }
 	refusals := []LoginInput{
-		byUsername("ada", "wrong"), byUsername("bob", "wrong"), byUsername("nobody", password), byUsername("gone", password), byUsername("nopass", password),
+		byUsername("ada", "wrong"), byUsername("bob", "wrong"), byUsername("nobody", password),
+		byUsername("gone", password), byUsername("nopass", password),
 		byUsername("ada", "\x00"), byUsername("bob", strings.Repeat("x", 1025)), byEmail("no address", password),
 	}
 	check := func(t *testing.T, want ...time.Duration) {
@@ -153,11 +156,12 @@ func TestDearestHashSetsThePace(t *testing.T) {
 		}
 	}
 	check(t) // only the current kind
-	cheaper, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 8, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	other := &argon2id.Params{Memory: 8, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+	otherParameters, err := argon2id.CreateHash(password, other)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, old := range map[string]string{"Django": djangoHash(t, password), "other parameters": cheaper} {
+	for name, old := range map[string]string{"Django": djangoHash(t, password), "other parameters": otherParameters} {
 		t.Run(name, func(t *testing.T) {
 			h.set(t, ada.ID, "password", old)
 			check(t, 20*time.Millisecond) // 40 of 60; the login at the end replaces the hash
@@ -217,8 +221,8 @@ func TestOneHashForEverybody(t *testing.T) {
 	}
 }
 
-// TestTooLongIsNotRead: a login with more bytes than a password may have fails, even with the password; unless it was set
-// where there was no such limit.
+// TestTooLongIsNotRead: a login with more bytes than a password may have fails, even with the right password, unless the
+// hash is one of Django's, which had no such limit.
 func TestTooLongIsNotRead(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

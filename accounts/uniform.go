@@ -2,15 +2,16 @@ package accounts
 
 import "context"
 
-// padDuration begins the time of an operation that mails somebody or nobody. What it returns is to be deferred, before
-// anything that takes a place or a transaction, and returns when the answer is due.
+// padDuration makes the duration of an operation constant (limits.uniform_time), so that it does not tell whether a
+// mail was sent. The returned function waits for the rest of the duration. Defer it first, so that it runs after places for
+// hashes and transactions are given back.
 //
-// The time begins with the operation and not with its request: what precedes it there a client can make slow, by
-// a body that arrives in pieces or by other fields, until one outcome is in time and another is not.
+// The duration begins with the operation and not with the request. A client could delay the time between them, by a
+// slow body or by other fields, until only one outcome of the operation is in time.
 func (s *Service) padDuration(ctx context.Context) (due func()) {
 	began := s.delay.Now()
 	return func() { s.delay.Wait(ctx, began, s.settings.UniformTime) }
 }
 
-// Drain sends the answers that wait for their time, and keeps no later one waiting: the server is about to end.
+// Drain ends the waits of padDuration and of wrong passwords, present and future. It is for the end of the server.
 func (s *Service) Drain() { s.delay.Stop() }

@@ -35,7 +35,7 @@ func (w *stopwatch) timer(d time.Duration) <-chan time.Time {
 	return rang
 }
 
-// TestUniformTimeEnds with the server: nobody waits for a time that nobody is interested in.
+// TestUniformTimeEnds: operations do not wait any more once the server ends.
 func TestUniformTimeEnds(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, uniform)
@@ -53,8 +53,8 @@ func TestUniformTimeEnds(t *testing.T) {
 
 func uniform(s *Settings, _ *tokens.Settings) { s.UniformTime = 100 * time.Millisecond }
 
-// TestEvenAnswers: every answer of an operation that mails somebody or nobody waits, whatever it was, and then neither
-// holds a transaction nor a place for a hash.
+// TestEvenAnswers: an operation that may send a mail waits, whatever its outcome, and holds neither a transaction nor a
+// place for a hash meanwhile.
 func TestEvenAnswers(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, uniform, oneHashAtATime, revealNothing)
@@ -85,7 +85,8 @@ func TestEvenAnswers(t *testing.T) {
 		}
 	}
 	for _, address := range []string{
-		"nobody@example.com", "bob@example.com", "ada@example.com", "ada2@example.com", "gone@example.com", "away@example.com", "no address", "",
+		"nobody@example.com", "bob@example.com", "ada@example.com", "ada2@example.com", "gone@example.com",
+		"away@example.com", "no address", "",
 	} {
 		t.Run("resend "+address, func(t *testing.T) {
 			waits(t, func() error { return h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{address}) })
@@ -103,8 +104,8 @@ func TestEvenAnswers(t *testing.T) {
 	t.Run("no room for mails", func(t *testing.T) { waits(t, h.sendReset(t, "ada@example.com")) })
 }
 
-// TestOnlyEvenAnswersWait: a server that tells who has an account lets nobody wait who registers or adds an address, and none
-// lets a login wait.
+// TestOnlyEvenAnswersWait: if registration may reveal accounts, it does not wait, nor does adding an address. A login
+// never waits.
 func TestOnlyEvenAnswersWait(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, uniform, func(s *Settings, _ *tokens.Settings) { s.Reveal = RevealRegister })

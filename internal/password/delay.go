@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// ResponseDelay lets answers come at times that do not tell what was found on the way to them. Its exported fields may
-// be replaced before it is used.
+// ResponseDelay makes the time of responses constant, so that it does not tell what was found or done for them: they
+// wait until a whole number of steps after their beginning. The exported fields may be replaced before first use.
 type ResponseDelay struct {
 	Now    func() time.Time
 	Timer  func(time.Duration) <-chan time.Time
 	Jitter func() float64 // 0 to 1
-	ended  chan struct{}  // closed by stop
-	stop   func()
+
+	ended chan struct{}
+	stop  func() // closes ended
 }
 
-// NewResponseDelay goes by the clock now.
+// NewResponseDelay returns a ResponseDelay that reads the time from now.
 func NewResponseDelay(now func() time.Time) *ResponseDelay {
 	d := &ResponseDelay{Now: now, Timer: time.After, Jitter: rand.Float64, ended: make(chan struct{})}
 	d.stop = sync.OnceFunc(func() { close(d.ended) })
 	return d
 }
 
-// Wait returns when a whole number of steps, at least one, have passed since began; at once where step is 0, with
-// ctx, and when nobody is to wait any more. Whoever calls it holds no place for a hash and no
-// transaction.
+// Wait returns when a whole number of steps, at least one, have passed since began. It returns at once if step is 0,
+// when ctx ends, and after Stop. The caller should hold neither a transaction nor a place for a hash.
 //
-// It is late by up to a tenth of a step, by chance: a timer rings a little sooner or later by how much of its time was left, and
-// hundreds of answers would tell.
+// Up to a tenth of a step is added at random. Otherwise hundreds of responses would tell how long the work took: a
+// timer fires a little sooner or later depending on how long it was set for.
 func (d *ResponseDelay) Wait(ctx context.Context, began time.Time, step time.Duration) {
 	if step <= 0 {
 		return
@@ -47,5 +47,5 @@ func (d *ResponseDelay) Wait(ctx context.Context, began time.Time, step time.Dur
 	}
 }
 
-// Stop ends all waits, and no later one begins.
+// Stop ends all waits, present and future. It may be called twice.
 func (d *ResponseDelay) Stop() { d.stop() }

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// stopwatch is a clock and a timer that passes the time at once, and remembers how much.
+// stopwatch is a clock, and a timer that fires at once and remembers its times.
 type stopwatch struct {
 	at     time.Time
 	waited []time.Duration
@@ -28,8 +28,8 @@ func (w *stopwatch) timer(d time.Duration) <-chan time.Time {
 	return rang
 }
 
-// TestPace: an answer is due at a whole number of steps after the beginning, at least one.
-func TestPace(t *testing.T) {
+// TestResponseDelay: a response is due at a whole number of steps after the beginning, at least one.
+func TestResponseDelay(t *testing.T) {
 	const ms = time.Millisecond
 	for _, test := range []struct {
 		name       string
@@ -55,8 +55,8 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestPaceIsLate: by chance, up to a tenth of a step, and never where nobody waits.
-func TestPaceIsLate(t *testing.T) {
+// TestResponseDelayJitter: up to a tenth of a step is added at random, and nothing without a wait.
+func TestResponseDelayJitter(t *testing.T) {
 	w := &stopwatch{at: time.Unix(1_800_000_000, 0)}
 	d := w.delay()
 	for _, late := range []float64{0.5, 0.999} {
@@ -84,8 +84,8 @@ func TestPaceIsLate(t *testing.T) {
 	}
 }
 
-// TestPaceEnds: nobody waits for a time that nobody is interested in.
-func TestPaceEnds(t *testing.T) {
+// TestResponseDelayEnds: waits end with the request and with the server.
+func TestResponseDelayEnds(t *testing.T) {
 	never := func(time.Duration) <-chan time.Time { return nil }
 	t.Run("with the request", func(t *testing.T) {
 		d := NewResponseDelay(time.Now)

@@ -17,11 +17,11 @@ import (
 	"golang.org/x/crypto/scrypt"
 )
 
-// errUnknownHash says that an encoded hash is empty, of no known scheme, damaged, or out of all bounds.
+// errUnknownHash says that an encoded hash is empty, malformed, of an unknown scheme, or too expensive.
 var errUnknownHash = errors.New("unknown password hash")
 
-// compareDjango verifies the hashes that Django's password hashers write, on the password's bytes as they
-// are: pbkdf2_sha256, pbkdf2_sha1, argon2, bcrypt, bcrypt_sha256 and scrypt.
+// compareDjango reports whether a password matches a hash of Django's hashers PBKDF2, Argon2, BCrypt and scrypt. Those
+// hash the bytes of the password as they are, without normalisation. It returns errUnknownHash for all else.
 func (h *Hasher) compareDjango(password, encoded string) (bool, error) {
 	scheme, rest, _ := strings.Cut(encoded, "$")
 	switch scheme {
@@ -30,7 +30,7 @@ func (h *Hasher) compareDjango(password, encoded string) (bool, error) {
 	case "pbkdf2_sha1":
 		return comparePBKDF2(sha1.New, password, rest)
 	case "argon2":
-		ok, _, err := h.compareArgon2(password, "$"+rest)
+		ok, _, err := h.compareArgon2id(password, "$"+rest)
 		return ok, err
 	case "bcrypt":
 		return compareBcrypt([]byte(password), rest)
@@ -44,7 +44,7 @@ func (h *Hasher) compareDjango(password, encoded string) (bool, error) {
 	}
 }
 
-// comparePBKDF2 takes iterations$salt$hash.
+// comparePBKDF2 takes the part after the scheme: iterations$salt$hash.
 func comparePBKDF2(h func() hash.Hash, password, rest string) (bool, error) {
 	fields := strings.Split(rest, "$")
 	if len(fields) != 3 {
@@ -62,17 +62,18 @@ func comparePBKDF2(h func() hash.Hash, password, rest string) (bool, error) {
 	return subtle.ConstantTimeCompare(got, want) == 1, nil
 }
 
+// compareBcrypt takes a hash in bcrypt's own encoding.
 func compareBcrypt(password []byte, encoded string) (bool, error) {
 	if cost, err := bcrypt.Cost([]byte(encoded)); err != nil || cost > 16 {
 		return false, errUnknownHash
 	}
 	if len(password) > 72 {
-		password = password[:72] // bcrypt never looked at more
+		password = password[:72] // bcrypt ignores the rest
 	}
 	return bcrypt.CompareHashAndPassword([]byte(encoded), password) == nil, nil
 }
 
-// compareScrypt takes N$salt$r$p$hash.
+// compareScrypt takes the part after the scheme: N$salt$r$p$hash.
 func compareScrypt(password, rest string) (bool, error) {
 	fields := strings.Split(rest, "$")
 	if len(fields) != 5 {
@@ -82,7 +83,8 @@ func compareScrypt(password, rest string) (bool, error) {
 	r, err2 := strconv.Atoi(fields[2])
 	p, err3 := strconv.Atoi(fields[3])
 	want, err4 := base64.StdEncoding.DecodeString(fields[4])
-	if err := errors.Join(err1, err2, err3, err4); err != nil || n < 2 || r < 1 || p < 1 || n > 1<<20 || r > 64 || p > 64 || n*r > 1<<21 || n*r*p > 1<<22 || len(want) < minKeyBytes {
+	if err := errors.Join(err1, err2, err3, err4); err != nil || len(want) < minKeyBytes || n < 2 || r < 1 || p < 1 ||
+		n > 1<<20 || r > 64 || p > 64 || n*r > 1<<21 || n*r*p > 1<<22 {
 		return false, errUnknownHash
 	}
 	got, err := scrypt.Key([]byte(password), []byte(fields[1]), n, r, p, len(want))

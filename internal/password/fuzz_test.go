@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// storedWork is what a stored hash asks for in units of its scheme, the most that is ever paid, and how much a fuzz target can
-// pay for each input; known is false for what is no hash.
+// storedWork returns what a stored hash costs in units of its scheme, the most that is ever computed, and what a fuzz
+// target can compute for each input. known is false for a text that is no hash.
 func storedWork(encoded string) (work, most, cheapest float64, known bool) {
 	scheme, rest, _ := strings.Cut(encoded, "$")
 	number := func(text string) float64 {
@@ -43,8 +43,8 @@ func storedWork(encoded string) (work, most, cheapest float64, known bool) {
 	return 0, 0, 0, false
 }
 
-// FuzzStoredHash: whatever lies in the column of hashes, a login gets a verdict; one of at most one password; and no hash is
-// computed that asks for more than the bounds.
+// FuzzStoredHash: whatever text is stored, verifying ends without an error, at most one password matches, and no hash
+// is computed that costs more than the bounds.
 func FuzzStoredHash(f *testing.F) {
 	h, err := NewHasher(Settings{MaxBytes: 1024, Argon2: cheap}, NewResponseDelay(time.Now))
 	if err != nil {

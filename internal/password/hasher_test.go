@@ -54,13 +54,15 @@ func TestHashAndVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyRefuses: what cannot be verified is a no after the cost of one hash, and absurd costs are not paid.
+// TestVerifyRefuses: a hash that cannot be verified matches nothing, and absurd costs are not paid.
 func TestVerifyRefuses(t *testing.T) {
 	h := testHasher(t)
 	for _, encoded := range []string{
 		"", "!", "plain", "$argon2id$", "$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
-		"$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$", "$argon2id$v=19$m=8,t=0,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", "$argon2id$v=19$m=8,t=1,p=0$c2FsdHNhbHQ$aGFzaGhhc2g",
-		"pbkdf2_sha256$999999999$salt$AAAA", "pbkdf2_sha256$x$y", "scrypt$1073741824$s$8$1$AAAA", "bcrypt$$2b$31$" + strings.Repeat("a", 53),
+		"$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$",
+		"$argon2id$v=19$m=8,t=0,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", "$argon2id$v=19$m=8,t=1,p=0$c2FsdHNhbHQ$aGFzaGhhc2g",
+		"pbkdf2_sha256$999999999$salt$AAAA", "pbkdf2_sha256$x$y",
+		"scrypt$1073741824$s$8$1$AAAA", "bcrypt$$2b$31$" + strings.Repeat("a", 53),
 		"argon2$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
 	} {
 		for _, typed := range []string{"", "\x00", encoded} {
@@ -74,7 +76,8 @@ func TestVerifyRefuses(t *testing.T) {
 
 func TestOlderHashesAreUpgraded(t *testing.T) {
 	h := testHasher(t)
-	older, err := argon2id.CreateHash("quiet-otter-42", &argon2id.Params{Memory: 16, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	p := &argon2id.Params{Memory: 16, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+	older, err := argon2id.CreateHash("quiet-otter-42", p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,8 +131,8 @@ func TestDjangoHashes(t *testing.T) {
 	}
 }
 
-// TestStoredCostIsBounded asks what is decoded, not how long it takes: the dearest of these would hold a place
-// at the gate for minutes.
+// TestStoredCostIsBounded tests what is decoded, not how long it takes: the most expensive of these hashes would take
+// minutes.
 func TestStoredCostIsBounded(t *testing.T) {
 	h := testHasher(t)
 	const tail = "$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA"
@@ -147,23 +150,25 @@ func TestStoredCostIsBounded(t *testing.T) {
 		{"short key", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", false},
 	}
 	for _, test := range tests {
-		if _, _, _, err := h.decodeArgon2(test.encoded); (err == nil) != test.ok {
+		if _, _, _, err := h.decodeArgon2id(test.encoded); (err == nil) != test.ok {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	dear := &Hasher{params: &argon2id.Params{Memory: 1 << 20, Iterations: 4}}
-	if _, _, _, err := dear.decodeArgon2("$argon2id$v=19$m=1048576,t=4,p=1" + tail); err != nil {
+	expensive := &Hasher{params: &argon2id.Params{Memory: 1 << 20, Iterations: 4}}
+	if _, _, _, err := expensive.decodeArgon2id("$argon2id$v=19$m=1048576,t=4,p=1" + tail); err != nil {
 		t.Errorf("what the settings ask for is refused: %v", err)
 	}
 	key := strings.Repeat("A", 86) + "=="
-	for _, encoded := range []string{"scrypt$1048576$s$4$1$" + key, "scrypt$16384$s$8$64$" + key, "scrypt$16$s$1$1$AAAA"} {
+	for _, encoded := range []string{
+		"scrypt$1048576$s$4$1$" + key, "scrypt$16384$s$8$64$" + key, "scrypt$16$s$1$1$AAAA",
+	} {
 		if _, err := h.compareDjango("x", encoded); !errors.Is(err, errUnknownHash) {
 			t.Errorf("%s: %v", encoded, err)
 		}
 	}
 }
 
-// TestHashPanics: a panic in the thread of a hash is the caller's, which answers it, and no place stays taken.
+// TestHashPanics: a panic in the thread of a hash goes on in the caller, and gives the place back.
 func TestHashPanics(t *testing.T) {
 	h := testHasher(t)
 	memory := h.memory
@@ -181,7 +186,7 @@ func TestHashPanics(t *testing.T) {
 	idle(t, h.queue, cheap.Concurrent)
 }
 
-// TestTicketIsGoodForOneHash: a second one would run without a place.
+// TestTicketIsGoodForOneHash: a second hash would run without a place.
 func TestTicketIsGoodForOneHash(t *testing.T) {
 	h := testHasher(t)
 	ticket, err := h.Enter(t.Context(), Client{}, "ada")
@@ -210,7 +215,8 @@ func TestTicketIsGoodForOneHash(t *testing.T) {
 func TestImpossibleSettings(t *testing.T) {
 	for _, s := range []Argon2Settings{
 		{MemoryKiB: 8, Parallelism: 1}, {MemoryKiB: 8, Iterations: 1},
-		{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurrent: -1}, {MemoryKiB: 8, Iterations: 1, Parallelism: 1, Queue: -1},
+		{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Concurrent: -1},
+		{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Queue: -1},
 	} {
 		if _, err := NewHasher(Settings{MaxBytes: 1024, Argon2: s}, NewResponseDelay(time.Now)); err == nil {
 			t.Errorf("%+v is accepted", s)

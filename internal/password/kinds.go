@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// hashSchemes are how stored hashes begin, and how many of their fields, which "$" ends, say what one costs. Of scrypt's
-// cost a part stands behind the salt; hashes that agree in the part before it are taken for alike.
+// hashSchemes are the beginnings of stored hashes. The first fields of a hash, each of which ends with "$", tell what
+// it costs: they are its kind. A part of scrypt's costs is behind the salt; hashes with one beginning count as one
+// kind.
 var hashSchemes = []struct {
 	prefix string
 	fields int
 }{
-	{"$argon2id$", 4}, // ours
+	{"$argon2id$", 4}, // new hashes
 	{"argon2$", 4}, {"bcrypt$", 4}, {"bcrypt_sha256$", 4}, {"pbkdf2_sha1$", 2}, {"pbkdf2_sha256$", 2}, {"scrypt$", 2},
 }
 
-// hashKind is the beginning of an encoded hash that says what one costs, as in "pbkdf2_sha256$260000$"; "" where it is
-// damaged.
+// hashKind returns the kind of an encoded hash, as in "pbkdf2_sha256$260000$"; "" if the hash is malformed.
 func hashKind(encoded string, fields int) string {
 	end := 0
 	for range fields {
@@ -32,12 +32,12 @@ func hashKind(encoded string, fields int) string {
 	return encoded[:end]
 }
 
-// maxKinds is how many kinds of one scheme are looked at: Django has had twenty.
+// maxKinds bounds the kinds of one scheme that are found. Django has had twenty.
 const maxKinds = 32
 
-// StoredKinds returns one stored hash of each kind, by kind. first returns the hash that comes first of those whose
-// beginning, which it returns too, is not before from and before end; "" where there is none. It is called once for
-// each kind, however many hashes there are.
+// StoredKinds returns one stored hash of each kind, by kind. It calls first once for each kind, however many hashes are
+// stored. first returns the stored hash that sorts first of those whose beginning is in [from, end), and that
+// beginning; "" if there is none.
 func StoredKinds(first func(from, end string) (beginning, encoded string, err error)) (map[string]string, error) {
 	kinds := map[string]string{}
 	for _, scheme := range hashSchemes {
@@ -60,16 +60,19 @@ func StoredKinds(first func(from, end string) (beginning, encoded string, err er
 	return kinds, nil
 }
 
-// after is the least text that follows all those that begin with s, which ends in ASCII.
+// after returns the text that sorts right after all texts that begin with s, which ends in ASCII.
 func after(s string) string {
 	last := len(s) - 1
 	return s[:last] + string(rune(s[last]+1))
 }
 
-// Measure finds out what hashes of these kinds cost to compare, those that are new, one after the other. From then on
-// DelayRefusal takes longer than the dearest of them. Where all hashes have the current parameters, it takes no longer
-// than one hash. Measure adds the current kind to kinds, and returns that time and whether it has changed. Only one goroutine may call it.
-func (h *Hasher) Measure(ctx context.Context, kinds map[string]string) (refusal time.Duration, changed bool, err error) {
+// Measure sets how long DelayRefusal waits: longer than it takes to compare with the most expensive of the kinds of
+// stored hashes, of which it measures the new ones, one after the other. If the current kind is the only one, there is
+// no delay. Measure adds the current kind to kinds. It returns the delay and whether that has changed. Only one
+// goroutine may call it.
+func (h *Hasher) Measure(
+	ctx context.Context, kinds map[string]string,
+) (refusal time.Duration, changed bool, err error) {
 	kinds[hashKind(h.dummy, hashSchemes[0].fields)] = h.dummy
 	maps.DeleteFunc(h.costs, func(kind string, _ time.Duration) bool { return kinds[kind] == "" })
 	if len(kinds) > 1 {
@@ -81,13 +84,13 @@ func (h *Hasher) Measure(ctx context.Context, kinds map[string]string) (refusal 
 				return 0, false, err
 			}
 		}
-		dearest := slices.Max(slices.Collect(maps.Values(h.costs)))
-		refusal = dearest * 3 / 2 // 50 % headroom: slower answers would reveal imported hashes
+		longest := slices.Max(slices.Collect(maps.Values(h.costs)))
+		refusal = longest * 3 / 2 // 50 % headroom: slower answers would reveal imported hashes
 	}
 	return refusal, h.refusal.Swap(int64(refusal)) != int64(refusal), nil
 }
 
-// cost is the time that comparing with a hash takes.
+// cost returns the time that it takes to compare with a hash.
 func (h *Hasher) cost(ctx context.Context, encoded string) (time.Duration, error) {
 	t, err := h.Enter(ctx, Client{}, "")
 	if err != nil {

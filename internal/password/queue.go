@@ -9,53 +9,53 @@ import (
 	"time"
 )
 
-// retryAfter is what a client is told to wait when the queue is full. A full queue takes about that long.
+// retryAfter is how long a client is asked to wait when the queue is full: about as long as a full queue takes.
 const retryAfter = 2 * time.Second
 
-// hashQueue lets a bounded number of hashes run at once, because each costs a core and megabytes. The others wait in a
-// queue.
+// hashQueue lets a bounded number of hashes run at once, since each takes a core and megabytes of memory. Other tickets
+// wait.
 //
-// Places go round in turns: between known networks, which have had a good login, and others; then between sites; then
-// between the networks of a site. So a flood delays itself, from however many networks of its site it comes. Of one
+// A free place goes to the class of networks (known or other) whose last turn is the longest ago, in that to such a
+// site, in that to such a network. So a flood delays itself, from however many networks of its site it comes. Of one
 // name, one hash runs at a time.
 //
-// A full queue makes room at the cost of the longest line. The newest request of that line fails with *BusyError, which
-// may be the one that has just come. Half of the queue is for known networks: a flood from many sites cannot push them
-// out of it.
+// A ticket that comes to a full queue displaces the newest ticket of the longest line, or is refused if its own line
+// is the longest. Half of the queue is reserved for known networks, so that a flood from many sites cannot displace
+// them.
 type hashQueue struct {
-	places  int // hashes at once
-	queue   int // requests that may wait
+	places, queue int // hashes at once; tickets that may wait
+
+	// mu guards the fields below and is held for moments only.
 	mu      sync.Mutex
-	free    int                // hashes that may start now
+	free    int                // places
 	waiting []*Ticket          // in the order of arrival
-	names   map[string]*Ticket // typed names with a guess in progress, and the ticket that holds each
+	names   map[string]*Ticket // the ticket that holds each name
 	turns   uint64             // how many there have been
-	served  map[string]uint64  // the last turn of each site and network that waits
+	served  map[string]uint64  // the last turn of each site and each network that waits
 	classes map[bool]uint64    // the last turn of known and of other networks
 }
 
-// Client is who asks for a hash.
+// Client is who asks for a hash: the queue is fair between clients.
 type Client struct {
 	Network string      // an IPv4 address, or the first 64 bits of an IPv6 address; "": none
-	Site    string      // what the network lies in: the networks that one owner can have for little
-	Known   func() bool // whether the network has had a good login; called where the ticket has to wait; nil: no
+	Site    string      // a group of networks that one owner can have at little cost
+	Known   func() bool // whether users have logged in from the network; called if the ticket has to wait; nil: no
 }
 
-// Ticket is one request for a hash. It enters the queue once.
+// Ticket is one request for a hash, from when it gets a place until Release. It is not safe for concurrent use.
 type Ticket struct {
 	Client
-	name   string // what was typed at a login; "": none, and any number of these hashes run at once
+	name   string // what was typed at a login; "": none
 	hasher *Hasher
 	placed bool      // it holds a place
-	began  time.Time // when it got that
+	began  time.Time // when it got the place
 
-	// Where the ticket has to wait:
+	// Set if the ticket has to wait:
 	isKnown bool
-	turn    chan error // told nil when it may hash
+	turn    chan error // receives nil for a place, or *BusyError
 }
 
-// BusyError says that too many passwords are being hashed. Nothing has happened; the same request may
-// be sent again after RetryAfter.
+// BusyError says that the queue is full. Nothing has happened; the same request may be sent again after RetryAfter.
 type BusyError struct{ RetryAfter time.Duration }
 
 func (e *BusyError) Error() string {
@@ -69,8 +69,8 @@ func newHashQueue(concurrent, queue int) *hashQueue {
 	}
 }
 
-// enter returns when the caller may hash. The caller has to call leave after the hash, and release when the name is
-// free again. enter fails with *BusyError when the queue is full, or with the context's error when that ends first.
+// enter waits for a place. The caller must call leave after the hash, and release to give the name back. It returns
+// *BusyError if the queue is full, or the error of ctx if that ends first; the ticket then holds nothing.
 func (q *hashQueue) enter(ctx context.Context, t *Ticket) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -78,8 +78,8 @@ func (q *hashQueue) enter(ctx context.Context, t *Ticket) error {
 	if q.enterAtOnce(t) {
 		return nil
 	}
-	t.isKnown = t.Known != nil && t.Known() // may read the database: not under the lock
-	t.turn = make(chan error, 1)            // buffered: the lock is held while it is told
+	t.isKnown = t.Known != nil && t.Known() // may read the database, so without q.mu
+	t.turn = make(chan error, 1)            // buffered: senders hold q.mu
 	if !q.wait(t) {
 		return &BusyError{RetryAfter: retryAfter}
 	}
@@ -87,7 +87,7 @@ func (q *hashQueue) enter(ctx context.Context, t *Ticket) error {
 	case err := <-t.turn:
 		return err
 	case <-ctx.Done():
-		if !q.withdraw(t) && <-t.turn == nil { // the turn came at the same moment
+		if !q.withdraw(t) && <-t.turn == nil { // it got a place at the same moment
 			q.leave()
 			q.release(t)
 		}
@@ -95,7 +95,7 @@ func (q *hashQueue) enter(ctx context.Context, t *Ticket) error {
 	}
 }
 
-// enterAtOnce takes a free place.
+// enterAtOnce gives t a place if it need not wait.
 func (q *hashQueue) enterAtOnce(t *Ticket) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -106,7 +106,7 @@ func (q *hashQueue) enterAtOnce(t *Ticket) bool {
 	return true
 }
 
-// mayRun reports whether no other hash of the name runs. Requires q.mu held.
+// mayRun reports whether no other ticket holds the name. Requires q.mu held.
 func (q *hashQueue) mayRun(t *Ticket) bool { return t.name == "" || q.names[t.name] == nil }
 
 // admit gives t a place. Requires q.mu held.
@@ -117,11 +117,11 @@ func (q *hashQueue) admit(t *Ticket) {
 	}
 }
 
-// wait puts t into the queue, and reports whether there is room for it.
+// wait adds t to the queue. It reports false if there is no room.
 func (q *hashQueue) wait(t *Ticket) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	mayRun := q.free > 0 && q.mayRun(t) // a place may have become free meanwhile
+	mayRun := q.free > 0 && q.mayRun(t) // a place may have become free since enterAtOnce
 	if !mayRun && len(q.waiting) >= q.queue && !q.evict(t) {
 		return false
 	}
@@ -136,7 +136,7 @@ func (q *hashQueue) wait(t *Ticket) bool {
 	return true
 }
 
-// leave gives a place back.
+// leave gives a place back. It is to be called once for each successful enter.
 func (q *hashQueue) leave() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -144,7 +144,7 @@ func (q *hashQueue) leave() {
 	q.pass()
 }
 
-// release lets the next hash of t's name run. It does nothing where t holds no name, and may be called twice.
+// release gives the name of t back, if t holds it. It may be called twice.
 func (q *hashQueue) release(t *Ticket) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -154,7 +154,7 @@ func (q *hashQueue) release(t *Ticket) {
 	}
 }
 
-// pass gives free places to those whose turn it is. Requires q.mu held.
+// pass gives free places to the tickets whose turn it is. Requires q.mu held.
 func (q *hashQueue) pass() {
 	for q.free > 0 {
 		next := q.next()
@@ -169,8 +169,7 @@ func (q *hashQueue) pass() {
 	}
 }
 
-// next is the ticket whose class, then site, then network has waited for a turn the longest. nil: nobody may run.
-// Requires q.mu held.
+// next returns the ticket whose turn it is, nil if no ticket may run. Requires q.mu held.
 func (q *hashQueue) next() *Ticket {
 	var first *Ticket
 	for _, t := range q.waiting {
@@ -181,6 +180,7 @@ func (q *hashQueue) next() *Ticket {
 	return first
 }
 
+// before reports whether the turn of t comes before that of u. Requires q.mu held.
 func (q *hashQueue) before(t, u *Ticket) bool {
 	return cmp.Or(
 		cmp.Compare(q.classes[t.isKnown], q.classes[u.isKnown]),
@@ -189,7 +189,7 @@ func (q *hashQueue) before(t, u *Ticket) bool {
 	) < 0
 }
 
-// remove takes t out of the queue, and reports whether it was there. Requires q.mu held.
+// remove takes t out of the queue, and reports whether t was in it. Requires q.mu held.
 func (q *hashQueue) remove(t *Ticket) bool {
 	i := slices.Index(q.waiting, t)
 	if i < 0 {
@@ -205,27 +205,25 @@ func (q *hashQueue) remove(t *Ticket) bool {
 	return true
 }
 
-// withdraw takes t out of the queue. It reports false when t has been told already.
+// withdraw takes t out of the queue. It reports false if t.turn has a value already.
 func (q *hashQueue) withdraw(t *Ticket) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.remove(t)
 }
 
-// knownShare is the part of the queue that known networks have for themselves: one half.
-const knownShare = 2
-
-// evict makes room in a full queue for t. The newest request of the longest line goes, if that line stays no shorter
-// than t's own becomes. Lines of sites are compared first, then those of networks in t's site. Known networks lose
-// nothing of their share to others, and take it back from them. Requires q.mu held.
+// evict refuses a ticket to make room for t in a full queue: the newest ticket of the longest line, if that line does
+// not become shorter than the line of t. Lines of sites are compared first, then those of the networks of t's site.
+// Other networks never displace known ones that use no more than the half reserved for them, and known networks take
+// back what is missing to that half. It reports false if t itself is to be refused. Requires q.mu held.
 func (q *hashQueue) evict(t *Ticket) bool {
 	known, others := split(q.waiting, func(u *Ticket) bool { return u.isKnown })
-	theirs := q.queue / knownShare
-	if t.isKnown && len(known) < theirs {
+	reserved := q.queue / 2
+	if t.isKnown && len(known) < reserved {
 		return q.refuseNewest(longestLine(longestLine(others, bySite), byNetwork))
 	}
 	candidates := q.waiting
-	if !t.isKnown && len(known) <= theirs {
+	if !t.isKnown && len(known) <= reserved {
 		candidates = others
 	}
 	own, _ := split(q.waiting, func(u *Ticket) bool { return bySite(u) == bySite(t) })
@@ -237,7 +235,7 @@ func (q *hashQueue) evict(t *Ticket) bool {
 	return len(longest) >= len(ownNetwork)+2 && q.refuseNewest(longest)
 }
 
-// refuseNewest turns the last of a line away. Requires q.mu held.
+// refuseNewest refuses the last ticket of a line, and returns true. Requires q.mu held.
 func (q *hashQueue) refuseNewest(line []*Ticket) bool {
 	newest := line[len(line)-1]
 	q.remove(newest)
@@ -245,7 +243,7 @@ func (q *hashQueue) refuseNewest(line []*Ticket) bool {
 	return true
 }
 
-// bySite is the line of a visit: known networks of a site and its other networks are two.
+// bySite is the line of a ticket: the known networks of a site are one line, its other networks another.
 func bySite(t *Ticket) string {
 	if t.isKnown {
 		return t.Site + " known"
@@ -255,13 +253,13 @@ func bySite(t *Ticket) string {
 
 func byNetwork(t *Ticket) string { return t.Network }
 
-// longestLine is the most visits with one key, in their order. Of several lines as long it is the one that came first.
-func longestLine(visits []*Ticket, key func(*Ticket) string) (longest []*Ticket) {
+// longestLine returns the most tickets with one key, in their order. Of lines of one length the oldest is returned.
+func longestLine(tickets []*Ticket, key func(*Ticket) string) (longest []*Ticket) {
 	lines := map[string][]*Ticket{}
-	for _, t := range visits {
+	for _, t := range tickets {
 		lines[key(t)] = append(lines[key(t)], t)
 	}
-	for _, t := range visits {
+	for _, t := range tickets {
 		if line := lines[key(t)]; len(line) > len(longest) {
 			longest = line
 		}
@@ -269,8 +267,9 @@ func longestLine(visits []*Ticket, key func(*Ticket) string) (longest []*Ticket)
 	return longest
 }
 
-func split(visits []*Ticket, is func(*Ticket) bool) (those, others []*Ticket) {
-	for _, t := range visits {
+// split divides tickets into those for which is reports true and the others.
+func split(tickets []*Ticket, is func(*Ticket) bool) (those, others []*Ticket) {
+	for _, t := range tickets {
 		if is(t) {
 			those = append(those, t)
 		} else {

@@ -8,31 +8,31 @@ import (
 // maxName is the longest name, in code points.
 const maxName = 150
 
-// TestSimilarityIsBounded counts the characters that are looked at when a password is compared with the longest names and
-// address there can be, however they fall into words: never more than a few thousand for each, so a password of 1,024
-// characters takes no longer than one of a hundred.
+// TestSimilarityIsBounded counts the characters that are compared for the longest names, whatever their words. It is a
+// few thousand at most, so a password of 1,024 characters takes no longer than one of a hundred.
 func TestSimilarityIsBounded(t *testing.T) {
 	for _, similarity := range []float64{0.7, 0.3} {
 		s := Settings{Similarity: similarity}
 		for _, password := range []int{8, 64, 100, 256, 1024} {
 			for word := 1; word <= maxName; word++ {
-				looked := 0
+				compared := 0
 				value := strings.Repeat(strings.Repeat("x", word)+".", maxName)[:maxName]
 				for _, part := range append(splitWords(value), value) {
 					if s.canBeSimilar(password, len(part)) {
-						looked += password + len(part)
+						compared += password + len(part)
 					}
 				}
-				if looked > 2*(maxName+1024) {
-					t.Errorf("similarity %g: %d characters in words of %d: %d are looked at", similarity, password, word, looked)
+				if compared > 2*(maxName+1024) {
+					t.Errorf("similarity %g, password of %d, words of %d: %d characters are compared, want at most %d",
+						similarity, password, word, compared, 2*(maxName+1024))
 				}
 			}
 		}
 	}
 }
 
-// BenchmarkSimilarity is a password of 1,024 characters against the longest names and address there can be. The aim is
-// less than 50 ms.
+// BenchmarkSimilarity is a password of 1,024 characters beside the longest names and address. It should take less than
+// 50 ms.
 func BenchmarkSimilarity(b *testing.B) {
 	name := strings.Repeat("abcdefghi.", 15)
 	o := Owner{Username: name, FirstName: name, LastName: name, Email: strings.Repeat("abcdefghi.", 24) + "@b.example"}

@@ -20,8 +20,8 @@ var elsewhere = map[string]string{
 	"passwords.argon2.memory":      "TestSettingsReachTheirPackages",
 	"passwords.argon2.iterations":  "TestSettingsReachTheirPackages",
 	"passwords.argon2.parallelism": "TestSettingsReachTheirPackages",
-	"passwords.argon2.concurrent":  "TestGateBounds",
-	"passwords.argon2.queue":       "TestGateBounds",
+	"passwords.argon2.concurrent":  "TestQueueBounds",
+	"passwords.argon2.queue":       "TestQueueBounds",
 	"email.spool_dir":              "TestDerived",
 	"email.smtp.host":              "TestMailRelay", // these need a mail server
 	"email.smtp.port":              "TestMailRelay",
