@@ -33,10 +33,10 @@ func (r Reply) Has(code string) bool {
 	return err == nil && len(answer.Errors) > 0 && answer.Errors[0].Extensions["code"] == code
 }
 
-// Exchange sends one request as it is; headers are names and values in turn.
-func Exchange(tb testing.TB, server *Server, method, target, body string, headers ...string) Reply {
+// Send sends one request as it is; headers are names and values in turn.
+func (s *Server) Send(tb testing.TB, method, target, body string, headers ...string) Reply {
 	tb.Helper()
-	req, err := http.NewRequest(method, server.URL+target, strings.NewReader(body))
+	req, err := http.NewRequest(method, s.URL+target, strings.NewReader(body))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func Exchange(tb testing.TB, server *Server, method, target, body string, header
 }
 
 // Post posts a query, and its variables as JSON where there are any.
-func Post(tb testing.TB, server *Server, path, query, variables string, headers ...string) Reply {
+func (s *Server) Post(tb testing.TB, path, query, variables string, headers ...string) Reply {
 	tb.Helper()
 	body, err := json.Marshal(map[string]any{"query": query, "variables": json.RawMessage("null")})
 	if variables != "" {
@@ -68,18 +68,30 @@ func Post(tb testing.TB, server *Server, path, query, variables string, headers 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return Exchange(tb, server, "POST", path, string(body), append([]string{"Content-Type", "application/json", "Accept", "application/graphql-response+json"}, headers...)...)
+	return s.Send(tb, "POST", path, string(body), append([]string{"Content-Type", "application/json", "Accept", "application/graphql-response+json"}, headers...)...)
 }
 
-// OpenDatabase opens the file of a server beside it.
-func OpenDatabase(tb testing.TB, server *Server) *store.DB {
+// Open opens the file of a server beside it.
+func (s *Server) Open(tb testing.TB) *store.DB {
 	tb.Helper()
-	db, err := store.Open(tb.Context(), filepath.Join(server.DataDir, "accountd.db"), time.Now)
+	db, err := store.Open(tb.Context(), filepath.Join(s.DataDir, "accountd.db"), time.Now)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = db.Close() })
 	return db
+}
+
+// Exec runs a statement on the file of a server beside it.
+func (s *Server) Exec(tb testing.TB, statement string, args ...any) {
+	tb.Helper()
+	err := s.Open(tb).Write(tb.Context(), func(tx *store.Tx) error {
+		_, err := tx.ExecContext(tb.Context(), statement, args...)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // MailsTo returns the files in a spool's new for a recipient, oldest first.
@@ -101,8 +113,8 @@ func MailsTo(tb testing.TB, spool, to string) (mails []string) {
 	return mails
 }
 
-// Until waits for something that a running server does by itself.
-func Until(tb testing.TB, server *Server, done func() bool) {
+// Await waits for something that a running server does by itself.
+func (s *Server) Await(tb testing.TB, done func() bool) {
 	tb.Helper()
 	look, tooLong := time.NewTicker(20*time.Millisecond), time.After(time.Minute)
 	defer look.Stop()
@@ -110,13 +122,13 @@ func Until(tb testing.TB, server *Server, done func() bool) {
 		select {
 		case <-look.C:
 		case <-tooLong:
-			tb.Fatalf("it does not happen\n%s", server.Log())
+			tb.Fatalf("it does not happen\n%s", s.Log())
 		}
 	}
 }
 
 // Refresh hands in a refresh token and returns what came of it.
-func Refresh(s *Server, token string) (*Session, error) {
+func (s *Server) Refresh(token string) (*Session, error) {
 	answer, err := s.Ask(http.DefaultClient, "", `mutation R($t: String!) { refreshToken(refreshToken: $t) { success errors token refreshToken } }`, map[string]any{"t": token})
 	if err != nil {
 		return nil, err
@@ -126,7 +138,7 @@ func Refresh(s *Server, token string) (*Session, error) {
 }
 
 // Whose says whose an access token is, by me and by verifyToken: "" for nobody's. The two have to agree.
-func Whose(tb testing.TB, s *Server, token string) string {
+func (s *Server) Whose(tb testing.TB, token string) string {
 	tb.Helper()
 	var me *struct{ Username string }
 	answer, err := s.Ask(http.DefaultClient, "", `{ me { username } }`, nil)

@@ -99,6 +99,18 @@ func Start(tb testing.TB, dataDir string, env ...string) *Server {
 	return StartBy(tb, nil, dataDir, env...)
 }
 
+// New is Cheap over a data directory of its own.
+func New(tb testing.TB, env ...string) *Server {
+	tb.Helper()
+	return Cheap(tb, filepath.Join(tb.TempDir(), "data"), env...)
+}
+
+// Cheap is Start with CheapHashing.
+func Cheap(tb testing.TB, dataDir string, env ...string) *Server {
+	tb.Helper()
+	return Start(tb, dataDir, slices.Concat(CheapHashing, env)...)
+}
+
 // StartBy is Start by a command that becomes the program which its arguments end with, such as setpriv.
 func StartBy(tb testing.TB, by []string, dataDir string, env ...string) *Server {
 	tb.Helper()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,17 +14,6 @@ import (
 	"accountd/internal/servertest"
 	"accountd/internal/store"
 )
-
-// verifyEverybody does without the mails.
-func verifyEverybody(t *testing.T, db *store.DB) {
-	t.Helper()
-	if err := db.Write(t.Context(), func(tx *store.Tx) error {
-		_, err := tx.Tx.ExecContext(t.Context(), `UPDATE user_status SET verified = 1`)
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // columns are those of every table of accounts, and a few names that other servers would take.
 func columns(t *testing.T, db *store.DB) []string {
@@ -88,13 +76,13 @@ func accountRows(t *testing.T, db *store.DB) string {
 // no argument of it by the contract is refused, and nothing changes.
 func TestSecurityWritableFields(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	session, err := server.Register(http.DefaultClient, "grace", "quiet-otter-42")
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := servertest.OpenDatabase(t, server)
-	verifyEverybody(t, db)
+	db := server.Open(t)
+	server.Exec(t, `UPDATE user_status SET verified = 1`)
 	// What the contract lets a client write, beside passwords and tokens.
 	writable := map[string]string{
 		"register": "email username", "resendActivationEmail": "email", "sendPasswordResetEmail": "email", "updateAccount": "firstName lastName",
@@ -112,7 +100,7 @@ func TestSecurityWritableFields(t *testing.T) {
 			tried++
 			call := strings.TrimPrefix(args+", "+column+": "+[]string{"true", `"x"`, "1"}[tried%3], ", ")
 			document := map[string]string{"/graphql": "mutation { " + name + "(" + call + ") { __typename } }", "/relay": "mutation { " + name + "(input: {" + call + "}) { __typename } }"}[path]
-			got := servertest.Post(t, server, path, document, "", "Authorization", "JWT "+session.Token)
+			got := server.Post(t, path, document, "", "Authorization", "JWT "+session.Token)
 			if !got.Has("validation") || strings.Contains(got.Body, `"data"`) {
 				t.Errorf("%s: status %d, %s", document, got.Status, got.Body)
 			}
@@ -127,7 +115,7 @@ func TestSecurityWritableFields(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = servertest.Post(t, server, "/relay", "mutation($v: "+input+"!) { "+name+"(input: $v) { __typename } }", string(values), "Authorization", "JWT "+session.Token)
+			got = server.Post(t, "/relay", "mutation($v: "+input+"!) { "+name+"(input: $v) { __typename } }", string(values), "Authorization", "JWT "+session.Token)
 			if !got.Has("variables") {
 				t.Errorf("%s with %s as a variable: status %d, %s", name, column, got.Status, got.Body)
 			}
@@ -144,12 +132,12 @@ func TestSecurityWritableFields(t *testing.T) {
 // TestSecurityJSONTypes gives every argument of every mutation values of every other JSON type: refused, and nothing changes.
 func TestSecurityJSONTypes(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	session, err := server.Register(http.DefaultClient, "grace", "quiet-otter-42")
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := servertest.OpenDatabase(t, server)
+	db := server.Open(t)
 	before := accountRows(t, db)
 	for name, r := range prologues {
 		for _, arg := range strings.Split(r.args, ", ") {
@@ -164,7 +152,7 @@ func TestSecurityJSONTypes(t *testing.T) {
 						query = strings.Replace(query, argument+": $v", argument+": $v, "+strings.NewReplacer("$password", "quiet-otter-42", "$name", "new").Replace(other), 1)
 					}
 				}
-				got := servertest.Post(t, server, "/graphql", query, `{"v":`+value+`}`, "Authorization", "JWT "+session.Token)
+				got := server.Post(t, "/graphql", query, `{"v":`+value+`}`, "Authorization", "JWT "+session.Token)
 				if !got.Has("variables") || got.Status != 400 {
 					t.Errorf("%s of %s is %s: status %d, %s", argument, name, value, got.Status, got.Body)
 				}

@@ -25,7 +25,7 @@ var hostileTexts = []string{
 // the server's own errors are none of the answers, and the accounts of others stay as they are.
 func TestSecurityInjection(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")...)
+	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestSecurityInjection(t *testing.T) {
 	if _, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil {
 		t.Fatal(err)
 	}
-	db := servertest.OpenDatabase(t, server)
+	db := server.Open(t)
 	before := accountRows(t, db)
 	for _, text := range hostileTexts {
 		value, err := json.Marshal(text)
@@ -53,14 +53,14 @@ func TestSecurityInjection(t *testing.T) {
 					}
 				}
 				selection := "{ success errors }"
-				got := servertest.Post(t, server, "/graphql", "mutation($v: String!) { "+name+"("+argument+": $v"+rest+") "+selection+" }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
+				got := server.Post(t, "/graphql", "mutation($v: String!) { "+name+"("+argument+": $v"+rest+") "+selection+" }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
 				if got.Has("internal") || strings.Contains(got.Body, `"success":true`) && argument != "email" || got.Status != 200 && !got.Has("bad_string") {
 					t.Errorf("%s of %s is %q: status %d, %s", argument, name, text, got.Status, got.Body)
 				}
 			}
 		}
 		for _, name := range []string{"JWT", "JWT-refresh-token"} {
-			got := servertest.Post(t, server, "/graphql", "mutation { verifyToken { success } }", "", "Cookie", name+"="+strings.Trim(strings.Map(printable, text), " "))
+			got := server.Post(t, "/graphql", "mutation { verifyToken { success } }", "", "Cookie", name+"="+strings.Trim(strings.Map(printable, text), " "))
 			if got.Has("internal") || strings.Contains(got.Body, `"success":true`) {
 				t.Errorf("the cookie %s is %q: %s", name, text, got.Body)
 			}
@@ -83,19 +83,18 @@ func printable(r rune) rune {
 // NUL is refused.
 func TestSecurityNamesToTheLetter(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing, "ACCOUNTD_QUERIES_USERS=public")...)
+	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public")
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := servertest.OpenDatabase(t, server)
-	verifyEverybody(t, db)
+	server.Exec(t, `UPDATE user_status SET verified = 1`)
 	for _, text := range hostileTexts {
 		value, err := json.Marshal(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := servertest.Post(t, server, "/graphql", "mutation($v: String) { updateAccount(firstName: $v) { success errors } }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
+		got := server.Post(t, "/graphql", "mutation($v: String) { updateAccount(firstName: $v) { success errors } }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
 		stored := strings.Contains(got.Body, `"success":true`)
 		if refuse := strings.Contains(text, "\x00") || len(text) > 150; stored == refuse || got.Has("internal") {
 			t.Errorf("%q: %s", text, got.Body)
@@ -106,7 +105,7 @@ func TestSecurityNamesToTheLetter(t *testing.T) {
 		var answer struct {
 			Data struct{ Me struct{ FirstName string } }
 		}
-		me := servertest.Post(t, server, "/graphql", "{ me { firstName } }", "", "Authorization", "JWT "+session.Token)
+		me := server.Post(t, "/graphql", "{ me { firstName } }", "", "Authorization", "JWT "+session.Token)
 		if err := json.Unmarshal([]byte(me.Body), &answer); err != nil || answer.Data.Me.FirstName != strings.TrimSpace(text) {
 			t.Errorf("%q is given back as %q, %v", text, answer.Data.Me.FirstName, err)
 		}
@@ -127,7 +126,7 @@ status__secondary_email = ["exact", "icontains"]
 	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server := servertest.Start(t, filepath.Join(dir, "data"), append(servertest.CheapHashing, "ACCOUNTD_QUERIES_USERS=public")...)
+	server := servertest.Cheap(t, filepath.Join(dir, "data"), "ACCOUNTD_QUERIES_USERS=public")
 	for _, name := range []string{"ada", "bob", "a_d", "x-y", "a.b+c"} {
 		if session, err := server.Register(http.DefaultClient, name, "quiet-otter-42"); err != nil || !session.Success {
 			t.Fatalf("%s: %+v, %v", name, session, err)
@@ -139,7 +138,7 @@ status__secondary_email = ["exact", "icontains"]
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := servertest.Post(t, server, "/graphql", "query($v: String) { users("+argument+": $v) { edges { node { username } } } }", `{"v":`+string(value)+`}`)
+		got := server.Post(t, "/graphql", "query($v: String) { users("+argument+": $v) { edges { node { username } } } }", `{"v":`+string(value)+`}`)
 		var answer struct {
 			Data struct {
 				Users struct {
@@ -185,12 +184,12 @@ status__secondary_email = ["exact", "icontains"]
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := servertest.Post(t, server, "/graphql", "query($v: ID!) { user(id: $v) { username } }", `{"v":`+string(value)+`}`); got.Body != `{"data":{"user":null}}`+"\n" {
+		if got := server.Post(t, "/graphql", "query($v: ID!) { user(id: $v) { username } }", `{"v":`+string(value)+`}`); got.Body != `{"data":{"user":null}}`+"\n" {
 			t.Errorf("user: %q: %s", text, got.Body)
 		}
 	}
 	for _, argument := range []string{"orderBy", "order_by", "sort", "where", "filter"} {
-		if got := servertest.Post(t, server, "/graphql", fmt.Sprintf(`{ users(%s: "password") { edges { cursor } } }`, argument), ""); !got.Has("validation") {
+		if got := server.Post(t, "/graphql", fmt.Sprintf(`{ users(%s: "password") { edges { cursor } } }`, argument), ""); !got.Has("validation") {
 			t.Errorf("%s: %s", argument, got.Body)
 		}
 	}

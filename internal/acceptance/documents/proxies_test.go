@@ -44,8 +44,7 @@ func TestProxies(t *testing.T) {
 			if err != nil {
 				t.Skipf("needs %s: %v", proxy.name, err)
 			}
-			server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing, "ACCOUNTD_SERVER_ALLOWED_HOSTS=app.example.com",
-				"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_TOKENS_COOKIES_SECURE=true")...)
+			server := servertest.New(t, "ACCOUNTD_SERVER_ALLOWED_HOSTS=app.example.com", "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_TOKENS_COOKIES_SECURE=true")
 			app := httptest.NewServer(http.HandlerFunc(tellRequest))
 			defer app.Close()
 			port, dir := servertest.FreePort(t), t.TempDir()
@@ -134,12 +133,12 @@ func TestBareProxy(t *testing.T) {
 		return strings.Contains(r.Body, "ada@example.com") || strings.Contains(r.Body, "/graphiql/")
 	}
 	for _, page := range []string{"/dev/mail", "/dev/mail.json", "/dev/mail/x.eml", "/", "/?endpoint=relay", "/graphiql/x.js"} {
-		got := servertest.Exchange(t, stranger, "GET", page, "", "Accept", "text/html")
+		got := stranger.Send(t, "GET", page, "", "Accept", "text/html")
 		if got.Status != 403 || shows(got) {
 			t.Errorf("%s by nginx: status %d, %.200s", page, got.Status, got.Body)
 		}
 	}
-	if got := servertest.Exchange(t, server, "GET", "/dev/mail.json", ""); got.Status != 200 || !shows(got) {
+	if got := server.Send(t, "GET", "/dev/mail.json", ""); got.Status != 200 || !shows(got) {
 		t.Errorf("without nginx: status %d, %.200s", got.Status, got.Body)
 	}
 }

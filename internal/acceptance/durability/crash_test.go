@@ -23,13 +23,13 @@ func TestKill9(t *testing.T) {
 	for _, killAfter := range []int64{1, 40, 97, 160} {
 		t.Run(fmt.Sprintf("after %d answers", killAfter), func(t *testing.T) {
 			dataDir := filepath.Join(t.TempDir(), "data")
-			server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+			server := servertest.Cheap(t, dataDir)
 			acknowledged := registerUntilKilled(server, 200, killAfter)
 			if int64(len(acknowledged)) < killAfter {
 				t.Fatalf("%d registrations were acknowledged, want at least %d\n%s", len(acknowledged), killAfter, server.Log())
 			}
 
-			server = servertest.Start(t, dataDir, servertest.CheapHashing...)
+			server = servertest.Cheap(t, dataDir)
 			mails := mailsByRecipient(t, filepath.Join(dataDir, "spool", "new"))
 			for i := range 200 {
 				name := fmt.Sprintf("user%03d", i)

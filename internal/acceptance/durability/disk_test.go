@@ -119,9 +119,9 @@ func TestSecurityFullDisk(t *testing.T) {
 			token = ""
 		}
 	}
-	link := mailedToken(t, dataDir, "password_reset", "cleo")
-	succeed(t, dataDir, "user", "set", "ada", "--verified=true")
-	succeed(t, dataDir, "user", "set", "bob", "--verified=true")
+	link := servertest.LinkToken(t, dataDir, "password_reset", "cleo")
+	servertest.Run(t, dataDir, "", "user", "set", "ada", "--verified=true")
+	servertest.Run(t, dataDir, "", "user", "set", "bob", "--verified=true")
 	if status := ready(t, server); status != http.StatusOK {
 		t.Errorf("ready: %d", status)
 	}
@@ -167,28 +167,28 @@ func TestSecurityFullDisk(t *testing.T) {
 	if err != nil || !strings.Contains(string(answer.Data["archiveAccount"]), `"success":true`) {
 		t.Errorf("archiveAccount on a full disk: %s, %v", answer.Data, err)
 	}
-	succeed(t, dataDir, "user", "sessions", "dan", "--revoke-all")
-	servertest.Until(t, server, func() bool { // theft is noticed in the second after its use
+	servertest.Run(t, dataDir, "", "user", "sessions", "dan", "--revoke-all")
+	server.Await(t, func() bool { // theft is noticed in the second after its use
 		answer, err := server.Ask(http.DefaultClient, "", `mutation ($token: String!) { refreshToken(refreshToken: $token) { success errors } }`, map[string]any{"token": stolen})
 		return err == nil && strings.Contains(string(answer.Data["refreshToken"]), "invalid_token")
 	})
-	if out, code := runCommand(t, dataDir, "user", "add", "--username=kim", "--email=kim@example.com", "--no-password"); code != 1 || !strings.Contains(out, "the disk is full: make room") {
+	if out, code := servertest.Command(t, dataDir, "", "user", "add", "--username=kim", "--email=kim@example.com", "--no-password"); code != 1 || !strings.Contains(out, "the disk is full: make room") {
 		t.Errorf("user add on a full disk exits %d\n%s", code, out)
 	}
 	refused()
-	if out, code := runCommand(t, dataDir, "backup"); code != 1 || strings.Contains(out, "Wrote") {
+	if out, code := servertest.Command(t, dataDir, "", "backup"); code != 1 || strings.Contains(out, "Wrote") {
 		t.Errorf("backup on a full disk exits %d\n%s", code, out)
 	}
 	if made, err := filepath.Glob(filepath.Join(dataDir, "backups", "*")); err != nil || len(made) > 0 {
 		t.Errorf("a backup that failed left %v, %v", made, err)
 	}
-	if out, code := runCommand(t, dataDir, "doctor"); code != 1 || !strings.Contains(out, "PROBLEM  free space: the disk has been full: ") {
+	if out, code := servertest.Command(t, dataDir, "", "doctor"); code != 1 || !strings.Contains(out, "PROBLEM  free space: the disk has been full: ") {
 		t.Errorf("doctor on a full disk exits %d\n%s", code, out)
 	}
 
 	server.Kill()
 	fill()
-	succeed(t, dataDir, "user", "sessions", "eve", "--revoke-all") // with nobody beside it
+	servertest.Run(t, dataDir, "", "user", "sessions", "eve", "--revoke-all") // with nobody beside it
 	server = servertest.Start(t, dataDir, settings...)
 	for name, session := range sessions {
 		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil || string(answer.Data["me"]) != "null" {
@@ -197,9 +197,9 @@ func TestSecurityFullDisk(t *testing.T) {
 	}
 	fill()
 	refused()
-	succeed(t, dataDir, "user", "sessions", fmt.Sprintf("user%d", users-1), "--revoke-all")
+	servertest.Run(t, dataDir, "", "user", "sessions", fmt.Sprintf("user%d", users-1), "--revoke-all")
 	empty()
-	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	server.Await(t, func() bool { return ready(t, server) == http.StatusOK })
 	if now := held(); now != whole || whole == 0 {
 		t.Errorf("the reserve is %d bytes of %d", now, whole)
 	}
@@ -219,7 +219,7 @@ func TestSecurityFullDisk(t *testing.T) {
 	if err := server.Stop(); err != nil {
 		t.Error(err)
 	}
-	if out, _ := runCommand(t, dataDir, "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts", users+1)) {
+	if out, _ := servertest.Command(t, dataDir, "", "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts", users+1)) {
 		t.Errorf("%s", out)
 	}
 }
@@ -238,7 +238,7 @@ func TestSecuritySmallDisk(t *testing.T) {
 	if err := os.Truncate(filler, info.Size()-1<<20); err != nil {
 		t.Fatal(err)
 	}
-	server := servertest.Start(t, filepath.Join(dir, "data"), servertest.CheapHashing...)
+	server := servertest.Cheap(t, filepath.Join(dir, "data"))
 	if !strings.Contains(server.Log(), "the server is not ready, as no room is set aside for a full disk") {
 		t.Errorf("the start does not warn\n%s", server.Log())
 	}
@@ -249,7 +249,7 @@ func TestSecuritySmallDisk(t *testing.T) {
 		t.Errorf("ready without a reserve: %d", status)
 	}
 	empty()
-	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	server.Await(t, func() bool { return ready(t, server) == http.StatusOK })
 	if _, err := os.Stat(filepath.Join(dir, "data", "accountd.db-reserve")); err != nil {
 		t.Errorf("ready without a reserve: %v", err)
 	}
@@ -259,11 +259,11 @@ func TestSecuritySmallDisk(t *testing.T) {
 func TestSecurityShortReserve(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
-	succeed(t, dataDir, "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
+	servertest.Run(t, dataDir, "", "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	if err := os.WriteFile(filepath.Join(dataDir, "accountd.db-reserve"), make([]byte, 1<<19), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	succeed(t, dataDir, "user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
+	servertest.Run(t, dataDir, "", "user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
 }
 
 // injected lets a system call of a running server fail whenever it is about a file, until the server ends.
@@ -302,7 +302,7 @@ func injected(t *testing.T, s *servertest.Server, calls, failure, file string) {
 func TestSecurityFailedFsync(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
-	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server := servertest.Cheap(t, dataDir)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
 		t.Fatalf("%+v, %v", session, err)
@@ -333,14 +333,14 @@ func TestSecurityFailedFsync(t *testing.T) {
 	if after, err := os.Stat(wal); err != nil || after.Size() != written.Size() || !after.ModTime().Equal(written.ModTime()) {
 		t.Errorf("the WAL was written after the fsync failed: %v, %v", after, err)
 	}
-	server = servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server = servertest.Cheap(t, dataDir)
 	if login, err := server.Login(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !login.Success {
 		t.Errorf("who was acknowledged: %+v, %v", login, err)
 	}
 	if bob, err := server.Login(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || bob.Success {
 		t.Errorf("who was refused: %+v, %v", bob, err)
 	}
-	if out := succeed(t, dataDir, "doctor"); !strings.Contains(out, "is sound: 1 accounts") {
+	if out := servertest.Run(t, dataDir, "", "doctor"); !strings.Contains(out, "is sound: 1 accounts") {
 		t.Errorf("%s", out)
 	}
 }
@@ -350,7 +350,7 @@ func TestSecurityFailedFsync(t *testing.T) {
 func TestSecurityFailedCopy(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
-	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server := servertest.Cheap(t, dataDir)
 	injected(t, server, "fsync,fdatasync", "error=EIO:when=1", filepath.Join(dataDir, "accountd.db"))
 	registered := 0
 	for ; registered < 500; registered++ { // each is some twenty pages
@@ -367,14 +367,14 @@ func TestSecurityFailedCopy(t *testing.T) {
 	if left, err := os.Stat(filepath.Join(dataDir, "accountd.db-wal")); err != nil || left.Size() == 0 {
 		t.Errorf("the log is gone: %v, %v", left, err)
 	}
-	server = servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server = servertest.Cheap(t, dataDir)
 	if err := server.Stop(); err != nil {
 		t.Error(err)
 	}
-	if out := succeed(t, dataDir, "doctor"); !strings.Contains(out, "is sound") {
+	if out := servertest.Run(t, dataDir, "", "doctor"); !strings.Contains(out, "is sound") {
 		t.Errorf("%s", out)
 	}
-	if out := succeed(t, dataDir, "user", "list"); strings.Count(out, "@example.com") < registered || registered == 0 {
+	if out := servertest.Run(t, dataDir, "", "user", "list"); strings.Count(out, "@example.com") < registered || registered == 0 {
 		t.Errorf("%d were acknowledged\n%s", registered, out)
 	}
 }
@@ -419,7 +419,7 @@ func TestSecurityFailedWrite(t *testing.T) {
 func TestSecurityBusy(t *testing.T) {
 	t.Parallel() // it waits
 	dataDir := filepath.Join(t.TempDir(), "data")
-	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server := servertest.Cheap(t, dataDir)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
 		t.Fatalf("%+v, %v", session, err)
@@ -450,7 +450,7 @@ func TestSecurityBusy(t *testing.T) {
 func TestSecurityDamagedDatabase(t *testing.T) {
 	t.Parallel()
 	source := filepath.Join(t.TempDir(), "data")
-	server := servertest.Start(t, source, servertest.CheapHashing...)
+	server := servertest.Cheap(t, source)
 	if session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
 		t.Fatalf("%+v, %v", session, err)
 	}
@@ -492,7 +492,7 @@ func TestSecurityDamagedDatabase(t *testing.T) {
 				t.Fatal(err)
 			}
 			before, _ := os.ReadFile(path)
-			out, code := runCommand(t, dataDir, "serve", "--listen", "127.0.0.1:0")
+			out, code := servertest.Command(t, dataDir, "", "serve", "--listen", "127.0.0.1:0")
 			remedy := regexp.MustCompile(`accountd restore FILE|put the file itself there|it was written by a newer accountd; run that one, or restore a backup`)
 			if code != 1 || !remedy.MatchString(out) || strings.Contains(out, "is ready") || strings.Contains(out, "panic") {
 				t.Errorf("exits %d\n%s", code, out)
@@ -535,13 +535,13 @@ func TestSecurityMigrationKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			killed := straced(t, call, n, dataDir, "user", "show", "ada")
-			if out := succeed(t, dataDir, "user", "show", "ada"); !strings.HasPrefix(out, "id:        7\n") {
+			if out := servertest.Run(t, dataDir, "", "user", "show", "ada"); !strings.HasPrefix(out, "id:        7\n") {
 				t.Errorf("killed at %s %d: %s", call, n, out)
 			}
 			if kept, err := filepath.Glob(filepath.Join(dataDir, "backups", "accountd-schema-1-*.db")); err != nil || len(kept) != 1 {
 				t.Errorf("killed at %s %d: kept %v, %v", call, n, kept, err)
 			}
-			if out, _ := runCommand(t, dataDir, "doctor"); !regexp.MustCompile(`is sound: 1 accounts, schema \d+\n`).MatchString(out) {
+			if out, _ := servertest.Command(t, dataDir, "", "doctor"); !regexp.MustCompile(`is sound: 1 accounts, schema \d+\n`).MatchString(out) {
 				t.Errorf("killed at %s %d:\n%s", call, n, out)
 			}
 			if !killed {

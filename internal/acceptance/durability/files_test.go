@@ -51,14 +51,14 @@ func TestSecurityFileModes(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)
 	dataDir := filepath.Join(t.TempDir(), "data")
-	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server := servertest.Cheap(t, dataDir)
 	if session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
 		t.Fatalf("%+v, %v", session, err)
 	}
-	succeed(t, dataDir, "backup")
+	servertest.Run(t, dataDir, "", "backup")
 	backup := filepath.Join(t.TempDir(), "backup.db")
-	succeed(t, dataDir, "backup", backup)
-	succeed(t, dataDir, "keys", "rotate")
+	servertest.Run(t, dataDir, "", "backup", backup)
+	servertest.Run(t, dataDir, "", "keys", "rotate")
 	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("a backup elsewhere: %v, %v", info, err)
 	}
@@ -78,7 +78,7 @@ func TestSecurityFileModes(t *testing.T) {
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	succeed(t, dataDir, "restore", backup)
+	servertest.Run(t, dataDir, "", "restore", backup)
 	check("after a restore", "accountd.db")
 }
 
@@ -86,13 +86,13 @@ func TestSecurityFileModes(t *testing.T) {
 func TestSecurityOpenDirectory(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
-	servertest.Start(t, dataDir, servertest.CheapHashing...).Kill()
+	servertest.Cheap(t, dataDir).Kill()
 	for path, mode := range map[string]os.FileMode{"": 0o755, "accountd.db": 0o644} {
 		if err := os.Chmod(filepath.Join(dataDir, path), mode); err != nil {
 			t.Fatal(err)
 		}
 	}
-	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server := servertest.Cheap(t, dataDir)
 	if open, _ := openFiles(t, dataDir); len(open) > 0 {
 		t.Errorf("others may use %q", open)
 	}
@@ -105,12 +105,12 @@ func TestSecurityOpenDirectory(t *testing.T) {
 func TestSecurityKeyFile(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
-	servertest.Start(t, dataDir, servertest.CheapHashing...).Kill()
+	servertest.Cheap(t, dataDir).Kill()
 	keys := filepath.Join(dataDir, "keys.json")
 	refused := func(want string) {
 		t.Helper()
 		for _, args := range [][]string{{"serve", "--listen", "127.0.0.1:0"}, {"config", "check"}, {"keys", "list"}} {
-			if out, code := runCommand(t, dataDir, args...); code != 1 || !strings.Contains(out, want) {
+			if out, code := servertest.Command(t, dataDir, "", args...); code != 1 || !strings.Contains(out, want) {
 				t.Errorf("%q exits %d\n%s", args, code, out)
 			}
 		}
@@ -140,7 +140,7 @@ func TestSecurityNoDefaultSecret(t *testing.T) {
 	seen := map[string]bool{}
 	for range 2 {
 		dataDir := filepath.Join(t.TempDir(), "data")
-		servertest.Start(t, dataDir, servertest.CheapHashing...).Kill()
+		servertest.Cheap(t, dataDir).Kill()
 		raw, err := os.ReadFile(filepath.Join(dataDir, "keys.json"))
 		if err != nil {
 			t.Fatal(err)

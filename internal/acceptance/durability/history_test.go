@@ -28,14 +28,14 @@ func (h *handedOut) session(t *testing.T, session *servertest.Session, err error
 
 func (h *handedOut) mail(t *testing.T, dataDir, mutation string, link ...string) {
 	t.Helper()
-	h.mailed[mutation] = append(h.mailed[mutation], mailedToken(t, dataDir, link...))
+	h.mailed[mutation] = append(h.mailed[mutation], servertest.LinkToken(t, dataDir, link...))
 }
 
 // worthless fails where a token is good for anything.
 func (h *handedOut) worthless(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	for i, token := range h.access {
-		if name := servertest.Whose(t, s, token); name != "" {
+		if name := s.Whose(t, token); name != "" {
 			t.Errorf("access token %d is %s's", i, name)
 		}
 	}
@@ -85,7 +85,7 @@ func TestSecurityOlderCopy(t *testing.T) {
 	if ada, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !ada.Success {
 		t.Fatalf("%+v, %v", ada, err)
 	}
-	succeed(t, dataDir, "user", "set", "ada", "--verified=true")
+	servertest.Run(t, dataDir, "", "user", "set", "ada", "--verified=true")
 	stop()
 	if err := os.CopyFS(older, os.DirFS(dataDir)); err != nil {
 		t.Fatal(err)
@@ -111,9 +111,9 @@ func TestSecurityOlderCopy(t *testing.T) {
 		lost.session(t, session, err)
 		lost.mail(t, dataDir, "passwordReset", "password_reset", "ada")
 	}
-	succeed(t, dataDir, "user", "add", "--username=eve", "--email=eve@example.com", "--no-password")
+	servertest.Run(t, dataDir, "", "user", "add", "--username=eve", "--email=eve@example.com", "--no-password")
 	lost.mail(t, dataDir, "passwordSet", "password_set", "eve")
-	ids := succeed(t, dataDir, "user", "list")
+	ids := servertest.Run(t, dataDir, "", "user", "list")
 	stop()
 
 	server = servertest.Start(t, older, environ...)
@@ -122,8 +122,8 @@ func TestSecurityOlderCopy(t *testing.T) {
 			t.Fatalf("%+v, %v", session, err)
 		}
 	}
-	succeed(t, older, "user", "add", "--username=eve", "--email=eve@example.com", "--no-password")
-	if again := succeed(t, older, "user", "list"); again != ids {
+	servertest.Run(t, older, "", "user", "add", "--username=eve", "--email=eve@example.com", "--no-password")
+	if again := servertest.Run(t, older, "", "user", "list"); again != ids {
 		t.Fatalf("the same ids do not come again:\n%s\n%s", ids, again)
 	}
 	lost.worthless(t, server)

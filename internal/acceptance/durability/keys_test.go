@@ -19,7 +19,7 @@ import (
 // and is not ready, as its next start would be without. It is ready again when the file is back.
 func TestSecurityKeyFileVanishes(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
 		t.Fatalf("%+v, %v", session, err)
@@ -31,27 +31,27 @@ func TestSecurityKeyFileVanishes(t *testing.T) {
 	if err := os.Rename(file, file+"-kept"); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusServiceUnavailable })
-	if name := servertest.Whose(t, server, session.Token); name != "ada" {
+	server.Await(t, func() bool { return ready(t, server) == http.StatusServiceUnavailable })
+	if name := server.Whose(t, session.Token); name != "ada" {
 		t.Errorf("the access token is %q's", name)
 	}
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Until(t, server, func() bool { return strings.Contains(server.Log(), "not a key ring") })
+	server.Await(t, func() bool { return strings.Contains(server.Log(), "not a key ring") })
 	if got := ready(t, server); got != http.StatusServiceUnavailable {
 		t.Errorf("with an empty file readyz answers %d", got)
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if out, code := runCommand(t, server.DataDir, "keys", "init"); code != 1 || !strings.Contains(out, "has its keys in memory") {
+	if out, code := servertest.Command(t, server.DataDir, "", "keys", "init"); code != 1 || !strings.Contains(out, "has its keys in memory") {
 		t.Errorf("keys init beside the server exits %d\n%s", code, out)
 	}
 	if err := os.Rename(file+"-kept", file); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusOK })
+	server.Await(t, func() bool { return ready(t, server) == http.StatusOK })
 	if !strings.Contains(server.Log(), "keys.json: no such file") {
 		t.Errorf("it is not logged\n%s", server.Log())
 	}
@@ -96,7 +96,7 @@ func TestSecurityLostKeys(t *testing.T) {
 	if err != nil || !session.Success {
 		t.Fatalf("%+v, %v", session, err)
 	}
-	link := mailedToken(t, dataDir, "activation", "ada")
+	link := servertest.LinkToken(t, dataDir, "activation", "ada")
 	stop()
 	if err := os.Remove(filepath.Join(dataDir, "keys.json")); err != nil {
 		t.Fatal(err)
@@ -110,13 +110,13 @@ func TestSecurityLostKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"user", "list"}, {"keys", "import", secret}} {
-		out, code := runCommand(t, dataDir, args...)
+		out, code := servertest.Command(t, dataDir, "", args...)
 		want := "keys.json is not there; without it " + stake + ": copy it back"
 		if code != 1 || !strings.Contains(out, want) || !strings.Contains(out, "accountd keys init") {
 			t.Errorf("%q exits %d\n%s", args, code, out)
 		}
 	}
-	out, code := runCommand(t, dataDir, "doctor")
+	out, code := servertest.Command(t, dataDir, "", "doctor")
 	if code != 1 || !strings.Contains(out, "keys.json is not there; without it "+stake) {
 		t.Errorf("doctor exits %d\n%s", code, out)
 	}
@@ -124,18 +124,18 @@ func TestSecurityLostKeys(t *testing.T) {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
 
-	if out := succeed(t, dataDir, "keys", "init"); !strings.Contains(out, stake) {
+	if out := servertest.Run(t, dataDir, "", "keys", "init"); !strings.Contains(out, stake) {
 		t.Errorf("keys init: %s", out)
 	}
 	server = servertest.Start(t, dataDir, environ...)
-	servertest.Until(t, server, func() bool { return ready(t, server) == http.StatusOK })
-	if name := servertest.Whose(t, server, session.Token); name != "" {
+	server.Await(t, func() bool { return ready(t, server) == http.StatusOK })
+	if name := server.Whose(t, session.Token); name != "" {
 		t.Errorf("the access token of before is %q's", name)
 	}
 	verified := runMutation(t, server, "verifyAccount", "token: $token", "", map[string]any{"token": link})
 	invalidToken(t, "a link of before", verified)
-	next, err := servertest.Refresh(server, session.RefreshToken)
-	if err != nil || !next.Success || servertest.Whose(t, server, next.Token) != "ada" {
+	next, err := server.Refresh(session.RefreshToken)
+	if err != nil || !next.Success || server.Whose(t, next.Token) != "ada" {
 		t.Errorf("the session does not go on: %+v, %v", next, err)
 	}
 	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {
@@ -151,7 +151,7 @@ func TestSecurityLostKeys(t *testing.T) {
 		t.Errorf("readyz answers %d\n%s", got, server.Log())
 	}
 	stop()
-	out, code = runCommand(t, dataDir, "keys", "init")
+	out, code = servertest.Command(t, dataDir, "", "keys", "init")
 	if code != 1 || !strings.Contains(out, "keys.json is there: accountd keys rotate") {
 		t.Errorf("keys init beside a ring exits %d\n%s", code, out)
 	}
@@ -172,7 +172,7 @@ func TestSecurityKeysAndDatabaseGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, args := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"keys", "import", secret}} {
-			out, code := runCommand(t, dataDir, args...)
+			out, code := servertest.Command(t, dataDir, "", args...)
 			if code != 1 || !strings.Contains(out, "accountd.db: it is gone, but its "+suffix+" is there: put the file back") {
 				t.Errorf("%s: %q exits %d\n%s", suffix, args, code, out)
 			}

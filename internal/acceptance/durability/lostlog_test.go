@@ -51,7 +51,7 @@ func copyData(t *testing.T, from string) string {
 func TestSecurityLostLog(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
-	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server := servertest.Cheap(t, dataDir)
 	var sessions []*servertest.Session
 	register := func(s *servertest.Server, name string) *servertest.Session {
 		t.Helper()
@@ -71,10 +71,10 @@ func TestSecurityLostLog(t *testing.T) {
 	// Nothing is lost: whatever looks first, all is there, and no alarm.
 	for _, command := range [][]string{{"doctor"}, {"backup"}, {"tokens", "clear"}} {
 		whole := copyData(t, dataDir)
-		if out, _ := runCommand(t, whole, command...); strings.Contains(out, "write-ahead log") {
+		if out, _ := servertest.Command(t, whole, "", command...); strings.Contains(out, "write-ahead log") {
 			t.Errorf("%s after a crash:\n%s", command, out)
 		}
-		if out := succeed(t, whole, "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts", users)) {
+		if out := servertest.Run(t, whole, "", "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts", users)) {
 			t.Errorf("doctor after a crash and %s:\n%s", command, out)
 		}
 	}
@@ -94,7 +94,7 @@ func TestSecurityLostLog(t *testing.T) {
 		}
 		before := databaseHashes(t, lost)
 		for _, command := range commands {
-			out, code := runCommand(t, lost, command...)
+			out, code := servertest.Command(t, lost, "", command...)
 			if code != 1 || !strings.Contains(out, "its write-ahead log (-wal) is gone or empty") || !strings.Contains(out, "--accept-lost-log") {
 				t.Fatalf("log %s: %s exits %d\n%s", name, command, code, out)
 			}
@@ -132,11 +132,11 @@ func TestSecurityLostLog(t *testing.T) {
 		}
 	}
 	var first struct{ ID int }
-	if err := json.Unmarshal([]byte(succeed(t, dataDir, "user", "show", "new0", "--json")), &first); err != nil || first.ID <= users {
+	if err := json.Unmarshal([]byte(servertest.Run(t, dataDir, "", "user", "show", "new0", "--json")), &first); err != nil || first.ID <= users {
 		t.Errorf("an id is given out again: %d, %v, %v", first.ID, err, seen)
 	}
 	server.Kill()
-	server = servertest.Start(t, dataDir, servertest.CheapHashing...) // without the flag
+	server = servertest.Cheap(t, dataDir) // without the flag
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestSecurityLostLog(t *testing.T) {
 func TestSecurityLogDeleted(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
-	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server := servertest.Cheap(t, dataDir)
 	if ada, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !ada.Success {
 		t.Fatalf("%+v, %v", ada, err)
 	}
@@ -170,7 +170,7 @@ func TestSecurityLogDeleted(t *testing.T) {
 	if err := server.Stop(); err != nil {
 		t.Errorf("%v\n%s", err, server.Log())
 	}
-	if list := succeed(t, dataDir, "user", "list"); !strings.Contains(list, "ada") || !strings.Contains(list, "bob") {
+	if list := servertest.Run(t, dataDir, "", "user", "list"); !strings.Contains(list, "ada") || !strings.Contains(list, "bob") {
 		t.Errorf("afterwards:\n%s", list)
 	}
 }
@@ -180,7 +180,7 @@ func TestSecurityLogDeleted(t *testing.T) {
 func TestSecurityLogLeft(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
-	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server := servertest.Cheap(t, dataDir)
 	db, err := sql.Open("sqlite", filepath.Join(dataDir, "accountd.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -193,21 +193,21 @@ func TestSecurityLogLeft(t *testing.T) {
 	if err := db.QueryRow(`SELECT count(*) FROM users`).Scan(&users); err != nil || users != 1 {
 		t.Fatalf("%d, %v", users, err)
 	}
-	succeed(t, dataDir, "user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
+	servertest.Run(t, dataDir, "", "user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
 	if _, err := os.Lstat(filepath.Join(dataDir, "accountd.db-needs-wal")); err != nil {
 		t.Errorf("a command beside the server removes its mark: %v", err)
 	}
 	if err := server.Stop(); err != nil {
 		t.Error(err)
 	}
-	succeed(t, dataDir, "user", "add", "--username=cleo", "--email=cleo@example.com", "--no-password")
+	servertest.Run(t, dataDir, "", "user", "add", "--username=cleo", "--email=cleo@example.com", "--no-password")
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(filepath.Join(dataDir, "accountd.db-wal")); !os.IsNotExist(err) {
 		t.Errorf("the other program has left the log: %v", err)
 	}
-	list := succeed(t, dataDir, "user", "list")
+	list := servertest.Run(t, dataDir, "", "user", "list")
 	for _, name := range []string{"ada", "bob", "cleo"} {
 		if !strings.Contains(list, name) {
 			t.Errorf("%s is lost:\n%s", name, list)
@@ -220,7 +220,7 @@ func TestSecurityLogLeft(t *testing.T) {
 func TestSecurityEndKilled(t *testing.T) {
 	t.Parallel()
 	first := filepath.Join(t.TempDir(), "data")
-	succeed(t, first, "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
+	servertest.Run(t, first, "", "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	for _, step := range []struct{ calls, file string }{
 		{"unlink,unlinkat", "accountd.db-needs-wal"}, {"unlink,unlinkat", "accountd.db-wal"}, {"fsync,fdatasync", "accountd.db"}, {"fsync", ""},
 	} {
@@ -233,7 +233,7 @@ func TestSecurityEndKilled(t *testing.T) {
 					t.Errorf("killed at %s %d: the log is gone, and the mark is there", step, n)
 				}
 			}
-			list := succeed(t, dataDir, "user", "list")
+			list := servertest.Run(t, dataDir, "", "user", "list")
 			if !strings.Contains(list, "ada") || !strings.Contains(list, "bob") && (!killed || strings.HasPrefix(step.file, "accountd.db-n")) {
 				t.Errorf("killed at %s %d:\n%s", step, n, list)
 			}
@@ -252,8 +252,8 @@ func TestSecurityEndKilled(t *testing.T) {
 func TestSecurityRestoreInUse(t *testing.T) {
 	t.Parallel()
 	dataDir, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
-	succeed(t, dataDir, "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
-	succeed(t, dataDir, "backup", backup)
+	servertest.Run(t, dataDir, "", "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
+	servertest.Run(t, dataDir, "", "backup", backup)
 	file := filepath.Join(dataDir, "accountd.db")
 	db, err := sql.Open("sqlite", file)
 	if err != nil {
@@ -264,7 +264,7 @@ func TestSecurityRestoreInUse(t *testing.T) {
 	if err := db.QueryRow(`SELECT count(*) FROM users`).Scan(&users); err != nil {
 		t.Fatal(err)
 	}
-	out, code := runCommand(t, dataDir, "restore", backup)
+	out, code := servertest.Command(t, dataDir, "", "restore", backup)
 	if code != 1 || !strings.Contains(out, file+": another program has it open (lsof or fuser") ||
 		strings.Count(out, "another program") != 1 {
 		t.Errorf("restore beside another program exits %d\n%s", code, out)
@@ -272,5 +272,5 @@ func TestSecurityRestoreInUse(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	succeed(t, dataDir, "restore", backup)
+	servertest.Run(t, dataDir, "", "restore", backup)
 }

@@ -4,7 +4,6 @@ package durability_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,46 +13,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"accountd/internal/servertest"
 )
-
-// runCommand runs a command on dataDir and gives what it prints and exits with.
-func runCommand(t *testing.T, dataDir string, args ...string) (string, int) {
-	t.Helper()
-	binary := servertest.Binary(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // one that should have refused may serve
-	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, append(args, "--data-dir", dataDir)...)
-	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), servertest.CheapHashing...)
-	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	return string(out), cmd.ProcessState.ExitCode()
-}
-
-// succeed is runCommand for one that has to exit 0.
-func succeed(t *testing.T, dataDir string, args ...string) string {
-	t.Helper()
-	out, code := runCommand(t, dataDir, args...)
-	if code != 0 {
-		t.Fatalf("accountd %q exits %d\n%s", args, code, out)
-	}
-	return out
-}
-
-// mailedToken is the token of a mail that is not sent.
-func mailedToken(t *testing.T, dataDir string, args ...string) string {
-	t.Helper()
-	var out struct{ Token string }
-	if err := json.Unmarshal([]byte(succeed(t, dataDir, append([]string{"user", "link", "--json"}, args...)...)), &out); err != nil {
-		t.Fatal(err)
-	}
-	return out.Token
-}
 
 // runMutation runs a mutation and gives success, errors and whatever else it answers.
 func runMutation(t *testing.T, s *servertest.Server, name, arguments, outputs string, variables map[string]any) map[string]any {
@@ -91,16 +53,16 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	}
 	revoked := remember(server.Register(http.DefaultClient, "ada", "quiet-otter-42"))
 	remember(server.Register(http.DefaultClient, "bob", "quiet-otter-42"))
-	succeed(t, dataDir, "user", "set", "ada", "--verified=true")
+	servertest.Run(t, dataDir, "", "user", "set", "ada", "--verified=true")
 	mailed := map[string][]string{}
 	mail := func() {
-		mailed["verifyAccount"] = append(mailed["verifyAccount"], mailedToken(t, dataDir, "activation", "bob"))
-		mailed["passwordReset"] = append(mailed["passwordReset"], mailedToken(t, dataDir, "password_reset", "ada"))
-		mailed["verifySecondaryEmail"] = append(mailed["verifySecondaryEmail"], mailedToken(t, dataDir, "secondary_email", "ada", "--email=ada@home.example"))
+		mailed["verifyAccount"] = append(mailed["verifyAccount"], servertest.LinkToken(t, dataDir, "activation", "bob"))
+		mailed["passwordReset"] = append(mailed["passwordReset"], servertest.LinkToken(t, dataDir, "password_reset", "ada"))
+		mailed["verifySecondaryEmail"] = append(mailed["verifySecondaryEmail"], servertest.LinkToken(t, dataDir, "secondary_email", "ada", "--email=ada@home.example"))
 	}
 	mail()
 	backup := filepath.Join(t.TempDir(), "backup.db")
-	succeed(t, dataDir, "backup", backup)
+	servertest.Run(t, dataDir, "", "backup", backup)
 
 	// What happens since: the session is revoked, links of higher epochs are made, an account takes the next id.
 	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "revoked", map[string]any{"token": revoked.RefreshToken}); out["success"] != true {
@@ -111,18 +73,18 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 		mail()
 	}
 	for range 2 {
-		succeed(t, dataDir, "user", "set", "ada", "--secondary-email=ada@work.example")
-		succeed(t, dataDir, "user", "set", "ada", "--secondary-email=")
+		servertest.Run(t, dataDir, "", "user", "set", "ada", "--secondary-email=ada@work.example")
+		servertest.Run(t, dataDir, "", "user", "set", "ada", "--secondary-email=")
 		mail()
 	}
 	remember(server.Register(http.DefaultClient, "eve", "quiet-otter-42"))
-	if out, code := runCommand(t, dataDir, "restore", backup); code != 1 || !strings.Contains(out, fmt.Sprintf("is in use by a server (process %d): stop it first", server.Cmd.Process.Pid)) {
+	if out, code := servertest.Command(t, dataDir, "", "restore", backup); code != 1 || !strings.Contains(out, fmt.Sprintf("is in use by a server (process %d): stop it first", server.Cmd.Process.Pid)) {
 		t.Fatalf("restore beside a server exits %d\n%s", code, out)
 	}
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	out := succeed(t, dataDir, "restore", backup)
+	out := servertest.Run(t, dataDir, "", "restore", backup)
 	for _, want := range []string{": 2 accounts.\n", "What was there before is kept as " + dataDir + "/accountd-replaced-", "2 sessions have ended, links in mails have stopped working"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
@@ -164,7 +126,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 		}
 	}
 	var kim struct{ ID int }
-	if err := json.Unmarshal([]byte(succeed(t, dataDir, "user", "show", "kim", "--json")), &kim); err != nil || kim.ID != 4 {
+	if err := json.Unmarshal([]byte(servertest.Run(t, dataDir, "", "user", "show", "kim", "--json")), &kim); err != nil || kim.ID != 4 {
 		t.Errorf("kim has id %d, %v", kim.ID, err)
 	}
 }
@@ -173,7 +135,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 func TestSecurityBackupUnderLoad(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
-	server := servertest.Start(t, dataDir, servertest.CheapHashing...)
+	server := servertest.Cheap(t, dataDir)
 	done := make(chan struct{})
 	answered := make(chan int, 1)
 	answered <- 0
@@ -192,13 +154,13 @@ func TestSecurityBackupUnderLoad(t *testing.T) {
 		n := <-answered
 		answered <- n
 		file := filepath.Join(t.TempDir(), "backup.db")
-		succeed(t, dataDir, "backup", file)
+		servertest.Run(t, dataDir, "", "backup", file)
 		other := filepath.Join(t.TempDir(), "data")
-		succeed(t, other, "restore", file)
-		if got := strings.Count(succeed(t, other, "user", "list", "--json"), "\n"); got < n {
+		servertest.Run(t, other, "", "restore", file)
+		if got := strings.Count(servertest.Run(t, other, "", "user", "list", "--json"), "\n"); got < n {
 			t.Errorf("%d accounts in the backup, %d registrations were answered before it", got, n)
 		}
-		if out := succeed(t, other, "doctor", "--json"); strings.Contains(out, "is not as accountd makes it") {
+		if out := servertest.Run(t, other, "", "doctor", "--json"); strings.Contains(out, "is not as accountd makes it") {
 			t.Errorf("%s", out)
 		}
 	}
@@ -242,10 +204,10 @@ func TestSecurityRestoreKilled(t *testing.T) {
 	t.Parallel()
 	source, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
 	add := func(dataDir, name string) {
-		succeed(t, dataDir, "user", "add", "--username="+name, "--email="+name+"@example.com", "--no-password")
+		servertest.Run(t, dataDir, "", "user", "add", "--username="+name, "--email="+name+"@example.com", "--no-password")
 	}
 	add(source, "ada")
-	succeed(t, source, "backup", backup)
+	servertest.Run(t, source, "", "backup", backup)
 	add(source, "bob")
 	for _, call := range []string{"linkat", "renameat", "unlinkat"} {
 		restored, tries := 0, 0
@@ -256,7 +218,7 @@ func TestSecurityRestoreKilled(t *testing.T) {
 			}
 			makePrivate(t, dataDir)
 			killed := straced(t, call, n, dataDir, "restore", backup)
-			list := succeed(t, dataDir, "user", "list")
+			list := servertest.Run(t, dataDir, "", "user", "list")
 			if !strings.Contains(list, "ada") {
 				t.Fatalf("killed at %s %d: ada is lost\n%s", call, n, list)
 			}
@@ -270,7 +232,7 @@ func TestSecurityRestoreKilled(t *testing.T) {
 				break
 			}
 			tries++
-			succeed(t, dataDir, "restore", backup)
+			servertest.Run(t, dataDir, "", "restore", backup)
 			if left, err := filepath.Glob(filepath.Join(dataDir, ".accountd-*")); err != nil || len(left) > 0 {
 				t.Errorf("killed at %s %d: left %v, %v", call, n, left, err)
 			}

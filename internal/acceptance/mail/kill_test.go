@@ -141,7 +141,7 @@ func afterKill(t *testing.T, sink *mailSink, dataDir string, acknowledged bool) 
 		t.Fatal(err)
 	}
 	out.committed = session.Success
-	servertest.Until(t, server, func() bool { return len(filesIn(t, dataDir, "new")) == 0 }) // where it lies since before the server was ready
+	server.Await(t, func() bool { return len(filesIn(t, dataDir, "new")) == 0 }) // where it lies since before the server was ready
 	if err := server.Stop(); err != nil {
 		t.Errorf("SIGTERM: %v\n%s", err, server.Log())
 	}
@@ -161,7 +161,7 @@ func afterKill(t *testing.T, sink *mailSink, dataDir string, acknowledged bool) 
 		}
 	}
 	// What is still in the outbox would be published now.
-	if err := servertest.Start(t, dataDir, servertest.CheapHashing...).Stop(); err != nil {
+	if err := servertest.Cheap(t, dataDir).Stop(); err != nil {
 		t.Error(err)
 	}
 	if left := filesIn(t, dataDir, "new"); len(left) != 0 {

@@ -137,7 +137,7 @@ func graphql(t *testing.T, query string, variables map[string]any) string {
 // and changes nothing, but for health checks, which come by address.
 func TestSecurityMailLinks(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append([]string{"ACCOUNTD_EMAIL_FROM=Acme <accounts@example.org>"}, servertest.CheapHashing...)...)
+	server := servertest.New(t, "ACCOUNTD_EMAIL_FROM=Acme <accounts@example.org>")
 	host := strings.TrimPrefix(server.URL, "http://")
 	_, port, _ := net.SplitHostPort(host)
 	forwarded := []string{
@@ -246,8 +246,7 @@ func TestSecurityMailHostileNames(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append([]string{"ACCOUNTD_EMAIL_TEMPLATES_DIR=" + templates,
-		"ACCOUNTD_EMAIL_FROM=Acme <accounts@example.org>", "ACCOUNTD_ACCOUNTS_REGISTER_FIELDS=email,username,first_name,last_name"}, servertest.CheapHashing...)...)
+	server := servertest.New(t, "ACCOUNTD_EMAIL_TEMPLATES_DIR="+templates, "ACCOUNTD_EMAIL_FROM=Acme <accounts@example.org>", "ACCOUNTD_ACCOUNTS_REGISTER_FIELDS=email,username,first_name,last_name")
 	for i, name := range hostileNames {
 		to := fmt.Sprintf("user%02d@example.com", i)
 		mutateOK(t, server, `mutation($e: String!, $u: String!, $n: String!, $p: String!) {
@@ -288,7 +287,7 @@ func TestSecurityMailHostileNames(t *testing.T) {
 // mailed.
 func TestSecurityMailHostileAddresses(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	for _, evil := range []string{
 		"ada@example.com\r\nBcc: evil@example.com", "ada@example.com\nBcc: evil@example.com", "ada@example.com, evil@example.com", "ada@example.com;evil@example.com",
 		"<ada@example.com>", "Ada <ada@example.com>", "ada@example.com (x)", "g: ada@example.com;", "\"a\r\nBcc: evil\"@example.com", "ada%0d%0a@exa\u2028mple.com",

@@ -51,7 +51,7 @@ func TestMailpit(t *testing.T) {
 			pit := startMailpit(t, binary, dir, test.args)
 			env := append(pit.env, "ACCOUNTD_EMAIL_SMTP_TLS="+test.mode, "ACCOUNTD_EMAIL_FROM=Söhne & Co <accounts@example.org>",
 				"ACCOUNTD_EMAIL_SITE_NAME=Söhne", "ACCOUNTD_EMAIL_LINK_BASE=https://app.example.org/in")
-			server := servertest.Start(t, filepath.Join(dir, "data"), append(env, servertest.CheapHashing...)...)
+			server := servertest.Cheap(t, filepath.Join(dir, "data"), env...)
 			session, err := server.Register(http.DefaultClient, "ada", mailSpell)
 			if err != nil || !session.Success {
 				t.Fatal(session, err)
@@ -75,7 +75,7 @@ func TestMailpit(t *testing.T) {
 				t.Fatalf("%v: %s", err, out)
 			}
 			pit.read(t, "Söhne: a test of accountd's mail", "", nil)
-			servertest.Until(t, server, func() bool { return len(filesIn(t, server.DataDir, "new")) == 0 })
+			server.Await(t, func() bool { return len(filesIn(t, server.DataDir, "new")) == 0 })
 		})
 	}
 }

@@ -123,7 +123,7 @@ func unwritable(t *testing.T, by []string, spool string, spoil, mend func() erro
 	if err := mend(); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Until(t, server, func() bool { return status(t, server, "/readyz") == http.StatusOK })
+	server.Await(t, func() bool { return status(t, server, "/readyz") == http.StatusOK })
 	if ada, eve, nobody := len(servertest.MailsTo(t, spool, "ada@example.com")), len(servertest.MailsTo(t, spool, "eve@example.com")), len(servertest.MailsTo(t, spool, "nobody@example.com")); ada != 2 || eve != 1 || nobody != 0 {
 		t.Errorf("%d mails to ada, %d to eve, %d to nobody\n%s", ada, eve, nobody, server.Log())
 	}
@@ -201,7 +201,7 @@ func TestSecuritySpoolUnusableAtStart(t *testing.T) {
 			if err := mend(); err != nil {
 				t.Fatal(err)
 			}
-			servertest.Until(t, server, func() bool { return status(t, server, "/readyz") == http.StatusOK })
+			server.Await(t, func() bool { return status(t, server, "/readyz") == http.StatusOK })
 			for _, name := range people {
 				if n := len(servertest.MailsTo(t, spool, name+"@example.com")); n != 1 {
 					t.Errorf("%d mails to %s\n%s", n, name, server.Log())
@@ -224,7 +224,7 @@ func status(t *testing.T, server *servertest.Server, path string) int {
 // TestSecuritySpoolWhole: whoever reads a file in new as soon as it is there has all of it.
 func TestSecuritySpoolWhole(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	published := filepath.Join(server.DataDir, "spool", "new")
 	const clients, each = 4, 50
 	var registering sync.WaitGroup

@@ -38,7 +38,7 @@ func TestSecurityMailSteps(t *testing.T) {
 		t.Skipf("strace may not trace here: %v: %s", err, out)
 	}
 	first := filepath.Join(t.TempDir(), "data") // what the first start makes is not the mail's
-	if err := servertest.Start(t, first, servertest.CheapHashing...).Stop(); err != nil {
+	if err := servertest.Cheap(t, first).Stop(); err != nil {
 		t.Fatal(err)
 	}
 	steps := []mailStep{
@@ -128,7 +128,7 @@ func killAt(t *testing.T, first string, step mailStep, k int) (place string, out
 	if err := tracer.Start(); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Until(t, server, func() bool { return traced(pid) })
+	server.Await(t, func() bool { return traced(pid) })
 	session, err := server.Register(http.DefaultClient, "ada", mailSpell)
 	acknowledged := err == nil && session.Success
 	if acknowledged {
@@ -139,7 +139,7 @@ func killAt(t *testing.T, first string, step mailStep, k int) (place string, out
 			_ = server.Wait()
 			close(gone)
 		}()
-		servertest.Until(t, server, func() bool {
+		server.Await(t, func() bool {
 			select {
 			case <-gone:
 				return true

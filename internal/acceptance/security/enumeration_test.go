@@ -39,7 +39,7 @@ func crowd(t *testing.T, o *outsider) {
 	o.add(t, "locked", outsidersPassword, "--verified")
 	o.add(t, "nopassword", "", "--verified", "--no-password")
 	o.add(t, "unusable", outsidersPassword, "--verified")
-	o.store(t, `UPDATE users SET password = '!Kq0hG0l1vB' WHERE username = 'unusable'`) // as Django writes none
+	o.Exec(t, `UPDATE users SET password = '!Kq0hG0l1vB' WHERE username = 'unusable'`) // as Django writes none
 }
 
 // refusedLogin is a class of logins that fail and must not be told apart.
@@ -94,7 +94,7 @@ func TestSecurityLoginRefusals(t *testing.T) {
 					}
 				}
 			}
-			if users := o.command(t, "", "user", "show", "archived", "--json"); !strings.Contains(users, `"archived":true`) {
+			if users := servertest.Run(t, o.DataDir, "", "user", "show", "archived", "--json"); !strings.Contains(users, `"archived":true`) {
 				t.Errorf("a wrong password takes an account back: %s", users)
 			}
 			if sent := o.mails(t); len(sent) > 0 {
@@ -282,7 +282,7 @@ func TestSecurityDearestHash(t *testing.T) {
 	const iterations = 1_000_000
 	o := outside(t)
 	crowd(t, o)
-	o.store(t, `UPDATE users SET password = ? WHERE username = 'unverified'`, fmt.Sprintf("pbkdf2_sha256$%d$salt$%s", iterations, strings.Repeat("A", 43)+"="))
+	o.Exec(t, `UPDATE users SET password = ? WHERE username = 'unverified'`, fmt.Sprintf("pbkdf2_sha256$%d$salt$%s", iterations, strings.Repeat("A", 43)+"="))
 	if err := o.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func TestSecurityDearestHash(t *testing.T) {
 		}
 		fastest = min(fastest, time.Since(began))
 	}
-	o.Server = servertest.Start(t, o.DataDir, o.env...)
+	o.Server = servertest.Cheap(t, o.DataDir)
 	var all sync.WaitGroup
 	for _, class := range refusedLogins {
 		if class.before != nil {

@@ -87,7 +87,7 @@ func TestSecurityOwnerBesideGuesses(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
-	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)
+	s := servertest.Cheap(t, dir, behindProxy)
 	owner := viaProxy("192.0.2.7")
 	guesser := 0
 	guess := func(times int) {

@@ -40,10 +40,9 @@ uniform_time = "0s" # other tests look at it
 			if err := os.WriteFile(filepath.Join(dir, "config.toml"), fmt.Appendf(nil, config, passwordless), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			env := servertest.CheapHashing
-			o := &outsider{Server: servertest.Start(t, filepath.Join(dir, "data"), env...), env: env}
+			o := &outsider{Server: servertest.Cheap(t, filepath.Join(dir, "data"))}
 			o.add(t, "holder", outsidersPassword, "--verified")
-			o.command(t, "", "user", "add", "--username", "named@example.com", "--email", "named@example.com", "--no-password")
+			servertest.Run(t, o.DataDir, "", "user", "add", "--username", "named@example.com", "--email", "named@example.com", "--no-password")
 			o.add(t, "caller", outsidersPassword, "--verified")
 			caller := o.logIn(t, "caller", outsidersPassword)
 			register := `mutation R($e: String!, $u: String!, $f: String!) {
@@ -53,7 +52,7 @@ uniform_time = "0s" # other tests look at it
 			}
 			id := func(name string) int {
 				var u struct{ ID int }
-				if err := json.Unmarshal([]byte(o.command(t, "", "user", "show", name, "--json")), &u); err != nil {
+				if err := json.Unmarshal([]byte(servertest.Run(t, o.DataDir, "", "user", "show", name, "--json")), &u); err != nil {
 					t.Fatal(err)
 				}
 				return u.ID
@@ -105,7 +104,7 @@ uniform_time = "0s" # other tests look at it
 				}
 			}
 			// An operator gives a held name, and is the only one who can.
-			o.command(t, "", "user", "set", "caller", "--username", "twol")
+			servertest.Run(t, o.DataDir, "", "user", "set", "caller", "--username", "twol")
 			if got := o.ask(t, register, map[string]any{"e": "y@example.net", "u": "twol", "f": "9"}); !strings.Contains(got.body, `"code":"unique"`) {
 				t.Error(got.body)
 			}

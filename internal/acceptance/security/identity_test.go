@@ -17,23 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"accountd/internal/cli"
 	"accountd/internal/servertest"
 )
-
-// onServer runs a command beside the server and gives what it prints.
-func onServer(t *testing.T, server *servertest.Server, stdin string, args ...string) string {
-	t.Helper()
-	var out bytes.Buffer
-	code := cli.Run(t.Context(), cli.Env{
-		Args: append(args, "--data-dir", server.DataDir), Environ: servertest.CheapHashing,
-		Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &out, Now: time.Now,
-	})
-	if code != 0 {
-		t.Fatalf("%q exits with %d: %s", args, code, out.String())
-	}
-	return out.String()
-}
 
 // delivered is a mail out of the spool, and the token of its link, if it has one.
 type delivered struct{ To, Subject, Link, Token string }
@@ -154,7 +139,7 @@ func TestSecurityAddressVariants(t *testing.T) {
 		{"IDN without its dots", "mike.00@bücher.example", "mike.00@bucher.example", other},
 		{"sharp s", "mike.00@straße.example", "mike.00@strasse.example", other},
 	}
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	for i, test := range tests {
 		for k, place := range []string{"primary", "secondary"} {
 			t.Run(test.name+"/"+place, func(t *testing.T) {
@@ -167,7 +152,7 @@ func TestSecurityAddressVariants(t *testing.T) {
 					primary = "p" + n + "@example.net"
 					add = []string{"user", "add", "--username", "user" + n, "--email", primary, "--secondary-email", stored, "--password-stdin"}
 				}
-				onServer(t, server, password, add...)
+				servertest.Run(t, server.DataDir, password, add...)
 
 				mailed := func(query, field, subject, to string) (token string) {
 					t.Helper()
@@ -196,7 +181,7 @@ func TestSecurityAddressVariants(t *testing.T) {
 						t.Errorf("verifyAccount: %s", got)
 					}
 				} else {
-					onServer(t, server, "", "user", "set", "user"+n, "--verified")
+					servertest.Run(t, server.DataDir, "", "user", "set", "user"+n, "--verified")
 				}
 				mailed(resetQuery, "sendPasswordResetEmail", "Reset your password on accountd", mailbox)
 
@@ -237,7 +222,7 @@ func TestSecurityAddressSyntax(t *testing.T) {
 		"!#$%&'*+/=?^_`{|}~-@example.com": "!#$%&'*+/=?^_`{|}~-@example.com", "1@localhost": "1@localhost", "{{.Token}}@example.com": "{{.Token}}@example.com",
 		long + strings.Repeat("c", 254-len(long)-4) + ".com": long + strings.Repeat("c", 254-len(long)-4) + ".com",
 	}
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	register := func(address string, n int) string {
 		t.Helper()
 		variables := map[string]any{"email": address, "name": fmt.Sprintf("user%d", n), "password": "quiet-otter-42"}
@@ -358,8 +343,8 @@ func TestSecurityUsernames(t *testing.T) {
 		{"151 characters", strings.Repeat("a", 151), "username max_length"},
 		{"more than 150 once normalised", strings.Repeat("\u3300", 38), "username max_length"},
 	}
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append([]string{"ACCOUNTD_ACCOUNTS_UPDATE_FIELDS=username"}, servertest.CheapHashing...)...)
-	onServer(t, server, "", "user", "add", "--username", "root", "--email", "root@example.com", "--no-password")
+	server := servertest.New(t, "ACCOUNTD_ACCOUNTS_UPDATE_FIELDS=username")
+	servertest.Run(t, server.DataDir, "", "user", "add", "--username", "root", "--email", "root@example.com", "--no-password")
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			address := fmt.Sprintf("u%d@example.com", i)
@@ -378,7 +363,7 @@ func TestSecurityUsernames(t *testing.T) {
 		})
 	}
 	t.Run("updateAccount", func(t *testing.T) {
-		onServer(t, server, "quiet-otter-42", "user", "add", "--username", "eve", "--email", "eve@example.com", "--secondary-email", "eve2@example.com", "--verified", "--password-stdin")
+		servertest.Run(t, server.DataDir, "quiet-otter-42", "user", "add", "--username", "eve", "--email", "eve@example.com", "--secondary-email", "eve2@example.com", "--verified", "--password-stdin")
 		session, err := server.Login(http.DefaultClient, "eve", "quiet-otter-42")
 		if err != nil {
 			t.Fatal(err)

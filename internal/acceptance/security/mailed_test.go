@@ -46,12 +46,12 @@ func mailedLinks(t *testing.T, server *servertest.Server) map[string]delivered {
 		if state == "--verified" {
 			args = append(args, "--password-stdin")
 		}
-		onServer(t, server, "quiet-otter-42", args...)
+		servertest.Run(t, server.DataDir, "quiet-otter-42", args...)
 		args = []string{"user", "link", kind, kind}
 		if kind == "secondary_email" {
 			args = append(args, "--email", "second@example.com")
 		}
-		found := servertest.Link.FindStringSubmatch(onServer(t, server, "", args...))
+		found := servertest.Link.FindStringSubmatch(servertest.Run(t, server.DataDir, "", args...))
 		if found == nil {
 			t.Fatalf("%q prints no link", args)
 		}
@@ -68,7 +68,7 @@ func mailedLinks(t *testing.T, server *servertest.Server) map[string]delivered {
 func TestSecurityTokensAtOnce(t *testing.T) {
 	t.Parallel()
 	const n = 100
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append([]string{"ACCOUNTD_PASSWORDS_ARGON2_QUEUE=200"}, servertest.CheapHashing...)...)
+	server := servertest.New(t, "ACCOUNTD_PASSWORDS_ARGON2_QUEUE=200")
 	lost := map[string]string{
 		"activation": "nonFieldErrors already_verified", "password_reset": "nonFieldErrors invalid_token",
 		"password_set": "nonFieldErrors password_already_set", "secondary_email": "nonFieldErrors unique",
@@ -113,12 +113,12 @@ func TestSecurityTokensAtOnce(t *testing.T) {
 // it. Nor can a link to the API itself be made.
 func TestSecurityLinksAreInert(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	links := mailedLinks(t, server)
 	state := func() string {
-		all := onServer(t, server, "", "user", "list", "--json")
+		all := servertest.Run(t, server.DataDir, "", "user", "list", "--json")
 		for kind := range links {
-			all += onServer(t, server, "", "user", "sessions", kind, "--json")
+			all += servertest.Run(t, server.DataDir, "", "user", "sessions", kind, "--json")
 		}
 		return all
 	}
@@ -234,9 +234,9 @@ func TestSecurityStolenDatabase(t *testing.T) {
 	}
 
 	for _, bob := range []string{"bob1", "bob2"} { // commands refuse to work without a spool
-		onServer(t, server, password, "user", "add", "--username", bob, "--email", bob+"@example.com", "--verified", "--password-stdin")
+		servertest.Run(t, server.DataDir, password, "user", "add", "--username", bob, "--email", bob+"@example.com", "--verified", "--password-stdin")
 	}
-	secrets["set token"] = linkToken(t, server, "password_set", "bob1")
+	secrets["set token"] = servertest.LinkToken(t, server.DataDir, "password_set", "bob1")
 	sendAll(1)
 	received(3)
 	steal("mails have gone")

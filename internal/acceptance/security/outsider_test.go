@@ -7,29 +7,22 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
-	"accountd/internal/cli"
 	"accountd/internal/servertest"
-	"accountd/internal/store"
 )
 
 // outsider knows the built program by HTTP, and makes its users by commands.
 type outsider struct {
 	*servertest.Server
-	env    []string
 	header [2]string // of every request; "": none
 }
 
 // outside starts a server with cheap hashing and these variables.
 func outside(t *testing.T, env ...string) *outsider {
 	t.Helper()
-	env = slices.Concat(servertest.CheapHashing, env)
-	return &outsider{Server: servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...), env: env}
+	return &outsider{Server: servertest.New(t, env...)}
 }
 
 // add makes a user whose address is name@example.com, with the password unless a flag says otherwise.
@@ -38,37 +31,7 @@ func (o *outsider) add(t *testing.T, name, password string, flags ...string) {
 	if password != "" {
 		flags = append(flags, "--password-stdin")
 	}
-	o.command(t, password, slices.Concat([]string{"user", "add", "--username", name, "--email", name + "@example.com"}, flags)...)
-}
-
-// command runs accountd beside the server and returns what it prints.
-func (o *outsider) command(t *testing.T, stdin string, args ...string) string {
-	t.Helper()
-	var out, problems bytes.Buffer
-	code := cli.Run(t.Context(), cli.Env{
-		Args: append(args, "--data-dir", o.DataDir), Environ: o.env, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &problems, Now: time.Now,
-	})
-	if code != 0 {
-		t.Fatalf("accountd %v: %s", args, problems.String())
-	}
-	return out.String()
-}
-
-// store runs a statement on the server's file.
-func (o *outsider) store(t *testing.T, statement string, args ...any) {
-	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(o.DataDir, "accountd.db"), time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	err = db.Write(t.Context(), func(tx *store.Tx) error {
-		_, err := tx.Tx.ExecContext(t.Context(), statement, args...)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	servertest.Run(t, o.DataDir, password, slices.Concat([]string{"user", "add", "--username", name, "--email", name + "@example.com"}, flags)...)
 }
 
 // observed is an answer but for what differs with every one: its request id, and the date.
@@ -120,7 +83,7 @@ func (o *outsider) trySend(client *http.Client, body []byte) (observed, error) {
 
 // as is the same outsider with a header.
 func (o *outsider) as(name, value string) *outsider {
-	return &outsider{Server: o.Server, env: o.env, header: [2]string{name, value}}
+	return &outsider{Server: o.Server, header: [2]string{name, value}}
 }
 
 // logIn is the same outsider with a user's access token.

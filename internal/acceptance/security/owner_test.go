@@ -8,8 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -19,17 +17,6 @@ import (
 )
 
 var rounds = flag.Int("rounds", 4, "how many times TestSecurityOneOwner lets everybody fight for an address")
-
-// linkToken makes the link of a mail by a command, and gives its token.
-func linkToken(t *testing.T, server *servertest.Server, args ...string) string {
-	t.Helper()
-	out := onServer(t, server, "", append([]string{"user", "link"}, args...)...)
-	found := regexp.MustCompile(`token: (\S+)`).FindStringSubmatch(out)
-	if found == nil {
-		t.Fatalf("%q prints %q", args, out)
-	}
-	return found[1]
-}
 
 // volley sends requests, all released together, and gives the answers in their order.
 func volley(t *testing.T, server *servertest.Server, requests []request) []*servertest.Answer {
@@ -68,14 +55,11 @@ type request struct {
 func TestSecurityOneOwner(t *testing.T) {
 	t.Parallel()
 	const n, password = 16, "quiet-otter-42"
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append([]string{
-		"ACCOUNTD_ACCOUNTS_UPDATE_FIELDS=username", "ACCOUNTD_TOKENS_ACCESS_LIFETIME=30d", "ACCOUNTD_PASSWORDS_ARGON2_QUEUE=200",
-		"ACCOUNTD_EMAIL_NOTICES=false", "ACCOUNTD_ACCOUNTS_SEND_ACTIVATION_EMAIL=false",
-	}, servertest.CheapHashing...)...)
+	server := servertest.New(t, "ACCOUNTD_ACCOUNTS_UPDATE_FIELDS=username", "ACCOUNTD_TOKENS_ACCESS_LIFETIME=30d", "ACCOUNTD_PASSWORDS_ARGON2_QUEUE=200", "ACCOUNTD_EMAIL_NOTICES=false", "ACCOUNTD_ACCOUNTS_SEND_ACTIVATION_EMAIL=false")
 	sessions := make([]string, n)
 	for i := range n {
 		name := fmt.Sprintf("user%d", i)
-		onServer(t, server, password, "user", "add", "--username", name, "--email", name+"@example.com", "--secondary-email", name+".2@example.com", "--verified", "--password-stdin")
+		servertest.Run(t, server.DataDir, password, "user", "add", "--username", name, "--email", name+"@example.com", "--secondary-email", name+".2@example.com", "--verified", "--password-stdin")
 		session, err := server.Login(http.DefaultClient, name, password)
 		if err != nil || !session.Success {
 			t.Fatalf("%+v, %v", session, err)
@@ -94,7 +78,7 @@ func TestSecurityOneOwner(t *testing.T) {
 			requests = append(requests,
 				request{"", "register", registerQuery, map[string]any{"email": typed, "name": fmt.Sprintf("racer%d.%d", round, i), "password": password}},
 				request{"", "verifySecondaryEmail", `mutation ($token: String!) { verifySecondaryEmail(token: $token) { success errors } }`,
-					map[string]any{"token": linkToken(t, server, "secondary_email", fmt.Sprint(i+1), "--email", typed)}},
+					map[string]any{"token": servertest.LinkToken(t, server.DataDir, "secondary_email", fmt.Sprint(i+1), "--email", typed)}},
 				request{sessions[i], "swapEmails", `mutation ($password: String!) { swapEmails(password: $password) { success errors } }`, map[string]any{"password": password}},
 				request{sessions[i], "updateAccount", `mutation ($name: String!) { updateAccount(username: $name) { success errors } }`, map[string]any{"name": address}},
 			)
@@ -122,7 +106,7 @@ func TestSecurityOneOwner(t *testing.T) {
 				named = append(named, fmt.Sprintf(`"id":%s,`, id))
 			}
 		}
-		owner := onServer(t, server, "", "user", "show", address, "--json")
+		owner := servertest.Run(t, server.DataDir, "", "user", "show", address, "--json")
 		if len(winners) != 1 || !strings.Contains(owner, winners[0]) {
 			t.Errorf("%s was given to %q, and is of %s", address, winners, owner)
 		}
@@ -133,7 +117,7 @@ func TestSecurityOneOwner(t *testing.T) {
 	t.Logf("won: %v", won)
 
 	owners := map[string]json.Number{}
-	for line := range bytes.Lines([]byte(onServer(t, server, "", "user", "list", "--json"))) {
+	for line := range bytes.Lines([]byte(servertest.Run(t, server.DataDir, "", "user", "list", "--json"))) {
 		var u struct {
 			ID             json.Number
 			Email          string

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 
+	"accountd/internal/servertest"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -227,17 +229,14 @@ func TestSecurityPasswordSetOnce(t *testing.T) {
 	for round := range rounds {
 		name := fmt.Sprintf("user%d", round)
 		o.add(t, name, "", "--verified", "--no-password")
-		var link struct{ Token string }
-		if err := json.Unmarshal([]byte(o.command(t, "", "user", "link", "password_set", name, "--json")), &link); err != nil {
-			t.Fatal(err)
-		}
+		link := servertest.LinkToken(t, o.DataDir, "password_set", name)
 		answers := make([]map[string][]string, tries)
 		var all sync.WaitGroup
 		for i := range tries {
 			all.Go(func() {
 				password := fmt.Sprintf("brisk-heron-%d", i)
 				answers[i] = o.ask(t, `mutation S($t: String!, $p: String!) { passwordSet(token: $t, newPassword1: $p, newPassword2: $p) { success errors } }`,
-					map[string]any{"t": link.Token, "p": password}).codes(t, "passwordSet")
+					map[string]any{"t": link, "p": password}).codes(t, "passwordSet")
 			})
 		}
 		all.Wait()
@@ -318,7 +317,7 @@ func TestSecurityPasswordsLeaveNoTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	places := map[string][]byte{"users": []byte(o.command(t, "", "user", "list", "--json")), "settings": []byte(o.command(t, "", "config", "show"))}
+	places := map[string][]byte{"users": []byte(servertest.Run(t, o.DataDir, "", "user", "list", "--json")), "settings": []byte(servertest.Run(t, o.DataDir, "", "config", "show"))}
 	for _, file := range []string{"cmdline", "environ"} {
 		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", o.Cmd.Process.Pid, file)); err == nil { // Linux has it
 			places[file] = text

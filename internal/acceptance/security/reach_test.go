@@ -58,7 +58,7 @@ func sendRaw(t *testing.T, server *servertest.Server, head, body string) servert
 // by HTTP/1.0 or by a header.
 func TestSecurityForwardedPages(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	if _, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil {
 		t.Fatal(err)
 	}
@@ -100,10 +100,9 @@ func TestSecurityPublicSettings(t *testing.T) {
 	} {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()
-			server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing,
-				"ACCOUNTD_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+value)...)
+			server := servertest.New(t, "ACCOUNTD_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+value)
 			for _, page := range developmentPages {
-				if got := servertest.Exchange(t, server, "GET", page, ""); got.Status != 404 {
+				if got := server.Send(t, "GET", page, ""); got.Status != 404 {
 					t.Errorf("%s: status %d, %.200s", page, got.Status, got.Body)
 				}
 			}

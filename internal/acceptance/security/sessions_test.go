@@ -32,7 +32,7 @@ import (
 func TestSecurityOneSuccessor(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	s := servertest.Start(t, dir, servertest.CheapHashing...)
+	s := servertest.Cheap(t, dir)
 	first, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !first.Success {
 		t.Fatalf("%+v, %v", first, err)
@@ -41,7 +41,7 @@ func TestSecurityOneSuccessor(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range successors {
 		wg.Go(func() {
-			next, err := servertest.Refresh(s, first.RefreshToken)
+			next, err := s.Refresh(first.RefreshToken)
 			if err != nil || !next.Success {
 				t.Errorf("refresh %d: %+v, %v", i, next, err)
 				return
@@ -56,12 +56,12 @@ func TestSecurityOneSuccessor(t *testing.T) {
 		}
 	}
 	s.Kill()
-	s = servertest.Start(t, dir, servertest.CheapHashing...)
-	again, err := servertest.Refresh(s, first.RefreshToken)
+	s = servertest.Cheap(t, dir)
+	again, err := s.Refresh(first.RefreshToken)
 	if err != nil || again.RefreshToken != successors[0] {
 		t.Errorf("after a crash the first token gives %+v, %v; want the same successor", again, err)
 	}
-	if name := servertest.Whose(t, s, again.Token); name != "ada" {
+	if name := s.Whose(t, again.Token); name != "ada" {
 		t.Errorf("the access token is %q's", name)
 	}
 }
@@ -69,7 +69,7 @@ func TestSecurityOneSuccessor(t *testing.T) {
 // TestSecuritySessionsPerUser: the oldest of sixty sessions have ended, fifty live.
 func TestSecuritySessionsPerUser(t *testing.T) {
 	t.Parallel()
-	s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	s := servertest.New(t)
 	if out, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !out.Success {
 		t.Fatalf("%+v, %v", out, err)
 	}
@@ -86,11 +86,11 @@ func TestSecuritySessionsPerUser(t *testing.T) {
 		if i >= 10 {
 			want = "ada"
 		}
-		if got := servertest.Whose(t, s, session.Token); got != want {
+		if got := s.Whose(t, session.Token); got != want {
 			t.Errorf("session %d of 60 is %q's, want %q's", i+1, got, want)
 		}
 	}
-	if out, err := servertest.Refresh(s, sessions[0].RefreshToken); err != nil || out.Success {
+	if out, err := s.Refresh(sessions[0].RefreshToken); err != nil || out.Success {
 		t.Errorf("the oldest session is refreshed: %+v, %v", out, err)
 	}
 }
@@ -137,7 +137,7 @@ func hs(secret []byte) func([]byte) []byte {
 func TestSecurityForgedTokens(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	s := servertest.Start(t, dir, append(servertest.CheapHashing, "ACCOUNTD_TOKENS_AUDIENCE=app")...)
+	s := servertest.Cheap(t, dir, "ACCOUNTD_TOKENS_AUDIENCE=app")
 	session, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
 		t.Fatalf("%+v, %v", session, err)
@@ -237,7 +237,7 @@ func TestSecurityForgedTokens(t *testing.T) {
 	if len(forged) < 60 {
 		t.Errorf("%d forged tokens", len(forged))
 	}
-	if name := servertest.Whose(t, s, forge(header, string(payload), own)); name != "ada" {
+	if name := s.Whose(t, forge(header, string(payload), own)); name != "ada" {
 		t.Fatalf("what is forged with nothing changed is %q's", name)
 	}
 	for what, token := range forged {
@@ -245,12 +245,12 @@ func TestSecurityForgedTokens(t *testing.T) {
 			if strings.ContainsAny(token, "\x00\n") {
 				t.Fatal("no header can carry it")
 			}
-			if name := servertest.Whose(t, s, token); name != "" {
+			if name := s.Whose(t, token); name != "" {
 				t.Errorf("%.80s is %q's", token, name)
 			}
 		})
 	}
-	if name := servertest.Whose(t, s, session.Token); name != "ada" {
+	if name := s.Whose(t, session.Token); name != "ada" {
 		t.Errorf("the good token is %q's afterwards", name)
 	}
 }
@@ -262,7 +262,7 @@ func TestSecurityPublicKeyAsSecret(t *testing.T) {
 		t.Run(algorithm, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "data")
-			s := servertest.Start(t, dir, append(servertest.CheapHashing, "ACCOUNTD_TOKENS_ALGORITHM="+algorithm)...)
+			s := servertest.Cheap(t, dir, "ACCOUNTD_TOKENS_ALGORITHM="+algorithm)
 			session, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42")
 			if err != nil || !session.Success {
 				t.Fatalf("%+v, %v", session, err)
@@ -295,12 +295,12 @@ func TestSecurityPublicKeyAsSecret(t *testing.T) {
 			for form, secret := range secrets {
 				for _, alg := range []string{"HS256", algorithm} {
 					token := forge(`{"alg":"`+alg+`","kid":"`+kid+`","typ":"JWT"}`, string(payload), hs(secret))
-					if name := servertest.Whose(t, s, token); name != "" {
+					if name := s.Whose(t, token); name != "" {
 						t.Errorf("HMAC under the public key in %s, said to be %s, is %q's", form, alg, name)
 					}
 				}
 			}
-			if name := servertest.Whose(t, s, session.Token); name != "ada" {
+			if name := s.Whose(t, session.Token); name != "ada" {
 				t.Errorf("the good token is %q's", name)
 			}
 		})

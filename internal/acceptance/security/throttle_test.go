@@ -38,22 +38,10 @@ func (f forwarding) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// runBeside runs the program beside the server, over its data directory.
-func runBeside(t *testing.T, dir, stdin string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(servertest.Binary(t), append(args, "--data-dir", dir)...)
-	cmd.Dir, cmd.Stdin, cmd.Env = filepath.Dir(dir), strings.NewReader(stdin), append(os.Environ(), servertest.CheapHashing...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("accountd %q: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
-
 // addOwner makes a verified account named ada with a secondary address.
 func addOwner(t *testing.T, dir string) {
 	t.Helper()
-	runBeside(t, dir, ownersPassword, "user", "add", "--username=ada", "--email=ada@example.com", "--secondary-email=ada@home.example", "--verified", "--password-stdin")
+	servertest.Run(t, dir, ownersPassword, "user", "add", "--username=ada", "--email=ada@example.com", "--secondary-email=ada@home.example", "--verified", "--password-stdin")
 }
 
 // askRaw posts a request and returns its answer as it is, with ids of requests masked.
@@ -142,7 +130,7 @@ func TestSecurityAccountBucket(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
-	s := servertest.Start(t, dir, servertest.CheapHashing...)
+	s := servertest.Cheap(t, dir)
 	session, err := s.Login(http.DefaultClient, "ada", ownersPassword)
 	if err != nil || session.Token == "" {
 		t.Fatal(session, err)
@@ -172,9 +160,9 @@ func TestSecurityAccountBucket(t *testing.T) {
 		t.Error(body)
 	}
 	s.Kill()
-	s = servertest.Start(t, dir, servertest.CheapHashing...)
+	s = servertest.Cheap(t, dir)
 	refuses("after a power cut")
-	if out := runBeside(t, dir, "", "user", "show", "ada", "--json"); !strings.Contains(out, `"throttled":{"failures":10,"refused":9,"until":"`) {
+	if out := servertest.Run(t, dir, "", "user", "show", "ada", "--json"); !strings.Contains(out, `"throttled":{"failures":10,"refused":9,"until":"`) {
 		t.Error(out)
 	}
 
@@ -194,7 +182,7 @@ func TestSecurityReauthentication(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
-	s := servertest.Start(t, dir, servertest.CheapHashing...)
+	s := servertest.Cheap(t, dir)
 	session, err := s.Login(http.DefaultClient, "ada", ownersPassword)
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +205,7 @@ func TestSecurityParallelGuesses(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
-	s := servertest.Start(t, dir, append(servertest.CheapHashing, "ACCOUNTD_PASSWORDS_ARGON2_CONCURRENT=16")...)
+	s := servertest.Cheap(t, dir, "ACCOUNTD_PASSWORDS_ARGON2_CONCURRENT=16")
 	storm := func(password string) (in int) {
 		var mu sync.Mutex
 		var group sync.WaitGroup
@@ -244,7 +232,7 @@ func TestSecurityParallelGuesses(t *testing.T) {
 	if in := storm("wrong"); in != 0 {
 		t.Errorf("%d of 64 wrong logins", in)
 	}
-	if out := runBeside(t, dir, "", "user", "show", "ada", "--json"); !strings.Contains(out, `"throttled":{"failures":10,"refused":54,"until":"`) {
+	if out := servertest.Run(t, dir, "", "user", "show", "ada", "--json"); !strings.Contains(out, `"throttled":{"failures":10,"refused":54,"until":"`) {
 		t.Error(out)
 	}
 	if got := strings.Count(s.Log(), `"event":"login_failed","user":1,"throttled":false`); got != 10 {
@@ -256,7 +244,7 @@ func TestSecurityParallelGuesses(t *testing.T) {
 func TestSecurityThrottledTime(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
-	runBeside(t, dir, ownersPassword, "user", "add", "--username=bob", "--email=bob@example.com", "--password-stdin")
+	servertest.Run(t, dir, ownersPassword, "user", "add", "--username=bob", "--email=bob@example.com", "--password-stdin")
 	s := servertest.Start(t, dir, "ACCOUNTD_LIMITS_CONSECUTIVE_FAILURES=1", "ACCOUNTD_LIMITS_LOGINS_PER_ACCOUNT=off")
 	tryLogin(t, s, byName, "ada", "wrong") // which is her last
 	var closed, open []time.Duration
@@ -294,7 +282,7 @@ func TestSecurityNetworkBucket(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
-	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)
+	s := servertest.Cheap(t, dir, behindProxy)
 	n := 0
 	fail := func(header string, times int) (throttled int) {
 		t.Helper()
@@ -344,12 +332,12 @@ func TestSecurityNetworkBucket(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	s = servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)
+	s = servertest.Cheap(t, dir, behindProxy)
 	if got := fail("203.0.113.9", 1); got != 1 {
 		t.Error("a restart forgets the network")
 	}
 	other := filepath.Join(t.TempDir(), "data")
-	s = servertest.Start(t, other, servertest.CheapHashing...)
+	s = servertest.Cheap(t, other)
 	if got := fail("", 70); got != 0 {
 		t.Errorf("%d requests of this machine were throttled", got)
 	}
@@ -364,7 +352,7 @@ func TestSecurityThrottleBound(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	size := func(from, to int) int64 {
 		t.Helper()
-		s := servertest.Start(t, dir, append(servertest.CheapHashing, "ACCOUNTD_LIMITS_THROTTLE_KEYS=200")...)
+		s := servertest.Cheap(t, dir, "ACCOUNTD_LIMITS_THROTTLE_KEYS=200")
 		var group sync.WaitGroup
 		for worker := range 8 {
 			group.Go(func() {
@@ -396,7 +384,7 @@ func TestSecurityOneCredentialMutation(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
-	s := servertest.Start(t, dir, append(servertest.CheapHashing, "ACCOUNTD_LIMITS_CONSECUTIVE_FAILURES=1")...)
+	s := servertest.Cheap(t, dir, "ACCOUNTD_LIMITS_CONSECUTIVE_FAILURES=1")
 	const try = `tokenAuth(username: "ada", password: "wrong") { success }`
 	for name, query := range map[string]string{
 		"aliases":            `mutation { a: ` + try + ` b: ` + try + ` }`,
@@ -417,7 +405,7 @@ func TestSecurityOneCredentialMutation(t *testing.T) {
 // TestSecurityArrayBatch: a list of requests is none.
 func TestSecurityArrayBatch(t *testing.T) {
 	t.Parallel()
-	s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	s := servertest.New(t)
 	for _, text := range []string{`[]`, `[{"query":"{ me { id } }"}]`, `[{"query":"{ me { id } }"},{"query":"{ me { id } }"}]`} {
 		if status, _, body := postRaw(t, http.DefaultClient, s, "", []byte(text)); status != http.StatusBadRequest || strings.Contains(body, `"data"`) {
 			t.Errorf("%s: %d %s", text, status, body)
@@ -430,7 +418,7 @@ func TestSecurityMailedTokens(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
-	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)
+	s := servertest.Cheap(t, dir, behindProxy)
 	client := viaProxy("203.0.113.9")
 	ask := func() string {
 		t.Helper()
@@ -474,7 +462,7 @@ func TestSecurityMailedTokens(t *testing.T) {
 func TestSecurityMailBombing(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)
+	s := servertest.Cheap(t, dir, behindProxy)
 	if _, err := s.Register(http.DefaultClient, "ada", ownersPassword); err != nil {
 		t.Fatal(err)
 	}
@@ -499,11 +487,10 @@ func TestSecurityMailBombing(t *testing.T) {
 func TestSecurityMailBudget(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy, "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS=nothing",
-		"ACCOUNTD_LIMITS_MAILS_PER_IP=5/h", "ACCOUNTD_LIMITS_UNIFORM_TIME=0s")...)
+	s := servertest.Cheap(t, dir, behindProxy, "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS=nothing", "ACCOUNTD_LIMITS_MAILS_PER_IP=5/h", "ACCOUNTD_LIMITS_UNIFORM_TIME=0s")
 	add := func(name string, flags ...string) {
 		t.Helper()
-		runBeside(t, dir, ownersPassword, append([]string{"user", "add", "--username", name, "--email", name + "@example.com", "--password-stdin"}, flags...)...)
+		servertest.Run(t, dir, ownersPassword, append([]string{"user", "add", "--username", name, "--email", name + "@example.com", "--password-stdin"}, flags...)...)
 	}
 	add("verified", "--verified")
 	add("unverified")
@@ -552,7 +539,7 @@ func TestSecurityMailBudget(t *testing.T) {
 func TestSecurityRegistrationFlood(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	s := servertest.Start(t, dir, append(servertest.CheapHashing, behindProxy)...)
+	s := servertest.Cheap(t, dir, behindProxy)
 	client := viaProxy("203.0.113.9")
 	throttled := 0
 	for i := range 40 {
@@ -566,7 +553,7 @@ func TestSecurityRegistrationFlood(t *testing.T) {
 			throttled++
 		}
 	}
-	accounts := strings.Count(runBeside(t, dir, "", "user", "list", "--json"), "\n")
+	accounts := strings.Count(servertest.Run(t, dir, "", "user", "list", "--json"), "\n")
 	if throttled != 10 || accounts != 23 { // seven of thirty were for a taken address
 		t.Errorf("%d of 40 were throttled, want 10; there are %d accounts, want 23", throttled, accounts)
 	}

@@ -54,7 +54,7 @@ func (c *canaries) send(token, method, target, body string, headers ...string) s
 	if method == http.MethodPost && !slices.Contains(headers, "Content-Type") {
 		headers = append(headers, "Content-Type", "application/json")
 	}
-	got := servertest.Exchange(c.T, c.server, method, target, body, headers...)
+	got := c.server.Send(c.T, method, target, body, headers...)
 	for name := range c.found(got.Body) {
 		if !c.put[name].echoed {
 			c.Errorf("the answer repeats %s: %.500s", c.put[name].where, got.Body)
@@ -127,9 +127,7 @@ func TestSecurityCanary(t *testing.T) {
 	for _, format := range []string{"json", "text"} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing,
-				"ACCOUNTD_LOG_LEVEL=debug", "ACCOUNTD_LOG_FORMAT="+format, "ACCOUNTD_TOKENS_ALLOW_ARGUMENT=true", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true",
-				"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.0/8", "ACCOUNTD_QUERIES_USERS=authenticated")...)
+			server := servertest.New(t, "ACCOUNTD_LOG_LEVEL=debug", "ACCOUNTD_LOG_FORMAT="+format, "ACCOUNTD_TOKENS_ALLOW_ARGUMENT=true", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.0/8", "ACCOUNTD_QUERIES_USERS=authenticated")
 			c := &canaries{T: t, server: server, put: map[string]place{}}
 			secrets := c.life()
 			c.everywhere(c.token(&secrets))
@@ -226,7 +224,7 @@ func (c *canaries) everywhere(token string) {
 	const root = `{ fields { name type { fields { name } } args { name type { name ofType { name } } } } }`
 	arguments := 0
 	for _, path := range []string{"/graphql", "/relay"} {
-		got := servertest.Post(c.T, c.server, path, `{ __schema { types { name inputFields { name type { name ofType { name } } } } queryType `+root+` mutationType `+root+` } }`, "")
+		got := c.server.Post(c.T, path, `{ __schema { types { name inputFields { name type { name ofType { name } } } } queryType `+root+` mutationType `+root+` } }`, "")
 		if err := json.Unmarshal([]byte(got.Body), &schema); err != nil {
 			c.Fatal(err)
 		}

@@ -32,25 +32,25 @@ func TestSecurityKindsOfAddress(t *testing.T) {
 			server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), test.env...)
 			for _, path := range []string{"/graphql", "/relay"} {
 				for _, query := range []string{standardIntrospection, "{__schema{types{name}}}", `{__type(name:"UserNode"){name}}`, `{...F} fragment F on Query{...{a:__schema{types{name}}}}`} {
-					got := servertest.Post(t, server, path, query, "")
+					got := server.Post(t, path, query, "")
 					if test.introspection != (got.Status == 200 && strings.Contains(got.Body, "UserNode")) || test.introspection == got.Has("validation") {
 						t.Errorf("%s %.40s: status %d, %.200s", path, query, got.Status, got.Body)
 					}
 				}
 				for _, misspelt := range []string{"{mee{id}}", "{me{usernam}}", "mutation{tokenAut{success}}", `mutation{verifyToken(tokn:""){success}}`, "{users(frst:1){edges{cursor}}}", "query($v:Strin){me{id}}", "{me{...on UserNod{id}}}"} {
-					got := servertest.Post(t, server, path, misspelt, "")
+					got := server.Post(t, path, misspelt, "")
 					if hint := strings.Contains(got.Body, "Did you mean"); hint && !test.introspection || !got.Has("validation") {
 						t.Errorf("%s %s: %s", path, misspelt, got.Body)
 					}
 				}
-				if hint := servertest.Post(t, server, path, "{me{usernam}}", ""); test.introspection != strings.Contains(hint.Body, "Did you mean") {
+				if hint := server.Post(t, path, "{me{usernam}}", ""); test.introspection != strings.Contains(hint.Body, "Did you mean") {
 					t.Errorf("%s: %s", path, hint.Body)
 				}
-				if got := servertest.Post(t, server, path, "{__typename me{__typename}}", ""); got.Body != `{"data":{"__typename":"Query","me":null}}`+"\n" {
+				if got := server.Post(t, path, "{__typename me{__typename}}", ""); got.Body != `{"data":{"__typename":"Query","me":null}}`+"\n" {
 					t.Errorf("%s: %s", path, got.Body)
 				}
 			}
-			got := servertest.Exchange(t, server, "GET", "/", "", "Accept", "text/html")
+			got := server.Send(t, "GET", "/", "", "Accept", "text/html")
 			if want := map[bool]int{true: 200, false: 404}[test.page]; got.Status != want || (want == 200) != strings.Contains(strings.ToLower(got.Body), "graphiql") {
 				t.Errorf("page: status %d, %.200s", got.Status, got.Body)
 			}
@@ -71,7 +71,7 @@ func cop(t *testing.T, server *servertest.Server) []string {
 		return strings.Contains(r.Body, `"data"`) && strings.Contains(r.Body, key)
 	}
 	post := func(body string) servertest.Reply {
-		return servertest.Exchange(t, server, "POST", "/graphql", body, "Content-Type", "application/json")
+		return server.Send(t, "POST", "/graphql", body, "Content-Type", "application/json")
 	}
 	aliases, batch := "", make([]string, 10)
 	for i := range 101 {
@@ -92,18 +92,18 @@ func cop(t *testing.T, server *servertest.Server) []string {
 	report("field suggestions", strings.Contains(post(`{"query":"query cop { __schema { directive } }"}`).Body, "Did you mean") ||
 		strings.Contains(post(`{"query":"query cop { me { usernam } }"}`).Body, "Did you mean"))
 	get := func(query string) servertest.Reply {
-		return servertest.Exchange(t, server, "GET", "/graphql?query="+url.QueryEscape(query), "")
+		return server.Send(t, "GET", "/graphql?query="+url.QueryEscape(query), "")
 	}
 	report("queries by GET", answers(get("query cop { __typename }"), "__typename"))
 	report("mutations by GET", strings.Contains(get("mutation cop { __typename }").Body, `"data"`) || get("mutation { deleteTokenCookie { deleted } }").Status != 405)
-	form := servertest.Exchange(t, server, "POST", "/graphql", "query="+url.QueryEscape("query cop { __typename }"), "Content-Type", "application/x-www-form-urlencoded")
+	form := server.Send(t, "POST", "/graphql", "query="+url.QueryEscape("query cop { __typename }"), "Content-Type", "application/x-www-form-urlencoded")
 	report("queries by a form", answers(form, "__typename") || form.Status != 415)
-	traced := servertest.Exchange(t, server, "POST", "/graphql", `{"query":"query cop { __typename }"}`, "Content-Type", "application/json", "X-Apollo-Tracing", "1", "Apollo-Federation-Include-Trace", "ftv1")
+	traced := server.Send(t, "POST", "/graphql", `{"query":"query cop { __typename }"}`, "Content-Type", "application/json", "X-Apollo-Tracing", "1", "Apollo-Federation-Include-Trace", "ftv1")
 	report("tracing", strings.Contains(strings.ToLower(traced.Body), "tracing") || strings.Contains(traced.Body, "extensions"))
 	unhandled := post(`{"query":"qwerty cop { abc }"}`)
 	report("unhandled errors", strings.Contains(unhandled.Body, "exception") || strings.Contains(unhandled.Body, "stack") || !unhandled.Has("syntax"))
 	for _, path := range []string{"/", "/graphql", "/graphiql", "/graphiql/", "/playground", "/console", "/altair", "/voyager"} {
-		page := servertest.Exchange(t, server, "GET", path, "", "Accept", "text/html")
+		page := server.Send(t, "GET", path, "", "Accept", "text/html")
 		for _, word := range []string{"graphiql.min.js", "graphql-playground", "playground", "altair", "voyager"} {
 			report("a page", page.Status == 200 && strings.Contains(strings.ToLower(page.Body), word) && !slices.Contains(found, "a page"))
 		}

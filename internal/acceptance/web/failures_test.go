@@ -21,12 +21,12 @@ import (
 // same process serves as before.
 func TestSecurityFailures(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")...)
+	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := servertest.OpenDatabase(t, server) // before it is broken: it would not open then
+	db := server.Open(t) // before it is broken: it would not open then
 	change := func(t *testing.T, statements ...string) {
 		t.Helper()
 		err := db.Write(t.Context(), func(tx *store.Tx) error {
@@ -72,7 +72,7 @@ func TestSecurityFailures(t *testing.T) {
 		t.Run(damage.name, func(t *testing.T) {
 			change(t, damage.harm...)
 			for name, query := range requests {
-				got := servertest.Post(t, server, "/graphql", query, "", "Authorization", "JWT "+session.Token)
+				got := server.Post(t, "/graphql", query, "", "Authorization", "JWT "+session.Token)
 				failed := got.Has("internal")
 				for _, must := range damage.mustFail {
 					if must == name && !failed {
@@ -93,11 +93,11 @@ func TestSecurityFailures(t *testing.T) {
 				if failed && !internal.MatchString(got.Body) || telling.MatchString(places.ReplaceAllString(got.Body, "")) {
 					t.Errorf("%s: %s", name, got.Body)
 				}
-				if got := servertest.Post(t, server, "/graphql", `mutation { deleteTokenCookie { deleted } verifyToken { success } }`, "", "Cookie", "JWT="+session.Token); telling.MatchString(places.ReplaceAllString(got.Body, "")) {
+				if got := server.Post(t, "/graphql", `mutation { deleteTokenCookie { deleted } verifyToken { success } }`, "", "Cookie", "JWT="+session.Token); telling.MatchString(places.ReplaceAllString(got.Body, "")) {
 					t.Errorf("with a cookie: %s", got.Body)
 				}
 			}
-			auth := servertest.Exchange(t, server, "GET", "/auth", "", "Authorization", "JWT "+session.Token)
+			auth := server.Send(t, "GET", "/auth", "", "Authorization", "JWT "+session.Token)
 			if (auth.Status == 500) != damage.authRefuses || telling.MatchString(auth.Body) {
 				t.Errorf("/auth: status %d, %s", auth.Status, auth.Body)
 			}
@@ -105,7 +105,7 @@ func TestSecurityFailures(t *testing.T) {
 		})
 	}
 	for _, name := range []string{"me", "login"} {
-		if got := servertest.Post(t, server, "/graphql", requests[name], "", "Authorization", "JWT "+session.Token); !strings.Contains(got.Body, `"ada"`) && !strings.Contains(got.Body, `"success":true`) {
+		if got := server.Post(t, "/graphql", requests[name], "", "Authorization", "JWT "+session.Token); !strings.Contains(got.Body, `"ada"`) && !strings.Contains(got.Body, `"success":true`) {
 			t.Errorf("mended: %s: %s", name, got.Body)
 		}
 	}
@@ -125,7 +125,7 @@ func TestSecurityFailures(t *testing.T) {
 // TestSecurityUnreadyTellsNothing: readiness is public, and does not say what is wrong.
 func TestSecurityUnreadyTellsNothing(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	spool := filepath.Join(server.DataDir, "spool")
 	if err := os.RemoveAll(spool); err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestSecurityUnreadyTellsNothing(t *testing.T) {
 	if _, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil {
 		t.Fatal(err)
 	}
-	if got := servertest.Exchange(t, server, "GET", "/readyz", ""); got.Status != 503 || got.Body != "not ready\n" {
+	if got := server.Send(t, "GET", "/readyz", ""); got.Status != 503 || got.Body != "not ready\n" {
 		t.Errorf("status %d, %q", got.Status, got.Body)
 	}
 	if !strings.Contains(server.Log(), "spool") {

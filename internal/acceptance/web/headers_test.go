@@ -55,7 +55,7 @@ func TestSecurityHeaders(t *testing.T) {
 	} {
 		server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...)
 		for _, r := range requests {
-			got := servertest.Exchange(t, server, r.method, r.target, r.body, r.headers...)
+			got := server.Send(t, r.method, r.target, r.body, r.headers...)
 			what := fmt.Sprintf("%s: %s %s with %q: status %d", name, r.method, r.target, r.headers, got.Status)
 			if name == "public" && got.Status != r.status {
 				t.Errorf("%s, want %d", what, r.status)
@@ -113,7 +113,7 @@ func TestSecuritySharing(t *testing.T) {
 					if method == http.MethodOptions {
 						headers = append(headers, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type")
 					}
-					got := servertest.Exchange(t, server, method, target, `{"query":"{ me { id } }"}`, headers...)
+					got := server.Send(t, method, target, `{"query":"{ me { id } }"}`, headers...)
 					what := fmt.Sprintf("%s: %s %s from %q: status %d", name, method, target, origin, got.Status)
 					endpoint := target == "/graphql" || target == "/relay"
 					want, credentials := "", ""

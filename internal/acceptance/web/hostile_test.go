@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +19,7 @@ import (
 // error by one process, which then still answers.
 func TestHostileDocuments(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	doubling := "{ me { ...F0 } }"
 	for i := range 28 {
 		doubling += fmt.Sprintf(" fragment F%d on UserNode { a: email ...F%d b: email ...F%d }", i, i+1, i+1)

@@ -5,7 +5,6 @@ package web_test
 import (
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,7 +26,7 @@ const standardIntrospection = `query IntrospectionQuery { __schema { description
 // for that limit, and whole; what is at the limit is not refused for it.
 func TestSecurityLimits(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	each := func(n int, format string) string {
 		var b strings.Builder
 		for i := range n {
@@ -92,7 +91,7 @@ func TestSecurityLimits(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			refused := func(n int) (bool, string) {
-				got := servertest.Post(t, server, "/graphql", test.query(n), "")
+				got := server.Post(t, "/graphql", test.query(n), "")
 				return (got.Has("too_complex") || got.Has("too_large")) && strings.Contains(got.Body, test.says) && got.Status == 400 && !strings.Contains(got.Body, `"data"`), got.Body
 			}
 			if is, body := refused(test.limit); is {
@@ -108,14 +107,14 @@ func TestSecurityLimits(t *testing.T) {
 // TestSecurityNestedVariables: values of variables are as deep and as long as a body lets them be, and harm nobody.
 func TestSecurityNestedVariables(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	nested := func(open, end string, n int) string { return strings.Repeat(open, n) + strings.Repeat(end, n) }
 	for _, typ := range []string{"ID!", "[ID!]", "[[[[[[[[[[[[[[[[[[ID]]]]]]]]]]]]]]]]]]"} {
 		for name, value := range map[string]string{
 			"lists": nested("[", "]", 9000), "objects": strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000), "more lists than JSON may have": nested("[", "]", 30000),
 			"a long list": "[" + strings.Repeat("1,", 30000) + "1]", "a list of lists": "[" + strings.Repeat("[[[]]],", 8000) + "[]]",
 		} {
-			got := servertest.Exchange(t, server, "POST", "/graphql", `{"query":"query($v: `+typ+`) { user(id: $v) { id } }","variables":{"v":`+value+`}}`,
+			got := server.Send(t, "POST", "/graphql", `{"query":"query($v: `+typ+`) { user(id: $v) { id } }","variables":{"v":`+value+`}}`,
 				"Content-Type", "application/json", "Accept", "application/graphql-response+json")
 			if got.Status != 400 || strings.Contains(got.Body, `"data"`) || len(got.Body) > 5000 {
 				t.Errorf("%s for %s: status %d, %.300s", name, typ, got.Status, got.Body)
@@ -127,7 +126,7 @@ func TestSecurityNestedVariables(t *testing.T) {
 	for i := range 3000 {
 		fmt.Fprintf(&many, `"v%d":[[1]],`, i)
 	}
-	if got := servertest.Post(t, server, "/graphql", "{ me { id } }", "{"+many.String()+`"w":1}`); got.Status != 200 {
+	if got := server.Post(t, "/graphql", "{ me { id } }", "{"+many.String()+`"w":1}`); got.Status != 200 {
 		t.Errorf("undeclared variables: status %d, %.300s", got.Status, got.Body)
 	}
 }
@@ -135,8 +134,7 @@ func TestSecurityNestedVariables(t *testing.T) {
 // TestSecurityAnswers: pages, errors and bytes of an answer are bounded.
 func TestSecurityAnswers(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing,
-		"ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_LIMITS_PAGE=3", "ACCOUNTD_LIMITS_RESPONSE=2KiB")...)
+	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_LIMITS_PAGE=3", "ACCOUNTD_LIMITS_RESPONSE=2KiB")
 	for _, name := range []string{"ada", "bob", "cyd", "dan"} {
 		if _, err := server.Register(http.DefaultClient, name, "quiet-otter-42"); err != nil {
 			t.Fatal(err)
@@ -149,7 +147,7 @@ func TestSecurityAnswers(t *testing.T) {
 		{"", 3}, {"(first: 3)", 3}, {"(last: 3)", 3}, {"(first: 2)", 2}, {"(first: 0)", 0}, {"(first: null, last: null)", 3},
 		{"(first: 4)", -1}, {"(last: 4)", -1}, {"(first: -1)", -1}, {"(first: 2147483647)", -1}, {"(first: 1, last: 4)", -1},
 	} {
-		got := servertest.Post(t, server, "/graphql", "{ users"+test.args+" { edges { node { username } } } }", "")
+		got := server.Post(t, "/graphql", "{ users"+test.args+" { edges { node { username } } } }", "")
 		if n := strings.Count(got.Body, `"username"`); test.nodes >= 0 && n != test.nodes || (test.nodes < 0) != got.Has("wrong_usage") {
 			t.Errorf("users%s: %s", test.args, got.Body)
 		}
@@ -163,7 +161,7 @@ func TestSecurityAnswers(t *testing.T) {
 		failing += fmt.Sprintf("a%d: users(first: -1) { edges { cursor } } ", i)
 	}
 	for _, query := range []string{"{ " + fields + "}", "query(" + declared + ") { " + used + "}", "{ " + failing + "}"} {
-		if got := servertest.Post(t, server, "/graphql", query, ""); strings.Count(got.Body, `"message"`) != 10 {
+		if got := server.Post(t, "/graphql", query, ""); strings.Count(got.Body, `"message"`) != 10 {
 			t.Errorf("%.40s: %s", query, got.Body)
 		}
 	}
@@ -172,10 +170,10 @@ func TestSecurityAnswers(t *testing.T) {
 	for i := range 15 {
 		beyond += fmt.Sprintf("a%d: users(first: 3) { edges { node { id email username dateJoined } } } ", i)
 	}
-	if got := servertest.Post(t, server, "/graphql", within, ""); got.Status != 200 {
+	if got := server.Post(t, "/graphql", within, ""); got.Status != 200 {
 		t.Errorf("status %d, %s", got.Status, got.Body)
 	}
-	if got := servertest.Post(t, server, "/graphql", beyond+"}", ""); !got.Has("too_large") || strings.Contains(got.Body, `"data"`) || len(got.Body) > 500 {
+	if got := server.Post(t, "/graphql", beyond+"}", ""); !got.Has("too_large") || strings.Contains(got.Body, `"data"`) || len(got.Body) > 500 {
 		t.Errorf("status %d, %s", got.Status, got.Body)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,8 +19,7 @@ import (
 // browser says of the page. A logged-in user's cookies come with each request, as SameSite would not always prevent.
 func TestCrossOrigin(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing,
-		"ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_SERVER_CORS_ORIGINS=https://app.example, http://localhost:3000")...)
+	server := servertest.New(t, "ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_SERVER_CORS_ORIGINS=https://app.example, http://localhost:3000")
 	client := loggedIn(t, server)
 	pages := []struct {
 		site, origin string
@@ -105,10 +103,7 @@ func TestCrossOrigin(t *testing.T) {
 // TestSettingsOfTheWeb: what the settings say of cookies, arguments, errors and proxies is what the program does.
 func TestSettingsOfTheWeb(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing,
-		"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.0/8", "ACCOUNTD_LOG_LEVEL=debug",
-		"ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_TOKENS_COOKIES_SECURE=true", "ACCOUNTD_TOKENS_COOKIES_SAME_SITE=Strict",
-		"ACCOUNTD_TOKENS_ALLOW_ARGUMENT=true", "ACCOUNTD_TOKENS_ARGUMENT_NAME=jwt", "ACCOUNTD_GRAPHQL_ERROR_SHAPE=list")...)
+	server := servertest.New(t, "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.0/8", "ACCOUNTD_LOG_LEVEL=debug", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_TOKENS_COOKIES_SECURE=true", "ACCOUNTD_TOKENS_COOKIES_SAME_SITE=Strict", "ACCOUNTD_TOKENS_ALLOW_ARGUMENT=true", "ACCOUNTD_TOKENS_ARGUMENT_NAME=jwt", "ACCOUNTD_GRAPHQL_ERROR_SHAPE=list")
 	ask := func(query string) (string, http.Header) {
 		t.Helper()
 		req, err := http.NewRequest("POST", server.URL+"/graphql", strings.NewReader(fmt.Sprintf(`{"query":%q}`, query)))
@@ -173,7 +168,7 @@ func loggedIn(t *testing.T, server *servertest.Server) *http.Client {
 // TestAuthRoute: what a proxy can ask the whole program, and how.
 func TestAuthRoute(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil {
 		t.Fatal(err)

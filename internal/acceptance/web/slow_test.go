@@ -5,7 +5,6 @@ package web_test
 import (
 	"fmt"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -63,16 +62,16 @@ func TestSecuritySlowClients(t *testing.T) {
 	for name, limit := range map[string]string{"below the limit": "4096", "beyond the limit": "100"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.CheapHashing, "ACCOUNTD_LIMITS_CONNECTIONS="+limit)...)
+			server := servertest.New(t, "ACCOUNTD_LIMITS_CONNECTIONS="+limit)
 			conns := slowConnections(t, server, 2000)
 			for _, target := range []string{"/livez", "/readyz"} {
 				begun := time.Now()
-				if got := servertest.Exchange(t, server, "GET", target, "", "Connection", "close"); got.Status != 200 {
+				if got := server.Send(t, "GET", target, "", "Connection", "close"); got.Status != 200 {
 					t.Errorf("%s: status %d", target, got.Status)
 				}
 				t.Logf("%s with %d slow connections: %s", target, len(conns), time.Since(begun))
 			}
-			if got := servertest.Post(t, server, "/graphql", "{ me { id } }", "", "Connection", "close"); got.Status != 200 {
+			if got := server.Post(t, "/graphql", "{ me { id } }", "", "Connection", "close"); got.Status != 200 {
 				t.Errorf("the API: status %d", got.Status)
 			}
 			for _, conn := range conns {
@@ -92,7 +91,7 @@ func TestSecuritySlowClients(t *testing.T) {
 // TestSecurityHeaderSize: a header may have 16 KB.
 func TestSecurityHeaderSize(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
+	server := servertest.New(t)
 	for size, want := range map[int]int{15 << 10: 200, 17 << 10: 431, 1 << 20: 431} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
 		if err != nil {

@@ -127,7 +127,7 @@ func TestRowsAreAsTheProgramMakesThem(t *testing.T) {
 		t.Errorf("user %d has the rows %v", number, got)
 	}
 
-	s := servertest.Start(t, dir, servertest.CheapHashing...)
+	s := servertest.Cheap(t, dir)
 	if login, err := s.Login(http.DefaultClient, "ada", Password); err != nil || !login.Success {
 		t.Fatal(err, login)
 	}
@@ -146,7 +146,7 @@ func TestRowsAreAsTheProgramMakesThem(t *testing.T) {
 // TestNothingIsWrong looks at the file as an operator does, and at the indexes of trigrams, which have to be those of the texts.
 func TestNothingIsWrong(t *testing.T) {
 	dir := makeSmall(t)
-	s := servertest.Start(t, dir, servertest.CheapHashing...) // makes the spool
+	s := servertest.Cheap(t, dir) // makes the spool
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestNothingIsWrong(t *testing.T) {
 }
 
 func TestUsersAreThere(t *testing.T) {
-	s := servertest.Start(t, makeSmall(t), servertest.CheapHashing...)
+	s := servertest.Cheap(t, makeSmall(t))
 	login := func(name string) string {
 		t.Helper()
 		session, err := s.Login(http.DefaultClient, name, Password)
