@@ -14,7 +14,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-var againstFlag = flag.String("against", "", "the `executable` of another version, which BenchmarkAgainst takes turns with")
+var againstFlag = flag.String("against", "",
+	"the `executable` of another version, which BenchmarkAgainst takes turns with")
 
 // BenchmarkAgainst measures the program and another version of it in turns, with 16 clients each, and reports the
 // rate of the program in percent of the other's:

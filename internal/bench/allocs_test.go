@@ -27,8 +27,8 @@ type allocated struct {
 }
 
 // TestAllocations holds what the whole server allocates for a request, from HTTP to SQLite and back, against
-// testdata/allocations.json. Unlike time, that is the same on every machine: one allocation more fails, and some fewer are to be
-// written down, so that the file stays true: -update writes what is measured.
+// testdata/allocations.json. Unlike time, that is the same on every machine: one allocation more fails, and some fewer
+// are to be written down, so that the file stays true: -update writes what is measured.
 func TestAllocations(t *testing.T) {
 	if underRaceDetector() {
 		t.Skip("the race detector allocates as well")
@@ -63,9 +63,9 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// judge compares what requests allocate. vague is how many allocations more tell nothing, of bytes one in a hundred: they are as many as
-// texts are long. Two fewer, and six bytes in a hundred, are let pass: on a machine that is busy with something else, a part of what one
-// request allocates is now and then counted for the next.
+// judge compares what requests allocate. vague is how many allocations more tell nothing, of bytes one in a hundred:
+// they are as many as texts are long. Two fewer, and six bytes in a hundred, are let pass: on a machine that is busy
+// with something else, a part of what one request allocates is now and then counted for the next.
 func judge(want, got map[string]allocated, vague map[string]int) (problems []string) {
 	const renew = "go test ./internal/bench -run '^TestAllocations$' -update"
 	for _, name := range slices.Sorted(maps.Keys(got)) {
@@ -83,10 +83,12 @@ func judge(want, got map[string]allocated, vague map[string]int) (problems []str
 		} {
 			switch {
 			case of.got > of.limit+of.more:
-				problems = append(problems, fmt.Sprintf("%s allocates %d %s, and %d were allowed (and %d more): find out what is new, with -memprofile; if it has to be, %s",
+				problems = append(problems, fmt.Sprintf("%s allocates %d %s, and %d were allowed (and %d more): find out what "+
+					"is new, with -memprofile; if it has to be, %s",
 					name, of.got, of.what, of.limit, of.more, renew))
 			case of.got < of.limit-of.fewer:
-				problems = append(problems, fmt.Sprintf("%s allocates %d %s, where the figure is %d: lower the figure, so that it does not grow again unseen: %s",
+				problems = append(problems, fmt.Sprintf("%s allocates %d %s, where the figure is %d: lower the figure, so that "+
+					"it does not grow again unseen: %s",
 					name, of.got, of.what, of.limit, renew))
 			}
 		}
@@ -137,15 +139,19 @@ func allocating(t *testing.T, s *accountdtest.Server) []allocatingRequest {
 		{"verifyToken", 300, 0, Request{Body: verifyBody(token), Want: admin.Username}},
 		{"users, page of 20", 300, 0, Request{Token: token, Body: pageBody("null", ""), Want: nextPage}},
 		{"users, substring", 300, 0, Request{Token: token, Body: pageBody("null", "user"), Want: nextPage}},
-		{"refreshToken", 100, 0, Request{Body: refreshBody, Want: `"success":true`, Chain: refresh, Next: `"refreshToken":"`}},
-		{"tokenAuth", 30, 0, Request{Body: loginBody(admin.Username, admin.Password), Want: `"success":true`}}, // fewer than limits.sessions_per_user
-		{"register", 100, 2, Request{Body: registerBody("new{n}", admin.Password), Want: `"success":true`}},    // vague: indexes grow
+		{"refreshToken", 100, 0, Request{Body: refreshBody, Want: `"success":true`, Chain: refresh,
+			Next: `"refreshToken":"`}},
+		// fewer than limits.sessions_per_user
+		{"tokenAuth", 30, 0, Request{Body: loginBody(admin.Username, admin.Password), Want: `"success":true`}},
+		// vague: indexes grow
+		{"register", 100, 2, Request{Body: registerBody("new{n}", admin.Password), Want: `"success":true`}},
 	}
 }
 
-// allocations is what is allocated for a request on a connection that is kept, of which the client's part is next to nothing. Each
-// request is looked at by itself, and the lower quartile taken: what the server does by itself now and then is in few of them, and in
-// up to half of them there is one more block of 16 bytes, into which Go puts what is smaller.
+// allocations is what is allocated for a request on a connection that is kept, of which the client's part is next to
+// nothing. Each request is looked at by itself, and the lower quartile taken: what the server does by itself now and
+// then is in few of them, and in up to half of them there is one more block of 16 bytes, into which Go puts what is
+// smaller.
 func allocations(t *testing.T, plan Plan, runs int) allocated {
 	t.Helper()
 	l, err := NewLoad(plan)
@@ -195,20 +201,23 @@ func TestJudge(t *testing.T) {
 		{"same", one(200, 5000), one(200, 5000), 0, ""},
 		{"one more", one(200, 5000), one(201, 5000), 0, "me allocates 201 times, and 200 were allowed"},
 		{"two fewer", one(200, 5000), one(198, 5000), 0, ""},
-		{"three fewer", one(200, 5000), one(197, 5000), 0, "me allocates 197 times, where the figure is 200: lower the figure"},
+		{"three fewer", one(200, 5000), one(197, 5000), 0,
+			"me allocates 197 times, where the figure is 200: lower the figure"},
 		{"as vague", one(200, 5000), one(202, 5000), 2, ""},
 		{"as vague, fewer", one(200, 5000), one(196, 5000), 2, ""},
 		{"more than vague", one(200, 5000), one(203, 5000), 2, "me allocates 203 times"},
 		{"one percent of bytes", one(200, 5000), one(200, 5050), 0, ""},
 		{"more bytes", one(200, 5000), one(200, 5051), 0, "me allocates 5051 bytes, and 5000 were allowed"},
 		{"six percent of bytes fewer", one(200, 5000), one(200, 4700), 0, ""},
-		{"fewer bytes", one(200, 5000), one(200, 4699), 0, "me allocates 4699 bytes, where the figure is 5000: lower the figure"},
+		{"fewer bytes", one(200, 5000), one(200, 4699), 0,
+			"me allocates 4699 bytes, where the figure is 5000: lower the figure"},
 		{"new", nil, one(1, 1), 0, "me has no figure"},
 		{"gone", one(1, 1), nil, 0, "is not measured"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			problems := judge(test.want, test.got, map[string]int{"me": test.vague})
-			if test.problem == "" && len(problems) > 0 || test.problem != "" && (len(problems) != 1 || !strings.Contains(problems[0], test.problem)) {
+			if test.problem == "" && len(problems) > 0 || test.problem != "" && (len(problems) != 1 ||
+				!strings.Contains(problems[0], test.problem)) {
 				t.Errorf("%q, which should be %q", problems, test.problem)
 			}
 		})

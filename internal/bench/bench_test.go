@@ -1,13 +1,14 @@
 //go:build linux
 
-// Package bench measures the built program over HTTP, each operation beside its floor: what the machine does at best for
-// the part that cannot be left out. They take turns in one run, because the machine's speed changes within seconds: absolute
-// figures drift with its neighbours, ratios less.
+// Package bench measures the built program over HTTP, each operation beside its floor: what the machine does at best
+// for the part that cannot be left out. They take turns in one run, because the machine's speed changes within seconds:
+// absolute figures drift with its neighbours, ratios less.
 //
 //	go test -run '^$' -bench . ./internal/bench
 //	bash testdata/bench/run
 //
-// The first prints the figures; the second takes its time, adds a file of a million users, and writes docs/performance.md.
+// The first prints the figures; the second takes its time, adds a file of a million users, and writes
+// docs/performance.md.
 package bench
 
 import (
@@ -23,12 +24,15 @@ import (
 )
 
 var (
-	turnsFlag   = flag.Int("turns", 3, "how often what is measured and its floor take `turns`")
-	turnFlag    = flag.Duration("turn", time.Second, "how long a turn is")
-	usersFlag   = flag.String("users", "1000", "how many users there are; with two `numbers`, such as 1000,1000000, operations on two such files take turns as well")
-	dirFlag     = flag.String("dir", "", "the `directory` for data, on the disk that is to be measured (default: a temporary one)")
+	turnsFlag = flag.Int("turns", 3, "how often what is measured and its floor take `turns`")
+	turnFlag  = flag.Duration("turn", time.Second, "how long a turn is")
+	usersFlag = flag.String("users", "1000",
+		"how many users there are; with two `numbers`, such as 1000,1000000, operations on two such files take turns as well")
+	dirFlag = flag.String("dir", "", "the `directory` for data, on the disk that is to be measured (default: a "+
+		"temporary one)")
 	resultsFlag = flag.String("results", "", "the `file` that the results are written to")
-	commandFlag = flag.String("command", "go test -run '^$' -bench . ./internal/bench", "the `command` that the results name")
+	commandFlag = flag.String("command", "go test -run '^$' -bench . ./internal/bench",
+		"the `command` that the results name")
 )
 
 func TestMain(m *testing.M) {

@@ -70,7 +70,8 @@ func (c Chart) SVG() string {
 
 	var out strings.Builder
 	put := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
-	put(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="title">`, chartWidth, bottom+chartFoot)
+	put(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="title">`, chartWidth,
+		bottom+chartFoot)
 	put(`<title id="title">%s</title>`, escape(c.Title))
 	put(`<style>%s</style>`, chartStyle)
 	put(`<rect class="paper" width="100%%" height="100%%" rx="6"/>`)
@@ -79,7 +80,8 @@ func (c Chart) SVG() string {
 	for i := 0; float64(i)*step <= most; i++ {
 		value := float64(i) * step
 		put(`<path class="grid" d="M%.1f %dV%d"/>`, x(value), chartTop-4, bottom+4)
-		put(`<text class="quiet figure" x="%.1f" y="%d" text-anchor="middle">%s</text>`, x(value), bottom+20, escape(c.value(value)))
+		put(`<text class="quiet figure" x="%.1f" y="%d" text-anchor="middle">%s</text>`, x(value), bottom+20,
+			escape(c.value(value)))
 	}
 	for i, b := range c.Bars {
 		top := chartTop + barStep*i + (barStep-barHeight)/2
@@ -88,15 +90,19 @@ func (c Chart) SVG() string {
 			class = "short"
 		}
 		put(`<text x="%d" y="%d" text-anchor="end">%s</text>`, left-10, top+14, escape(b.Label))
-		put(`<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`, class, left, top, x(b.Value)-float64(left), barHeight)
+		put(`<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`, class, left, top, x(b.Value)-float64(left),
+			barHeight)
 		if b.Target > 0 {
 			put(`<path class="target" d="M%.1f %dv%d"/>`, x(b.Target), top-3, barHeight+6)
 		}
-		put(`<text class="figure" x="%.1f" y="%d">%s</text>`, afterBar(x(b.Value), x(b.Target), b.Target > 0, len(c.value(b.Value))), top+14, escape(c.value(b.Value)))
+		put(`<text class="figure" x="%.1f" y="%d">%s</text>`, afterBar(x(b.Value), x(b.Target), b.Target > 0,
+			len(c.value(b.Value))), top+14, escape(c.value(b.Value)))
 	}
 	foot := bottom + 42
-	put(`<path class="target" d="M%d %dv14"/><text class="quiet" x="%d" y="%d">target</text>`, left+2, foot-11, left+10, foot)
-	put(`<rect class="short" x="%d" y="%d" width="14" height="12" rx="2"/><text class="quiet" x="%d" y="%d">a target is missed</text>`, left+66, foot-10, left+86, foot)
+	put(`<path class="target" d="M%d %dv14"/><text class="quiet" x="%d" y="%d">target</text>`, left+2, foot-11, left+10,
+		foot)
+	put(`<rect class="short" x="%d" y="%d" width="14" height="12" rx="2"/><text class="quiet" x="%d" y="%d">a target `+
+		`is missed</text>`, left+66, foot-10, left+86, foot)
 	put(`</svg>`)
 	return out.String()
 }

@@ -122,7 +122,8 @@ func (c *client) once() (retry time.Duration, err error) {
 		return retry, nil
 	}
 	if status != http.StatusOK || !bytes.Contains(c.body, r.want) {
-		return 0, fmt.Errorf("%s answers %d %.300q, which should be 200 and contain %q; asked was %.300q", r.Path, status, c.body, r.want, r.Body)
+		return 0, fmt.Errorf("%s answers %d %.300q, which should be 200 and contain %q; asked was %.300q", r.Path, status,
+			c.body, r.want, r.Body)
 	}
 	if r.Next != "" {
 		_, rest, found := bytes.Cut(c.body, r.after)
@@ -137,7 +138,8 @@ func (c *client) once() (retry time.Duration, err error) {
 
 // write appends the request with that body.
 func (c *client) write(out []byte, r *prepared, body string) []byte {
-	out = fmt.Appendf(out, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", r.Path, c.address, len(body))
+	out = fmt.Appendf(out, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n",
+		r.Path, c.address, len(body))
 	if r.Token != "" {
 		out = fmt.Appendf(out, "Authorization: JWT %s\r\n", r.Token)
 	}

@@ -13,12 +13,13 @@ type Plan struct {
 	Clients  int       // at once
 	Requests []Request // client c sends those with the numbers c, c+Clients and so on, again and again
 
-	// Busy lets the server answer 503 with Retry-After: the client comes back when it was told to, and the answer is counted by itself.
+	// Busy lets the server answer 503 with Retry-After: the client comes back when it was told to, and the answer is
+	// counted by itself.
 	Busy bool
 }
 
-// Request is a POST of JSON. In its Body, {n} stands for a text of letters and digits that is another each time, and {chain}
-// for the Chain, which each answer replaces by the string that follows Next in it.
+// Request is a POST of JSON. In its Body, {n} stands for a text of letters and digits that is another each time, and
+// {chain} for the Chain, which each answer replaces by the string that follows Next in it.
 type Request struct {
 	Path  string
 	Token string // access token; "" for none
@@ -105,7 +106,8 @@ func (l *Load) Turn(d time.Duration, warm bool) (Turn, error) {
 	return turn, nil
 }
 
-// Once lets each client ask once, one after the other. It leaves no trace in the percentiles, and allocates next to nothing.
+// Once lets each client ask once, one after the other. It leaves no trace in the percentiles, and allocates next to
+// nothing.
 func (l *Load) Once() error {
 	if err := l.connect(); err != nil {
 		return err

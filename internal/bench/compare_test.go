@@ -14,11 +14,13 @@ type pace struct {
 	turn  time.Duration
 }
 
-// check refuses what takes so long that access tokens, which live for five minutes, or connections would end in between.
+// check refuses what takes so long that access tokens, which live for five minutes, or connections would end in
+// between.
 func (p pace) check() error {
 	const most, idle = 4 * time.Minute, time.Minute // connections are closed after two minutes without a request
 	if p.turns < 1 || p.turn <= 0 || p.turn > idle || 2*time.Duration(p.turns)*p.turn > most {
-		return fmt.Errorf("-turns %d -turn %s: both take that many turns of that length, of at most %s and %s together", p.turns, p.turn, idle, most)
+		return fmt.Errorf("-turns %d -turn %s: both take that many turns of that length, of at most %s and %s together",
+			p.turns, p.turn, idle, most)
 	}
 	return nil
 }
@@ -71,7 +73,8 @@ func (c contender) side(tb testing.TB, m measured) Side {
 	}
 	millis := func(d time.Duration) float64 { return d.Seconds() * 1000 }
 	return Side{
-		Rate: float64(m.done) / m.took.Seconds(), P50: millis(m.p50), P99: millis(m.p99), CPU: millis(m.cpu) / float64(m.done), Peak: peak,
+		Rate: float64(m.done) / m.took.Seconds(), P50: millis(m.p50), P99: millis(m.p99),
+		CPU: millis(m.cpu) / float64(m.done), Peak: peak,
 	}
 }
 

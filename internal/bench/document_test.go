@@ -68,7 +68,8 @@ func TestDocument(t *testing.T) {
 			continue
 		}
 		if diff := cmp.Diff(content, string(got)); diff != "" {
-			t.Errorf("%s is not what was measured; go test ./internal/bench -run '^TestDocument$' -update makes it so (-measured +file):\n%s", path, diff)
+			t.Errorf("%s is not what was measured; go test ./internal/bench -run '^TestDocument$' -update makes it so "+
+				"(-measured +file):\n%s", path, diff)
 		}
 	}
 	charts, err := filepath.Glob(filepath.Join(root, "docs", "performance-*.svg"))

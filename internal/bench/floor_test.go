@@ -27,8 +27,8 @@ import (
 	"accountd/internal/bench/dataset"
 )
 
-// serveBare is net/http with nothing in it: it reads the request's body and answers that many bytes. With a directory, it answers
-// after a transaction in a file there.
+// serveBare is net/http with nothing in it: it reads the request's body and answers that many bytes. With a directory,
+// it answers after a transaction in a file there.
 func serveBare(answer int, dir string) (address string, err error) {
 	first := func() error { return nil }
 	if dir != "" {
@@ -111,17 +111,21 @@ func (f *floor) turn(d time.Duration, warm bool) (Turn, error) {
 	return done, errors.Join(failed...)
 }
 
-// bareHash is the library's hash with the default parameters (config.toml, passwords.argon2). Its 19 MiB of garbage are collected at
-// once: the next hash gets them again, which costs less than new memory from the system, and so is the higher floor.
+// bareHash is the library's hash with the default parameters (config.toml, passwords.argon2). Its 19 MiB of garbage are
+// collected at once: the next hash gets them again, which costs less than new memory from the system, and so is the
+// higher floor.
 func bareHash() error {
 	defer runtime.GC()
-	_, err := argon2id.CreateHash(dataset.Password, &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	_, err := argon2id.CreateHash(dataset.Password, &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1,
+		SaltLength: 16, KeyLength: 32})
 	return err
 }
 
-// bareTransaction is one durable row of SQLite in a transaction of its own, by the driver and in the mode that the program uses.
+// bareTransaction is one durable row of SQLite in a transaction of its own, by the driver and in the mode that the
+// program uses.
 func bareTransaction(dir string) (func() error, error) {
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "floor.db")+"?_pragma=synchronous(FULL)&_pragma=journal_mode(WAL)")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "floor.db")+
+		"?_pragma=synchronous(FULL)&_pragma=journal_mode(WAL)")
 	if err != nil {
 		return nil, err
 	}

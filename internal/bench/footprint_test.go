@@ -18,7 +18,8 @@ const starts = 11
 // rest is how long after its first answer a server is taken for idle: what starting needed has been given back by then.
 const rest = time.Second
 
-// BenchmarkStart is the time from the start of the process to its first answer, on an existing file, and its memory at rest.
+// BenchmarkStart is the time from the start of the process to its first answer, on an existing file, and its memory at
+// rest.
 func BenchmarkStart(b *testing.B) {
 	measureStart(b, seeded(b, sizes(b)[0]), sizes(b)[0])
 }

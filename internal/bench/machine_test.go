@@ -30,9 +30,11 @@ func describe(dir string) (Run, error) {
 	}
 	commit, _ := exec.Command("git", "describe", "--always", "--dirty").Output() // not everybody has a clone
 	return Run{
-		Date:       time.Now().UTC().Format("2006-01-02 15:04 UTC"),
-		Machine:    fmt.Sprintf("%s, %d cores, %.0f GiB", first("/proc/cpuinfo", `model name\s*: (.*)`), runtime.NumCPU(), memory/(1<<20)),
-		System:     fmt.Sprintf("%s, Linux %s, %s", first("/etc/os-release", `PRETTY_NAME="?([^"\n]*)`), first("/proc/sys/kernel/osrelease", `(.*)`), fileSystem),
+		Date: time.Now().UTC().Format("2006-01-02 15:04 UTC"),
+		Machine: fmt.Sprintf("%s, %d cores, %.0f GiB", first("/proc/cpuinfo", `model name\s*: (.*)`), runtime.NumCPU(),
+			memory/(1<<20)),
+		System: fmt.Sprintf("%s, Linux %s, %s", first("/etc/os-release", `PRETTY_NAME="?([^"\n]*)`),
+			first("/proc/sys/kernel/osrelease", `(.*)`), fileSystem),
 		Go:         runtime.Version() + " " + runtime.GOARCH,
 		Commit:     strings.TrimSpace(string(commit)),
 		Command:    *commandFlag,
@@ -54,14 +56,16 @@ func first(file, pattern string) string {
 	return strings.TrimSpace(found[1])
 }
 
-// fileSystem names the one of a directory. Memory is refused: nothing that is written to it is durable, and fsync costs nothing.
+// fileSystem names the one of a directory. Memory is refused: nothing that is written to it is durable, and fsync costs
+// nothing.
 func fileSystem(dir string) (string, error) {
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(dir, &stat); err != nil {
 		return "", fmt.Errorf("%s: %w", dir, err)
 	}
 	const tmpfs = 0x01021994
-	names := map[int64]string{0xEF53: "ext4", 0x58465342: "xfs", 0x9123683E: "btrfs", 0x2FC12FC1: "zfs", 0x794C7630: "overlayfs", 0xF2F52010: "f2fs"}
+	names := map[int64]string{0xEF53: "ext4", 0x58465342: "xfs", 0x9123683E: "btrfs", 0x2FC12FC1: "zfs",
+		0x794C7630: "overlayfs", 0xF2F52010: "f2fs"}
 	switch name := names[int64(stat.Type)]; {
 	case stat.Type == tmpfs:
 		return "", fmt.Errorf("%s is in memory, where writing costs nothing: name a directory on a disk with -dir", dir)
@@ -84,7 +88,8 @@ func changed(environ []string) string {
 }
 
 func TestMachine(t *testing.T) {
-	if got := changed([]string{"HOME=/", "ACCOUNTD_LOG_LEVEL=debug", "GOGC=off", "MYACCOUNTD_X=1"}); got != "ACCOUNTD_LOG_LEVEL=debug GOGC=off" {
+	if got := changed([]string{"HOME=/", "ACCOUNTD_LOG_LEVEL=debug", "GOGC=off",
+		"MYACCOUNTD_X=1"}); got != "ACCOUNTD_LOG_LEVEL=debug GOGC=off" {
 		t.Error(got)
 	}
 	if got := changed([]string{"HOME=/"}); got != "none" {
@@ -112,7 +117,8 @@ func TestMachine(t *testing.T) {
 
 func TestPace(t *testing.T) {
 	for p, ok := range map[pace]bool{
-		{3, time.Second}: true, {1, time.Millisecond}: true, {0, time.Second}: false, {1, 0}: false, {60, 3 * time.Second}: false,
+		{3, time.Second}: true, {1, time.Millisecond}: true, {0, time.Second}: false, {1, 0}: false,
+		{60, 3 * time.Second}: false,
 	} {
 		if err := p.check(); (err == nil) != ok {
 			t.Errorf("%+v: %v", p, err)

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Document puts the last run, and what became of the targets in those before it, into the text of docs/performance.md, between its
-// markers, and returns the new text and the charts by the names of their files. What is outside of the markers is somebody's prose, and
-// stays. Runs are the last one first.
+// Document puts the last run, and what became of the targets in those before it, into the text of docs/performance.md,
+// between its markers, and returns the new text and the charts by the names of their files. What is outside of the
+// markers is somebody's prose, and stays. Runs are the last one first.
 func Document(text string, runs []Measured) (_ string, charts map[string]string, err error) {
 	if text, err = replace(text, "run", runs[0].Run.markdown()); err != nil {
 		return "", nil, err
@@ -87,7 +87,8 @@ func replace(text, name, part string) (string, error) {
 	between := regexp.MustCompile(`(?s)(<!-- measured: ` + name + ` -->\n).*?(<!-- end -->\n)`)
 	at := between.FindAllStringSubmatchIndex(text, -1)
 	if len(at) != 1 {
-		return "", fmt.Errorf("the document has %d places for %q, where it needs one: <!-- measured: %s --> and <!-- end -->", len(at), name, name)
+		return "", fmt.Errorf("the document has %d places for %q, where it needs one: <!-- measured: %s --> and <!-- end -->",
+			len(at), name, name)
 	}
 	return text[:at[0][3]] + "\n" + part + "\n" + text[at[0][4]:], nil
 }
@@ -96,7 +97,8 @@ func (r Run) markdown() string {
 	var out strings.Builder
 	for _, line := range [][2]string{
 		{"Date", r.Date}, {"Machine", r.Machine}, {"System", r.System}, {"Go", r.Go}, {"Commit", r.Commit},
-		{"Load average before", r.LoadBefore}, {"Settings that differ from the defaults", r.Settings}, {"Command", "`" + r.Command + "`"},
+		{"Load average before", r.LoadBefore}, {"Settings that differ from the defaults", r.Settings},
+		{"Command", "`" + r.Command + "`"},
 	} {
 		if line[1] != "" {
 			fmt.Fprintf(&out, "- %s: %s\n", line[0], line[1])

@@ -29,8 +29,10 @@ var (
 	firstPage    = operation{"users, first page of 20", "http", pageRequests(0, "", nextPage), pagesAt16, false}
 	farPage      = operation{"users, far page by cursor", "http", pageRequests(90, "", nextPage), pagesAt16, false}
 	filteredPage = operation{"users, substring of 4 digits", "http", pageRequests(0, "0003", nextPage), pagesAt16, false}
-	everybody    = operation{"users, substring that all names have", "size", pageRequests(0, "ser0", nextPage), pagesAt16, false}
-	oneUser      = operation{"users, a whole name", "size", pageRequests(0, dataset.Username(leastUsers/2), dataset.Username(leastUsers/2)), pagesAt16, false}
+	everybody    = operation{"users, substring that all names have", "size", pageRequests(0, "ser0", nextPage), pagesAt16,
+		false}
+	oneUser = operation{"users, a whole name", "size", pageRequests(0, dataset.Username(leastUsers/2),
+		dataset.Username(leastUsers/2)), pagesAt16, false}
 	signature    = operation{"verifyToken", "signature", verifyRequests, noTargets, false}
 	tokenAuth    = operation{"tokenAuth", "hash", loginRequests, hashesAt16, false}
 	register     = operation{"register", "hash", registerRequests, hashesAt16, false}
@@ -42,8 +44,10 @@ var (
 
 // operations are those that have a floor, in the order of the tables; bySize are those that are measured on two files.
 var (
-	operations = []operation{me, verifyToken, firstPage, farPage, filteredPage, tokenAuth, register, refreshToken, committing, signature}
-	bySize     = []operation{me, verifyToken, firstPage, farPage, filteredPage, everybody, oneUser, tokenAuth, register, refreshToken}
+	operations = []operation{me, verifyToken, firstPage, farPage, filteredPage, tokenAuth, register, refreshToken,
+		committing, signature}
+	bySize = []operation{me, verifyToken, firstPage, farPage, filteredPage, everybody, oneUser, tokenAuth, register,
+		refreshToken}
 )
 
 // title is the name among all operations.
@@ -71,7 +75,8 @@ func verifyRequests(tb testing.TB, s *server, clients int) (list []Request) {
 // refreshRequests are a session for each client, and each refresh token is used once.
 func refreshRequests(tb testing.TB, s *server, clients int) (list []Request) {
 	for _, session := range s.login(tb, clients) {
-		list = append(list, Request{Path: "/graphql", Body: refreshBody, Want: `"success":true`, Chain: session.RefreshToken, Next: `"refreshToken":"`})
+		list = append(list, Request{Path: "/graphql", Body: refreshBody, Want: `"success":true`, Chain: session.RefreshToken,
+			Next: `"refreshToken":"`})
 	}
 	return list
 }
@@ -79,14 +84,16 @@ func refreshRequests(tb testing.TB, s *server, clients int) (list []Request) {
 // loginRequests are for many users, so that none has many sessions.
 func loginRequests(testing.TB, *server, int) (list []Request) {
 	for i := range leastUsers {
-		list = append(list, Request{Path: "/graphql", Body: loginBody(dataset.Username(i+1), dataset.Password), Want: `"success":true`})
+		list = append(list, Request{Path: "/graphql", Body: loginBody(dataset.Username(i+1), dataset.Password),
+			Want: `"success":true`})
 	}
 	return list
 }
 
 // registerRequests have names that are not in the file from an earlier run either.
 func registerRequests(testing.TB, *server, int) []Request {
-	return []Request{{Path: "/graphql", Body: registerBody("new"+stamp()+"x{n}", dataset.Password), Want: `"success":true`}}
+	return []Request{{Path: "/graphql", Body: registerBody("new"+stamp()+"x{n}", dataset.Password),
+		Want: `"success":true`}}
 }
 
 // nextPage is in the answer of a page that is not the last.
@@ -147,7 +154,8 @@ func (o operation) measure(tb testing.TB, p pace, s *server, clients int) Result
 	tb.Helper()
 	plan := Plan{Clients: clients, Requests: o.requests(tb, s, clients)}
 	ours, floor := compare(tb, p, o.contender(tb, s, plan), o.floor(tb, s, plan))
-	return Result{Table: o.table, Name: o.name, Clients: clients, Ours: ours, Floor: floor, Checks: o.targets(clients, ours, floor)}
+	return Result{Table: o.table, Name: o.name, Clients: clients, Ours: ours, Floor: floor, Checks: o.targets(clients,
+		ours, floor)}
 }
 
 // contender is what the operation is done by.
@@ -159,7 +167,8 @@ func (o operation) contender(tb testing.TB, s *server, plan Plan) contender {
 	return s.contender(tb, plan)
 }
 
-// bare is a server that answers as many bytes to the same requests; with a directory, after a durable transaction in it.
+// bare is a server that answers as many bytes to the same requests; with a directory, after a durable transaction in
+// it.
 func (s *server) bare(tb testing.TB, plan Plan, dir string) contender {
 	tb.Helper()
 	bare := startWorker(tb, task{Kind: "handler", Answer: s.answerSize(tb, plan.Requests[0]), Dir: dir})

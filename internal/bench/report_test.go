@@ -13,18 +13,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var sampleRun = Run{Date: "2026-01-02 03:04 UTC", Machine: "a processor, 2 cores, 24 GiB", System: "a system", Go: "go1.26", Command: "bash run", Settings: "none", LoadBefore: "0.10 0.20 0.30"}
+var sampleRun = Run{Date: "2026-01-02 03:04 UTC", Machine: "a processor, 2 cores, 24 GiB", System: "a system",
+	Go: "go1.26", Command: "bash run", Settings: "none", LoadBefore: "0.10 0.20 0.30"}
 
 // results has what every kind of row needs: met and missed, without a target, at the least and at the most.
 var results = []Result{
-	{Table: "http", Name: "me", Clients: 1, Ours: Side{Rate: 8000, P50: 0.12, P99: 0.345, CPU: 0.0945, Peak: 31.4}, Floor: Side{Rate: 16000, P50: 0.05, P99: 0.1, CPU: 0.02, Peak: 12}},
-	{Table: "http", Name: "me", Clients: 16, Ours: Side{Rate: 31500, P50: 0.5, P99: 2.25, CPU: 0.05, Peak: 33}, Floor: Side{Rate: 70000, CPU: 0.01, Peak: 12},
+	{Table: "http", Name: "me", Clients: 1, Ours: Side{Rate: 8000, P50: 0.12, P99: 0.345, CPU: 0.0945, Peak: 31.4},
+		Floor: Side{Rate: 16000, P50: 0.05, P99: 0.1, CPU: 0.02, Peak: 12}},
+	{Table: "http", Name: "me", Clients: 16, Ours: Side{Rate: 31500, P50: 0.5, P99: 2.25, CPU: 0.05, Peak: 33},
+		Floor:  Side{Rate: 70000, CPU: 0.01, Peak: 12},
 		Checks: []Check{{Value: 45, Unit: "%", Bound: 40, Least: true}}},
-	{Table: "http", Name: "users, <first> page", Clients: 16, Ours: Side{Rate: 5123, P50: 3, P99: 12, CPU: 0.3, Peak: 40}, Floor: Side{Rate: 60000, CPU: 0.01, Peak: 12},
+	{Table: "http", Name: "users, <first> page", Clients: 16, Ours: Side{Rate: 5123, P50: 3, P99: 12, CPU: 0.3, Peak: 40},
+		Floor:  Side{Rate: 60000, CPU: 0.01, Peak: 12},
 		Checks: []Check{{Value: 5123, Unit: "/s", Bound: 6000, Least: true}}},
-	{Table: "hash", Name: "tokenAuth", Clients: 16, Ours: Side{Rate: 94.1, P50: 170, P99: 341.2, CPU: 21, Peak: 70}, Floor: Side{Rate: 95, P50: 20, P99: 21, CPU: 20, Peak: 60},
-		Checks: []Check{{Value: 99, Unit: "%", Bound: 95, Least: true}, {What: "p99", Value: 341.2, Unit: "ms", Bound: 340.1}}},
-	{Table: "size", Name: "me", Clients: 16, Ours: Side{Rate: 30000, P99: 2, CPU: 0.06, Peak: 33}, Floor: Side{Rate: 31500, P99: 1.9, CPU: 0.05, Peak: 33},
+	{Table: "hash", Name: "tokenAuth", Clients: 16, Ours: Side{Rate: 94.1, P50: 170, P99: 341.2, CPU: 21, Peak: 70},
+		Floor: Side{Rate: 95, P50: 20, P99: 21, CPU: 20, Peak: 60},
+		Checks: []Check{{Value: 99, Unit: "%", Bound: 95, Least: true}, {What: "p99", Value: 341.2, Unit: "ms",
+			Bound: 340.1}}},
+	{Table: "size", Name: "me", Clients: 16, Ours: Side{Rate: 30000, P99: 2, CPU: 0.06, Peak: 33}, Floor: Side{Rate: 31500,
+		P99: 1.9, CPU: 0.05, Peak: 33},
 		Checks: []Check{{Value: 1.05, Unit: "×", Bound: 1.2}}},
 	{Table: "limits", Name: "start", Checks: []Check{{Value: 31.4, Unit: "ms", Bound: 50}}},
 	{Table: "limits", Name: "rate", Checks: []Check{{Value: 40, Unit: "%", Bound: 50, Least: true}}},
@@ -36,7 +43,8 @@ var before = Measured{
 	Run: Run{Date: "2026-01-01 03:04 UTC", Commit: "abc"},
 	Results: []Result{
 		{Table: "http", Name: "me", Clients: 1, Checks: []Check{{Value: 1, Unit: "%", Bound: 40, Least: true}}},
-		{Table: "hash", Name: "tokenAuth", Clients: 16, Checks: []Check{{Value: 96, Unit: "%", Bound: 95, Least: true}, {What: "p99", Value: 310, Unit: "ms", Bound: 300}}},
+		{Table: "hash", Name: "tokenAuth", Clients: 16, Checks: []Check{{Value: 96, Unit: "%", Bound: 95, Least: true},
+			{What: "p99", Value: 310, Unit: "ms", Bound: 300}}},
 		{Table: "limits", Name: "rate", Checks: []Check{{Value: 51.4, Unit: "%", Bound: 50, Least: true}}},
 	},
 }
@@ -70,7 +78,8 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "document.md", got)
-	for _, name := range []string{"performance-http.svg", "performance-hash.svg", "performance-size.svg", "performance-limits.svg"} {
+	for _, name := range []string{"performance-http.svg", "performance-hash.svg", "performance-size.svg",
+		"performance-limits.svg"} {
 		golden(t, name, charts[name])
 		wellFormed(t, charts[name])
 		delete(charts, name)

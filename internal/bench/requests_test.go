@@ -8,7 +8,8 @@ import (
 // What is asked, as JSON.
 var (
 	meBody      = ask(`query Me { me { id username email verified } }`, `{}`)
-	refreshBody = ask(`mutation R($t: String) { refreshToken(refreshToken: $t) { success token refreshToken } }`, `{"t":"{chain}"}`)
+	refreshBody = ask(`mutation R($t: String) { refreshToken(refreshToken: $t) { success token refreshToken } }`,
+		`{"t":"{chain}"}`)
 )
 
 func verifyBody(token string) string {
@@ -16,12 +17,14 @@ func verifyBody(token string) string {
 }
 
 func loginBody(username, password string) string {
-	return ask(`mutation L($u: String, $p: String!) { tokenAuth(username: $u, password: $p) { success token refreshToken } }`,
+	return ask(`mutation L($u: String, $p: String!) { tokenAuth(username: $u, password: $p) { success token `+
+		`refreshToken } }`,
 		`{"u":`+text(username)+`,"p":`+text(password)+`}`)
 }
 
 func registerBody(username, password string) string {
-	return ask(`mutation R($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: $p, password2: $p) { success token refreshToken } }`,
+	return ask(`mutation R($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: $p, `+
+		`password2: $p) { success token refreshToken } }`,
 		`{"e":`+text(username+"@example.com")+`,"u":`+text(username)+`,"p":`+text(password)+`}`)
 }
 

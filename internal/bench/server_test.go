@@ -59,7 +59,8 @@ func start(tb testing.TB, dir string, users int) *server {
 func seeded(tb testing.TB, users int) string {
 	tb.Helper()
 	dir := filepath.Join(data(tb), "data")
-	if err := dataset.Make(tb.Context(), dir, dataset.Size{Users: users, Sessions: 2 * users}, os.Environ(), time.Now); err != nil {
+	if err := dataset.Make(tb.Context(), dir, dataset.Size{Users: users, Sessions: 2 * users}, os.Environ(),
+		time.Now); err != nil {
 		tb.Fatal(err)
 	}
 	return dir
@@ -108,7 +109,8 @@ func (s *server) loginAs(username string) (*servertest.Session, error) {
 // cursor is that of a user, as its administrator gets it.
 func (s *server) cursor(tb testing.TB, token string, offset int) string {
 	tb.Helper()
-	answer, err := s.Ask(http.DefaultClient, token, `query ($offset: Int) { users(first: 1, offset: $offset) { pageInfo { endCursor } } }`,
+	answer, err := s.Ask(http.DefaultClient, token,
+		`query ($offset: Int) { users(first: 1, offset: $offset) { pageInfo { endCursor } } }`,
 		map[string]any{"offset": offset})
 	if err != nil {
 		tb.Fatal(err)
@@ -126,7 +128,8 @@ func (s *server) cursor(tb testing.TB, token string, offset int) string {
 // answerSize asks once and returns how long the answer is.
 func (s *server) answerSize(tb testing.TB, r Request) int {
 	tb.Helper()
-	req, err := http.NewRequest(http.MethodPost, s.URL+r.Path, strings.NewReader(strings.ReplaceAll(r.Body, "{chain}", r.Chain)))
+	req, err := http.NewRequest(http.MethodPost, s.URL+r.Path, strings.NewReader(strings.ReplaceAll(r.Body, "{chain}",
+		r.Chain)))
 	if err != nil {
 		tb.Fatal(err)
 	}

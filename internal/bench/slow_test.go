@@ -21,8 +21,8 @@ import (
 	"accountd/tokens"
 )
 
-// slow is clients that let a server wait: every second one sends the body of a request byte by byte, the others read the first byte of an
-// answer and no more.
+// slow is clients that let a server wait: every second one sends the body of a request byte by byte, the others read
+// the first byte of an answer and no more.
 type slow struct {
 	plan    Plan
 	reading []net.Conn // answers on these are on their way
@@ -31,7 +31,8 @@ type slow struct {
 // crawl is the time between two bytes.
 const crawl = 20 * time.Millisecond
 
-// turn keeps the server waiting for d. What the answers that are not read cost it, it has paid when the first turn begins to count.
+// turn keeps the server waiting for d. What the answers that are not read cost it, it has paid when the first turn
+// begins to count.
 func (s *slow) turn(d time.Duration, _ bool) (Turn, error) {
 	for len(s.reading) < s.plan.Clients/2 {
 		conn, err := s.request(s.plan.Requests[0].Body)
@@ -62,7 +63,8 @@ func (s *slow) request(body string) (net.Conn, error) {
 	r := s.plan.Requests[0]
 	err = conn.(*net.TCPConn).SetReadBuffer(2048) // what it does not read stays the server's
 	if err == nil {
-		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAuthorization: JWT %s\r\nContent-Length: %d\r\n\r\n%s",
+		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAuthorization: JWT "+
+			"%s\r\nContent-Length: %d\r\n\r\n%s",
 			r.Path, s.plan.Address, r.Token, len(r.Body), body)
 	}
 	return conn, err
@@ -106,7 +108,10 @@ func newClearing(dir string) (*clearing, error) {
 
 // open opens a data directory beside its server, with the settings of the environment.
 func open(dir string) (c *config.Config, db *store.DB, keys *tokens.Keys, outbox *email.Outbox, err error) {
-	env := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, workerVariable+"=") })
+	env := slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, workerVariable+
+			"=")
+	})
 	if c, err = config.Load("", env, config.Overrides{DataDir: dir}); err != nil {
 		return nil, nil, nil, nil, err
 	}
@@ -151,14 +156,16 @@ func silent() (address string, err error) {
 	return l.Addr().String(), nil
 }
 
-// hugePage asks for as much as the limits let one request have: twenty aliases, each for a hundred users with everything about them.
+// hugePage asks for as much as the limits let one request have: twenty aliases, each for a hundred users with
+// everything about them.
 func hugePage() string {
 	var query strings.Builder
 	query.WriteString(`query H {`)
 	for i := range 20 {
 		fmt.Fprintf(&query, ` p%d: users(first: 100) { ...P }`, i)
 	}
-	query.WriteString(` } fragment P on UserNodeConnection { edges { cursor node { id pk username email firstName lastName isActive isStaff` +
+	query.WriteString(` } fragment P on UserNodeConnection { edges { cursor node { id pk username email firstName ` +
+		`lastName isActive isStaff` +
 		` dateJoined lastLogin verified archived secondaryEmail } } pageInfo { hasNextPage hasPreviousPage endCursor } }`)
 	return ask(query.String(), `{}`)
 }

@@ -14,9 +14,9 @@ const (
 	crowd        = 500 // clients that log in where memory is looked at
 )
 
-// BenchmarkStorm is me while others log in as fast as they can. The cores are theirs as well, so me cannot be as fast as it is
-// alone; the target is half of that. For comparison it is measured beside as many bare hashes as there are cores, too: what the
-// operating system leaves for a program that others on the machine have no regard for.
+// BenchmarkStorm is me while others log in as fast as they can. The cores are theirs as well, so me cannot be as fast
+// as it is alone; the target is half of that. For comparison it is measured beside as many bare hashes as there are
+// cores, too: what the operating system leaves for a program that others on the machine have no regard for.
 func BenchmarkStorm(b *testing.B) {
 	s := fresh(b, sizes(b)[0])
 	readers := Plan{Clients: stormReaders, Requests: meRequests(b, s, stormReaders)}
@@ -43,10 +43,13 @@ func BenchmarkStorm(b *testing.B) {
 	b.ReportMetric(100*storm.Rate/bare.Rate, "%-of-beside-hashes")
 	b.ReportMetric(stormed.Rate, "logins/s")
 	fact(b, "me, p99 while 64 clients log in", Check{Value: storm.P99, Unit: "ms", Bound: 25})
-	fact(b, "me, rate while 64 clients log in, of its rate alone", Check{Value: 100 * storm.Rate / quiet.Rate, Unit: "%", Bound: 50, Least: true})
-	fact(b, "the same, of its rate beside bare hashes of another program on all cores", Check{Value: 100 * storm.Rate / bare.Rate, Unit: "%"})
+	fact(b, "me, rate while 64 clients log in, of its rate alone", Check{Value: 100 * storm.Rate / quiet.Rate, Unit: "%",
+		Bound: 50, Least: true})
+	fact(b, "the same, of its rate beside bare hashes of another program on all cores",
+		Check{Value: 100 * storm.Rate / bare.Rate, Unit: "%"})
 	fact(b, "logins meanwhile", Check{Value: stormed.Rate, Unit: "/s"})
-	fact(b, "logins meanwhile that were told to come back", Check{Value: 100 * float64(stormDone.busy) / float64(stormDone.done+stormDone.busy), Unit: "%"})
+	fact(b, "logins meanwhile that were told to come back",
+		Check{Value: 100 * float64(stormDone.busy) / float64(stormDone.done+stormDone.busy), Unit: "%"})
 }
 
 // during runs f while the other one takes a turn, which begins before and ends after it.
@@ -69,7 +72,8 @@ func during(b *testing.B, other contender, m *measured, turn time.Duration, f fu
 	}
 }
 
-// BenchmarkMemory is the most memory that the server needs when 500 clients log in at once. Most are told to come back, and do.
+// BenchmarkMemory is the most memory that the server needs when 500 clients log in at once. Most are told to come back,
+// and do.
 func BenchmarkMemory(b *testing.B) {
 	s := fresh(b, sizes(b)[0])
 	logins := s.contender(b, Plan{Clients: crowd, Requests: loginRequests(b, s, crowd), Busy: true})
@@ -79,7 +83,8 @@ func BenchmarkMemory(b *testing.B) {
 	b.ReportMetric(side.Peak, "peak-MiB")
 	b.ReportMetric(float64(m.busy), "told-busy")
 	const own, hash = 60, 19 // MiB
-	fact(b, "most memory while 500 clients log in", Check{Value: side.Peak, Unit: "MiB", Bound: float64(own + hash*runtime.NumCPU())})
+	fact(b, "most memory while 500 clients log in", Check{Value: side.Peak, Unit: "MiB",
+		Bound: float64(own + hash*runtime.NumCPU())})
 }
 
 // fact keeps a figure that is not a rate.

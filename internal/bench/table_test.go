@@ -26,9 +26,12 @@ var Tables = []Table{
 	{
 		Key: "size", Title: "Cost with many users, as a multiple of the cost with few",
 		Axis: "time per request; less is better", unit: "×",
-		columns: []string{"operation", "clients", "few: requests/s", "many: requests/s", "few: p50", "many: p50", "few: p99", "many: p99", "few: CPU each", "many: CPU each", "many: peak memory", "cost of many", "target", "met"},
+		columns: []string{"operation", "clients", "few: requests/s", "many: requests/s", "few: p50", "many: p50", "few: p99",
+			"many: p99", "few: CPU each", "many: CPU each", "many: peak memory", "cost of many", "target", "met"},
 		row: func(r Result) []string {
-			cells := []string{r.Name, clients(r), number(r.Floor.Rate), number(r.Ours.Rate), millis(r.Floor.P50), millis(r.Ours.P50), millis(r.Floor.P99), millis(r.Ours.P99), millis(r.Floor.CPU), millis(r.Ours.CPU), mebibytes(r.Ours.Peak)}
+			cells := []string{r.Name, clients(r), number(r.Floor.Rate), number(r.Ours.Rate), millis(r.Floor.P50),
+				millis(r.Ours.P50), millis(r.Floor.P99), millis(r.Ours.P99), millis(r.Floor.CPU), millis(r.Ours.CPU),
+				mebibytes(r.Ours.Peak)}
 			return append(append(cells, fmt.Sprintf("%.2f ×", r.cost())), verdict(r)...)
 		},
 		bar: func(r Result) Bar {
@@ -60,14 +63,17 @@ var Tables = []Table{
 	},
 }
 
-// beside is a table of operations and the floor that they cannot be faster than, or could only by doing things together.
+// beside is a table of operations and the floor that they cannot be faster than, or could only by doing things
+// together.
 func beside(key, title, floor string) Table {
 	return Table{
 		Key: key, Title: title, Axis: "of the rate of the " + floor + "; more is better", unit: "%",
-		columns: []string{"operation", "clients", "requests/s", "p50", "p99", "CPU each", "peak memory", floor + "/s", "CPU of one", "of the floor", "target", "met"},
+		columns: []string{"operation", "clients", "requests/s", "p50", "p99", "CPU each", "peak memory", floor + "/s",
+			"CPU of one", "of the floor", "target", "met"},
 		row: func(r Result) []string {
 			cells := []string{
-				r.Name, clients(r), number(r.Ours.Rate), millis(r.Ours.P50), millis(r.Ours.P99), millis(r.Ours.CPU), mebibytes(r.Ours.Peak),
+				r.Name, clients(r), number(r.Ours.Rate), millis(r.Ours.P50), millis(r.Ours.P99), millis(r.Ours.CPU),
+				mebibytes(r.Ours.Peak),
 				number(r.Floor.Rate), millis(r.Floor.CPU), fmt.Sprintf("%.1f %%", 100*r.Ratio()),
 			}
 			return append(cells, verdict(r)...)

@@ -59,7 +59,8 @@ func TestTurn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Done != asked || got.Done < 3 || got.Busy != 0 || got.P50 <= 0 || got.P99 < got.P50 || got.Elapsed < 20*time.Millisecond {
+	if got.Done != asked || got.Done < 3 || got.Busy != 0 || got.P50 <= 0 || got.P99 < got.P50 ||
+		got.Elapsed < 20*time.Millisecond {
 		t.Errorf("%+v of %d", got, asked)
 	}
 	if len(peers) != 3 {
@@ -115,9 +116,13 @@ func TestWrongAnswers(t *testing.T) {
 			w.WriteHeader(http.StatusTooManyRequests)
 			fmt.Fprint(w, "right")
 		}},
-		{name: "text", err: `200 "wrong", which should be 200 and contain "right"`, answer: func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "wrong") }},
+		{name: "text", err: `200 "wrong", which should be 200 and contain "right"`, answer: func(w http.ResponseWriter,
+			_ *http.Request) {
+			fmt.Fprint(w, "wrong")
+		}},
 		{name: "busy that is not allowed", err: "answers 503", answer: busy},
-		{name: "busy without a time", err: "answers 503", plan: Plan{Busy: true}, answer: func(w http.ResponseWriter, _ *http.Request) {
+		{name: "busy without a time", err: "answers 503", plan: Plan{Busy: true}, answer: func(w http.ResponseWriter,
+			_ *http.Request) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}},
 		{name: "no chain", err: `has nothing after "\"token\":\""`, request: Request{Body: "{chain}", Next: `"token":"`},
@@ -126,7 +131,10 @@ func TestWrongAnswers(t *testing.T) {
 			fmt.Fprint(w, "right")
 			_ = http.NewResponseController(w).Flush()
 		}},
-		{name: "closed", err: "the server has closed the connection", answer: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+		{name: "closed", err: "the server has closed the connection", answer: func(http.ResponseWriter,
+			*http.Request) {
+			panic(http.ErrAbortHandler)
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.plan.Address, test.plan.Clients = serve(t, test.answer), 1
@@ -162,7 +170,8 @@ func TestOnce(t *testing.T) {
 		asked     int
 	}{
 		{"right", "", func(w http.ResponseWriter, _ *http.Request) { asked <- true; fmt.Fprint(w, "right") }, 2},
-		{"wrong", `contain "right"`, func(w http.ResponseWriter, _ *http.Request) { asked <- true; fmt.Fprint(w, "wrong") }, 1},
+		{"wrong", `contain "right"`, func(w http.ResponseWriter, _ *http.Request) { asked <- true; fmt.Fprint(w, "wrong") },
+			1},
 		{"busy", "busy", func(w http.ResponseWriter, r *http.Request) { asked <- true; busy(w, r) }, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 // workerVariable is set in processes of this binary that do a task.
 const workerVariable = "ACCOUNTD_BENCH_WORKER"
 
-// task is what such a process is for. It does it in turns, whenever and for as long as its standard input says, and ends when
-// that does.
+// task is what such a process is for. It does it in turns, whenever and for as long as its standard input says, and
+// ends when that does.
 type task struct {
 	Kind    string // "load", "slow", "clear", or a floor: "handler", "hash", "transaction", "signature"
 	Plan    Plan   // of load and slow
@@ -158,7 +158,8 @@ func TestWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	asking := func(want string) string {
-		return fmt.Sprintf(`{"Kind":"load","Plan":{"Address":%q,"Clients":1,"Requests":[{"Path":"/","Want":%q}]}}`, address, want)
+		return fmt.Sprintf(`{"Kind":"load","Plan":{"Address":%q,"Clients":1,"Requests":[{"Path":"/","Want":%q}]}}`, address,
+			want)
 	}
 	for _, test := range []struct {
 		name, in, out, err string

@@ -17,7 +17,8 @@ import (
 )
 
 // Public are the settings of a server that a reverse proxy makes public: its listener stays on loopback.
-var Public = slices.Concat(CheapHashing, []string{"ACCOUNTD_SERVER_PUBLIC_URL=https://accounts.example", "ACCOUNTD_SERVER_ALLOWED_HOSTS=127.0.0.1"})
+var Public = slices.Concat(CheapHashing, []string{"ACCOUNTD_SERVER_PUBLIC_URL=https://accounts.example",
+	"ACCOUNTD_SERVER_ALLOWED_HOSTS=127.0.0.1"})
 
 // Reply is an answer as it came.
 type Reply struct {
@@ -68,7 +69,8 @@ func (s *Server) Post(tb testing.TB, path, query, variables string, headers ...s
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return s.Send(tb, "POST", path, string(body), append([]string{"Content-Type", "application/json", "Accept", "application/graphql-response+json"}, headers...)...)
+	return s.Send(tb, "POST", path, string(body), append([]string{"Content-Type", "application/json", "Accept",
+		"application/graphql-response+json"}, headers...)...)
 }
 
 // Open opens the file of a server beside it.
@@ -129,7 +131,9 @@ func (s *Server) Await(tb testing.TB, done func() bool) {
 
 // Refresh hands in a refresh token and returns what came of it.
 func (s *Server) Refresh(token string) (*Session, error) {
-	answer, err := s.Ask(http.DefaultClient, "", `mutation R($t: String!) { refreshToken(refreshToken: $t) { success errors token refreshToken } }`, map[string]any{"t": token})
+	answer, err := s.Ask(http.DefaultClient, "",
+		`mutation R($t: String!) { refreshToken(refreshToken: $t) { success errors token refreshToken } }`,
+		map[string]any{"t": token})
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +159,8 @@ func (s *Server) Whose(tb testing.TB, token string) string {
 		Success bool
 		Payload *struct{ Username string }
 	}
-	answer, err = s.Ask(http.DefaultClient, "", `mutation V($t: String!) { verifyToken(token: $t) { success payload } }`, map[string]any{"t": token})
+	answer, err = s.Ask(http.DefaultClient, "", `mutation V($t: String!) { verifyToken(token: $t) { success payload } }`,
+		map[string]any{"t": token})
 	if err == nil {
 		err = answer.Field("verifyToken", &verified)
 	}

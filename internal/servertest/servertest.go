@@ -27,8 +27,8 @@ import (
 
 var build = sync.OnceValues(buildProgram)
 
-// Binary builds accountd as it is released, without symbols, and returns the path of the executable. All test processes of
-// one checkout share it: whoever comes after the first finds it up to date.
+// Binary builds accountd as it is released, without symbols, and returns the path of the executable. All test processes
+// of one checkout share it: whoever comes after the first finds it up to date.
 func Binary(tb testing.TB) string {
 	tb.Helper()
 	path, err := build()
@@ -48,7 +48,8 @@ func buildProgram() (string, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
 	}
-	if info, err := os.Lstat(dir); err != nil || info.Mode() != fs.ModeDir|0o700 || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Getuid()) {
+	if info, err := os.Lstat(dir); err != nil || info.Mode() != fs.ModeDir|0o700 ||
+		info.Sys().(*syscall.Stat_t).Uid != uint32(os.Getuid()) {
 		return "", fmt.Errorf("%s is not a private directory of this user: %w", dir, err)
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -68,7 +69,8 @@ func buildProgram() (string, error) {
 	return path, nil
 }
 
-// CheapHashing makes Argon2id as cheap as it gets and lets no answer wait for its time, for tests that are not about these.
+// CheapHashing makes Argon2id as cheap as it gets and lets no answer wait for its time, for tests that are not about
+// these.
 var CheapHashing = []string{
 	"ACCOUNTD_LIMITS_UNIFORM_TIME=0s",
 	"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB",
@@ -259,7 +261,8 @@ type Session struct {
 // Register asks for an account whose address is name@example.com.
 func (s *Server) Register(client *http.Client, name, password string) (*Session, error) {
 	answer, err := s.Ask(client, "", `mutation R($email: String!, $name: String!, $password: String!) {
-		register(email: $email, username: $name, password1: $password, password2: $password) { success errors token refreshToken }
+		register(email: $email, username: $name, password1: $password, password2: $password) { success errors token
+			refreshToken }
 	}`, map[string]any{"email": name + "@example.com", "name": name, "password": password})
 	if err != nil {
 		return nil, err

@@ -18,8 +18,9 @@ var (
 	turns       = regexp.MustCompile("(?s)```graphql( relay)?\n(.*?)```\n\n```json\n(.*?)```")
 	placeholder = regexp.MustCompile(`<(?:access token|refresh token|mailed token|public URL|session)>`)
 	tokenFields = map[string]*regexp.Regexp{
-		"<access token>": regexp.MustCompile(`"token":"([^"]+)"`), "<refresh token>": regexp.MustCompile(`"refreshToken":"([^"]+)"`),
-		"<session>": regexp.MustCompile(`"sid":"([0-9]+)"`),
+		"<access token>":  regexp.MustCompile(`"token":"([^"]+)"`),
+		"<refresh token>": regexp.MustCompile(`"refreshToken":"([^"]+)"`),
+		"<session>":       regexp.MustCompile(`"sid":"([0-9]+)"`),
 	}
 )
 

@@ -18,10 +18,12 @@ import (
 // columns are those of every table of accounts, and a few names that other servers would take.
 func columns(t *testing.T, db *store.DB) []string {
 	t.Helper()
-	names := map[string]bool{"admin": true, "role": true, "roles": true, "permissions": true, "groups": true, "verified_at": true, "userId": true, "__proto__": true, "constructor": true}
+	names := map[string]bool{"admin": true, "role": true, "roles": true, "permissions": true, "groups": true,
+		"verified_at": true, "userId": true, "__proto__": true, "constructor": true}
 	err := db.Read(t.Context(), func(tx *store.Tx) error {
 		rows, err := tx.Tx.QueryContext(t.Context(), `SELECT c.name FROM sqlite_schema t, pragma_table_info(t.name) c
-			WHERE t.type = 'table' AND t.name IN ('users', 'user_status', 'addresses', 'sessions', 'refresh_tokens', 'user_fields', 'user_search')`)
+			WHERE t.type = 'table' AND t.name IN ('users', 'user_status', 'addresses', 'sessions', 'refresh_tokens',
+				'user_fields', 'user_search')`)
 		if err != nil {
 			return err
 		}
@@ -51,7 +53,9 @@ func accountRows(t *testing.T, db *store.DB) string {
 	t.Helper()
 	var all strings.Builder
 	err := db.Read(t.Context(), func(tx *store.Tx) error {
-		rows, err := tx.Tx.QueryContext(t.Context(), `SELECT json_array(u.id, username, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, verified, archived, secondary_email)
+		rows, err := tx.Tx.QueryContext(t.Context(),
+			`SELECT json_array(u.id, username, email, first_name, last_name, password, is_active, is_staff,
+				is_superuser, date_joined, verified, archived, secondary_email)
 			FROM users u JOIN user_status s ON s.user_id = u.id ORDER BY u.id`)
 		if err != nil {
 			return err
@@ -72,8 +76,8 @@ func accountRows(t *testing.T, db *store.DB) string {
 	return all.String()
 }
 
-// TestSecurityWritableFields gives every mutation every column of the database as one more argument, in both flavours. What is
-// no argument of it by the contract is refused, and nothing changes.
+// TestSecurityWritableFields gives every mutation every column of the database as one more argument, in both flavours.
+// What is no argument of it by the contract is refused, and nothing changes.
 func TestSecurityWritableFields(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
@@ -85,8 +89,10 @@ func TestSecurityWritableFields(t *testing.T) {
 	server.Exec(t, `UPDATE user_status SET verified = 1`)
 	// What the contract lets a client write, beside passwords and tokens.
 	writable := map[string]string{
-		"register": "email username", "resendActivationEmail": "email", "sendPasswordResetEmail": "email", "updateAccount": "firstName lastName",
-		"archiveAccount": "password", "deleteAccount": "password", "sendSecondaryEmailActivation": "email password", "swapEmails": "password",
+		"register": "email username", "resendActivationEmail": "email", "sendPasswordResetEmail": "email",
+		"updateAccount":  "firstName lastName",
+		"archiveAccount": "password", "deleteAccount": "password", "sendSecondaryEmailActivation": "email password",
+		"swapEmails":           "password",
 		"removeSecondaryEmail": "password", "tokenAuth": "password email username",
 	}
 	before, tried := accountRows(t, db), 0
@@ -99,7 +105,8 @@ func TestSecurityWritableFields(t *testing.T) {
 			path := []string{"/graphql", "/relay"}[tried%2]
 			tried++
 			call := strings.TrimPrefix(args+", "+column+": "+[]string{"true", `"x"`, "1"}[tried%3], ", ")
-			document := map[string]string{"/graphql": "mutation { " + name + "(" + call + ") { __typename } }", "/relay": "mutation { " + name + "(input: {" + call + "}) { __typename } }"}[path]
+			document := map[string]string{"/graphql": "mutation { " + name + "(" + call + ") { __typename } }",
+				"/relay": "mutation { " + name + "(input: {" + call + "}) { __typename } }"}[path]
 			got := server.Post(t, path, document, "", "Authorization", "JWT "+session.Token)
 			if !got.Has("validation") || strings.Contains(got.Body, `"data"`) {
 				t.Errorf("%s: status %d, %s", document, got.Status, got.Body)
@@ -115,7 +122,8 @@ func TestSecurityWritableFields(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = server.Post(t, "/relay", "mutation($v: "+input+"!) { "+name+"(input: $v) { __typename } }", string(values), "Authorization", "JWT "+session.Token)
+			got = server.Post(t, "/relay", "mutation($v: "+input+"!) { "+name+"(input: $v) { __typename } }", string(values),
+				"Authorization", "JWT "+session.Token)
 			if !got.Has("variables") {
 				t.Errorf("%s with %s as a variable: status %d, %s", name, column, got.Status, got.Body)
 			}
@@ -129,7 +137,8 @@ func TestSecurityWritableFields(t *testing.T) {
 	}
 }
 
-// TestSecurityJSONTypes gives every argument of every mutation values of every other JSON type: refused, and nothing changes.
+// TestSecurityJSONTypes gives every argument of every mutation values of every other JSON type: refused, and nothing
+// changes.
 func TestSecurityJSONTypes(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
@@ -145,11 +154,13 @@ func TestSecurityJSONTypes(t *testing.T) {
 			if argument == "" {
 				continue
 			}
-			for _, value := range []string{"1", "1.5", "true", `{"$ne":null}`, `["quiet-otter-42"]`, `[]`, `{}`, `[["x"]]`, `{"` + argument + `":"x"}`} {
+			for _, value := range []string{"1", "1.5", "true", `{"$ne":null}`, `["quiet-otter-42"]`, `[]`, `{}`, `[["x"]]`,
+				`{"` + argument + `":"x"}`} {
 				query := "mutation($v: String!) { " + name + "(" + argument + ": $v) { __typename } }"
 				for _, other := range strings.Split(r.args, ", ") {
 					if other != arg {
-						query = strings.Replace(query, argument+": $v", argument+": $v, "+strings.NewReplacer("$password", "quiet-otter-42", "$name", "new").Replace(other), 1)
+						query = strings.Replace(query, argument+": $v", argument+": $v, "+strings.NewReplacer("$password",
+							"quiet-otter-42", "$name", "new").Replace(other), 1)
 					}
 				}
 				got := server.Post(t, "/graphql", query, `{"v":`+value+`}`, "Authorization", "JWT "+session.Token)

@@ -16,13 +16,16 @@ import (
 
 // hostileTexts are what breaks out of a statement, a pattern or a text in one language or another.
 var hostileTexts = []string{
-	`'`, `"`, "`", `\`, `' OR '1'='1`, `" OR ""="`, `'; DROP TABLE users; --`, `'); DELETE FROM users; --`, `%`, `_`, `%%`, `a%`, `%a`, `_d_`, `[a-z]*`, `*`, `?`, `a*`, `^a`, `a OR b`, `NEAR(a b)`,
-	`" OR username:"a`, `username : a`, `ada" "`, `-ada`, `$1`, `?1`, `:a`, `@a`, `{{7*7}}`, "\x00", "ada\x00", "\x00ada", "a\x00da", `\u0000`, "\n", "a\r\nb", "\u2028", `');`, `/* */`, `--`, `#`, `0x41`, `NULL`, `1 UNION SELECT password FROM users`,
+	`'`, `"`, "`", `\`, `' OR '1'='1`, `" OR ""="`, `'; DROP TABLE users; --`, `'); DELETE FROM users; --`, `%`, `_`, `%%`,
+	`a%`, `%a`, `_d_`, `[a-z]*`, `*`, `?`, `a*`, `^a`, `a OR b`, `NEAR(a b)`,
+	`" OR username:"a`, `username : a`, `ada" "`, `-ada`, `$1`, `?1`, `:a`, `@a`, `{{7*7}}`, "\x00", "ada\x00", "\x00ada",
+	"a\x00da", `\u0000`, "\n", "a\r\nb", "\u2028", `');`, `/* */`, `--`, `#`, `0x41`, `NULL`,
+	`1 UNION SELECT password FROM users`,
 	`char(97)`, `${7*7}`, "\ufeffada", "a\u200dda", strings.Repeat("%", 500), strings.Repeat("a%", 100),
 }
 
-// TestSecurityInjection puts them into every text of the API, with literals and with variables: nothing but the letter is meant,
-// the server's own errors are none of the answers, and the accounts of others stay as they are.
+// TestSecurityInjection puts them into every text of the API, with literals and with variables: nothing but the letter
+// is meant, the server's own errors are none of the answers, and the accounts of others stay as they are.
 func TestSecurityInjection(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")
@@ -49,18 +52,22 @@ func TestSecurityInjection(t *testing.T) {
 				rest := ""
 				for _, other := range strings.Split(r.args, ", ") {
 					if other != arg {
-						rest += ", " + strings.NewReplacer("$password", "wrong-"+`\"'%`, "$name@", "nobody@", "$name", "nobody").Replace(other)
+						rest += ", " + strings.NewReplacer("$password", "wrong-"+`\"'%`, "$name@", "nobody@", "$name",
+							"nobody").Replace(other)
 					}
 				}
 				selection := "{ success errors }"
-				got := server.Post(t, "/graphql", "mutation($v: String!) { "+name+"("+argument+": $v"+rest+") "+selection+" }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
-				if got.Has("internal") || strings.Contains(got.Body, `"success":true`) && argument != "email" || got.Status != 200 && !got.Has("bad_string") {
+				got := server.Post(t, "/graphql", "mutation($v: String!) { "+name+"("+argument+": $v"+rest+") "+selection+" }",
+					`{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
+				if got.Has("internal") || strings.Contains(got.Body, `"success":true`) && argument != "email" ||
+					got.Status != 200 && !got.Has("bad_string") {
 					t.Errorf("%s of %s is %q: status %d, %s", argument, name, text, got.Status, got.Body)
 				}
 			}
 		}
 		for _, name := range []string{"JWT", "JWT-refresh-token"} {
-			got := server.Post(t, "/graphql", "mutation { verifyToken { success } }", "", "Cookie", name+"="+strings.Trim(strings.Map(printable, text), " "))
+			got := server.Post(t, "/graphql", "mutation { verifyToken { success } }", "", "Cookie", name+"="+
+				strings.Trim(strings.Map(printable, text), " "))
 			if got.Has("internal") || strings.Contains(got.Body, `"success":true`) {
 				t.Errorf("the cookie %s is %q: %s", name, text, got.Body)
 			}
@@ -79,8 +86,8 @@ func printable(r rune) rune {
 	return r
 }
 
-// TestSecurityNamesToTheLetter: a name is stored and given back to the letter, whatever is in it, and is found by itself alone;
-// NUL is refused.
+// TestSecurityNamesToTheLetter: a name is stored and given back to the letter, whatever is in it, and is found by
+// itself alone; NUL is refused.
 func TestSecurityNamesToTheLetter(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public")
@@ -94,7 +101,8 @@ func TestSecurityNamesToTheLetter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := server.Post(t, "/graphql", "mutation($v: String) { updateAccount(firstName: $v) { success errors } }", `{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
+		got := server.Post(t, "/graphql", "mutation($v: String) { updateAccount(firstName: $v) { success errors } }", `{"v":`+
+			string(value)+`}`, "Authorization", "JWT "+session.Token)
 		stored := strings.Contains(got.Body, `"success":true`)
 		if refuse := strings.Contains(text, "\x00") || len(text) > 150; stored == refuse || got.Has("internal") {
 			t.Errorf("%q: %s", text, got.Body)
@@ -106,14 +114,15 @@ func TestSecurityNamesToTheLetter(t *testing.T) {
 			Data struct{ Me struct{ FirstName string } }
 		}
 		me := server.Post(t, "/graphql", "{ me { firstName } }", "", "Authorization", "JWT "+session.Token)
-		if err := json.Unmarshal([]byte(me.Body), &answer); err != nil || answer.Data.Me.FirstName != strings.TrimSpace(text) {
+		if err := json.Unmarshal([]byte(me.Body), &answer); err != nil ||
+			answer.Data.Me.FirstName != strings.TrimSpace(text) {
 			t.Errorf("%q is given back as %q, %v", text, answer.Data.Me.FirstName, err)
 		}
 	}
 }
 
-// TestSecurityFilters: in a filter every character stands for itself. Wildcards of LIKE, GLOB and full-text search find nothing
-// but themselves, and what orders or selects is no text.
+// TestSecurityFilters: in a filter every character stands for itself. Wildcards of LIKE, GLOB and full-text search find
+// nothing but themselves, and what orders or selects is no text.
 func TestSecurityFilters(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -138,7 +147,8 @@ status__secondary_email = ["exact", "icontains"]
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := server.Post(t, "/graphql", "query($v: String) { users("+argument+": $v) { edges { node { username } } } }", `{"v":`+string(value)+`}`)
+		got := server.Post(t, "/graphql", "query($v: String) { users("+argument+": $v) { edges { node { username } } } }",
+			`{"v":`+string(value)+`}`)
 		var answer struct {
 			Data struct {
 				Users struct {
@@ -156,16 +166,22 @@ status__secondary_email = ["exact", "icontains"]
 		return strings.TrimSpace(names), got
 	}
 	for _, test := range []struct{ argument, text, want string }{
-		{"username", "ada", "ada"}, {"username_Icontains", "D", "ada a_d"}, {"username_Istartswith", "A", "ada a_d a.b+c"}, {"username_In", "ada, bob", "ada bob"}, // something is found
-		{"username_Icontains", "_", "a_d"}, {"username_Contains", "_", "a_d"}, {"username_Istartswith", "a_", "a_d"}, {"username_Startswith", "_", ""}, {"username_Icontains", "a_d", "a_d"},
-		{"username_Icontains", "-", "x-y"}, {"username_Icontains", "x-y", "x-y"}, {"username_Icontains", ".b+", "a.b+c"}, {"email_Icontains", "_", "a_d"}, {"email_Istartswith", "a_d@", "a_d"},
+		// something is found
+		{"username", "ada", "ada"}, {"username_Icontains", "D", "ada a_d"}, {"username_Istartswith", "A", "ada a_d a.b+c"},
+		{"username_In", "ada, bob", "ada bob"},
+		{"username_Icontains", "_", "a_d"}, {"username_Contains", "_", "a_d"}, {"username_Istartswith", "a_", "a_d"},
+		{"username_Startswith", "_", ""}, {"username_Icontains", "a_d", "a_d"},
+		{"username_Icontains", "-", "x-y"}, {"username_Icontains", "x-y", "x-y"}, {"username_Icontains", ".b+", "a.b+c"},
+		{"email_Icontains", "_", "a_d"}, {"email_Istartswith", "a_d@", "a_d"},
 	} {
 		if names, got := find(test.argument, test.text); names != test.want || got.Has("internal") {
 			t.Errorf("%s: %q finds %q, want %q: %s", test.argument, test.text, names, test.want, got.Body)
 		}
 	}
-	arguments := []string{"username", "username_Iexact", "username_Contains", "username_Icontains", "username_Startswith", "username_Istartswith", "username_In", "email", "email_Icontains",
-		"email_Istartswith", "email_In", "firstName", "firstName_Icontains", "firstName_Istartswith", "firstName_In", "status_SecondaryEmail", "status_SecondaryEmail_Icontains"}
+	arguments := []string{"username", "username_Iexact", "username_Contains", "username_Icontains", "username_Startswith",
+		"username_Istartswith", "username_In", "email", "email_Icontains",
+		"email_Istartswith", "email_In", "firstName", "firstName_Icontains", "firstName_Istartswith", "firstName_In",
+		"status_SecondaryEmail", "status_SecondaryEmail_Icontains"}
 	for _, text := range hostileTexts {
 		if text == "_" || strings.TrimSpace(text) == "" { // found above; nothing but space is no filter
 			continue
@@ -184,12 +200,14 @@ status__secondary_email = ["exact", "icontains"]
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := server.Post(t, "/graphql", "query($v: ID!) { user(id: $v) { username } }", `{"v":`+string(value)+`}`); got.Body != `{"data":{"user":null}}`+"\n" {
+		if got := server.Post(t, "/graphql", "query($v: ID!) { user(id: $v) { username } }", `{"v":`+string(value)+
+			`}`); got.Body != `{"data":{"user":null}}`+"\n" {
 			t.Errorf("user: %q: %s", text, got.Body)
 		}
 	}
 	for _, argument := range []string{"orderBy", "order_by", "sort", "where", "filter"} {
-		if got := server.Post(t, "/graphql", fmt.Sprintf(`{ users(%s: "password") { edges { cursor } } }`, argument), ""); !got.Has("validation") {
+		if got := server.Post(t, "/graphql", fmt.Sprintf(`{ users(%s: "password") { edges { cursor } } }`, argument),
+			""); !got.Has("validation") {
 			t.Errorf("%s: %s", argument, got.Body)
 		}
 	}

@@ -43,7 +43,8 @@ func (s *script) tokenTakers() map[string]string {
 			}
 		} `json:"__schema"`
 	}
-	answer := s.post(`{ __schema { mutationType { fields { name args { name type { inputFields { name } ofType { inputFields { name } } } } } } } }`)
+	answer := s.post(`{ __schema { mutationType { fields { name args { name type { inputFields { name } ofType { ` +
+		`inputFields { name } } } } } } } }`)
 	if err := json.Unmarshal(answer.Data, &schema); err != nil {
 		s.fail("introspection: %v", err)
 	}
@@ -61,17 +62,19 @@ func (s *script) tokenTakers() map[string]string {
 	return takers
 }
 
-// TestSecurityTokenPurposes hands every kind of token to every mutation of the schema that takes one, and to the header.
-// Each works for its own and for nothing else, and a refusal changes nothing.
+// TestSecurityTokenPurposes hands every kind of token to every mutation of the schema that takes one, and to the
+// header. Each works for its own and for nothing else, and a refusal changes nothing.
 func TestSecurityTokenPurposes(t *testing.T) {
 	t.Parallel()
 	kinds := []string{"activation", "password_reset", "password_set", "secondary_email", "access", "refresh"}
 	own := map[string]string{
-		"verifyAccount": "activation", "passwordReset": "password_reset", "passwordSet": "password_set", "verifySecondaryEmail": "secondary_email",
-		"verifyToken": "access", "refreshToken": "refresh", "revokeToken": "refresh",
+		"verifyAccount": "activation", "passwordReset": "password_reset", "passwordSet": "password_set",
+		"verifySecondaryEmail": "secondary_email",
+		"verifyToken":          "access", "refreshToken": "refresh", "revokeToken": "refresh",
 	}
 	// In this order none spoils the next.
-	order := []string{"verifyAccount", "verifySecondaryEmail", "passwordSet", "verifyToken", "refreshToken", "revokeToken", "passwordReset"}
+	order := []string{"verifyAccount", "verifySecondaryEmail", "passwordSet", "verifyToken", "refreshToken", "revokeToken",
+		"passwordReset"}
 	for _, style := range []string{"plain", "relay"} {
 		t.Run(style, func(t *testing.T) {
 			s := newScript(t, style == "relay")
@@ -103,10 +106,12 @@ run user link secondary_email ada --email ada2@example.com
 				if strings.HasPrefix(mutation, "password") {
 					password = `, newPassword1: "better-otter-43", newPassword2: "better-otter-43"`
 				}
-				s.play(kind+" in "+mutation, fmt.Sprintf("%s(%s: \"$%s\"%s)\n  -> %s\n", mutation, takers[mutation], kind, password, answer))
+				s.play(kind+" in "+mutation, fmt.Sprintf("%s(%s: \"$%s\"%s)\n  -> %s\n", mutation, takers[mutation], kind, password,
+					answer))
 			}
 			state := func() string {
-				return s.printed("user", "list", "--json") + s.printed("user", "sessions", "ada", "--json") + s.printed("user", "sessions", "new", "--json")
+				return s.printed("user", "list", "--json") + s.printed("user", "sessions", "ada", "--json") + s.printed("user",
+					"sessions", "new", "--json")
 			}
 			before := state()
 			for mutation := range takers {
@@ -139,14 +144,15 @@ type event struct {
 	answers      string // of the mutation that takes the link, for each kind of it
 }
 
-// TestSecurityLinksDie lets each event happen to an account while each kind of link is out, and then uses the link. One that
-// has died stays dead when the account is again what it was.
+// TestSecurityLinksDie lets each event happen to an account while each kind of link is out, and then uses the link. One
+// that has died stays dead when the account is again what it was.
 func TestSecurityLinksDie(t *testing.T) {
 	t.Parallel()
 	const (
-		login     = "tokenAuth(username: \"$user\", password: \"quiet-otter-42\")\n  -> ok\n"
-		swap      = "swapEmails(password: \"quiet-otter-42\")\n  -> ok\n"
-		reset     = "run user link password_reset $user\n  $ more token: (\\S+)\npasswordReset(token: \"$more\", newPassword1: \"better-otter-43\", newPassword2: \"better-otter-43\")\n  -> ok\n"
+		login = "tokenAuth(username: \"$user\", password: \"quiet-otter-42\")\n  -> ok\n"
+		swap  = "swapEmails(password: \"quiet-otter-42\")\n  -> ok\n"
+		reset = "run user link password_reset $user\n  $ more token: (\\S+)\npasswordReset(token: \"$more\", " +
+			"newPassword1: \"better-otter-43\", newPassword2: \"better-otter-43\")\n  -> ok\n"
 		setByHand = "run user set-password $user --password-stdin\n  < better-otter-43\n"
 		away      = "run user set $user --email $user.away@example.com\n"
 		back      = "run user set $user --email $user@example.com\n"
@@ -157,21 +163,27 @@ func TestSecurityLinksDie(t *testing.T) {
 	owner := []event{ // of a verified account with two addresses, logged in
 		{"nothing", "", "reset ok, secondary ok"},
 		{"an hour", "pass 1h\n", "reset ok, secondary ok"},
-		{"wrong password", "tokenAuth(username: \"$user\", password: \"wrong\")\n  -> CREDENTIALS\n", "reset ok, secondary ok"},
+		{"wrong password", "tokenAuth(username: \"$user\", password: \"wrong\")\n  -> CREDENTIALS\n",
+			"reset ok, secondary ok"},
 		{"another reset link", "run user link password_reset $user\n", "reset ok, secondary ok"},
-		{"reset mail", "sendPasswordResetEmail(email: \"$user@example.com\")\n  -> ok\nmail $user@example.com \"Reset your password on accountd\" $more\n", "reset ok, secondary ok"},
-		{"secondary mail", "sendSecondaryEmailActivation(email: \"$user.third@example.com\", password: \"quiet-otter-42\")\n  -> ok\nmail $user.third@example.com \"Activate your account on accountd\" $more\n", "reset ok, secondary ok"},
+		{"reset mail", "sendPasswordResetEmail(email: \"$user@example.com\")\n  -> ok\nmail $user@example.com \"Reset " +
+			"your password on accountd\" $more\n", "reset ok, secondary ok"},
+		{"secondary mail", "sendSecondaryEmailActivation(email: \"$user.third@example.com\", password: " +
+			"\"quiet-otter-42\")\n  -> ok\nmail $user.third@example.com \"Activate your account on accountd\" $more\n",
+			"reset ok, secondary ok"},
 		{"updateAccount", "updateAccount(firstName: \"Ada\")\n  -> ok\n", "reset ok, secondary ok"},
 		{"refreshToken", "refreshToken(refreshToken: \"$refresh\")\n  -> ok\n", "reset ok, secondary ok"},
 		{"revokeToken", "revokeToken(refreshToken: \"$refresh\")\n  -> ok\n", "reset ok, secondary ok"},
 		{"login", login, "reset INV, secondary ok"},
-		{"passwordChange", "passwordChange(oldPassword: \"quiet-otter-42\", newPassword1: \"better-otter-43\", newPassword2: \"better-otter-43\")\n  -> ok\n", "reset INV, secondary INV"},
+		{"passwordChange", "passwordChange(oldPassword: \"quiet-otter-42\", newPassword1: \"better-otter-43\", " +
+			"newPassword2: \"better-otter-43\")\n  -> ok\n", "reset INV, secondary INV"},
 		{"passwordReset", reset, "reset INV, secondary INV"},
 		{"set-password", setByHand, "reset INV, secondary INV"},
 		{"swapEmails", swap, "reset INV, secondary INV"},
 		{"swapEmails and back", swap + swap, "reset INV, secondary INV"},
 		{"removeSecondaryEmail", "removeSecondaryEmail(password: \"quiet-otter-42\")\n  -> ok\n", "reset INV, secondary INV"},
-		{"another verified", "run user link secondary_email $user --email $user.third@example.com\n  $ more token: (\\S+)\nverifySecondaryEmail(token: \"$more\")\n  -> ok\n", "reset INV, secondary INV"},
+		{"another verified", "run user link secondary_email $user --email $user.third@example.com\n  $ more token: " +
+			"(\\S+)\nverifySecondaryEmail(token: \"$more\")\n  -> ok\n", "reset INV, secondary INV"},
 		{"another, by command", "run user set $user --secondary-email $user.third@example.com\n", "reset INV, secondary INV"},
 		{"archiveAccount", "archiveAccount(password: \"quiet-otter-42\")\n  -> ok\n", "reset INV, secondary ok"},
 		{"archived and taken back", archived + login, "reset INV, secondary ok"},
@@ -182,7 +194,8 @@ func TestSecurityLinksDie(t *testing.T) {
 	newcomer := []event{ // of an unverified account with a password
 		{"nothing", "", "activation ok"},
 		{"login", login, "activation ok"},
-		{"another mail", "resendActivationEmail(email: \"$user@example.com\")\n  -> ok\nmail $user@example.com \"Activate your account on accountd\" $more\n", "activation ok"},
+		{"another mail", "resendActivationEmail(email: \"$user@example.com\")\n  -> ok\nmail $user@example.com \"Activate " +
+			"your account on accountd\" $more\n", "activation ok"},
 		{"archived", archived, "activation ok"},
 		{"verified", "run user set $user --verified\n", "activation ALREADY"},
 		{"verified and no more", "run user set $user --verified\nrun user set $user --no-verified\n", "activation INV"},
@@ -196,7 +209,8 @@ func TestSecurityLinksDie(t *testing.T) {
 	passwordless := []event{
 		{"nothing", "", "set ok"},
 		{"verified", "run user set $user --verified\n", "set ok"},
-		{"set once", "run user link password_set $user\n  $ more token: (\\S+)\npasswordSet(token: \"$more\", newPassword1: \"better-otter-43\", newPassword2: \"better-otter-43\")\n  -> ok\n", "set PASSWORDISSET"},
+		{"set once", "run user link password_set $user\n  $ more token: (\\S+)\npasswordSet(token: \"$more\", " +
+			"newPassword1: \"better-otter-43\", newPassword2: \"better-otter-43\")\n  -> ok\n", "set PASSWORDISSET"},
 		{"passwordReset", reset, "set PASSWORDISSET"},
 		{"set-password", setByHand, "set PASSWORDISSET"},
 		{"archived", archived, "set INV"},
@@ -212,9 +226,11 @@ func TestSecurityLinksDie(t *testing.T) {
 	)
 	uses := map[string]struct{ make, use string }{
 		"activation": {"activation $user", `verifyAccount(token: "$link")`},
-		"reset":      {"password_reset $user", `passwordReset(token: "$link", newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71")`},
-		"set":        {"password_set $user", `passwordSet(token: "$link", newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71")`},
-		"secondary":  {"secondary_email $user --email $user.new@example.com", `verifySecondaryEmail(token: "$link")`},
+		"reset": {"password_reset $user",
+			`passwordReset(token: "$link", newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71")`},
+		"set": {"password_set $user", `passwordSet(token: "$link", newPassword1: "brisk-heron-71", newPassword2: ` +
+			`"brisk-heron-71")`},
+		"secondary": {"secondary_email $user --email $user.new@example.com", `verifySecondaryEmail(token: "$link")`},
 	}
 	s := newScript(t, false)
 	defer func() { s.stop() }()
@@ -224,7 +240,8 @@ func TestSecurityLinksDie(t *testing.T) {
 		add    string
 		events []event
 	}{
-		{add + "--secondary-email $user.2@example.com --verified " + with + strings.Replace(login, "-> ok", `-> ok {"token":"$access","refreshToken":"$refresh"}`, 1) + "as access\n", owner},
+		{add + "--secondary-email $user.2@example.com --verified " + with + strings.Replace(login, "-> ok",
+			`-> ok {"token":"$access","refreshToken":"$refresh"}`, 1) + "as access\n", owner},
 		{add + with, newcomer},
 		{add + "--secondary-email $user.2@example.com --no-password\n", passwordless},
 	} {

@@ -22,18 +22,25 @@ type row struct {
 	mistaken string // the same with the wrong password, where that is no need but just an argument; "": done
 }
 
+const newPasswords = `newPassword1: "brisk-heron-17", newPassword2: "brisk-heron-17"`
+
 // prologues is every mutation of the API. One that is not here fails TestPrologues.
 var prologues = map[string]row{
 	"passwordChange": {
-		args:  `oldPassword: "$password", newPassword1: "brisk-heron-17", newPassword2: "brisk-heron-17"`,
+		args:  `oldPassword: "$password", ` + newPasswords,
 		needs: "login verified password", key: "WRONGOLD", done: `ok {"token":"*","refreshToken":"*"}`,
 	},
-	"updateAccount":                {args: `firstName: "$name"`, needs: "login verified", done: "ok"},
-	"archiveAccount":               {args: `password: "$password"`, needs: "login verified password", key: "WRONGPASSWORD", done: "ok"},
-	"deleteAccount":                {args: `password: "$password"`, needs: "login verified password", key: "WRONGPASSWORD", done: "ok"},
-	"sendSecondaryEmailActivation": {args: `email: "$name@example.com", password: "$password"`, needs: "login verified password", key: "WRONGPASSWORD", done: "ok"},
-	"swapEmails":                   {args: `password: "$password"`, needs: "login verified secondary password", key: "WRONGPASSWORD", done: "ok"},
-	"removeSecondaryEmail":         {args: `password: "$password"`, needs: "login verified secondary password", key: "WRONGPASSWORD", done: "ok"},
+	"updateAccount": {args: `firstName: "$name"`, needs: "login verified", done: "ok"},
+	"archiveAccount": {args: `password: "$password"`, needs: "login verified password", key: "WRONGPASSWORD",
+		done: "ok"},
+	"deleteAccount": {args: `password: "$password"`, needs: "login verified password", key: "WRONGPASSWORD",
+		done: "ok"},
+	"sendSecondaryEmailActivation": {args: `email: "$name@example.com", password: "$password"`,
+		needs: "login verified password", key: "WRONGPASSWORD", done: "ok"},
+	"swapEmails": {args: `password: "$password"`, needs: "login verified secondary password",
+		key: "WRONGPASSWORD", done: "ok"},
+	"removeSecondaryEmail": {args: `password: "$password"`, needs: "login verified secondary password",
+		key: "WRONGPASSWORD", done: "ok"},
 
 	"register": {
 		args: `email: "$name@example.com", username: "$name", password1: "$password", password2: "$password"`,
@@ -46,8 +53,8 @@ var prologues = map[string]row{
 	"resendActivationEmail":    {args: `email: "$name@example.com"`, done: "ok"},
 	"sendPasswordResetEmail":   {args: `email: "$name@example.com"`, done: "ok"},
 	"verifyAccount":            {args: `token: "$password"`, done: "INV"},
-	"passwordReset":            {args: `token: "$password", newPassword1: "brisk-heron-17", newPassword2: "brisk-heron-17"`, done: "INV"},
-	"passwordSet":              {args: `token: "$password", newPassword1: "brisk-heron-17", newPassword2: "brisk-heron-17"`, done: "INV"},
+	"passwordReset":            {args: `token: "$password", ` + newPasswords, done: "INV"},
+	"passwordSet":              {args: `token: "$password", ` + newPasswords, done: "INV"},
 	"verifySecondaryEmail":     {args: `token: "$password"`, done: "INV"},
 	"verifyToken":              {args: `token: "$password"`, done: "INV"},
 	"refreshToken":             {args: `refreshToken: "$password"`, done: "INV"},
@@ -67,22 +74,27 @@ type caller struct {
 
 // callers are every state of an account. What ends its sessions leaves a token that authenticates nobody, so that an
 // archived account is met through the API as nobody; but it is the session that counts: an account that is archived
-// while its session goes on, which is nobody's doing but the file's, is authenticated like any other. An inactive one is
-// not, with or without a session.
+// while its session goes on, which is nobody's doing but the file's, is authenticated like any other. An inactive one
+// is not, with or without a session.
 var callers = []caller{
 	{name: "anonymous"},
 	{name: "unverified", has: "login"},
 	{name: "unverified with secondary", flags: "--secondary-email $user.2@example.com", has: "login secondary"},
 	{name: "verified", flags: "--verified", has: "login verified"},
-	{name: "verified with secondary", flags: "--verified --secondary-email $user.2@example.com", has: "login verified secondary"},
+	{name: "verified with secondary", flags: "--verified --secondary-email $user.2@example.com",
+		has: "login verified secondary"},
 	{name: "staff", flags: "--verified --staff --superuser", has: "login verified"},
 	{name: "unverified staff", flags: "--staff --superuser", has: "login"},
 	{name: "archived", flags: "--verified", then: "user set $user --archived"},
-	{name: "archived in a session", flags: "--verified", row: `UPDATE user_status SET archived = 1 WHERE user_id = ?`, has: "login verified"},
-	{name: "unverified, archived in a session", row: `UPDATE user_status SET archived = 1 WHERE user_id = ?`, has: "login"},
+	{name: "archived in a session", flags: "--verified", row: `UPDATE user_status SET archived = 1 WHERE user_id = ?`,
+		has: "login verified"},
+	{name: "unverified, archived in a session", row: `UPDATE user_status SET archived = 1 WHERE user_id = ?`,
+		has: "login"},
 	{name: "inactive", flags: "--verified --secondary-email $user.2@example.com", then: "user set $user --no-active"},
-	{name: "inactive in a session", flags: "--verified --secondary-email $user.2@example.com", row: `UPDATE users SET is_active = 0 WHERE id = ?`},
-	{name: "deleted for good", flags: "--verified --secondary-email $user.2@example.com", then: "user delete $user --permanently"},
+	{name: "inactive in a session", flags: "--verified --secondary-email $user.2@example.com",
+		row: `UPDATE users SET is_active = 0 WHERE id = ?`},
+	{name: "deleted for good", flags: "--verified --secondary-email $user.2@example.com",
+		then: "user delete $user --permanently"},
 }
 
 // answer is the prologue of the API for one caller: the first that is missing.
@@ -118,7 +130,8 @@ func TestPrologues(t *testing.T) {
 			s.where = "preparation"
 			s.vars["password"] = "quiet-otter-42"
 			s.statement("config", []string{"[email]", "notices = false"})
-			s.command([]string{"user", "add", "--username", "grace", "--email", "grace@example.com", "--password-stdin"}, []string{"< quiet-otter-42"})
+			s.command([]string{"user", "add", "--username", "grace", "--email", "grace@example.com", "--password-stdin"},
+				[]string{"< quiet-otter-42"})
 			if diff := cmp.Diff(slices.Sorted(maps.Keys(prologues)), slices.Sorted(maps.Keys(s.outputs))); diff != "" {
 				t.Fatalf("every mutation has a row (-rows +mutations):\n%s", diff)
 			}

@@ -38,7 +38,8 @@ var queryRows = map[string][]queryRow{
 		pair(`username: "grace", isActive: true`, `username: "grace", isActive: false`),
 		pair(`username: "grace", status_Verified: true`, `username: "grace", status_Verified: false`),
 		pair(`username: "grace", status_Archived: false`, `username: "grace", status_Archived: true`),
-		[]queryRow{{`users(first: 1, email: "grace@example.com", after: "garbage") { edges { node { username } } }`, "error wrong_usage"}},
+		[]queryRow{{`users(first: 1, email: "grace@example.com", after: "garbage") { edges { node { username } } }`,
+			"error wrong_usage"}},
 	),
 }
 
@@ -51,14 +52,15 @@ func pair(hit, miss string) []queryRow {
 	}
 }
 
-// TestSecurityQueries asks every query as every caller. Only staff see others, and the refusal is the same to the byte, whoever
-// is looked for and whether or not they are there: no argument is an oracle.
+// TestSecurityQueries asks every query as every caller. Only staff see others, and the refusal is the same to the byte,
+// whoever is looked for and whether or not they are there: no argument is an oracle.
 func TestSecurityQueries(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, false)
 	defer func() { s.stop() }()
 	s.where = "preparation"
-	s.command(strings.Fields("user add --username grace --email grace@example.com --secondary-email hopper@example.com --verified --no-password"), nil)
+	s.command(strings.Fields("user add --username grace --email grace@example.com --secondary-email hopper@example.com "+
+		"--verified --no-password"), nil)
 	var schema struct {
 		Schema struct {
 			QueryType struct {
@@ -77,7 +79,10 @@ func TestSecurityQueries(t *testing.T) {
 	for _, f := range schema.Schema.QueryType.Fields {
 		fields = append(fields, f.Name)
 		for _, arg := range f.Args {
-			used := slices.ContainsFunc(queryRows[f.Name], func(r queryRow) bool { return strings.Contains(r.query, arg.Name+":") })
+			used := slices.ContainsFunc(queryRows[f.Name], func(r queryRow) bool {
+				return strings.Contains(r.query, arg.Name+
+					":")
+			})
 			if !used && !slices.Contains([]string{"last", "before", "offset"}, arg.Name) { // places in a list that is refused
 				t.Errorf("no row asks %s by %s", f.Name, arg.Name)
 			}

@@ -99,7 +99,8 @@ func newScript(t *testing.T, relay bool) *script {
 	now := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
 	return &script{
 		T: t, relay: relay, dir: t.TempDir(), vars: map[string]string{}, read: map[string]bool{}, stop: func() {},
-		env: []string{"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1", "ACCOUNTD_LOG_LEVEL=error", "ACCOUNTD_LIMITS_UNIFORM_TIME=0s"},
+		env: []string{"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1",
+			"ACCOUNTD_LOG_LEVEL=error", "ACCOUNTD_LIMITS_UNIFORM_TIME=0s"},
 		now: func() time.Time {
 			mu.Lock()
 			defer mu.Unlock()
@@ -272,8 +273,8 @@ func (s *script) command(args, body []string) {
 	s.holds("it prints", out.String(), body)
 }
 
-// holds compares a text with the lines of a body: "~ text" has to be in it, "! text" must not, and "$ name regexp" keeps
-// the group.
+// holds compares a text with the lines of a body: "~ text" has to be in it, "! text" must not, and "$ name regexp"
+// keeps the group.
 func (s *script) holds(what, got string, body []string) {
 	for _, line := range body {
 		mark, text, _ := strings.Cut(line, " ")
@@ -365,30 +366,33 @@ func (s *script) mail(rest string, body []string) {
 
 // Names of errors that many mutations have, as behaviour.md of the contract calls them.
 var named = map[string]string{
-	"INV":            `{"nonFieldErrors":[{"message":"Invalid token.","code":"invalid_token"}]}`,
-	"EXP":            `{"nonFieldErrors":[{"message":"Expired token.","code":"expired_token"}]}`,
-	"INUSE":          `{"email":[{"message":"A user with that email already exists.","code":"unique"}]}`,
-	"FAIL":           `{"nonFieldErrors":[{"message":"Failed to send email.","code":"email_fail"}]}`,
-	"UNAUTH":         `{"nonFieldErrors":[{"message":"Unauthenticated.","code":"unauthenticated"}]}`,
-	"UNVERIFIED":     `{"nonFieldErrors":[{"message":"Please verify your account.","code":"not_verified"}]}`,
-	"NOSECONDARY":    `{"nonFieldErrors":[{"message":"You need to setup a secondary email to proceed.","code":"secondary_email_required"}]}`,
-	"WRONGPASSWORD":  `{"password":[{"message":"Invalid password.","code":"invalid_password"}]}`,
-	"WRONGOLD":       `{"oldPassword":[{"message":"Invalid password.","code":"invalid_password"}]}`,
-	"CREDENTIALS":    `{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`,
-	"ALREADY":        `{"nonFieldErrors":[{"message":"Account already verified.","code":"already_verified"}]}`,
-	"PASSWORDISSET":  `{"nonFieldErrors":[{"message":"Password already set for account.","code":"password_already_set"}]}`,
-	"INUSENONFIELD":  `{"nonFieldErrors":[{"message":"A user with that email already exists.","code":"unique"}]}`,
-	"NAMETAKEN":      `{"username":[{"message":"A user with that username already exists.","code":"unique"}]}`,
-	"INVALIDEMAIL":   `{"email":[{"message":"Enter a valid email address.","code":"invalid"}]}`,
-	"EMAILREQUIRED":  `{"email":[{"message":"This field is required.","code":"required"}]}`,
-	"MISMATCH":       `{"newPassword2":[{"message":"The two password fields didn’t match.","code":"password_mismatch"}]}`,
-	"TOOSHORT":       `{"newPassword2":[{"message":"This password is too short. It must contain at least 8 characters.","code":"password_too_short"}]}`,
-	"EMAILVERIFIED":  `{"email":[{"message":"Account already verified.","code":"already_verified"}]}`,
-	"EMAILNOTACTIVE": `{"email":[{"message":"Verify your account. A new verification email was sent.","code":"not_verified"}]}`,
+	"INV":        `{"nonFieldErrors":[{"message":"Invalid token.","code":"invalid_token"}]}`,
+	"EXP":        `{"nonFieldErrors":[{"message":"Expired token.","code":"expired_token"}]}`,
+	"INUSE":      `{"email":[{"message":"A user with that email already exists.","code":"unique"}]}`,
+	"FAIL":       `{"nonFieldErrors":[{"message":"Failed to send email.","code":"email_fail"}]}`,
+	"UNAUTH":     `{"nonFieldErrors":[{"message":"Unauthenticated.","code":"unauthenticated"}]}`,
+	"UNVERIFIED": `{"nonFieldErrors":[{"message":"Please verify your account.","code":"not_verified"}]}`,
+	"NOSECONDARY": `{"nonFieldErrors":[{"message":"You need to setup a secondary email to ` +
+		`proceed.","code":"secondary_email_required"}]}`,
+	"WRONGPASSWORD": `{"password":[{"message":"Invalid password.","code":"invalid_password"}]}`,
+	"WRONGOLD":      `{"oldPassword":[{"message":"Invalid password.","code":"invalid_password"}]}`,
+	"CREDENTIALS":   `{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`,
+	"ALREADY":       `{"nonFieldErrors":[{"message":"Account already verified.","code":"already_verified"}]}`,
+	"PASSWORDISSET": `{"nonFieldErrors":[{"message":"Password already set for account.","code":"password_already_set"}]}`,
+	"INUSENONFIELD": `{"nonFieldErrors":[{"message":"A user with that email already exists.","code":"unique"}]}`,
+	"NAMETAKEN":     `{"username":[{"message":"A user with that username already exists.","code":"unique"}]}`,
+	"INVALIDEMAIL":  `{"email":[{"message":"Enter a valid email address.","code":"invalid"}]}`,
+	"EMAILREQUIRED": `{"email":[{"message":"This field is required.","code":"required"}]}`,
+	"MISMATCH":      `{"newPassword2":[{"message":"The two password fields didn’t match.","code":"password_mismatch"}]}`,
+	"TOOSHORT": `{"newPassword2":[{"message":"This password is too short. It must contain at least 8 ` +
+		`characters.","code":"password_too_short"}]}`,
+	"EMAILVERIFIED": `{"email":[{"message":"Account already verified.","code":"already_verified"}]}`,
+	"EMAILNOTACTIVE": `{"email":[{"message":"Verify your account. A new verification email was ` +
+		`sent.","code":"not_verified"}]}`,
 }
 
-// mutation sends `name(args)` and compares its payload with the one line of the body: `-> ok`, `-> ok {"token":"$ada"}`,
-// `-> fail {"email":[…]}` or, by name, `-> INV`; or `-> error code message` for a GraphQL error.
+// mutation sends `name(args)` and compares its payload with the one line of the body: `-> ok`, `-> ok
+// {"token":"$ada"}`, `-> fail {"email":[…]}` or, by name, `-> INV`; or `-> error code message` for a GraphQL error.
 func (s *script) mutation(call string, body []string) {
 	s.start()
 	name, args, _ := strings.Cut(call, "(")
@@ -414,7 +418,8 @@ func (s *script) mutation(call string, body []string) {
 		}
 		expected = []string{`"success":false`, `"errors":` + errors}
 		for _, output := range outputs {
-			expected = append(expected, fmt.Sprintf("%q:%s", output, map[bool]string{true: "false", false: "null"}[output == "unarchiving"]))
+			expected = append(expected, fmt.Sprintf("%q:%s", output, map[bool]string{true: "false",
+				false: "null"}[output == "unarchiving"]))
 			if output == "user" {
 				output = "user{id}"
 			}
@@ -522,7 +527,8 @@ func (s *script) expand(text string) string {
 	})
 }
 
-// match compares JSON in its order. In want, "*" is any value but null, and "$name" keeps a string, or is what was kept.
+// match compares JSON in its order. In want, "*" is any value but null, and "$name" keeps a string, or is what was
+// kept.
 func (s *script) match(got, want string) {
 	mine, theirs := json.NewDecoder(strings.NewReader(got)), json.NewDecoder(strings.NewReader(want))
 	for {

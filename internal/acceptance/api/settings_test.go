@@ -57,7 +57,8 @@ func TestEverySettingHasAScript(t *testing.T) {
 		section, _, _ := strings.Cut(key, ".")
 		test, exempt := elsewhere[key]
 		switch {
-		case slices.Contains([]string{"server", "log", "limits"}, section), key == "graphql.introspection", key == "graphql.graphiql":
+		case slices.Contains([]string{"server", "log", "limits"}, section), key == "graphql.introspection",
+			key == "graphql.graphiql":
 		case exempt && changed[key]:
 			t.Errorf("%s is in a script now: take it out of elsewhere", key)
 		case exempt && !tests[test]:

@@ -19,17 +19,28 @@ import (
 
 // TestErrorCodes: docs/api.md lists the values of extensions.code that the code can give, all and no others.
 func TestErrorCodes(t *testing.T) {
-	find := func(file, pattern string) (found []string) {
+	find := func(files, pattern string) (found []string) {
 		t.Helper()
-		for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(servertest.Read(t, file), -1) {
-			found = append(found, match[1])
+		paths, err := filepath.Glob(servertest.File(t, files))
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %d files, %v", files, len(paths), err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
+				found = append(found, match[1])
+			}
 		}
 		return found
 	}
-	given := append(find("internal/graphqlhttp/response.go", `(?m)^\tCode\w+ += "(\w+)"`), find("internal/server/server.go", `(?s)refuse\(w, .+?", "(\w+)", `)...)
-	given = append(given, find("internal/server/origin.go", `(?s)refuse\(w, .+?", "(\w+)", `)...)
+	given := append(find("internal/graphqlhttp/response.go", `(?m)^\tCode\w+ += "(\w+)"`),
+		find("internal/server/*.go", `(?s)refuse\(w, .+?", "(\w+)", `)...)
 	documented := find("docs/api.md", "(?m)^\\| `(\\w+)` \\| \\d{3}")
-	if diff := cmp.Diff(slices.Compact(slices.Sorted(slices.Values(given))), slices.Sorted(slices.Values(documented))); diff != "" || len(documented) < 10 {
+	if diff := cmp.Diff(slices.Compact(slices.Sorted(slices.Values(given))),
+		slices.Sorted(slices.Values(documented))); diff != "" || len(documented) < 10 {
 		t.Errorf("docs/api.md and the code differ (-code +document):\n%s", diff)
 	}
 }
@@ -37,7 +48,8 @@ func TestErrorCodes(t *testing.T) {
 // TestNotice: NOTICE names every module that is linked into the binary, itself or as one of its owner's.
 func TestNotice(t *testing.T) {
 	notice := servertest.Read(t, "NOTICE")
-	linked, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}", "accountd").Output()
+	linked, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}",
+		"accountd").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +78,8 @@ func TestSettingsInDocuments(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		if code := cli.Run(t.Context(), cli.Env{Args: []string{"config", "check", "--config", file}, Stdout: &out, Stderr: &out}); code != 0 {
+		if code := cli.Run(t.Context(), cli.Env{Args: []string{"config", "check", "--config", file}, Stdout: &out,
+			Stderr: &out}); code != 0 {
 			t.Errorf("%s\n%s", example[1], out.String())
 		}
 	}

@@ -161,11 +161,13 @@ func TestIntegratingDocument(t *testing.T) {
 			server := servertest.Start(t, data, env...)
 			var sessions [3]*servertest.Session
 			for i, name := range []string{"ada", "bob", "carol"} {
-				if sessions[i], err = server.Register(http.DefaultClient, name, "quiet-otter-42"); err != nil || !sessions[i].Success {
+				if sessions[i], err = server.Register(http.DefaultClient, name, "quiet-otter-42"); err != nil ||
+					!sessions[i].Success {
 					t.Fatal(sessions[i], err)
 				}
 			}
-			answer, err := server.Ask(http.DefaultClient, "", `mutation R($token: String!) { revokeToken(refreshToken: $token) { success } }`,
+			answer, err := server.Ask(http.DefaultClient, "",
+				`mutation R($token: String!) { revokeToken(refreshToken: $token) { success } }`,
 				map[string]any{"token": sessions[1].RefreshToken})
 			if err != nil || string(answer.Data["revokeToken"]) != `{"success":true}` {
 				t.Fatal(answer, err)
@@ -223,7 +225,8 @@ func TestIntegratingDocument(t *testing.T) {
 				args := strings.Fields(program)
 				cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 				cmd.Dir = dir
-				cmd.Env = append(os.Environ(), "ALGORITHM="+test.algorithm, "ISSUER="+appIssuer, "AUDIENCE="+test.audience, "SECRET_FILE="+secretFile,
+				cmd.Env = append(os.Environ(), "ALGORITHM="+test.algorithm, "ISSUER="+appIssuer, "AUDIENCE="+test.audience,
+					"SECRET_FILE="+secretFile,
 					"JWKS="+server.URL+"/.well-known/jwks.json", "API="+server.URL+"/graphql", "PYTHONDONTWRITEBYTECODE=1")
 				cmd.Stdin, cmd.Stderr = strings.NewReader(lines), t.Output()
 				out, err := cmd.Output()
@@ -256,7 +259,8 @@ func TestIntegratingRotation(t *testing.T) {
 		t.Skipf("an example needs node: %v", err)
 	}
 	dir := examples(t)
-	env := append([]string{"ACCOUNTD_TOKENS_ALGORITHM=EdDSA", "ACCOUNTD_TOKENS_ISSUER=" + appIssuer}, servertest.CheapHashing...)
+	env := append([]string{"ACCOUNTD_TOKENS_ALGORITHM=EdDSA", "ACCOUNTD_TOKENS_ISSUER=" + appIssuer},
+		servertest.CheapHashing...)
 	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil {
@@ -274,7 +278,8 @@ func TestIntegratingRotation(t *testing.T) {
 		args := strings.Fields(program)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir, cmd.Stderr = dir, t.Output()
-		cmd.Env = append(os.Environ(), "ALGORITHM=EdDSA", "ISSUER="+appIssuer, "JWKS="+server.URL+"/.well-known/jwks.json", "API="+server.URL+"/graphql")
+		cmd.Env = append(os.Environ(), "ALGORITHM=EdDSA", "ISSUER="+appIssuer, "JWKS="+server.URL+"/.well-known/jwks.json",
+			"API="+server.URL+"/graphql")
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -308,7 +313,8 @@ func TestIntegratingRotation(t *testing.T) {
 	check("before", session.Token)
 	command(t, env, "keys", "rotate", "--data-dir", server.DataDir)
 	before, _, _ := strings.Cut(session.Token, ".")
-	for deadline := time.Now().Add(30 * time.Second); strings.HasPrefix(session.Token, before+"."); { // the server reads the ring once a second
+	// the server reads the ring once a second
+	for deadline := time.Now().Add(30 * time.Second); strings.HasPrefix(session.Token, before+"."); {
 		if time.Now().After(deadline) {
 			t.Fatal("the new key does not sign after half a minute")
 		}

@@ -44,14 +44,18 @@ func TestProxies(t *testing.T) {
 			if err != nil {
 				t.Skipf("needs %s: %v", proxy.name, err)
 			}
-			server := servertest.New(t, "ACCOUNTD_SERVER_ALLOWED_HOSTS=app.example.com", "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_TOKENS_COOKIES_SECURE=true")
+			server := servertest.New(t, "ACCOUNTD_SERVER_ALLOWED_HOSTS=app.example.com",
+				"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true",
+				"ACCOUNTD_TOKENS_COOKIES_SECURE=true")
 			app := httptest.NewServer(http.HandlerFunc(tellRequest))
 			defer app.Close()
 			port, dir := servertest.FreePort(t), t.TempDir()
-			listen := map[string]string{"nginx": "listen 127.0.0.1:" + port + ";", "caddy": "http://app.example.com:" + port + " {"}[proxy.name]
+			listen := map[string]string{"nginx": "listen 127.0.0.1:" + port + ";", "caddy": "http://app.example.com:" + port +
+				" {"}[proxy.name]
 			text := blocks[proxy.name]
 			for _, place := range [][2]string{
-				{proxy.listen, listen}, {"127.0.0.1:8080", server.URL[len("http://"):]}, {"127.0.0.1:3000", app.Listener.Addr().String()},
+				{proxy.listen, listen}, {"127.0.0.1:8080", server.URL[len("http://"):]},
+				{"127.0.0.1:3000", app.Listener.Addr().String()},
 			} {
 				if !strings.Contains(text, place[0]) {
 					t.Fatalf("the document has no %s in\n%s", place[0], text)
@@ -60,7 +64,8 @@ func TestProxies(t *testing.T) {
 			}
 			startProxy(t, append([]string{binary}, proxy.args...), dir, port, fmt.Sprintf(proxy.config(dir), text))
 			throughProxy(t, server, "http://127.0.0.1:"+port)
-			if hidden := browse(t, "http://127.0.0.1:"+port, "GET", "/_accountd", ""); proxy.name == "nginx" && hidden.status != 404 {
+			if hidden := browse(t, "http://127.0.0.1:"+port, "GET", "/_accountd", ""); proxy.name == "nginx" &&
+				hidden.status != 404 {
 				t.Errorf("/_accountd: %+v", hidden)
 			}
 		})
@@ -132,7 +137,8 @@ func TestBareProxy(t *testing.T) {
 	shows := func(r servertest.Reply) bool {
 		return strings.Contains(r.Body, "ada@example.com") || strings.Contains(r.Body, "/graphiql/")
 	}
-	for _, page := range []string{"/dev/mail", "/dev/mail.json", "/dev/mail/x.eml", "/", "/?endpoint=relay", "/graphiql/x.js"} {
+	for _, page := range []string{"/dev/mail", "/dev/mail.json", "/dev/mail/x.eml", "/", "/?endpoint=relay",
+		"/graphiql/x.js"} {
 		got := stranger.Send(t, "GET", page, "", "Accept", "text/html")
 		if got.Status != 403 || shows(got) {
 			t.Errorf("%s by nginx: status %d, %.200s", page, got.Status, got.Body)
@@ -206,7 +212,9 @@ func browse(t *testing.T, proxy, method, path, headers string) reply {
 func throughProxy(t *testing.T, server *servertest.Server, proxy string) {
 	client := &http.Client{Transport: hostTransport{}}
 	accountd := &servertest.Server{URL: proxy}
-	answer, err := accountd.Ask(client, "", `mutation { register(email: "zofie@example.com", username: "Žofie", password1: "quiet-otter-42", password2: "quiet-otter-42") {
+	answer, err := accountd.Ask(client, "",
+		`mutation { register(email: "zofie@example.com", username: "Žofie", password1: "quiet-otter-42", password2:
+			"quiet-otter-42") {
 		success token refreshToken } }`, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -218,9 +226,11 @@ func throughProxy(t *testing.T, server *servertest.Server, proxy string) {
 	command(t, nil, "user", "set", "1", "--verified", "--staff", "--data-dir", server.DataDir)
 	header, cookie := "Authorization: Bearer "+session.Token+"\n", "Cookie: theme=dark; __Host-JWT="+session.Token+"\n"
 	const cross, ours = "Sec-Fetch-Site: cross-site\n", "Sec-Fetch-Site: same-origin\nOrigin: https://app.example.com\n"
-	zofie := map[string][]string{"X_ACCOUNTD_USER": {"1"}, "X_ACCOUNTD_USERNAME": {"%C5%BDofie"}, "X_ACCOUNTD_EMAIL": {"zofie@example.com"},
+	zofie := map[string][]string{"X_ACCOUNTD_USER": {"1"}, "X_ACCOUNTD_USERNAME": {"%C5%BDofie"},
+		"X_ACCOUNTD_EMAIL":    {"zofie@example.com"},
 		"X_ACCOUNTD_VERIFIED": {"true"}, "X_ACCOUNTD_STAFF": {"true"}}
-	spoofed := "X-Accountd-User: 7\nx-accountd-username: eve\nX_Accountd_Staff: true\nX-Accountd_User: 7\nX-ACCOUNTD-USER: 8\n"
+	spoofed := "X-Accountd-User: 7\nx-accountd-username: eve\nX_Accountd_Staff: true\nX-Accountd_User: " +
+		"7\nX-ACCOUNTD-USER: 8\n"
 	check := func(name, method, headers string, through bool) {
 		t.Helper()
 		got := browse(t, proxy, method, "/a/b?c=d", headers)
@@ -237,7 +247,8 @@ func throughProxy(t *testing.T, server *servertest.Server, proxy string) {
 		if diff := cmp.Diff(want, got.seen); diff != "" || got.status != 200 || !got.fromApp {
 			t.Errorf("%s: status %d (-want +got):\n%s", name, got.status, diff)
 		}
-		if leaked := slices.Collect(maps.Keys(got.header)); slices.ContainsFunc(leaked, func(h string) bool { return strings.HasPrefix(h, "X-Accountd") }) {
+		if leaked := slices.Collect(maps.Keys(got.header)); slices.ContainsFunc(leaked,
+			func(h string) bool { return strings.HasPrefix(h, "X-Accountd") }) {
 			t.Errorf("%s: the client gets %q", name, leaked)
 		}
 	}
@@ -260,8 +271,10 @@ func throughProxy(t *testing.T, server *servertest.Server, proxy string) {
 	check("cookie, script of elsewhere", "GET", cookie+cross+"Origin: https://evil.example\n", false)
 	check("refresh token", "GET", "Cookie: __Host-JWT="+session.RefreshToken+"\n", false)
 
-	if answer, err = accountd.Ask(client, "", `mutation R($token: String!) { revokeToken(refreshToken: $token) { success } }`,
-		map[string]any{"token": session.RefreshToken}); err != nil || string(answer.Data["revokeToken"]) != `{"success":true}` {
+	if answer, err = accountd.Ask(client, "",
+		`mutation R($token: String!) { revokeToken(refreshToken: $token) { success } }`,
+		map[string]any{"token": session.RefreshToken}); err != nil ||
+		string(answer.Data["revokeToken"]) != `{"success":true}` {
 		t.Fatal(answer, err)
 	}
 	check("header after logging out", "GET", header, false)

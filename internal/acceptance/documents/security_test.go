@@ -10,8 +10,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityTable: docs/security.md has a row for each of the seventy requirements, which names tests, files and settings that
-// exist.
+// TestSecurityTable: docs/security.md has a row for each of the seventy requirements, which names tests, files and
+// settings that exist.
 func TestSecurityTable(t *testing.T) {
 	text := servertest.Read(t, "docs/security.md")
 	tests, settings := servertest.TestNames(t, "."), settingNames(t)

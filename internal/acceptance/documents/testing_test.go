@@ -16,15 +16,16 @@ import (
 // example is the only block of a language in docs/testing-your-app.md.
 func example(t *testing.T, language string) string {
 	t.Helper()
-	blocks := regexp.MustCompile("(?s)\n```"+language+"\n(.*?)```").FindAllStringSubmatch(servertest.Read(t, "docs/testing-your-app.md"), -1)
+	blocks := regexp.MustCompile("(?s)\n```"+language+"\n(.*?)```").FindAllStringSubmatch(servertest.Read(t,
+		"docs/testing-your-app.md"), -1)
 	if len(blocks) != 1 {
 		t.Fatalf("%d examples in %s", len(blocks), language)
 	}
 	return blocks[0][1]
 }
 
-// TestTestingYourApp runs the examples of docs/testing-your-app.md, as the document has them, in a directory of their own. None
-// may leave anything behind.
+// TestTestingYourApp runs the examples of docs/testing-your-app.md, as the document has them, in a directory of their
+// own. None may leave anything behind.
 func TestTestingYourApp(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -32,7 +33,8 @@ func TestTestingYourApp(t *testing.T) {
 		command              []string
 		said                 string // of what has run
 	}{
-		{"Node.js", "js", "accounts.test.mjs", []string{"node", "--test", "--test-reporter=tap", "accounts.test.mjs"}, "\n# pass 1\n"},
+		{"Node.js", "js", "accounts.test.mjs", []string{"node", "--test", "--test-reporter=tap", "accounts.test.mjs"},
+			"\n# pass 1\n"},
 		{"Python", "python", "test_accounts.py", []string{"python3", "-m", "unittest", "test_accounts"}, "Ran 1 test in "},
 		{"Go", "go", "accounts_test.go", []string{"go", "test", "-v", "."}, "--- PASS: TestStaff"},
 	} {
@@ -64,12 +66,13 @@ func TestTestingYourApp(t *testing.T) {
 	}
 }
 
-// goModule makes dir what the document's two commands make of an app, without the network: with the versions that this module
-// has chosen.
+// goModule makes dir what the document's two commands make of an app, without the network: with the versions that this
+// module has chosen.
 func goModule(t *testing.T, dir string) {
 	t.Helper()
 	root := servertest.File(t, ".")
-	text := strings.Replace(servertest.Read(t, "go.mod"), "module accountd\n", "module app\n\nrequire accountd v0.0.0\n\nreplace accountd => "+root+"\n", 1)
+	text := strings.Replace(servertest.Read(t, "go.mod"), "module accountd\n",
+		"module app\n\nrequire accountd v0.0.0\n\nreplace accountd => "+root+"\n", 1)
 	for name, content := range map[string]string{"go.mod": text, "go.sum": servertest.Read(t, "go.sum")} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -35,7 +35,8 @@ func ready(t *testing.T, s *servertest.Server) int {
 
 // failed reports whether a request got the server's own failure for an answer, and nothing that looks like success.
 func failed(answer *servertest.Answer) bool {
-	return len(answer.Errors) == 1 && answer.Errors[0].Extensions["code"] == "internal" && answer.Errors[0].Message == "internal server error"
+	return len(answer.Errors) == 1 && answer.Errors[0].Extensions["code"] == "internal" &&
+		answer.Errors[0].Message == "internal server error"
 }
 
 const revokeToken = `mutation ($token: String!) { revokeToken(refreshToken: $token) { success errors } }`
@@ -47,7 +48,8 @@ func fullDisk(t *testing.T) (dir string, fill, empty func()) {
 		t.Skip("only root on Linux can mount a disk of its own: a full one is not tried")
 	}
 	dir = t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs", dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=4m,mode=0700", "tmpfs",
+		dir).CombinedOutput(); err != nil {
 		t.Skipf("no disk can be mounted here: a full one is not tried: %v, %s", err, out)
 	}
 	t.Cleanup(func() {
@@ -128,7 +130,9 @@ func TestSecurityFullDisk(t *testing.T) {
 
 	register := func(name string) *servertest.Answer {
 		t.Helper()
-		answer, err := server.Ask(http.DefaultClient, "", fmt.Sprintf(`mutation { register(email: "%[1]s@example.com", username: %[1]q, password1: %[2]q, password2: %[2]q) { success errors } }`, name, password), nil)
+		answer, err := server.Ask(http.DefaultClient, "",
+			fmt.Sprintf(`mutation { register(email: "%[1]s@example.com", username: %[1]q, password1: %[2]q, password2: `+
+				`%[2]q) { success errors } }`, name, password), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,29 +154,37 @@ func TestSecurityFullDisk(t *testing.T) {
 	refused()
 	for i, session := range revoked {
 		fill()
-		if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "revoked", map[string]any{"token": session.RefreshToken}); out["success"] != true {
+		if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "revoked",
+			map[string]any{"token": session.RefreshToken}); out["success"] != true {
 			t.Errorf("session %d revoked on a full disk: %v", i, out)
 		}
 	}
 	refused()
-	answer, err := server.Ask(http.DefaultClient, sessions["ada"].Token, fmt.Sprintf(`mutation { passwordChange(oldPassword: %q, newPassword1: %q, newPassword2: %[2]q) { success errors token } }`, password, changed), nil)
+	answer, err := server.Ask(http.DefaultClient, sessions["ada"].Token,
+		fmt.Sprintf(`mutation { passwordChange(oldPassword: %q, newPassword1: %q, newPassword2: %[2]q) { success errors `+
+			`token } }`, password, changed), nil)
 	if err != nil || !strings.Contains(string(answer.Data["passwordChange"]), `"success":true`) {
 		t.Errorf("passwordChange on a full disk: %s, %v", answer.Data, err)
 	}
 	fill()
-	if out := runMutation(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "", map[string]any{"token": link, "new": changed}); out["success"] != true {
+	if out := runMutation(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "",
+		map[string]any{"token": link, "new": changed}); out["success"] != true {
 		t.Errorf("passwordReset on a full disk: %v", out)
 	}
-	answer, err = server.Ask(http.DefaultClient, sessions["bob"].Token, fmt.Sprintf(`mutation { archiveAccount(password: %q) { success errors } }`, password), nil)
+	answer, err = server.Ask(http.DefaultClient, sessions["bob"].Token,
+		fmt.Sprintf(`mutation { archiveAccount(password: %q) { success errors } }`, password), nil)
 	if err != nil || !strings.Contains(string(answer.Data["archiveAccount"]), `"success":true`) {
 		t.Errorf("archiveAccount on a full disk: %s, %v", answer.Data, err)
 	}
 	servertest.Run(t, dataDir, "", "user", "sessions", "dan", "--revoke-all")
 	server.Await(t, func() bool { // theft is noticed in the second after its use
-		answer, err := server.Ask(http.DefaultClient, "", `mutation ($token: String!) { refreshToken(refreshToken: $token) { success errors } }`, map[string]any{"token": stolen})
+		answer, err := server.Ask(http.DefaultClient, "",
+			`mutation ($token: String!) { refreshToken(refreshToken: $token) { success errors } }`,
+			map[string]any{"token": stolen})
 		return err == nil && strings.Contains(string(answer.Data["refreshToken"]), "invalid_token")
 	})
-	if out, code := servertest.Command(t, dataDir, "", "user", "add", "--username=kim", "--email=kim@example.com", "--no-password"); code != 1 || !strings.Contains(out, "the disk is full: make room") {
+	if out, code := servertest.Command(t, dataDir, "", "user", "add", "--username=kim", "--email=kim@example.com",
+		"--no-password"); code != 1 || !strings.Contains(out, "the disk is full: make room") {
 		t.Errorf("user add on a full disk exits %d\n%s", code, out)
 	}
 	refused()
@@ -182,7 +194,8 @@ func TestSecurityFullDisk(t *testing.T) {
 	if made, err := filepath.Glob(filepath.Join(dataDir, "backups", "*")); err != nil || len(made) > 0 {
 		t.Errorf("a backup that failed left %v, %v", made, err)
 	}
-	if out, code := servertest.Command(t, dataDir, "", "doctor"); code != 1 || !strings.Contains(out, "PROBLEM  free space: the disk has been full: ") {
+	if out, code := servertest.Command(t, dataDir, "", "doctor"); code != 1 ||
+		!strings.Contains(out, "PROBLEM  free space: the disk has been full: ") {
 		t.Errorf("doctor on a full disk exits %d\n%s", code, out)
 	}
 
@@ -191,7 +204,8 @@ func TestSecurityFullDisk(t *testing.T) {
 	servertest.Run(t, dataDir, "", "user", "sessions", "eve", "--revoke-all") // with nobody beside it
 	server = servertest.Start(t, dataDir, settings...)
 	for name, session := range sessions {
-		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil || string(answer.Data["me"]) != "null" {
+		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil ||
+			string(answer.Data["me"]) != "null" {
 			t.Errorf("the session of %s that was ended: %+v, %v", name, answer, err)
 		}
 	}
@@ -204,7 +218,8 @@ func TestSecurityFullDisk(t *testing.T) {
 		t.Errorf("the reserve is %d bytes of %d", now, whole)
 	}
 	for i, session := range revoked {
-		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil || string(answer.Data["me"]) != "null" {
+		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil ||
+			string(answer.Data["me"]) != "null" {
 			t.Errorf("session %d that was revoked: %+v, %v", i, answer, err)
 		}
 	}
@@ -219,7 +234,8 @@ func TestSecurityFullDisk(t *testing.T) {
 	if err := server.Stop(); err != nil {
 		t.Error(err)
 	}
-	if out, _ := servertest.Command(t, dataDir, "", "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts", users+1)) {
+	if out, _ := servertest.Command(t, dataDir, "", "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts",
+		users+1)) {
 		t.Errorf("%s", out)
 	}
 }
@@ -273,7 +289,8 @@ func injected(t *testing.T, s *servertest.Server, calls, failure, file string) {
 	if err != nil {
 		t.Skip("strace is not installed: a disk that fails is not tried")
 	}
-	cmd := exec.Command(strace, "-f", "-p", fmt.Sprint(s.Cmd.Process.Pid), "-o", filepath.Join(t.TempDir(), "trace"), "-P", file, "-e", "trace="+calls, "-e", "inject="+calls+":"+failure)
+	cmd := exec.Command(strace, "-f", "-p", fmt.Sprint(s.Cmd.Process.Pid), "-o", filepath.Join(t.TempDir(), "trace"), "-P",
+		file, "-e", "trace="+calls, "-e", "inject="+calls+":"+failure)
 	errs, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -297,8 +314,8 @@ func injected(t *testing.T, s *servertest.Server, calls, failure, file string) {
 	t.Fatal("strace has not attached")
 }
 
-// TestSecurityFailedFsync: the answer to a write that the disk has not taken is no success, nothing is written after it, and the
-// program ends with 74. The next start has all that was acknowledged.
+// TestSecurityFailedFsync: the answer to a write that the disk has not taken is no success, nothing is written after
+// it, and the program ends with 74. The next start has all that was acknowledged.
 func TestSecurityFailedFsync(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -309,7 +326,8 @@ func TestSecurityFailedFsync(t *testing.T) {
 	}
 	wal := filepath.Join(dataDir, "accountd.db-wal")
 	injected(t, server, "fsync,fdatasync", "error=EIO:when=1", wal) // once: a second fsync would succeed, and lie
-	if answer, err := server.Ask(http.DefaultClient, "", revokeToken, map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
+	if answer, err := server.Ask(http.DefaultClient, "", revokeToken,
+		map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
 		t.Errorf("revoked on a disk that fails: %+v, %v", answer, err)
 	}
 	written, err := os.Stat(wal)
@@ -330,7 +348,8 @@ func TestSecurityFailedFsync(t *testing.T) {
 			t.Errorf("%q is not in the log\n%s", want, server.Log())
 		}
 	}
-	if after, err := os.Stat(wal); err != nil || after.Size() != written.Size() || !after.ModTime().Equal(written.ModTime()) {
+	if after, err := os.Stat(wal); err != nil || after.Size() != written.Size() ||
+		!after.ModTime().Equal(written.ModTime()) {
 		t.Errorf("the WAL was written after the fsync failed: %v, %v", after, err)
 	}
 	server = servertest.Cheap(t, dataDir)
@@ -345,8 +364,8 @@ func TestSecurityFailedFsync(t *testing.T) {
 	}
 }
 
-// TestSecurityFailedCopy: an fsync that fails when the log is copied into the database, beside everybody, ends the program as well: the log
-// has what the database may have lost, and the next start reads it.
+// TestSecurityFailedCopy: an fsync that fails when the log is copied into the database, beside everybody, ends the
+// program as well: the log has what the database may have lost, and the next start reads it.
 func TestSecurityFailedCopy(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -354,7 +373,8 @@ func TestSecurityFailedCopy(t *testing.T) {
 	injected(t, server, "fsync,fdatasync", "error=EIO:when=1", filepath.Join(dataDir, "accountd.db"))
 	registered := 0
 	for ; registered < 500; registered++ { // each is some twenty pages
-		if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%d", registered), "quiet-otter-42"); err != nil || !session.Success {
+		if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%d", registered),
+			"quiet-otter-42"); err != nil || !session.Success {
 			break
 		}
 	}
@@ -374,7 +394,8 @@ func TestSecurityFailedCopy(t *testing.T) {
 	if out := servertest.Run(t, dataDir, "", "doctor"); !strings.Contains(out, "is sound") {
 		t.Errorf("%s", out)
 	}
-	if out := servertest.Run(t, dataDir, "", "user", "list"); strings.Count(out, "@example.com") < registered || registered == 0 {
+	if out := servertest.Run(t, dataDir, "", "user", "list"); strings.Count(out, "@example.com") < registered ||
+		registered == 0 {
 		t.Errorf("%d were acknowledged\n%s", registered, out)
 	}
 }
@@ -391,7 +412,8 @@ func TestSecurityFailedWrite(t *testing.T) {
 		t.Fatalf("%+v, %v", session, err)
 	}
 	injected(t, server, "pwrite64", "error=EIO:when=1", filepath.Join(dataDir, "accountd.db-wal"))
-	if answer, err := server.Ask(http.DefaultClient, "", revokeToken, map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
+	if answer, err := server.Ask(http.DefaultClient, "", revokeToken,
+		map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
 		t.Errorf("revoked on a disk that fails: %+v, %v", answer, err)
 	}
 	// strace counts for each thread: one that has not written yet fails once more.
@@ -408,7 +430,8 @@ func TestSecurityFailedWrite(t *testing.T) {
 		}
 	}
 	status := ready(t, server)
-	for give := time.Now().Add(time.Minute); status != http.StatusOK && time.Now().Before(give); status = ready(t, server) {
+	for give := time.Now().Add(time.Minute); status != http.StatusOK && time.Now().Before(give); status = ready(t,
+		server) {
 	} // threads that have not failed yet do so
 	if status != http.StatusOK {
 		t.Errorf("never ready again: %d", status)
@@ -434,19 +457,21 @@ func TestSecurityBusy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Rollback()
-	if answer, err := server.Ask(http.DefaultClient, "", revokeToken, map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
+	if answer, err := server.Ask(http.DefaultClient, "", revokeToken,
+		map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
 		t.Errorf("revoked while another writes: %+v, %v", answer, err)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "", map[string]any{"token": session.RefreshToken}); out["success"] != true {
+	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "",
+		map[string]any{"token": session.RefreshToken}); out["success"] != true {
 		t.Errorf("%v", out)
 	}
 }
 
-// TestSecurityDamagedDatabase: a server does not start on what is no longer its database, says what to do, and puts nothing new in
-// its place.
+// TestSecurityDamagedDatabase: a server does not start on what is no longer its database, says what to do, and puts
+// nothing new in its place.
 func TestSecurityDamagedDatabase(t *testing.T) {
 	t.Parallel()
 	source := filepath.Join(t.TempDir(), "data")
@@ -493,7 +518,8 @@ func TestSecurityDamagedDatabase(t *testing.T) {
 			}
 			before, _ := os.ReadFile(path)
 			out, code := servertest.Command(t, dataDir, "", "serve", "--listen", "127.0.0.1:0")
-			remedy := regexp.MustCompile(`accountd restore FILE|put the file itself there|it was written by a newer accountd; run that one, or restore a backup`)
+			remedy := regexp.MustCompile(`accountd restore FILE|put the file itself there|it was written by a newer ` +
+				`accountd; run that one, or restore a backup`)
 			if code != 1 || !remedy.MatchString(out) || strings.Contains(out, "is ready") || strings.Contains(out, "panic") {
 				t.Errorf("exits %d\n%s", code, out)
 			}
@@ -509,8 +535,8 @@ func TestSecurityDamagedDatabase(t *testing.T) {
 	}
 }
 
-// TestSecurityMigrationKilled kills the first start of a newer program at each step. The next start has the account and the newest
-// schema, and what was there before the migration is in backups, once.
+// TestSecurityMigrationKilled kills the first start of a newer program at each step. The next start has the account and
+// the newest schema, and what was there before the migration is in backups, once.
 func TestSecurityMigrationKilled(t *testing.T) {
 	t.Parallel()
 	first := servertest.Read(t, "internal/store/migrations/0001_init.sql")
@@ -527,7 +553,8 @@ func TestSecurityMigrationKilled(t *testing.T) {
 			}
 			_, err = db.Exec(first + `; PRAGMA user_version = 1; PRAGMA journal_mode = WAL; BEGIN;
 				INSERT INTO users (id, username, username_key, email, date_joined) VALUES (7, 'Ada', 'ada', 'ada@example.com', 1);
-				INSERT INTO addresses VALUES ('ada@example.com', 7, 'ada@example.com'); INSERT INTO user_status (user_id) VALUES (7); COMMIT`)
+				INSERT INTO addresses VALUES ('ada@example.com', 7, 'ada@example.com'); INSERT INTO user_status (user_id)
+					VALUES (7); COMMIT`)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -538,10 +565,12 @@ func TestSecurityMigrationKilled(t *testing.T) {
 			if out := servertest.Run(t, dataDir, "", "user", "show", "ada"); !strings.HasPrefix(out, "id:        7\n") {
 				t.Errorf("killed at %s %d: %s", call, n, out)
 			}
-			if kept, err := filepath.Glob(filepath.Join(dataDir, "backups", "accountd-schema-1-*.db")); err != nil || len(kept) != 1 {
+			if kept, err := filepath.Glob(filepath.Join(dataDir, "backups", "accountd-schema-1-*.db")); err != nil ||
+				len(kept) != 1 {
 				t.Errorf("killed at %s %d: kept %v, %v", call, n, kept, err)
 			}
-			if out, _ := servertest.Command(t, dataDir, "", "doctor"); !regexp.MustCompile(`is sound: 1 accounts, schema \d+\n`).MatchString(out) {
+			if out, _ := servertest.Command(t, dataDir, "",
+				"doctor"); !regexp.MustCompile(`is sound: 1 accounts, schema \d+\n`).MatchString(out) {
 				t.Errorf("killed at %s %d:\n%s", call, n, out)
 			}
 			if !killed {

@@ -45,7 +45,8 @@ func openFiles(t *testing.T, dir string) (open []string, looked map[string]bool)
 	return open, looked
 }
 
-// TestSecurityFileModes: whatever the umask, all that the program writes is its owner's only, while it runs and afterwards.
+// TestSecurityFileModes: whatever the umask, all that the program writes is its owner's only, while it runs and
+// afterwards.
 func TestSecurityFileModes(t *testing.T) {
 	servertest.Binary(t) // built before others may write to what is built
 	old := syscall.Umask(0)
@@ -74,7 +75,8 @@ func TestSecurityFileModes(t *testing.T) {
 			}
 		}
 	}
-	check("while it runs", "accountd.db", "accountd.db-wal", "accountd.db-shm", "keys.json", "keys.json.lock", "accountd.lock", "spool/new", "backups")
+	check("while it runs", "accountd.db", "accountd.db-wal", "accountd.db-shm", "keys.json", "keys.json.lock",
+		"accountd.lock", "spool/new", "backups")
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +153,8 @@ func TestSecurityNoDefaultSecret(t *testing.T) {
 		}
 		for _, kind := range []string{"access", "action", "seal"} {
 			var keys []struct{ Secret string }
-			if err := json.Unmarshal(ring[kind], &keys); err != nil || len(keys) != 1 || len(keys[0].Secret) < 43 || seen[keys[0].Secret] {
+			if err := json.Unmarshal(ring[kind], &keys); err != nil || len(keys) != 1 || len(keys[0].Secret) < 43 ||
+				seen[keys[0].Secret] {
 				t.Errorf("%s: %d keys, %v", kind, len(keys), err)
 				continue
 			}
@@ -160,8 +163,8 @@ func TestSecurityNoDefaultSecret(t *testing.T) {
 	}
 }
 
-// TestSecurityProcessList: no secret is among a process's arguments and variables, nor in the settings that are shown: passwords come by
-// standard input, and by a file.
+// TestSecurityProcessList: no secret is among a process's arguments and variables, nor in the settings that are shown:
+// passwords come by standard input, and by a file.
 func TestSecurityProcessList(t *testing.T) {
 	t.Parallel()
 	const user, smtp = "quiet-otter-42", "swift-badger-17"
@@ -170,7 +173,8 @@ func TestSecurityProcessList(t *testing.T) {
 	if err := os.WriteFile(password, []byte(smtp+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	settings := append([]string{"ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_PORT=9", "ACCOUNTD_EMAIL_SMTP_USERNAME=mailer", "ACCOUNTD_EMAIL_SMTP_TLS=starttls",
+	settings := append([]string{"ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_PORT=9",
+		"ACCOUNTD_EMAIL_SMTP_USERNAME=mailer", "ACCOUNTD_EMAIL_SMTP_TLS=starttls",
 		"ACCOUNTD_EMAIL_SMTP_PASSWORD_FILE=" + password}, servertest.CheapHashing...)
 	server := servertest.Start(t, dataDir, settings...)
 	if session, err := server.Register(http.DefaultClient, "ada", user); err != nil || !session.Success {
@@ -224,7 +228,8 @@ func TestSecurityProcessList(t *testing.T) {
 	if err != nil || bytes.Contains(out, []byte(smtp)) || !bytes.Contains(out, []byte(password)) {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if secret := regexp.MustCompile(`(?m)^(\w*secret\w*|\w*password) = `).FindString(servertest.Read(t, "config.toml")); secret != "" {
+	if secret := regexp.MustCompile(`(?m)^(\w*secret\w*|\w*password) = `).FindString(servertest.Read(t,
+		"config.toml")); secret != "" {
 		t.Errorf("the setting %s takes a secret", secret)
 	}
 }

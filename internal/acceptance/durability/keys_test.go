@@ -45,7 +45,8 @@ func TestSecurityKeyFileVanishes(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if out, code := servertest.Command(t, server.DataDir, "", "keys", "init"); code != 1 || !strings.Contains(out, "has its keys in memory") {
+	if out, code := servertest.Command(t, server.DataDir, "", "keys", "init"); code != 1 ||
+		!strings.Contains(out, "has its keys in memory") {
 		t.Errorf("keys init beside the server exits %d\n%s", code, out)
 	}
 	if err := os.Rename(file+"-kept", file); err != nil {
@@ -102,7 +103,8 @@ func TestSecurityLostKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	const stake = "live sessions (1) go on only by their refresh tokens, mails that wait in the outbox (1) can never be read, " +
+	const stake = "live sessions (1) go on only by their refresh tokens, mails that wait in the outbox (1) can never " +
+		"be read, " +
 		"and links in mails stop working"
 	before := contents(t, dataDir)
 	secret := filepath.Join(t.TempDir(), "secret")

@@ -74,7 +74,8 @@ func TestSecurityLostLog(t *testing.T) {
 		if out, _ := servertest.Command(t, whole, "", command...); strings.Contains(out, "write-ahead log") {
 			t.Errorf("%s after a crash:\n%s", command, out)
 		}
-		if out := servertest.Run(t, whole, "", "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts", users)) {
+		if out := servertest.Run(t, whole, "", "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts",
+			users)) {
 			t.Errorf("doctor after a crash and %s:\n%s", command, out)
 		}
 	}
@@ -95,7 +96,8 @@ func TestSecurityLostLog(t *testing.T) {
 		before := databaseHashes(t, lost)
 		for _, command := range commands {
 			out, code := servertest.Command(t, lost, "", command...)
-			if code != 1 || !strings.Contains(out, "its write-ahead log (-wal) is gone or empty") || !strings.Contains(out, "--accept-lost-log") {
+			if code != 1 || !strings.Contains(out, "its write-ahead log (-wal) is gone or empty") ||
+				!strings.Contains(out, "--accept-lost-log") {
 				t.Fatalf("log %s: %s exits %d\n%s", name, command, code, out)
 			}
 			if command[0] == "doctor" && !strings.Contains(out, "PROBLEM  database: ") {
@@ -110,7 +112,8 @@ func TestSecurityLostLog(t *testing.T) {
 	if err := os.Remove(wal(dataDir)); err != nil {
 		t.Fatal(err)
 	}
-	server = servertest.StartBy(t, []string{"sh", "-c", `exec "$@" --accept-lost-log`, "sh"}, dataDir, servertest.CheapHashing...)
+	server = servertest.StartBy(t, []string{"sh", "-c", `exec "$@" --accept-lost-log`, "sh"}, dataDir,
+		servertest.CheapHashing...)
 	if !strings.Contains(server.Log(), "the write-ahead log was lost") {
 		t.Errorf("the log does not say so:\n%s", server.Log())
 	}
@@ -124,15 +127,18 @@ func TestSecurityLostLog(t *testing.T) {
 		seen = append(seen, string(answer.Data["me"]))
 	}
 	for i, session := range sessions {
-		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil || string(answer.Data["me"]) != "null" {
+		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil ||
+			string(answer.Data["me"]) != "null" {
 			t.Errorf("access token %d of before: %s, %v", i, answer.Data["me"], err)
 		}
-		if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "token", map[string]any{"token": session.RefreshToken}); out["success"] != false {
+		if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "token",
+			map[string]any{"token": session.RefreshToken}); out["success"] != false {
 			t.Errorf("refresh token %d of before: %v", i, out)
 		}
 	}
 	var first struct{ ID int }
-	if err := json.Unmarshal([]byte(servertest.Run(t, dataDir, "", "user", "show", "new0", "--json")), &first); err != nil || first.ID <= users {
+	if err := json.Unmarshal([]byte(servertest.Run(t, dataDir, "", "user", "show", "new0", "--json")),
+		&first); err != nil || first.ID <= users {
 		t.Errorf("an id is given out again: %d, %v, %v", first.ID, err, seen)
 	}
 	server.Kill()
@@ -145,7 +151,8 @@ func TestSecurityLostLog(t *testing.T) {
 			t.Errorf("after an orderly end %s is there: %v", suffix, err)
 		}
 	}
-	if kept, err := filepath.Glob(filepath.Join(dataDir, "accountd-replaced-*.db-needs-wal")); err != nil || len(kept) != 1 {
+	if kept, err := filepath.Glob(filepath.Join(dataDir, "accountd-replaced-*.db-needs-wal")); err != nil ||
+		len(kept) != 1 {
 		t.Errorf("the file that lost its log has its mark: %v, %v", kept, err)
 	}
 }
@@ -170,7 +177,8 @@ func TestSecurityLogDeleted(t *testing.T) {
 	if err := server.Stop(); err != nil {
 		t.Errorf("%v\n%s", err, server.Log())
 	}
-	if list := servertest.Run(t, dataDir, "", "user", "list"); !strings.Contains(list, "ada") || !strings.Contains(list, "bob") {
+	if list := servertest.Run(t, dataDir, "", "user", "list"); !strings.Contains(list, "ada") ||
+		!strings.Contains(list, "bob") {
 		t.Errorf("afterwards:\n%s", list)
 	}
 }
@@ -222,19 +230,22 @@ func TestSecurityEndKilled(t *testing.T) {
 	first := filepath.Join(t.TempDir(), "data")
 	servertest.Run(t, first, "", "user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	for _, step := range []struct{ calls, file string }{
-		{"unlink,unlinkat", "accountd.db-needs-wal"}, {"unlink,unlinkat", "accountd.db-wal"}, {"fsync,fdatasync", "accountd.db"}, {"fsync", ""},
+		{"unlink,unlinkat", "accountd.db-needs-wal"}, {"unlink,unlinkat", "accountd.db-wal"},
+		{"fsync,fdatasync", "accountd.db"}, {"fsync", ""},
 	} {
 		kills := 0
 		for n := 1; ; n++ {
 			dataDir := copyData(t, first)
-			killed := stracedOn(t, []string{filepath.Join(dataDir, step.file)}, step.calls, n, dataDir, "user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
+			killed := stracedOn(t, []string{filepath.Join(dataDir, step.file)}, step.calls, n, dataDir, "user", "add",
+				"--username=bob", "--email=bob@example.com", "--no-password")
 			if _, err := os.Stat(filepath.Join(dataDir, "accountd.db-wal")); os.IsNotExist(err) {
 				if _, err := os.Stat(filepath.Join(dataDir, "accountd.db-needs-wal")); err == nil {
 					t.Errorf("killed at %s %d: the log is gone, and the mark is there", step, n)
 				}
 			}
 			list := servertest.Run(t, dataDir, "", "user", "list")
-			if !strings.Contains(list, "ada") || !strings.Contains(list, "bob") && (!killed || strings.HasPrefix(step.file, "accountd.db-n")) {
+			if !strings.Contains(list, "ada") || !strings.Contains(list, "bob") &&
+				(!killed || strings.HasPrefix(step.file, "accountd.db-n")) {
 				t.Errorf("killed at %s %d:\n%s", step, n, list)
 			}
 			if !killed {

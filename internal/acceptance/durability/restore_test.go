@@ -18,13 +18,15 @@ import (
 )
 
 // runMutation runs a mutation and gives success, errors and whatever else it answers.
-func runMutation(t *testing.T, s *servertest.Server, name, arguments, outputs string, variables map[string]any) map[string]any {
+func runMutation(t *testing.T, s *servertest.Server, name, arguments, outputs string,
+	variables map[string]any) map[string]any {
 	t.Helper()
 	var declared []string
 	for variable := range variables {
 		declared = append(declared, "$"+variable+": String!")
 	}
-	answer, err := s.Ask(http.DefaultClient, "", fmt.Sprintf("mutation (%s) { %s(%s) { success errors %s } }", strings.Join(declared, ", "), name, arguments, outputs), variables)
+	answer, err := s.Ask(http.DefaultClient, "", fmt.Sprintf("mutation (%s) { %s(%s) { success errors %s } }",
+		strings.Join(declared, ", "), name, arguments, outputs), variables)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,8 +37,8 @@ func runMutation(t *testing.T, s *servertest.Server, name, arguments, outputs st
 	return out
 }
 
-// TestSecurityRestoreRevokes: a backup made beside a busy server is restored, and nothing that was handed out before or since
-// works any more: sessions that had been revoked since, mailed tokens of every kind. Passwords work as they were.
+// TestSecurityRestoreRevokes: a backup made beside a busy server is restored, and nothing that was handed out before or
+// since works any more: sessions that had been revoked since, mailed tokens of every kind. Passwords work as they were.
 func TestSecurityRestoreRevokes(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -58,14 +60,16 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	mail := func() {
 		mailed["verifyAccount"] = append(mailed["verifyAccount"], servertest.LinkToken(t, dataDir, "activation", "bob"))
 		mailed["passwordReset"] = append(mailed["passwordReset"], servertest.LinkToken(t, dataDir, "password_reset", "ada"))
-		mailed["verifySecondaryEmail"] = append(mailed["verifySecondaryEmail"], servertest.LinkToken(t, dataDir, "secondary_email", "ada", "--email=ada@home.example"))
+		mailed["verifySecondaryEmail"] = append(mailed["verifySecondaryEmail"], servertest.LinkToken(t, dataDir,
+			"secondary_email", "ada", "--email=ada@home.example"))
 	}
 	mail()
 	backup := filepath.Join(t.TempDir(), "backup.db")
 	servertest.Run(t, dataDir, "", "backup", backup)
 
 	// What happens since: the session is revoked, links of higher epochs are made, an account takes the next id.
-	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "revoked", map[string]any{"token": revoked.RefreshToken}); out["success"] != true {
+	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "revoked",
+		map[string]any{"token": revoked.RefreshToken}); out["success"] != true {
 		t.Fatalf("%v", out)
 	}
 	for range 3 {
@@ -78,14 +82,16 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 		mail()
 	}
 	remember(server.Register(http.DefaultClient, "eve", "quiet-otter-42"))
-	if out, code := servertest.Command(t, dataDir, "", "restore", backup); code != 1 || !strings.Contains(out, fmt.Sprintf("is in use by a server (process %d): stop it first", server.Cmd.Process.Pid)) {
+	if out, code := servertest.Command(t, dataDir, "", "restore", backup); code != 1 ||
+		!strings.Contains(out, fmt.Sprintf("is in use by a server (process %d): stop it first", server.Cmd.Process.Pid)) {
 		t.Fatalf("restore beside a server exits %d\n%s", code, out)
 	}
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	out := servertest.Run(t, dataDir, "", "restore", backup)
-	for _, want := range []string{": 2 accounts.\n", "What was there before is kept as " + dataDir + "/accountd-replaced-", "2 sessions have ended, links in mails have stopped working"} {
+	for _, want := range []string{": 2 accounts.\n", "What was there before is kept as " + dataDir + "/accountd-replaced-",
+		"2 sessions have ended, links in mails have stopped working"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
@@ -99,7 +105,8 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 			t.Fatalf("the password of the backup: %+v, %v", session, err)
 		}
 		for _, token := range mailed["passwordReset"] {
-			out := runMutation(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "", map[string]any{"token": token, "new": "stolen-otter-42"})
+			out := runMutation(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "",
+				map[string]any{"token": token, "new": "stolen-otter-42"})
 			if out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]), "invalid_token") {
 				t.Fatalf("a reset link from before the restore: %v", out)
 			}
@@ -107,7 +114,9 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	}
 	for _, name := range []string{"verifyAccount", "verifySecondaryEmail"} {
 		for _, token := range mailed[name] {
-			if out := runMutation(t, server, name, "token: $token", "", map[string]any{"token": token}); out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]), "invalid_token") {
+			if out := runMutation(t, server, name, "token: $token", "",
+				map[string]any{"token": token}); out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]),
+				"invalid_token") {
 				t.Errorf("%s: a link from before the restore: %v", name, out)
 			}
 		}
@@ -117,7 +126,8 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 		t.Fatalf("%+v, %v", session, err)
 	}
 	for i := range refresh {
-		if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "token", map[string]any{"token": refresh[i]}); out["success"] != false {
+		if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "token",
+			map[string]any{"token": refresh[i]}); out["success"] != false {
 			t.Errorf("refresh token %d: %v", i, out)
 		}
 		answer, err := server.Ask(http.DefaultClient, access[i], "{ me { username } }", nil)
@@ -126,7 +136,8 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 		}
 	}
 	var kim struct{ ID int }
-	if err := json.Unmarshal([]byte(servertest.Run(t, dataDir, "", "user", "show", "kim", "--json")), &kim); err != nil || kim.ID != 4 {
+	if err := json.Unmarshal([]byte(servertest.Run(t, dataDir, "", "user", "show", "kim", "--json")), &kim); err != nil ||
+		kim.ID != 4 {
 		t.Errorf("kim has id %d, %v", kim.ID, err)
 	}
 }
@@ -142,7 +153,8 @@ func TestSecurityBackupUnderLoad(t *testing.T) {
 	go func() {
 		defer close(done)
 		for i := range 60 {
-			if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%03d", i), "quiet-otter-42"); err != nil || !session.Success {
+			if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%03d", i), "quiet-otter-42"); err != nil ||
+				!session.Success {
 				t.Errorf("%+v, %v", session, err)
 				return
 			}
@@ -167,7 +179,8 @@ func TestSecurityBackupUnderLoad(t *testing.T) {
 	<-done
 }
 
-// straced runs the program under strace, which kills it at the n-th of a system call, and reports whether that happened.
+// straced runs the program under strace, which kills it at the n-th of a system call, and reports whether that
+// happened.
 func straced(t *testing.T, call string, n int, dataDir string, args ...string) (killed bool) {
 	t.Helper()
 	return stracedOn(t, nil, call, n, dataDir, args...)
@@ -180,13 +193,15 @@ func stracedOn(t *testing.T, files []string, call string, n int, dataDir string,
 	if err != nil {
 		t.Skip("strace is not installed: what is interrupted at each system call is not tried")
 	}
-	traced := []string{"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n)}
+	traced := []string{"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e",
+		fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n)}
 	for _, file := range files {
 		traced = append(traced, "-P", file)
 	}
 	cmd := exec.Command(strace, append(append(traced, servertest.Binary(t)), append(args, "--data-dir", dataDir)...)...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1"), servertest.CheapHashing...) // strace counts the calls of each thread
+	// strace counts the calls of each thread
+	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1"), servertest.CheapHashing...)
 	out, err := cmd.CombinedOutput()
 	if err != nil && bytes.Contains(out, []byte("Operation not permitted")) {
 		t.Skipf("strace may not trace here: %s", out)
@@ -198,8 +213,8 @@ func stracedOn(t *testing.T, files []string, call string, n int, dataDir string,
 	return killed
 }
 
-// TestSecurityRestoreKilled kills restore at each step. Whatever comes next finds the accounts of before or those of the backup, and
-// says nothing of it.
+// TestSecurityRestoreKilled kills restore at each step. Whatever comes next finds the accounts of before or those of
+// the backup, and says nothing of it.
 func TestSecurityRestoreKilled(t *testing.T) {
 	t.Parallel()
 	source, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")

@@ -115,7 +115,8 @@ func (s *mailSink) of(to string) (ids []string, others bool) {
 // env has accountd deliver to the sink.
 func (s *mailSink) env() []string {
 	_, port, _ := net.SplitHostPort(s.addr)
-	return append([]string{"ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_TLS=none", "ACCOUNTD_EMAIL_SMTP_PORT=" + port}, servertest.CheapHashing...)
+	return append([]string{"ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_TLS=none",
+		"ACCOUNTD_EMAIL_SMTP_PORT=" + port}, servertest.CheapHashing...)
 }
 
 const (
@@ -129,8 +130,9 @@ type mailOutcome struct {
 	mails                   int
 }
 
-// afterKill starts the server twice more and holds what is promised: a registration that was acknowledged exists, one that
-// exists has its mail at least once and with one Message-ID, one that does not exist has none, and nothing is left over.
+// afterKill starts the server twice more and holds what is promised: a registration that was acknowledged exists, one
+// that exists has its mail at least once and with one Message-ID, one that does not exist has none, and nothing is left
+// over.
 func afterKill(t *testing.T, sink *mailSink, dataDir string, acknowledged bool) mailOutcome {
 	t.Helper()
 	out := mailOutcome{acknowledged: acknowledged}
@@ -141,7 +143,8 @@ func afterKill(t *testing.T, sink *mailSink, dataDir string, acknowledged bool) 
 		t.Fatal(err)
 	}
 	out.committed = session.Success
-	server.Await(t, func() bool { return len(filesIn(t, dataDir, "new")) == 0 }) // where it lies since before the server was ready
+	// where it lies since before the server was ready
+	server.Await(t, func() bool { return len(filesIn(t, dataDir, "new")) == 0 })
 	if err := server.Stop(); err != nil {
 		t.Errorf("SIGTERM: %v\n%s", err, server.Log())
 	}
@@ -183,7 +186,8 @@ func filesIn(t *testing.T, dataDir, sub string) (names []string) {
 	return names
 }
 
-// TestSecurityMailKilledBySMTP kills the server at each step of SMTP. A mail comes twice only where the mail server had taken it.
+// TestSecurityMailKilledBySMTP kills the server at each step of SMTP. A mail comes twice only where the mail server had
+// taken it.
 func TestSecurityMailKilledBySMTP(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

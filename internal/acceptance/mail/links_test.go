@@ -31,8 +31,9 @@ import (
 // strictMail is a mail as a strict reader sees it.
 type strictMail struct{ subject, text, html string }
 
-// readStrictly fails for whatever a reader could take for something else: bytes, line ends and long lines that mail does not have,
-// headers that are not exactly ours or have other values, and parts that are not exactly the two forms of the text.
+// readStrictly fails for whatever a reader could take for something else: bytes, line ends and long lines that mail
+// does not have, headers that are not exactly ours or have other values, and parts that are not exactly the two forms
+// of the text.
 func readStrictly(t *testing.T, raw, to string) strictMail {
 	t.Helper()
 	if strings.ContainsAny(strings.ReplaceAll(raw, "\r\n", ""), "\r\n\x00") || !utf8.ValidString(raw) {
@@ -47,13 +48,17 @@ func readStrictly(t *testing.T, raw, to string) strictMail {
 	values := map[string]string{}
 	for line := range strings.SplitSeq(strings.ReplaceAll(head, "\r\n ", " "), "\r\n") {
 		name, value, ok := strings.Cut(line, ": ")
-		if _, twice := values[name]; twice || !ok || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r > '~' }) {
+		if _, twice := values[name]; twice || !ok || strings.ContainsFunc(line, func(r rune) bool {
+			return r < ' ' ||
+				r > '~'
+		}) {
 			t.Errorf("the header line %q", line)
 		}
 		values[name] = value
 	}
 	for name, pattern := range map[string]string{
-		"From": `.+ <accounts@example\.org>`, "To": "<" + regexp.QuoteMeta(to) + ">", "Message-ID": `<\d+\.[A-Z2-7]{26}@example\.org>`, "MIME-Version": `1\.0`,
+		"From": `.+ <accounts@example\.org>`, "To": "<" + regexp.QuoteMeta(to) + ">",
+		"Message-ID": `<\d+\.[A-Z2-7]{26}@example\.org>`, "MIME-Version": `1\.0`,
 		"Auto-Submitted": "auto-generated", "Date": `[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} \+0000`,
 		"Content-Type": `multipart/alternative; boundary=accountd-\d+\.[A-Z2-7]{26}`, "Subject": `.+`,
 	} {
@@ -107,7 +112,8 @@ func send(t *testing.T, server *servertest.Server, method, target string, header
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, err = fmt.Fprintf(conn, "%s %s HTTP/1.1\r\n%s\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+	_, err = fmt.Fprintf(conn, "%s %s HTTP/1.1\r\n%s\r\nConnection: close\r\nContent-Type: "+
+		"application/json\r\nContent-Length: %d\r\n\r\n%s",
 		method, target, strings.Join(headers, "\r\n"), len(body), body)
 	if err != nil {
 		t.Fatal(err)
@@ -133,16 +139,18 @@ func graphql(t *testing.T, query string, variables map[string]any) string {
 	return string(raw)
 }
 
-// TestSecurityMailLinks: whatever a request says about hosts, mails are the same. One for a host that is none of ours is refused
-// and changes nothing, but for health checks, which come by address.
+// TestSecurityMailLinks: whatever a request says about hosts, mails are the same. One for a host that is none of ours
+// is refused and changes nothing, but for health checks, which come by address.
 func TestSecurityMailLinks(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t, "ACCOUNTD_EMAIL_FROM=Acme <accounts@example.org>")
 	host := strings.TrimPrefix(server.URL, "http://")
 	_, port, _ := net.SplitHostPort(host)
 	forwarded := []string{
-		"X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https", "X-Forwarded-Port: 8443", "X-Forwarded-Prefix: /evil", "X-Forwarded-Server: evil.example",
-		"X-Host: evil.example", "X-Original-URL: https://evil.example/", "X-Rewrite-URL: https://evil.example/", "X-HTTP-Host-Override: evil.example",
+		"X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https", "X-Forwarded-Port: 8443", "X-Forwarded-Prefix: /evil",
+		"X-Forwarded-Server: evil.example",
+		"X-Host: evil.example", "X-Original-URL: https://evil.example/", "X-Rewrite-URL: https://evil.example/",
+		"X-HTTP-Host-Override: evil.example",
 		"Forwarded: host=evil.example;proto=https", "Referer: https://evil.example/",
 	}
 	const evil = "http://evil.example/graphql"
@@ -155,10 +163,12 @@ func TestSecurityMailLinks(t *testing.T) {
 		{"another port", "/graphql", []string{"Host: localhost:1"}, 200},
 		{"upper case", "/graphql", []string{"Host: LOCALHOST:" + port}, 200},
 		{"forwarded", "/graphql", append([]string{"Host: " + host}, forwarded...), 200},
-		{"absolute, evil Host", server.URL + "/graphql", []string{"Host: evil.example"}, 200}, // RFC 9112, section 3.2.2: the Host is ignored
+		// RFC 9112, section 3.2.2: the Host is ignored
+		{"absolute, evil Host", server.URL + "/graphql", []string{"Host: evil.example"}, 200},
 		{"evil Host", "/graphql", []string{"Host: evil.example"}, 421},
 		{"evil Host, our port", "/graphql", []string{"Host: evil.example:" + port}, 421},
-		{"evil Host, forwarded ours", "/graphql", []string{"Host: evil.example", "X-Forwarded-Host: " + host, "Forwarded: host=" + host}, 421},
+		{"evil Host, forwarded ours", "/graphql", []string{"Host: evil.example", "X-Forwarded-Host: " + host,
+			"Forwarded: host=" + host}, 421},
 		{"begins like ours", "/graphql", []string{"Host: 127.0.0.1.evil.example"}, 421},
 		{"ends like ours", "/graphql", []string{"Host: evil-localhost"}, 421},
 		{"absolute, evil", evil, []string{"Host: " + host}, 421},
@@ -178,7 +188,8 @@ func TestSecurityMailLinks(t *testing.T) {
 			}
 			return got
 		}
-		register := graphql(t, `mutation($e: String!, $n: String!, $p: String!) { register(email: $e, username: $n, password1: $p, password2: $p) { success } }`,
+		register := graphql(t, `mutation($e: String!, $n: String!, $p: String!) { register(email: $e, username: $n, `+
+			`password1: $p, password2: $p) { success } }`,
 			map[string]any{"e": to, "n": name, "p": mailSpell})
 		status, body := send(t, server, "POST", test.target, test.headers, register)
 		if status != test.status || status == 421 && !strings.Contains(body, `"code":"unknown_host"`) {
@@ -196,8 +207,11 @@ func TestSecurityMailLinks(t *testing.T) {
 			continue
 		}
 		token := strings.TrimPrefix(link.FindString(first[0]), "/activate/")
-		mutateOK(t, server, `mutation($token: String!) { it: verifyAccount(token: $token) { success errors } }`, map[string]any{"token": token})
-		if status, body := send(t, server, "POST", test.target, test.headers, graphql(t, `mutation($e: String!) { sendPasswordResetEmail(email: $e) { success } }`, map[string]any{"e": to})); status != 200 {
+		mutateOK(t, server, `mutation($token: String!) { it: verifyAccount(token: $token) { success errors } }`,
+			map[string]any{"token": token})
+		if status, body := send(t, server, "POST", test.target, test.headers,
+			graphql(t, `mutation($e: String!) { sendPasswordResetEmail(email: $e) { success } }`,
+				map[string]any{"e": to})); status != 200 {
 			t.Errorf("%s: reset answers %d %s", test.name, status, body)
 		}
 		for k, raw := range mails(2) {
@@ -216,41 +230,53 @@ func TestSecurityMailLinks(t *testing.T) {
 			}
 		}
 	}
-	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/relay": 421, "/": 421, "/auth": 421, "/dev/mail.json": 421, "/.well-known/jwks.json": 421, "/livez/": 421} {
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/relay": 421, "/": 421, "/auth": 421,
+		"/dev/mail.json": 421, "/.well-known/jwks.json": 421, "/livez/": 421} {
 		if got, _ := send(t, server, "GET", path, []string{"Host: evil.example"}, ""); got != want {
 			t.Errorf("GET %s for an evil host answers %d, want %d", path, got, want)
 		}
 	}
 }
 
-// hostileNames are what people may call themselves who want a mail to be another one. They are first names: usernames are letters.
+// hostileNames are what people may call themselves who want a mail to be another one. They are first names: usernames
+// are letters.
 var hostileNames = []string{
-	"x\r\nBcc: evil@example.com", "x\nBcc: evil@example.com", "x\rBcc: evil@example.com", "x\r\n\r\n<h1>new body</h1>", "x\r\n Folded: y", "x%0d%0aBcc: evil@example.com",
-	"x%0D%0A%0D%0Abody", "x\u2028Bcc: evil@example.com", "x\u2029Bcc: evil@example.com", "x\u0085Bcc: evil@example.com", "x\v\fBcc: evil@example.com", "x\u560d\u560aBcc: evil@example.com",
-	"=?utf-8?q?=0d=0aBcc:_evil@example.com?=", strings.Repeat("x", 150), strings.Repeat("long \r\n ", 18), strings.Repeat("ü", 150), strings.Repeat("日本 ", 50), "\r\n.\r\n",
-	"--accountd-1.A--", "<evil@example.com>, \"", "{{7*7}}", "{{.Token}}", "{{template \"body\" .}}", "${7*7}", "<script>alert(7*7)</script>", "<a href=\"http://evil.example\">x</a>",
-	"\"><img src=x onerror=alert(1)>", "&lt;script&gt;", "http://evil.example", "HTTPS://evil.example/x", "www.evil.example", "evil.example/login", "javascript://evil.example/%0aalert(1)",
+	"x\r\nBcc: evil@example.com", "x\nBcc: evil@example.com", "x\rBcc: evil@example.com", "x\r\n\r\n<h1>new body</h1>",
+	"x\r\n Folded: y", "x%0d%0aBcc: evil@example.com",
+	"x%0D%0A%0D%0Abody", "x\u2028Bcc: evil@example.com", "x\u2029Bcc: evil@example.com", "x\u0085Bcc: evil@example.com",
+	"x\v\fBcc: evil@example.com", "x\u560d\u560aBcc: evil@example.com",
+	"=?utf-8?q?=0d=0aBcc:_evil@example.com?=", strings.Repeat("x", 150), strings.Repeat("long \r\n ", 18),
+	strings.Repeat("ü", 150), strings.Repeat("日本 ", 50), "\r\n.\r\n",
+	"--accountd-1.A--", "<evil@example.com>, \"", "{{7*7}}", "{{.Token}}", "{{template \"body\" .}}", "${7*7}",
+	"<script>alert(7*7)</script>", "<a href=\"http://evil.example\">x</a>",
+	"\"><img src=x onerror=alert(1)>", "&lt;script&gt;", "http://evil.example", "HTTPS://evil.example/x",
+	"www.evil.example", "evil.example/login", "javascript://evil.example/%0aalert(1)",
 	"\u202egnp.exe", "a\u200bb\ufeff",
 }
 
-// TestSecurityMailHostileNames: names are data. Whatever they are, each mail has exactly its headers and parts, says what its
-// templates say, and has nothing to click on but its own link.
+// TestSecurityMailHostileNames: names are data. Whatever they are, each mail has exactly its headers and parts, says
+// what its templates say, and has nothing to click on but its own link.
 func TestSecurityMailHostileNames(t *testing.T) {
 	t.Parallel()
 	templates := t.TempDir()
 	for file, text := range map[string]string{
-		"activation.subject": "For {{.User.FirstName}} and {{.User.LastName}}", "activation.txt": "Hello {{.User.FirstName}} {{.User.LastName}}!\n\n{{.Link}}\n",
-		"activation.html": "<p title=\"{{.User.LastName}}\">Hello {{.User.FirstName}}!</p><p><a href=\"{{.Link}}\">{{.Link}}</a></p>",
+		"activation.subject": "For {{.User.FirstName}} and {{.User.LastName}}",
+		"activation.txt":     "Hello {{.User.FirstName}} {{.User.LastName}}!\n\n{{.Link}}\n",
+		"activation.html": "<p title=\"{{.User.LastName}}\">Hello {{.User.FirstName}}!</p><p><a " +
+			"href=\"{{.Link}}\">{{.Link}}</a></p>",
 	} {
 		if err := os.WriteFile(filepath.Join(templates, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	server := servertest.New(t, "ACCOUNTD_EMAIL_TEMPLATES_DIR="+templates, "ACCOUNTD_EMAIL_FROM=Acme <accounts@example.org>", "ACCOUNTD_ACCOUNTS_REGISTER_FIELDS=email,username,first_name,last_name")
+	server := servertest.New(t, "ACCOUNTD_EMAIL_TEMPLATES_DIR="+templates,
+		"ACCOUNTD_EMAIL_FROM=Acme <accounts@example.org>",
+		"ACCOUNTD_ACCOUNTS_REGISTER_FIELDS=email,username,first_name,last_name")
 	for i, name := range hostileNames {
 		to := fmt.Sprintf("user%02d@example.com", i)
 		mutateOK(t, server, `mutation($e: String!, $u: String!, $n: String!, $p: String!) {
-			it: register(email: $e, username: $u, firstName: $n, lastName: $n, password1: $p, password2: $p) { success errors } }`,
+			it: register(email: $e, username: $u, firstName: $n, lastName: $n, password1: $p, password2: $p) { success
+				errors } }`,
 			map[string]any{"e": to, "u": fmt.Sprintf("user%02d", i), "n": name, "p": mailSpell})
 		mails := servertest.MailsTo(t, filepath.Join(server.DataDir, "spool"), to)
 		if len(mails) != 1 {
@@ -258,22 +284,26 @@ func TestSecurityMailHostileNames(t *testing.T) {
 		}
 		got := readStrictly(t, mails[0], to)
 		link := regexp.MustCompile(regexp.QuoteMeta(server.URL) + `/activate/[\w:.-]+`).FindString(got.text)
-		if lines := strings.Split(got.text, "\n"); len(lines) != 4 || !strings.HasPrefix(lines[0], "Hello ") || !strings.HasSuffix(lines[0], "!") || lines[2] != link || link == "" {
+		if lines := strings.Split(got.text, "\n"); len(lines) != 4 || !strings.HasPrefix(lines[0], "Hello ") ||
+			!strings.HasSuffix(lines[0], "!") || lines[2] != link || link == "" {
 			t.Errorf("%q: the text is %q", name, got.text)
 		}
-		if !strings.HasPrefix(got.subject, "For ") || utf8.RuneCountInString(got.subject) > len("For  and ")+2*80 || strings.ContainsFunc(got.subject, func(r rune) bool { return r < ' ' || r == '\u2028' || r == '\u202e' }) {
+		if !strings.HasPrefix(got.subject, "For ") || utf8.RuneCountInString(got.subject) > len("For  and ")+2*80 ||
+			strings.ContainsFunc(got.subject, func(r rune) bool { return r < ' ' || r == '\u2028' || r == '\u202e' }) {
 			t.Errorf("%q: the subject is %q", name, got.subject)
 		}
 		tags := regexp.MustCompile(`<[^>]*>`).FindAllString(got.html, -1)
 		for k, want := range []string{`<p title="`, `</p>`, `<p>`, `<a href="` + link + `">`, `</a>`, `</p>`} {
-			if len(tags) != 6 || !strings.HasPrefix(tags[k], want) || strings.Count(tags[k], `"`) != strings.Count(want, `"`)+max(0, 1-k) {
+			if len(tags) != 6 || !strings.HasPrefix(tags[k], want) || strings.Count(tags[k], `"`) != strings.Count(want, `"`)+
+				max(0, 1-k) {
 				t.Errorf("%q: the tags of the HTML are %q", name, tags)
 				break
 			}
 		}
 		for _, text := range []string{got.subject, got.text, got.html} {
 			rest := strings.ReplaceAll(text, link, "")
-			if strings.Contains(rest, "49") || regexp.MustCompile(`(?i)://|www\.|evil\.example/`).MatchString(rest) || strings.Contains(rest, link[strings.LastIndex(link, "/")+1:]) {
+			if strings.Contains(rest, "49") || regexp.MustCompile(`(?i)://|www\.|evil\.example/`).MatchString(rest) ||
+				strings.Contains(rest, link[strings.LastIndex(link, "/")+1:]) {
 				t.Errorf("%q can be clicked on, or was executed: %q", name, rest)
 			}
 		}
@@ -283,15 +313,18 @@ func TestSecurityMailHostileNames(t *testing.T) {
 	}
 }
 
-// TestSecurityMailHostileAddresses: an address or username that could be more than one header or recipient is refused, and nothing is
-// mailed.
+// TestSecurityMailHostileAddresses: an address or username that could be more than one header or recipient is refused,
+// and nothing is mailed.
 func TestSecurityMailHostileAddresses(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
 	for _, evil := range []string{
-		"ada@example.com\r\nBcc: evil@example.com", "ada@example.com\nBcc: evil@example.com", "ada@example.com, evil@example.com", "ada@example.com;evil@example.com",
-		"<ada@example.com>", "Ada <ada@example.com>", "ada@example.com (x)", "g: ada@example.com;", "\"a\r\nBcc: evil\"@example.com", "ada%0d%0a@exa\u2028mple.com",
-		"ada@example.com\u2028evil@example.com", "ada@[127.0.0.1]", "ada@example.com\x00", strings.Repeat("a", 65) + "@" + strings.Repeat("b.", 100) + "example",
+		"ada@example.com\r\nBcc: evil@example.com", "ada@example.com\nBcc: evil@example.com",
+		"ada@example.com, evil@example.com", "ada@example.com;evil@example.com",
+		"<ada@example.com>", "Ada <ada@example.com>", "ada@example.com (x)", "g: ada@example.com;",
+		"\"a\r\nBcc: evil\"@example.com", "ada%0d%0a@exa\u2028mple.com",
+		"ada@example.com\u2028evil@example.com", "ada@[127.0.0.1]", "ada@example.com\x00", strings.Repeat("a", 65) + "@" +
+			strings.Repeat("b.", 100) + "example",
 	} {
 		for _, fields := range []map[string]any{
 			{"e": evil, "u": "ada", "p": mailSpell}, {"e": "ada@example.com", "u": evil, "p": mailSpell},

@@ -30,8 +30,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestMailpit delivers to a real mailpit, encrypted in each way and with a login, and does with the mails that arrive what their
-// readers do. testdata/mailpit/run builds mailpit and runs it.
+// TestMailpit delivers to a real mailpit, encrypted in each way and with a login, and does with the mails that arrive
+// what their readers do. testdata/mailpit/run builds mailpit and runs it.
 func TestMailpit(t *testing.T) {
 	t.Parallel()
 	binary := os.Getenv("MAILPIT")
@@ -57,11 +57,13 @@ func TestMailpit(t *testing.T) {
 				t.Fatal(session, err)
 			}
 			pit.read(t, "Activate your account on Söhne", "https://app.example.org/in/activate/", func(token string) {
-				mutateOK(t, server, `mutation($token: String!) { it: verifyAccount(token: $token) { success errors } }`, map[string]any{"token": token})
+				mutateOK(t, server, `mutation($token: String!) { it: verifyAccount(token: $token) { success errors } }`,
+					map[string]any{"token": token})
 			})
 			mutateOK(t, server, `mutation { it: sendPasswordResetEmail(email: "ada@example.com") { success errors } }`, nil)
 			pit.read(t, "Reset your password on Söhne", "https://app.example.org/in/password-reset/", func(token string) {
-				mutateOK(t, server, `mutation($token: String!, $new: String!) { it: passwordReset(token: $token, newPassword1: $new, newPassword2: $new) { success errors } }`,
+				mutateOK(t, server, `mutation($token: String!, $new: String!) { it: passwordReset(token: $token, newPassword1: `+
+					`$new, newPassword2: $new) { success errors } }`,
 					map[string]any{"token": token, "new": "loud-badger-43"})
 			})
 			if session, err := server.Login(http.DefaultClient, "ada", "loud-badger-43"); err != nil || !session.Success {
@@ -69,7 +71,8 @@ func TestMailpit(t *testing.T) {
 			}
 			pit.read(t, "Your password on Söhne has been changed", "", nil)
 
-			trial := exec.Command(servertest.Binary(t), "mail", "test", "ada@example.com", "--data-dir", filepath.Join(dir, "data"))
+			trial := exec.Command(servertest.Binary(t), "mail", "test", "ada@example.com", "--data-dir",
+				filepath.Join(dir, "data"))
 			trial.Dir, trial.Env = dir, append(os.Environ(), env...)
 			if out, err := trial.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
@@ -106,11 +109,13 @@ func startMailpit(t *testing.T, binary, dir string, args []string) *mailpit {
 	p := &mailpit{api: "http://127.0.0.1:" + web + "/api/v1/", log: &bytes.Buffer{}}
 	password := filepath.Join(dir, "password")
 	logins := filepath.Join(dir, "logins")
-	if err := errors.Join(os.WriteFile(password, []byte(mailSpell+"\n"), 0o600), os.WriteFile(logins, []byte("accountd:"+mailSpell+"\n"), 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(password, []byte(mailSpell+"\n"), 0o600),
+		os.WriteFile(logins, []byte("accountd:"+mailSpell+"\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	certificate, key := writeCertificate(t, dir)
-	args = append([]string{"--listen", "127.0.0.1:" + web, "--smtp", "127.0.0.1:" + port, "--database", filepath.Join(dir, "mailpit.db"), "--disable-version-check",
+	args = append([]string{"--listen", "127.0.0.1:" + web, "--smtp", "127.0.0.1:" + port, "--database",
+		filepath.Join(dir, "mailpit.db"), "--disable-version-check",
 		"--smtp-disable-rdns", "--smtp-strict-rfc-headers", "--smtp-auth-file", logins}, args...)
 	if !slices.Contains(args, "--smtp-auth-allow-insecure") { // with a certificate it insists on STARTTLS
 		args = append(args, "--smtp-tls-cert", certificate, "--smtp-tls-key", key)
@@ -127,7 +132,8 @@ func startMailpit(t *testing.T, binary, dir string, args []string) *mailpit {
 			t.Log(p.log.String())
 		}
 	})
-	p.env = []string{"ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_PORT=" + port, "ACCOUNTD_EMAIL_SMTP_USERNAME=accountd",
+	p.env = []string{"ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_PORT=" + port,
+		"ACCOUNTD_EMAIL_SMTP_USERNAME=accountd",
 		"ACCOUNTD_EMAIL_SMTP_PASSWORD_FILE=" + password, "SSL_CERT_FILE=" + certificate}
 	p.wait(t, func() bool {
 		resp, err := http.Get("http://127.0.0.1:" + web + "/readyz")
@@ -161,8 +167,9 @@ func writeCertificate(t *testing.T, dir string) (certificate, key string) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour),
+		IsCA:     true, BasicConstraintsValid: true,
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
@@ -226,7 +233,8 @@ func (p *mailpit) read(t *testing.T, subject, link string, follow func(token str
 	if diff := cmp.Diff(from, got.From); diff != "" || got.ReturnPath != "accounts@example.org" {
 		t.Errorf("%s: returns to %v, from (-want +got):\n%s", subject, got.ReturnPath, diff)
 	}
-	if diff := cmp.Diff([]mail.Address{{Address: "ada@example.com"}}, got.To); diff != "" || len(got.Cc)+len(got.Bcc)+len(got.Attachments) != 0 {
+	if diff := cmp.Diff([]mail.Address{{Address: "ada@example.com"}}, got.To); diff != "" || len(got.Cc)+len(got.Bcc)+
+		len(got.Attachments) != 0 {
 		t.Errorf("%s: %+v, to (-want +got):\n%s", subject, got, diff)
 	}
 	var header map[string][]string
@@ -234,7 +242,8 @@ func (p *mailpit) read(t *testing.T, subject, link string, follow func(token str
 	for _, added := range []string{"Received", "Return-Path"} {
 		delete(header, added)
 	}
-	want := map[string]string{"Auto-Submitted": "auto-generated", "Mime-Version": "1.0", "To": "<ada@example.com>", "Message-Id": "<" + got.MessageID + ">"}
+	want := map[string]string{"Auto-Submitted": "auto-generated", "Mime-Version": "1.0", "To": "<ada@example.com>",
+		"Message-Id": "<" + got.MessageID + ">"}
 	for _, name := range []string{"From", "Subject", "Date", "Content-Type"} {
 		want[name] = strings.Join(header[name], "; ")
 	}
@@ -246,7 +255,8 @@ func (p *mailpit) read(t *testing.T, subject, link string, follow func(token str
 		flat[name] = strings.Join(values, "; ")
 	}
 	delete(flat, "Content-Transfer-Encoding") // of the message without HTML
-	if diff := cmp.Diff(want, flat); diff != "" || !regexp.MustCompile(`^[0-9]+\.[A-Z2-7]{26}@example\.org$`).MatchString(got.MessageID) {
+	if diff := cmp.Diff(want, flat); diff != "" ||
+		!regexp.MustCompile(`^[0-9]+\.[A-Z2-7]{26}@example\.org$`).MatchString(got.MessageID) {
 		t.Errorf("%s: header (-want +got):\n%s", subject, diff)
 	}
 	if link == "" {

@@ -19,8 +19,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecuritySpoolUnwritable: while the spool cannot be written, the server is not ready, and answers as it always does, whoever
-// is asked for. Once it can be, what was asked for is mailed.
+// TestSecuritySpoolUnwritable: while the spool cannot be written, the server is not ready, and answers as it always
+// does, whoever is asked for. Once it can be, what was asked for is mailed.
 func TestSecuritySpoolUnwritable(t *testing.T) {
 	t.Parallel()
 	root := os.Geteuid() == 0
@@ -77,12 +77,14 @@ func fill(path string) error {
 
 func unwritable(t *testing.T, by []string, spool string, spoil, mend func() error) {
 	t.Helper()
-	server := servertest.StartBy(t, by, filepath.Join(t.TempDir(), "data"), append([]string{"ACCOUNTD_EMAIL_SPOOL_DIR=" + spool}, servertest.CheapHashing...)...)
+	server := servertest.StartBy(t, by, filepath.Join(t.TempDir(), "data"),
+		append([]string{"ACCOUNTD_EMAIL_SPOOL_DIR=" + spool}, servertest.CheapHashing...)...)
 	session, err := server.Register(http.DefaultClient, "ada", mailSpell)
 	if err != nil || !session.Success {
 		t.Fatal(session, err)
 	}
-	if got := len(servertest.MailsTo(t, spool, "ada@example.com")); got != 1 || status(t, server, "/readyz") != http.StatusOK {
+	if got := len(servertest.MailsTo(t, spool, "ada@example.com")); got != 1 ||
+		status(t, server, "/readyz") != http.StatusOK {
 		t.Fatalf("at first: %d mails\n%s", got, server.Log())
 	}
 	if err := spoil(); err != nil {
@@ -124,7 +126,9 @@ func unwritable(t *testing.T, by []string, spool string, spoil, mend func() erro
 		t.Fatal(err)
 	}
 	server.Await(t, func() bool { return status(t, server, "/readyz") == http.StatusOK })
-	if ada, eve, nobody := len(servertest.MailsTo(t, spool, "ada@example.com")), len(servertest.MailsTo(t, spool, "eve@example.com")), len(servertest.MailsTo(t, spool, "nobody@example.com")); ada != 2 || eve != 1 || nobody != 0 {
+	if ada, eve, nobody := len(servertest.MailsTo(t, spool, "ada@example.com")),
+		len(servertest.MailsTo(t, spool, "eve@example.com")),
+		len(servertest.MailsTo(t, spool, "nobody@example.com")); ada != 2 || eve != 1 || nobody != 0 {
 		t.Errorf("%d mails to ada, %d to eve, %d to nobody\n%s", ada, eve, nobody, server.Log())
 	}
 }
@@ -231,7 +235,8 @@ func TestSecuritySpoolWhole(t *testing.T) {
 	for client := range clients {
 		registering.Go(func() {
 			for i := range each {
-				if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%d-%d", client, i), mailSpell); err != nil || !session.Success {
+				if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%d-%d", client, i),
+					mailSpell); err != nil || !session.Success {
 					t.Error(session, err)
 					return
 				}

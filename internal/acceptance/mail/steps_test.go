@@ -23,10 +23,10 @@ import (
 
 var everyStep = flag.Bool("everystep", false, "TestSecurityMailSteps kills at each write and each opened file, too")
 
-// TestSecurityMailSteps kills the built program by SIGKILL at its first system call of a kind, its second and so on, until it gets from
-// a registration to the delivered mail and its own end unharmed, and prints where it died and what came of it. The calls are
-// those that steps are made of: outbox row, file in tmp, rename to new, sync, conversation with the mail server, deletion.
-// Needs strace. All of it takes a few minutes:
+// TestSecurityMailSteps kills the built program by SIGKILL at its first system call of a kind, its second and so on,
+// until it gets from a registration to the delivered mail and its own end unharmed, and prints where it died and what
+// came of it. The calls are those that steps are made of: outbox row, file in tmp, rename to new, sync, conversation
+// with the mail server, deletion. Needs strace. All of it takes a few minutes:
 //
 //	go test -count=1 -run '^TestSecurityMailSteps$' -v -timeout 30m . -everystep
 func TestSecurityMailSteps(t *testing.T) {
@@ -46,7 +46,8 @@ func TestSecurityMailSteps(t *testing.T) {
 		{"fsync", "accountd.db-wal", "accountd.db-wal"}, {"fsync", "", "spool/tmp"}, {"fsync", "spool/new", "spool/new"},
 	}
 	if *everyStep {
-		steps = append(steps, mailStep{"pwrite64", "", "accountd.db-wal"}, mailStep{"openat", "", "spool/tmp"}, mailStep{"write", "", "spool/tmp"}, mailStep{"write", "", "socket"})
+		steps = append(steps, mailStep{"pwrite64", "", "accountd.db-wal"}, mailStep{"openat", "", "spool/tmp"},
+			mailStep{"write", "", "spool/tmp"}, mailStep{"write", "", "socket"})
 	}
 	var mu sync.Mutex
 	outcomes := map[string]map[mailOutcome]int{}
@@ -94,11 +95,12 @@ func TestSecurityMailSteps(t *testing.T) {
 	t.Logf("kills %d, duplicated %d, lost %d, unfounded %d", kills, duplicated, lost, unfounded)
 }
 
-// mailStep is a kind of system call, all of them or those on a path in the data directory, and where a kill at one must have hit.
+// mailStep is a kind of system call, all of them or those on a path in the data directory, and where a kill at one must
+// have hit.
 type mailStep struct{ call, on, must string }
 
-// killAt starts the server over a copy of a directory, kills it at the kth system call of a kind, and holds what afterKill does.
-// died is false when it got to its own end first.
+// killAt starts the server over a copy of a directory, kills it at the kth system call of a kind, and holds what
+// afterKill does. died is false when it got to its own end first.
 func killAt(t *testing.T, first string, step mailStep, k int) (place string, out mailOutcome, died bool) {
 	t.Helper()
 	dir := t.TempDir()
@@ -120,7 +122,8 @@ func killAt(t *testing.T, first string, step mailStep, k int) (place string, out
 	sink := newMailSink(t)
 	server := servertest.Start(t, dataDir, append(sink.env(), "GOMAXPROCS=1")...)
 	pid := server.Cmd.Process.Pid
-	args := []string{"-f", "-qq", "-y", "-o", log, "-e", "trace=" + step.call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", step.call, k), "-p", strconv.Itoa(pid)}
+	args := []string{"-f", "-qq", "-y", "-o", log, "-e", "trace=" + step.call, "-e",
+		fmt.Sprintf("inject=%s:signal=KILL:when=%d", step.call, k), "-p", strconv.Itoa(pid)}
 	if step.on != "" {
 		args = append(args, "-P", filepath.Join(dataDir, step.on))
 	}
@@ -133,7 +136,9 @@ func killAt(t *testing.T, first string, step mailStep, k int) (place string, out
 	acknowledged := err == nil && session.Success
 	if acknowledged {
 		// What is refused makes no mail. If this one dies, there is no answer.
-		_, _ = server.Ask(http.DefaultClient, "", `mutation { register(email: "eve@example.com", username: "ada", password1: "quiet-otter-42", password2: "quiet-otter-42") { success } }`, nil)
+		_, _ = server.Ask(http.DefaultClient, "",
+			`mutation { register(email: "eve@example.com", username: "ada", password1: "quiet-otter-42", password2: `+
+				`"quiet-otter-42") { success } }`, nil)
 		gone := make(chan struct{})
 		go func() {
 			_ = server.Wait()
@@ -170,7 +175,8 @@ func killedAt(t *testing.T, log, call string) string {
 	}
 	lines := strings.Split(string(text), "\n")
 	for _, line := range slices.Backward(lines) {
-		if strings.Contains(line, " "+call+"(") && (strings.HasSuffix(line, "= ?") || strings.HasSuffix(line, "<unfinished ...>")) {
+		if strings.Contains(line, " "+call+"(") && (strings.HasSuffix(line, "= ?") ||
+			strings.HasSuffix(line, "<unfinished ...>")) {
 			return cmp.Or(places.FindString(line), "elsewhere")
 		}
 	}

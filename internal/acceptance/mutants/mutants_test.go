@@ -1,7 +1,8 @@
-// Package mutants_test tests the tests: each file in testdata/mutants is a bug and names the test that has to notice it.
+// Package mutants_test tests the tests: each file in testdata/mutants is a bug and names the test that has to notice
+// it.
 //
-// TestMutantsApply checks that each bug still fits the code. TestMutants, behind the build tag mutants, puts one bug at a
-// time into the program and fails where the named test stays green.
+// TestMutantsApply checks that each bug still fits the code. TestMutants, behind the build tag mutants, puts one bug at
+// a time into the program and fails where the named test stays green.
 package mutants_test
 
 import (

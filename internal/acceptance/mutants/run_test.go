@@ -14,10 +14,10 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestMutants puts the bugs of testdata/mutants into the program, each by itself, and fails where the test that it names
-// stays green. As many run side by side as -parallel says, by default as many as there are cores. The bug is an overlay of
-// the build (go help build), so the files themselves are never changed; GOFLAGS takes it into binaries that the test
-// builds.
+// TestMutants puts the bugs of testdata/mutants into the program, each by itself, and fails where the test that it
+// names stays green. As many run side by side as -parallel says, by default as many as there are cores. The bug is an
+// overlay of the build (go help build), so the files themselves are never changed; GOFLAGS takes it into binaries that
+// the test builds.
 //
 //	go test -tags mutants -run TestMutants -v -timeout 2h ./internal/acceptance/mutants
 //	go test -tags mutants -run 'TestMutants/^login_' -v ./internal/acceptance/mutants
@@ -26,7 +26,8 @@ func TestMutants(t *testing.T) {
 		t.Run(mutantName(file), func(t *testing.T) {
 			t.Parallel()
 			m, dir := readMutant(t, file), t.TempDir()
-			cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-count=1", "-run", m.test}, append(m.flags, m.pkg)...)...)
+			cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-count=1", "-run", m.test},
+				append(m.flags, m.pkg)...)...)
 			cmd.Env = append(os.Environ(), "GOFLAGS=-overlay="+m.overlay(t, dir), "TMPDIR="+dir)
 			cmd.Dir = servertest.File(t, ".")
 			out, err := cmd.CombinedOutput()

@@ -22,11 +22,14 @@ import (
 const (
 	outsidersPassword = "quiet-otter-42"
 
-	askLogin     = `mutation L($u: String, $e: String, $p: String!) { tokenAuth(username: $u, email: $e, password: $p) { success errors token refreshToken unarchiving user { id } payload refreshExpiresIn } }`
-	askResend    = `mutation R($e: String!) { resendActivationEmail(email: $e) { success errors } }`
-	askReset     = `mutation R($e: String!) { sendPasswordResetEmail(email: $e) { success errors } }`
-	askRegister  = `mutation R($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: $p, password2: $p) { success errors token refreshToken } }`
-	askSecondary = `mutation S($e: String!, $p: String!) { sendSecondaryEmailActivation(email: $e, password: $p) { success errors } }`
+	askLogin = `mutation L($u: String, $e: String, $p: String!) { tokenAuth(username: $u, email: $e, password: $p) ` +
+		`{ success errors token refreshToken unarchiving user { id } payload refreshExpiresIn } }`
+	askResend   = `mutation R($e: String!) { resendActivationEmail(email: $e) { success errors } }`
+	askReset    = `mutation R($e: String!) { sendPasswordResetEmail(email: $e) { success errors } }`
+	askRegister = `mutation R($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: ` +
+		`$p, password2: $p) { success errors token refreshToken } }`
+	askSecondary = `mutation S($e: String!, $p: String!) { sendSecondaryEmailActivation(email: $e, password: $p) { ` +
+		`success errors } }`
 )
 
 // crowd adds one user of each state. Nothing but the state tells them apart.
@@ -67,15 +70,16 @@ var refusedLogins = []refusedLogin{
 	{name: "more than a password can have", user: "verified", password: strings.Repeat("x", 1025)},
 }
 
-// TestSecurityLoginRefusals: whatever a login fails for, by username and by address, status, headers and bytes are the same,
-// and nothing has changed.
+// TestSecurityLoginRefusals: whatever a login fails for, by username and by address, status, headers and bytes are the
+// same, and nothing has changed.
 func TestSecurityLoginRefusals(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"register", "nothing", "all"} {
 		t.Run(mode, func(t *testing.T) {
 			o := outside(t, "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS="+mode)
 			crowd(t, o)
-			const want = `{"data":{"tokenAuth":{"success":false,"errors":{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]},` +
+			const want = `{"data":{"tokenAuth":{"success":false,"errors":{"nonFieldErrors":[{"message":"Please, enter valid ` +
+				`credentials.","code":"invalid_credentials"}]},` +
 				`"token":null,"refreshToken":null,"unarchiving":false,"user":null,"payload":null,"refreshExpiresIn":null}}}` + "\n"
 			var first *observed
 			for _, class := range refusedLogins {
@@ -94,7 +98,8 @@ func TestSecurityLoginRefusals(t *testing.T) {
 					}
 				}
 			}
-			if users := servertest.Run(t, o.DataDir, "", "user", "show", "archived", "--json"); !strings.Contains(users, `"archived":true`) {
+			if users := servertest.Run(t, o.DataDir, "", "user", "show", "archived", "--json"); !strings.Contains(users,
+				`"archived":true`) {
 				t.Errorf("a wrong password takes an account back: %s", users)
 			}
 			if sent := o.mails(t); len(sent) > 0 {
@@ -104,8 +109,9 @@ func TestSecurityLoginRefusals(t *testing.T) {
 	}
 }
 
-// TestSecurityReveal: what the three settings of reveal_accounts tell whom, for every state of the account that an address
-// belongs to. What is not told is the same to the byte, headers included, and the mails are what they should be.
+// TestSecurityReveal: what the three settings of reveal_accounts tell whom, for every state of the account that an
+// address belongs to. What is not told is the same to the byte, headers included, and the mails are what they should
+// be.
 func TestSecurityReveal(t *testing.T) {
 	t.Parallel()
 	addresses := []string{"nobody", "verified", "secondary", "unverified", "archived", "inactive", "caller"}
@@ -121,22 +127,29 @@ func TestSecurityReveal(t *testing.T) {
 			mails       map[string]string // by address; "-": none
 		}{
 			{"resend", askResend,
-				map[string]map[string]string{"all": {"verified": "already_verified", "secondary": "already_verified", "archived": "already_verified", "caller": "already_verified"}}[mode],
+				map[string]map[string]string{"all": {"verified": "already_verified", "secondary": "already_verified",
+					"archived": "already_verified", "caller": "already_verified"}}[mode],
 				map[string]string{"unverified": "unverified@example.com" + activate}},
 			{"reset", askReset,
 				map[string]map[string]string{"all": {"unverified": "not_verified"}}[mode],
 				map[string]string{
-					"verified": "verified@example.com" + reset, "secondary": "secondary@example.com" + reset, "unverified": "unverified@example.com" + activate,
-					"archived": "archived@example.com" + reset, "caller": "caller@example.com" + reset,
+					"verified": "verified@example.com" + reset, "secondary": "secondary@example.com" + reset,
+					"unverified": "unverified@example.com" + activate,
+					"archived":   "archived@example.com" + reset, "caller": "caller@example.com" + reset,
 				}},
 			{"register", askRegister, takenIn(mode, addresses[1:]), map[string]map[string]string{"nothing": {
-				"verified": "verified@example.com" + have, "secondary": "secondary@example.com" + have, "unverified": "unverified@example.com" + have,
-				"archived": "archived@example.com" + have, "caller": "caller@example.com" + have, "nobody": "nobody@example.com" + activate,
-			}, "register": {"nobody": "nobody@example.com" + activate}, "all": {"nobody": "nobody@example.com" + activate}}[mode]},
+				"verified": "verified@example.com" + have, "secondary": "secondary@example.com" + have,
+				"unverified": "unverified@example.com" + have,
+				"archived":   "archived@example.com" + have, "caller": "caller@example.com" + have, "nobody": "nobody@example.com" +
+					activate,
+			}, "register": {"nobody": "nobody@example.com" + activate}, "all": {"nobody": "nobody@example.com" +
+				activate}}[mode]},
 			{"secondary", askSecondary, secondaryIn(mode, addresses[1:]), map[string]map[string]string{"nothing": {
-				"verified": "verified@example.com" + have, "secondary": "secondary@example.com" + have, "unverified": "unverified@example.com" + have,
-				"archived": "archived@example.com" + have, "nobody": "nobody@example.com" + activate,
-			}, "register": {"nobody": "nobody@example.com" + activate}, "all": {"nobody": "nobody@example.com" + activate}}[mode]},
+				"verified": "verified@example.com" + have, "secondary": "secondary@example.com" + have,
+				"unverified": "unverified@example.com" + have,
+				"archived":   "archived@example.com" + have, "nobody": "nobody@example.com" + activate,
+			}, "register": {"nobody": "nobody@example.com" + activate}, "all": {"nobody": "nobody@example.com" +
+				activate}}[mode]},
 		} {
 			t.Run(mode+"/"+op.name, func(t *testing.T) {
 				t.Parallel()
@@ -148,7 +161,8 @@ func TestSecurityReveal(t *testing.T) {
 				}
 				var nobody observed
 				for i, address := range addresses {
-					got := o.ask(t, op.query, map[string]any{"e": address + "@example.com", "u": fmt.Sprintf("new%d", i), "p": outsidersPassword})
+					got := o.ask(t, op.query, map[string]any{"e": address + "@example.com", "u": fmt.Sprintf("new%d", i),
+						"p": outsidersPassword})
 					if address == "nobody" {
 						if nobody = got; !strings.Contains(got.body, `"success":true,"errors":null`) {
 							t.Fatal(got.body)
@@ -196,7 +210,8 @@ func secondaryIn(mode string, addresses []string) map[string]string {
 	return told
 }
 
-// TestSecurityResetWithoutSpool: where mails cannot be written, the answers are the same as ever, and readiness says so.
+// TestSecurityResetWithoutSpool: where mails cannot be written, the answers are the same as ever, and readiness says
+// so.
 func TestSecurityResetWithoutSpool(t *testing.T) {
 	t.Parallel()
 	o := outside(t)
@@ -229,8 +244,8 @@ func TestSecurityResetWithoutSpool(t *testing.T) {
 	}
 }
 
-// TestSecurityUniformTime: no answer that must not tell comes before its time, for anybody. What is never fast cannot be
-// told from what is slow; that the work fits into the time, the timing test shows.
+// TestSecurityUniformTime: no answer that must not tell comes before its time, for anybody. What is never fast cannot
+// be told from what is slow; that the work fits into the time, the timing test shows.
 func TestSecurityUniformTime(t *testing.T) {
 	t.Parallel()
 	const due = 300 * time.Millisecond
@@ -243,7 +258,8 @@ func TestSecurityUniformTime(t *testing.T) {
 		for _, query := range []string{askResend, askReset, askRegister, askSecondary} {
 			all.Go(func() {
 				began := time.Now()
-				caller.ask(t, query, map[string]any{"e": address + "@example.com", "u": fmt.Sprintf("new%d", i), "p": outsidersPassword})
+				caller.ask(t, query, map[string]any{"e": address + "@example.com", "u": fmt.Sprintf("new%d", i),
+					"p": outsidersPassword})
 				if took := time.Since(began); took < due {
 					t.Errorf("%s, %s: after %v", query, address, took)
 				}
@@ -276,13 +292,14 @@ func TestSecurityUniformTimeEnds(t *testing.T) {
 	}
 }
 
-// TestSecurityDearestHash: while somebody has a hash of Django's that takes a thousand times as long as ours, everybody's
-// wrong password takes as long.
+// TestSecurityDearestHash: while somebody has a hash of Django's that takes a thousand times as long as ours,
+// everybody's wrong password takes as long.
 func TestSecurityDearestHash(t *testing.T) {
 	const iterations = 1_000_000
 	o := outside(t)
 	crowd(t, o)
-	o.Exec(t, `UPDATE users SET password = ? WHERE username = 'unverified'`, fmt.Sprintf("pbkdf2_sha256$%d$salt$%s", iterations, strings.Repeat("A", 43)+"="))
+	o.Exec(t, `UPDATE users SET password = ? WHERE username = 'unverified'`, fmt.Sprintf("pbkdf2_sha256$%d$salt$%s",
+		iterations, strings.Repeat("A", 43)+"="))
 	if err := o.Stop(); err != nil {
 		t.Fatal(err)
 	}

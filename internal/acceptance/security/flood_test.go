@@ -32,9 +32,11 @@ func TestSecurityLoginsBesideFlood(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
 			addOwner(t, dir)
-			s := servertest.Start(t, dir, behindProxy, "ACCOUNTD_LIMITS_LOGINS_PER_IP=off", "ACCOUNTD_PASSWORDS_ARGON2_CONCURRENT=1", "ACCOUNTD_PASSWORDS_ARGON2_MEMORY=4MiB")
+			s := servertest.Start(t, dir, behindProxy, "ACCOUNTD_LIMITS_LOGINS_PER_IP=off",
+				"ACCOUNTD_PASSWORDS_ARGON2_CONCURRENT=1", "ACCOUNTD_PASSWORDS_ARGON2_MEMORY=4MiB")
 			login := func() bool {
-				_, _, body := askRaw(t, viaProxy(test.honest), s, "", byName, map[string]any{"name": "ada", "password": ownersPassword})
+				_, _, body := askRaw(t, viaProxy(test.honest), s, "", byName, map[string]any{"name": "ada",
+					"password": ownersPassword})
 				return strings.Contains(body, `"success":true`)
 			}
 			if test.known && !login() {
@@ -94,7 +96,8 @@ func TestSecurityOwnerBesideGuesses(t *testing.T) {
 		t.Helper()
 		for range times {
 			guesser++
-			_, _, body := askRaw(t, viaProxy(fmt.Sprintf("2001:db8:%x::1", guesser)), s, "", byName, map[string]any{"name": "ada", "password": "wrong"})
+			_, _, body := askRaw(t, viaProxy(fmt.Sprintf("2001:db8:%x::1", guesser)), s, "", byName,
+				map[string]any{"name": "ada", "password": "wrong"})
 			if body != loginRefused {
 				t.Fatal(body)
 			}
@@ -103,7 +106,8 @@ func TestSecurityOwnerBesideGuesses(t *testing.T) {
 	for reset, password := range []string{"brisk-heron-71", "brisk-heron-72", "brisk-heron-73"} {
 		guess(25)
 		askRaw(t, owner, s, "", `mutation { sendPasswordResetEmail(email: "ada@example.com") { success } }`, nil)
-		_, _, body := askRaw(t, owner, s, "", `mutation($t: String!, $p: String!) { passwordReset(token: $t, newPassword1: $p, newPassword2: $p) { success errors } }`,
+		_, _, body := askRaw(t, owner, s, "", `mutation($t: String!, $p: String!) { passwordReset(token: $t, `+
+			`newPassword1: $p, newPassword2: $p) { success errors } }`,
 			map[string]any{"t": newestToken(t, dir, "password-reset"), "p": password})
 		if !strings.Contains(body, `"success":true`) {
 			t.Fatal(body)
@@ -112,14 +116,16 @@ func TestSecurityOwnerBesideGuesses(t *testing.T) {
 		in := 0
 		for range 10 {
 			guess(2)
-			if _, _, body := askRaw(t, owner, s, "", byName, map[string]any{"name": "ada", "password": password}); strings.Contains(body, `"success":true`) {
+			if _, _, body := askRaw(t, owner, s, "", byName, map[string]any{"name": "ada",
+				"password": password}); strings.Contains(body, `"success":true`) {
 				in++
 			}
 		}
 		if in != 10 {
 			t.Errorf("%d of 10 logins after reset %d", in, reset+1)
 		}
-		if _, _, body := askRaw(t, viaProxy("198.51.100.7"), s, "", byName, map[string]any{"name": "ada", "password": password}); body != loginRefused {
+		if _, _, body := askRaw(t, viaProxy("198.51.100.7"), s, "", byName, map[string]any{"name": "ada",
+			"password": password}); body != loginRefused {
 			t.Errorf("elsewhere: %s", body)
 		}
 	}

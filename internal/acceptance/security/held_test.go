@@ -16,8 +16,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityRevealNames: under "nothing" no sequence of registrations tells whether an address was claimed before it: not
-// by usernames, nor by names that look like them, nor by unique fields, nor by the ids of later accounts.
+// TestSecurityRevealNames: under "nothing" no sequence of registrations tells whether an address was claimed before it:
+// not by usernames, nor by names that look like them, nor by unique fields, nor by the ids of later accounts.
 func TestSecurityRevealNames(t *testing.T) {
 	t.Parallel()
 	const config = `[accounts]
@@ -37,18 +37,22 @@ uniform_time = "0s" # other tests look at it
 		t.Run(fmt.Sprintf("passwordless %t", passwordless), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "config.toml"), fmt.Appendf(nil, config, passwordless), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, "config.toml"), fmt.Appendf(nil, config, passwordless),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 			o := &outsider{Server: servertest.Cheap(t, filepath.Join(dir, "data"))}
 			o.add(t, "holder", outsidersPassword, "--verified")
-			servertest.Run(t, o.DataDir, "", "user", "add", "--username", "named@example.com", "--email", "named@example.com", "--no-password")
+			servertest.Run(t, o.DataDir, "", "user", "add", "--username", "named@example.com", "--email", "named@example.com",
+				"--no-password")
 			o.add(t, "caller", outsidersPassword, "--verified")
 			caller := o.logIn(t, "caller", outsidersPassword)
 			register := `mutation R($e: String!, $u: String!, $f: String!) {
-				register(email: $e, username: $u, phone: $f, password1: "quiet-otter-42", password2: "quiet-otter-42") { success errors token } }`
+				register(email: $e, username: $u, phone: $f, password1: "quiet-otter-42", password2: "quiet-otter-42") {
+					success errors token } }`
 			if passwordless {
-				register = `mutation R($e: String!, $u: String!, $f: String!) { register(email: $e, username: $u, phone: $f) { success errors } }`
+				register = `mutation R($e: String!, $u: String!, $f: String!) { register(email: $e, username: $u, phone: $f) { ` +
+					`success errors } }`
 			}
 			id := func(name string) int {
 				var u struct{ ID int }
@@ -87,7 +91,8 @@ uniform_time = "0s" # other tests look at it
 					}
 					list = append(list, got)
 				}
-				list = append(list, caller.ask(t, update, map[string]any{"u": own + "l"}), caller.ask(t, update, map[string]any{"f": own + "1"}))
+				list = append(list, caller.ask(t, update, map[string]any{"u": own + "l"}),
+					caller.ask(t, update, map[string]any{"f": own + "1"}))
 				if passwordless { // who has given a password learns by it: the program says so at start
 					list = append(list, o.ask(t, askLogin, map[string]any{"u": own + "l", "p": outsidersPassword}))
 				}
@@ -96,8 +101,12 @@ uniform_time = "0s" # other tests look at it
 			free, freeIDs := outcomes("nobody@example.com", "one")
 			for address, own := range map[string]string{"holder@example.com": "two", "named@example.com": "six"} {
 				claimed, claimedIDs := outcomes(address, own)
-				if !slices.EqualFunc(free, claimed, func(a, b observed) bool { return cmp.Equal(a, b, cmp.AllowUnexported(observed{})) }) {
-					t.Errorf("%s is told apart (-free +claimed):\n%s", address, cmp.Diff(free, claimed, cmp.AllowUnexported(observed{})))
+				if !slices.EqualFunc(free, claimed, func(a, b observed) bool {
+					return cmp.Equal(a, b,
+						cmp.AllowUnexported(observed{}))
+				}) {
+					t.Errorf("%s is told apart (-free +claimed):\n%s", address, cmp.Diff(free, claimed,
+						cmp.AllowUnexported(observed{})))
 				}
 				if claimedIDs != freeIDs {
 					t.Errorf("%s: ids grow by %d, by %d for a free address", address, claimedIDs, freeIDs)
@@ -105,7 +114,8 @@ uniform_time = "0s" # other tests look at it
 			}
 			// An operator gives a held name, and is the only one who can.
 			servertest.Run(t, o.DataDir, "", "user", "set", "caller", "--username", "twol")
-			if got := o.ask(t, register, map[string]any{"e": "y@example.net", "u": "twol", "f": "9"}); !strings.Contains(got.body, `"code":"unique"`) {
+			if got := o.ask(t, register, map[string]any{"e": "y@example.net", "u": "twol",
+				"f": "9"}); !strings.Contains(got.body, `"code":"unique"`) {
 				t.Error(got.body)
 			}
 		})

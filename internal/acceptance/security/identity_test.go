@@ -92,11 +92,12 @@ const (
 	resetQuery  = `mutation ($email: String!) { sendPasswordResetEmail(email: $email) { success errors } }`
 	resendQuery = `mutation ($email: String!) { resendActivationEmail(email: $email) { success errors } }`
 	verifyQuery = `mutation ($token: String!) { verifyAccount(token: $token) { success errors } }`
-	loginQuery  = `mutation ($email: String, $password: String!) { tokenAuth(email: $email, password: $password) { success errors } }`
+	loginQuery  = `mutation ($email: String, $password: String!) { tokenAuth(email: $email, password: $password) { ` +
+		`success errors } }`
 )
 
-// TestSecurityAddressVariants: what looks like somebody's address is theirs, or nobody's, or no address, for every operation
-// alike; and mail goes to the address that is stored, as it is stored, whatever was typed.
+// TestSecurityAddressVariants: what looks like somebody's address is theirs, or nobody's, or no address, for every
+// operation alike; and mail goes to the address that is stored, as it is stored, whatever was typed.
 func TestSecurityAddressVariants(t *testing.T) {
 	t.Parallel()
 	const password = "quiet-otter-42"
@@ -150,7 +151,8 @@ func TestSecurityAddressVariants(t *testing.T) {
 				add := []string{"user", "add", "--username", "user" + n, "--email", stored, "--password-stdin"}
 				if place == "secondary" {
 					primary = "p" + n + "@example.net"
-					add = []string{"user", "add", "--username", "user" + n, "--email", primary, "--secondary-email", stored, "--password-stdin"}
+					add = []string{"user", "add", "--username", "user" + n, "--email", primary, "--secondary-email", stored,
+						"--password-stdin"}
 				}
 				servertest.Run(t, server.DataDir, password, add...)
 
@@ -185,8 +187,10 @@ func TestSecurityAddressVariants(t *testing.T) {
 				}
 				mailed(resetQuery, "sendPasswordResetEmail", "Reset your password on accountd", mailbox)
 
-				want := map[variant]string{same: "ok", refused: "nonFieldErrors invalid_credentials", other: "nonFieldErrors invalid_credentials"}[test.want]
-				if got := answered(t, server, "", "tokenAuth", loginQuery, map[string]any{"email": typed, "password": password}); got != want {
+				want := map[variant]string{same: "ok", refused: "nonFieldErrors invalid_credentials",
+					other: "nonFieldErrors invalid_credentials"}[test.want]
+				if got := answered(t, server, "", "tokenAuth", loginQuery, map[string]any{"email": typed,
+					"password": password}); got != want {
 					t.Errorf("tokenAuth by %+q: %s, want %s", typed, got, want)
 				}
 				want = map[variant]string{same: "email unique", refused: "email invalid", other: "ok"}[test.want]
@@ -209,17 +213,26 @@ func TestSecurityAddressSyntax(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 60) + "@" + strings.Repeat(strings.Repeat("b", 59)+".", 3)
 	bad := []string{
-		"x", "@", "@example.com", "a@", "a@@example.com", "a@b@example.com", "a b@example.com", "a@exa mple.com", "a@example..com", "a@.example.com",
-		"a@example", "a@example.com.", "a@-example.com", "a@example-.com", "a@exam_ple.com", ".a@example.com", "a.@example.com", "a..b@example.com",
-		`"x" <a@example.com>`, "x <a@example.com>", "<a@example.com>", "a@example.com (c)", "(c)a@example.com", "a(c)@example.com", "Group: a@example.com;",
-		"a@example.com, b@example.com", "a@example.com;b@example.com", "a@example.com b@example.com", `"a"@example.com`, `"a b"@example.com`, `"a@b"@example.com`,
-		`a\@b@example.com`, "a@[127.0.0.1]", "a@[IPv6:::1]", "a@127.0.0.1", "a@1.2.3.4", "a\r\n@example.com", "a@example.com\r\nBcc: b@example.com", "a@example.com\nb@example.com",
-		"a@exam\r\nple.com", "a%0d%0a@exam\u2028ple.com", "a\u2028b@example.com", "a\x00@example.com", "a\x7f@example.com", "é@example.com", "a@\u202eexample.com",
-		"mailto:a@example.com", "a@example.com?subject=x", "a@example.com/", "a@http://example.com", "=?utf-8?q?a?=@example.com\t<x>", "a@xn--.com", "a@\u2024.com",
+		"x", "@", "@example.com", "a@", "a@@example.com", "a@b@example.com", "a b@example.com", "a@exa mple.com",
+		"a@example..com", "a@.example.com",
+		"a@example", "a@example.com.", "a@-example.com", "a@example-.com", "a@exam_ple.com", ".a@example.com",
+		"a.@example.com", "a..b@example.com",
+		`"x" <a@example.com>`, "x <a@example.com>", "<a@example.com>", "a@example.com (c)", "(c)a@example.com",
+		"a(c)@example.com", "Group: a@example.com;",
+		"a@example.com, b@example.com", "a@example.com;b@example.com", "a@example.com b@example.com", `"a"@example.com`,
+		`"a b"@example.com`, `"a@b"@example.com`,
+		`a\@b@example.com`, "a@[127.0.0.1]", "a@[IPv6:::1]", "a@127.0.0.1", "a@1.2.3.4", "a\r\n@example.com",
+		"a@example.com\r\nBcc: b@example.com", "a@example.com\nb@example.com",
+		"a@exam\r\nple.com", "a%0d%0a@exam\u2028ple.com", "a\u2028b@example.com", "a\x00@example.com", "a\x7f@example.com",
+		"é@example.com", "a@\u202eexample.com",
+		"mailto:a@example.com", "a@example.com?subject=x", "a@example.com/", "a@http://example.com",
+		"=?utf-8?q?a?=@example.com\t<x>", "a@xn--.com", "a@\u2024.com",
 	}
 	good := map[string]string{ // to the mailbox
-		"a@example.com": "a@example.com", "A.b+C_d-e'f@sub.Example.com": "A.b+C_d-e'f@sub.example.com", "a%0d%0a@example.com": "a%0d%0a@example.com",
-		"!#$%&'*+/=?^_`{|}~-@example.com": "!#$%&'*+/=?^_`{|}~-@example.com", "1@localhost": "1@localhost", "{{.Token}}@example.com": "{{.Token}}@example.com",
+		"a@example.com": "a@example.com", "A.b+C_d-e'f@sub.Example.com": "A.b+C_d-e'f@sub.example.com",
+		"a%0d%0a@example.com":             "a%0d%0a@example.com",
+		"!#$%&'*+/=?^_`{|}~-@example.com": "!#$%&'*+/=?^_`{|}~-@example.com", "1@localhost": "1@localhost",
+		"{{.Token}}@example.com":                             "{{.Token}}@example.com",
 		long + strings.Repeat("c", 254-len(long)-4) + ".com": long + strings.Repeat("c", 254-len(long)-4) + ".com",
 	}
 	server := servertest.New(t)
@@ -344,7 +357,8 @@ func TestSecurityUsernames(t *testing.T) {
 		{"more than 150 once normalised", strings.Repeat("\u3300", 38), "username max_length"},
 	}
 	server := servertest.New(t, "ACCOUNTD_ACCOUNTS_UPDATE_FIELDS=username")
-	servertest.Run(t, server.DataDir, "", "user", "add", "--username", "root", "--email", "root@example.com", "--no-password")
+	servertest.Run(t, server.DataDir, "", "user", "add", "--username", "root", "--email", "root@example.com",
+		"--no-password")
 	for i, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			address := fmt.Sprintf("u%d@example.com", i)
@@ -363,16 +377,19 @@ func TestSecurityUsernames(t *testing.T) {
 		})
 	}
 	t.Run("updateAccount", func(t *testing.T) {
-		servertest.Run(t, server.DataDir, "quiet-otter-42", "user", "add", "--username", "eve", "--email", "eve@example.com", "--secondary-email", "eve2@example.com", "--verified", "--password-stdin")
+		servertest.Run(t, server.DataDir, "quiet-otter-42", "user", "add", "--username", "eve", "--email", "eve@example.com",
+			"--secondary-email", "eve2@example.com", "--verified", "--password-stdin")
 		session, err := server.Login(http.DefaultClient, "eve", "quiet-otter-42")
 		if err != nil {
 			t.Fatal(err)
 		}
 		for name, want := range map[string]string{
-			"root@example.com": invalid, "eve2@example.com": invalid, "PayPal": taken, "p\u0430ypal": invalid, "eve\u200d": invalid,
+			"root@example.com": invalid, "eve2@example.com": invalid, "PayPal": taken, "p\u0430ypal": invalid,
+			"eve\u200d":   invalid,
 			"payp\u0251l": taken, "EVE@example.com": "ok",
 		} {
-			got := answered(t, server, session.Token, "updateAccount", `mutation ($name: String!) { updateAccount(username: $name) { success errors } }`, map[string]any{"name": name})
+			got := answered(t, server, session.Token, "updateAccount",
+				`mutation ($name: String!) { updateAccount(username: $name) { success errors } }`, map[string]any{"name": name})
 			if got != want {
 				t.Errorf("%+q: %s, want %s", name, got, want)
 			}
@@ -382,7 +399,8 @@ func TestSecurityUsernames(t *testing.T) {
 		// NFKC makes eighteen characters of each, and takes long for the many marks of the other.
 		for _, name := range []string{strings.Repeat("\ufdfa", 20_000), "a" + strings.Repeat("\u0315\u0300", 15_000)} {
 			start := time.Now()
-			answer, err := server.Ask(http.DefaultClient, "", registerQuery, map[string]any{"email": "x@example.com", "name": name, "password": "quiet-otter-42"})
+			answer, err := server.Ask(http.DefaultClient, "", registerQuery, map[string]any{"email": "x@example.com",
+				"name": name, "password": "quiet-otter-42"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -392,7 +410,8 @@ func TestSecurityUsernames(t *testing.T) {
 			if err := answer.Field("register", &payload); err != nil {
 				t.Fatal(err)
 			}
-			want := fmt.Sprintf(`{"username":[{"message":"Ensure this value has at most 150 characters (it has %d).","code":"max_length"}]}`, len([]rune(name)))
+			want := fmt.Sprintf(`{"username":[{"message":"Ensure this value has at most 150 characters (it has `+
+				`%d).","code":"max_length"}]}`, len([]rune(name)))
 			if string(payload.Errors) != want {
 				t.Errorf("answered %s, want %s", payload.Errors, want)
 			}

@@ -25,21 +25,25 @@ import (
 
 // redeem are the mutations that use up the token of a mail. $i is a different number in each of many requests.
 var redeem = map[string]string{
-	"activation":      `verifyAccount(token: "$token") { success errors }`,
-	"password_reset":  `passwordReset(token: "$token", newPassword1: "better-otter-$i", newPassword2: "better-otter-$i") { success errors }`,
-	"password_set":    `passwordSet(token: "$token", newPassword1: "better-otter-$i", newPassword2: "better-otter-$i") { success errors }`,
+	"activation": `verifyAccount(token: "$token") { success errors }`,
+	"password_reset": `passwordReset(token: "$token", newPassword1: "better-otter-$i", newPassword2: ` +
+		`"better-otter-$i") { success errors }`,
+	"password_set": `passwordSet(token: "$token", newPassword1: "better-otter-$i", newPassword2: "better-otter-$i") ` +
+		`{ success errors }`,
 	"secondary_email": `verifySecondaryEmail(token: "$token") { success errors }`,
 }
 
 func redemption(kind, token string, i int) request {
 	field, _, _ := strings.Cut(redeem[kind], "(")
-	return request{field: field, query: "mutation { " + strings.NewReplacer("$token", token, "$i", fmt.Sprint(100+i)).Replace(redeem[kind]) + " }"}
+	return request{field: field, query: "mutation { " + strings.NewReplacer("$token", token, "$i",
+		fmt.Sprint(100+i)).Replace(redeem[kind]) + " }"}
 }
 
 // mailedLinks makes an account for each kind of link, named like it, and the link.
 func mailedLinks(t *testing.T, server *servertest.Server) map[string]delivered {
 	t.Helper()
-	states := map[string]string{"activation": "--no-password", "password_reset": "--verified", "password_set": "--no-password", "secondary_email": "--verified"}
+	states := map[string]string{"activation": "--no-password", "password_reset": "--verified",
+		"password_set": "--no-password", "secondary_email": "--verified"}
 	list := map[string]delivered{}
 	for kind, state := range states {
 		args := []string{"user", "add", "--username", kind, "--email", kind + "@example.com", state}
@@ -109,8 +113,8 @@ func TestSecurityTokensAtOnce(t *testing.T) {
 	}
 }
 
-// TestSecurityLinksAreInert: mail programs, scanners and browsers fetch links before their reader does, and nothing comes of
-// it. Nor can a link to the API itself be made.
+// TestSecurityLinksAreInert: mail programs, scanners and browsers fetch links before their reader does, and nothing
+// comes of it. Nor can a link to the API itself be made.
 func TestSecurityLinksAreInert(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
@@ -147,7 +151,8 @@ func TestSecurityLinksAreInert(t *testing.T) {
 					}
 					body, err := io.ReadAll(resp.Body)
 					resp.Body.Close()
-					if err != nil || resp.StatusCode < 400 || len(resp.Cookies()) > 0 || bytes.Contains(body, []byte(links[kind].Token)) {
+					if err != nil || resp.StatusCode < 400 || len(resp.Cookies()) > 0 ||
+						bytes.Contains(body, []byte(links[kind].Token)) {
 						t.Errorf("%s %s: %s, cookies %v, %v\n%s", method, address, resp.Status, resp.Cookies(), err, body)
 					}
 				}
@@ -165,9 +170,9 @@ func TestSecurityLinksAreInert(t *testing.T) {
 	}
 }
 
-// TestSecurityStolenDatabase looks for every token that the server has given out in the files of its database, as text, as
-// bytes and in parts: those of mails that wait in the outbox, of mails that have gone, of sessions that go on and that have
-// been refreshed.
+// TestSecurityStolenDatabase looks for every token that the server has given out in the files of its database, as text,
+// as bytes and in parts: those of mails that wait in the outbox, of mails that have gone, of sessions that go on and
+// that have been refreshed.
 func TestSecurityStolenDatabase(t *testing.T) {
 	t.Parallel()
 	const password = "quiet-otter-42"
@@ -210,14 +215,18 @@ func TestSecurityStolenDatabase(t *testing.T) {
 		if session, err := server.Register(http.DefaultClient, name, password); err != nil || !session.Success {
 			t.Fatalf("%+v, %v", session, err)
 		}
-		session := ask("", "tokenAuth", `mutation ($name: String, $password: String!) { tokenAuth(username: $name, password: $password) { success errors token refreshToken } }`,
+		session := ask("", "tokenAuth", `mutation ($name: String, $password: String!) { tokenAuth(username: $name, `+
+			`password: $password) { success errors token refreshToken } }`,
 			map[string]any{"name": bob, "password": password})
 		for range 2 {
-			session = ask("", "refreshToken", `mutation ($token: String!) { refreshToken(refreshToken: $token) { success errors token refreshToken } }`,
+			session = ask("", "refreshToken", `mutation ($token: String!) { refreshToken(refreshToken: $token) { success `+
+				`errors token refreshToken } }`,
 				map[string]any{"token": session.RefreshToken})
 		}
 		ask("", "sendPasswordResetEmail", resetQuery, map[string]any{"email": bob + "@example.com"})
-		ask(session.Token, "sendSecondaryEmailActivation", `mutation ($email: String!, $password: String!) { sendSecondaryEmailActivation(email: $email, password: $password) { success errors } }`,
+		ask(session.Token, "sendSecondaryEmailActivation",
+			`mutation ($email: String!, $password: String!) { sendSecondaryEmailActivation(email: $email, password: `+
+				`$password) { success errors } }`,
 			map[string]any{"email": bob + ".2@example.com", "password": password})
 	}
 	received := func(want int) {
@@ -234,7 +243,8 @@ func TestSecurityStolenDatabase(t *testing.T) {
 	}
 
 	for _, bob := range []string{"bob1", "bob2"} { // commands refuse to work without a spool
-		servertest.Run(t, server.DataDir, password, "user", "add", "--username", bob, "--email", bob+"@example.com", "--verified", "--password-stdin")
+		servertest.Run(t, server.DataDir, password, "user", "add", "--username", bob, "--email", bob+"@example.com",
+			"--verified", "--password-stdin")
 	}
 	secrets["set token"] = servertest.LinkToken(t, server.DataDir, "password_set", "bob1")
 	sendAll(1)
@@ -271,7 +281,8 @@ func TestSecurityStolenDatabase(t *testing.T) {
 				}
 			}
 		}
-		for _, text := range []string{"password-reset/", "Reset your password", "multipart/alternative", "Message-ID", password} {
+		for _, text := range []string{"password-reset/", "Reset your password", "multipart/alternative", "Message-ID",
+			password} {
 			if bytes.Contains(raw, []byte(text)) {
 				t.Errorf("%s: %q is there", file, text)
 			}
@@ -293,8 +304,8 @@ func TestSecurityStolenDatabase(t *testing.T) {
 	}
 }
 
-// formsOf are the ways in which a token could be stored: itself, its bytes in other encodings, and the parts that cannot be
-// guessed.
+// formsOf are the ways in which a token could be stored: itself, its bytes in other encodings, and the parts that
+// cannot be guessed.
 func formsOf(t *testing.T, token string) map[string][]byte {
 	t.Helper()
 	forms := map[string][]byte{"as it is": []byte(token)}

@@ -31,7 +31,8 @@ func (o *outsider) add(t *testing.T, name, password string, flags ...string) {
 	if password != "" {
 		flags = append(flags, "--password-stdin")
 	}
-	servertest.Run(t, o.DataDir, password, slices.Concat([]string{"user", "add", "--username", name, "--email", name + "@example.com"}, flags)...)
+	servertest.Run(t, o.DataDir, password, slices.Concat([]string{"user", "add", "--username", name, "--email", name +
+		"@example.com"}, flags)...)
 }
 
 // observed is an answer but for what differs with every one: its request id, and the date.

@@ -47,19 +47,22 @@ type request struct {
 	variables           map[string]any
 }
 
-// TestSecurityOneOwner lets 64 requests fight for one address at once: registrations, links that make it somebody's secondary
-// address, swaps that make it the primary one, and users who want it for a username. In the end one account has it, and
-// only one was told so.
+// TestSecurityOneOwner lets 64 requests fight for one address at once: registrations, links that make it somebody's
+// secondary address, swaps that make it the primary one, and users who want it for a username. In the end one account
+// has it, and only one was told so.
 //
 //	go test -run TestSecurityOneOwner -timeout 2h . -rounds 1000
 func TestSecurityOneOwner(t *testing.T) {
 	t.Parallel()
 	const n, password = 16, "quiet-otter-42"
-	server := servertest.New(t, "ACCOUNTD_ACCOUNTS_UPDATE_FIELDS=username", "ACCOUNTD_TOKENS_ACCESS_LIFETIME=30d", "ACCOUNTD_PASSWORDS_ARGON2_QUEUE=200", "ACCOUNTD_EMAIL_NOTICES=false", "ACCOUNTD_ACCOUNTS_SEND_ACTIVATION_EMAIL=false")
+	server := servertest.New(t, "ACCOUNTD_ACCOUNTS_UPDATE_FIELDS=username", "ACCOUNTD_TOKENS_ACCESS_LIFETIME=30d",
+		"ACCOUNTD_PASSWORDS_ARGON2_QUEUE=200", "ACCOUNTD_EMAIL_NOTICES=false",
+		"ACCOUNTD_ACCOUNTS_SEND_ACTIVATION_EMAIL=false")
 	sessions := make([]string, n)
 	for i := range n {
 		name := fmt.Sprintf("user%d", i)
-		servertest.Run(t, server.DataDir, password, "user", "add", "--username", name, "--email", name+"@example.com", "--secondary-email", name+".2@example.com", "--verified", "--password-stdin")
+		servertest.Run(t, server.DataDir, password, "user", "add", "--username", name, "--email", name+"@example.com",
+			"--secondary-email", name+".2@example.com", "--verified", "--password-stdin")
 		session, err := server.Login(http.DefaultClient, name, password)
 		if err != nil || !session.Success {
 			t.Fatalf("%+v, %v", session, err)
@@ -76,11 +79,17 @@ func TestSecurityOneOwner(t *testing.T) {
 				typed = strings.ToUpper(address)
 			}
 			requests = append(requests,
-				request{"", "register", registerQuery, map[string]any{"email": typed, "name": fmt.Sprintf("racer%d.%d", round, i), "password": password}},
-				request{"", "verifySecondaryEmail", `mutation ($token: String!) { verifySecondaryEmail(token: $token) { success errors } }`,
-					map[string]any{"token": servertest.LinkToken(t, server.DataDir, "secondary_email", fmt.Sprint(i+1), "--email", typed)}},
-				request{sessions[i], "swapEmails", `mutation ($password: String!) { swapEmails(password: $password) { success errors } }`, map[string]any{"password": password}},
-				request{sessions[i], "updateAccount", `mutation ($name: String!) { updateAccount(username: $name) { success errors } }`, map[string]any{"name": address}},
+				request{"", "register", registerQuery, map[string]any{"email": typed, "name": fmt.Sprintf("racer%d.%d", round, i),
+					"password": password}},
+				request{"", "verifySecondaryEmail", `mutation ($token: String!) { verifySecondaryEmail(token: $token) { success ` +
+					`errors } }`,
+					map[string]any{"token": servertest.LinkToken(t, server.DataDir, "secondary_email", fmt.Sprint(i+1), "--email",
+						typed)}},
+				request{sessions[i], "swapEmails", `mutation ($password: String!) { swapEmails(password: $password) { success ` +
+					`errors } }`, map[string]any{"password": password}},
+				request{sessions[i], "updateAccount",
+					`mutation ($name: String!) { updateAccount(username: $name) { success errors } }`,
+					map[string]any{"name": address}},
 			)
 		}
 		var winners, named []string

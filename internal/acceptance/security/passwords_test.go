@@ -61,7 +61,8 @@ func (o *outsider) opens(t *testing.T, name, password string) bool {
 func TestSecurityPasswordLengths(t *testing.T) {
 	t.Parallel()
 	o := outside(t)
-	tooShort, tooLong := map[string][]string{"password2": {"password_too_short"}}, map[string][]string{"password2": {"password_too_long"}}
+	tooShort, tooLong := map[string][]string{"password2": {"password_too_short"}},
+		map[string][]string{"password2": {"password_too_long"}}
 	for i, test := range []struct {
 		name, password string
 		want           map[string][]string
@@ -100,12 +101,14 @@ func TestSecurityPasswordLengths(t *testing.T) {
 		}
 	})
 	t.Run("10 MB", func(t *testing.T) {
-		body := fmt.Appendf(nil, `{"query":"mutation { tokenAuth(username: \"twin\", password: \"%s\") { success } }"}`, strings.Repeat("x", 10<<20))
+		body := fmt.Appendf(nil, `{"query":"mutation { tokenAuth(username: \"twin\", password: \"%s\") { success } }"}`,
+			strings.Repeat("x", 10<<20))
 		// The server may hang up before all is sent.
 		if got, err := o.trySend(http.DefaultClient, body); err == nil && got.status != http.StatusRequestEntityTooLarge {
 			t.Errorf("status %d", got.status)
 		}
-		if err := o.Cmd.Process.Signal(syscall.Signal(0)); err != nil || !o.opens(t, "twin", strings.Repeat("zq9-vk7x", 9)+"one") {
+		if err := o.Cmd.Process.Signal(syscall.Signal(0)); err != nil || !o.opens(t, "twin", strings.Repeat("zq9-vk7x", 9)+
+			"one") {
 			t.Errorf("afterwards: %v", err)
 		}
 	})
@@ -116,8 +119,8 @@ func sameCodes(a, b map[string][]string) bool {
 	return len(a) == 0 && len(b) == 0 || cmp.Equal(a, b)
 }
 
-// TestSecurityPasswordRules: no rule asks for kinds of characters; what many have and what is known of the user is refused,
-// with the reason.
+// TestSecurityPasswordRules: no rule asks for kinds of characters; what many have and what is known of the user is
+// refused, with the reason.
 func TestSecurityPasswordRules(t *testing.T) {
 	t.Parallel()
 	o := outside(t)
@@ -125,16 +128,22 @@ func TestSecurityPasswordRules(t *testing.T) {
 		password string
 		codes    string // of password2; "": taken
 	}{
-		{"correct horse battery staple", ""}, {"kwijyzhbqx", ""}, {"KWIJYZHBQX", ""}, {"!?#!?#+!", ""}, {"        ", ""}, {"ωμεγαλφα", ""}, {"zzzzzzzzzzzz", ""},
-		{"password", "password_too_common"}, {"Password", "password_too_common"}, {"PASSWORD", "password_too_common"}, {"password1", "password_too_common"},
-		{" password ", "password_too_common"}, {"password123", "password_too_common"}, {"qwertyuiop", "password_too_common"}, {"p@ssw0rd", "password_too_common"},
-		{"12345678", "password_too_common password_entirely_numeric"}, {"80412957361", "password_entirely_numeric"}, {"٨٠٤١٢٩٥٧٣٦١", "password_entirely_numeric"},
-		{"user$", "password_too_similar password_too_short"}, {"$resu$resu", "password_too_similar"}, {"$@mail.test", "password_too_similar"},
+		{"correct horse battery staple", ""}, {"kwijyzhbqx", ""}, {"KWIJYZHBQX", ""}, {"!?#!?#+!", ""}, {"        ", ""},
+		{"ωμεγαλφα", ""}, {"zzzzzzzzzzzz", ""},
+		{"password", "password_too_common"}, {"Password", "password_too_common"}, {"PASSWORD", "password_too_common"},
+		{"password1", "password_too_common"},
+		{" password ", "password_too_common"}, {"password123", "password_too_common"}, {"qwertyuiop", "password_too_common"},
+		{"p@ssw0rd", "password_too_common"},
+		{"12345678", "password_too_common password_entirely_numeric"}, {"80412957361", "password_entirely_numeric"},
+		{"٨٠٤١٢٩٥٧٣٦١", "password_entirely_numeric"},
+		{"user$", "password_too_similar password_too_short"}, {"$resu$resu", "password_too_similar"},
+		{"$@mail.test", "password_too_similar"},
 	} {
 		name := fmt.Sprintf("kestrel%d", i)
 		password := test.password
 		if strings.Contains(password, "$") {
-			password = strings.NewReplacer("user$", name[1:6], "$resu$resu", "X"+name, "$@mail.test", name+"@example").Replace(password)
+			password = strings.NewReplacer("user$", name[1:6], "$resu$resu", "X"+name, "$@mail.test",
+				name+"@example").Replace(password)
 		}
 		want := map[string][]string{}
 		if test.codes != "" {
@@ -146,8 +155,8 @@ func TestSecurityPasswordRules(t *testing.T) {
 	}
 }
 
-// TestSecurityUnicodePasswords: a password is the same however it is typed and sent, and two that look alike to a careless
-// parser are not.
+// TestSecurityUnicodePasswords: a password is the same however it is typed and sent, and two that look alike to a
+// careless parser are not.
 func TestSecurityUnicodePasswords(t *testing.T) {
 	t.Parallel()
 	o := outside(t)
@@ -212,7 +221,8 @@ func TestSecurityUnicodePasswords(t *testing.T) {
 			}
 		})
 	}
-	for password, code := range map[string]string{"quiet\x00otter-42": "null_characters_not_allowed", "quiet\ufffdotter-42": "invalid"} {
+	for password, code := range map[string]string{"quiet\x00otter-42": "null_characters_not_allowed",
+		"quiet\ufffdotter-42": "invalid"} {
 		want := map[string][]string{"password1": {code}, "password2": {code}}
 		if diff := cmp.Diff(want, o.register(t, "bob", password)); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", password, diff)
@@ -220,8 +230,8 @@ func TestSecurityUnicodePasswords(t *testing.T) {
 	}
 }
 
-// TestSecurityPasswordSetOnce: of parallel uses of one link with different passwords one wins, and it is that password which
-// opens the account.
+// TestSecurityPasswordSetOnce: of parallel uses of one link with different passwords one wins, and it is that password
+// which opens the account.
 func TestSecurityPasswordSetOnce(t *testing.T) {
 	t.Parallel()
 	const rounds, tries = 5, 4
@@ -235,7 +245,8 @@ func TestSecurityPasswordSetOnce(t *testing.T) {
 		for i := range tries {
 			all.Go(func() {
 				password := fmt.Sprintf("brisk-heron-%d", i)
-				answers[i] = o.ask(t, `mutation S($t: String!, $p: String!) { passwordSet(token: $t, newPassword1: $p, newPassword2: $p) { success errors } }`,
+				answers[i] = o.ask(t, `mutation S($t: String!, $p: String!) { passwordSet(token: $t, newPassword1: $p, `+
+					`newPassword2: $p) { success errors } }`,
 					map[string]any{"t": link, "p": password}).codes(t, "passwordSet")
 			})
 		}
@@ -263,17 +274,21 @@ func TestSecurityPasswordChangeNeedsTheOldOne(t *testing.T) {
 	o := outside(t)
 	o.add(t, "ada", outsidersPassword, "--verified")
 	ada := o.logIn(t, "ada", outsidersPassword)
-	const change = `mutation C($o: String!, $p: String!) { passwordChange(oldPassword: $o, newPassword1: $p, newPassword2: $p) { success errors token } }`
-	for _, old := range []string{"", "wrong", " " + outsidersPassword, strings.ToUpper(outsidersPassword), "brisk-heron-17"} {
+	const change = `mutation C($o: String!, $p: String!) { passwordChange(oldPassword: $o, newPassword1: $p, ` +
+		`newPassword2: $p) { success errors token } }`
+	for _, old := range []string{"", "wrong", " " + outsidersPassword, strings.ToUpper(outsidersPassword),
+		"brisk-heron-17"} {
 		want := map[string][]string{"oldPassword": {"invalid_password"}}
-		if diff := cmp.Diff(want, ada.ask(t, change, map[string]any{"o": old, "p": "brisk-heron-17"}).codes(t, "passwordChange")); diff != "" {
+		if diff := cmp.Diff(want, ada.ask(t, change, map[string]any{"o": old, "p": "brisk-heron-17"}).codes(t,
+			"passwordChange")); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", old, diff)
 		}
 	}
 	if o.opens(t, "ada", "brisk-heron-17") || !o.opens(t, "ada", outsidersPassword) {
 		t.Error("the password has changed")
 	}
-	if codes := ada.ask(t, change, map[string]any{"o": outsidersPassword, "p": "brisk-heron-17"}).codes(t, "passwordChange"); len(codes) > 0 {
+	if codes := ada.ask(t, change, map[string]any{"o": outsidersPassword, "p": "brisk-heron-17"}).codes(t,
+		"passwordChange"); len(codes) > 0 {
 		t.Error(codes)
 	}
 	if !o.opens(t, "ada", "brisk-heron-17") || o.opens(t, "ada", outsidersPassword) {
@@ -281,8 +296,9 @@ func TestSecurityPasswordChangeNeedsTheOldOne(t *testing.T) {
 	}
 }
 
-// TestSecurityPasswordsLeaveNoTrace: passwords, right and wrong, in variables and in literals, in requests that fail in every
-// way, are neither in the log, at its most talkative, nor in any file, nor in an answer, nor in the list of processes.
+// TestSecurityPasswordsLeaveNoTrace: passwords, right and wrong, in variables and in literals, in requests that fail in
+// every way, are neither in the log, at its most talkative, nor in any file, nor in an answer, nor in the list of
+// processes.
 func TestSecurityPasswordsLeaveNoTrace(t *testing.T) {
 	t.Parallel()
 	const canary, wrong, next = "Canary-quiet-otter-42", "Canary-of-a-wrong-login", "Canary-brisk-heron-17"
@@ -303,21 +319,25 @@ func TestSecurityPasswordsLeaveNoTrace(t *testing.T) {
 			`{"query":"mutation { tokenAuth(user: \"ada\", password: \"%s\") { success } }"}`,
 			`{"query":"mutation { tokenAuth(username: \"ada\", password: \"%s\\ud83d\") { success } }"}`,
 			`{"query":"mutation L($p: Int!) { tokenAuth(username: \"ada\", password: $p) { success } }","variables":{"p":"%s"}}`,
-			`{"query":"mutation L($p: String!) { tokenAuth(username: \"ada\", password: $p) { success } }","variables":{"p":["%s"]}}`,
+			`{"query":"mutation L($p: String!) { tokenAuth(username: \"ada\", password: $p) { success } ` +
+				`}","variables":{"p":["%s"]}}`,
 			`{"query":"{ me { id } }","variables":{"%s":1}}`, `"%s"`, `{"%s"`,
 			`{"query":"mutation { archiveAccount(password: \"x%s\") { success errors } }"}`,
-			`{"query":"mutation { register(email: \"a b\", username: \"\", password1: \"%s\", password2: \"x\") { success errors } }"}`,
+			`{"query":"mutation { register(email: \"a b\", username: \"\", password1: \"%s\", password2: \"x\") { success ` +
+				`errors } }"}`,
 		} {
 			send(eve, fmt.Sprintf(body, password))
 		}
 	}
-	send(eve, fmt.Sprintf(`{"query":"mutation { passwordChange(oldPassword: \"%s\", newPassword1: \"%s\", newPassword2: \"%s\") { success } }"}`, canary, next, next))
+	send(eve, fmt.Sprintf(`{"query":"mutation { passwordChange(oldPassword: \"%s\", newPassword1: \"%s\", `+
+		`newPassword2: \"%s\") { success } }"}`, canary, next, next))
 	resp, err := http.Get(o.URL + "/graphql?query=%7Bme%7Bid%7D%7D&variables=" + wrong)
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	places := map[string][]byte{"users": []byte(servertest.Run(t, o.DataDir, "", "user", "list", "--json")), "settings": []byte(servertest.Run(t, o.DataDir, "", "config", "show"))}
+	places := map[string][]byte{"users": []byte(servertest.Run(t, o.DataDir, "", "user", "list", "--json")),
+		"settings": []byte(servertest.Run(t, o.DataDir, "", "config", "show"))}
 	for _, file := range []string{"cmdline", "environ"} {
 		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", o.Cmd.Process.Pid, file)); err == nil { // Linux has it
 			places[file] = text

@@ -93,7 +93,8 @@ func TestSecurityPublicSettings(t *testing.T) {
 	t.Parallel()
 	for key, value := range map[string]string{
 		"server.public_url": "https://a.example", "server.allowed_hosts": "127.0.0.1, a.example",
-		"server.trusted_proxies": "192.0.2.7", "server.cors_origins": "https://a.example", "tokens.issuer": "https://a.example",
+		"server.trusted_proxies": "192.0.2.7", "server.cors_origins": "https://a.example",
+		"tokens.issuer":   "https://a.example",
 		"tokens.audience": "https://a.example",
 		"email.from":      "accounts@a.example", "email.link_base": "https://a.example",
 		"email.smtp.host": "smtp.a.example",
@@ -119,7 +120,8 @@ func TestSecurityPublicSettings(t *testing.T) {
 // are not.
 func TestSecurityAskedForPage(t *testing.T) {
 	t.Parallel()
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.Public, "ACCOUNTD_GRAPHQL_GRAPHIQL=on")...)
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(servertest.Public,
+		"ACCOUNTD_GRAPHQL_GRAPHIQL=on")...)
 	for page, want := range map[string]int{"/": 200, "/?endpoint=relay": 200, "/dev/mail": 404, "/dev/mail.json": 404} {
 		got := sendRaw(t, server, "GET "+page+" HTTP/1.0\nHost: accounts.example\nX-Forwarded-For: 192.0.2.1", "")
 		if got.Status != want {

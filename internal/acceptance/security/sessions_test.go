@@ -27,8 +27,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityOneSuccessor: fifty refreshes of one token at once get one successor, and so does who asks again after the
-// server was killed before the answer arrived.
+// TestSecurityOneSuccessor: fifty refreshes of one token at once get one successor, and so does who asks again after
+// the server was killed before the answer arrived.
 func TestSecurityOneSuccessor(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -132,8 +132,8 @@ func hs(secret []byte) func([]byte) []byte {
 	}
 }
 
-// TestSecurityForgedTokens: access tokens that somebody has made up, many of them under the server's own key, are nobody's. Each is
-// the good token, which is tried first and last, with one thing changed.
+// TestSecurityForgedTokens: access tokens that somebody has made up, many of them under the server's own key, are
+// nobody's. Each is the good token, which is tried first and last, with one thing changed.
 func TestSecurityForgedTokens(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -209,30 +209,53 @@ func TestSecurityForgedTokens(t *testing.T) {
 	}
 	forged := map[string]string{
 		"empty": "", "a word": "a", "two parts": parts[0] + "." + parts[1], "four parts": session.Token + "." + parts[2],
-		"only dots": "..", "no header": "." + parts[1] + "." + parts[2], "no payload": parts[0] + ".." + parts[2], "no signature": parts[0] + "." + parts[1] + ".",
-		"payload twice": parts[0] + "." + parts[1] + "." + parts[1], "signature cut": session.Token[:len(session.Token)-1], "signature longer": session.Token + "A",
-		"padding": session.Token + "=", "standard base64": strings.NewReplacer("-", "+", "_", "/").Replace(head(`{"alg":"HS256","kid":"`+kid+`","typ":"JWT" }`)) + "+",
+		"only dots": "..", "no header": "." + parts[1] + "." + parts[2], "no payload": parts[0] + ".." + parts[2],
+		"no signature":  parts[0] + "." + parts[1] + ".",
+		"payload twice": parts[0] + "." + parts[1] + "." + parts[1], "signature cut": session.Token[:len(session.Token)-1],
+		"signature longer": session.Token + "A",
+		"padding":          session.Token + "=", "standard base64": strings.NewReplacer("-", "+", "_",
+			"/").Replace(head(`{"alg":"HS256","kid":"`+kid+`","typ":"JWT" }`)) + "+",
 		"header altered": flipped(0), "payload altered": flipped(1), "signature altered": flipped(2),
-		"5 KB": with("username", strings.Repeat("a", 5000)), "not JSON": forge(header, "not JSON", own), "an array": forge(header, "[]", own), "null": forge(header, "null", own),
-		"header not JSON": head("x"), "header an array": head("[]"), "header empty": head("{}"), "header with more after it": head(header + "{}"),
+		"5 KB": with("username", strings.Repeat("a", 5000)), "not JSON": forge(header, "not JSON", own),
+		"an array": forge(header, "[]", own), "null": forge(header, "null", own),
+		"header not JSON": head("x"), "header an array": head("[]"), "header empty": head("{}"),
+		"header with more after it": head(header + "{}"),
 
-		"alg none": forge(`{"alg":"none","typ":"JWT"}`, string(payload), func([]byte) []byte { return nil }), "alg None": forge(`{"alg":"None","typ":"JWT"}`, string(payload), func([]byte) []byte { return nil }),
-		"alg none, signed": head(`{"alg":"none","kid":"` + kid + `","typ":"JWT"}`), "no alg": head(`{"kid":"` + kid + `","typ":"JWT"}`), "alg null": head(`{"alg":null,"typ":"JWT"}`),
-		"alg HS512 by the right secret": forge(`{"alg":"HS512","kid":"`+kid+`","typ":"JWT"}`, string(payload), sha512mac), "HS512 said to be HS256": forge(header, string(payload), sha512mac),
-		"alg in lower case": head(`{"alg":"hs256","kid":"` + kid + `","typ":"JWT"}`), "alg RS256 by a key of one's own": forge(`{"alg":"RS256","kid":"`+kid+`","typ":"JWT"}`, string(payload), rs256),
-		"alg a list":  head(`{"alg":["HS256"],"typ":"JWT"}`),
-		"another key": forge(header, string(payload), hs([]byte("another secret of thirty-two bytes"))), "no key": forge(header, string(payload), hs(nil)), "the id as key": forge(header, string(payload), hs([]byte(kid))),
+		"alg none":         forge(`{"alg":"none","typ":"JWT"}`, string(payload), func([]byte) []byte { return nil }),
+		"alg None":         forge(`{"alg":"None","typ":"JWT"}`, string(payload), func([]byte) []byte { return nil }),
+		"alg none, signed": head(`{"alg":"none","kid":"` + kid + `","typ":"JWT"}`), "no alg": head(`{"kid":"` + kid +
+			`","typ":"JWT"}`), "alg null": head(`{"alg":null,"typ":"JWT"}`),
+		"alg HS512 by the right secret":   forge(`{"alg":"HS512","kid":"`+kid+`","typ":"JWT"}`, string(payload), sha512mac),
+		"HS512 said to be HS256":          forge(header, string(payload), sha512mac),
+		"alg in lower case":               head(`{"alg":"hs256","kid":"` + kid + `","typ":"JWT"}`),
+		"alg RS256 by a key of one's own": forge(`{"alg":"RS256","kid":"`+kid+`","typ":"JWT"}`, string(payload), rs256),
+		"alg a list":                      head(`{"alg":["HS256"],"typ":"JWT"}`),
+		"another key":                     forge(header, string(payload), hs([]byte("another secret of thirty-two bytes"))),
+		"no key":                          forge(header, string(payload), hs(nil)), "the id as key": forge(header,
+			string(payload), hs([]byte(kid))),
 
-		"no typ": head(`{"alg":"HS256","kid":"` + kid + `"}`), "typ at+jwt": head(`{"alg":"HS256","kid":"` + kid + `","typ":"at+jwt"}`), "typ JOSE": head(`{"alg":"HS256","kid":"` + kid + `","typ":"JOSE"}`),
-		"jku": headers(`"jku":"http://127.0.0.1:1/keys"`), "jwk": headers(`"jwk":{"kty":"oct","k":"AAAA"}`), "x5u": headers(`"x5u":"http://127.0.0.1:1/"`), "x5c": headers(`"x5c":["AAAA"]`),
-		"crit": headers(`"crit":["exp"]`), "b64": headers(`"b64":false,"crit":["b64"]`), "zip": headers(`"zip":"DEF"`), "cty": headers(`"cty":"JWT"`),
-		"kid a path": named("../../../../dev/null"), "kid SQL": named("' UNION SELECT '' --"), "kid a NUL": named("a\x00"), "kid a shell command": named("|id"), "kid huge": named(strings.Repeat("k", 2000)), "kid a number": head(`{"alg":"HS256","kid":1,"typ":"JWT"}`),
+		"no typ": head(`{"alg":"HS256","kid":"` + kid + `"}`), "typ at+jwt": head(`{"alg":"HS256","kid":"` + kid +
+			`","typ":"at+jwt"}`), "typ JOSE": head(`{"alg":"HS256","kid":"` + kid + `","typ":"JOSE"}`),
+		"jku": headers(`"jku":"http://127.0.0.1:1/keys"`), "jwk": headers(`"jwk":{"kty":"oct","k":"AAAA"}`),
+		"x5u": headers(`"x5u":"http://127.0.0.1:1/"`), "x5c": headers(`"x5c":["AAAA"]`),
+		"crit": headers(`"crit":["exp"]`), "b64": headers(`"b64":false,"crit":["b64"]`), "zip": headers(`"zip":"DEF"`),
+		"cty":        headers(`"cty":"JWT"`),
+		"kid a path": named("../../../../dev/null"), "kid SQL": named("' UNION SELECT '' --"), "kid a NUL": named("a\x00"),
+		"kid a shell command": named("|id"), "kid huge": named(strings.Repeat("k", 2000)),
+		"kid a number": head(`{"alg":"HS256","kid":1,"typ":"JWT"}`),
 
-		"exp passed": with("exp", now-1), "exp a string": with("exp", fmt.Sprint(now+300)), "exp beyond 64 bits": with("exp", 1e30), "exp null": forge(header, strings.Replace(claims("exp", nil), "{", `{"exp":null,`, 1), own), "no exp": with("exp", nil),
-		"no iat": with("iat", nil), "iat to come": with("iat", now+600), "nbf to come": with("nbf", now+600), "no origIat": with("origIat", nil),
-		"no sub": with("sub", nil), "sub a number": with("sub", 1), "sub of nobody": with("sub", "999"), "sub negative": with("sub", "-1"), "sub beyond 64 bits": with("sub", "99999999999999999999"), "sub SQL": with("sub", "1 OR 1=1"),
-		"no sid": with("sid", nil), "sid of no session": with("sid", "999"), "sid a number": with("sid", 1), "another issuer": with("iss", "http://evil.example"), "no issuer": with("iss", nil),
-		"another audience": with("aud", "other"), "no audience": with("aud", nil), "a list of audiences": with("aud", []string{"other"}),
+		"exp passed": with("exp", now-1), "exp a string": with("exp", fmt.Sprint(now+300)), "exp beyond 64 bits": with("exp",
+			1e30), "exp null": forge(header, strings.Replace(claims("exp", nil), "{", `{"exp":null,`, 1), own),
+		"no exp": with("exp", nil),
+		"no iat": with("iat", nil), "iat to come": with("iat", now+600), "nbf to come": with("nbf", now+600),
+		"no origIat": with("origIat", nil),
+		"no sub":     with("sub", nil), "sub a number": with("sub", 1), "sub of nobody": with("sub", "999"),
+		"sub negative": with("sub", "-1"), "sub beyond 64 bits": with("sub", "99999999999999999999"), "sub SQL": with("sub",
+			"1 OR 1=1"),
+		"no sid": with("sid", nil), "sid of no session": with("sid", "999"), "sid a number": with("sid", 1),
+		"another issuer": with("iss", "http://evil.example"), "no issuer": with("iss", nil),
+		"another audience": with("aud", "other"), "no audience": with("aud", nil), "a list of audiences": with("aud",
+			[]string{"other"}),
 	}
 	if len(forged) < 60 {
 		t.Errorf("%d forged tokens", len(forged))

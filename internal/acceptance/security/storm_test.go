@@ -17,22 +17,24 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityLoginStorm: five hundred logins at once, each from another address, cost a bounded amount of memory, those
-// that are too many are told to come back, and whoever is logged in notices nothing but the load.
+// TestSecurityLoginStorm: five hundred logins at once, each from another address, cost a bounded amount of memory,
+// those that are too many are told to come back, and whoever is logged in notices nothing but the load.
 func TestSecurityLoginStorm(t *testing.T) {
 	t.Parallel()
 	const (
 		logins = 500
 		budget = 110 // MiB at any time, of which two hashes take 38
 	)
-	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1", "ACCOUNTD_PASSWORDS_ARGON2_CONCURRENT=2")
+	server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1",
+		"ACCOUNTD_PASSWORDS_ARGON2_CONCURRENT=2")
 	o := &outsider{Server: server}
 	session, err := o.Register(http.DefaultClient, "ada", outsidersPassword)
 	if err != nil || !session.Success {
 		t.Fatalf("%+v, %v", session, err)
 	}
 	o.add(t, "bob", outsidersPassword, "--verified") // a user may have so many sessions, and ada is to keep hers
-	login, err := json.Marshal(map[string]any{"query": askLogin, "variables": map[string]string{"u": "bob", "p": outsidersPassword}})
+	login, err := json.Marshal(map[string]any{"query": askLogin, "variables": map[string]string{"u": "bob",
+		"p": outsidersPassword}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +78,8 @@ func TestSecurityLoginStorm(t *testing.T) {
 		switch {
 		case answer.status == http.StatusOK && strings.Contains(answer.body, `"success":true`):
 			in++
-		case answer.status == http.StatusServiceUnavailable && strings.Contains(answer.body, `"code":"busy"`) && answer.header.Get("Retry-After") != "":
+		case answer.status == http.StatusServiceUnavailable && strings.Contains(answer.body, `"code":"busy"`) &&
+			answer.header.Get("Retry-After") != "":
 			busy++
 		default:
 			t.Errorf("status %d, Retry-After %q, %s", answer.status, answer.header.Get("Retry-After"), answer.body)
@@ -86,7 +89,8 @@ func TestSecurityLoginStorm(t *testing.T) {
 		t.Errorf("%d logged in, %d were told to come back, me was asked %d times", in, busy, len(took))
 	}
 	slices.Sort(took)
-	t.Logf("%d logged in, %d were told to come back; me: %d answers, median %v, 99th percentile %v", in, busy, len(took), took[len(took)/2], took[len(took)*99/100])
+	t.Logf("%d logged in, %d were told to come back; me: %d answers, median %v, 99th percentile %v", in, busy, len(took),
+		took[len(took)/2], took[len(took)*99/100])
 	most, known := highWater(t, server.Cmd.Process.Pid)
 	t.Logf("most memory: %d MiB", most)
 	if known && most > budget {

@@ -41,11 +41,13 @@ func (f forwarding) RoundTrip(r *http.Request) (*http.Response, error) {
 // addOwner makes a verified account named ada with a secondary address.
 func addOwner(t *testing.T, dir string) {
 	t.Helper()
-	servertest.Run(t, dir, ownersPassword, "user", "add", "--username=ada", "--email=ada@example.com", "--secondary-email=ada@home.example", "--verified", "--password-stdin")
+	servertest.Run(t, dir, ownersPassword, "user", "add", "--username=ada", "--email=ada@example.com",
+		"--secondary-email=ada@home.example", "--verified", "--password-stdin")
 }
 
 // askRaw posts a request and returns its answer as it is, with ids of requests masked.
-func askRaw(t *testing.T, client *http.Client, s *servertest.Server, token, query string, variables map[string]any) (status int, header http.Header, body string) {
+func askRaw(t *testing.T, client *http.Client, s *servertest.Server, token, query string,
+	variables map[string]any) (status int, header http.Header, body string) {
 	t.Helper()
 	text, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
@@ -54,7 +56,8 @@ func askRaw(t *testing.T, client *http.Client, s *servertest.Server, token, quer
 	return postRaw(t, client, s, token, text)
 }
 
-func postRaw(t *testing.T, client *http.Client, s *servertest.Server, token string, text []byte) (status int, header http.Header, body string) {
+func postRaw(t *testing.T, client *http.Client, s *servertest.Server, token string, text []byte) (status int,
+	header http.Header, body string) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, s.URL+"/graphql", bytes.NewReader(text))
 	if err != nil {
@@ -77,11 +80,15 @@ func postRaw(t *testing.T, client *http.Client, s *servertest.Server, token stri
 }
 
 const (
-	byName = `mutation($name: String, $password: String!) { tokenAuth(username: $name, password: $password) { success errors token } }`
-	byMail = `mutation($name: String, $password: String!) { tokenAuth(email: $name, password: $password) { success errors token } }`
+	byName = `mutation($name: String, $password: String!) { tokenAuth(username: $name, password: $password) { success ` +
+		`errors token } }`
+	byMail = `mutation($name: String, $password: String!) { tokenAuth(email: $name, password: $password) { success ` +
+		`errors token } }`
 
-	loginRefused    = `{"data":{"tokenAuth":{"success":false,"errors":{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]},"token":null}}}` + "\n"
-	passwordRefused = `{"data":{"archiveAccount":{"success":false,"errors":{"password":[{"message":"Invalid password.","code":"invalid_password"}]}}}}` + "\n"
+	loginRefused = `{"data":{"tokenAuth":{"success":false,"errors":{"nonFieldErrors":[{"message":"Please, enter ` +
+		`valid credentials.","code":"invalid_credentials"}]},"token":null}}}` + "\n"
+	passwordRefused = `{"data":{"archiveAccount":{"success":false,"errors":{"password":[{"message":"Invalid ` +
+		`password.","code":"invalid_password"}]}}}}` + "\n"
 )
 
 func tryLogin(t *testing.T, s *servertest.Server, query, name, password string) string {
@@ -92,7 +99,8 @@ func tryLogin(t *testing.T, s *servertest.Server, query, name, password string) 
 
 func tryArchive(t *testing.T, s *servertest.Server, token, password string) string {
 	t.Helper()
-	_, _, body := askRaw(t, http.DefaultClient, s, token, `mutation($p: String!) { archiveAccount(password: $p) { success errors } }`, map[string]any{"p": password})
+	_, _, body := askRaw(t, http.DefaultClient, s, token,
+		`mutation($p: String!) { archiveAccount(password: $p) { success errors } }`, map[string]any{"p": password})
 	return body
 }
 
@@ -124,8 +132,8 @@ func spooledMails(t *testing.T, dir string) []string {
 	return files
 }
 
-// TestSecurityAccountBucket: ten wrong passwords, by whichever name and wherever a password is asked for, and the right one is answered
-// like a wrong one; also after a power cut. A reset by mail lets the owner in at once.
+// TestSecurityAccountBucket: ten wrong passwords, by whichever name and wherever a password is asked for, and the right
+// one is answered like a wrong one; also after a power cut. A reset by mail lets the owner in at once.
 func TestSecurityAccountBucket(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -135,7 +143,8 @@ func TestSecurityAccountBucket(t *testing.T) {
 	if err != nil || session.Token == "" {
 		t.Fatal(session, err)
 	}
-	names := []struct{ query, name string }{{byName, "ada"}, {byName, "ADA"}, {byMail, "ada@example.com"}, {byMail, "ADA@home.example"}}
+	names := []struct{ query, name string }{{byName, "ada"}, {byName, "ADA"}, {byMail, "ada@example.com"},
+		{byMail, "ADA@home.example"}}
 	for i := range 8 {
 		if body := tryLogin(t, s, names[i%4].query, names[i%4].name, "wrong"); body != loginRefused {
 			t.Fatal(body)
@@ -162,12 +171,15 @@ func TestSecurityAccountBucket(t *testing.T) {
 	s.Kill()
 	s = servertest.Cheap(t, dir)
 	refuses("after a power cut")
-	if out := servertest.Run(t, dir, "", "user", "show", "ada", "--json"); !strings.Contains(out, `"throttled":{"failures":10,"refused":9,"until":"`) {
+	if out := servertest.Run(t, dir, "", "user", "show", "ada", "--json"); !strings.Contains(out,
+		`"throttled":{"failures":10,"refused":9,"until":"`) {
 		t.Error(out)
 	}
 
 	askRaw(t, http.DefaultClient, s, "", `mutation { sendPasswordResetEmail(email: "ada@home.example") { success } }`, nil)
-	_, _, body := askRaw(t, http.DefaultClient, s, "", `mutation($t: String!) { passwordReset(token: $t, newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71") { success } }`,
+	_, _, body := askRaw(t, http.DefaultClient, s, "",
+		`mutation($t: String!) { passwordReset(token: $t, newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71") `+
+			`{ success } }`,
 		map[string]any{"t": newestToken(t, dir, "password-reset")})
 	if !strings.Contains(body, `"success":true`) {
 		t.Fatal(body)
@@ -200,7 +212,8 @@ func TestSecurityReauthentication(t *testing.T) {
 	}
 }
 
-// TestSecurityParallelGuesses: of 64 wrong passwords at once, ten are looked at. 64 right ones at once are none too many.
+// TestSecurityParallelGuesses: of 64 wrong passwords at once, ten are looked at. 64 right ones at once are none too
+// many.
 func TestSecurityParallelGuesses(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -232,7 +245,8 @@ func TestSecurityParallelGuesses(t *testing.T) {
 	if in := storm("wrong"); in != 0 {
 		t.Errorf("%d of 64 wrong logins", in)
 	}
-	if out := servertest.Run(t, dir, "", "user", "show", "ada", "--json"); !strings.Contains(out, `"throttled":{"failures":10,"refused":54,"until":"`) {
+	if out := servertest.Run(t, dir, "", "user", "show", "ada", "--json"); !strings.Contains(out,
+		`"throttled":{"failures":10,"refused":54,"until":"`) {
 		t.Error(out)
 	}
 	if got := strings.Count(s.Log(), `"event":"login_failed","user":1,"throttled":false`); got != 10 {
@@ -269,15 +283,16 @@ func throttledAnswer(t *testing.T, status int, header http.Header, body string) 
 	if status != http.StatusTooManyRequests {
 		return false
 	}
-	if !strings.Contains(body, `"code":"throttled"`) || !strings.Contains(body, `"retryAfter":`+header.Get("Retry-After")) || header.Get("Retry-After") == "" {
+	if !strings.Contains(body, `"code":"throttled"`) || !strings.Contains(body, `"retryAfter":`+
+		header.Get("Retry-After")) || header.Get("Retry-After") == "" {
 		t.Errorf("status %d, Retry-After %q, %s", status, header.Get("Retry-After"), body)
 	}
 	return true
 }
 
-// TestSecurityNetworkBucket: wrong passwords are counted for the network that the trusted proxy names, of IPv6 for 64 bits of it;
-// what a client writes into the header itself is nothing.
-// A proxy on this machine that names nobody is counted itself, a back end is not.
+// TestSecurityNetworkBucket: wrong passwords are counted for the network that the trusted proxy names, of IPv6 for 64
+// bits of it; what a client writes into the header itself is nothing. A proxy on this machine that names nobody is
+// counted itself, a back end is not.
 func TestSecurityNetworkBucket(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -292,7 +307,8 @@ func TestSecurityNetworkBucket(t *testing.T) {
 		}
 		for range times {
 			n++
-			status, answer, body := askRaw(t, client, s, "", byName, map[string]any{"name": fmt.Sprint("nobody", n), "password": "wrong"})
+			status, answer, body := askRaw(t, client, s, "", byName, map[string]any{"name": fmt.Sprint("nobody", n),
+				"password": "wrong"})
 			if throttledAnswer(t, status, answer, body) {
 				throttled++
 			} else if body != loginRefused {
@@ -308,7 +324,8 @@ func TestSecurityNetworkBucket(t *testing.T) {
 	if throttled != 40 {
 		t.Errorf("%d of 100 addresses of one network were throttled, want 40", throttled)
 	}
-	if status, _, body := askRaw(t, viaProxy("2001:db8:1:2::99"), s, "", byName, map[string]any{"name": "ada", "password": ownersPassword}); status != 429 {
+	if status, _, body := askRaw(t, viaProxy("2001:db8:1:2::99"), s, "", byName, map[string]any{"name": "ada",
+		"password": ownersPassword}); status != 429 {
 		t.Errorf("a right password from there: %d %s", status, body)
 	}
 	if got := fail("2001:db8:1:3::1", 1); got != 0 {
@@ -378,8 +395,8 @@ func TestSecurityThrottleBound(t *testing.T) {
 	}
 }
 
-// TestSecurityOneCredentialMutation: a request that tries several passwords is refused before one of them is looked at, however they are
-// put together.
+// TestSecurityOneCredentialMutation: a request that tries several passwords is refused before one of them is looked at,
+// however they are put together.
 func TestSecurityOneCredentialMutation(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -387,13 +404,16 @@ func TestSecurityOneCredentialMutation(t *testing.T) {
 	s := servertest.Cheap(t, dir, "ACCOUNTD_LIMITS_CONSECUTIVE_FAILURES=1")
 	const try = `tokenAuth(username: "ada", password: "wrong") { success }`
 	for name, query := range map[string]string{
-		"aliases":            `mutation { a: ` + try + ` b: ` + try + ` }`,
-		"a fragment":         `mutation { ...F } fragment F on Mutation { a: ` + try + ` b: ` + try + ` }`,
-		"two fragments":      `mutation { ...F ...G } fragment F on Mutation { a: ` + try + ` } fragment G on Mutation { b: ` + try + ` }`,
+		"aliases":    `mutation { a: ` + try + ` b: ` + try + ` }`,
+		"a fragment": `mutation { ...F } fragment F on Mutation { a: ` + try + ` b: ` + try + ` }`,
+		"two fragments": `mutation { ...F ...G } fragment F on Mutation { a: ` + try +
+			` } fragment G on Mutation { b: ` + try + ` }`,
 		"an inline fragment": `mutation { a: ` + try + ` ... on Mutation { b: ` + try + ` } }`,
-		"different ones":     `mutation { ` + try + ` passwordReset(token: "x", newPassword1: "y", newPassword2: "y") { success } }`,
+		"different ones": `mutation { ` + try +
+			` passwordReset(token: "x", newPassword1: "y", newPassword2: "y") { success } }`,
 	} {
-		if _, _, body := askRaw(t, http.DefaultClient, s, "", query, nil); !strings.Contains(body, `"code":"one_credential_mutation"`) || strings.Contains(body, `"data"`) {
+		if _, _, body := askRaw(t, http.DefaultClient, s, "", query, nil); !strings.Contains(body,
+			`"code":"one_credential_mutation"`) || strings.Contains(body, `"data"`) {
 			t.Errorf("%s: %s", name, body)
 		}
 	}
@@ -406,14 +426,17 @@ func TestSecurityOneCredentialMutation(t *testing.T) {
 func TestSecurityArrayBatch(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
-	for _, text := range []string{`[]`, `[{"query":"{ me { id } }"}]`, `[{"query":"{ me { id } }"},{"query":"{ me { id } }"}]`} {
-		if status, _, body := postRaw(t, http.DefaultClient, s, "", []byte(text)); status != http.StatusBadRequest || strings.Contains(body, `"data"`) {
+	for _, text := range []string{`[]`, `[{"query":"{ me { id } }"}]`,
+		`[{"query":"{ me { id } }"},{"query":"{ me { id } }"}]`} {
+		if status, _, body := postRaw(t, http.DefaultClient, s, "", []byte(text)); status != http.StatusBadRequest ||
+			strings.Contains(body, `"data"`) {
 			t.Errorf("%s: %d %s", text, status, body)
 		}
 	}
 }
 
-// TestSecurityMailedTokens: tokens of mails are long, no two alike, and guesses of them are throttled; a good one is not.
+// TestSecurityMailedTokens: tokens of mails are long, no two alike, and guesses of them are throttled; a good one is
+// not.
 func TestSecurityMailedTokens(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -437,8 +460,10 @@ func TestSecurityMailedTokens(t *testing.T) {
 	mutations := []string{
 		`mutation($t: String!) { verifyAccount(token: $t) { success errors } }`,
 		`mutation($t: String!) { verifySecondaryEmail(token: $t) { success errors } }`,
-		`mutation($t: String!) { passwordReset(token: $t, newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71") { success errors } }`,
-		`mutation($t: String!) { passwordSet(token: $t, newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71") { success errors } }`,
+		`mutation($t: String!) { passwordReset(token: $t, newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71") ` +
+			`{ success errors } }`,
+		`mutation($t: String!) { passwordSet(token: $t, newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71") { ` +
+			`success errors } }`,
 	}
 	throttled := 0
 	for i := range 1000 {
@@ -453,7 +478,8 @@ func TestSecurityMailedTokens(t *testing.T) {
 	if throttled != 940 {
 		t.Errorf("%d of 1000 guesses were throttled, want 940", throttled)
 	}
-	if _, _, body := askRaw(t, client, s, "", mutations[2], map[string]any{"t": second}); !strings.Contains(body, `"success":true`) {
+	if _, _, body := askRaw(t, client, s, "", mutations[2], map[string]any{"t": second}); !strings.Contains(body,
+		`"success":true`) {
 		t.Errorf("the good one: %s", body)
 	}
 }
@@ -468,9 +494,11 @@ func TestSecurityMailBombing(t *testing.T) {
 	}
 	before := len(spooledMails(t, dir))
 	spellings := []string{"ada@example.com", "ADA@example.com", " ada@Example.COM ", "aDa@example.com"}
-	for _, mutation := range []string{"resendActivationEmail", "sendPasswordResetEmail"} { // which is an activation mail to the unverified
+	// which is an activation mail to the unverified
+	for _, mutation := range []string{"resendActivationEmail", "sendPasswordResetEmail"} {
 		for i := range 50 {
-			_, _, body := askRaw(t, viaProxy(fmt.Sprintf("203.0.113.%d", i)), s, "", `mutation($e: String!) { `+mutation+`(email: $e) { success errors } }`,
+			_, _, body := askRaw(t, viaProxy(fmt.Sprintf("203.0.113.%d", i)), s, "", `mutation($e: String!) { `+mutation+
+				`(email: $e) { success errors } }`,
 				map[string]any{"e": spellings[i%len(spellings)]})
 			if body != `{"data":{"`+mutation+`":{"success":true,"errors":null}}}`+"\n" {
 				t.Fatal(body)
@@ -487,10 +515,12 @@ func TestSecurityMailBombing(t *testing.T) {
 func TestSecurityMailBudget(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	s := servertest.Cheap(t, dir, behindProxy, "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS=nothing", "ACCOUNTD_LIMITS_MAILS_PER_IP=5/h", "ACCOUNTD_LIMITS_UNIFORM_TIME=0s")
+	s := servertest.Cheap(t, dir, behindProxy, "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS=nothing",
+		"ACCOUNTD_LIMITS_MAILS_PER_IP=5/h", "ACCOUNTD_LIMITS_UNIFORM_TIME=0s")
 	add := func(name string, flags ...string) {
 		t.Helper()
-		servertest.Run(t, dir, ownersPassword, append([]string{"user", "add", "--username", name, "--email", name + "@example.com", "--password-stdin"}, flags...)...)
+		servertest.Run(t, dir, ownersPassword, append([]string{"user", "add", "--username", name, "--email", name +
+			"@example.com", "--password-stdin"}, flags...)...)
 	}
 	add("verified", "--verified")
 	add("unverified")
@@ -500,7 +530,8 @@ func TestSecurityMailBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const register = `mutation($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: $p, password2: $p) { success errors } }`
+	const register = `mutation($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: ` +
+		`$p, password2: $p) { success errors } }`
 	network := 0
 	for _, query := range []string{askResend, askReset, askSecondary, register} {
 		for _, target := range []string{"nobody", "verified", "unverified", "inactive"} {
@@ -535,7 +566,8 @@ func TestSecurityMailBudget(t *testing.T) {
 	}
 }
 
-// TestSecurityRegistrationFlood: one network makes thirty accounts an hour, and looking for accounts by registering counts as well.
+// TestSecurityRegistrationFlood: one network makes thirty accounts an hour, and looking for accounts by registering
+// counts as well.
 func TestSecurityRegistrationFlood(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -547,7 +579,9 @@ func TestSecurityRegistrationFlood(t *testing.T) {
 		if i%4 == 3 {
 			email = "user0@example.com"
 		}
-		status, header, body := askRaw(t, client, s, "", `mutation($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: $p, password2: $p) { success errors } }`,
+		status, header, body := askRaw(t, client, s, "",
+			`mutation($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: $p, password2: `+
+				`$p) { success errors } }`,
 			map[string]any{"e": email, "u": fmt.Sprint("user", i), "p": ownersPassword})
 		if throttledAnswer(t, status, header, body) {
 			throttled++
@@ -559,12 +593,14 @@ func TestSecurityRegistrationFlood(t *testing.T) {
 	}
 }
 
-// TestSecurityPurgeRefused: accounts are not deleted under those who may use them, or cannot verify them: the server does not start.
+// TestSecurityPurgeRefused: accounts are not deleted under those who may use them, or cannot verify them: the server
+// does not start.
 func TestSecurityPurgeRefused(t *testing.T) {
 	t.Parallel()
 	for name, env := range map[string][]string{
 		"unverified users may log in": {"ACCOUNTD_ACCOUNTS_PURGE_UNVERIFIED=30d"},
-		"no activation mails":         {"ACCOUNTD_ACCOUNTS_PURGE_UNVERIFIED=30d", "ACCOUNTD_ACCOUNTS_ALLOW_LOGIN_NOT_VERIFIED=false", "ACCOUNTD_ACCOUNTS_SEND_ACTIVATION_EMAIL=false"},
+		"no activation mails": {"ACCOUNTD_ACCOUNTS_PURGE_UNVERIFIED=30d",
+			"ACCOUNTD_ACCOUNTS_ALLOW_LOGIN_NOT_VERIFIED=false", "ACCOUNTD_ACCOUNTS_SEND_ACTIVATION_EMAIL=false"},
 	} {
 		dir := filepath.Join(t.TempDir(), "data")
 		cmd := exec.Command(servertest.Binary(t), "serve", "--listen=127.0.0.1:0", "--data-dir", dir)

@@ -42,7 +42,8 @@ func TestTimingPairs(t *testing.T) {
 			for range 2 {
 				same, others := measurePairs(t, p)
 				v := mannWhitney(same, others)
-				t.Logf("| %s | %.2f ms | %.2f ms | %+.2f ms | p = %.3f |", name, median(same), median(others), median(same)-median(others), v)
+				t.Logf("| %s | %.2f ms | %.2f ms | %+.2f ms | p = %.3f |", name, median(same), median(others),
+					median(same)-median(others), v)
 				if v >= 0.05 {
 					return
 				}
@@ -67,7 +68,8 @@ func measurePairs(t *testing.T, p twoNames) (same, others []float64) {
 			t.Error(err)
 			return
 		}
-		if answer, err := o.trySend(http.DefaultClient, body); err != nil || !strings.Contains(answer.body, `"success":false`) {
+		if answer, err := o.trySend(http.DefaultClient, body); err != nil || !strings.Contains(answer.body,
+			`"success":false`) {
 			t.Errorf("%s %s: %s, %v", field, name, answer.body, err)
 		}
 	}

@@ -25,9 +25,10 @@ var timingSamples = flag.Int("samples", 400, "how often TestTiming measures each
 // sample: every one is about an account of its own, so that no limit on attempts or mails comes into it.
 type timed struct{ name, user, password string }
 
-// TestTiming measures how long the built program takes, with the default settings for hashing and with nothing revealed, to
-// answer what must not tell whether there is an account. Classes take turns in random order. Two are told apart where their
-// medians differ by 3 ms and 5 %, or where Mann and Whitney's test says so with p ≤ 0.01, and again with fresh samples.
+// TestTiming measures how long the built program takes, with the default settings for hashing and with nothing
+// revealed, to answer what must not tell whether there is an account. Classes take turns in random order. Two are told
+// apart where their medians differ by 3 ms and 5 %, or where Mann and Whitney's test says so with p ≤ 0.01, and again
+// with fresh samples.
 //
 //	go test -tags timing -run TestTiming -v -timeout 3h .
 //
@@ -39,17 +40,23 @@ func TestTiming(t *testing.T) {
 		classes     []timed
 	}{
 		{"login", askLogin, false, []timed{
-			{"unknown", "nobody$", outsidersPassword}, {"wrong password", "verified$", "wrong"}, {"inactive", "inactive$", outsidersPassword},
-			{"archived, wrong password", "archived$", "wrong"}, {"passwordless", "nopassword$", outsidersPassword}, {"unverified, wrong password", "unverified$", "wrong"},
+			{"unknown", "nobody$", outsidersPassword}, {"wrong password", "verified$", "wrong"}, {"inactive", "inactive$",
+				outsidersPassword},
+			{"archived, wrong password", "archived$", "wrong"}, {"passwordless", "nopassword$", outsidersPassword},
+			{"unverified, wrong password", "unverified$", "wrong"},
 		}},
 		{"login beside Django's hashes", askLogin, true, []timed{
-			{"unknown", "nobody$", outsidersPassword}, {"wrong password, our hash", "verified$", "wrong"}, {"wrong password, Django's hash", "django$", "wrong"},
+			{"unknown", "nobody$", outsidersPassword}, {"wrong password, our hash", "verified$", "wrong"},
+			{"wrong password, Django's hash", "django$", "wrong"},
 			{"passwordless", "nopassword$", outsidersPassword},
 		}},
-		{"register", askRegister, false, []timed{{"free", "nobody$", ""}, {"taken", "verified$", ""}, {"taken by an unverified user", "unverified$", ""}}},
-		{"resend", askResend, false, []timed{{"unknown", "nobody$", ""}, {"verified", "verified$", ""}, {"unverified", "unverified$", ""}}},
+		{"register", askRegister, false, []timed{{"free", "nobody$", ""}, {"taken", "verified$", ""},
+			{"taken by an unverified user", "unverified$", ""}}},
+		{"resend", askResend, false, []timed{{"unknown", "nobody$", ""}, {"verified", "verified$", ""},
+			{"unverified", "unverified$", ""}}},
 		{"reset", askReset, false, []timed{
-			{"unknown", "nobody$", ""}, {"verified", "verified$", ""}, {"unverified", "unverified$", ""}, {"archived", "archived$", ""},
+			{"unknown", "nobody$", ""}, {"verified", "verified$", ""}, {"unverified", "unverified$", ""},
+			{"archived", "archived$", ""},
 			{"secondary", "second-verified$", ""}, {"inactive", "inactive$", ""},
 		}},
 		{"sendSecondaryEmailActivation", askSecondary, false, []timed{{"free", "nobody$", ""}, {"taken", "verified$", ""}}},
@@ -71,7 +78,8 @@ func TestTiming(t *testing.T) {
 
 // measureTiming logs a row for each class and returns the names of those that are told apart.
 func measureTiming(t *testing.T, query string, django bool, classes []timed) (told []string) {
-	o := &outsider{Server: servertest.Start(t, filepath.Join(t.TempDir(), "data"), "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS=nothing", "ACCOUNTD_LOG_LEVEL=error")}
+	o := &outsider{Server: servertest.Start(t, filepath.Join(t.TempDir(), "data"),
+		"ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS=nothing", "ACCOUNTD_LOG_LEVEL=error")}
 	o.add(t, "caller", outsidersPassword, "--verified")
 	populate(t, o, django, *timingSamples+5)
 	if err := o.Stop(); err != nil {
@@ -135,14 +143,16 @@ func populate(t *testing.T, o *outsider, django bool, users int) {
 	defer db.Close()
 	err = db.Write(t.Context(), func(tx *store.Tx) error {
 		var hash string
-		if err := tx.Tx.QueryRowContext(t.Context(), `SELECT password FROM users WHERE username = 'caller'`).Scan(&hash); err != nil {
+		if err := tx.Tx.QueryRowContext(t.Context(),
+			`SELECT password FROM users WHERE username = 'caller'`).Scan(&hash); err != nil {
 			return err
 		}
 		for c, class := range []struct {
 			name, password             string
 			active, verified, archived bool
 		}{
-			{"verified", hash, true, true, false}, {"unverified", hash, true, false, false}, {"inactive", hash, false, true, false},
+			{"verified", hash, true, true, false}, {"unverified", hash, true, false, false}, {"inactive", hash, false, true,
+				false},
 			{"archived", hash, true, true, true}, {"nopassword", "", true, true, false},
 			{"django", "pbkdf2_sha256$260000$salt$" + strings.Repeat("A", 43) + "=", true, true, false},
 		} {
@@ -156,13 +166,17 @@ func populate(t *testing.T, o *outsider, django bool, users int) {
 				args      []any
 			}{
 				{numbers + `INSERT INTO users (id, username, username_key, email, password, is_active, date_joined)
-					SELECT ?2 + i, ?3 || i, ?3 || i, ?3 || i || '@example.com', ?4, ?5, 0 FROM n`, []any{class.password, class.active}},
-				{numbers + `INSERT INTO addresses (canonical, user_id, address) SELECT ?3 || i || '@example.com', ?2 + i, ?3 || i || '@example.com' FROM n`, nil},
+					SELECT ?2 + i, ?3 || i, ?3 || i, ?3 || i || '@example.com', ?4, ?5, 0 FROM n`,
+					[]any{class.password, class.active}},
+				{numbers + `INSERT INTO addresses (canonical, user_id, address) SELECT ?3 || i || '@example.com', ?2 + i, ?3 || ` +
+					`i || '@example.com' FROM n`, nil},
 				{numbers + `INSERT INTO addresses (canonical, user_id, address)
 					SELECT 'second-' || ?3 || i || '@example.com', ?2 + i, 'second-' || ?3 || i || '@example.com' FROM n`, nil},
-				{numbers + `INSERT INTO user_status (user_id, secondary_email, verified, archived) SELECT ?2 + i, 'second-' || ?3 || i || '@example.com', ?4, ?5 FROM n`, []any{class.verified, class.archived}},
+				{numbers + `INSERT INTO user_status (user_id, secondary_email, verified, archived) SELECT ?2 + i, 'second-' || ` +
+					`?3 || i || '@example.com', ?4, ?5 FROM n`, []any{class.verified, class.archived}},
 			} {
-				if _, err := tx.Tx.ExecContext(t.Context(), insert.statement, append([]any{users, first, class.name}, insert.args...)...); err != nil {
+				if _, err := tx.Tx.ExecContext(t.Context(), insert.statement, append([]any{users, first, class.name},
+					insert.args...)...); err != nil {
 					return err
 				}
 			}
@@ -180,8 +194,8 @@ func median(samples []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// mannWhitney is the probability of samples at least as unlike as these if both come from one distribution: the two-sided
-// test of Mann and Whitney by its normal approximation, with the correction for ties.
+// mannWhitney is the probability of samples at least as unlike as these if both come from one distribution: the
+// two-sided test of Mann and Whitney by its normal approximation, with the correction for ties.
 func mannWhitney(a, b []float64) float64 {
 	type sample struct {
 		value float64

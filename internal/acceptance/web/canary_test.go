@@ -120,14 +120,16 @@ func (c *canaries) mailed() string {
 	return string(token[1])
 }
 
-// TestSecurityCanary: nothing that a client sends gets into the log, at any level and in either format, nor into names of
-// files; no secret gets into the database; no answer repeats a value.
+// TestSecurityCanary: nothing that a client sends gets into the log, at any level and in either format, nor into names
+// of files; no secret gets into the database; no answer repeats a value.
 func TestSecurityCanary(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"json", "text"} {
 		t.Run(format, func(t *testing.T) {
 			t.Parallel()
-			server := servertest.New(t, "ACCOUNTD_LOG_LEVEL=debug", "ACCOUNTD_LOG_FORMAT="+format, "ACCOUNTD_TOKENS_ALLOW_ARGUMENT=true", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.0/8", "ACCOUNTD_QUERIES_USERS=authenticated")
+			server := servertest.New(t, "ACCOUNTD_LOG_LEVEL=debug", "ACCOUNTD_LOG_FORMAT="+format,
+				"ACCOUNTD_TOKENS_ALLOW_ARGUMENT=true", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true",
+				"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.0/8", "ACCOUNTD_QUERIES_USERS=authenticated")
 			c := &canaries{T: t, server: server, put: map[string]place{}}
 			secrets := c.life()
 			c.everywhere(c.token(&secrets))
@@ -154,32 +156,42 @@ func (c *canaries) token(secrets *[]string) string {
 func (c *canaries) life() (secrets []string) {
 	c.Helper()
 	name, first := c.new(place{"a username", true, false}), c.new(place{"a first name", true, false})
-	email, second := c.new(place{"an address", true, false})+"@example.com", c.new(place{"a secondary address", true, false})+"@example.com"
+	email, second := c.new(place{"an address", true, false})+"@example.com",
+		c.new(place{"a secondary address", true, false})+"@example.com"
 	const unlike = "-XZVW-8642-MJ" // a password may not be too much like the username
-	passwords := []string{c.secret("the first password") + unlike, c.secret("the second password") + unlike, c.secret("the third password") + unlike}
+	passwords := []string{c.secret("the first password") + unlike, c.secret("the second password") + unlike,
+		c.secret("the third password") + unlike}
 	keep := func(tokens ...string) string {
 		secrets = append(secrets, tokens...)
 		return tokens[0]
 	}
-	out := c.do("", fmt.Sprintf(`register(email: "%s", username: "%s", password1: "%s", password2: "%[3]s")`, email, name, passwords[0]), "token refreshToken")
+	out := c.do("", fmt.Sprintf(`register(email: "%s", username: "%s", password1: "%s", password2: "%[3]s")`, email, name,
+		passwords[0]), "token refreshToken")
 	token := keep(out.Token, out.RefreshToken)
 	c.do("", `verifyAccount(token: "`+keep(c.mailed())+`")`, "")
 	out = c.do("", `refreshToken(refreshToken: "`+out.RefreshToken+`")`, "token refreshToken")
 	keep(out.Token, out.RefreshToken)
-	c.post("", "/graphql", `mutation { refreshToken(refreshToken: "`+c.secret("a bad refresh token")+`") { success errors } }`, nil)
-	c.post("", "/graphql", `mutation { tokenAuth(username: "`+name+`", password: "`+c.secret("a wrong password")+`") { success errors } }`, nil)
-	c.post("", "/graphql", `mutation { tokenAuth(email: "`+c.secret("an unknown address")+`@example.com", password: "x") { success errors } }`, nil)
-	c.post(token, "/graphql", `mutation { swapEmails(password: "`+c.secret("a wrong password")+`") { success errors } }`, nil)
-	c.post(token, "/graphql", `mutation { archiveAccount(password: "`+c.secret("a wrong password")+`") { success errors } }`, nil)
+	c.post("", "/graphql", `mutation { refreshToken(refreshToken: "`+c.secret("a bad refresh token")+
+		`") { success errors } }`, nil)
+	c.post("", "/graphql", `mutation { tokenAuth(username: "`+name+`", password: "`+c.secret("a wrong password")+
+		`") { success errors } }`, nil)
+	c.post("", "/graphql", `mutation { tokenAuth(email: "`+c.secret("an unknown address")+
+		`@example.com", password: "x") { success errors } }`, nil)
+	c.post(token, "/graphql", `mutation { swapEmails(password: "`+c.secret("a wrong password")+`") { success errors } }`,
+		nil)
+	c.post(token, "/graphql", `mutation { archiveAccount(password: "`+c.secret("a wrong password")+
+		`") { success errors } }`, nil)
 	c.do(token, `updateAccount(firstName: "`+first+`")`, "")
-	out = c.do(token, fmt.Sprintf(`passwordChange(oldPassword: "%s", newPassword1: "%s", newPassword2: "%[2]s")`, passwords[0], passwords[1]), "token refreshToken")
+	out = c.do(token, fmt.Sprintf(`passwordChange(oldPassword: "%s", newPassword1: "%s", newPassword2: "%[2]s")`,
+		passwords[0], passwords[1]), "token refreshToken")
 	token = keep(out.Token, out.RefreshToken)
 	c.do(token, fmt.Sprintf(`sendSecondaryEmailActivation(email: "%s", password: "%s")`, second, passwords[1]), "")
 	c.do("", `verifySecondaryEmail(token: "`+keep(c.mailed())+`")`, "")
 	c.do(token, `swapEmails(password: "`+passwords[1]+`")`, "")
 	c.do(token, `removeSecondaryEmail(password: "`+passwords[1]+`")`, "")
 	c.do("", `sendPasswordResetEmail(email: "`+second+`")`, "")
-	c.do("", fmt.Sprintf(`passwordReset(token: "%s", newPassword1: "%s", newPassword2: "%[2]s")`, keep(c.mailed()), passwords[2]), "")
+	c.do("", fmt.Sprintf(`passwordReset(token: "%s", newPassword1: "%s", newPassword2: "%[2]s")`, keep(c.mailed()),
+		passwords[2]), "")
 	out = c.do("", fmt.Sprintf(`tokenAuth(username: "%s", password: "%s")`, name, passwords[2]), "token refreshToken")
 	token = keep(out.Token, out.RefreshToken)
 	c.do(token, `archiveAccount(password: "`+passwords[2]+`")`, "")
@@ -224,7 +236,8 @@ func (c *canaries) everywhere(token string) {
 	const root = `{ fields { name type { fields { name } } args { name type { name ofType { name } } } } }`
 	arguments := 0
 	for _, path := range []string{"/graphql", "/relay"} {
-		got := c.server.Post(c.T, path, `{ __schema { types { name inputFields { name type { name ofType { name } } } } queryType `+root+` mutationType `+root+` } }`, "")
+		got := c.server.Post(c.T, path, `{ __schema { types { name inputFields { name type { name ofType { name } } } } `+
+			`queryType `+root+` mutationType `+root+` } }`, "")
 		if err := json.Unmarshal([]byte(got.Body), &schema); err != nil {
 			c.Fatal(err)
 		}
@@ -243,7 +256,8 @@ func (c *canaries) everywhere(token string) {
 				inputs[t.Name][f.Name] = scalar(f.Type)
 			}
 		}
-		for kind, root := range map[string]object{"query": schema.Data.Schema.QueryType, "mutation": schema.Data.Schema.MutationType} {
+		for kind, root := range map[string]object{"query": schema.Data.Schema.QueryType,
+			"mutation": schema.Data.Schema.MutationType} {
 			for _, f := range root.Fields {
 				selection := "{ __typename }"
 				if slices.ContainsFunc(f.Type.Fields, func(f struct{ Name string }) bool { return f.Name == "errors" }) {
@@ -270,16 +284,19 @@ func (c *canaries) everywhere(token string) {
 }
 
 // argument puts a canary into one argument: as a literal and as a variable, of its type and of others.
-func (c *canaries) argument(token, path, kind, field, selection, wrap string, args map[string]string, target, typeName string) {
+func (c *canaries) argument(token, path, kind, field, selection, wrap string, args map[string]string, target,
+	typeName string) {
 	c.Helper()
 	others := ""
 	for _, name := range slices.Sorted(maps.Keys(args)) {
-		if name != target && args[name] == "String" && !slices.Contains([]string{"username", "after", "before"}, name) && kind == "mutation" {
+		if name != target && args[name] == "String" && !slices.Contains([]string{"username", "after", "before"}, name) &&
+			kind == "mutation" {
 			others += name + `: "x@example.com" `
 		}
 	}
 	where := fmt.Sprintf("%s of %s at %s", target, field, path)
-	at := place{where: where, stored: kind == "mutation" && slices.Contains([]string{"email", "username", "firstName", "lastName"}, target), echoed: target == "clientMutationId"}
+	at := place{where: where, stored: kind == "mutation" && slices.Contains([]string{"email", "username", "firstName",
+		"lastName"}, target), echoed: target == "clientMutationId"}
 	value := func() string {
 		text := c.new(at)
 		if target == "email" {
@@ -297,19 +314,23 @@ func (c *canaries) argument(token, path, kind, field, selection, wrap string, ar
 		c.post(asking, path, document("$v", "($v: "+typeName+"!)"), map[string]any{"v": value() + "\n{\"event\":\"forged\"}"})
 		c.post(asking, path, document("$v", "($v: "+typeName+"!)"), map[string]any{"v": value()})
 		for _, wrong := range []string{`["%s"]`, `{a: "%s"}`, "%s", `[{%s: 1}]`, "$%s"} {
-			text := c.new(place{where: where + " as " + wrong, echoed: strings.Contains(wrong, "%s:") || strings.Contains(wrong, "$")})
+			text := c.new(place{where: where + " as " + wrong, echoed: strings.Contains(wrong, "%s:") ||
+				strings.Contains(wrong, "$")})
 			c.post(asking, path, document(fmt.Sprintf(wrong, text), ""), nil)
 		}
-		for _, wrong := range []any{[]string{value()}, map[string]string{"a": value()}, map[string]string{target: value()}, [][]string{{value()}}} {
+		for _, wrong := range []any{[]string{value()}, map[string]string{"a": value()}, map[string]string{target: value()},
+			[][]string{{value()}}} {
 			c.post(asking, path, document("$v", "($v: "+typeName+"!)"), map[string]any{"v": wrong})
 			c.post(asking, path, document("$v", "($v: Int!)"), map[string]any{"v": wrong})
 		}
-		for _, broken := range []string{`"%s`, `"""%s`, `"%s" "%[1]s"`, `"%s\`, `"%s\ud83d"`, `"%s" }}}`, "\"%s\n\"", `("%s")`} {
+		for _, broken := range []string{`"%s`, `"""%s`, `"%s" "%[1]s"`, `"%s\`, `"%s\ud83d"`, `"%s" }}}`, "\"%s\n\"",
+			`("%s")`} {
 			c.post(asking, path, document(fmt.Sprintf(broken, c.secret("%s as %s", where, broken)), ""), nil)
 		}
 		if kind == "query" {
 			c.send(asking, "GET", path+"?query="+url.QueryEscape(document(`"`+value()+`"`, "")), "")
-			c.send(asking, "GET", path+"?query="+url.QueryEscape(document("$v", "($v: "+typeName+"!)"))+"&variables="+url.QueryEscape(`{"v":"`+value()+`"}`), "")
+			c.send(asking, "GET", path+"?query="+url.QueryEscape(document("$v", "($v: "+typeName+"!)"))+"&variables="+
+				url.QueryEscape(`{"v":"`+value()+`"}`), "")
 		}
 	}
 }
@@ -319,9 +340,12 @@ func (c *canaries) elsewhere(token string) {
 	c.Helper()
 	echoed := func(where string) string { return c.new(place{where: where, echoed: true}) }
 	for _, format := range []string{
-		"{ %s: me { id } }", "query %s { me { id } }", "{ me { %s } }", "{ %s { id } }", "{ me(%s: 1) { id } }", "{ me @%s { id } }", "{ me { ...%s } }",
-		"{ me { ... on %s { id } } }", "query($%s: Int) { me { id } }", "query($v: %s) { me { id } }", "fragment %s on UserNode { id }", "%s { me { id } }",
-		"{ a: me { id } a: %s { id } }", "mutation { %s: deleteTokenCookie { deleted } }", "mutation { %s: verifyToken(token: \"\") { %[1]s } }", "{ %s: users(first: -1) { edges { cursor } } }",
+		"{ %s: me { id } }", "query %s { me { id } }", "{ me { %s } }", "{ %s { id } }", "{ me(%s: 1) { id } }",
+		"{ me @%s { id } }", "{ me { ...%s } }",
+		"{ me { ... on %s { id } } }", "query($%s: Int) { me { id } }", "query($v: %s) { me { id } }",
+		"fragment %s on UserNode { id }", "%s { me { id } }",
+		"{ a: me { id } a: %s { id } }", "mutation { %s: deleteTokenCookie { deleted } }",
+		"mutation { %s: verifyToken(token: \"\") { %[1]s } }", "{ %s: users(first: -1) { edges { cursor } } }",
 	} {
 		c.post(token, "/graphql", fmt.Sprintf(format, echoed("a name in "+format)), nil)
 	}
@@ -329,18 +353,24 @@ func (c *canaries) elsewhere(token string) {
 	c.post(token, "/graphql", "\"\"\"\n"+c.secret("a description")+"\n\"\"\" query { me { id } }", nil)
 	c.post(token, "/graphql", "{ me { id } }", map[string]string{c.secret("an undeclared variable"): "x"})
 	for _, format := range []string{
-		`{"query":"{ me { id } }","operationName":"%s"}`, `{"query":"{ me { id } }","operationName":["%s"]}`, `{"query":"{ me { id } }","extensions":{"%s":"%[1]s"}}`,
-		`{"query":"{ me { id } }","%s":1}`, `["%s"]`, `[{"query":"%s"}]`, `"%s"`, `{"query":["%s"]}`, `{"query":"{ me { id } }","variables":"%s"}`, `{"query":"{ me { id } }" %s}`, `%s`, `{"query":"%s`,
+		`{"query":"{ me { id } }","operationName":"%s"}`, `{"query":"{ me { id } }","operationName":["%s"]}`,
+		`{"query":"{ me { id } }","extensions":{"%s":"%[1]s"}}`,
+		`{"query":"{ me { id } }","%s":1}`, `["%s"]`, `[{"query":"%s"}]`, `"%s"`, `{"query":["%s"]}`,
+		`{"query":"{ me { id } }","variables":"%s"}`, `{"query":"{ me { id } }" %s}`, `%s`, `{"query":"%s`,
 		`{"query":"{ me { id } }","variables":{"%s":"\ud83d"}}`, `{"query":"{ me { id } }"} %s`, "{\"query\":\"\xff%s\"}",
 	} {
 		c.send(token, "POST", "/graphql", fmt.Sprintf(format, echoed("a part of "+format)))
 	}
 	for _, header := range []string{
-		"Authorization", "Cookie", "User-Agent", "Referer", "Origin", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Forwarded", "X-Request-Id", "Traceparent", "Accept",
-		"Content-Type", "Content-Encoding", "Accept-Language", "Host", "Sec-Fetch-Site", "If-None-Match", "X-Forwarded-Method", "Access-Control-Request-Method", "X-Custom",
+		"Authorization", "Cookie", "User-Agent", "Referer", "Origin", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip",
+		"Forwarded", "X-Request-Id", "Traceparent", "Accept",
+		"Content-Type", "Content-Encoding", "Accept-Language", "Host", "Sec-Fetch-Site", "If-None-Match",
+		"X-Forwarded-Method", "Access-Control-Request-Method", "X-Custom",
 	} {
-		for _, format := range []string{"%s", "JWT %s", "JWT=%s; JWT-refresh-token=%[1]s", "https://%s.example", "127.0.0.1, %s", "application/json; charset=%s"} {
-			for _, request := range [][2]string{{"POST", "/graphql"}, {"GET", "/auth"}, {"OPTIONS", "/relay"}, {"GET", "/readyz"}} {
+		for _, format := range []string{"%s", "JWT %s", "JWT=%s; JWT-refresh-token=%[1]s", "https://%s.example",
+			"127.0.0.1, %s", "application/json; charset=%s"} {
+			for _, request := range [][2]string{{"POST", "/graphql"}, {"GET", "/auth"}, {"OPTIONS", "/relay"},
+				{"GET", "/readyz"}} {
 				value := fmt.Sprintf(format, c.secret("the header %s", header))
 				if header == "Host" && strings.ContainsAny(value, " ;/,=") {
 					continue
@@ -349,11 +379,15 @@ func (c *canaries) elsewhere(token string) {
 			}
 		}
 	}
-	c.send("", "POST", "/graphql", `{"query":"mutation { verifyToken { success errors payload } }"}`, "Cookie", "JWT="+c.secret("a cookie"))
+	c.send("", "POST", "/graphql", `{"query":"mutation { verifyToken { success errors payload } }"}`, "Cookie", "JWT="+
+		c.secret("a cookie"))
 	c.send("", c.secret("a method"), "/graphql", "")
-	for _, format := range []string{"/%s", "/activate/%s", "/graphql/%s", "/graphql?%s=1", "/graphql?query=%s", "/graphql?query={me{id}}&variables=%s", "/graphql?query={me{id}}&token=%s", "/auth?token=%s",
-		"/graphiql/%s", "/dev/mail/%s", "/dev/mail/%s.eml", "/.well-known/%s", "/%%2e%%2e/%s", "/readyz?%s", "//%s", "/a/../%s"} {
-		c.send(token, "GET", strings.ReplaceAll(fmt.Sprintf(format, echoed("the URL "+format)), "{me{id}}", "%7Bme%7Bid%7D%7D"), "")
+	for _, format := range []string{"/%s", "/activate/%s", "/graphql/%s", "/graphql?%s=1", "/graphql?query=%s",
+		"/graphql?query={me{id}}&variables=%s", "/graphql?query={me{id}}&token=%s", "/auth?token=%s",
+		"/graphiql/%s", "/dev/mail/%s", "/dev/mail/%s.eml", "/.well-known/%s", "/%%2e%%2e/%s", "/readyz?%s", "//%s",
+		"/a/../%s"} {
+		c.send(token, "GET", strings.ReplaceAll(fmt.Sprintf(format, echoed("the URL "+format)), "{me{id}}",
+			"%7Bme%7Bid%7D%7D"), "")
 	}
 }
 
@@ -413,8 +447,10 @@ func (c *canaries) events(format string) {
 	c.Helper()
 	log := c.server.Log()
 	for _, event := range []string{
-		"user_registered", "user_verified", "refresh_token_rotated", "refresh_failed", "login_failed", "password_refused", "account_updated", "password_changed",
-		"secondary_email_requested", "secondary_email_verified", "emails_swapped", "secondary_email_removed", "password_reset", "token_issued", "account_archived",
+		"user_registered", "user_verified", "refresh_token_rotated", "refresh_failed", "login_failed", "password_refused",
+		"account_updated", "password_changed",
+		"secondary_email_requested", "secondary_email_verified", "emails_swapped", "secondary_email_removed",
+		"password_reset", "token_issued", "account_archived",
 		"refresh_token_revoked", "account_deleted",
 	} {
 		pattern := `event=` + event + ` .*user=[0-9]+`
@@ -425,7 +461,8 @@ func (c *canaries) events(format string) {
 		if line == "" {
 			c.Errorf("the log has no %s", event)
 		}
-		if failed := strings.HasSuffix(event, "failed") || strings.HasSuffix(event, "refused"); failed && !regexp.MustCompile(`client\W+127\.0\.0\.1`).MatchString(lineWith(log, event)) {
+		if failed := strings.HasSuffix(event, "failed") || strings.HasSuffix(event, "refused"); failed &&
+			!regexp.MustCompile(`client\W+127\.0\.0\.1`).MatchString(lineWith(log, event)) {
 			c.Errorf("%s does not say where: %s", event, lineWith(log, event))
 		}
 	}

@@ -15,7 +15,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityKindsOfAddress: introspection, the page and suggestions are for servers of this machine, and for others if set so.
+// TestSecurityKindsOfAddress: introspection, the page and suggestions are for servers of this machine, and for others
+// if set so.
 func TestSecurityKindsOfAddress(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -25,33 +26,42 @@ func TestSecurityKindsOfAddress(t *testing.T) {
 	}{
 		{"this machine", servertest.CheapHashing, true, true},
 		{"public", servertest.Public, false, false},
-		{"public, and set so", append([]string{"ACCOUNTD_GRAPHQL_INTROSPECTION=on", "ACCOUNTD_GRAPHQL_GRAPHIQL=on"}, servertest.Public...), true, true},
-		{"this machine, and set otherwise", append([]string{"ACCOUNTD_GRAPHQL_INTROSPECTION=off", "ACCOUNTD_GRAPHQL_GRAPHIQL=off"}, servertest.CheapHashing...), false, false},
+		{"public, and set so", append([]string{"ACCOUNTD_GRAPHQL_INTROSPECTION=on", "ACCOUNTD_GRAPHQL_GRAPHIQL=on"},
+			servertest.Public...), true, true},
+		{"this machine, and set otherwise", append([]string{"ACCOUNTD_GRAPHQL_INTROSPECTION=off",
+			"ACCOUNTD_GRAPHQL_GRAPHIQL=off"}, servertest.CheapHashing...), false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), test.env...)
 			for _, path := range []string{"/graphql", "/relay"} {
-				for _, query := range []string{standardIntrospection, "{__schema{types{name}}}", `{__type(name:"UserNode"){name}}`, `{...F} fragment F on Query{...{a:__schema{types{name}}}}`} {
+				for _, query := range []string{standardIntrospection, "{__schema{types{name}}}", `{__type(name:"UserNode"){name}}`,
+					`{...F} fragment F on Query{...{a:__schema{types{name}}}}`} {
 					got := server.Post(t, path, query, "")
-					if test.introspection != (got.Status == 200 && strings.Contains(got.Body, "UserNode")) || test.introspection == got.Has("validation") {
+					if test.introspection != (got.Status == 200 && strings.Contains(got.Body, "UserNode")) ||
+						test.introspection == got.Has("validation") {
 						t.Errorf("%s %.40s: status %d, %.200s", path, query, got.Status, got.Body)
 					}
 				}
-				for _, misspelt := range []string{"{mee{id}}", "{me{usernam}}", "mutation{tokenAut{success}}", `mutation{verifyToken(tokn:""){success}}`, "{users(frst:1){edges{cursor}}}", "query($v:Strin){me{id}}", "{me{...on UserNod{id}}}"} {
+				for _, misspelt := range []string{"{mee{id}}", "{me{usernam}}", "mutation{tokenAut{success}}",
+					`mutation{verifyToken(tokn:""){success}}`, "{users(frst:1){edges{cursor}}}", "query($v:Strin){me{id}}",
+					"{me{...on UserNod{id}}}"} {
 					got := server.Post(t, path, misspelt, "")
 					if hint := strings.Contains(got.Body, "Did you mean"); hint && !test.introspection || !got.Has("validation") {
 						t.Errorf("%s %s: %s", path, misspelt, got.Body)
 					}
 				}
-				if hint := server.Post(t, path, "{me{usernam}}", ""); test.introspection != strings.Contains(hint.Body, "Did you mean") {
+				if hint := server.Post(t, path, "{me{usernam}}", ""); test.introspection != strings.Contains(hint.Body,
+					"Did you mean") {
 					t.Errorf("%s: %s", path, hint.Body)
 				}
-				if got := server.Post(t, path, "{__typename me{__typename}}", ""); got.Body != `{"data":{"__typename":"Query","me":null}}`+"\n" {
+				if got := server.Post(t, path, "{__typename me{__typename}}",
+					""); got.Body != `{"data":{"__typename":"Query","me":null}}`+"\n" {
 					t.Errorf("%s: %s", path, got.Body)
 				}
 			}
 			got := server.Send(t, "GET", "/", "", "Accept", "text/html")
-			if want := map[bool]int{true: 200, false: 404}[test.page]; got.Status != want || (want == 200) != strings.Contains(strings.ToLower(got.Body), "graphiql") {
+			if want := map[bool]int{true: 200, false: 404}[test.page]; got.Status != want ||
+				(want == 200) != strings.Contains(strings.ToLower(got.Body), "graphiql") {
 				t.Errorf("page: status %d, %.200s", got.Status, got.Body)
 			}
 		})
@@ -84,35 +94,47 @@ func cop(t *testing.T, server *servertest.Server) []string {
 	report("array batching", strings.Count(post("["+strings.Join(batch, ",")+"]").Body, "__typename") > 1)
 	overloaded := post(`{"query":"query cop { __typename ` + strings.Repeat("@aa", 10) + ` }"}`)
 	report("directive overloading", strings.Count(overloaded.Body, `"message"`) == 10)
-	circular := "query cop { __schema { types { fields { type { fields { type { fields { type { fields { type { name } } } } } } } } } }"
+	circular := "query cop { __schema { types { fields { type { fields { type { fields { type { fields { type { name } " +
+		"} } } } } } } } }"
 	report("circular introspection", answers(post(`{"query":"`+circular+`"}`), "__schema"))
-	report("field duplication", answers(post(`{"query":"query cop { `+strings.Repeat("__typename ", 500)+`}"}`), "__typename") &&
+	report("field duplication", answers(post(`{"query":"query cop { `+strings.Repeat("__typename ", 500)+`}"}`),
+		"__typename") &&
 		answers(post(`{"query":"query cop { `+strings.Repeat("__typename ", 501)+`}"}`), "__typename"))
-	report("introspection", answers(post(`{"query":"query cop { __schema { types { name fields { name } } } }"}`), "__schema"))
-	report("field suggestions", strings.Contains(post(`{"query":"query cop { __schema { directive } }"}`).Body, "Did you mean") ||
+	report("introspection", answers(post(`{"query":"query cop { __schema { types { name fields { name } } } }"}`),
+		"__schema"))
+	report("field suggestions", strings.Contains(post(`{"query":"query cop { __schema { directive } }"}`).Body,
+		"Did you mean") ||
 		strings.Contains(post(`{"query":"query cop { me { usernam } }"}`).Body, "Did you mean"))
 	get := func(query string) servertest.Reply {
 		return server.Send(t, "GET", "/graphql?query="+url.QueryEscape(query), "")
 	}
 	report("queries by GET", answers(get("query cop { __typename }"), "__typename"))
-	report("mutations by GET", strings.Contains(get("mutation cop { __typename }").Body, `"data"`) || get("mutation { deleteTokenCookie { deleted } }").Status != 405)
-	form := server.Send(t, "POST", "/graphql", "query="+url.QueryEscape("query cop { __typename }"), "Content-Type", "application/x-www-form-urlencoded")
+	report("mutations by GET", strings.Contains(get("mutation cop { __typename }").Body, `"data"`) ||
+		get("mutation { deleteTokenCookie { deleted } }").Status != 405)
+	form := server.Send(t, "POST", "/graphql", "query="+url.QueryEscape("query cop { __typename }"), "Content-Type",
+		"application/x-www-form-urlencoded")
 	report("queries by a form", answers(form, "__typename") || form.Status != 415)
-	traced := server.Send(t, "POST", "/graphql", `{"query":"query cop { __typename }"}`, "Content-Type", "application/json", "X-Apollo-Tracing", "1", "Apollo-Federation-Include-Trace", "ftv1")
-	report("tracing", strings.Contains(strings.ToLower(traced.Body), "tracing") || strings.Contains(traced.Body, "extensions"))
+	traced := server.Send(t, "POST", "/graphql", `{"query":"query cop { __typename }"}`, "Content-Type",
+		"application/json", "X-Apollo-Tracing", "1", "Apollo-Federation-Include-Trace", "ftv1")
+	report("tracing", strings.Contains(strings.ToLower(traced.Body), "tracing") ||
+		strings.Contains(traced.Body, "extensions"))
 	unhandled := post(`{"query":"qwerty cop { abc }"}`)
-	report("unhandled errors", strings.Contains(unhandled.Body, "exception") || strings.Contains(unhandled.Body, "stack") || !unhandled.Has("syntax"))
-	for _, path := range []string{"/", "/graphql", "/graphiql", "/graphiql/", "/playground", "/console", "/altair", "/voyager"} {
+	report("unhandled errors", strings.Contains(unhandled.Body, "exception") || strings.Contains(unhandled.Body,
+		"stack") || !unhandled.Has("syntax"))
+	for _, path := range []string{"/", "/graphql", "/graphiql", "/graphiql/", "/playground", "/console", "/altair",
+		"/voyager"} {
 		page := server.Send(t, "GET", path, "", "Accept", "text/html")
 		for _, word := range []string{"graphiql.min.js", "graphql-playground", "playground", "altair", "voyager"} {
-			report("a page", page.Status == 200 && strings.Contains(strings.ToLower(page.Body), word) && !slices.Contains(found, "a page"))
+			report("a page", page.Status == 200 && strings.Contains(strings.ToLower(page.Body), word) &&
+				!slices.Contains(found, "a page"))
 		}
 	}
 	return found
 }
 
-// TestSecurityCop are the checks of graphql-cop (https://github.com/dolevf/graphql-cop), by what they send. Queries by GET are
-// what GraphQL over HTTP has, and without cookies for pages of other origins; a server of this machine also explains itself.
+// TestSecurityCop are the checks of graphql-cop (https://github.com/dolevf/graphql-cop), by what they send. Queries by
+// GET are what GraphQL over HTTP has, and without cookies for pages of other origins; a server of this machine also
+// explains itself.
 func TestSecurityCop(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

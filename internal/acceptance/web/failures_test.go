@@ -16,9 +16,9 @@ import (
 	"accountd/internal/store"
 )
 
-// TestSecurityFailures breaks the database under a running server. Whatever is asked then, the answer has the code internal and
-// the request's id and nothing of the cause: no path, no SQL, no name of a type; the log has it under that id. Mended, the
-// same process serves as before.
+// TestSecurityFailures breaks the database under a running server. Whatever is asked then, the answer has the code
+// internal and the request's id and nothing of the cause: no path, no SQL, no name of a type; the log has it under that
+// id. Mended, the same process serves as before.
 func TestSecurityFailures(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")
@@ -42,20 +42,23 @@ func TestSecurityFailures(t *testing.T) {
 		}
 	}
 	requests := map[string]string{
-		"me":       "{ me { username verified } }",
-		"users":    `{ users(email: "ada@example.com", first: 1) { edges { node { username } } } }`,
-		"user":     `{ user(id: "VXNlck5vZGU6MQ==") { username } }`,
-		"login":    `mutation { tokenAuth(username: "ada", password: "quiet-otter-42") { success token } }`,
-		"register": `mutation { register(email: "bob@example.com", username: "bob", password1: "quiet-otter-42", password2: "quiet-otter-42") { success } }`,
-		"refresh":  `mutation { refreshToken(refreshToken: "` + session.RefreshToken + `") { success errors } }`,
-		"verify":   `mutation { verifyToken(token: "` + session.Token + `") { success errors } }`,
-		"reset":    `mutation { sendPasswordResetEmail(email: "ada@example.com") { success } }`,
-		"update":   `mutation { updateAccount(firstName: "Ada") { success } }`,
+		"me":    "{ me { username verified } }",
+		"users": `{ users(email: "ada@example.com", first: 1) { edges { node { username } } } }`,
+		"user":  `{ user(id: "VXNlck5vZGU6MQ==") { username } }`,
+		"login": `mutation { tokenAuth(username: "ada", password: "quiet-otter-42") { success token } }`,
+		"register": `mutation { register(email: "bob@example.com", username: "bob", password1: "quiet-otter-42", ` +
+			`password2: "quiet-otter-42") { success } }`,
+		"refresh": `mutation { refreshToken(refreshToken: "` + session.RefreshToken + `") { success errors } }`,
+		"verify":  `mutation { verifyToken(token: "` + session.Token + `") { success errors } }`,
+		"reset":   `mutation { sendPasswordResetEmail(email: "ada@example.com") { success } }`,
+		"update":  `mutation { updateAccount(firstName: "Ada") { success } }`,
 	}
 	places := regexp.MustCompile(`"locations":\[[^]]*\]`)
-	internal := regexp.MustCompile(`^\{"errors":\[(\{"message":"internal server error","locations":\[\{"line":\d+,"column":\d+\}\],"path":\["\w+"\],` +
+	internal := regexp.MustCompile(`^\{"errors":\[(\{"message":"internal server ` +
+		`error","locations":\[\{"line":\d+,"column":\d+\}\],"path":\["\w+"\],` +
 		`"extensions":\{"code":"internal","requestId":"[A-Z2-7]{26}"\}\},?)+\],"data":(null|\{.*\})\}\n$`)
-	telling := regexp.MustCompile(`(?i)sql|sqlite|column|table|no such|accountd/|/data|\.db|\.go\b|goroutine|panic|runtime|store\.|tokens\.|\*\w+\.|UPDATE |SELECT |INSERT `)
+	telling := regexp.MustCompile(`(?i)sql|sqlite|column|table|no ` +
+		`such|accountd/|/data|\.db|\.go\b|goroutine|panic|runtime|store\.|tokens\.|\*\w+\.|UPDATE |SELECT |INSERT `)
 	var ids []string // of what failed
 	for _, damage := range []struct {
 		name        string
@@ -63,11 +66,14 @@ func TestSecurityFailures(t *testing.T) {
 		mustFail    []string
 		authRefuses bool // /auth fails too
 	}{
-		{"a column is gone", []string{`ALTER TABLE users RENAME COLUMN last_login TO lost_column`}, []string{`ALTER TABLE users RENAME COLUMN lost_column TO last_login`},
+		{"a column is gone", []string{`ALTER TABLE users RENAME COLUMN last_login TO lost_column`},
+			[]string{`ALTER TABLE users RENAME COLUMN lost_column TO last_login`},
 			[]string{"me", "users", "user", "login", "register", "reset"}, true},
-		{"a table is gone", []string{`ALTER TABLE sessions RENAME TO lost_table`}, []string{`ALTER TABLE lost_table RENAME TO sessions`},
+		{"a table is gone", []string{`ALTER TABLE sessions RENAME TO lost_table`},
+			[]string{`ALTER TABLE lost_table RENAME TO sessions`},
 			[]string{"login", "me", "refresh", "verify"}, true},
-		{"a value of another kind", []string{`UPDATE users SET password = '$argon2id$v=19$m=8,t=1,p=1$%%%$' || password`}, []string{`UPDATE users SET password = substr(password, 32)`}, nil, false},
+		{"a value of another kind", []string{`UPDATE users SET password = '$argon2id$v=19$m=8,t=1,p=1$%%%$' || password`},
+			[]string{`UPDATE users SET password = substr(password, 32)`}, nil, false},
 	} {
 		t.Run(damage.name, func(t *testing.T) {
 			change(t, damage.harm...)
@@ -93,7 +99,8 @@ func TestSecurityFailures(t *testing.T) {
 				if failed && !internal.MatchString(got.Body) || telling.MatchString(places.ReplaceAllString(got.Body, "")) {
 					t.Errorf("%s: %s", name, got.Body)
 				}
-				if got := server.Post(t, "/graphql", `mutation { deleteTokenCookie { deleted } verifyToken { success } }`, "", "Cookie", "JWT="+session.Token); telling.MatchString(places.ReplaceAllString(got.Body, "")) {
+				if got := server.Post(t, "/graphql", `mutation { deleteTokenCookie { deleted } verifyToken { success } }`, "",
+					"Cookie", "JWT="+session.Token); telling.MatchString(places.ReplaceAllString(got.Body, "")) {
 					t.Errorf("with a cookie: %s", got.Body)
 				}
 			}
@@ -105,7 +112,8 @@ func TestSecurityFailures(t *testing.T) {
 		})
 	}
 	for _, name := range []string{"me", "login"} {
-		if got := server.Post(t, "/graphql", requests[name], "", "Authorization", "JWT "+session.Token); !strings.Contains(got.Body, `"ada"`) && !strings.Contains(got.Body, `"success":true`) {
+		if got := server.Post(t, "/graphql", requests[name], "", "Authorization", "JWT "+
+			session.Token); !strings.Contains(got.Body, `"ada"`) && !strings.Contains(got.Body, `"success":true`) {
 			t.Errorf("mended: %s: %s", name, got.Body)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityHeaders: every answer, whatever its path and status, has the headers that keep browsers from doing more with it
-// than it is for, and tells nothing of the program.
+// TestSecurityHeaders: every answer, whatever its path and status, has the headers that keep browsers from doing more
+// with it than it is for, and tells nothing of the program.
 func TestSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	const js, query = "application/json", `{"query":"{ me { id } }"}`
@@ -25,7 +25,8 @@ func TestSecurityHeaders(t *testing.T) {
 		{"POST", "/graphql", query, 200, []string{"Content-Type", js}},
 		{"POST", "/relay", query, 200, []string{"Content-Type", js}},
 		{"GET", "/graphql?query=%7Bme%7Bid%7D%7D", "", 200, nil},
-		{"POST", "/graphql", `{"query":"{ nope }"}`, 400, []string{"Content-Type", js, "Accept", "application/graphql-response+json"}},
+		{"POST", "/graphql", `{"query":"{ nope }"}`, 400, []string{"Content-Type", js, "Accept",
+			"application/graphql-response+json"}},
 		{"POST", "/graphql", `[`, 400, []string{"Content-Type", js}},
 		{"POST", "/graphql", query, 403, []string{"Content-Type", js, "Origin", "https://evil.example"}},
 		{"GET", "/nothing", "", 404, nil},
@@ -61,14 +62,17 @@ func TestSecurityHeaders(t *testing.T) {
 				t.Errorf("%s, want %d", what, r.status)
 			}
 			want := map[string]string{
-				"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
+				"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+				"X-Frame-Options":           "DENY",
 				"Content-Security-Policy":   "default-src 'none'; frame-ancestors 'none'",
 				"Strict-Transport-Security": map[string]string{"public": "max-age=31536000"}[name],
 			}
 			if page := r.target == "/" || strings.HasPrefix(r.target, "/dev/"); page && got.Status == 200 {
 				delete(want, "Cache-Control")
-				delete(want, "Content-Security-Policy") // they have scripts and styles, and policies of their own that their tests hold
-				if policy := got.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") {
+				// they have scripts and styles, and policies of their own that their tests hold
+				delete(want, "Content-Security-Policy")
+				if policy := got.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") ||
+					!strings.Contains(policy, "frame-ancestors 'none'") {
 					t.Errorf("%s, policy %q", what, policy)
 				}
 			}
@@ -96,22 +100,27 @@ func TestSecuritySharing(t *testing.T) {
 		env     []string
 		allowed map[string]bool
 	}{
-		"nobody":   {servertest.CheapHashing, nil},
-		"one page": {append([]string{"ACCOUNTD_SERVER_CORS_ORIGINS=https://app.example"}, servertest.CheapHashing...), map[string]bool{"https://app.example": true}},
+		"nobody": {servertest.CheapHashing, nil},
+		"one page": {append([]string{"ACCOUNTD_SERVER_CORS_ORIGINS=https://app.example"}, servertest.CheapHashing...),
+			map[string]bool{"https://app.example": true}},
 	} {
 		server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), test.env...)
 		for _, origin := range []string{
-			"https://app.example", "http://app.example", "https://app.example:8443", "https://evil.example", "https://app.example.evil.example", "https://evilapp.example",
-			"https://sub.app.example", "null", "*", "https://APP.example", "", "file://", "https://app.example/", "https://app.example https://evil.example",
+			"https://app.example", "http://app.example", "https://app.example:8443", "https://evil.example",
+			"https://app.example.evil.example", "https://evilapp.example",
+			"https://sub.app.example", "null", "*", "https://APP.example", "", "file://", "https://app.example/",
+			"https://app.example https://evil.example",
 		} {
-			for _, target := range []string{"/graphql", "/relay", "/auth", "/livez", "/readyz", "/.well-known/jwks.json", "/", "/dev/mail.json", "/nothing"} {
+			for _, target := range []string{"/graphql", "/relay", "/auth", "/livez", "/readyz", "/.well-known/jwks.json", "/",
+				"/dev/mail.json", "/nothing"} {
 				for _, method := range []string{http.MethodOptions, http.MethodGet, http.MethodPost} {
 					headers := []string{"Content-Type", "application/json"}
 					if origin != "" {
 						headers = append(headers, "Origin", origin)
 					}
 					if method == http.MethodOptions {
-						headers = append(headers, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type")
+						headers = append(headers, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers",
+							"authorization,content-type")
 					}
 					got := server.Send(t, method, target, `{"query":"{ me { id } }"}`, headers...)
 					what := fmt.Sprintf("%s: %s %s from %q: status %d", name, method, target, origin, got.Status)
@@ -120,10 +129,13 @@ func TestSecuritySharing(t *testing.T) {
 					if endpoint && test.allowed[origin] {
 						want, credentials = origin, "true"
 					}
-					if got.Header.Get("Access-Control-Allow-Origin") != want || got.Header.Get("Access-Control-Allow-Credentials") != credentials {
-						t.Errorf("%s: allows %q, credentials %q", what, got.Header["Access-Control-Allow-Origin"], got.Header["Access-Control-Allow-Credentials"])
+					if got.Header.Get("Access-Control-Allow-Origin") != want ||
+						got.Header.Get("Access-Control-Allow-Credentials") != credentials {
+						t.Errorf("%s: allows %q, credentials %q", what, got.Header["Access-Control-Allow-Origin"],
+							got.Header["Access-Control-Allow-Credentials"])
 					}
-					if allows := got.Header.Get("Access-Control-Allow-Methods"); (allows != "") != (want != "" && method == http.MethodOptions) {
+					if allows := got.Header.Get("Access-Control-Allow-Methods"); (allows != "") != (want != "" &&
+						method == http.MethodOptions) {
 						t.Errorf("%s: allows the methods %q", what, allows)
 					}
 					if endpoint && !strings.Contains(strings.Join(got.Header["Vary"], ","), "Origin") {

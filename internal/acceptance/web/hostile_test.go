@@ -30,9 +30,12 @@ func TestHostileDocuments(t *testing.T) {
 		code        string
 		status      int
 	}{
-		{"fragment cycle of 79 bytes", "{ me { ...A } } fragment A on UserNode { ...B } fragment B on UserNode { ...A }", "validation", 400},
-		{"nested list of 2 KB", "{ user(id: " + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + ") { id } }", "too_complex", 400},
-		{"nested list of 2 MB", "{ user(id: " + strings.Repeat("[", 1<<20) + strings.Repeat("]", 1<<20) + ") { id } }", "too_large", 413},
+		{"fragment cycle of 79 bytes", "{ me { ...A } } fragment A on UserNode { ...B } fragment B on UserNode { ...A }",
+			"validation", 400},
+		{"nested list of 2 KB", "{ user(id: " + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + ") { id } }",
+			"too_complex", 400},
+		{"nested list of 2 MB", "{ user(id: " + strings.Repeat("[", 1<<20) + strings.Repeat("]", 1<<20) + ") { id } }",
+			"too_large", 413},
 		{"selections nested 1,000 deep", strings.Repeat("{a", 1000) + strings.Repeat("}", 1000), "too_complex", 400},
 		{"unclosed selections", strings.Repeat("{a", 8000), "too_complex", 400},
 		{"doubling fragments", doubling, "too_complex", 400},
@@ -67,7 +70,8 @@ func TestHostileDocuments(t *testing.T) {
 			if err := json.Unmarshal(raw, &answer); err != nil {
 				t.Fatalf("%q: %v", raw, err)
 			}
-			if len(answer.Errors) == 0 || answer.Errors[0].Extensions["code"] != test.code || resp.StatusCode != test.status || answer.Data != nil {
+			if len(answer.Errors) == 0 || answer.Errors[0].Extensions["code"] != test.code || resp.StatusCode != test.status ||
+				answer.Data != nil {
 				t.Errorf("status %d, %s; want %d and code %s", resp.StatusCode, raw, test.status, test.code)
 			}
 			if len(raw) > 4096 {

@@ -12,18 +12,23 @@ import (
 )
 
 // standardIntrospection is the query that GraphiQL and code generators send.
-const standardIntrospection = `query IntrospectionQuery { __schema { description queryType { name kind } mutationType { name kind } subscriptionType { name kind }
-	types { ...FullType } directives { name description isRepeatable locations args(includeDeprecated: true) { ...InputValue } } } }
+const standardIntrospection = `query IntrospectionQuery { __schema { description queryType { name kind }
+	mutationType { name kind } subscriptionType { name kind }
+	types { ...FullType } directives { name description isRepeatable locations args(includeDeprecated: true) {
+		...InputValue } } } }
 	fragment FullType on __Type { kind name description specifiedByURL fields(includeDeprecated: true) { name description
 		args(includeDeprecated: true) { ...InputValue } type { ...TypeRef } isDeprecated deprecationReason }
-		inputFields(includeDeprecated: true) { ...InputValue } interfaces { ...TypeRef } enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
+		inputFields(includeDeprecated: true) { ...InputValue } interfaces { ...TypeRef }
+			enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
 		possibleTypes { ...TypeRef } }
-	fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue isDeprecated deprecationReason }
-	fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name
+	fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue isDeprecated
+		deprecationReason }
+	fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind
+		name ofType { kind name
 		ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } } }`
 
-// TestSecurityLimits goes up to each limit of a document and one beyond, also through fragments. What is beyond is refused
-// for that limit, and whole; what is at the limit is not refused for it.
+// TestSecurityLimits goes up to each limit of a document and one beyond, also through fragments. What is beyond is
+// refused for that limit, and whole; what is at the limit is not refused for it.
 func TestSecurityLimits(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
@@ -44,7 +49,10 @@ func TestSecurityLimits(t *testing.T) {
 	}{
 		{"bytes", 16 << 10, func(n int) string { return "{me{id}}" + strings.Repeat(" ", n-8) }, "The query has"},
 		{"tokens", 1000, func(n int) string { return "{me(a:[" + strings.Repeat("1 ", n-9) + "])}" }, "tokens"},
-		{"nesting of lists", 20, func(n int) string { return "{me(a:" + strings.Repeat("[", n-2) + strings.Repeat("]", n-2) + ")}" }, "levels of nesting"},
+		{"nesting of lists", 20, func(n int) string {
+			return "{me(a:" + strings.Repeat("[", n-2) + strings.Repeat("]", n-2) +
+				")}"
+		}, "levels of nesting"},
 		{"nesting of objects", 20, func(n int) string {
 			return "{me(a:" + strings.Repeat("{a:", n-2) + "1" + strings.Repeat("}", n-2) + ")}"
 		}, "levels of nesting"},
@@ -54,22 +62,31 @@ func TestSecurityLimits(t *testing.T) {
 		{"nesting of a default value", 20, func(n int) string {
 			return "query($v:ID=" + strings.Repeat("[", n-1) + strings.Repeat("]", n-1) + "){me{id}}"
 		}, "levels of nesting"},
-		{"nesting in a fragment", 20, func(n int) string { return of("id(a:" + strings.Repeat("[", n-2) + strings.Repeat("]", n-2) + ")") }, "levels of nesting"},
+		{"nesting in a fragment", 20, func(n int) string {
+			return of("id(a:" + strings.Repeat("[", n-2) + strings.Repeat("]",
+				n-2) + ")")
+		}, "levels of nesting"},
 		{"fields", 500, func(n int) string { return "{me{" + strings.Repeat("id ", n-1) + "}}" }, "fields"},
 		{"fields of a fragment", 500, func(n int) string { return of(strings.Repeat("id ", n-1)) }, "fields"},
 		{"fields of a fragment that is spread often", 500, func(n int) string {
-			return "{me{" + strings.Repeat("...F ", 7) + strings.Repeat("id ", n-491) + "}} fragment F on UserNode{" + strings.Repeat("id ", 70) + "}"
+			return "{me{" + strings.Repeat("...F ", 7) + strings.Repeat("id ", n-491) + "}} fragment F on UserNode{" +
+				strings.Repeat("id ", 70) + "}"
 		}, "fields"},
-		{"fields of inline fragments", 500, func(n int) string { return "{me{...on UserNode{...{" + strings.Repeat("id ", n-1) + "}}}}" }, "fields"},
+		{"fields of inline fragments", 500, func(n int) string {
+			return "{me{...on UserNode{...{" + strings.Repeat("id ",
+				n-1) + "}}}}"
+		}, "fields"},
 		{"fields of a mutation", 500, func(n int) string {
 			return `mutation{verifyToken(token:""){` + strings.Repeat("success ", n-1) + "}}"
 		}, "fields"},
 		{"aliases", 20, func(n int) string { return "{me{" + each(n, "a%d:id ") + "}}" }, "aliases"},
 		{"aliases of a fragment", 20, func(n int) string { return of(each(n, "a%d:id ")) }, "aliases"},
 		{"aliases of a fragment that is spread often", 20, func(n int) string {
-			return "{me{...F ...F ...F " + each(n-often, "b%d:id ") + "}} fragment F on UserNode{" + each(often/3, "a%d:id ") + "}"
+			return "{me{...F ...F ...F " + each(n-often, "b%d:id ") + "}} fragment F on UserNode{" + each(often/3, "a%d:id ") +
+				"}"
 		}, "aliases"},
-		{"depth", 15, func(n int) string { return strings.Repeat("{me", n) + strings.Repeat("}", n) }, "levels of selections"},
+		{"depth", 15, func(n int) string { return strings.Repeat("{me", n) + strings.Repeat("}", n) },
+			"levels of selections"},
 		{"depth through fragments", 15, func(n int) string {
 			return "{me{...F}} fragment F on UserNode" + strings.Repeat("{me", n-8) + "{...G}" + strings.Repeat("}", n-8) +
 				" fragment G on UserNode" + strings.Repeat("{me", 7) + strings.Repeat("}", 7)
@@ -83,7 +100,8 @@ func TestSecurityLimits(t *testing.T) {
 		}, "fragments"},
 		{"variables", 50, func(n int) string { return "query(" + each(n, "$v%d:Int ") + "){me{id}}" }, "variables"},
 		{"directives", 20, func(n int) string { return "{me{" + strings.Repeat("id@skip(if:true)", n) + "}}" }, "directives"},
-		{"unknown directives", 20, func(n int) string { return "query" + strings.Repeat("@a", n) + "{me{id}}" }, "directives"},
+		{"unknown directives", 20, func(n int) string { return "query" + strings.Repeat("@a", n) + "{me{id}}" },
+			"directives"},
 		{"directives of fragments", 20, func(n int) string {
 			return "{me{...F@skip(if:true)}} fragment F on UserNode@a{" + strings.Repeat("...@skip(if:true){id}", n-2) + "}"
 		}, "directives"},
@@ -92,7 +110,8 @@ func TestSecurityLimits(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			refused := func(n int) (bool, string) {
 				got := server.Post(t, "/graphql", test.query(n), "")
-				return (got.Has("too_complex") || got.Has("too_large")) && strings.Contains(got.Body, test.says) && got.Status == 400 && !strings.Contains(got.Body, `"data"`), got.Body
+				return (got.Has("too_complex") || got.Has("too_large")) && strings.Contains(got.Body, test.says) &&
+					got.Status == 400 && !strings.Contains(got.Body, `"data"`), got.Body
 			}
 			if is, body := refused(test.limit); is {
 				t.Errorf("%d: %.300s", test.limit, body)
@@ -111,10 +130,13 @@ func TestSecurityNestedVariables(t *testing.T) {
 	nested := func(open, end string, n int) string { return strings.Repeat(open, n) + strings.Repeat(end, n) }
 	for _, typ := range []string{"ID!", "[ID!]", "[[[[[[[[[[[[[[[[[[ID]]]]]]]]]]]]]]]]]]"} {
 		for name, value := range map[string]string{
-			"lists": nested("[", "]", 9000), "objects": strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000), "more lists than JSON may have": nested("[", "]", 30000),
-			"a long list": "[" + strings.Repeat("1,", 30000) + "1]", "a list of lists": "[" + strings.Repeat("[[[]]],", 8000) + "[]]",
+			"lists": nested("[", "]", 9000), "objects": strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000),
+			"more lists than JSON may have": nested("[", "]", 30000),
+			"a long list":                   "[" + strings.Repeat("1,", 30000) + "1]", "a list of lists": "[" +
+				strings.Repeat("[[[]]],", 8000) + "[]]",
 		} {
-			got := server.Send(t, "POST", "/graphql", `{"query":"query($v: `+typ+`) { user(id: $v) { id } }","variables":{"v":`+value+`}}`,
+			got := server.Send(t, "POST", "/graphql", `{"query":"query($v: `+typ+`) { user(id: $v) { id } }","variables":{"v":`+
+				value+`}}`,
 				"Content-Type", "application/json", "Accept", "application/graphql-response+json")
 			if got.Status != 400 || strings.Contains(got.Body, `"data"`) || len(got.Body) > 5000 {
 				t.Errorf("%s for %s: status %d, %.300s", name, typ, got.Status, got.Body)
@@ -148,7 +170,8 @@ func TestSecurityAnswers(t *testing.T) {
 		{"(first: 4)", -1}, {"(last: 4)", -1}, {"(first: -1)", -1}, {"(first: 2147483647)", -1}, {"(first: 1, last: 4)", -1},
 	} {
 		got := server.Post(t, "/graphql", "{ users"+test.args+" { edges { node { username } } } }", "")
-		if n := strings.Count(got.Body, `"username"`); test.nodes >= 0 && n != test.nodes || (test.nodes < 0) != got.Has("wrong_usage") {
+		if n := strings.Count(got.Body, `"username"`); test.nodes >= 0 && n != test.nodes ||
+			(test.nodes < 0) != got.Has("wrong_usage") {
 			t.Errorf("users%s: %s", test.args, got.Body)
 		}
 	}
@@ -173,7 +196,8 @@ func TestSecurityAnswers(t *testing.T) {
 	if got := server.Post(t, "/graphql", within, ""); got.Status != 200 {
 		t.Errorf("status %d, %s", got.Status, got.Body)
 	}
-	if got := server.Post(t, "/graphql", beyond+"}", ""); !got.Has("too_large") || strings.Contains(got.Body, `"data"`) || len(got.Body) > 500 {
+	if got := server.Post(t, "/graphql", beyond+"}", ""); !got.Has("too_large") || strings.Contains(got.Body, `"data"`) ||
+		len(got.Body) > 500 {
 		t.Errorf("status %d, %s", got.Status, got.Body)
 	}
 }

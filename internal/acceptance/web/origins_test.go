@@ -19,7 +19,8 @@ import (
 // browser says of the page. A logged-in user's cookies come with each request, as SameSite would not always prevent.
 func TestCrossOrigin(t *testing.T) {
 	t.Parallel()
-	server := servertest.New(t, "ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_SERVER_CORS_ORIGINS=https://app.example, http://localhost:3000")
+	server := servertest.New(t, "ACCOUNTD_TOKENS_COOKIES_ENABLED=true",
+		"ACCOUNTD_SERVER_CORS_ORIGINS=https://app.example, http://localhost:3000")
 	client := loggedIn(t, server)
 	pages := []struct {
 		site, origin string
@@ -38,7 +39,8 @@ func TestCrossOrigin(t *testing.T) {
 	}
 	for _, page := range pages {
 		for _, method := range []string{"POST", "GET", "PUT", "DELETE"} {
-			for _, contentType := range []string{"application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""} {
+			for _, contentType := range []string{"application/json", "text/plain", "application/x-www-form-urlencoded",
+				"multipart/form-data; boundary=x", ""} {
 				for query, done := range map[string]string{
 					"{me{username}}":                       `{"data":{"me":{"username":"ada"}}}`,
 					"mutation{deleteTokenCookie{deleted}}": `{"data":{"deleteTokenCookie":{"deleted":true}}}`,
@@ -63,7 +65,8 @@ func TestCrossOrigin(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					for header, value := range map[string]string{"Content-Type": contentType, "Sec-Fetch-Site": page.site, "Origin": page.origin} {
+					for header, value := range map[string]string{"Content-Type": contentType, "Sec-Fetch-Site": page.site,
+						"Origin": page.origin} {
 						if value != "" {
 							req.Header.Set(header, value)
 						}
@@ -88,7 +91,8 @@ func TestCrossOrigin(t *testing.T) {
 						t.Errorf("%s: sets %q", name, set)
 					}
 					allowed := resp.Header.Get("Access-Control-Allow-Origin")
-					if page.reads && (method == "GET" || method == "POST") != (allowed == page.origin) || !page.reads && allowed != "" {
+					if page.reads && (method == "GET" || method == "POST") != (allowed == page.origin) || !page.reads &&
+						allowed != "" {
 						t.Errorf("%s: allows %q", name, allowed)
 					}
 					if !strings.Contains(strings.Join(resp.Header.Values("Vary"), ","), "Origin") {
@@ -103,15 +107,20 @@ func TestCrossOrigin(t *testing.T) {
 // TestSettingsOfTheWeb: what the settings say of cookies, arguments, errors and proxies is what the program does.
 func TestSettingsOfTheWeb(t *testing.T) {
 	t.Parallel()
-	server := servertest.New(t, "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.0/8", "ACCOUNTD_LOG_LEVEL=debug", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_TOKENS_COOKIES_SECURE=true", "ACCOUNTD_TOKENS_COOKIES_SAME_SITE=Strict", "ACCOUNTD_TOKENS_ALLOW_ARGUMENT=true", "ACCOUNTD_TOKENS_ARGUMENT_NAME=jwt", "ACCOUNTD_GRAPHQL_ERROR_SHAPE=list")
+	server := servertest.New(t, "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.0/8", "ACCOUNTD_LOG_LEVEL=debug",
+		"ACCOUNTD_TOKENS_COOKIES_ENABLED=true", "ACCOUNTD_TOKENS_COOKIES_SECURE=true",
+		"ACCOUNTD_TOKENS_COOKIES_SAME_SITE=Strict", "ACCOUNTD_TOKENS_ALLOW_ARGUMENT=true",
+		"ACCOUNTD_TOKENS_ARGUMENT_NAME=jwt", "ACCOUNTD_GRAPHQL_ERROR_SHAPE=list")
 	ask := func(query string) (string, http.Header) {
 		t.Helper()
 		req, err := http.NewRequest("POST", server.URL+"/graphql", strings.NewReader(fmt.Sprintf(`{"query":%q}`, query)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for header, value := range map[string]string{"Content-Type": "application/json", "X-Forwarded-For": "192.0.2.200, 203.0.113.9",
-			"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "Forwarded": "host=evil.example;proto=https;for=192.0.2.200"} {
+		for header, value := range map[string]string{"Content-Type": "application/json",
+			"X-Forwarded-For":  "192.0.2.200, 203.0.113.9",
+			"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https",
+			"Forwarded": "host=evil.example;proto=https;for=192.0.2.200"} {
 			req.Header.Set(header, value)
 		}
 		resp, err := http.DefaultTransport.RoundTrip(req)
@@ -125,7 +134,8 @@ func TestSettingsOfTheWeb(t *testing.T) {
 		}
 		return strings.TrimSpace(string(raw)), resp.Header
 	}
-	got, header := ask(`mutation { register(email: "ada@example.com", username: "ada", password1: "quiet-otter-42", password2: "quiet-otter-42") { token } }`)
+	got, header := ask(`mutation { register(email: "ada@example.com", username: "ada", password1: "quiet-otter-42", ` +
+		`password2: "quiet-otter-42") { token } }`)
 	var answer struct {
 		Data struct{ Register struct{ Token string } }
 	}
@@ -133,14 +143,17 @@ func TestSettingsOfTheWeb(t *testing.T) {
 		t.Fatalf("%s: %v", got, err)
 	}
 	for i, name := range []string{"__Host-JWT=", "__Host-JWT-refresh-token="} {
-		if set := header["Set-Cookie"]; len(set) != 2 || !strings.HasPrefix(set[i], name) || !strings.HasSuffix(set[i], "; HttpOnly; Secure; SameSite=Strict") {
+		if set := header["Set-Cookie"]; len(set) != 2 || !strings.HasPrefix(set[i], name) ||
+			!strings.HasSuffix(set[i], "; HttpOnly; Secure; SameSite=Strict") {
 			t.Errorf("sets %q", set)
 		}
 	}
-	if got, _ := ask(`{ me(jwt: "` + answer.Data.Register.Token + `") { username } }`); got != `{"data":{"me":{"username":"ada"}}}` {
+	if got, _ := ask(`{ me(jwt: "` + answer.Data.Register.Token +
+		`") { username } }`); got != `{"data":{"me":{"username":"ada"}}}` {
 		t.Errorf("by argument: %s", got)
 	}
-	if got, _ := ask(`mutation { verifyAccount(token: "") { errors } }`); got != `{"data":{"verifyAccount":{"errors":[{"field":"nonFieldErrors","message":"Invalid token.","code":"invalid_token"}]}}}` {
+	if got, _ := ask(`mutation { verifyAccount(token: "") { errors } }`); got != `{"data":{"verifyAccount":{"errors":`+
+		`[{"field":"nonFieldErrors","message":"Invalid token.","code":"invalid_token"}]}}}` {
 		t.Errorf("errors: %s", got)
 	}
 	if log := server.Log(); !strings.Contains(log, `"client":"203.0.113.9"`) || strings.Contains(log, "192.0.2.200") {
@@ -198,7 +211,8 @@ func TestAuthRoute(t *testing.T) {
 		}
 		resp.Body.Close()
 		h := resp.Header
-		if resp.StatusCode != test.status || h.Get("X-Accountd-User") != test.user || h.Get("Cache-Control") != "no-store" || h.Get("Access-Control-Allow-Origin") != "" {
+		if resp.StatusCode != test.status || h.Get("X-Accountd-User") != test.user || h.Get("Cache-Control") != "no-store" ||
+			h.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s for %q: status %d, %v", test.method, test.host, resp.StatusCode, h)
 		}
 	}

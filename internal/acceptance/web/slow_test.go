@@ -98,7 +98,9 @@ func TestSecurityHeaderSize(t *testing.T) {
 			t.Fatal(err)
 		}
 		go func() {
-			_, _ = fmt.Fprintf(conn, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Long: %s\r\n\r\n", strings.Repeat("x", size)) // the server may hang up before
+			// the server may hang up before
+			_, _ = fmt.Fprintf(conn, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Long: %s\r\n\r\n",
+				strings.Repeat("x", size))
 		}()
 		answer := make([]byte, 12)
 		if _, err := conn.Read(answer); err != nil || string(answer) != fmt.Sprintf("HTTP/1.1 %d", want) {

@@ -1,11 +1,11 @@
 // Package dataset makes data directories with as many users and sessions as a measurement wants, in minutes where the
 // program itself would take a day to hash the passwords.
 //
-// The directory, its key file, the database and the account of an administrator are made by the program's own command. The
-// other rows are written past it, in bulk: user number i, from 1, has the id, name and address that ID, Username and Email
-// say, is verified, and shares the administrator's password and hash. Session number j, from 1, has the id SessionID, belongs
-// to user number Owner, and has one refresh token, RefreshToken; every tenth session is over. What is written is what the program would have
-// written: a test compares each column.
+// The directory, its key file, the database and the account of an administrator are made by the program's own command.
+// The other rows are written past it, in bulk: user number i, from 1, has the id, name and address that ID, Username
+// and Email say, is verified, and shares the administrator's password and hash. Session number j, from 1, has the id
+// SessionID, belongs to user number Owner, and has one refresh token, RefreshToken; every tenth session is over. What
+// is written is what the program would have written: a test compares each column.
 package dataset
 
 import (
@@ -66,8 +66,8 @@ func Email(i int) string { return Username(i) + "@example.com" }
 // Owner is the number of the user that session number j belongs to, where there are so many users.
 func Owner(j, users int) int { return (j-1)%users + 1 }
 
-// Expired reports whether session number j is over, because its refresh token has expired for longer than such a one is kept:
-// every tenth, in such a way that no user has only those.
+// Expired reports whether session number j is over, because its refresh token has expired for longer than such a one is
+// kept: every tenth, in such a way that no user has only those.
 func Expired(j, users int) bool { return (Owner(j, users)+(j-1)/users)%10 == 0 }
 
 // SessionID is the id of session number j. As in the program it is unix milliseconds (42 bits) and 21 random bits; here
@@ -78,8 +78,8 @@ func SessionID(j int) int64 {
 	return (january2025+int64(j))<<21 | int64(binary.BigEndian.Uint32(sum[:]))&(1<<21-1)
 }
 
-// RefreshToken is the first refresh token of session number j: unpadded base64url of the session's id and the generation 1,
-// both as varints, and of the SHA-256 of the text "refresh token J".
+// RefreshToken is the first refresh token of session number j: unpadded base64url of the session's id and the
+// generation 1, both as varints, and of the SHA-256 of the text "refresh token J".
 func RefreshToken(j int) string {
 	sum := sha256.Sum256([]byte("refresh token " + strconv.Itoa(j)))
 	place := append(binary.AppendUvarint(nil, uint64(SessionID(j))), 1)
@@ -117,7 +117,8 @@ func Make(ctx context.Context, path string, size Size, environ []string, now fun
 func addAdmin(ctx context.Context, dir string, environ []string, now func() time.Time) error {
 	var printed bytes.Buffer
 	code := cli.Run(ctx, cli.Env{
-		Args: []string{"user", "add", "--data-dir", dir, "--username", Admin, "--email", Admin + "@example.com", "--password-stdin",
+		Args: []string{"user", "add", "--data-dir", dir, "--username", Admin, "--email", Admin + "@example.com",
+			"--password-stdin",
 			"--verified", "--staff", "--superuser"},
 		Environ: environ, Stdin: strings.NewReader(Password + "\n"), Stdout: &printed, Stderr: &printed, Now: now,
 	})

@@ -15,8 +15,8 @@ import (
 )
 
 // fast are pragmas for a file that is thrown away when anything goes wrong.
-const fast = "?_pragma=journal_mode(OFF)&_pragma=synchronous(OFF)&_pragma=foreign_keys(0)&_pragma=locking_mode(EXCLUSIVE)" +
-	"&_pragma=cache_size(-262144)&_pragma=temp_store(MEMORY)"
+const fast = "?_pragma=journal_mode(OFF)&_pragma=synchronous(OFF)&_pragma=foreign_keys(0)" +
+	"&_pragma=locking_mode(EXCLUSIVE)&_pragma=cache_size(-262144)&_pragma=temp_store(MEMORY)"
 
 // fill writes all rows with indexes and triggers set aside, which are then made again from the same text.
 func fill(ctx context.Context, file string, size Size, now time.Time) error {
@@ -71,7 +71,8 @@ func fillTables(ctx context.Context, db *sql.DB, size Size, now time.Time) error
 
 // setAside drops triggers and indexes and returns what makes them again.
 func setAside(ctx context.Context, db *sql.DB) (again []string, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT type, name, sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL`)
+	rows, err := db.QueryContext(ctx, `SELECT type, name, sql FROM sqlite_schema WHERE type IN ('index', 'trigger') `+
+		`AND sql IS NOT NULL`)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +117,8 @@ func fillUsers(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error 
 		return err
 	}
 	insert, err := tx.PrepareContext(ctx, `
-		INSERT INTO users (id, username, username_key, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined)
+		INSERT INTO users (id, username, username_key, email, first_name, last_name, password, is_active, is_staff,
+			is_superuser, date_joined)
 		VALUES (?, ?, ?, ?, ?, ?, ?, 1, 0, 0, ?)`)
 	if err != nil {
 		return err
@@ -126,7 +128,8 @@ func fillUsers(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error 
 	for i := 1; i <= size.Users; i++ {
 		first, last := names.next()
 		username := Username(i)
-		if _, err := insert.ExecContext(ctx, ID(i), username, username, Email(i), first, last, hash, now.Unix()-3*int64(size.Users-i)); err != nil {
+		if _, err := insert.ExecContext(ctx, ID(i), username, username, Email(i), first, last, hash,
+			now.Unix()-3*int64(size.Users-i)); err != nil {
 			return err
 		}
 	}
@@ -138,7 +141,8 @@ func fillUsers(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error 
 
 // fillSearch does for all users what triggers do for one.
 var fillSearch = []string{
-	`INSERT INTO user_search (user_id, username, email, first_name, last_name, secondary_email, is_active, is_staff, verified, archived)
+	`INSERT INTO user_search (user_id, username, email, first_name, last_name, secondary_email, is_active,
+		is_staff, verified, archived)
 	SELECT user_id, username, email, first_name, last_name, secondary_email, is_active, is_staff, verified, archived
 	FROM user_search_source WHERE user_id > 1 ORDER BY user_id`,
 	`INSERT INTO search_username (search_username) VALUES ('rebuild')`,
@@ -165,14 +169,16 @@ func began(j int, size Size, now time.Time) int64 {
 }
 
 func fillSessions(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error {
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES (?, ?, ?, ?, ?)`)
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES `+
+		`(?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
 	defer insert.Close()
 	for j := 1; j <= size.Sessions; j++ {
 		at := began(j, size, now)
-		if _, err := insert.ExecContext(ctx, SessionID(j), ID(Owner(j, size.Users)), at, at+sessionLifetime, at+refreshLifetime); err != nil {
+		if _, err := insert.ExecContext(ctx, SessionID(j), ID(Owner(j, size.Users)), at, at+sessionLifetime,
+			at+refreshLifetime); err != nil {
 			return err
 		}
 	}
@@ -180,7 +186,8 @@ func fillSessions(ctx context.Context, tx *sql.Tx, size Size, now time.Time) err
 }
 
 func fillRefreshTokens(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error {
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at) VALUES (?, 1, 1, ?, ?, ?)`)
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO refresh_tokens (session_id, generation, located, hash, `+
+		`issued_at, expires_at) VALUES (?, 1, 1, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}

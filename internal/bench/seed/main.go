@@ -29,13 +29,16 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	began := time.Now()
-	if err := dataset.Make(ctx, *out, dataset.Size{Users: *users, Sessions: *sessions}, os.Environ(), time.Now); err != nil {
+	if err := dataset.Make(ctx, *out, dataset.Size{Users: *users, Sessions: *sessions}, os.Environ(),
+		time.Now); err != nil {
 		fmt.Fprintf(os.Stderr, "seed: %v\n", err)
 		os.Exit(1)
 	}
 	fmt.Printf("%s: %d users, %d sessions, made in %.0f s\n", *out, *users, *sessions, time.Since(began).Seconds())
-	fmt.Printf("administrator %s, users %s to %s, password %s\n", dataset.Admin, dataset.Username(1), dataset.Username(*users), dataset.Password)
+	fmt.Printf("administrator %s, users %s to %s, password %s\n", dataset.Admin, dataset.Username(1),
+		dataset.Username(*users), dataset.Password)
 	if *sessions > 0 {
-		fmt.Printf("refresh token of session 1, of %s: %s\n", dataset.Username(dataset.Owner(1, *users)), dataset.RefreshToken(1))
+		fmt.Printf("refresh token of session 1, of %s: %s\n", dataset.Username(dataset.Owner(1, *users)),
+			dataset.RefreshToken(1))
 	}
 }
