@@ -33,7 +33,8 @@ func TestAllocations(t *testing.T) {
 	if underRaceDetector() {
 		t.Skip("the race detector allocates as well")
 	}
-	s := accountdtest.New(t, accountdtest.Config("[log]\nlevel = \"error\"\n")) // what a test logs is kept by allocating
+	// what a test logs is kept by allocating
+	s := accountdtest.New(t, accountdtest.Config("[log]\nlevel = \"error\"\n"))
 	got, vague := map[string]allocated{}, map[string]int{}
 	for _, test := range allocating(t, s) {
 		test.request.Path = "/graphql"
@@ -83,19 +84,22 @@ func judge(want, got map[string]allocated, vague map[string]int) (problems []str
 		} {
 			switch {
 			case of.got > of.limit+of.more:
-				problems = append(problems, fmt.Sprintf("%s allocates %d %s, and %d were allowed (and %d more): find out what "+
-					"is new, with -memprofile; if it has to be, %s",
-					name, of.got, of.what, of.limit, of.more, renew))
+				problems = append(problems,
+					fmt.Sprintf("%s allocates %d %s, and %d were allowed (and %d more): find out what "+
+						"is new, with -memprofile; if it has to be, %s",
+						name, of.got, of.what, of.limit, of.more, renew))
 			case of.got < of.limit-of.fewer:
-				problems = append(problems, fmt.Sprintf("%s allocates %d %s, where the figure is %d: lower the figure, so that "+
-					"it does not grow again unseen: %s",
-					name, of.got, of.what, of.limit, renew))
+				problems = append(problems,
+					fmt.Sprintf("%s allocates %d %s, where the figure is %d: lower the figure, so that "+
+						"it does not grow again unseen: %s",
+						name, of.got, of.what, of.limit, renew))
 			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if _, ok := got[name]; !ok {
-			problems = append(problems, fmt.Sprintf("%s is in %s and is not measured: %s", name, allocationsFile, renew))
+			problems = append(problems, fmt.Sprintf("%s is in %s and is not measured: %s", name, allocationsFile,
+				renew))
 		}
 	}
 	return problems

@@ -27,7 +27,8 @@ var (
 	turnsFlag = flag.Int("turns", 3, "how often what is measured and its floor take `turns`")
 	turnFlag  = flag.Duration("turn", time.Second, "how long a turn is")
 	usersFlag = flag.String("users", "1000",
-		"how many users there are; with two `numbers`, such as 1000,1000000, operations on two such files take turns as well")
+		"how many users there are; with two `numbers`, such as 1000,1000000, operations on two such files take "+
+			"turns as well")
 	dirFlag = flag.String("dir", "", "the `directory` for data, on the disk that is to be measured (default: a "+
 		"temporary one)")
 	resultsFlag = flag.String("results", "", "the `file` that the results are written to")

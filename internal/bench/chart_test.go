@@ -90,7 +90,8 @@ func (c Chart) SVG() string {
 			class = "short"
 		}
 		put(`<text x="%d" y="%d" text-anchor="end">%s</text>`, left-10, top+14, escape(b.Label))
-		put(`<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`, class, left, top, x(b.Value)-float64(left),
+		put(`<rect class="%s" x="%d" y="%d" width="%.1f" height="%d" rx="2"/>`, class, left, top,
+			x(b.Value)-float64(left),
 			barHeight)
 		if b.Target > 0 {
 			put(`<path class="target" d="M%.1f %dv%d"/>`, x(b.Target), top-3, barHeight+6)

@@ -122,7 +122,8 @@ func (c *client) once() (retry time.Duration, err error) {
 		return retry, nil
 	}
 	if status != http.StatusOK || !bytes.Contains(c.body, r.want) {
-		return 0, fmt.Errorf("%s answers %d %.300q, which should be 200 and contain %q; asked was %.300q", r.Path, status,
+		return 0, fmt.Errorf("%s answers %d %.300q, which should be 200 and contain %q; asked was %.300q", r.Path,
+			status,
 			c.body, r.want, r.Body)
 	}
 	if r.Next != "" {

@@ -58,15 +58,18 @@ func measureIsolation(b *testing.B, dir string, users int) {
 	clearing := itself(startWorker(b, task{Kind: "clear", Dir: dir}))
 	full, mails := fullQueue(b)
 	nuisances := []nuisance{
-		{name: "me, %s beside 64 slow clients", by: asking("slow", huge, slowClients), of: s.contender(b, me), least: 80,
-			p99: 25},
+		{name: "me, %s beside 64 slow clients", by: asking("slow", huge, slowClients), of: s.contender(b, me),
+			least: 80,
+			p99:   25},
 		{name: "me, %s beside a client that asks for the hugest page again and again", by: asking("load", huge, 1),
 			of: s.contender(b, me), least: 50, p99: 25},
 		{name: "me, %s beside 8 clients that ask for users far down the list by offset", by: asking("load", deep,
 			deepClients), of: s.contender(b, me), p99: 25},
-		{name: "me, %s beside a full mail queue and 16 clients that ask for mails", by: mails, of: full, least: 50, p99: 25},
+		{name: "me, %s beside a full mail queue and 16 clients that ask for mails", by: mails, of: full, least: 50,
+			p99: 25},
 		{name: "me, %s while old sessions are cleared", by: clearing, of: s.contender(b, me), least: 50, p99: 25},
-		{name: "refreshToken, %s while old sessions are cleared", by: clearing, of: s.contender(b, refreshing), alone: 1,
+		{name: "refreshToken, %s while old sessions are cleared", by: clearing, of: s.contender(b, refreshing),
+			alone: 1,
 			least: 50},
 	}
 	p := defaults()
@@ -94,7 +97,8 @@ func measureIsolation(b *testing.B, dir string, users int) {
 	}
 	for i, n := range nuisances {
 		undisturbed, disturbed := alone[n.alone].side(b, quiet[n.alone]), n.of.side(b, beside[i])
-		b.Logf(n.name+": %.2f ms alone, %.2f ms beside; they did %d", "p99", undisturbed.P99, disturbed.P99, theirs[i].done)
+		b.Logf(n.name+": %.2f ms alone, %.2f ms beside; they did %d", "p99", undisturbed.P99, disturbed.P99,
+			theirs[i].done)
 		fact(b, fmt.Sprintf(n.name, "p99"), Check{Value: disturbed.P99, Unit: "ms", Bound: n.p99})
 		fact(b, fmt.Sprintf(n.name, "rate")+", of its rate alone", Check{Value: 100 * disturbed.Rate / undisturbed.Rate,
 			Unit: "%", Bound: n.least, Least: true})
@@ -115,7 +119,8 @@ func fullQueue(b *testing.B) (readers, mails contender) {
 	dir := seeded(b, users)
 	for range queuedMails {
 		name := fmt.Sprintf("%d.%s.eml", time.Now().UnixMicro(), rand.Text()) // as its own are called
-		if err := os.WriteFile(filepath.Join(dir, "spool", "new", name), []byte("To: nobody@example.com\r\n\r\nHello.\r\n"),
+		if err := os.WriteFile(filepath.Join(dir, "spool", "new", name),
+			[]byte("To: nobody@example.com\r\n\r\nHello.\r\n"),
 			0o600); err != nil {
 			b.Fatal(err)
 		}

@@ -87,7 +87,8 @@ func replace(text, name, part string) (string, error) {
 	between := regexp.MustCompile(`(?s)(<!-- measured: ` + name + ` -->\n).*?(<!-- end -->\n)`)
 	at := between.FindAllStringSubmatchIndex(text, -1)
 	if len(at) != 1 {
-		return "", fmt.Errorf("the document has %d places for %q, where it needs one: <!-- measured: %s --> and <!-- end -->",
+		return "", fmt.Errorf("the document has %d places for %q, where it needs one: <!-- measured: %s --> and "+
+			"<!-- end -->",
 			len(at), name, name)
 	}
 	return text[:at[0][3]] + "\n" + part + "\n" + text[at[0][4]:], nil

@@ -28,8 +28,9 @@ var (
 	verifyToken  = operation{"verifyToken", "http", verifyRequests, ratioAt(16, 40), false}
 	firstPage    = operation{"users, first page of 20", "http", pageRequests(0, "", nextPage), pagesAt16, false}
 	farPage      = operation{"users, far page by cursor", "http", pageRequests(90, "", nextPage), pagesAt16, false}
-	filteredPage = operation{"users, substring of 4 digits", "http", pageRequests(0, "0003", nextPage), pagesAt16, false}
-	everybody    = operation{"users, substring that all names have", "size", pageRequests(0, "ser0", nextPage), pagesAt16,
+	filteredPage = operation{"users, substring of 4 digits", "http", pageRequests(0, "0003", nextPage), pagesAt16,
+		false}
+	everybody = operation{"users, substring that all names have", "size", pageRequests(0, "ser0", nextPage), pagesAt16,
 		false}
 	oneUser = operation{"users, a whole name", "size", pageRequests(0, dataset.Username(leastUsers/2),
 		dataset.Username(leastUsers/2)), pagesAt16, false}
@@ -60,7 +61,8 @@ func (o operation) title() string {
 
 func meRequests(tb testing.TB, s *server, clients int) (list []Request) {
 	for i, session := range s.login(tb, clients) {
-		list = append(list, Request{Path: "/graphql", Token: session.Token, Body: meBody, Want: dataset.Username(i + 1)})
+		list = append(list, Request{Path: "/graphql", Token: session.Token, Body: meBody,
+			Want: dataset.Username(i + 1)})
 	}
 	return list
 }
@@ -75,8 +77,9 @@ func verifyRequests(tb testing.TB, s *server, clients int) (list []Request) {
 // refreshRequests are a session for each client, and each refresh token is used once.
 func refreshRequests(tb testing.TB, s *server, clients int) (list []Request) {
 	for _, session := range s.login(tb, clients) {
-		list = append(list, Request{Path: "/graphql", Body: refreshBody, Want: `"success":true`, Chain: session.RefreshToken,
-			Next: `"refreshToken":"`})
+		list = append(list, Request{Path: "/graphql", Body: refreshBody, Want: `"success":true`,
+			Chain: session.RefreshToken,
+			Next:  `"refreshToken":"`})
 	}
 	return list
 }

@@ -49,7 +49,8 @@ func (o operation) measureSizes(tb testing.TB, p pace, small, large *server) Res
 	}
 	return Result{
 		Table: "size", Name: o.name, Clients: clients, Ours: ours, Floor: floor,
-		Checks: append([]Check{{Value: floor.Rate / ours.Rate, Unit: "×", Bound: bound}}, further(clients, ours, floor)...),
+		Checks: append([]Check{{Value: floor.Rate / ours.Rate, Unit: "×", Bound: bound}}, further(clients, ours,
+			floor)...),
 	}
 }
 

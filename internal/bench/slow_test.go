@@ -63,7 +63,8 @@ func (s *slow) request(body string) (net.Conn, error) {
 	r := s.plan.Requests[0]
 	err = conn.(*net.TCPConn).SetReadBuffer(2048) // what it does not read stays the server's
 	if err == nil {
-		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nAuthorization: JWT "+
+		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: "+
+			"application/json\r\nAuthorization: JWT "+
 			"%s\r\nContent-Length: %d\r\n\r\n%s",
 			r.Path, s.plan.Address, r.Token, len(r.Body), body)
 	}
@@ -166,6 +167,7 @@ func hugePage() string {
 	}
 	query.WriteString(` } fragment P on UserNodeConnection { edges { cursor node { id pk username email firstName ` +
 		`lastName isActive isStaff` +
-		` dateJoined lastLogin verified archived secondaryEmail } } pageInfo { hasNextPage hasPreviousPage endCursor } }`)
+		` dateJoined lastLogin verified archived secondaryEmail } } pageInfo { hasNextPage hasPreviousPage ` +
+		`endCursor } }`)
 	return ask(query.String(), `{}`)
 }

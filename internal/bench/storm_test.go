@@ -43,7 +43,8 @@ func BenchmarkStorm(b *testing.B) {
 	b.ReportMetric(100*storm.Rate/bare.Rate, "%-of-beside-hashes")
 	b.ReportMetric(stormed.Rate, "logins/s")
 	fact(b, "me, p99 while 64 clients log in", Check{Value: storm.P99, Unit: "ms", Bound: 25})
-	fact(b, "me, rate while 64 clients log in, of its rate alone", Check{Value: 100 * storm.Rate / quiet.Rate, Unit: "%",
+	fact(b, "me, rate while 64 clients log in, of its rate alone", Check{Value: 100 * storm.Rate / quiet.Rate,
+		Unit:  "%",
 		Bound: 50, Least: true})
 	fact(b, "the same, of its rate beside bare hashes of another program on all cores",
 		Check{Value: 100 * storm.Rate / bare.Rate, Unit: "%"})

@@ -26,7 +26,8 @@ var Tables = []Table{
 	{
 		Key: "size", Title: "Cost with many users, as a multiple of the cost with few",
 		Axis: "time per request; less is better", unit: "×",
-		columns: []string{"operation", "clients", "few: requests/s", "many: requests/s", "few: p50", "many: p50", "few: p99",
+		columns: []string{"operation", "clients", "few: requests/s", "many: requests/s", "few: p50", "many: p50",
+			"few: p99",
 			"many: p99", "few: CPU each", "many: CPU each", "many: peak memory", "cost of many", "target", "met"},
 		row: func(r Result) []string {
 			cells := []string{r.Name, clients(r), number(r.Floor.Rate), number(r.Ours.Rate), millis(r.Floor.P50),

@@ -125,7 +125,8 @@ func TestWrongAnswers(t *testing.T) {
 			_ *http.Request) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}},
-		{name: "no chain", err: `has nothing after "\"token\":\""`, request: Request{Body: "{chain}", Next: `"token":"`},
+		{name: "no chain", err: `has nothing after "\"token\":\""`, request: Request{Body: "{chain}",
+			Next: `"token":"`},
 			answer: func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "right") }},
 		{name: "no length", err: "no Content-Length", answer: func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, "right")
@@ -170,7 +171,11 @@ func TestOnce(t *testing.T) {
 		asked     int
 	}{
 		{"right", "", func(w http.ResponseWriter, _ *http.Request) { asked <- true; fmt.Fprint(w, "right") }, 2},
-		{"wrong", `contain "right"`, func(w http.ResponseWriter, _ *http.Request) { asked <- true; fmt.Fprint(w, "wrong") },
+		{"wrong", `contain "right"`, func(w http.ResponseWriter, _ *http.Request) {
+			asked <- true
+			fmt.Fprint(w,
+				"wrong")
+		},
 			1},
 		{"busy", "busy", func(w http.ResponseWriter, r *http.Request) { asked <- true; busy(w, r) }, 1},
 	} {
@@ -196,7 +201,8 @@ func TestOnce(t *testing.T) {
 }
 
 func TestNewLoadRefuses(t *testing.T) {
-	for name, plan := range map[string]Plan{"no client": {Requests: []Request{{Path: "/"}}}, "no request": {Clients: 1}} {
+	for name, plan := range map[string]Plan{"no client": {Requests: []Request{{Path: "/"}}},
+		"no request": {Clients: 1}} {
 		if _, err := NewLoad(plan); err == nil {
 			t.Errorf("%s: no error", name)
 		}

@@ -158,7 +158,8 @@ func TestWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	asking := func(want string) string {
-		return fmt.Sprintf(`{"Kind":"load","Plan":{"Address":%q,"Clients":1,"Requests":[{"Path":"/","Want":%q}]}}`, address,
+		return fmt.Sprintf(`{"Kind":"load","Plan":{"Address":%q,"Clients":1,"Requests":[{"Path":"/","Want":%q}]}}`,
+			address,
 			want)
 	}
 	for _, test := range []struct {

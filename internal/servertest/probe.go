@@ -159,7 +159,8 @@ func (s *Server) Whose(tb testing.TB, token string) string {
 		Success bool
 		Payload *struct{ Username string }
 	}
-	answer, err = s.Ask(http.DefaultClient, "", `mutation V($t: String!) { verifyToken(token: $t) { success payload } }`,
+	answer, err = s.Ask(http.DefaultClient, "",
+		`mutation V($t: String!) { verifyToken(token: $t) { success payload } }`,
 		map[string]any{"t": token})
 	if err == nil {
 		err = answer.Field("verifyToken", &verified)

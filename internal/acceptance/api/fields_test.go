@@ -122,7 +122,8 @@ func TestSecurityWritableFields(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = server.Post(t, "/relay", "mutation($v: "+input+"!) { "+name+"(input: $v) { __typename } }", string(values),
+			got = server.Post(t, "/relay", "mutation($v: "+input+"!) { "+name+"(input: $v) { __typename } }",
+				string(values),
 				"Authorization", "JWT "+session.Token)
 			if !got.Has("variables") {
 				t.Errorf("%s with %s as a variable: status %d, %s", name, column, got.Status, got.Body)
@@ -154,13 +155,15 @@ func TestSecurityJSONTypes(t *testing.T) {
 			if argument == "" {
 				continue
 			}
-			for _, value := range []string{"1", "1.5", "true", `{"$ne":null}`, `["quiet-otter-42"]`, `[]`, `{}`, `[["x"]]`,
+			for _, value := range []string{"1", "1.5", "true", `{"$ne":null}`, `["quiet-otter-42"]`, `[]`, `{}`,
+				`[["x"]]`,
 				`{"` + argument + `":"x"}`} {
 				query := "mutation($v: String!) { " + name + "(" + argument + ": $v) { __typename } }"
 				for _, other := range strings.Split(r.args, ", ") {
 					if other != arg {
-						query = strings.Replace(query, argument+": $v", argument+": $v, "+strings.NewReplacer("$password",
-							"quiet-otter-42", "$name", "new").Replace(other), 1)
+						query = strings.Replace(query, argument+": $v", argument+": $v, "+
+							strings.NewReplacer("$password",
+								"quiet-otter-42", "$name", "new").Replace(other), 1)
 					}
 				}
 				got := server.Post(t, "/graphql", query, `{"v":`+value+`}`, "Authorization", "JWT "+session.Token)

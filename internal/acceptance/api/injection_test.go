@@ -16,9 +16,11 @@ import (
 
 // hostileTexts are what breaks out of a statement, a pattern or a text in one language or another.
 var hostileTexts = []string{
-	`'`, `"`, "`", `\`, `' OR '1'='1`, `" OR ""="`, `'; DROP TABLE users; --`, `'); DELETE FROM users; --`, `%`, `_`, `%%`,
+	`'`, `"`, "`", `\`, `' OR '1'='1`, `" OR ""="`, `'; DROP TABLE users; --`, `'); DELETE FROM users; --`, `%`, `_`,
+	`%%`,
 	`a%`, `%a`, `_d_`, `[a-z]*`, `*`, `?`, `a*`, `^a`, `a OR b`, `NEAR(a b)`,
-	`" OR username:"a`, `username : a`, `ada" "`, `-ada`, `$1`, `?1`, `:a`, `@a`, `{{7*7}}`, "\x00", "ada\x00", "\x00ada",
+	`" OR username:"a`, `username : a`, `ada" "`, `-ada`, `$1`, `?1`, `:a`, `@a`, `{{7*7}}`, "\x00", "ada\x00",
+	"\x00ada",
 	"a\x00da", `\u0000`, "\n", "a\r\nb", "\u2028", `');`, `/* */`, `--`, `#`, `0x41`, `NULL`,
 	`1 UNION SELECT password FROM users`,
 	`char(97)`, `${7*7}`, "\ufeffada", "a\u200dda", strings.Repeat("%", 500), strings.Repeat("a%", 100),
@@ -57,7 +59,8 @@ func TestSecurityInjection(t *testing.T) {
 					}
 				}
 				selection := "{ success errors }"
-				got := server.Post(t, "/graphql", "mutation($v: String!) { "+name+"("+argument+": $v"+rest+") "+selection+" }",
+				got := server.Post(t, "/graphql", "mutation($v: String!) { "+name+"("+argument+": $v"+rest+") "+
+					selection+" }",
 					`{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
 				if got.Has("internal") || strings.Contains(got.Body, `"success":true`) && argument != "email" ||
 					got.Status != 200 && !got.Has("bad_string") {
@@ -101,8 +104,9 @@ func TestSecurityNamesToTheLetter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := server.Post(t, "/graphql", "mutation($v: String) { updateAccount(firstName: $v) { success errors } }", `{"v":`+
-			string(value)+`}`, "Authorization", "JWT "+session.Token)
+		got := server.Post(t, "/graphql", "mutation($v: String) { updateAccount(firstName: $v) { success errors } }",
+			`{"v":`+
+				string(value)+`}`, "Authorization", "JWT "+session.Token)
 		stored := strings.Contains(got.Body, `"success":true`)
 		if refuse := strings.Contains(text, "\x00") || len(text) > 150; stored == refuse || got.Has("internal") {
 			t.Errorf("%q: %s", text, got.Body)
@@ -147,7 +151,8 @@ status__secondary_email = ["exact", "icontains"]
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := server.Post(t, "/graphql", "query($v: String) { users("+argument+": $v) { edges { node { username } } } }",
+		got := server.Post(t, "/graphql", "query($v: String) { users("+argument+
+			": $v) { edges { node { username } } } }",
 			`{"v":`+string(value)+`}`)
 		var answer struct {
 			Data struct {
@@ -167,18 +172,21 @@ status__secondary_email = ["exact", "icontains"]
 	}
 	for _, test := range []struct{ argument, text, want string }{
 		// something is found
-		{"username", "ada", "ada"}, {"username_Icontains", "D", "ada a_d"}, {"username_Istartswith", "A", "ada a_d a.b+c"},
+		{"username", "ada", "ada"}, {"username_Icontains", "D", "ada a_d"}, {"username_Istartswith", "A",
+			"ada a_d a.b+c"},
 		{"username_In", "ada, bob", "ada bob"},
 		{"username_Icontains", "_", "a_d"}, {"username_Contains", "_", "a_d"}, {"username_Istartswith", "a_", "a_d"},
 		{"username_Startswith", "_", ""}, {"username_Icontains", "a_d", "a_d"},
-		{"username_Icontains", "-", "x-y"}, {"username_Icontains", "x-y", "x-y"}, {"username_Icontains", ".b+", "a.b+c"},
+		{"username_Icontains", "-", "x-y"}, {"username_Icontains", "x-y", "x-y"}, {"username_Icontains", ".b+",
+			"a.b+c"},
 		{"email_Icontains", "_", "a_d"}, {"email_Istartswith", "a_d@", "a_d"},
 	} {
 		if names, got := find(test.argument, test.text); names != test.want || got.Has("internal") {
 			t.Errorf("%s: %q finds %q, want %q: %s", test.argument, test.text, names, test.want, got.Body)
 		}
 	}
-	arguments := []string{"username", "username_Iexact", "username_Contains", "username_Icontains", "username_Startswith",
+	arguments := []string{"username", "username_Iexact", "username_Contains", "username_Icontains",
+		"username_Startswith",
 		"username_Istartswith", "username_In", "email", "email_Icontains",
 		"email_Istartswith", "email_In", "firstName", "firstName_Icontains", "firstName_Istartswith", "firstName_In",
 		"status_SecondaryEmail", "status_SecondaryEmail_Icontains"}

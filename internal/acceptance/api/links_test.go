@@ -73,7 +73,8 @@ func TestSecurityTokenPurposes(t *testing.T) {
 		"verifyToken":          "access", "refreshToken": "refresh", "revokeToken": "refresh",
 	}
 	// In this order none spoils the next.
-	order := []string{"verifyAccount", "verifySecondaryEmail", "passwordSet", "verifyToken", "refreshToken", "revokeToken",
+	order := []string{"verifyAccount", "verifySecondaryEmail", "passwordSet", "verifyToken", "refreshToken",
+		"revokeToken",
 		"passwordReset"}
 	for _, style := range []string{"plain", "relay"} {
 		t.Run(style, func(t *testing.T) {
@@ -106,11 +107,13 @@ run user link secondary_email ada --email ada2@example.com
 				if strings.HasPrefix(mutation, "password") {
 					password = `, newPassword1: "better-otter-43", newPassword2: "better-otter-43"`
 				}
-				s.play(kind+" in "+mutation, fmt.Sprintf("%s(%s: \"$%s\"%s)\n  -> %s\n", mutation, takers[mutation], kind, password,
+				s.play(kind+" in "+mutation, fmt.Sprintf("%s(%s: \"$%s\"%s)\n  -> %s\n", mutation, takers[mutation],
+					kind, password,
 					answer))
 			}
 			state := func() string {
-				return s.printed("user", "list", "--json") + s.printed("user", "sessions", "ada", "--json") + s.printed("user",
+				return s.printed("user", "list", "--json") + s.printed("user", "sessions", "ada",
+					"--json") + s.printed("user",
 					"sessions", "new", "--json")
 			}
 			before := state()
@@ -166,8 +169,8 @@ func TestSecurityLinksDie(t *testing.T) {
 		{"wrong password", "tokenAuth(username: \"$user\", password: \"wrong\")\n  -> CREDENTIALS\n",
 			"reset ok, secondary ok"},
 		{"another reset link", "run user link password_reset $user\n", "reset ok, secondary ok"},
-		{"reset mail", "sendPasswordResetEmail(email: \"$user@example.com\")\n  -> ok\nmail $user@example.com \"Reset " +
-			"your password on accountd\" $more\n", "reset ok, secondary ok"},
+		{"reset mail", "sendPasswordResetEmail(email: \"$user@example.com\")\n  -> ok\nmail $user@example.com " +
+			"\"Reset your password on accountd\" $more\n", "reset ok, secondary ok"},
 		{"secondary mail", "sendSecondaryEmailActivation(email: \"$user.third@example.com\", password: " +
 			"\"quiet-otter-42\")\n  -> ok\nmail $user.third@example.com \"Activate your account on accountd\" $more\n",
 			"reset ok, secondary ok"},
@@ -181,20 +184,24 @@ func TestSecurityLinksDie(t *testing.T) {
 		{"set-password", setByHand, "reset INV, secondary INV"},
 		{"swapEmails", swap, "reset INV, secondary INV"},
 		{"swapEmails and back", swap + swap, "reset INV, secondary INV"},
-		{"removeSecondaryEmail", "removeSecondaryEmail(password: \"quiet-otter-42\")\n  -> ok\n", "reset INV, secondary INV"},
+		{"removeSecondaryEmail", "removeSecondaryEmail(password: \"quiet-otter-42\")\n  -> ok\n",
+			"reset INV, secondary INV"},
 		{"another verified", "run user link secondary_email $user --email $user.third@example.com\n  $ more token: " +
 			"(\\S+)\nverifySecondaryEmail(token: \"$more\")\n  -> ok\n", "reset INV, secondary INV"},
-		{"another, by command", "run user set $user --secondary-email $user.third@example.com\n", "reset INV, secondary INV"},
+		{"another, by command", "run user set $user --secondary-email $user.third@example.com\n",
+			"reset INV, secondary INV"},
 		{"archiveAccount", "archiveAccount(password: \"quiet-otter-42\")\n  -> ok\n", "reset INV, secondary ok"},
 		{"archived and taken back", archived + login, "reset INV, secondary ok"},
 		{"deleteAccount", "deleteAccount(password: \"quiet-otter-42\")\n  -> ok\n", "reset INV, secondary INV"},
-		{"deleted and taken back", "deleteAccount(password: \"quiet-otter-42\")\n  -> ok\n" + on, "reset INV, secondary INV"},
+		{"deleted and taken back", "deleteAccount(password: \"quiet-otter-42\")\n  -> ok\n" + on,
+			"reset INV, secondary INV"},
 		{"moved and back", away + back, "reset INV, secondary INV"},
 	}
 	newcomer := []event{ // of an unverified account with a password
 		{"nothing", "", "activation ok"},
 		{"login", login, "activation ok"},
-		{"another mail", "resendActivationEmail(email: \"$user@example.com\")\n  -> ok\nmail $user@example.com \"Activate " +
+		{"another mail", "resendActivationEmail(email: \"$user@example.com\")\n  -> ok\nmail $user@example.com " +
+			"\"Activate " +
 			"your account on accountd\" $more\n", "activation ok"},
 		{"archived", archived, "activation ok"},
 		{"verified", "run user set $user --verified\n", "activation ALREADY"},

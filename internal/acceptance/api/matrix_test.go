@@ -47,8 +47,9 @@ var prologues = map[string]row{
 		done: `ok {"token":"*","refreshToken":"*"}`,
 	},
 	"tokenAuth": {
-		args: `username: "grace", password: "$password"`,
-		done: `ok {"token":"*","refreshToken":"*","unarchiving":false,"user":{"username":"grace"}}`, mistaken: "CREDENTIALS",
+		args:     `username: "grace", password: "$password"`,
+		done:     `ok {"token":"*","refreshToken":"*","unarchiving":false,"user":{"username":"grace"}}`,
+		mistaken: "CREDENTIALS",
 	},
 	"resendActivationEmail":    {args: `email: "$name@example.com"`, done: "ok"},
 	"sendPasswordResetEmail":   {args: `email: "$name@example.com"`, done: "ok"},
@@ -130,7 +131,8 @@ func TestPrologues(t *testing.T) {
 			s.where = "preparation"
 			s.vars["password"] = "quiet-otter-42"
 			s.statement("config", []string{"[email]", "notices = false"})
-			s.command([]string{"user", "add", "--username", "grace", "--email", "grace@example.com", "--password-stdin"},
+			s.command([]string{"user", "add", "--username", "grace", "--email", "grace@example.com",
+				"--password-stdin"},
 				[]string{"< quiet-otter-42"})
 			if diff := cmp.Diff(slices.Sorted(maps.Keys(prologues)), slices.Sorted(maps.Keys(s.outputs))); diff != "" {
 				t.Fatalf("every mutation has a row (-rows +mutations):\n%s", diff)

@@ -59,8 +59,8 @@ func TestSecurityQueries(t *testing.T) {
 	s := newScript(t, false)
 	defer func() { s.stop() }()
 	s.where = "preparation"
-	s.command(strings.Fields("user add --username grace --email grace@example.com --secondary-email hopper@example.com "+
-		"--verified --no-password"), nil)
+	s.command(strings.Fields("user add --username grace --email grace@example.com --secondary-email "+
+		"hopper@example.com --verified --no-password"), nil)
 	var schema struct {
 		Schema struct {
 			QueryType struct {
@@ -83,7 +83,8 @@ func TestSecurityQueries(t *testing.T) {
 				return strings.Contains(r.query, arg.Name+
 					":")
 			})
-			if !used && !slices.Contains([]string{"last", "before", "offset"}, arg.Name) { // places in a list that is refused
+			// places in a list that is refused
+			if !used && !slices.Contains([]string{"last", "before", "offset"}, arg.Name) {
 				t.Errorf("no row asks %s by %s", f.Name, arg.Name)
 			}
 		}

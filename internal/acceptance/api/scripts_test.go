@@ -378,12 +378,14 @@ var named = map[string]string{
 	"WRONGOLD":      `{"oldPassword":[{"message":"Invalid password.","code":"invalid_password"}]}`,
 	"CREDENTIALS":   `{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`,
 	"ALREADY":       `{"nonFieldErrors":[{"message":"Account already verified.","code":"already_verified"}]}`,
-	"PASSWORDISSET": `{"nonFieldErrors":[{"message":"Password already set for account.","code":"password_already_set"}]}`,
+	"PASSWORDISSET": `{"nonFieldErrors":[{"message":"Password already set for ` +
+		`account.","code":"password_already_set"}]}`,
 	"INUSENONFIELD": `{"nonFieldErrors":[{"message":"A user with that email already exists.","code":"unique"}]}`,
 	"NAMETAKEN":     `{"username":[{"message":"A user with that username already exists.","code":"unique"}]}`,
 	"INVALIDEMAIL":  `{"email":[{"message":"Enter a valid email address.","code":"invalid"}]}`,
 	"EMAILREQUIRED": `{"email":[{"message":"This field is required.","code":"required"}]}`,
-	"MISMATCH":      `{"newPassword2":[{"message":"The two password fields didn’t match.","code":"password_mismatch"}]}`,
+	"MISMATCH": `{"newPassword2":[{"message":"The two password fields didn’t match.",` +
+		`"code":"password_mismatch"}]}`,
 	"TOOSHORT": `{"newPassword2":[{"message":"This password is too short. It must contain at least 8 ` +
 		`characters.","code":"password_too_short"}]}`,
 	"EMAILVERIFIED": `{"email":[{"message":"Account already verified.","code":"already_verified"}]}`,

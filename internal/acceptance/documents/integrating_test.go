@@ -155,7 +155,8 @@ func TestIntegratingDocument(t *testing.T) {
 	} {
 		t.Run(test.algorithm, func(t *testing.T) {
 			data := filepath.Join(t.TempDir(), "data")
-			env := append([]string{"ACCOUNTD_TOKENS_ALGORITHM=" + test.algorithm, "ACCOUNTD_TOKENS_AUDIENCE=" + test.audience,
+			env := append([]string{"ACCOUNTD_TOKENS_ALGORITHM=" + test.algorithm, "ACCOUNTD_TOKENS_AUDIENCE=" +
+				test.audience,
 				"ACCOUNTD_TOKENS_ISSUER=" + appIssuer}, servertest.CheapHashing...)
 			command(t, env, "keys", "import", test.key, "--algorithm", test.algorithm, "--sign", "--data-dir", data)
 			server := servertest.Start(t, data, env...)
@@ -205,13 +206,14 @@ func TestIntegratingDocument(t *testing.T) {
 				"no signature":          signed + ".",
 				"two parts":             signed,
 				"four parts":            good + ".x",
-				"changed":               f.token(none, nil, map[string]any{"sub": "2"}) + good[strings.LastIndexByte(good, '.')+1:],
-				"refresh token":         sessions[0].RefreshToken,
-				"nothing":               "",
-				"not ASCII":             "é.é.é",
-				"not JSON":              "e30x.e30x.e30x",
-				"no objects":            "W10.W10.W10",
-				"deep":                  strings.Repeat("W1tb", 3000) + ".e30.e30",
+				"changed": f.token(none, nil,
+					map[string]any{"sub": "2"}) + good[strings.LastIndexByte(good, '.')+1:],
+				"refresh token": sessions[0].RefreshToken,
+				"nothing":       "",
+				"not ASCII":     "é.é.é",
+				"not JSON":      "e30x.e30x.e30x",
+				"no objects":    "W10.W10.W10",
+				"deep":          strings.Repeat("W1tb", 3000) + ".e30.e30",
 			} {
 				rows = append(rows, row{name, token, "nobody", "nobody"})
 			}
@@ -225,9 +227,11 @@ func TestIntegratingDocument(t *testing.T) {
 				args := strings.Fields(program)
 				cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 				cmd.Dir = dir
-				cmd.Env = append(os.Environ(), "ALGORITHM="+test.algorithm, "ISSUER="+appIssuer, "AUDIENCE="+test.audience,
+				cmd.Env = append(os.Environ(), "ALGORITHM="+test.algorithm, "ISSUER="+appIssuer, "AUDIENCE="+
+					test.audience,
 					"SECRET_FILE="+secretFile,
-					"JWKS="+server.URL+"/.well-known/jwks.json", "API="+server.URL+"/graphql", "PYTHONDONTWRITEBYTECODE=1")
+					"JWKS="+server.URL+"/.well-known/jwks.json", "API="+server.URL+"/graphql",
+					"PYTHONDONTWRITEBYTECODE=1")
 				cmd.Stdin, cmd.Stderr = strings.NewReader(lines), t.Output()
 				out, err := cmd.Output()
 				if err != nil {
@@ -278,7 +282,8 @@ func TestIntegratingRotation(t *testing.T) {
 		args := strings.Fields(program)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Dir, cmd.Stderr = dir, t.Output()
-		cmd.Env = append(os.Environ(), "ALGORITHM=EdDSA", "ISSUER="+appIssuer, "JWKS="+server.URL+"/.well-known/jwks.json",
+		cmd.Env = append(os.Environ(), "ALGORITHM=EdDSA", "ISSUER="+appIssuer, "JWKS="+server.URL+
+			"/.well-known/jwks.json",
 			"API="+server.URL+"/graphql")
 		in, err := cmd.StdinPipe()
 		if err != nil {

@@ -50,7 +50,8 @@ func TestProxies(t *testing.T) {
 			app := httptest.NewServer(http.HandlerFunc(tellRequest))
 			defer app.Close()
 			port, dir := servertest.FreePort(t), t.TempDir()
-			listen := map[string]string{"nginx": "listen 127.0.0.1:" + port + ";", "caddy": "http://app.example.com:" + port +
+			listen := map[string]string{"nginx": "listen 127.0.0.1:" + port + ";", "caddy": "http://app.example.com:" +
+				port +
 				" {"}[proxy.name]
 			text := blocks[proxy.name]
 			for _, place := range [][2]string{
@@ -235,7 +236,8 @@ func throughProxy(t *testing.T, server *servertest.Server, proxy string) {
 		t.Helper()
 		got := browse(t, proxy, method, "/a/b?c=d", headers)
 		if !through {
-			if got.status != 401 || got.fromApp || !slices.Equal(got.header.Values("WWW-Authenticate"), []string{"Bearer"}) {
+			if got.status != 401 || got.fromApp || !slices.Equal(got.header.Values("WWW-Authenticate"),
+				[]string{"Bearer"}) {
 				t.Errorf("%s: %+v, want 401", name, got)
 			}
 			return

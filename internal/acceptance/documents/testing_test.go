@@ -35,7 +35,8 @@ func TestTestingYourApp(t *testing.T) {
 	}{
 		{"Node.js", "js", "accounts.test.mjs", []string{"node", "--test", "--test-reporter=tap", "accounts.test.mjs"},
 			"\n# pass 1\n"},
-		{"Python", "python", "test_accounts.py", []string{"python3", "-m", "unittest", "test_accounts"}, "Ran 1 test in "},
+		{"Python", "python", "test_accounts.py", []string{"python3", "-m", "unittest", "test_accounts"},
+			"Ran 1 test in "},
 		{"Go", "go", "accounts_test.go", []string{"go", "test", "-v", "."}, "--- PASS: TestStaff"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -44,10 +45,12 @@ func TestTestingYourApp(t *testing.T) {
 				t.Skipf("NOT RUN: the example for %s needs %s: %v", test.name, test.command[0], err)
 			}
 			dir, temporary := t.TempDir(), t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, test.file), []byte(example(t, test.language)), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, test.file), []byte(example(t, test.language)),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
-			env := append(os.Environ(), "ACCOUNTD="+servertest.Binary(t), "TMPDIR="+temporary, "PYTHONDONTWRITEBYTECODE=1")
+			env := append(os.Environ(), "ACCOUNTD="+servertest.Binary(t), "TMPDIR="+temporary,
+				"PYTHONDONTWRITEBYTECODE=1")
 			if test.language == "go" {
 				env = append(env, "GOPROXY=off", "GOFLAGS=-mod=mod", "GOWORK=off")
 				goModule(t, dir)

@@ -26,7 +26,8 @@ func TestKill9(t *testing.T) {
 			server := servertest.Cheap(t, dataDir)
 			acknowledged := registerUntilKilled(server, 200, killAfter)
 			if int64(len(acknowledged)) < killAfter {
-				t.Fatalf("%d registrations were acknowledged, want at least %d\n%s", len(acknowledged), killAfter, server.Log())
+				t.Fatalf("%d registrations were acknowledged, want at least %d\n%s", len(acknowledged), killAfter,
+					server.Log())
 			}
 
 			server = servertest.Cheap(t, dataDir)

@@ -114,7 +114,8 @@ func TestSecurityFullDisk(t *testing.T) {
 	}
 	stolen := sessions["eve"].RefreshToken
 	for token := stolen; token != ""; { // the token is used, and so is the one after it: then it comes back
-		out := runMutation(t, server, "refreshToken", "refreshToken: $token", "refreshToken", map[string]any{"token": token})
+		out := runMutation(t, server, "refreshToken", "refreshToken: $token", "refreshToken",
+			map[string]any{"token": token})
 		if token == stolen {
 			token = out["refreshToken"].(string)
 		} else {
@@ -131,8 +132,8 @@ func TestSecurityFullDisk(t *testing.T) {
 	register := func(name string) *servertest.Answer {
 		t.Helper()
 		answer, err := server.Ask(http.DefaultClient, "",
-			fmt.Sprintf(`mutation { register(email: "%[1]s@example.com", username: %[1]q, password1: %[2]q, password2: `+
-				`%[2]q) { success errors } }`, name, password), nil)
+			fmt.Sprintf(`mutation { register(email: "%[1]s@example.com", username: %[1]q, password1: %[2]q, `+
+				`password2: %[2]q) { success errors } }`, name, password), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +162,8 @@ func TestSecurityFullDisk(t *testing.T) {
 	}
 	refused()
 	answer, err := server.Ask(http.DefaultClient, sessions["ada"].Token,
-		fmt.Sprintf(`mutation { passwordChange(oldPassword: %q, newPassword1: %q, newPassword2: %[2]q) { success errors `+
+		fmt.Sprintf(`mutation { passwordChange(oldPassword: %q, newPassword1: %q, newPassword2: %[2]q) { success `+
+			`errors `+
 			`token } }`, password, changed), nil)
 	if err != nil || !strings.Contains(string(answer.Data["passwordChange"]), `"success":true`) {
 		t.Errorf("passwordChange on a full disk: %s, %v", answer.Data, err)
@@ -234,8 +236,9 @@ func TestSecurityFullDisk(t *testing.T) {
 	if err := server.Stop(); err != nil {
 		t.Error(err)
 	}
-	if out, _ := servertest.Command(t, dataDir, "", "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts",
-		users+1)) {
+	if out, _ := servertest.Command(t, dataDir, "", "doctor"); !strings.Contains(out,
+		fmt.Sprintf("is sound: %d accounts",
+			users+1)) {
 		t.Errorf("%s", out)
 	}
 }
@@ -289,7 +292,8 @@ func injected(t *testing.T, s *servertest.Server, calls, failure, file string) {
 	if err != nil {
 		t.Skip("strace is not installed: a disk that fails is not tried")
 	}
-	cmd := exec.Command(strace, "-f", "-p", fmt.Sprint(s.Cmd.Process.Pid), "-o", filepath.Join(t.TempDir(), "trace"), "-P",
+	cmd := exec.Command(strace, "-f", "-p", fmt.Sprint(s.Cmd.Process.Pid), "-o", filepath.Join(t.TempDir(), "trace"),
+		"-P",
 		file, "-e", "trace="+calls, "-e", "inject="+calls+":"+failure)
 	errs, err := cmd.StderrPipe()
 	if err != nil {
@@ -491,7 +495,11 @@ func TestSecurityDamagedDatabase(t *testing.T) {
 		},
 		"removed":     func(path string, _ []byte) error { return os.Remove(path) },
 		"a directory": func(path string, _ []byte) error { _ = os.Remove(path); return os.Mkdir(path, 0o700) },
-		"a link":      func(path string, _ []byte) error { _ = os.Rename(path, path+"2"); return os.Symlink(path+"2", path) },
+		"a link": func(path string, _ []byte) error {
+			_ = os.Rename(path, path+"2")
+			return os.Symlink(path+"2",
+				path)
+		},
 		"of a newer accountd": func(path string, _ []byte) error {
 			db, err := sql.Open("sqlite", "file:"+path)
 			if err != nil {
@@ -520,7 +528,8 @@ func TestSecurityDamagedDatabase(t *testing.T) {
 			out, code := servertest.Command(t, dataDir, "", "serve", "--listen", "127.0.0.1:0")
 			remedy := regexp.MustCompile(`accountd restore FILE|put the file itself there|it was written by a newer ` +
 				`accountd; run that one, or restore a backup`)
-			if code != 1 || !remedy.MatchString(out) || strings.Contains(out, "is ready") || strings.Contains(out, "panic") {
+			if code != 1 || !remedy.MatchString(out) || strings.Contains(out, "is ready") ||
+				strings.Contains(out, "panic") {
 				t.Errorf("exits %d\n%s", code, out)
 			}
 			if after, _ := os.ReadFile(path); string(before) != string(after) {
@@ -552,9 +561,10 @@ func TestSecurityMigrationKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = db.Exec(first + `; PRAGMA user_version = 1; PRAGMA journal_mode = WAL; BEGIN;
-				INSERT INTO users (id, username, username_key, email, date_joined) VALUES (7, 'Ada', 'ada', 'ada@example.com', 1);
-				INSERT INTO addresses VALUES ('ada@example.com', 7, 'ada@example.com'); INSERT INTO user_status (user_id)
-					VALUES (7); COMMIT`)
+				INSERT INTO users (id, username, username_key, email, date_joined)
+				VALUES (7, 'Ada', 'ada', 'ada@example.com', 1);
+				INSERT INTO addresses VALUES ('ada@example.com', 7, 'ada@example.com');
+				INSERT INTO user_status (user_id) VALUES (7); COMMIT`)
 			if err != nil {
 				t.Fatal(err)
 			}

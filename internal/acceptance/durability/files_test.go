@@ -184,7 +184,8 @@ func TestSecurityProcessList(t *testing.T) {
 		t.Helper()
 		for _, file := range []string{"cmdline", "environ"} {
 			var raw []byte
-			for end := time.Now().Add(10 * time.Second); len(raw) == 0; { // as long as the system is still putting it in place
+			// as long as the system is still putting it in place
+			for end := time.Now().Add(10 * time.Second); len(raw) == 0; {
 				var err error
 				if raw, err = os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file)); err != nil || time.Now().After(end) {
 					t.Fatalf("%s: %d bytes, %v", file, len(raw), err)

@@ -144,7 +144,8 @@ func TestSecurityLostKeys(t *testing.T) {
 		t.Errorf("%+v, %v", bob, err)
 	}
 	spool := filepath.Join(dataDir, "spool")
-	ada, bob := len(servertest.MailsTo(t, spool, "ada@example.com")), len(servertest.MailsTo(t, spool, "bob@example.com"))
+	ada, bob := len(servertest.MailsTo(t, spool, "ada@example.com")),
+		len(servertest.MailsTo(t, spool, "bob@example.com"))
 	if ada != 0 || bob != 1 {
 		t.Errorf("%d mails to ada, %d to bob\n%s", ada, bob, server.Log())
 	}
@@ -175,7 +176,8 @@ func TestSecurityKeysAndDatabaseGone(t *testing.T) {
 		}
 		for _, args := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"keys", "import", secret}} {
 			out, code := servertest.Command(t, dataDir, "", args...)
-			if code != 1 || !strings.Contains(out, "accountd.db: it is gone, but its "+suffix+" is there: put the file back") {
+			if code != 1 || !strings.Contains(out, "accountd.db: it is gone, but its "+suffix+
+				" is there: put the file back") {
 				t.Errorf("%s: %q exits %d\n%s", suffix, args, code, out)
 			}
 		}

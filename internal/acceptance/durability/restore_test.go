@@ -59,7 +59,8 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	mailed := map[string][]string{}
 	mail := func() {
 		mailed["verifyAccount"] = append(mailed["verifyAccount"], servertest.LinkToken(t, dataDir, "activation", "bob"))
-		mailed["passwordReset"] = append(mailed["passwordReset"], servertest.LinkToken(t, dataDir, "password_reset", "ada"))
+		mailed["passwordReset"] = append(mailed["passwordReset"], servertest.LinkToken(t, dataDir, "password_reset",
+			"ada"))
 		mailed["verifySecondaryEmail"] = append(mailed["verifySecondaryEmail"], servertest.LinkToken(t, dataDir,
 			"secondary_email", "ada", "--email=ada@home.example"))
 	}
@@ -83,14 +84,16 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	}
 	remember(server.Register(http.DefaultClient, "eve", "quiet-otter-42"))
 	if out, code := servertest.Command(t, dataDir, "", "restore", backup); code != 1 ||
-		!strings.Contains(out, fmt.Sprintf("is in use by a server (process %d): stop it first", server.Cmd.Process.Pid)) {
+		!strings.Contains(out, fmt.Sprintf("is in use by a server (process %d): stop it first",
+			server.Cmd.Process.Pid)) {
 		t.Fatalf("restore beside a server exits %d\n%s", code, out)
 	}
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	out := servertest.Run(t, dataDir, "", "restore", backup)
-	for _, want := range []string{": 2 accounts.\n", "What was there before is kept as " + dataDir + "/accountd-replaced-",
+	for _, want := range []string{": 2 accounts.\n", "What was there before is kept as " + dataDir +
+		"/accountd-replaced-",
 		"2 sessions have ended, links in mails have stopped working"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
@@ -136,7 +139,8 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 		}
 	}
 	var kim struct{ ID int }
-	if err := json.Unmarshal([]byte(servertest.Run(t, dataDir, "", "user", "show", "kim", "--json")), &kim); err != nil ||
+	if err := json.Unmarshal([]byte(servertest.Run(t, dataDir, "", "user", "show", "kim", "--json")),
+		&kim); err != nil ||
 		kim.ID != 4 {
 		t.Errorf("kim has id %d, %v", kim.ID, err)
 	}
@@ -153,7 +157,8 @@ func TestSecurityBackupUnderLoad(t *testing.T) {
 	go func() {
 		defer close(done)
 		for i := range 60 {
-			if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%03d", i), "quiet-otter-42"); err != nil ||
+			if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%03d", i),
+				"quiet-otter-42"); err != nil ||
 				!session.Success {
 				t.Errorf("%+v, %v", session, err)
 				return
@@ -172,7 +177,8 @@ func TestSecurityBackupUnderLoad(t *testing.T) {
 		if got := strings.Count(servertest.Run(t, other, "", "user", "list", "--json"), "\n"); got < n {
 			t.Errorf("%d accounts in the backup, %d registrations were answered before it", got, n)
 		}
-		if out := servertest.Run(t, other, "", "doctor", "--json"); strings.Contains(out, "is not as accountd makes it") {
+		if out := servertest.Run(t, other, "", "doctor", "--json"); strings.Contains(out,
+			"is not as accountd makes it") {
 			t.Errorf("%s", out)
 		}
 	}
@@ -219,7 +225,8 @@ func TestSecurityRestoreKilled(t *testing.T) {
 	t.Parallel()
 	source, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
 	add := func(dataDir, name string) {
-		servertest.Run(t, dataDir, "", "user", "add", "--username="+name, "--email="+name+"@example.com", "--no-password")
+		servertest.Run(t, dataDir, "", "user", "add", "--username="+name, "--email="+name+"@example.com",
+			"--no-password")
 	}
 	add(source, "ada")
 	servertest.Run(t, source, "", "backup", backup)
@@ -239,7 +246,8 @@ func TestSecurityRestoreKilled(t *testing.T) {
 			}
 			if !strings.Contains(list, "bob") {
 				restored++
-				if kept, err := filepath.Glob(filepath.Join(dataDir, "accountd-replaced-*.db")); err != nil || len(kept) != 1 {
+				if kept, err := filepath.Glob(filepath.Join(dataDir, "accountd-replaced-*.db")); err != nil ||
+					len(kept) != 1 {
 					t.Errorf("killed at %s %d: kept %v, %v", call, n, kept, err)
 				}
 			}

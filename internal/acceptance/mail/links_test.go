@@ -76,7 +76,8 @@ func readStrictly(t *testing.T, raw, to string) strictMail {
 	_, boundary, _ := strings.Cut(head, "boundary=")
 	boundary, _, _ = strings.Cut(boundary, "\r\n")
 	parts := multipart.NewReader(strings.NewReader(body), boundary)
-	out := strictMail{subject: subject, text: strictPart(t, parts, "text/plain"), html: strictPart(t, parts, "text/html")}
+	out := strictMail{subject: subject, text: strictPart(t, parts, "text/plain"), html: strictPart(t, parts,
+		"text/html")}
 	if _, err := parts.NextRawPart(); !errors.Is(err, io.EOF) {
 		t.Errorf("after two parts: %v", err)
 	}
@@ -147,7 +148,8 @@ func TestSecurityMailLinks(t *testing.T) {
 	host := strings.TrimPrefix(server.URL, "http://")
 	_, port, _ := net.SplitHostPort(host)
 	forwarded := []string{
-		"X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https", "X-Forwarded-Port: 8443", "X-Forwarded-Prefix: /evil",
+		"X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https", "X-Forwarded-Port: 8443",
+		"X-Forwarded-Prefix: /evil",
 		"X-Forwarded-Server: evil.example",
 		"X-Host: evil.example", "X-Original-URL: https://evil.example/", "X-Rewrite-URL: https://evil.example/",
 		"X-HTTP-Host-Override: evil.example",
@@ -218,7 +220,8 @@ func TestSecurityMailLinks(t *testing.T) {
 			if strings.Contains(raw, "evil") || !strings.Contains(raw, "\r\n"+server.URL+link.FindString(raw)+"\r\n") {
 				t.Errorf("%s: it links elsewhere:\n%s", test.name, raw)
 			}
-			got := readStrictly(t, link.ReplaceAllString(strings.ReplaceAll(raw, name, "NAME"), "/LINK"), "NAME@example.com")
+			got := readStrictly(t, link.ReplaceAllString(strings.ReplaceAll(raw, name, "NAME"), "/LINK"),
+				"NAME@example.com")
 			for _, text := range []*string{&got.text, &got.html} {
 				*text = regexp.MustCompile(`\d\d:\d\d UTC`).ReplaceAllString(*text, "NOW")
 			}
@@ -294,7 +297,8 @@ func TestSecurityMailHostileNames(t *testing.T) {
 		}
 		tags := regexp.MustCompile(`<[^>]*>`).FindAllString(got.html, -1)
 		for k, want := range []string{`<p title="`, `</p>`, `<p>`, `<a href="` + link + `">`, `</a>`, `</p>`} {
-			if len(tags) != 6 || !strings.HasPrefix(tags[k], want) || strings.Count(tags[k], `"`) != strings.Count(want, `"`)+
+			if len(tags) != 6 || !strings.HasPrefix(tags[k], want) || strings.Count(tags[k], `"`) != strings.Count(want,
+				`"`)+
 				max(0, 1-k) {
 				t.Errorf("%q: the tags of the HTML are %q", name, tags)
 				break
@@ -323,7 +327,8 @@ func TestSecurityMailHostileAddresses(t *testing.T) {
 		"ada@example.com, evil@example.com", "ada@example.com;evil@example.com",
 		"<ada@example.com>", "Ada <ada@example.com>", "ada@example.com (x)", "g: ada@example.com;",
 		"\"a\r\nBcc: evil\"@example.com", "ada%0d%0a@exa\u2028mple.com",
-		"ada@example.com\u2028evil@example.com", "ada@[127.0.0.1]", "ada@example.com\x00", strings.Repeat("a", 65) + "@" +
+		"ada@example.com\u2028evil@example.com", "ada@[127.0.0.1]", "ada@example.com\x00", strings.Repeat("a", 65) +
+			"@" +
 			strings.Repeat("b.", 100) + "example",
 	} {
 		for _, fields := range []map[string]any{

@@ -49,7 +49,8 @@ func TestMailpit(t *testing.T) {
 		t.Run(test.mode, func(t *testing.T) {
 			dir := t.TempDir()
 			pit := startMailpit(t, binary, dir, test.args)
-			env := append(pit.env, "ACCOUNTD_EMAIL_SMTP_TLS="+test.mode, "ACCOUNTD_EMAIL_FROM=Söhne & Co <accounts@example.org>",
+			env := append(pit.env, "ACCOUNTD_EMAIL_SMTP_TLS="+test.mode,
+				"ACCOUNTD_EMAIL_FROM=Söhne & Co <accounts@example.org>",
 				"ACCOUNTD_EMAIL_SITE_NAME=Söhne", "ACCOUNTD_EMAIL_LINK_BASE=https://app.example.org/in")
 			server := servertest.Cheap(t, filepath.Join(dir, "data"), env...)
 			session, err := server.Register(http.DefaultClient, "ada", mailSpell)
@@ -60,13 +61,17 @@ func TestMailpit(t *testing.T) {
 				mutateOK(t, server, `mutation($token: String!) { it: verifyAccount(token: $token) { success errors } }`,
 					map[string]any{"token": token})
 			})
-			mutateOK(t, server, `mutation { it: sendPasswordResetEmail(email: "ada@example.com") { success errors } }`, nil)
-			pit.read(t, "Reset your password on Söhne", "https://app.example.org/in/password-reset/", func(token string) {
-				mutateOK(t, server, `mutation($token: String!, $new: String!) { it: passwordReset(token: $token, newPassword1: `+
-					`$new, newPassword2: $new) { success errors } }`,
-					map[string]any{"token": token, "new": "loud-badger-43"})
-			})
-			if session, err := server.Login(http.DefaultClient, "ada", "loud-badger-43"); err != nil || !session.Success {
+			mutateOK(t, server, `mutation { it: sendPasswordResetEmail(email: "ada@example.com") { success errors } }`,
+				nil)
+			pit.read(t, "Reset your password on Söhne", "https://app.example.org/in/password-reset/",
+				func(token string) {
+					mutateOK(t, server, `mutation($token: String!, $new: String!) { it: passwordReset(token: `+
+						`$token, newPassword1: `+
+						`$new, newPassword2: $new) { success errors } }`,
+						map[string]any{"token": token, "new": "loud-badger-43"})
+				})
+			if session, err := server.Login(http.DefaultClient, "ada", "loud-badger-43"); err != nil ||
+				!session.Success {
 				t.Error(session, err)
 			}
 			pit.read(t, "Your password on Söhne has been changed", "", nil)
@@ -167,9 +172,10 @@ func writeCertificate(t *testing.T, dir string) (certificate, key string) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour),
-		IsCA:     true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:  time.Now().Add(time.Hour),
+		IsCA:      true, BasicConstraintsValid: true,
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {

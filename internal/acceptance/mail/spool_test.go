@@ -33,7 +33,8 @@ func TestSecuritySpoolUnwritable(t *testing.T) {
 			by = []string{"setpriv", "--bounding-set=-all", "--inh-caps=-all"}
 		}
 		spool := filepath.Join(t.TempDir(), "spool")
-		unwritable(t, by, spool, func() error { return os.Chmod(spool, 0) }, func() error { return os.Chmod(spool, 0o700) })
+		unwritable(t, by, spool, func() error { return os.Chmod(spool, 0) },
+			func() error { return os.Chmod(spool, 0o700) })
 	})
 	t.Run("full", func(t *testing.T) {
 		if !root {
@@ -166,7 +167,8 @@ var unusable = map[string]func(t *testing.T, spool string) (by []string, mend fu
 		if err := os.Chown(spool, 65534, 65534); err != nil {
 			t.Fatal(err)
 		}
-		return []string{"setpriv", "--bounding-set=-all", "--inh-caps=-all"}, func() error { return os.Chown(spool, 0, 0) }
+		return []string{"setpriv", "--bounding-set=-all", "--inh-caps=-all"},
+			func() error { return os.Chown(spool, 0, 0) }
 	},
 }
 
@@ -195,7 +197,8 @@ func TestSecuritySpoolUnusableAtStart(t *testing.T) {
 				if !strings.Contains(server.Log(), "mail cannot be written to the spool") {
 					t.Errorf("it is not logged\n%s", server.Log())
 				}
-				if session, err := server.Register(http.DefaultClient, name, mailSpell); err != nil || !session.Success {
+				if session, err := server.Register(http.DefaultClient, name, mailSpell); err != nil ||
+					!session.Success {
 					t.Fatal(session, err)
 				}
 				if name == "ada" {

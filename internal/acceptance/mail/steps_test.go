@@ -43,7 +43,8 @@ func TestSecurityMailSteps(t *testing.T) {
 	}
 	steps := []mailStep{
 		{"renameat", "", "spool/tmp"}, {"unlinkat", "", "spool/new"},
-		{"fsync", "accountd.db-wal", "accountd.db-wal"}, {"fsync", "", "spool/tmp"}, {"fsync", "spool/new", "spool/new"},
+		{"fsync", "accountd.db-wal", "accountd.db-wal"}, {"fsync", "", "spool/tmp"}, {"fsync", "spool/new",
+			"spool/new"},
 	}
 	if *everyStep {
 		steps = append(steps, mailStep{"pwrite64", "", "accountd.db-wal"}, mailStep{"openat", "", "spool/tmp"},
@@ -80,7 +81,8 @@ func TestSecurityMailSteps(t *testing.T) {
 	kills, lost, unfounded, duplicated := 0, 0, 0, 0
 	for _, step := range slices.Sorted(maps.Keys(outcomes)) {
 		for out, n := range outcomes[step] {
-			t.Logf("%-28s %2d × acknowledged %t, registered %t, mails %d", step, n, out.acknowledged, out.committed, out.mails)
+			t.Logf("%-28s %2d × acknowledged %t, registered %t, mails %d", step, n, out.acknowledged, out.committed,
+				out.mails)
 			kills += n
 			switch {
 			case out.committed && out.mails == 0:

@@ -78,9 +78,11 @@ func TestSecurityLoginRefusals(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			o := outside(t, "ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS="+mode)
 			crowd(t, o)
-			const want = `{"data":{"tokenAuth":{"success":false,"errors":{"nonFieldErrors":[{"message":"Please, enter valid ` +
+			const want = `{"data":{"tokenAuth":{"success":false,"errors":{"nonFieldErrors":[{"message":"Please, ` +
+				`enter valid ` +
 				`credentials.","code":"invalid_credentials"}]},` +
-				`"token":null,"refreshToken":null,"unarchiving":false,"user":null,"payload":null,"refreshExpiresIn":null}}}` + "\n"
+				`"token":null,"refreshToken":null,"unarchiving":false,"user":null,"payload":null,` +
+				`"refreshExpiresIn":null}}}` + "\n"
 			var first *observed
 			for _, class := range refusedLogins {
 				if class.before != nil {
@@ -94,7 +96,8 @@ func TestSecurityLoginRefusals(t *testing.T) {
 						first = &got
 					}
 					if diff := cmp.Diff(*first, got, cmp.AllowUnexported(observed{})); diff != "" || got.body != want {
-						t.Errorf("%s is told apart (-%s +this):\n%s%s", class.name, refusedLogins[0].name, diff, got.body)
+						t.Errorf("%s is told apart (-%s +this):\n%s%s", class.name, refusedLogins[0].name, diff,
+							got.body)
 					}
 				}
 			}
@@ -140,7 +143,8 @@ func TestSecurityReveal(t *testing.T) {
 			{"register", askRegister, takenIn(mode, addresses[1:]), map[string]map[string]string{"nothing": {
 				"verified": "verified@example.com" + have, "secondary": "secondary@example.com" + have,
 				"unverified": "unverified@example.com" + have,
-				"archived":   "archived@example.com" + have, "caller": "caller@example.com" + have, "nobody": "nobody@example.com" +
+				"archived":   "archived@example.com" + have, "caller": "caller@example.com" + have,
+				"nobody": "nobody@example.com" +
 					activate,
 			}, "register": {"nobody": "nobody@example.com" + activate}, "all": {"nobody": "nobody@example.com" +
 				activate}}[mode]},
@@ -161,7 +165,8 @@ func TestSecurityReveal(t *testing.T) {
 				}
 				var nobody observed
 				for i, address := range addresses {
-					got := o.ask(t, op.query, map[string]any{"e": address + "@example.com", "u": fmt.Sprintf("new%d", i),
+					got := o.ask(t, op.query, map[string]any{"e": address + "@example.com", "u": fmt.Sprintf("new%d",
+						i),
 						"p": outsidersPassword})
 					if address == "nobody" {
 						if nobody = got; !strings.Contains(got.body, `"success":true,"errors":null`) {
@@ -173,7 +178,8 @@ func TestSecurityReveal(t *testing.T) {
 						}
 					}
 					if code := op.told[address]; code != "" {
-						if !strings.Contains(got.body, `"success":false`) || !strings.Contains(got.body, `"code":"`+code+`"`) {
+						if !strings.Contains(got.body, `"success":false`) || !strings.Contains(got.body, `"code":"`+
+							code+`"`) {
 							t.Errorf("%s: %s, want %s", address, got.body, code)
 						}
 					} else if diff := cmp.Diff(nobody, got, cmp.AllowUnexported(observed{})); diff != "" {

@@ -55,7 +55,8 @@ func TestSecurityLoginsBesideFlood(t *testing.T) {
 				flood.Go(func() {
 					for i := 0; round.Load() < logins; i++ {
 						now := round.Load()
-						status, _, _ := askRaw(t, viaProxy(fmt.Sprintf(test.network, rand.N(1<<16), rand.N(250))), s, "", byName,
+						status, _, _ := askRaw(t, viaProxy(fmt.Sprintf(test.network, rand.N(1<<16), rand.N(250))), s,
+							"", byName,
 							map[string]any{"name": fmt.Sprint("nobody", worker, "-", i), "password": "wrong"})
 						if status == http.StatusServiceUnavailable {
 							told()

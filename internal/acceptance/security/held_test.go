@@ -43,7 +43,8 @@ uniform_time = "0s" # other tests look at it
 			}
 			o := &outsider{Server: servertest.Cheap(t, filepath.Join(dir, "data"))}
 			o.add(t, "holder", outsidersPassword, "--verified")
-			servertest.Run(t, o.DataDir, "", "user", "add", "--username", "named@example.com", "--email", "named@example.com",
+			servertest.Run(t, o.DataDir, "", "user", "add", "--username", "named@example.com", "--email",
+				"named@example.com",
 				"--no-password")
 			o.add(t, "caller", outsidersPassword, "--verified")
 			caller := o.logIn(t, "caller", outsidersPassword)
@@ -51,12 +52,14 @@ uniform_time = "0s" # other tests look at it
 				register(email: $e, username: $u, phone: $f, password1: "quiet-otter-42", password2: "quiet-otter-42") {
 					success errors token } }`
 			if passwordless {
-				register = `mutation R($e: String!, $u: String!, $f: String!) { register(email: $e, username: $u, phone: $f) { ` +
+				register = `mutation R($e: String!, $u: String!, $f: String!) { register(email: $e, username: $u, ` +
+					`phone: $f) { ` +
 					`success errors } }`
 			}
 			id := func(name string) int {
 				var u struct{ ID int }
-				if err := json.Unmarshal([]byte(servertest.Run(t, o.DataDir, "", "user", "show", name, "--json")), &u); err != nil {
+				if err := json.Unmarshal([]byte(servertest.Run(t, o.DataDir, "", "user", "show", name, "--json")),
+					&u); err != nil {
 					t.Fatal(err)
 				}
 				return u.ID
@@ -73,7 +76,8 @@ uniform_time = "0s" # other tests look at it
 					{own + "x@example.net", own + "L", own + "2", "username"},
 					{own + "x@example.net", own + "1", own + "2", "username"},
 					{address, own + "ri", own + "7", ""},
-					{own + "x@example.net", own + "rI", own + "6", "username"}, // the same without case, looks different
+					// the same without case, looks different
+					{own + "x@example.net", own + "rI", own + "6", "username"},
 					{address, own + "b", own + "1", "phone"},
 					{own + "x@example.net", own + "b", own + "1", "phone"},
 					{address, own + "b", own + "2", ""},
@@ -85,7 +89,8 @@ uniform_time = "0s" # other tests look at it
 				} {
 					got := o.ask(t, register, map[string]any{"e": step.email, "u": step.username, "f": step.phone})
 					for _, field := range []string{"username", "phone"} {
-						if taken := strings.Contains(got.body, `"`+field+`":[{`); taken != strings.Contains(step.want, field) {
+						if taken := strings.Contains(got.body, `"`+field+`":[{`); taken != strings.Contains(step.want,
+							field) {
 							t.Errorf("%+v: %s", step, got.body)
 						}
 					}

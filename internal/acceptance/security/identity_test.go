@@ -151,7 +151,8 @@ func TestSecurityAddressVariants(t *testing.T) {
 				add := []string{"user", "add", "--username", "user" + n, "--email", stored, "--password-stdin"}
 				if place == "secondary" {
 					primary = "p" + n + "@example.net"
-					add = []string{"user", "add", "--username", "user" + n, "--email", primary, "--secondary-email", stored,
+					add = []string{"user", "add", "--username", "user" + n, "--email", primary, "--secondary-email",
+						stored,
 						"--password-stdin"}
 				}
 				servertest.Run(t, server.DataDir, password, add...)
@@ -179,7 +180,8 @@ func TestSecurityAddressVariants(t *testing.T) {
 				}
 				token := mailed(resendQuery, "resendActivationEmail", "Activate your account on accountd", primary)
 				if test.want == same {
-					if got := answered(t, server, "", "verifyAccount", verifyQuery, map[string]any{"token": token}); got != "ok" {
+					if got := answered(t, server, "", "verifyAccount", verifyQuery,
+						map[string]any{"token": token}); got != "ok" {
 						t.Errorf("verifyAccount: %s", got)
 					}
 				} else {
@@ -223,7 +225,8 @@ func TestSecurityAddressSyntax(t *testing.T) {
 		`"a b"@example.com`, `"a@b"@example.com`,
 		`a\@b@example.com`, "a@[127.0.0.1]", "a@[IPv6:::1]", "a@127.0.0.1", "a@1.2.3.4", "a\r\n@example.com",
 		"a@example.com\r\nBcc: b@example.com", "a@example.com\nb@example.com",
-		"a@exam\r\nple.com", "a%0d%0a@exam\u2028ple.com", "a\u2028b@example.com", "a\x00@example.com", "a\x7f@example.com",
+		"a@exam\r\nple.com", "a%0d%0a@exam\u2028ple.com", "a\u2028b@example.com", "a\x00@example.com",
+		"a\x7f@example.com",
 		"é@example.com", "a@\u202eexample.com",
 		"mailto:a@example.com", "a@example.com?subject=x", "a@example.com/", "a@http://example.com",
 		"=?utf-8?q?a?=@example.com\t<x>", "a@xn--.com", "a@\u2024.com",
@@ -377,7 +380,8 @@ func TestSecurityUsernames(t *testing.T) {
 		})
 	}
 	t.Run("updateAccount", func(t *testing.T) {
-		servertest.Run(t, server.DataDir, "quiet-otter-42", "user", "add", "--username", "eve", "--email", "eve@example.com",
+		servertest.Run(t, server.DataDir, "quiet-otter-42", "user", "add", "--username", "eve", "--email",
+			"eve@example.com",
 			"--secondary-email", "eve2@example.com", "--verified", "--password-stdin")
 		session, err := server.Login(http.DefaultClient, "eve", "quiet-otter-42")
 		if err != nil {
@@ -389,7 +393,8 @@ func TestSecurityUsernames(t *testing.T) {
 			"payp\u0251l": taken, "EVE@example.com": "ok",
 		} {
 			got := answered(t, server, session.Token, "updateAccount",
-				`mutation ($name: String!) { updateAccount(username: $name) { success errors } }`, map[string]any{"name": name})
+				`mutation ($name: String!) { updateAccount(username: $name) { success errors } }`,
+				map[string]any{"name": name})
 			if got != want {
 				t.Errorf("%+q: %s, want %s", name, got, want)
 			}

@@ -129,7 +129,8 @@ func TestSecurityLinksAreInert(t *testing.T) {
 	kinds := slices.Sorted(maps.Keys(links))
 	before := state()
 	for _, kind := range kinds {
-		addresses := []string{links[kind].Link, links[kind].Link + "/", server.URL + "/graphql?token=" + links[kind].Token}
+		addresses := []string{links[kind].Link, links[kind].Link + "/", server.URL + "/graphql?token=" +
+			links[kind].Token}
 		for _, endpoint := range []string{"/graphql", "/relay"} {
 			mutation := redemption(kind, links[kind].Token, 0).query
 			if endpoint == "/relay" {
@@ -153,7 +154,8 @@ func TestSecurityLinksAreInert(t *testing.T) {
 					resp.Body.Close()
 					if err != nil || resp.StatusCode < 400 || len(resp.Cookies()) > 0 ||
 						bytes.Contains(body, []byte(links[kind].Token)) {
-						t.Errorf("%s %s: %s, cookies %v, %v\n%s", method, address, resp.Status, resp.Cookies(), err, body)
+						t.Errorf("%s %s: %s, cookies %v, %v\n%s", method, address, resp.Status, resp.Cookies(), err,
+							body)
 					}
 				}
 			}
@@ -219,8 +221,9 @@ func TestSecurityStolenDatabase(t *testing.T) {
 			`password: $password) { success errors token refreshToken } }`,
 			map[string]any{"name": bob, "password": password})
 		for range 2 {
-			session = ask("", "refreshToken", `mutation ($token: String!) { refreshToken(refreshToken: $token) { success `+
-				`errors token refreshToken } }`,
+			session = ask("", "refreshToken",
+				`mutation ($token: String!) { refreshToken(refreshToken: $token) { success `+
+					`errors token refreshToken } }`,
 				map[string]any{"token": session.RefreshToken})
 		}
 		ask("", "sendPasswordResetEmail", resetQuery, map[string]any{"email": bob + "@example.com"})

@@ -79,14 +79,18 @@ func TestSecurityOneOwner(t *testing.T) {
 				typed = strings.ToUpper(address)
 			}
 			requests = append(requests,
-				request{"", "register", registerQuery, map[string]any{"email": typed, "name": fmt.Sprintf("racer%d.%d", round, i),
+				request{"", "register", registerQuery, map[string]any{"email": typed, "name": fmt.Sprintf("racer%d.%d",
+					round, i),
 					"password": password}},
-				request{"", "verifySecondaryEmail", `mutation ($token: String!) { verifySecondaryEmail(token: $token) { success ` +
-					`errors } }`,
-					map[string]any{"token": servertest.LinkToken(t, server.DataDir, "secondary_email", fmt.Sprint(i+1), "--email",
+				request{"", "verifySecondaryEmail",
+					`mutation ($token: String!) { verifySecondaryEmail(token: $token) { success ` +
+						`errors } }`,
+					map[string]any{"token": servertest.LinkToken(t, server.DataDir, "secondary_email", fmt.Sprint(i+1),
+						"--email",
 						typed)}},
-				request{sessions[i], "swapEmails", `mutation ($password: String!) { swapEmails(password: $password) { success ` +
-					`errors } }`, map[string]any{"password": password}},
+				request{sessions[i], "swapEmails",
+					`mutation ($password: String!) { swapEmails(password: $password) { success ` +
+						`errors } }`, map[string]any{"password": password}},
 				request{sessions[i], "updateAccount",
 					`mutation ($name: String!) { updateAccount(username: $name) { success errors } }`,
 					map[string]any{"name": address}},

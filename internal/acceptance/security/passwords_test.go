@@ -48,7 +48,8 @@ func (a observed) codes(t *testing.T, mutation string) map[string][]string {
 // register asks for an account name@example.com.
 func (o *outsider) register(t *testing.T, name, password string) map[string][]string {
 	t.Helper()
-	return o.ask(t, askRegister, map[string]any{"e": name + "@example.com", "u": name, "p": password}).codes(t, "register")
+	return o.ask(t, askRegister, map[string]any{"e": name + "@example.com", "u": name, "p": password}).codes(t,
+		"register")
 }
 
 // opens says whether a password logs name in.
@@ -86,7 +87,8 @@ func TestSecurityPasswordLengths(t *testing.T) {
 			if o.opens(t, name, test.password) != (test.want == nil) {
 				t.Errorf("a login with it: %t", test.want != nil)
 			}
-			if cut := test.password[:len(test.password)-1]; o.opens(t, name, cut) || o.opens(t, name, test.password+"x") {
+			if cut := test.password[:len(test.password)-1]; o.opens(t, name, cut) ||
+				o.opens(t, name, test.password+"x") {
 				t.Error("a login with one byte less or more")
 			}
 		})
@@ -104,11 +106,13 @@ func TestSecurityPasswordLengths(t *testing.T) {
 		body := fmt.Appendf(nil, `{"query":"mutation { tokenAuth(username: \"twin\", password: \"%s\") { success } }"}`,
 			strings.Repeat("x", 10<<20))
 		// The server may hang up before all is sent.
-		if got, err := o.trySend(http.DefaultClient, body); err == nil && got.status != http.StatusRequestEntityTooLarge {
+		if got, err := o.trySend(http.DefaultClient, body); err == nil &&
+			got.status != http.StatusRequestEntityTooLarge {
 			t.Errorf("status %d", got.status)
 		}
-		if err := o.Cmd.Process.Signal(syscall.Signal(0)); err != nil || !o.opens(t, "twin", strings.Repeat("zq9-vk7x", 9)+
-			"one") {
+		if err := o.Cmd.Process.Signal(syscall.Signal(0)); err != nil ||
+			!o.opens(t, "twin", strings.Repeat("zq9-vk7x", 9)+
+				"one") {
 			t.Errorf("afterwards: %v", err)
 		}
 	})
@@ -128,11 +132,13 @@ func TestSecurityPasswordRules(t *testing.T) {
 		password string
 		codes    string // of password2; "": taken
 	}{
-		{"correct horse battery staple", ""}, {"kwijyzhbqx", ""}, {"KWIJYZHBQX", ""}, {"!?#!?#+!", ""}, {"        ", ""},
+		{"correct horse battery staple", ""}, {"kwijyzhbqx", ""}, {"KWIJYZHBQX", ""}, {"!?#!?#+!", ""},
+		{"        ", ""},
 		{"ωμεγαλφα", ""}, {"zzzzzzzzzzzz", ""},
 		{"password", "password_too_common"}, {"Password", "password_too_common"}, {"PASSWORD", "password_too_common"},
 		{"password1", "password_too_common"},
-		{" password ", "password_too_common"}, {"password123", "password_too_common"}, {"qwertyuiop", "password_too_common"},
+		{" password ", "password_too_common"}, {"password123", "password_too_common"},
+		{"qwertyuiop", "password_too_common"},
 		{"p@ssw0rd", "password_too_common"},
 		{"12345678", "password_too_common password_entirely_numeric"}, {"80412957361", "password_entirely_numeric"},
 		{"٨٠٤١٢٩٥٧٣٦١", "password_entirely_numeric"},
@@ -245,8 +251,8 @@ func TestSecurityPasswordSetOnce(t *testing.T) {
 		for i := range tries {
 			all.Go(func() {
 				password := fmt.Sprintf("brisk-heron-%d", i)
-				answers[i] = o.ask(t, `mutation S($t: String!, $p: String!) { passwordSet(token: $t, newPassword1: $p, `+
-					`newPassword2: $p) { success errors } }`,
+				answers[i] = o.ask(t, `mutation S($t: String!, $p: String!) { passwordSet(token: $t, newPassword1: `+
+					`$p, newPassword2: $p) { success errors } }`,
 					map[string]any{"t": link, "p": password}).codes(t, "passwordSet")
 			})
 		}
@@ -255,7 +261,8 @@ func TestSecurityPasswordSetOnce(t *testing.T) {
 		for i, codes := range answers {
 			if len(codes) == 0 {
 				won++
-			} else if diff := cmp.Diff(map[string][]string{"nonFieldErrors": {"password_already_set"}}, codes); diff != "" {
+			} else if diff := cmp.Diff(map[string][]string{"nonFieldErrors": {"password_already_set"}},
+				codes); diff != "" {
 				t.Errorf("who loses (-want +got):\n%s", diff)
 			}
 			if password := fmt.Sprintf("brisk-heron-%d", i); o.opens(t, name, password) != (len(codes) == 0) {
@@ -312,18 +319,21 @@ func TestSecurityPasswordsLeaveNoTrace(t *testing.T) {
 		for _, body := range []string{
 			`{"query":"mutation { tokenAuth(username: \"ada\", password: \"%s\") { success errors } }"}`,
 			`{"query":"mutation { tokenAuth(username: \"nobody\", password: \"%s\") { success errors } }"}`,
-			`{"query":"mutation { tokenAuth(username: \"ada\", email: \"ada@example.com\", password: \"%s\") { success } }"}`,
+			`{"query":"mutation { tokenAuth(username: \"ada\", email: \"ada@example.com\", password: \"%s\") { ` +
+				`success } }"}`,
 			`{"query":"mutation { tokenAuth(username: \"ada\", password: \"%s\") { success"}`,
 			`{"query":"mutation { tokenAuth(username: \"ada\", password: %s) { success } }"}`,
 			`{"query":"mutation { tokenAuth(username: 4, password: \"%s\") { success } }"}`,
 			`{"query":"mutation { tokenAuth(user: \"ada\", password: \"%s\") { success } }"}`,
 			`{"query":"mutation { tokenAuth(username: \"ada\", password: \"%s\\ud83d\") { success } }"}`,
-			`{"query":"mutation L($p: Int!) { tokenAuth(username: \"ada\", password: $p) { success } }","variables":{"p":"%s"}}`,
+			`{"query":"mutation L($p: Int!) { tokenAuth(username: \"ada\", password: $p) { success } ` +
+				`}","variables":{"p":"%s"}}`,
 			`{"query":"mutation L($p: String!) { tokenAuth(username: \"ada\", password: $p) { success } ` +
 				`}","variables":{"p":["%s"]}}`,
 			`{"query":"{ me { id } }","variables":{"%s":1}}`, `"%s"`, `{"%s"`,
 			`{"query":"mutation { archiveAccount(password: \"x%s\") { success errors } }"}`,
-			`{"query":"mutation { register(email: \"a b\", username: \"\", password1: \"%s\", password2: \"x\") { success ` +
+			`{"query":"mutation { register(email: \"a b\", username: \"\", password1: \"%s\", password2: \"x\") { ` +
+				`success ` +
 				`errors } }"}`,
 		} {
 			send(eve, fmt.Sprintf(body, password))

@@ -65,7 +65,8 @@ func TestSecurityForwardedPages(t *testing.T) {
 	heads := []string{"HTTP/1.0\nHost: %s"}
 	for _, header := range []string{
 		"X-Forwarded-For: 127.0.0.1", "x-forwarded-proto: https", "X-Forwarded-Host: localhost", "X-Forwarded-Port: 80",
-		"X-Forwarded-For:", "Forwarded: for=127.0.0.1", "Via: 1.1 proxy", "X-Real-IP: 127.0.0.1", "X-Client-IP: 127.0.0.1",
+		"X-Forwarded-For:", "Forwarded: for=127.0.0.1", "Via: 1.1 proxy", "X-Real-IP: 127.0.0.1",
+		"X-Client-IP: 127.0.0.1",
 		"CF-Connecting-IP: 127.0.0.1", "CF-Ray: 1-SJC", "CDN-Loop: cloudflare", "True-Client-IP: 127.0.0.1",
 		"Fly-Client-IP: 127.0.0.1", "Fastly-Client-IP: 127.0.0.1", "X-Amz-Cf-Id: x", "X-Azure-ClientIP: 127.0.0.1",
 	} {
@@ -107,7 +108,8 @@ func TestSecurityPublicSettings(t *testing.T) {
 					t.Errorf("%s: status %d, %.200s", page, got.Status, got.Body)
 				}
 			}
-			missing := "server.public_url is missing, while other settings are for users elsewhere (" + key + "): set it to the"
+			missing := "server.public_url is missing, while other settings are for users elsewhere (" + key +
+				"): set it to the"
 			log, want := server.Log(), key != "server.public_url"
 			if strings.Contains(log, missing) != want || strings.Contains(log, "/dev/mail\n") {
 				t.Errorf("the start says\n%s", log)

@@ -208,10 +208,12 @@ func TestSecurityForgedTokens(t *testing.T) {
 		return strings.Join(altered, ".")
 	}
 	forged := map[string]string{
-		"empty": "", "a word": "a", "two parts": parts[0] + "." + parts[1], "four parts": session.Token + "." + parts[2],
+		"empty": "", "a word": "a", "two parts": parts[0] + "." + parts[1], "four parts": session.Token + "." +
+			parts[2],
 		"only dots": "..", "no header": "." + parts[1] + "." + parts[2], "no payload": parts[0] + ".." + parts[2],
-		"no signature":  parts[0] + "." + parts[1] + ".",
-		"payload twice": parts[0] + "." + parts[1] + "." + parts[1], "signature cut": session.Token[:len(session.Token)-1],
+		"no signature":     parts[0] + "." + parts[1] + ".",
+		"payload twice":    parts[0] + "." + parts[1] + "." + parts[1],
+		"signature cut":    session.Token[:len(session.Token)-1],
 		"signature longer": session.Token + "A",
 		"padding":          session.Token + "=", "standard base64": strings.NewReplacer("-", "+", "_",
 			"/").Replace(head(`{"alg":"HS256","kid":"`+kid+`","typ":"JWT" }`)) + "+",
@@ -225,13 +227,15 @@ func TestSecurityForgedTokens(t *testing.T) {
 		"alg None":         forge(`{"alg":"None","typ":"JWT"}`, string(payload), func([]byte) []byte { return nil }),
 		"alg none, signed": head(`{"alg":"none","kid":"` + kid + `","typ":"JWT"}`), "no alg": head(`{"kid":"` + kid +
 			`","typ":"JWT"}`), "alg null": head(`{"alg":null,"typ":"JWT"}`),
-		"alg HS512 by the right secret":   forge(`{"alg":"HS512","kid":"`+kid+`","typ":"JWT"}`, string(payload), sha512mac),
+		"alg HS512 by the right secret": forge(`{"alg":"HS512","kid":"`+kid+`","typ":"JWT"}`, string(payload),
+			sha512mac),
 		"HS512 said to be HS256":          forge(header, string(payload), sha512mac),
 		"alg in lower case":               head(`{"alg":"hs256","kid":"` + kid + `","typ":"JWT"}`),
 		"alg RS256 by a key of one's own": forge(`{"alg":"RS256","kid":"`+kid+`","typ":"JWT"}`, string(payload), rs256),
 		"alg a list":                      head(`{"alg":["HS256"],"typ":"JWT"}`),
-		"another key":                     forge(header, string(payload), hs([]byte("another secret of thirty-two bytes"))),
-		"no key":                          forge(header, string(payload), hs(nil)), "the id as key": forge(header,
+		"another key": forge(header, string(payload),
+			hs([]byte("another secret of thirty-two bytes"))),
+		"no key": forge(header, string(payload), hs(nil)), "the id as key": forge(header,
 			string(payload), hs([]byte(kid))),
 
 		"no typ": head(`{"alg":"HS256","kid":"` + kid + `"}`), "typ at+jwt": head(`{"alg":"HS256","kid":"` + kid +
@@ -240,17 +244,20 @@ func TestSecurityForgedTokens(t *testing.T) {
 		"x5u": headers(`"x5u":"http://127.0.0.1:1/"`), "x5c": headers(`"x5c":["AAAA"]`),
 		"crit": headers(`"crit":["exp"]`), "b64": headers(`"b64":false,"crit":["b64"]`), "zip": headers(`"zip":"DEF"`),
 		"cty":        headers(`"cty":"JWT"`),
-		"kid a path": named("../../../../dev/null"), "kid SQL": named("' UNION SELECT '' --"), "kid a NUL": named("a\x00"),
+		"kid a path": named("../../../../dev/null"), "kid SQL": named("' UNION SELECT '' --"),
+		"kid a NUL":           named("a\x00"),
 		"kid a shell command": named("|id"), "kid huge": named(strings.Repeat("k", 2000)),
 		"kid a number": head(`{"alg":"HS256","kid":1,"typ":"JWT"}`),
 
-		"exp passed": with("exp", now-1), "exp a string": with("exp", fmt.Sprint(now+300)), "exp beyond 64 bits": with("exp",
+		"exp passed": with("exp", now-1), "exp a string": with("exp", fmt.Sprint(now+300)),
+		"exp beyond 64 bits": with("exp",
 			1e30), "exp null": forge(header, strings.Replace(claims("exp", nil), "{", `{"exp":null,`, 1), own),
 		"no exp": with("exp", nil),
 		"no iat": with("iat", nil), "iat to come": with("iat", now+600), "nbf to come": with("nbf", now+600),
 		"no origIat": with("origIat", nil),
 		"no sub":     with("sub", nil), "sub a number": with("sub", 1), "sub of nobody": with("sub", "999"),
-		"sub negative": with("sub", "-1"), "sub beyond 64 bits": with("sub", "99999999999999999999"), "sub SQL": with("sub",
+		"sub negative": with("sub", "-1"), "sub beyond 64 bits": with("sub", "99999999999999999999"),
+		"sub SQL": with("sub",
 			"1 OR 1=1"),
 		"no sid": with("sid", nil), "sid of no session": with("sid", "999"), "sid a number": with("sid", 1),
 		"another issuer": with("iss", "http://evil.example"), "no issuer": with("iss", nil),
@@ -300,7 +307,8 @@ func TestSecurityPublicKeyAsSecret(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			secrets := map[string][]byte{"DER": pkix, "PEM": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix})}
+			secrets := map[string][]byte{"DER": pkix, "PEM": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY",
+				Bytes: pkix})}
 			switch public := public.(type) {
 			case ed25519.PublicKey:
 				secrets["bytes"] = public

@@ -52,7 +52,8 @@ func TestSecurityLoginStorm(t *testing.T) {
 			}
 			began := time.Now()
 			answer, err := polite.trySend(http.DefaultClient, []byte(`{"query":"{ me { username } }"}`))
-			if err != nil || answer.status != http.StatusOK || answer.body != `{"data":{"me":{"username":"ada"}}}`+"\n" {
+			if err != nil || answer.status != http.StatusOK || answer.body != `{"data":{"me":{"username":"ada"}}}`+
+				"\n" {
 				t.Errorf("me: %+v, %v", answer, err)
 			}
 			took = append(took, time.Since(began))
@@ -89,7 +90,8 @@ func TestSecurityLoginStorm(t *testing.T) {
 		t.Errorf("%d logged in, %d were told to come back, me was asked %d times", in, busy, len(took))
 	}
 	slices.Sort(took)
-	t.Logf("%d logged in, %d were told to come back; me: %d answers, median %v, 99th percentile %v", in, busy, len(took),
+	t.Logf("%d logged in, %d were told to come back; me: %d answers, median %v, 99th percentile %v", in, busy,
+		len(took),
 		took[len(took)/2], took[len(took)*99/100])
 	most, known := highWater(t, server.Cmd.Process.Pid)
 	t.Logf("most memory: %d MiB", most)

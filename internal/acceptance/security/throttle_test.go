@@ -80,8 +80,8 @@ func postRaw(t *testing.T, client *http.Client, s *servertest.Server, token stri
 }
 
 const (
-	byName = `mutation($name: String, $password: String!) { tokenAuth(username: $name, password: $password) { success ` +
-		`errors token } }`
+	byName = `mutation($name: String, $password: String!) { tokenAuth(username: $name, password: $password) { ` +
+		`success errors token } }`
 	byMail = `mutation($name: String, $password: String!) { tokenAuth(email: $name, password: $password) { success ` +
 		`errors token } }`
 
@@ -176,9 +176,11 @@ func TestSecurityAccountBucket(t *testing.T) {
 		t.Error(out)
 	}
 
-	askRaw(t, http.DefaultClient, s, "", `mutation { sendPasswordResetEmail(email: "ada@home.example") { success } }`, nil)
+	askRaw(t, http.DefaultClient, s, "", `mutation { sendPasswordResetEmail(email: "ada@home.example") { success } }`,
+		nil)
 	_, _, body := askRaw(t, http.DefaultClient, s, "",
-		`mutation($t: String!) { passwordReset(token: $t, newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71") `+
+		`mutation($t: String!) { passwordReset(token: $t, newPassword1: "brisk-heron-71", newPassword2: `+
+			`"brisk-heron-71") `+
 			`{ success } }`,
 		map[string]any{"t": newestToken(t, dir, "password-reset")})
 	if !strings.Contains(body, `"success":true`) {
@@ -258,7 +260,8 @@ func TestSecurityParallelGuesses(t *testing.T) {
 func TestSecurityThrottledTime(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
-	servertest.Run(t, dir, ownersPassword, "user", "add", "--username=bob", "--email=bob@example.com", "--password-stdin")
+	servertest.Run(t, dir, ownersPassword, "user", "add", "--username=bob", "--email=bob@example.com",
+		"--password-stdin")
 	s := servertest.Start(t, dir, "ACCOUNTD_LIMITS_CONSECUTIVE_FAILURES=1", "ACCOUNTD_LIMITS_LOGINS_PER_ACCOUNT=off")
 	tryLogin(t, s, byName, "ada", "wrong") // which is her last
 	var closed, open []time.Duration
@@ -445,7 +448,8 @@ func TestSecurityMailedTokens(t *testing.T) {
 	client := viaProxy("203.0.113.9")
 	ask := func() string {
 		t.Helper()
-		askRaw(t, http.DefaultClient, s, "", `mutation { sendPasswordResetEmail(email: "ada@example.com") { success } }`, nil)
+		askRaw(t, http.DefaultClient, s, "",
+			`mutation { sendPasswordResetEmail(email: "ada@example.com") { success } }`, nil)
 		return newestToken(t, dir, "password-reset")
 	}
 	first, second := ask(), ask()
@@ -460,9 +464,11 @@ func TestSecurityMailedTokens(t *testing.T) {
 	mutations := []string{
 		`mutation($t: String!) { verifyAccount(token: $t) { success errors } }`,
 		`mutation($t: String!) { verifySecondaryEmail(token: $t) { success errors } }`,
-		`mutation($t: String!) { passwordReset(token: $t, newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71") ` +
+		`mutation($t: String!) { passwordReset(token: $t, newPassword1: "brisk-heron-71", newPassword2: ` +
+			`"brisk-heron-71") ` +
 			`{ success errors } }`,
-		`mutation($t: String!) { passwordSet(token: $t, newPassword1: "brisk-heron-71", newPassword2: "brisk-heron-71") { ` +
+		`mutation($t: String!) { passwordSet(token: $t, newPassword1: "brisk-heron-71", newPassword2: ` +
+			`"brisk-heron-71") { ` +
 			`success errors } }`,
 	}
 	throttled := 0
@@ -497,7 +503,8 @@ func TestSecurityMailBombing(t *testing.T) {
 	// which is an activation mail to the unverified
 	for _, mutation := range []string{"resendActivationEmail", "sendPasswordResetEmail"} {
 		for i := range 50 {
-			_, _, body := askRaw(t, viaProxy(fmt.Sprintf("203.0.113.%d", i)), s, "", `mutation($e: String!) { `+mutation+
+			_, _, body := askRaw(t, viaProxy(fmt.Sprintf("203.0.113.%d", i)), s, "", `mutation($e: String!) { `+
+				mutation+
 				`(email: $e) { success errors } }`,
 				map[string]any{"e": spellings[i%len(spellings)]})
 			if body != `{"data":{"`+mutation+`":{"success":true,"errors":null}}}`+"\n" {
@@ -546,7 +553,8 @@ func TestSecurityMailBudget(t *testing.T) {
 				case askSecondary:
 					token, variables["p"] = session.Token, ownersPassword
 				}
-				if _, _, body := askRaw(t, client, s, token, query, variables); !strings.Contains(body, `"success":true`) {
+				if _, _, body := askRaw(t, client, s, token, query, variables); !strings.Contains(body,
+					`"success":true`) {
 					t.Fatal(body)
 				}
 			}
@@ -580,7 +588,8 @@ func TestSecurityRegistrationFlood(t *testing.T) {
 			email = "user0@example.com"
 		}
 		status, header, body := askRaw(t, client, s, "",
-			`mutation($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: $p, password2: `+
+			`mutation($e: String!, $u: String!, $p: String!) { register(email: $e, username: $u, password1: $p, `+
+				`password2: `+
 				`$p) { success errors } }`,
 			map[string]any{"e": email, "u": fmt.Sprint("user", i), "p": ownersPassword})
 		if throttledAnswer(t, status, header, body) {

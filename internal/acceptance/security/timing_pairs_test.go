@@ -61,7 +61,8 @@ func measurePairs(t *testing.T, p twoNames) (same, others []float64) {
 	populate(t, o, false, accounts*(*timingSamples+warmUp))
 	guess := func(field, name string) {
 		body, err := json.Marshal(map[string]any{
-			"query":     `mutation($n: String!, $p: String!) { tokenAuth(` + field + `: $n, password: $p) { success } }`,
+			"query": `mutation($n: String!, $p: String!) { tokenAuth(` + field +
+				`: $n, password: $p) { success } }`,
 			"variables": map[string]any{"n": name, "p": "wrong"},
 		})
 		if err != nil {

@@ -40,7 +40,8 @@ func TestTiming(t *testing.T) {
 		classes     []timed
 	}{
 		{"login", askLogin, false, []timed{
-			{"unknown", "nobody$", outsidersPassword}, {"wrong password", "verified$", "wrong"}, {"inactive", "inactive$",
+			{"unknown", "nobody$", outsidersPassword}, {"wrong password", "verified$", "wrong"},
+			{"inactive", "inactive$",
 				outsidersPassword},
 			{"archived, wrong password", "archived$", "wrong"}, {"passwordless", "nopassword$", outsidersPassword},
 			{"unverified, wrong password", "unverified$", "wrong"},
@@ -59,7 +60,8 @@ func TestTiming(t *testing.T) {
 			{"archived", "archived$", ""},
 			{"secondary", "second-verified$", ""}, {"inactive", "inactive$", ""},
 		}},
-		{"sendSecondaryEmailActivation", askSecondary, false, []timed{{"free", "nobody$", ""}, {"taken", "verified$", ""}}},
+		{"sendSecondaryEmailActivation", askSecondary, false, []timed{{"free", "nobody$", ""}, {"taken", "verified$",
+			""}}},
 	} {
 		t.Run(op.name, func(t *testing.T) {
 			told := measureTiming(t, op.query, op.django, op.classes)
@@ -99,7 +101,8 @@ func measureTiming(t *testing.T, query string, django bool, classes []timed) (to
 			if password == "" {
 				password = outsidersPassword
 			}
-			variables := map[string]any{"e": name + "@example.com", "u": fmt.Sprintf("new-%d-%d", c, sample), "p": password}
+			variables := map[string]any{"e": name + "@example.com", "u": fmt.Sprintf("new-%d-%d", c, sample),
+				"p": password}
 			if query == askLogin {
 				variables = map[string]any{"u": name, "p": password}
 			}
@@ -110,7 +113,8 @@ func measureTiming(t *testing.T, query string, django bool, classes []timed) (to
 			began := time.Now()
 			answer, err := o.trySend(http.DefaultClient, body)
 			d := time.Since(began)
-			if want := fmt.Sprintf(`"success":%t`, query != askLogin); err != nil || !strings.Contains(answer.body, want) {
+			if want := fmt.Sprintf(`"success":%t`, query != askLogin); err != nil || !strings.Contains(answer.body,
+				want) {
 				t.Fatalf("%s: %s, %v", class.name, answer.body, err)
 			}
 			if sample >= warmUp {
@@ -151,7 +155,8 @@ func populate(t *testing.T, o *outsider, django bool, users int) {
 			name, password             string
 			active, verified, archived bool
 		}{
-			{"verified", hash, true, true, false}, {"unverified", hash, true, false, false}, {"inactive", hash, false, true,
+			{"verified", hash, true, true, false}, {"unverified", hash, true, false, false}, {"inactive", hash, false,
+				true,
 				false},
 			{"archived", hash, true, true, true}, {"nopassword", "", true, true, false},
 			{"django", "pbkdf2_sha256$260000$salt$" + strings.Repeat("A", 43) + "=", true, true, false},
@@ -168,11 +173,14 @@ func populate(t *testing.T, o *outsider, django bool, users int) {
 				{numbers + `INSERT INTO users (id, username, username_key, email, password, is_active, date_joined)
 					SELECT ?2 + i, ?3 || i, ?3 || i, ?3 || i || '@example.com', ?4, ?5, 0 FROM n`,
 					[]any{class.password, class.active}},
-				{numbers + `INSERT INTO addresses (canonical, user_id, address) SELECT ?3 || i || '@example.com', ?2 + i, ?3 || ` +
+				{numbers + `INSERT INTO addresses (canonical, user_id, address) SELECT ?3 || i || '@example.com', ` +
+					`?2 + i, ?3 || ` +
 					`i || '@example.com' FROM n`, nil},
 				{numbers + `INSERT INTO addresses (canonical, user_id, address)
-					SELECT 'second-' || ?3 || i || '@example.com', ?2 + i, 'second-' || ?3 || i || '@example.com' FROM n`, nil},
-				{numbers + `INSERT INTO user_status (user_id, secondary_email, verified, archived) SELECT ?2 + i, 'second-' || ` +
+					SELECT 'second-' || ?3 || i || '@example.com', ?2 + i, 'second-' || ?3 || i || '@example.com'
+					FROM n`, nil},
+				{numbers + `INSERT INTO user_status (user_id, secondary_email, verified, archived) SELECT ?2 + i, ` +
+					`'second-' || ` +
 					`?3 || i || '@example.com', ?4, ?5 FROM n`, []any{class.verified, class.archived}},
 			} {
 				if _, err := tx.Tx.ExecContext(t.Context(), insert.statement, append([]any{users, first, class.name},

@@ -165,7 +165,8 @@ func (c *canaries) life() (secrets []string) {
 		secrets = append(secrets, tokens...)
 		return tokens[0]
 	}
-	out := c.do("", fmt.Sprintf(`register(email: "%s", username: "%s", password1: "%s", password2: "%[3]s")`, email, name,
+	out := c.do("", fmt.Sprintf(`register(email: "%s", username: "%s", password1: "%s", password2: "%[3]s")`, email,
+		name,
 		passwords[0]), "token refreshToken")
 	token := keep(out.Token, out.RefreshToken)
 	c.do("", `verifyAccount(token: "`+keep(c.mailed())+`")`, "")
@@ -177,7 +178,8 @@ func (c *canaries) life() (secrets []string) {
 		`") { success errors } }`, nil)
 	c.post("", "/graphql", `mutation { tokenAuth(email: "`+c.secret("an unknown address")+
 		`@example.com", password: "x") { success errors } }`, nil)
-	c.post(token, "/graphql", `mutation { swapEmails(password: "`+c.secret("a wrong password")+`") { success errors } }`,
+	c.post(token, "/graphql", `mutation { swapEmails(password: "`+c.secret("a wrong password")+
+		`") { success errors } }`,
 		nil)
 	c.post(token, "/graphql", `mutation { archiveAccount(password: "`+c.secret("a wrong password")+
 		`") { success errors } }`, nil)
@@ -236,7 +238,8 @@ func (c *canaries) everywhere(token string) {
 	const root = `{ fields { name type { fields { name } } args { name type { name ofType { name } } } } }`
 	arguments := 0
 	for _, path := range []string{"/graphql", "/relay"} {
-		got := c.server.Post(c.T, path, `{ __schema { types { name inputFields { name type { name ofType { name } } } } `+
+		got := c.server.Post(c.T, path, `{ __schema { types { name inputFields { name type { name ofType { name } } `+
+			`} } `+
 			`queryType `+root+` mutationType `+root+` } }`, "")
 		if err := json.Unmarshal([]byte(got.Body), &schema); err != nil {
 			c.Fatal(err)
@@ -260,7 +263,8 @@ func (c *canaries) everywhere(token string) {
 			"mutation": schema.Data.Schema.MutationType} {
 			for _, f := range root.Fields {
 				selection := "{ __typename }"
-				if slices.ContainsFunc(f.Type.Fields, func(f struct{ Name string }) bool { return f.Name == "errors" }) {
+				if slices.ContainsFunc(f.Type.Fields,
+					func(f struct{ Name string }) bool { return f.Name == "errors" }) {
 					selection = "{ success errors }"
 				}
 				args, wrap := map[string]string{}, "%s"
@@ -289,7 +293,8 @@ func (c *canaries) argument(token, path, kind, field, selection, wrap string, ar
 	c.Helper()
 	others := ""
 	for _, name := range slices.Sorted(maps.Keys(args)) {
-		if name != target && args[name] == "String" && !slices.Contains([]string{"username", "after", "before"}, name) &&
+		if name != target && args[name] == "String" && !slices.Contains([]string{"username", "after", "before"},
+			name) &&
 			kind == "mutation" {
 			others += name + `: "x@example.com" `
 		}
@@ -311,14 +316,16 @@ func (c *canaries) argument(token, path, kind, field, selection, wrap string, ar
 	for _, asking := range []string{"", token} {
 		c.post(asking, path, document(`"`+value()+`"`, ""), nil)
 		c.post(asking, path, document(`"""`+value()+"\n{\\\"event\\\": forged}"+`"""`, ""), nil)
-		c.post(asking, path, document("$v", "($v: "+typeName+"!)"), map[string]any{"v": value() + "\n{\"event\":\"forged\"}"})
+		c.post(asking, path, document("$v", "($v: "+typeName+"!)"), map[string]any{"v": value() +
+			"\n{\"event\":\"forged\"}"})
 		c.post(asking, path, document("$v", "($v: "+typeName+"!)"), map[string]any{"v": value()})
 		for _, wrong := range []string{`["%s"]`, `{a: "%s"}`, "%s", `[{%s: 1}]`, "$%s"} {
 			text := c.new(place{where: where + " as " + wrong, echoed: strings.Contains(wrong, "%s:") ||
 				strings.Contains(wrong, "$")})
 			c.post(asking, path, document(fmt.Sprintf(wrong, text), ""), nil)
 		}
-		for _, wrong := range []any{[]string{value()}, map[string]string{"a": value()}, map[string]string{target: value()},
+		for _, wrong := range []any{[]string{value()}, map[string]string{"a": value()},
+			map[string]string{target: value()},
 			[][]string{{value()}}} {
 			c.post(asking, path, document("$v", "($v: "+typeName+"!)"), map[string]any{"v": wrong})
 			c.post(asking, path, document("$v", "($v: Int!)"), map[string]any{"v": wrong})
@@ -357,12 +364,14 @@ func (c *canaries) elsewhere(token string) {
 		`{"query":"{ me { id } }","extensions":{"%s":"%[1]s"}}`,
 		`{"query":"{ me { id } }","%s":1}`, `["%s"]`, `[{"query":"%s"}]`, `"%s"`, `{"query":["%s"]}`,
 		`{"query":"{ me { id } }","variables":"%s"}`, `{"query":"{ me { id } }" %s}`, `%s`, `{"query":"%s`,
-		`{"query":"{ me { id } }","variables":{"%s":"\ud83d"}}`, `{"query":"{ me { id } }"} %s`, "{\"query\":\"\xff%s\"}",
+		`{"query":"{ me { id } }","variables":{"%s":"\ud83d"}}`, `{"query":"{ me { id } }"} %s`,
+		"{\"query\":\"\xff%s\"}",
 	} {
 		c.send(token, "POST", "/graphql", fmt.Sprintf(format, echoed("a part of "+format)))
 	}
 	for _, header := range []string{
-		"Authorization", "Cookie", "User-Agent", "Referer", "Origin", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip",
+		"Authorization", "Cookie", "User-Agent", "Referer", "Origin", "X-Forwarded-For", "X-Forwarded-Host",
+		"X-Real-Ip",
 		"Forwarded", "X-Request-Id", "Traceparent", "Accept",
 		"Content-Type", "Content-Encoding", "Accept-Language", "Host", "Sec-Fetch-Site", "If-None-Match",
 		"X-Forwarded-Method", "Access-Control-Request-Method", "X-Custom",
@@ -375,7 +384,8 @@ func (c *canaries) elsewhere(token string) {
 				if header == "Host" && strings.ContainsAny(value, " ;/,=") {
 					continue
 				}
-				c.send("", request[0], request[1], `{"query":"mutation { refreshToken { success errors } }"}`, header, value)
+				c.send("", request[0], request[1], `{"query":"mutation { refreshToken { success errors } }"}`, header,
+					value)
 			}
 		}
 	}
@@ -447,7 +457,8 @@ func (c *canaries) events(format string) {
 	c.Helper()
 	log := c.server.Log()
 	for _, event := range []string{
-		"user_registered", "user_verified", "refresh_token_rotated", "refresh_failed", "login_failed", "password_refused",
+		"user_registered", "user_verified", "refresh_token_rotated", "refresh_failed", "login_failed",
+		"password_refused",
 		"account_updated", "password_changed",
 		"secondary_email_requested", "secondary_email_verified", "emails_swapped", "secondary_email_removed",
 		"password_reset", "token_issued", "account_archived",

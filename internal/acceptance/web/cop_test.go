@@ -34,7 +34,8 @@ func TestSecurityKindsOfAddress(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), test.env...)
 			for _, path := range []string{"/graphql", "/relay"} {
-				for _, query := range []string{standardIntrospection, "{__schema{types{name}}}", `{__type(name:"UserNode"){name}}`,
+				for _, query := range []string{standardIntrospection, "{__schema{types{name}}}",
+					`{__type(name:"UserNode"){name}}`,
 					`{...F} fragment F on Query{...{a:__schema{types{name}}}}`} {
 					got := server.Post(t, path, query, "")
 					if test.introspection != (got.Status == 200 && strings.Contains(got.Body, "UserNode")) ||
@@ -43,10 +44,12 @@ func TestSecurityKindsOfAddress(t *testing.T) {
 					}
 				}
 				for _, misspelt := range []string{"{mee{id}}", "{me{usernam}}", "mutation{tokenAut{success}}",
-					`mutation{verifyToken(tokn:""){success}}`, "{users(frst:1){edges{cursor}}}", "query($v:Strin){me{id}}",
+					`mutation{verifyToken(tokn:""){success}}`, "{users(frst:1){edges{cursor}}}",
+					"query($v:Strin){me{id}}",
 					"{me{...on UserNod{id}}}"} {
 					got := server.Post(t, path, misspelt, "")
-					if hint := strings.Contains(got.Body, "Did you mean"); hint && !test.introspection || !got.Has("validation") {
+					if hint := strings.Contains(got.Body, "Did you mean"); hint && !test.introspection ||
+						!got.Has("validation") {
 						t.Errorf("%s %s: %s", path, misspelt, got.Body)
 					}
 				}
@@ -94,8 +97,8 @@ func cop(t *testing.T, server *servertest.Server) []string {
 	report("array batching", strings.Count(post("["+strings.Join(batch, ",")+"]").Body, "__typename") > 1)
 	overloaded := post(`{"query":"query cop { __typename ` + strings.Repeat("@aa", 10) + ` }"}`)
 	report("directive overloading", strings.Count(overloaded.Body, `"message"`) == 10)
-	circular := "query cop { __schema { types { fields { type { fields { type { fields { type { fields { type { name } " +
-		"} } } } } } } } }"
+	circular := "query cop { __schema { types { fields { type { fields { type { fields { type { fields { type { name " +
+		"} } } } } } } } } }"
 	report("circular introspection", answers(post(`{"query":"`+circular+`"}`), "__schema"))
 	report("field duplication", answers(post(`{"query":"query cop { `+strings.Repeat("__typename ", 500)+`}"}`),
 		"__typename") &&
@@ -141,8 +144,9 @@ func TestSecurityCop(t *testing.T) {
 		env  []string
 		want []string
 	}{
-		"public":       {servertest.Public, []string{"queries by GET"}},
-		"this machine": {servertest.CheapHashing, []string{"introspection", "field suggestions", "queries by GET", "a page"}},
+		"public": {servertest.Public, []string{"queries by GET"}},
+		"this machine": {servertest.CheapHashing, []string{"introspection", "field suggestions", "queries by GET",
+			"a page"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := servertest.Start(t, filepath.Join(t.TempDir(), "data"), test.env...)

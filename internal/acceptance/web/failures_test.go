@@ -72,7 +72,8 @@ func TestSecurityFailures(t *testing.T) {
 		{"a table is gone", []string{`ALTER TABLE sessions RENAME TO lost_table`},
 			[]string{`ALTER TABLE lost_table RENAME TO sessions`},
 			[]string{"login", "me", "refresh", "verify"}, true},
-		{"a value of another kind", []string{`UPDATE users SET password = '$argon2id$v=19$m=8,t=1,p=1$%%%$' || password`},
+		{"a value of another kind", []string{`UPDATE users SET password =
+			'$argon2id$v=19$m=8,t=1,p=1$%%%$' || password`},
 			[]string{`UPDATE users SET password = substr(password, 32)`}, nil, false},
 	} {
 		t.Run(damage.name, func(t *testing.T) {
@@ -90,16 +91,19 @@ func TestSecurityFailures(t *testing.T) {
 					if err := json.Unmarshal([]byte(got.Body), &answer); err != nil {
 						t.Fatal(err)
 					}
-					if id, _ := answer.Errors[0].Extensions["requestId"].(string); id == "" || id != got.Header.Get("X-Request-Id") {
+					if id, _ := answer.Errors[0].Extensions["requestId"].(string); id == "" ||
+						id != got.Header.Get("X-Request-Id") {
 						t.Errorf("%s: the request %q is %q in the answer", name, got.Header.Get("X-Request-Id"), id)
 					} else {
 						ids = append(ids, id)
 					}
 				}
-				if failed && !internal.MatchString(got.Body) || telling.MatchString(places.ReplaceAllString(got.Body, "")) {
+				if failed && !internal.MatchString(got.Body) || telling.MatchString(places.ReplaceAllString(got.Body,
+					"")) {
 					t.Errorf("%s: %s", name, got.Body)
 				}
-				if got := server.Post(t, "/graphql", `mutation { deleteTokenCookie { deleted } verifyToken { success } }`, "",
+				if got := server.Post(t, "/graphql",
+					`mutation { deleteTokenCookie { deleted } verifyToken { success } }`, "",
 					"Cookie", "JWT="+session.Token); telling.MatchString(places.ReplaceAllString(got.Body, "")) {
 					t.Errorf("with a cookie: %s", got.Body)
 				}

@@ -38,7 +38,8 @@ func TestSecurityHeaders(t *testing.T) {
 		{"POST", "/graphql", `{"query":"` + strings.Repeat(" ", 70000) + `"}`, 413, []string{"Content-Type", js}},
 		{"POST", "/graphql", query, 415, []string{"Content-Type", "text/plain"}},
 		{"POST", "/graphql", query, 421, []string{"Content-Type", js, "Host", "evil.example"}},
-		{"OPTIONS", "/graphql", "", 204, []string{"Origin", "https://app.example", "Access-Control-Request-Method", "POST"}},
+		{"OPTIONS", "/graphql", "", 204, []string{"Origin", "https://app.example", "Access-Control-Request-Method",
+			"POST"}},
 		{"OPTIONS", "/livez", "", 404, nil},
 		{"GET", "/auth", "", 401, nil},
 		{"GET", "/livez", "", 200, nil},
@@ -71,7 +72,8 @@ func TestSecurityHeaders(t *testing.T) {
 				delete(want, "Cache-Control")
 				// they have scripts and styles, and policies of their own that their tests hold
 				delete(want, "Content-Security-Policy")
-				if policy := got.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") ||
+				if policy := got.Header.Get("Content-Security-Policy"); !strings.Contains(policy,
+					"default-src 'none'") ||
 					!strings.Contains(policy, "frame-ancestors 'none'") {
 					t.Errorf("%s, policy %q", what, policy)
 				}
@@ -111,7 +113,8 @@ func TestSecuritySharing(t *testing.T) {
 			"https://sub.app.example", "null", "*", "https://APP.example", "", "file://", "https://app.example/",
 			"https://app.example https://evil.example",
 		} {
-			for _, target := range []string{"/graphql", "/relay", "/auth", "/livez", "/readyz", "/.well-known/jwks.json", "/",
+			for _, target := range []string{"/graphql", "/relay", "/auth", "/livez", "/readyz",
+				"/.well-known/jwks.json", "/",
 				"/dev/mail.json", "/nothing"} {
 				for _, method := range []string{http.MethodOptions, http.MethodGet, http.MethodPost} {
 					headers := []string{"Content-Type", "application/json"}
@@ -119,7 +122,8 @@ func TestSecuritySharing(t *testing.T) {
 						headers = append(headers, "Origin", origin)
 					}
 					if method == http.MethodOptions {
-						headers = append(headers, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers",
+						headers = append(headers, "Access-Control-Request-Method", "POST",
+							"Access-Control-Request-Headers",
 							"authorization,content-type")
 					}
 					got := server.Send(t, method, target, `{"query":"{ me { id } }"}`, headers...)

@@ -30,7 +30,8 @@ func TestHostileDocuments(t *testing.T) {
 		code        string
 		status      int
 	}{
-		{"fragment cycle of 79 bytes", "{ me { ...A } } fragment A on UserNode { ...B } fragment B on UserNode { ...A }",
+		{"fragment cycle of 79 bytes",
+			"{ me { ...A } } fragment A on UserNode { ...B } fragment B on UserNode { ...A }",
 			"validation", 400},
 		{"nested list of 2 KB", "{ user(id: " + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + ") { id } }",
 			"too_complex", 400},
@@ -70,7 +71,8 @@ func TestHostileDocuments(t *testing.T) {
 			if err := json.Unmarshal(raw, &answer); err != nil {
 				t.Fatalf("%q: %v", raw, err)
 			}
-			if len(answer.Errors) == 0 || answer.Errors[0].Extensions["code"] != test.code || resp.StatusCode != test.status ||
+			if len(answer.Errors) == 0 || answer.Errors[0].Extensions["code"] != test.code ||
+				resp.StatusCode != test.status ||
 				answer.Data != nil {
 				t.Errorf("status %d, %s; want %d and code %s", resp.StatusCode, raw, test.status, test.code)
 			}

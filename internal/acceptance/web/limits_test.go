@@ -16,7 +16,8 @@ const standardIntrospection = `query IntrospectionQuery { __schema { description
 	mutationType { name kind } subscriptionType { name kind }
 	types { ...FullType } directives { name description isRepeatable locations args(includeDeprecated: true) {
 		...InputValue } } } }
-	fragment FullType on __Type { kind name description specifiedByURL fields(includeDeprecated: true) { name description
+	fragment FullType on __Type { kind name description specifiedByURL fields(includeDeprecated: true) { name
+		description
 		args(includeDeprecated: true) { ...InputValue } type { ...TypeRef } isDeprecated deprecationReason }
 		inputFields(includeDeprecated: true) { ...InputValue } interfaces { ...TypeRef }
 			enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
@@ -82,13 +83,15 @@ func TestSecurityLimits(t *testing.T) {
 		{"aliases", 20, func(n int) string { return "{me{" + each(n, "a%d:id ") + "}}" }, "aliases"},
 		{"aliases of a fragment", 20, func(n int) string { return of(each(n, "a%d:id ")) }, "aliases"},
 		{"aliases of a fragment that is spread often", 20, func(n int) string {
-			return "{me{...F ...F ...F " + each(n-often, "b%d:id ") + "}} fragment F on UserNode{" + each(often/3, "a%d:id ") +
+			return "{me{...F ...F ...F " + each(n-often, "b%d:id ") + "}} fragment F on UserNode{" +
+				each(often/3, "a%d:id ") +
 				"}"
 		}, "aliases"},
 		{"depth", 15, func(n int) string { return strings.Repeat("{me", n) + strings.Repeat("}", n) },
 			"levels of selections"},
 		{"depth through fragments", 15, func(n int) string {
-			return "{me{...F}} fragment F on UserNode" + strings.Repeat("{me", n-8) + "{...G}" + strings.Repeat("}", n-8) +
+			return "{me{...F}} fragment F on UserNode" + strings.Repeat("{me", n-8) + "{...G}" + strings.Repeat("}",
+				n-8) +
 				" fragment G on UserNode" + strings.Repeat("{me", 7) + strings.Repeat("}", 7)
 		}, "levels of selections"},
 		{"depth of introspection", 20, func(n int) string {
@@ -99,11 +102,13 @@ func TestSecurityLimits(t *testing.T) {
 			return "{me{...F0}}" + each(n, " fragment F%d on UserNode{id}")
 		}, "fragments"},
 		{"variables", 50, func(n int) string { return "query(" + each(n, "$v%d:Int ") + "){me{id}}" }, "variables"},
-		{"directives", 20, func(n int) string { return "{me{" + strings.Repeat("id@skip(if:true)", n) + "}}" }, "directives"},
+		{"directives", 20, func(n int) string { return "{me{" + strings.Repeat("id@skip(if:true)", n) + "}}" },
+			"directives"},
 		{"unknown directives", 20, func(n int) string { return "query" + strings.Repeat("@a", n) + "{me{id}}" },
 			"directives"},
 		{"directives of fragments", 20, func(n int) string {
-			return "{me{...F@skip(if:true)}} fragment F on UserNode@a{" + strings.Repeat("...@skip(if:true){id}", n-2) + "}"
+			return "{me{...F@skip(if:true)}} fragment F on UserNode@a{" + strings.Repeat("...@skip(if:true){id}", n-2) +
+				"}"
 		}, "directives"},
 	}
 	for _, test := range tests {
@@ -135,7 +140,8 @@ func TestSecurityNestedVariables(t *testing.T) {
 			"a long list":                   "[" + strings.Repeat("1,", 30000) + "1]", "a list of lists": "[" +
 				strings.Repeat("[[[]]],", 8000) + "[]]",
 		} {
-			got := server.Send(t, "POST", "/graphql", `{"query":"query($v: `+typ+`) { user(id: $v) { id } }","variables":{"v":`+
+			got := server.Send(t, "POST", "/graphql", `{"query":"query($v: `+typ+
+				`) { user(id: $v) { id } }","variables":{"v":`+
 				value+`}}`,
 				"Content-Type", "application/json", "Accept", "application/graphql-response+json")
 			if got.Status != 400 || strings.Contains(got.Body, `"data"`) || len(got.Body) > 5000 {
@@ -156,7 +162,8 @@ func TestSecurityNestedVariables(t *testing.T) {
 // TestSecurityAnswers: pages, errors and bytes of an answer are bounded.
 func TestSecurityAnswers(t *testing.T) {
 	t.Parallel()
-	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_LIMITS_PAGE=3", "ACCOUNTD_LIMITS_RESPONSE=2KiB")
+	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_LIMITS_PAGE=3",
+		"ACCOUNTD_LIMITS_RESPONSE=2KiB")
 	for _, name := range []string{"ada", "bob", "cyd", "dan"} {
 		if _, err := server.Register(http.DefaultClient, name, "quiet-otter-42"); err != nil {
 			t.Fatal(err)
@@ -166,8 +173,10 @@ func TestSecurityAnswers(t *testing.T) {
 		args  string
 		nodes int // -1: refused
 	}{
-		{"", 3}, {"(first: 3)", 3}, {"(last: 3)", 3}, {"(first: 2)", 2}, {"(first: 0)", 0}, {"(first: null, last: null)", 3},
-		{"(first: 4)", -1}, {"(last: 4)", -1}, {"(first: -1)", -1}, {"(first: 2147483647)", -1}, {"(first: 1, last: 4)", -1},
+		{"", 3}, {"(first: 3)", 3}, {"(last: 3)", 3}, {"(first: 2)", 2}, {"(first: 0)", 0},
+		{"(first: null, last: null)", 3},
+		{"(first: 4)", -1}, {"(last: 4)", -1}, {"(first: -1)", -1}, {"(first: 2147483647)", -1}, {"(first: 1, last: 4)",
+			-1},
 	} {
 		got := server.Post(t, "/graphql", "{ users"+test.args+" { edges { node { username } } } }", "")
 		if n := strings.Count(got.Body, `"username"`); test.nodes >= 0 && n != test.nodes ||
@@ -183,7 +192,8 @@ func TestSecurityAnswers(t *testing.T) {
 		used += fmt.Sprintf("a%d: users(first: $v%d) { edges { cursor } } ", i, i)
 		failing += fmt.Sprintf("a%d: users(first: -1) { edges { cursor } } ", i)
 	}
-	for _, query := range []string{"{ " + fields + "}", "query(" + declared + ") { " + used + "}", "{ " + failing + "}"} {
+	for _, query := range []string{"{ " + fields + "}", "query(" + declared + ") { " + used + "}", "{ " + failing +
+		"}"} {
 		if got := server.Post(t, "/graphql", query, ""); strings.Count(got.Body, `"message"`) != 10 {
 			t.Errorf("%.40s: %s", query, got.Body)
 		}
@@ -196,7 +206,8 @@ func TestSecurityAnswers(t *testing.T) {
 	if got := server.Post(t, "/graphql", within, ""); got.Status != 200 {
 		t.Errorf("status %d, %s", got.Status, got.Body)
 	}
-	if got := server.Post(t, "/graphql", beyond+"}", ""); !got.Has("too_large") || strings.Contains(got.Body, `"data"`) ||
+	if got := server.Post(t, "/graphql", beyond+"}", ""); !got.Has("too_large") ||
+		strings.Contains(got.Body, `"data"`) ||
 		len(got.Body) > 500 {
 		t.Errorf("status %d, %s", got.Status, got.Body)
 	}

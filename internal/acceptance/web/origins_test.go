@@ -65,8 +65,9 @@ func TestCrossOrigin(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					for header, value := range map[string]string{"Content-Type": contentType, "Sec-Fetch-Site": page.site,
-						"Origin": page.origin} {
+					for header, value := range map[string]string{"Content-Type": contentType,
+						"Sec-Fetch-Site": page.site,
+						"Origin":         page.origin} {
 						if value != "" {
 							req.Header.Set(header, value)
 						}
@@ -83,7 +84,8 @@ func TestCrossOrigin(t *testing.T) {
 						t.Fatal(err)
 					}
 					resp.Body.Close()
-					name := fmt.Sprintf("%s %q of %q as %q from %q, %q", method, query, contentType, page.site, page.origin, raw)
+					name := fmt.Sprintf("%s %q of %q as %q from %q, %q", method, query, contentType, page.site,
+						page.origin, raw)
 					if resp.StatusCode != status || !strings.Contains(string(raw), want) {
 						t.Errorf("%s: status %d, want %d with %s", name, resp.StatusCode, status, want)
 					}
@@ -113,7 +115,8 @@ func TestSettingsOfTheWeb(t *testing.T) {
 		"ACCOUNTD_TOKENS_ARGUMENT_NAME=jwt", "ACCOUNTD_GRAPHQL_ERROR_SHAPE=list")
 	ask := func(query string) (string, http.Header) {
 		t.Helper()
-		req, err := http.NewRequest("POST", server.URL+"/graphql", strings.NewReader(fmt.Sprintf(`{"query":%q}`, query)))
+		req, err := http.NewRequest("POST", server.URL+"/graphql", strings.NewReader(fmt.Sprintf(`{"query":%q}`,
+			query)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +214,8 @@ func TestAuthRoute(t *testing.T) {
 		}
 		resp.Body.Close()
 		h := resp.Header
-		if resp.StatusCode != test.status || h.Get("X-Accountd-User") != test.user || h.Get("Cache-Control") != "no-store" ||
+		if resp.StatusCode != test.status || h.Get("X-Accountd-User") != test.user ||
+			h.Get("Cache-Control") != "no-store" ||
 			h.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s for %q: status %d, %v", test.method, test.host, resp.StatusCode, h)
 		}

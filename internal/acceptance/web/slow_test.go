@@ -99,7 +99,8 @@ func TestSecurityHeaderSize(t *testing.T) {
 		}
 		go func() {
 			// the server may hang up before
-			_, _ = fmt.Fprintf(conn, "GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Long: %s\r\n\r\n",
+			_, _ = fmt.Fprintf(conn,
+				"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Long: %s\r\n\r\n",
 				strings.Repeat("x", size))
 		}()
 		answer := make([]byte, 12)

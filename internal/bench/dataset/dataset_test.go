@@ -36,7 +36,8 @@ func run(t *testing.T, dir, stdin string, args ...string) {
 	t.Helper()
 	var out bytes.Buffer
 	if code := cli.Run(t.Context(), cli.Env{
-		Args: append(args, "--data-dir", dir), Environ: servertest.CheapHashing, Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &out, Now: time.Now,
+		Args: append(args, "--data-dir", dir), Environ: servertest.CheapHashing, Stdin: strings.NewReader(stdin),
+		Stdout: &out, Stderr: &out, Now: time.Now,
 	}); code != 0 {
 		t.Fatalf("%s exits with %d: %s", args, code, out.String())
 	}
@@ -84,8 +85,10 @@ func rows(t *testing.T, dir, query string, args ...any) []map[string]any {
 func userRows(t *testing.T, dir, username string) map[string][]map[string]any {
 	t.Helper()
 	all := map[string][]map[string]any{}
-	for table, id := range map[string]string{"users": "id", "user_status": "user_id", "addresses": "user_id", "user_search": "user_id", "user_fields": "user_id"} {
-		list := rows(t, dir, fmt.Sprintf(`SELECT t.* FROM %s t JOIN users u ON u.id = t.%s WHERE u.username = ?`, table, id), username)
+	for table, id := range map[string]string{"users": "id", "user_status": "user_id", "addresses": "user_id",
+		"user_search": "user_id", "user_fields": "user_id"} {
+		list := rows(t, dir, fmt.Sprintf(`SELECT t.* FROM %s t JOIN users u ON u.id = t.%s WHERE u.username = ?`, table,
+			id), username)
 		for _, row := range list {
 			delete(row, id)
 			delete(row, "date_joined")
@@ -114,10 +117,12 @@ func TestRowsAreAsTheProgramMakesThem(t *testing.T) {
 	dir := makeSmall(t)
 	const number = 7
 	seeded := rows(t, dir, `SELECT * FROM users WHERE username = ?`, Username(number))[0]
-	if seeded["id"] != ID(number) || seeded["email"] != Email(number) || seeded["first_name"] == "" || seeded["last_name"] == "" {
+	if seeded["id"] != ID(number) || seeded["email"] != Email(number) || seeded["first_name"] == "" ||
+		seeded["last_name"] == "" {
 		t.Fatalf("user %d is %v", number, seeded)
 	}
-	run(t, dir, Password+"\n", "user", "add", "--username=ada", "--email=ada@example.com", "--password-stdin", "--verified",
+	run(t, dir, Password+"\n", "user", "add", "--username=ada", "--email=ada@example.com", "--password-stdin",
+		"--verified",
 		"--first-name", seeded["first_name"].(string), "--last-name", seeded["last_name"].(string))
 	want, got := userRows(t, dir, "ada"), userRows(t, dir, Username(number))
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -134,16 +139,18 @@ func TestRowsAreAsTheProgramMakesThem(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	const session = `SELECT s.expires_at - s.created_at AS lasting, s.ended_at, s.end_reason, s.clear_at - s.created_at AS clear, t.generation, t.located, t.issued_at - s.created_at AS issued,
-		t.expires_at - t.issued_at AS idle, t.rotated_at, t.successor, length(t.hash) AS hash
-		FROM sessions s JOIN refresh_tokens t ON t.session_id = s.id WHERE s.user_id = ? LIMIT 1`
+	const session = `SELECT s.expires_at - s.created_at AS lasting, s.ended_at, s.end_reason, s.clear_at - s.created_at
+		AS clear, t.generation, t.located, t.issued_at - s.created_at AS issued, t.expires_at -
+		t.issued_at AS idle, t.rotated_at, t.successor, length(t.hash) AS hash FROM sessions s JOIN
+		refresh_tokens t ON t.session_id = s.id WHERE s.user_id = ? LIMIT 1`
 	id := rows(t, dir, `SELECT id FROM users WHERE username = 'ada'`)[0]["id"]
 	if diff := cmp.Diff(rows(t, dir, session, id), rows(t, dir, session, ID(number))); diff != "" {
 		t.Errorf("the program makes other sessions than the seeding (-program +seeding):\n%s", diff)
 	}
 }
 
-// TestNothingIsWrong looks at the file as an operator does, and at the indexes of trigrams, which have to be those of the texts.
+// TestNothingIsWrong looks at the file as an operator does, and at the indexes of trigrams, which have to be those of
+// the texts.
 func TestNothingIsWrong(t *testing.T) {
 	dir := makeSmall(t)
 	s := servertest.Cheap(t, dir) // makes the spool
@@ -151,12 +158,14 @@ func TestNothingIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, dir, "", "doctor")
-	for _, index := range []string{"search_username", "search_email", "search_first_name", "search_last_name", "search_secondary_email"} {
+	for _, index := range []string{"search_username", "search_email", "search_first_name", "search_last_name",
+		"search_secondary_email"} {
 		rows(t, dir, `INSERT INTO `+index+` (`+index+`, rank) VALUES ('integrity-check', 1)`)
 	}
 	for table, want := range map[string]int{
-		"users": small.Users + 1, "user_status": small.Users + 1, "addresses": small.Users + 1, "user_search": small.Users + 1,
-		"sessions": small.Sessions, "refresh_tokens": small.Sessions,
+		"users": small.Users + 1, "user_status": small.Users + 1, "addresses": small.Users + 1,
+		"user_search": small.Users + 1,
+		"sessions":    small.Sessions, "refresh_tokens": small.Sessions,
 	} {
 		if got := rows(t, dir, `SELECT count(*) AS n FROM `+table)[0]["n"]; got != int64(want) {
 			t.Errorf("%s has %v rows, not %d", table, got, want)
@@ -183,7 +192,9 @@ func TestUsersAreThere(t *testing.T) {
 	login(Username(small.Users))
 	live, over := 0, 0
 	for j := 1; j <= small.Sessions; j++ {
-		answer, err := s.Ask(http.DefaultClient, "", `mutation R($t: String) { refreshToken(refreshToken: $t) { success token payload } }`, map[string]any{"t": RefreshToken(j)})
+		answer, err := s.Ask(http.DefaultClient, "",
+			`mutation R($t: String) { refreshToken(refreshToken: $t) { success token payload } }`,
+			map[string]any{"t": RefreshToken(j)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +205,8 @@ func TestUsersAreThere(t *testing.T) {
 		if err := answer.Field("refreshToken", &out); err != nil {
 			t.Fatal(err)
 		}
-		if out.Success == Expired(j, small.Users) || out.Success && out.Payload.Username != Username(Owner(j, small.Users)) {
+		if out.Success == Expired(j, small.Users) || out.Success &&
+			out.Payload.Username != Username(Owner(j, small.Users)) {
 			t.Errorf("session %d: %+v", j, out)
 		}
 		if out.Success {

@@ -135,7 +135,8 @@ func fillUsers(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error 
 	}
 	return execAll(ctx, tx, []string{
 		`INSERT INTO user_status (user_id, verified, archived) SELECT id, 1, 0 FROM users WHERE id > 1 ORDER BY id`,
-		`INSERT INTO addresses (canonical, user_id, address) SELECT email, id, email FROM users WHERE id > 1 ORDER BY email`,
+		`INSERT INTO addresses (canonical, user_id, address) SELECT email, id, email FROM users WHERE id > 1 ORDER ` +
+			`BY email`,
 	})
 }
 
@@ -169,8 +170,9 @@ func began(j int, size Size, now time.Time) int64 {
 }
 
 func fillSessions(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error {
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES `+
-		`(?, ?, ?, ?, ?)`)
+	insert, err := tx.PrepareContext(ctx,
+		`INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES `+
+			`(?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
