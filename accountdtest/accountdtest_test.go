@@ -50,7 +50,7 @@ func TestUsers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			u := server.User(t, test.states...)
 			if u.ID != int64(i+1) || u.Username != fmt.Sprintf("user%d", i+1) || u.Email != u.Username+"@example.com" || u.Password == "" {
-				t.Errorf("%+v", u)
+				t.Errorf("got %+v, want user %d with a password", u, i+1)
 			}
 			want := fmt.Sprintf(`{"data":{"me":{"username":%q,"email":%q,%s}}}`, u.Username, u.Email, test.want)
 			if got := ask(t, server.Client(t, u), server, me); got != want {
@@ -61,10 +61,10 @@ func TestUsers(t *testing.T) {
 	for _, state := range []accountdtest.State{accountdtest.Inactive, accountdtest.Passwordless} {
 		u := server.User(t, state)
 		if (u.Password == "") != (state == accountdtest.Passwordless) {
-			t.Errorf("%s: %+v", state, u)
+			t.Errorf("%s: got %+v, want a password unless passwordless", state, u)
 		}
 		if failed := fails(t, func(t testing.TB) { server.Client(t, u) }); !strings.Contains(failed, "cannot log in") {
-			t.Errorf("%s: %q", state, failed)
+			t.Errorf("%s: %q, want text with %q", state, failed, "cannot log in")
 		}
 	}
 }
@@ -96,7 +96,7 @@ func TestMail(t *testing.T) {
 	server := accountdtest.New(t)
 	u := server.User(t, accountdtest.Verified)
 	if said := fails(t, func(t testing.TB) { server.Mail(t, u.Email) }); said != "no mail went to "+u.Email {
-		t.Errorf("%q", said)
+		t.Errorf("%q, want %q", said, "no mail went to "+u.Email)
 	}
 	for i := range 2 {
 		server.Clock.Advance(time.Hour)
@@ -104,7 +104,7 @@ func TestMail(t *testing.T) {
 		m := server.Mail(t, strings.ToUpper(u.Email))
 		if m.To != u.Email || m.Subject != "Reset your password on accountd" || m.Link != server.URL+"/password-reset/"+m.Token || len(m.Token) < 40 ||
 			!strings.Contains(m.Text, m.Link) || !strings.Contains(m.HTML, m.Link) || !m.Date.Equal(server.Clock.Now().Truncate(time.Second)) {
-			t.Errorf("mail %d: %+v", i, m)
+			t.Errorf("mail %d: got %+v, want a reset mail of %s with link and token", i, m, server.Clock.Now())
 		}
 	}
 }
@@ -148,11 +148,11 @@ site_name = "Acme"
 	u := server.User(t)
 	client := server.Client(t, u)
 	if got := ask(t, client, server, me); u.Username != u.Email || !strings.Contains(got, `"email":"user1@example.com"`) {
-		t.Errorf("%+v, %s", u, got)
+		t.Errorf("%+v, %s, want %v, text with %q", u, got, u.Email, `"email":"user1@example.com"`)
 	}
 	ask(t, http.DefaultClient, server, `mutation { resendActivationEmail(email: "user1@example.com") { success } }`)
 	if m := server.Mail(t, u.Email); m.Subject != "Activate your account on Acme" || !strings.HasPrefix(m.Link, server.URL) {
-		t.Errorf("%+v", m)
+		t.Errorf("%+v, want %q, text with %q", m, "Activate your account on Acme", server.URL)
 	}
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Token") != "" {

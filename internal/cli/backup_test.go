@@ -39,7 +39,7 @@ func TestBackupAndRestore(t *testing.T) {
 	out := w.ok("backup")
 	file := filepath.Join(w.dir, "data", "backups", "accountd-20270115T080000.000Z.db")
 	if !strings.HasPrefix(out, "Wrote "+file+" and checked it: 2 accounts, ") || !strings.Contains(out, "copy "+w.dir+"/data/keys.json to another place") {
-		t.Errorf("prints %q", out)
+		t.Errorf("prints %q, want text with %q, text with %q", out, "Wrote "+file+" and checked it: 2 accounts, ", "copy "+w.dir+"/data/keys.json to another place")
 	}
 	w.fails(exitFailure, "accountd: "+file+" is there already: name another file\n", "backup")
 	var described struct {
@@ -49,7 +49,7 @@ func TestBackupAndRestore(t *testing.T) {
 		Users  int64
 	}
 	if err := json.Unmarshal([]byte(w.ok("backup", "mine.db", "--json")), &described); err != nil || described.File != "mine.db" || described.Users != 2 || described.Bytes == 0 || described.Schema == 0 {
-		t.Errorf("%+v, %v", described, err)
+		t.Errorf("got %+v, %v, want mine.db with 2 users", described, err)
 	}
 	if err := os.Mkdir("away", 0o700); err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out := w.ok("backup", "away", "--keep=1"); !strings.Contains(out, "Deleted accountd-20260101T000000.000Z.db.\n") {
-		t.Errorf("prints %q", out)
+		t.Errorf("prints %q, want text with %q", out, "Deleted accountd-20260101T000000.000Z.db.\n")
 	}
 	for want, args := range map[string][]string{
 		"--keep takes how many backups are to stay, 1 or more":      {"backup", "--keep=-1"},
@@ -83,14 +83,14 @@ What was there before is kept as ` + w.dir + `/data/accountd-replaced-20270115T0
 	equal(t, w.names(), "ada bob")
 	w.addUser("kim")
 	if shown := w.ok("user", "show", "kim", "--json"); !strings.HasPrefix(shown, `{"id":4,`) {
-		t.Errorf("an id is given out again: %s", shown)
+		t.Errorf("an id is given out again: %s, want text with %q", shown, `{"id":4,`)
 	}
 	// What was kept can be restored in its turn.
 	w.ok("restore", "mine.db", "--data-dir=other")
 	equal(t, w.names(), "ada bob kim")
 	w.ok("restore", filepath.Join("data", "accountd-replaced-20270115T080000.000Z.db"), "--data-dir=other2")
 	if out := w.ok("user", "list", "--data-dir=other2"); !strings.Contains(out, "eve") {
-		t.Errorf("what was replaced had eve:\n%s", out)
+		t.Errorf("got the users\n%s\nof the replaced file, want %q among them", out, "eve")
 	}
 }
 
@@ -150,7 +150,7 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if code, _, stderr := w.run("restore", "good.db"); code != exitFailure || !strings.Contains(stderr, "is in use by a server (process ") || !strings.Contains(stderr, "stop it first") {
-		t.Errorf("beside a server: %d, %q", code, stderr)
+		t.Errorf("beside a server: %d, %q, want %v, text with %q, text with %q", code, stderr, exitFailure, "is in use by a server (process ", "stop it first")
 	}
 	if err := served.Close(); err != nil {
 		t.Fatal(err)
@@ -179,20 +179,20 @@ func TestRestoreOverDamage(t *testing.T) {
 	w.write("data/accountd.db", "garbage")
 	w.write("data/accountd.db-wal", "of it")
 	if code, _, stderr := w.run("user", "list"); code != exitFailure || !strings.Contains(stderr, "bring a backup back with accountd restore FILE") {
-		t.Errorf("exits %d with %q", code, stderr)
+		t.Errorf("exits %d with %q, want %v, text with %q", code, stderr, exitFailure, "bring a backup back with accountd restore FILE")
 	}
 	if out := w.ok("restore", "good.db"); !strings.Contains(out, "it is damaged or of a newer accountd") {
-		t.Errorf("prints %q", out)
+		t.Errorf("prints %q, want text with %q", out, "it is damaged or of a newer accountd")
 	}
 	for suffix, want := range map[string]string{"": "garbage", "-wal": "of it"} {
 		if kept, err := os.ReadFile("data/accountd-replaced-20270115T080000.000Z.db" + suffix); err != nil || string(kept) != want {
-			t.Errorf("kept%s: %q, %v", suffix, kept, err)
+			t.Errorf("kept%s: %q, %v, want %v", suffix, kept, err, want)
 		}
 	}
 	w.addUser("bob")
 	equal(t, w.names(), "ada bob")
 	if shown := w.ok("user", "show", "bob", "--json"); !strings.HasPrefix(shown, `{"id":1048578,`) {
-		t.Errorf("%s", shown)
+		t.Errorf("%s, want text with %q", shown, `{"id":1048578,`)
 	}
 }
 
@@ -209,7 +209,7 @@ func TestLostDatabase(t *testing.T) {
 	w.write("data/accountd.db-needs-wal", "")
 	if code, _, stderr := w.run("serve", "--listen=127.0.0.1:0", "--accept-lost-log"); code != exitFailure ||
 		!strings.Contains(stderr, "accountd.db is gone: this directory has been in use") {
-		t.Errorf("a server: exits %d with %q", code, stderr)
+		t.Errorf("a server: exits %d with %q, want %v, text with %q", code, stderr, exitFailure, "accountd.db is gone: this directory has been in use")
 	}
 	w.ok("restore", "good.db")
 	equal(t, w.names(), "ada")
@@ -221,7 +221,7 @@ func TestConfigCheckKeys(t *testing.T) {
 	w.addUser("ada")
 	w.write("data/keys.json", "{")
 	if code, _, stderr := w.run("config", "check"); code != exitFailure || !strings.Contains(stderr, "keys.json: not a key ring") {
-		t.Errorf("exits %d with %q", code, stderr)
+		t.Errorf("exits %d with %q, want %v, text with %q", code, stderr, exitFailure, "keys.json: not a key ring")
 	}
 }
 
@@ -233,6 +233,6 @@ func TestNoSpoolNeeded(t *testing.T) {
 	w.addUser("ada")
 	equal(t, w.names(), "ada")
 	if code, _, stderr := w.run("serve", "--listen=127.0.0.1:0"); code != exitFailure || !strings.Contains(stderr, "file/spool is a file, or lies under one; a directory is needed: name another in email.spool_dir") {
-		t.Errorf("a server: exits %d with %q", code, stderr)
+		t.Errorf("a server: got exit code %d with %q, want %d and a remedy", code, stderr, exitFailure)
 	}
 }

@@ -46,7 +46,7 @@ func (w *world) ok(args ...string) string {
 	w.t.Helper()
 	code, stdout, stderr := w.run(args...)
 	if code != exitOK || stderr != "" {
-		w.t.Fatalf("accountd %q exits %d with %q", args, code, stderr)
+		w.t.Fatalf("accountd %q exits %d with %q, want %v, \"\"", args, code, stderr, exitOK)
 	}
 	return stdout
 }
@@ -68,6 +68,21 @@ func (w *world) write(name, text string) {
 	}
 }
 
+// ends compares the end of a text.
+func ends(t *testing.T, got, want string) {
+	t.Helper()
+	if !strings.HasSuffix(got, want) {
+		t.Errorf("got %q, want it to end in %q", got, want)
+	}
+}
+
+func lacks(t *testing.T, got, word string) {
+	t.Helper()
+	if strings.Contains(got, word) {
+		t.Errorf("got %q, want it without %q", got, word)
+	}
+}
+
 func equal(t *testing.T, got, want string) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -79,7 +94,7 @@ func TestUsage(t *testing.T) {
 	w := newWorld(t)
 	for _, args := range [][]string{{"--help"}, {"user", "--help"}, {"user", "add", "--help"}, {"serve", "-h"}} {
 		if help := w.ok(args...); !strings.Contains(help, "Usage: accountd") {
-			t.Errorf("%q prints %q", args, help)
+			t.Errorf("%q prints %q, want text with %q", args, help, "Usage: accountd")
 		}
 	}
 	for want, args := range map[string][]string{
@@ -94,13 +109,13 @@ func TestUsage(t *testing.T) {
 		w.fails(exitUsage, "accountd: "+strings.TrimSpace(want)+"\nTry accountd --help.\n", args...)
 	}
 	if entries, err := os.ReadDir(w.dir); err != nil || len(entries) > 0 {
-		t.Errorf("left behind: %v, %v", entries, err)
+		t.Errorf("got the files %v, %v, want none", entries, err)
 	}
 }
 
 func TestVersion(t *testing.T) {
 	if out := newWorld(t).ok("version"); !regexp.MustCompile(`^accountd \S+ \(go1\.\S+, \w+/\w+\)\n$`).MatchString(out) {
-		t.Errorf("prints %q", out)
+		t.Errorf("got %q, want version, Go version and platform", out)
 	}
 }
 
@@ -109,7 +124,7 @@ func TestSchema(t *testing.T) {
 	w := newWorld(t)
 	for style, args := range map[string][]string{"plain": {"schema"}, "relay": {"schema", "--relay"}} {
 		if sdl := w.ok(args...); !strings.Contains(sdl, "type Mutation {") || strings.Contains(sdl, "clientMutationId") != (style == "relay") {
-			t.Errorf("%s:\n%s", style, sdl)
+			t.Errorf("%s: got the schema\n%s\nwant clientMutationId only in relay", style, sdl)
 		}
 	}
 	if _, err := os.Stat("data"); err == nil {

@@ -33,7 +33,7 @@ func TestDoctor(t *testing.T) {
 			OK                    bool
 		}
 		if err := json.Unmarshal([]byte(line), &f); err != nil || f.Subject == "" || f.Text == "" || !f.OK || f.Remedy != "" {
-			t.Errorf("%q, %v", line, err)
+			t.Errorf("got %q, %v, want a finding without a problem", line, err)
 		}
 	}
 

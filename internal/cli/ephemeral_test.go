@@ -55,7 +55,7 @@ func ephemeral(t *testing.T, cmd *exec.Cmd) (ready, *bufio.Reader) {
 		t.Fatalf("%s: %v", line, err)
 	}
 	if info, err := os.Stat(r.DataDir); err != nil || info.Mode().Perm() != 0o700 || filepath.Dir(r.DataDir) != cmd.Dir {
-		t.Errorf("%s: %v, %v", r.DataDir, info, err)
+		t.Errorf("%s: %v, %v, want 0o700, %v", r.DataDir, info, err, cmd.Dir)
 	}
 	t.Cleanup(func() { os.RemoveAll(r.DataDir) })
 	return r, out
@@ -66,13 +66,13 @@ func ephemeral(t *testing.T, cmd *exec.Cmd) (ready, *bufio.Reader) {
 func gone(t *testing.T, r ready, out io.Reader) {
 	t.Helper()
 	if rest, err := io.ReadAll(out); err != nil || len(rest) > 0 {
-		t.Errorf("after its line it prints %q, %v", rest, err)
+		t.Errorf("got %q, %v after the line of JSON, want nothing", rest, err)
 	}
 	if _, err := os.Stat(r.DataDir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("its directory is still there: %v", err)
 	}
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(r.DataDir), "*")); err != nil || len(left) > 0 {
-		t.Errorf("it leaves %q, %v", left, err)
+		t.Errorf("got the files %q, %v afterwards, want none", left, err)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestEphemeral(t *testing.T) {
 			}
 			r, out := ephemeral(t, cmd)
 			if !strings.HasPrefix(r.URL, "http://127.0.0.1:") || r.GraphQL != r.URL+"/graphql" || r.Relay != r.URL+"/relay" || r.Mail != r.URL+"/dev/mail" || r.PID != cmd.Process.Pid {
-				t.Errorf("%+v", r)
+				t.Errorf("got %+v, want addresses on 127.0.0.1 and the process %d", r, cmd.Process.Pid)
 			}
 			s := &servertest.Server{URL: r.URL}
 			if session, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
@@ -109,10 +109,10 @@ func TestEphemeral(t *testing.T) {
 			var mails []struct{ Subject, Link, Token string }
 			if err := json.NewDecoder(resp.Body).Decode(&mails); err != nil || len(mails) != 1 || mails[0].Subject != "Activate your account on Acme" ||
 				mails[0].Link != r.URL+"/activate/"+mails[0].Token {
-				t.Errorf("mails %+v, %v", mails, err)
+				t.Errorf("mails %+v, %v, want 1, %q, %v", mails, err, "Activate your account on Acme", r.URL+"/activate/"+mails[0].Token)
 			}
 			if left, err := os.ReadDir(elsewhere); err != nil || len(left) > 0 {
-				t.Errorf("it writes where settings say: %v, %v", left, err)
+				t.Errorf("got the files %v, %v where settings say, want none", left, err)
 			}
 			http.DefaultClient.CloseIdleConnections()
 			if err := cmd.Process.Signal(end); err != nil {
@@ -170,7 +170,7 @@ func TestEphemeralFollowsStdin(t *testing.T) {
 			continue
 		}
 		if resp, err := http.Get(r.URL + "/readyz"); err != nil || resp.StatusCode != 200 {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v, want 200", name, err)
 		}
 		http.DefaultClient.CloseIdleConnections()
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -201,10 +201,10 @@ func TestEphemeralRefuses(t *testing.T) {
 		cmd.Env = append(os.Environ(), "TMPDIR="+cmd.Dir)
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), want) || strings.Contains(string(out), `"url"`) {
-			t.Errorf("%q: %v, %s", args, err, out)
+			t.Errorf("%q: got %v, %s, want the error %q", args, err, out, want)
 		}
 		if left, err := os.ReadDir(cmd.Dir); err != nil || len(left) > 0 {
-			t.Errorf("%q leaves %v, %v", args, left, err)
+			t.Errorf("%q: got the files %v, %v, want none", args, left, err)
 		}
 	}
 }

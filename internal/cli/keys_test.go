@@ -88,7 +88,7 @@ K6  seal    AES-256-GCM  2027-01-15 08:00:00 UTC  seals and opens
 	w.fails(exitUsage, "accountd: --algorithm goes with --kind access\nTry accountd --help.\n", "keys", "rotate", "--kind=seal", "--algorithm=HS256")
 	for _, args := range [][]string{{"--algorithm=HS1"}, {"--kind=x"}} {
 		if code, _, _ := w.run(append([]string{"keys", "rotate"}, args...)...); code != exitUsage {
-			t.Errorf("%q exits %d", args, code)
+			t.Errorf("%q exits %d, want %v", args, code, exitUsage)
 		}
 	}
 }
@@ -190,7 +190,7 @@ func TestKeysImport(t *testing.T) {
 	}
 	for _, name := range []string{"keys.json", "keys.json.lock"} {
 		if info, err := os.Stat(filepath.Join("data", name)); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v, %v", name, info, err)
+			t.Errorf("%s: %v, %v, want 0o600", name, info, err)
 		}
 	}
 	if _, err := os.Stat("data/accountd.db"); err == nil {
@@ -224,6 +224,6 @@ func TestTokensClear(t *testing.T) {
 	equal(t, w.ok("tokens", "clear"), "Deleted 0 sessions and 0 refresh tokens.\n")
 	var counts map[string]float64
 	if err := json.Unmarshal([]byte(w.ok("tokens", "clear", "--expired", "--json")), &counts); err != nil || len(counts) != 3 || counts["sessions"]+counts["refresh_tokens"] != 0 {
-		t.Errorf("%v, %v", counts, err)
+		t.Errorf("%v, %v, want 3, 0", counts, err)
 	}
 }

@@ -96,7 +96,7 @@ func (w *world) spool() {
 func TestMailQueue(t *testing.T) {
 	w := newWorld(t)
 	if code, _, stderr := w.run("mail", "list"); code != exitFailure || !strings.Contains(stderr, "no mails here: ") || !strings.Contains(stderr, "--data-dir") {
-		t.Errorf("without a spool: %d, %s", code, stderr)
+		t.Errorf("without a spool: %d, %s, want %v, text with %q, text with %q", code, stderr, exitFailure, "no mails here: ", "--data-dir")
 	}
 	w.spool()
 	table := func(next string) string {
@@ -134,7 +134,7 @@ func TestMailQueue(t *testing.T) {
 	}
 	if len(got) != 2 || got[0]["name"] != waiting || got[0]["next_attempt"] != nil || got[0]["subject"] != "Grüße" || got[0]["made_at"] != 1_799_999_000.0 ||
 		got[1]["name"] != failed || got[1]["state"] != "waiting" || got[1]["next_attempt"] != 1_800_000_000.0 || got[1]["error"] != "" || got[1]["to"] != "<ada@example.com>" {
-		t.Errorf("--json has %v", got)
+		t.Errorf("got %v, want the waiting mail, and the failed one due now", got)
 	}
 	equal(t, w.ok("mail", "retry", "--all"), "2 to be tried now.\n")
 	equal(t, w.ok("mail", "drop", waiting), "Dropped.\n")
@@ -142,7 +142,7 @@ func TestMailQueue(t *testing.T) {
 	equal(t, w.ok("mail", "list", "--json"), "")
 	for _, sub := range []string{"new", "failed", "retry", "tmp"} {
 		if left, err := os.ReadDir(filepath.Join("data", "spool", sub)); err != nil || len(left) != 0 {
-			t.Errorf("left in %s: %v, %v", sub, left, err)
+			t.Errorf("left in %s: %v, %v, want 0", sub, left, err)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func TestMailTest(t *testing.T) {
 	equal(t, w.ok("mail", "test", "ada@example.com"), "127.0.0.1:"+port+" has taken a test message for ada@example.com: look whether it arrives, and not as spam.\n")
 	box.mu.Lock()
 	if len(box.mails) != 1 || !strings.Contains(box.mails[0], "\r\nTo: <ada@example.com>\r\n") || !strings.Contains(box.mails[0], "Auto-Submitted: auto-generated\r\n") {
-		t.Errorf("taken: %q", box.mails)
+		t.Errorf("taken: %q, want 1, text with %q, text with %q", box.mails, "\r\nTo: <ada@example.com>\r\n", "Auto-Submitted: auto-generated\r\n")
 	}
 	box.mu.Unlock()
 	w.fails(exitFailure, begin+"RCPT TO: 550 5.1.1 no such user: check the address; if every address is refused, the server wants a login: email.smtp.username\n",
@@ -187,7 +187,7 @@ func TestPasswordFile(t *testing.T) {
 		for _, args := range [][]string{{"config", "check"}, {"serve", "--listen=127.0.0.1:0"}} {
 			code, _, stderr := w.run(args...)
 			if code != exitFailure || !strings.HasSuffix(stderr, "accountd: email.smtp.password_file"+want+"\n") || strings.Contains(stderr, "otter") {
-				t.Errorf("%q exits %d with %s", args, code, stderr)
+				t.Errorf("%q: got exit code %d with %s, want %d with %q", args, code, stderr, exitFailure, want)
 			}
 		}
 		if _, err := os.Stat("data"); !errors.Is(err, os.ErrNotExist) {

@@ -53,7 +53,7 @@ func TestMailRelay(t *testing.T) {
 		}
 	}
 	if m.State != "waiting" || !strings.HasPrefix(m.Error, "connect: connect: connection refused: check that a mail server listens on 127.0.0.1:1 ") {
-		t.Errorf("the list has %+v", m)
+		t.Errorf("got %+v, want a waiting mail with the error and a remedy", m)
 	}
 	answer, err := http.Get(s.URL + "/readyz")
 	if err != nil {
@@ -61,10 +61,10 @@ func TestMailRelay(t *testing.T) {
 	}
 	_ = answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		t.Errorf("readyz answers %d", answer.StatusCode)
+		t.Errorf("readyz answers %d, want %v", answer.StatusCode, http.StatusOK)
 	}
 	if !strings.Contains(s.Log(), "/spool/new, delivered by 127.0.0.1:1\n") || strings.Count(s.Log(), "mail cannot be delivered") != 1 {
-		t.Errorf("it prints\n%s", s.Log())
+		t.Errorf("it prints\n%s, want text with %q, 1", s.Log(), "/spool/new, delivered by 127.0.0.1:1\n")
 	}
 	s.Kill()
 
@@ -72,7 +72,7 @@ func TestMailRelay(t *testing.T) {
 	select {
 	case mail := <-box.arrived:
 		if !strings.Contains(mail, "/activate/") || !strings.Contains(mail, "Message-ID: <"+strings.TrimSuffix(m.Name, ".eml")+"@") {
-			t.Errorf("arrived: %s", mail)
+			t.Errorf("arrived: %s, want text with %q, text with %q", mail, "/activate/", "Message-ID: <"+strings.TrimSuffix(m.Name, ".eml")+"@")
 		}
 	case <-time.After(time.Minute):
 		t.Fatalf("nothing arrives\n%s", s.Log())
@@ -81,6 +81,6 @@ func TestMailRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	if left := list(); len(left) != 1 || left[0] != "" || len(box.arrived) != 0 {
-		t.Errorf("left %q; %d more have arrived", left, len(box.arrived))
+		t.Errorf("left %q; %d more have arrived, want 1, \"\", 0", left, len(box.arrived))
 	}
 }

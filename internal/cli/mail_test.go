@@ -17,25 +17,25 @@ func TestMailPreview(t *testing.T) {
 	for _, kind := range email.Kinds() {
 		message, err := mail.ReadMessage(strings.NewReader(w.ok("mail", "preview", string(kind))))
 		if err != nil || !strings.Contains(message.Header.Get("Subject"), "Acme") {
-			t.Errorf("%s: %v, %v", kind, message, err)
+			t.Errorf("%s: %v, %v, want text with %q", kind, message, err, "Acme")
 		}
 		if text := w.ok("mail", "preview", string(kind), "--text"); !strings.HasPrefix(text, "Acme\n\nHello ada,\n\n") || !strings.Contains(text, "\nhttps://acme.example") {
-			t.Errorf("%s --text prints %q", kind, text)
+			t.Errorf("%s --text prints %q, want text with %q, text with %q", kind, text, "Acme\n\nHello ada,\n\n", "\nhttps://acme.example")
 		}
 		if html := w.ok("mail", "preview", string(kind), "--html"); !strings.HasPrefix(html, "<!DOCTYPE html>") {
-			t.Errorf("%s --html prints %q", kind, html)
+			t.Errorf("%s --html prints %q, want text with %q", kind, html, "<!DOCTYPE html>")
 		}
 	}
 	equal(t, w.ok("mail", "preview", "password_reset", "--to=reset.eml"), "")
 	w.ok("mail", "preview", "password_reset", "--to=reset.eml")
 	if raw, err := os.ReadFile("reset.eml"); err != nil || string(raw) != w.ok("mail", "preview", "password_reset") {
-		t.Errorf("reset.eml: %q, %v", raw, err)
+		t.Errorf("got reset.eml %q, %v, want the mail that preview prints", raw, err)
 	}
 	w.fails(exitUsage, "accountd: --to config.toml: the name of the file ends in .eml\nTry accountd --help.\n", "mail", "preview", "activation", "--to=config.toml")
 	w.fails(exitFailure, "accountd: open nowhere/x.eml: no such file or directory\n", "mail", "preview", "activation", "--to=nowhere/x.eml")
 	w.fails(exitUsage, `accountd: <kind> must be one of "`+strings.ReplaceAll(mailKinds(), ", ", `","`)+"\" but got \"reset\"\nTry accountd --help.\n", "mail", "preview", "reset")
 	if code, _, stderr := w.run("mail", "preview", "activation", "--html", "--text"); code != exitUsage || !strings.Contains(stderr, "can't be used together") {
-		t.Errorf("two forms: %d, %s", code, stderr)
+		t.Errorf("two forms: %d, %s, want %v, text with %q", code, stderr, exitUsage, "can't be used together")
 	}
 	if _, err := os.Stat("data"); err == nil {
 		t.Error("the data directory has been made")
@@ -59,7 +59,7 @@ func TestBrokenTemplates(t *testing.T) {
 		w.fails(exitFailure, want, args...)
 	}
 	if code, _, stderr := w.run("serve", "--listen=127.0.0.1:0"); code != exitFailure || !strings.HasSuffix(stderr, want) {
-		t.Errorf("serve exits %d with %s", code, stderr)
+		t.Errorf("serve: got exit code %d with %s, want %d with %q", code, stderr, exitFailure, want)
 	}
 }
 
@@ -87,12 +87,12 @@ func TestOverrideExample(t *testing.T) {
 	equal(t, w.ok("mail", "preview", "activation", "--text"), shown[1])
 	message, err := mail.ReadMessage(strings.NewReader(w.ok("mail", "preview", "activation")))
 	if err != nil || message.Header.Get("Subject") != "Welcome to Acme, ada" {
-		t.Errorf("%v, %v", message, err)
+		t.Errorf("%v, %v, want %q", message, err, "Welcome to Acme, ada")
 	}
 	if html := w.ok("mail", "preview", "activation", "--html"); !strings.Contains(html, ">Join us</a>") || !strings.Contains(html, "mailto:help@acme.example") {
-		t.Errorf("prints %s", html)
+		t.Errorf("prints %s, want text with %q, text with %q", html, ">Join us</a>", "mailto:help@acme.example")
 	}
 	if code, _, stderr := w.run("config", "check"); code != exitOK {
-		t.Error(stderr)
+		t.Errorf("exits with an error, want 0: %s", stderr)
 	}
 }

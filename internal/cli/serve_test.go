@@ -42,7 +42,7 @@ func TestLostKeys(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		s := servertest.Start(t, dataDir, servertest.CheapHashing...)
 		if strings.Contains(s.Log(), warning) != lost {
-			t.Errorf("lost %t: it prints\n%s", lost, s.Log())
+			t.Errorf("lost %t: got the log\n%s\nwant a warning only for a lost file", lost, s.Log())
 		}
 		if err := s.Stop(); err != nil {
 			t.Fatal(err)
@@ -65,7 +65,7 @@ func TestReady(t *testing.T) {
 	}
 	block := fmt.Sprintf("accountd is ready\n\n  API       %[1]s/graphql\n  Relay     %[1]s/relay\n  GraphiQL  %[1]s/\n  Mail      %[1]s/dev/mail\n  Spool     %[2]s/spool/new\n\n", s.URL, dataDir)
 	if !strings.Contains(s.Log(), block) {
-		t.Errorf("it prints\n%s\nand not\n%s", s.Log(), block)
+		t.Errorf("got the log\n%s\nwant it to have\n%s", s.Log(), block)
 	}
 	for path, mode := range map[string]os.FileMode{"": 0o700, "accountd.db": 0o600, "keys.json": 0o600, "accountd.lock": 0o600, "spool": 0o700, "spool/new": 0o700} {
 		if info, err := os.Stat(filepath.Join(dataDir, path)); err != nil || info.Mode().Perm() != mode {
@@ -74,10 +74,10 @@ func TestReady(t *testing.T) {
 	}
 	mails, err := filepath.Glob(filepath.Join(dataDir, "spool", "new", "*.eml"))
 	if err != nil || len(mails) != 1 {
-		t.Fatalf("mails %v, %v", mails, err)
+		t.Fatalf("mails %v, %v, want 1", mails, err)
 	}
 	if info, err := os.Stat(mails[0]); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("a mail: %v, %v", info, err)
+		t.Errorf("a mail: %v, %v, want 0o600", info, err)
 	}
 }
 
@@ -103,10 +103,10 @@ func TestMailLink(t *testing.T) {
 				defer resp.Body.Close()
 				body, err := io.ReadAll(resp.Body)
 				if err != nil || resp.StatusCode != want {
-					t.Fatalf("%s: status %d, %v", path, resp.StatusCode, err)
+					t.Fatalf("%s: status %d, %v, want %v", path, resp.StatusCode, err, want)
 				}
 				if path == "/" && bytes.Contains(body, []byte(`data-mail="/dev/mail"`)) != test.linked {
-					t.Errorf("the page links to mails: %t", !test.linked)
+					t.Errorf("got a link to mails: %t, want %t", !test.linked, test.linked)
 				}
 			}
 		})
@@ -119,10 +119,10 @@ func TestOneServerPerDirectory(t *testing.T) {
 	s := servertest.Start(t, dataDir, servertest.CheapHashing...)
 	want := fmt.Sprintf("data directory %s is in use by another server (process %d): stop that one, or give this one a directory of its own with --data-dir", dataDir, s.Cmd.Process.Pid)
 	if got := refuse(t, "--data-dir", dataDir, "--listen", "127.0.0.1:0"); !strings.Contains(got, want) {
-		t.Errorf("it prints %q", got)
+		t.Errorf("it prints %q, want text with %q", got, want)
 	}
 	if out, err := exec.Command(servertest.Binary(t), "user", "add", "--username=ada", "--email=ada@example.com", "--password-stdin", "--data-dir", dataDir).CombinedOutput(); err == nil {
-		t.Errorf("an account without a password: %s", out)
+		t.Errorf("got %s, want an error for an account without a password", out)
 	}
 	add := exec.Command(servertest.Binary(t), "user", "add", "--username=ada", "--email=ada@example.com", "--password-stdin", "--data-dir", dataDir)
 	add.Stdin = strings.NewReader("quiet-otter-42\n")
@@ -188,7 +188,7 @@ func TestDrain(t *testing.T) {
 			fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(query))
 			answer := bufio.NewReader(conn)
 			if line, err := answer.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
-				t.Fatalf("%q, %v", line, err)
+				t.Fatalf("%q, %v, want %q", line, err, "HTTP/1.1 100 Continue\r\n")
 			}
 			if err := s.Cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
@@ -203,13 +203,13 @@ func TestDrain(t *testing.T) {
 				t.Fatal(err)
 			}
 			if rest, err := io.ReadAll(answer); err != nil || !strings.Contains(string(rest), `{"data":{"register":{"success":true}}}`) {
-				t.Errorf("answered %q, %v", rest, err)
+				t.Errorf("answered %q, %v, want text with %q", rest, err, `{"data":{"register":{"success":true}}}`)
 			}
 			if err := s.Wait(); err != nil {
 				t.Errorf("exit: %v\n%s", err, s.Log())
 			}
 			if mails, err := filepath.Glob(filepath.Join(s.DataDir, "spool", "new", "*.eml")); err != nil || len(mails) != 1 {
-				t.Errorf("mails %v, %v", mails, err)
+				t.Errorf("mails %v, %v, want 1", mails, err)
 			}
 		})
 	}
@@ -226,12 +226,12 @@ func TestDrainEnds(t *testing.T) {
 	defer conn.Close()
 	fmt.Fprint(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\nExpect: 100-continue\r\n\r\n")
 	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
-		t.Fatalf("%q, %v", line, err)
+		t.Fatalf("%q, %v, want %q", line, err, "HTTP/1.1 100 Continue\r\n")
 	}
 	if err := s.Stop(); err != nil {
 		t.Errorf("exit: %v", err)
 	}
 	if !strings.Contains(s.Log(), "connections were cut off") {
-		t.Errorf("nothing is said of the request: %s", s.Log())
+		t.Errorf("nothing is said of the request: %s, want text with %q", s.Log(), "connections were cut off")
 	}
 }

@@ -74,7 +74,7 @@ func TestAlgorithms(t *testing.T) {
 			token := register(t, s).Token
 			header, claims := part(t, token, 0), part(t, token, 1)
 			if header["alg"] != algorithm || claims["iss"] != "acme" || claims["aud"] != "app" {
-				t.Errorf("header %v, claims %v", header, claims)
+				t.Errorf("header %v, claims %v, want %v, %q, %q", header, claims, algorithm, "acme", "app")
 			}
 			resp, err := http.Get(s.URL + "/.well-known/jwks.json")
 			if err != nil {
@@ -86,17 +86,17 @@ func TestAlgorithms(t *testing.T) {
 			asymmetric := !strings.HasPrefix(algorithm, "HS")
 			switch {
 			case err != nil || asymmetric != strings.Contains(s.Log(), s.URL+"/.well-known/jwks.json"):
-				t.Errorf("%v, it says\n%s", err, s.Log())
+				t.Errorf("got %v and the log\n%s\nwant the address of the keys only for %s", err, s.Log(), algorithm)
 			case !asymmetric && (resp.StatusCode != 404 || !strings.Contains(string(raw), "signed with "+algorithm) || resp.Header.Get("Cache-Control") != "no-store"):
-				t.Errorf("status %d, %v, %s", resp.StatusCode, resp.Header, raw)
+				t.Errorf("got status %d, %v, %s, want a cached key set, or 404 for HMAC", resp.StatusCode, resp.Header, raw)
 			case asymmetric && (resp.StatusCode != 200 || json.Unmarshal(raw, &set) != nil || len(set.Keys) != 1 || set.Keys[0]["kid"] != header["kid"] ||
 				resp.Header.Get("Cache-Control") != "public, max-age=300" || resp.Header.Get("Access-Control-Allow-Origin") != "*"):
-				t.Errorf("status %d, %v, %s", resp.StatusCode, resp.Header, raw)
+				t.Errorf("got status %d, %v, %s, want a cached key set, or 404 for HMAC", resp.StatusCode, resp.Header, raw)
 			}
 			s.Kill()
 			s = servertest.Start(t, dataDir, env...)
 			if name, err := username(s, token); name != "ada" || err != nil {
-				t.Errorf("after a restart the token is %q's, %v", name, err)
+				t.Errorf("after a restart the token is %q's, %v, want %q", name, err, "ada")
 			}
 		})
 	}
@@ -108,7 +108,7 @@ func TestAlgorithms(t *testing.T) {
 		for _, change := range []string{"ISSUER=other", "AUDIENCE=other"} {
 			s := servertest.Start(t, dataDir, append(servertest.CheapHashing, "ACCOUNTD_TOKENS_"+change)...)
 			if name, err := username(s, token); name != "" || err != nil {
-				t.Errorf("with %s the token is %q's, %v", change, name, err)
+				t.Errorf("with %s the token is %q's, %v, want \"\"", change, name, err)
 			}
 			s.Kill()
 		}
@@ -138,14 +138,14 @@ func TestRotateUnderLoad(t *testing.T) {
 				if i%100 == 0 { // far fewer sessions than a user may have
 					next, err := s.Login(http.DefaultClient, "ada", "quiet-otter-42")
 					if err != nil || !next.Success {
-						t.Errorf("login: %+v, %v", next, err)
+						t.Errorf("got %+v, %v, want a login", next, err)
 						return
 					}
 					session = *next
 				}
 				for _, token := range []string{old.Token, session.Token} {
 					if name, err := username(s, token); name != "ada" || err != nil {
-						t.Errorf("a token is %q's, %v", name, err)
+						t.Errorf("a token is %q's, %v, want %q", name, err, "ada")
 						return
 					}
 				}
@@ -201,7 +201,7 @@ func TestRotateUnderLoad(t *testing.T) {
 		t.Fatalf("the refresh token: %+v, %v", out, err)
 	}
 	if name, err := username(s, out.Token); name != "ada" || err != nil {
-		t.Errorf("the next token is %q's, %v", name, err)
+		t.Errorf("the next token is %q's, %v, want %q", name, err, "ada")
 	}
 	if err := s.Stop(); err != nil || strings.Contains(s.Log(), "ERR") {
 		t.Errorf("%v\n%s", err, s.Log())
@@ -229,7 +229,7 @@ func TestTokenSettings(t *testing.T) {
 			s := start("ACCOUNTD_TOKENS_ROTATION=" + rotation)
 			session := register(t, s)
 			if next := ask(s, "refreshToken", session.RefreshToken, "token refreshToken"); !next.Success || (next.RefreshToken == session.RefreshToken) != kept {
-				t.Errorf("%s: %+v", rotation, next)
+				t.Errorf("%s: got %+v, want the same refresh token: %t", rotation, next, kept)
 			}
 		}
 	})
@@ -245,13 +245,13 @@ func TestTokenSettings(t *testing.T) {
 		}
 		next := ask(s, "token", session.Token, "token")
 		if name, err := username(s, next.Token); !next.Success || name != "ada" || err != nil {
-			t.Errorf("%+v is %q's, %v", next, name, err)
+			t.Errorf("got %+v of %q, %v, want a token of ada", next, name, err)
 		}
 	})
 	t.Run("allow_refresh", func(t *testing.T) {
 		s := start("ACCOUNTD_TOKENS_ALLOW_REFRESH=false")
 		if session := register(t, s); session.RefreshToken != "" || session.Token == "" {
-			t.Errorf("%+v", session)
+			t.Errorf("got %+v, want only an access token", session)
 		}
 	})
 }

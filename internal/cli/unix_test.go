@@ -62,10 +62,10 @@ drwx------ data/spool/tmp
 	openUp("data")
 	code, _, warned := w.run("user", "list")
 	if want := "accountd: warning: data directory " + w.dir + "/data was open to others (mode 0755): now it is not; if somebody may have looked, run accountd keys rotate and retire the old keys\n"; code != exitOK || warned != want {
-		t.Errorf("exits %d and says %q", code, warned)
+		t.Errorf("exits %d and says %q, want %v, %v", code, warned, exitOK, want)
 	}
 	if info, err := os.Stat("data"); err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("a directory of ours that was opened: %v, %v", info, err)
+		t.Errorf("a directory of ours that was opened: %v, %v, want 0o700", info, err)
 	}
 
 	if err := os.Mkdir("photos", 0o755); err != nil {

@@ -36,7 +36,7 @@ joined:    2027-01-15 08:00:00 UTC
 2   bob       bob@example.com  unverified, archived, inactive, superuser
 `)
 	if lines := strings.Split(strings.TrimSpace(w.ok("user", "list", "--json")), "\n"); len(lines) != 2 || lines[0] != strings.TrimSpace(w.ok("user", "show", "ada", "--json")) {
-		t.Errorf("lists %q", lines)
+		t.Errorf("got %q, want 2 users as user show prints them", lines)
 	}
 	w.fails(exitFailure, "accountd: there is no such user: \"nobody\" is no id, username or address\n", "user", "show", "nobody")
 	w.fails(exitFailure, `accountd: email: Enter a valid email address.
@@ -52,7 +52,7 @@ func TestUserLink(t *testing.T) {
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	for kind, path := range map[string]string{"activation": "activate", "password_reset": "password-reset", "password_set": "password-set"} {
 		if out := w.ok("user", "link", kind, "ada"); !regexp.MustCompile(`^token: (\S+)\nlink:  http://127\.0\.0\.1:8080/` + path + `/\S+\nuser:  1, ada, \S+\n$`).MatchString(out) {
-			t.Errorf("%s prints %q", kind, out)
+			t.Errorf("%s: got %q, want token, link and user", kind, out)
 		}
 	}
 	var link struct {
@@ -63,7 +63,7 @@ func TestUserLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	if link.Token == "" || link.Link != "http://127.0.0.1:8080/activate/"+link.Token || link.ID != 1 || link.Username != "ada" {
-		t.Errorf("%+v", link)
+		t.Errorf("got %+v, want a link of ada that ends in the token", link)
 	}
 	w.fails(exitFailure, "accountd: email: Enter a valid email address.\n", "user", "link", "secondary_email", "ada", "--email=ada")
 }

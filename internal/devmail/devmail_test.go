@@ -53,7 +53,7 @@ func mails(t *testing.T, spool, query string) []Message {
 	w := ask(spool, "GET", "/dev/mail.json"+query)
 	var list []Message
 	if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil || w.Code != 200 || w.Header().Get("Content-Type") != "application/json; charset=utf-8" {
-		t.Fatalf("status %d, %v, %s: %v", w.Code, w.Header(), w.Body, err)
+		t.Fatalf("status %d, %v, %s: %v, want 200, %q", w.Code, w.Header(), w.Body, err, "application/json; charset=utf-8")
 	}
 	return list
 }
@@ -95,7 +95,7 @@ func TestParse(t *testing.T) {
 	raw := strings.ReplaceAll(string(golden), "to-ken_1:2", token)
 	if m := parse("1.A.eml", []byte(raw)); m.Token != token || m.Link != "https://acme.example/password-reset/"+token || m.To != "ada@xn--bcher-kva.example" ||
 		!strings.Contains(m.HTML, "</html>") || !strings.Contains(m.Text, m.Link) {
-		t.Errorf("%+v", m)
+		t.Errorf("got %+v, want the token %q at the end of a link in both bodies", m, token)
 	}
 }
 
@@ -108,7 +108,7 @@ func FuzzParse(f *testing.F) {
 			t.Error(err)
 		}
 		if m.Link != "" && !strings.HasPrefix(m.Link, "http") {
-			t.Errorf("link %q", m.Link)
+			t.Errorf("got the link %q, want one of http or https", m.Link)
 		}
 	})
 }
@@ -137,11 +137,11 @@ func TestJSON(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if got := ask(spool, "GET", "/dev/mail.json?to=nobody").Body.String(); got != "[]\n" {
-		t.Errorf("nobody's: %s", got)
+		t.Errorf("nobody's: %s, want %q", got, "[]\n")
 	}
 	for _, limit := range []string{"0", "-1", "1001", "x", "1.5"} {
 		if w := ask(spool, "GET", "/dev/mail.json?limit="+limit); w.Code != 400 || w.Body.String() != "limit is a number from 1 to 1000.\n" {
-			t.Errorf("limit %s: status %d, %s", limit, w.Code, w.Body)
+			t.Errorf("limit %s: status %d, %s, want 400, %q", limit, w.Code, w.Body, "limit is a number from 1 to 1000.\n")
 		}
 	}
 }
@@ -157,35 +157,35 @@ func TestPage(t *testing.T) {
 		w := ask(spool, "GET", path)
 		body := w.Body.String()
 		if w.Code != status || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
-			t.Errorf("%s: status %d, %v", path, w.Code, w.Header())
+			t.Errorf("%s: status %d, %v, want %v, %q", path, w.Code, w.Header(), status, "text/html; charset=utf-8")
 		}
 		if !strings.Contains(body, "Hello") || !strings.Contains(body, "bob@example.com") || strings.Index(body, "2.A.eml") > strings.Index(body, `"/dev/mail/1.A.eml`) {
-			t.Errorf("%s lists\n%s", path, body)
+			t.Errorf("%s: got the list\n%s\nwant both mails, the newer one first", path, body)
 		}
 		if strings.Contains(body, "<script>") || strings.Contains(body, "<img") || regexp.MustCompile(`\s(style|onerror)=["']`).MatchString(body) {
-			t.Errorf("%s: what a mail says is part of the page:\n%s", path, body)
+			t.Errorf("%s: got\n%s\nwant the content of mails escaped", path, body)
 		}
 		for _, m := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(body, -1) {
 			if link := html.UnescapeString(m[1]); link != "data:," && link != "https://x.example/"+token && ask(spool, "GET", link).Code != 200 {
-				t.Errorf("%s names %s, which is not there", path, link)
+				t.Errorf("%s: got the link %s, want it to answer 200", path, link)
 			}
 		}
 	}
 	body := ask(spool, "GET", "/dev/mail/1.A.eml").Body.String()
 	frame := regexp.MustCompile(`<iframe title="[^"]*" sandbox="([^"]*)" srcdoc="([^"]*)">`).FindStringSubmatch(body)
 	if frame == nil || frame[1] != "allow-popups allow-popups-to-escape-sandbox" || html.UnescapeString(frame[2]) != `<base target="_blank">`+hostile {
-		t.Errorf("the frame is %q", frame)
+		t.Errorf("got the frame %q, want a sandbox with the mail", frame)
 	}
 	if !strings.Contains(body, `<a href="https://x.example/`+token+`" target="_blank" rel="noopener noreferrer">`) {
-		t.Errorf("no link to follow:\n%s", body)
+		t.Errorf("got\n%s\nwant a link that opens in a new tab", body)
 	}
 	for name, shows := range map[string]bool{"1.A.eml": true, "2.A.eml": false} {
 		if got := strings.Contains(ask(spool, "GET", "/dev/mail/"+name).Body.String(), "by itself: <code>"+token+"</code>"); got != shows {
-			t.Errorf("%s shows a token: %t", name, got)
+			t.Errorf("%s shows a token: %t, want %v", name, got, shows)
 		}
 	}
 	if body := ask(spoolOf(t, nil), "GET", "/dev/mail").Body.String(); !strings.Contains(body, "No mail yet") {
-		t.Errorf("an empty spool: %s", body)
+		t.Errorf("an empty spool: %s, want text with %q", body, "No mail yet")
 	}
 }
 
@@ -196,7 +196,7 @@ func TestHeaders(t *testing.T) {
 		for method, status := range map[string]int{"GET": 200, "HEAD": 200, "POST": 405, "DELETE": 405, "OPTIONS": 405} {
 			w := ask(spool, method, path)
 			if w.Code != status || (w.Header().Get("Allow") == "GET, HEAD") != (status == 405) {
-				t.Errorf("%s %s: status %d, %v", method, path, w.Code, w.Header())
+				t.Errorf("%s %s: status %d, %v, want %d, and Allow with 405", method, path, w.Code, w.Header(), status)
 			}
 			for name, want := range map[string]string{
 				"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; " +
@@ -205,14 +205,14 @@ func TestHeaders(t *testing.T) {
 				"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin", "Access-Control-Allow-Origin": "",
 			} {
 				if got := w.Header().Get(name); got != want {
-					t.Errorf("%s %s: %s is %q", method, path, name, got)
+					t.Errorf("%s %s: %s is %q, want %v", method, path, name, got, want)
 				}
 			}
 		}
 	}
 	for _, path := range []string{"/dev/", "/dev/mail/", "/dev/mail/1.A.eml/raw", "/dev/keys"} {
 		if w := ask(spool, "GET", path); w.Code != http.StatusNotFound {
-			t.Errorf("%s: status %d", path, w.Code)
+			t.Errorf("%s: status %d, want %v", path, w.Code, http.StatusNotFound)
 		}
 	}
 }
@@ -221,7 +221,7 @@ func TestHeaders(t *testing.T) {
 func TestUnreadable(t *testing.T) {
 	for _, path := range []string{"/dev/mail", "/dev/mail/1.A.eml", "/dev/mail.json"} {
 		if w := ask(filepath.Join(t.TempDir(), "none"), "GET", path); w.Code != 500 || !strings.Contains(w.Body.String(), "spool: ") {
-			t.Errorf("%s: status %d, %s", path, w.Code, w.Body)
+			t.Errorf("%s: status %d, %s, want 500, text with %q", path, w.Code, w.Body, "spool: ")
 		}
 	}
 }

@@ -52,7 +52,7 @@ func sums(t *testing.T) map[string]string {
 		out[name] = sum
 	}
 	if len(out) != 4 {
-		t.Fatalf("SHA256SUMS has %d files", len(out))
+		t.Fatalf("SHA256SUMS has %d files, want 4", len(out))
 	}
 	return out
 }
@@ -65,7 +65,7 @@ func TestPage(t *testing.T) {
 		resp, body := get(t, server.URL+"/"+query, "")
 		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" || resp.Header.Get("Cache-Control") != "no-cache" ||
 			resp.Header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%q: status %d, %v", query, resp.StatusCode, resp.Header)
+			t.Errorf("%q: status %d, %v, want 200, %q, %q, %q", query, resp.StatusCode, resp.Header, "text/html; charset=utf-8", "no-cache", "nosniff")
 		}
 		for name, want := range map[string]string{
 			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src data:; " +
@@ -74,14 +74,14 @@ func TestPage(t *testing.T) {
 			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
 		} {
 			if got := resp.Header.Get(name); got != want {
-				t.Errorf("%q: %s is %q", query, name, got)
+				t.Errorf("%q: %s is %q, want %v", query, name, got, want)
 			}
 		}
 		if !bytes.Contains(body, []byte(`data-endpoint="`+endpoint+`"`)) || bytes.Contains(body, []byte("evil")) {
-			t.Errorf("%q: %s", query, body)
+			t.Errorf("%q: got %s, want the endpoint %s", query, body, endpoint)
 		}
 		if inline := regexp.MustCompile(`<script>|<style|\son\w+=|\sstyle=|https?://`).Find(body); inline != nil {
-			t.Errorf("%q: the page has %q", query, inline)
+			t.Errorf("%q: got %q in the page, want nothing inline", query, inline)
 		}
 		found := 0
 		want := sums(t)
@@ -91,7 +91,7 @@ func TestPage(t *testing.T) {
 			plain, content := get(t, url, "")
 			packed, raw := get(t, url, "gzip")
 			if plain.StatusCode != 200 || packed.StatusCode != 200 || !strings.Contains(plain.Header.Get("Cache-Control"), "immutable") {
-				t.Errorf("%s: status %d and %d, %v", url, plain.StatusCode, packed.StatusCode, plain.Header)
+				t.Errorf("%s: status %d and %d, %v, want 200, 200, text with %q", url, plain.StatusCode, packed.StatusCode, plain.Header, "immutable")
 			}
 			sent := sha256.Sum256(raw)
 			if packed.Header.Get("Content-Encoding") == "gzip" {
@@ -107,7 +107,7 @@ func TestPage(t *testing.T) {
 			}
 			delete(want, name)
 			if kind := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}[path.Ext(name)]; plain.Header.Get("Content-Type") != kind {
-				t.Errorf("%s: content type %q", name, plain.Header.Get("Content-Type"))
+				t.Errorf("%s: content type %q, want %v", name, plain.Header.Get("Content-Type"), kind)
 			}
 		}
 		if found != 6 || len(want) != 0 {
@@ -116,7 +116,7 @@ func TestPage(t *testing.T) {
 	}
 	for _, missing := range []string{"/graphiql/", "/graphiql/0123456789abcdef/start.js", "/index.html", "/assets/react.production.min.js.gz"} {
 		if resp, _ := get(t, server.URL+missing, ""); resp.StatusCode != 404 {
-			t.Errorf("%s: status %d", missing, resp.StatusCode)
+			t.Errorf("%s: status %d, want 404", missing, resp.StatusCode)
 		}
 	}
 }
@@ -146,17 +146,17 @@ func TestMethods(t *testing.T) {
 	for _, path := range []string{"/", "/?endpoint=relay", file} {
 		for _, method := range []string{"GET", "HEAD"} {
 			if w := ask(method, path); w.Code != 200 {
-				t.Errorf("%s %s: status %d", method, path, w.Code)
+				t.Errorf("%s %s: status %d, want 200", method, path, w.Code)
 			}
 		}
 		for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
 			if w := ask(method, path); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
-				t.Errorf("%s %s: status %d, allows %q", method, path, w.Code, w.Header().Get("Allow"))
+				t.Errorf("%s %s: status %d, allows %q, want 405, %q", method, path, w.Code, w.Header().Get("Allow"), "GET, HEAD")
 			}
 		}
 	}
 	if w := ask("POST", "/nothing"); w.Code != 404 {
-		t.Errorf("POST /nothing: status %d", w.Code)
+		t.Errorf("POST /nothing: status %d, want 404", w.Code)
 	}
 }
 
@@ -172,10 +172,10 @@ func TestEncodings(t *testing.T) {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		if got := w.Header().Get("Content-Encoding") == "gzip"; got != packed {
-			t.Errorf("%q: gzip %t", offer, got)
+			t.Errorf("%q: gzip %t, want %v", offer, got, packed)
 		}
 		if w.Header().Get("Vary") != "Accept-Encoding" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%q: %v", offer, w.Header())
+			t.Errorf("%q: %v, want %q, %q", offer, w.Header(), "Accept-Encoding", "nosniff")
 		}
 	}
 }
@@ -193,20 +193,20 @@ func TestTour(t *testing.T) {
 		schema := gqlparser.MustLoadSchema(&ast.Source{Name: name, Input: string(sdl)})
 		list := steps(brackets[0], brackets[1])
 		if len(list) != 6 {
-			t.Errorf("%d steps", len(list))
+			t.Errorf("%d steps, want 6", len(list))
 		}
 		for _, step := range list {
 			doc, errs := gqlparser.LoadQueryWithRules(schema, step, nil)
 			if len(errs) > 0 {
-				t.Errorf("%s: %v\n%s", name, errs, step)
+				t.Errorf("%s: got %v, want a valid document:\n%s", name, errs, step)
 				continue
 			}
 			if len(doc.Operations) != 1 || doc.Operations[0].Name == "" {
-				t.Errorf("GraphiQL shows the name of the operation on its tab:\n%s", step)
+				t.Errorf("got\n%s\nwant a named operation, for the title of the tab", step)
 			}
 		}
 		if got := tabs(brackets[0], brackets[1]); strings.Count(got, "Authorization") != 1 {
-			t.Errorf("the header is not where me is asked: %s", got)
+			t.Errorf("the header is not where me is asked: %s, want 1", got)
 		}
 	}
 }

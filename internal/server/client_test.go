@@ -89,10 +89,10 @@ func TestForwarded(t *testing.T) {
 	s := newSite(t, func(s *Settings) { s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
 	const request = "POST /graphql HTTP/1.1\nHost: localhost\nX-Forwarded-For: 192.0.2.1\nX-Forwarded-For: 203.0.113.9, 127.0.0.2"
 	if _, body := s.raw(t, request); body != "plain for 203.0.113.9" {
-		t.Error(body)
+		t.Errorf("got %q, want %q", body, "plain for 203.0.113.9")
 	}
 	if _, body := newSite(t).raw(t, request); body != "plain for 127.0.0.1" {
-		t.Errorf("without trust: %s", body)
+		t.Errorf("without trust: %s, want %q", body, "plain for 127.0.0.1")
 	}
 }
 
@@ -117,7 +117,7 @@ func FuzzClientAddr(f *testing.F) {
 		addr, err := netip.ParseAddrPort(peer)
 		if err != nil {
 			if got != peer {
-				t.Errorf("a peer %q without an address is %q", peer, got)
+				t.Errorf("a peer %q without an address is %q, want %v", peer, got, peer)
 			}
 			return
 		}
@@ -144,10 +144,10 @@ func FuzzClientAddr(f *testing.F) {
 			}
 		}
 		if spoofed := of(peer, before+","+forwarded); spoofed != got {
-			t.Errorf("%q before %q: %q, not %q", before, forwarded, spoofed, got)
+			t.Errorf("%q before %q: got %q, want %q", before, forwarded, spoofed, got)
 		}
 		if spoofed := of(peer, before, forwarded); spoofed != got {
-			t.Errorf("a line %q before %q: %q, not %q", before, forwarded, spoofed, got)
+			t.Errorf("a line %q before %q: got %q, want %q", before, forwarded, spoofed, got)
 		}
 	})
 }

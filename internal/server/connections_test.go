@@ -72,7 +72,7 @@ func TestConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n, err := conn.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%s: read %d bytes, %v", what, n, err)
+			t.Errorf("%s: got %d bytes, %v, want a closed connection", what, n, err)
 		}
 	}
 	working := s.knock(t, "GET /graphql HTTP/1.1\nHost: localhost\n\n")
@@ -108,16 +108,16 @@ func TestConnectionStates(t *testing.T) {
 	}
 	for _, state := range []http.ConnState{http.StateActive, http.StateIdle, http.StateClosed} {
 		if excess := c.note(first, state); excess != nil {
-			t.Errorf("%s of a connection that was closed: closes %p", state, excess)
+			t.Errorf("%s of a closed connection: got %p to close, want none", state, excess)
 		}
 	}
 	for _, state := range []http.ConnState{http.StateActive, http.StateIdle, http.StateActive, http.StateClosed} {
 		if excess := c.note(second, state); excess != nil {
-			t.Errorf("%s: closes %p", state, excess)
+			t.Errorf("%s: got %p to close, want none", state, excess)
 		}
 	}
 	if len(c.open)+c.waiting.Len() > 0 {
-		t.Errorf("%d connections are open, %d wait", len(c.open), c.waiting.Len())
+		t.Errorf("got %d open and %d waiting connections, want none", len(c.open), c.waiting.Len())
 	}
 }
 
@@ -136,7 +136,7 @@ func TestSlowClients(t *testing.T) {
 	})
 	for _, limit := range []*time.Duration{&s.http.ReadHeaderTimeout, &s.http.ReadTimeout, &s.http.WriteTimeout, &s.http.IdleTimeout} {
 		if *limit <= 0 || *limit > 2*time.Minute {
-			t.Errorf("a limit is %s", *limit)
+			t.Errorf("got the timeout %s, want 0 < timeout <= 2m", *limit)
 		}
 		*limit = soon
 	}
@@ -159,7 +159,7 @@ func TestSlowClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("after %d bytes the connection is still open", n)
+				t.Errorf("got %d bytes and an open connection, want it closed", n)
 			}
 		})
 	}

@@ -59,7 +59,7 @@ func TestExempt(t *testing.T) {
 				log := s.log.String()
 				remedies := strings.Count(log, `.logins_per_ip to \"off\" instead`)
 				if !test.public && remedies != times || test.public && remedies > 0 {
-					t.Errorf("%s, %d remedies for development:\n%s", when, remedies, log)
+					t.Errorf("%s: got %d remedies for development, want %d unless public (%t):\n%s", when, remedies, times, test.public, log)
 				}
 				if test.warning != "" && strings.Count(log, test.warning) != times ||
 					strings.Count(log, "level=") != times ||
@@ -71,7 +71,7 @@ func TestExempt(t *testing.T) {
 			said("without a limit", 0)
 			for range 2 {
 				if body := ask("/graphql?limited"); strings.HasSuffix(body, ", exempt: true") != test.exempt {
-					t.Error(body)
+					t.Errorf("got %q, want %v", body, test.exempt)
 				}
 			}
 			said("at first", 1)

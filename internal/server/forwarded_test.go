@@ -16,7 +16,7 @@ func TestDirectOnly(t *testing.T) {
 	}
 	for name := range forwardingHeaders {
 		if http.CanonicalHeaderKey(name) != name {
-			t.Errorf("%s is not how net/http writes it", name)
+			t.Errorf("got the name %s, want it as net/http writes it", name)
 		}
 		heads["HTTP/1.1\nHost: localhost\n"+name+": 192.0.2.1"] = 403
 	}
@@ -33,17 +33,17 @@ func TestDirectOnly(t *testing.T) {
 		} {
 			resp, body := s.raw(t, "GET "+path+" "+head)
 			if resp.StatusCode != status || status == 403 && !strings.Contains(body, remedy) {
-				t.Errorf("%s %q: status %d, %s", path, head, resp.StatusCode, body)
+				t.Errorf("%s %q: status %d, %s, want %d, and the remedy %q with 403", path, head, resp.StatusCode, body, status, remedy)
 			}
 		}
 		if resp, _ := asked.raw(t, "GET / "+head); resp.StatusCode != 200 {
-			t.Errorf("%q: status %d for a page that was asked for", head, resp.StatusCode)
+			t.Errorf("%q: status %d for a page that was asked for, want 200", head, resp.StatusCode)
 		}
 		if resp, _ := asked.raw(t, "GET /dev/mail "+head); resp.StatusCode != status {
-			t.Errorf("%q: status %d for mails where the page was asked for", head, resp.StatusCode)
+			t.Errorf("%q: status %d for mails where the page was asked for, want %v", head, resp.StatusCode, status)
 		}
 		if resp, _ := s.raw(t, "GET /graphql "+head); resp.StatusCode != 200 {
-			t.Errorf("%q: status %d at the API", head, resp.StatusCode)
+			t.Errorf("%q: status %d at the API, want 200", head, resp.StatusCode)
 		}
 	}
 }

@@ -67,7 +67,7 @@ func TestOrigins(t *testing.T) {
 				}
 				resp, body := s.raw(t, request)
 				if resp.StatusCode != status || body != want {
-					t.Errorf("%q: status %d, %s", request, resp.StatusCode, body)
+					t.Errorf("%q: status %d, %s, want %v, %v", request, resp.StatusCode, body, status, want)
 				}
 				reads := map[string]string{}
 				if test.reads && method != "PUT" {
@@ -75,12 +75,12 @@ func TestOrigins(t *testing.T) {
 				}
 				for _, header := range []string{"Origin", "Credentials"} {
 					if got := resp.Header.Get("Access-Control-Allow-" + header); got != reads[header] {
-						t.Errorf("%q: Access-Control-Allow-%s: %q", request, header, got)
+						t.Errorf("%q: Access-Control-Allow-%s: %q, want %v", request, header, got, reads[header])
 					}
 				}
 				exposed := map[bool]string{true: "X-Request-Id, Retry-After"}[reads["Origin"] != ""]
 				if got := resp.Header.Get("Access-Control-Expose-Headers"); got != exposed || resp.Header.Get("Vary") != "Origin" {
-					t.Errorf("%q: exposes %q, varies by %q", request, got, resp.Header.Get("Vary"))
+					t.Errorf("%q: exposes %q, varies by %q, want %v, %q", request, got, resp.Header.Get("Vary"), exposed, "Origin")
 				}
 			}
 		}
@@ -118,21 +118,21 @@ func TestPreflight(t *testing.T) {
 			}
 			for _, header := range []string{"Origin", "Credentials", "Methods", "Headers"} {
 				if got := resp.Header.Get("Access-Control-Allow-" + header); got != want[header] {
-					t.Errorf("%s, %q: Access-Control-Allow-%s: %q", name, request, header, got)
+					t.Errorf("%s, %q: Access-Control-Allow-%s: %q, want %v", name, request, header, got, want[header])
 				}
 			}
 			endpoint := test.path == "/graphql" || test.path == "/relay"
 			if endpoint && (resp.StatusCode != 204 || body != "" || !strings.HasPrefix(resp.Header.Get("Vary"), "Origin")) {
-				t.Errorf("%s, %q: status %d, %q, varies by %q", name, request, resp.StatusCode, body, resp.Header.Get("Vary"))
+				t.Errorf("%s, %q: status %d, %q, Vary %q, want 204, \"\", Origin", name, request, resp.StatusCode, body, resp.Header.Get("Vary"))
 			}
 			if age := resp.Header.Get("Access-Control-Max-Age"); (age == "600") != (want["Origin"] != "") {
-				t.Errorf("%s, %q: Access-Control-Max-Age %q", name, request, age)
+				t.Errorf("%s, %q: Access-Control-Max-Age %q, want 600 for allowed origins only", name, request, age)
 			}
 		}
 		// The host is checked before the origin.
 		resp, _ := s.raw(t, "OPTIONS /graphql HTTP/1.1\nHost: evil.example\nOrigin: https://app.example\nAccess-Control-Request-Method: POST")
 		if resp.StatusCode != 421 || resp.Header.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("%s: unknown host: status %d, %v", name, resp.StatusCode, resp.Header)
+			t.Errorf("%s: unknown host: status %d, %v, want 421, \"\"", name, resp.StatusCode, resp.Header)
 		}
 	}
 }
@@ -182,7 +182,7 @@ func TestForwardedPages(t *testing.T) {
 		}
 	}
 	if resp, _ := s.raw(t, "GET /auth HTTP/1.1\nHost: evil.example"); resp.StatusCode != 421 {
-		t.Errorf("unknown host: status %d", resp.StatusCode)
+		t.Errorf("unknown host: status %d, want 421", resp.StatusCode)
 	}
 }
 
@@ -202,10 +202,10 @@ func TestMailIsOurs(t *testing.T) {
 		}
 		resp, body := s.raw(t, request)
 		if resp.StatusCode != status || (status == 200) != strings.Contains(body, "mail for") || resp.Header.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("%q: status %d, %s", header, resp.StatusCode, body)
+			t.Errorf("%q: status %d, %s, want %d, with mail for 200 only", header, resp.StatusCode, body, status)
 		}
 	}
 	if resp, _ := s.raw(t, "GET /dev/mail.json HTTP/1.1\nHost: evil.example"); resp.StatusCode != 421 {
-		t.Errorf("another host: status %d", resp.StatusCode)
+		t.Errorf("another host: status %d, want 421", resp.StatusCode)
 	}
 }

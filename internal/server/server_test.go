@@ -129,18 +129,18 @@ func TestRoutes(t *testing.T) {
 	for _, test := range tests {
 		resp, body := s.raw(t, test.request)
 		if resp.StatusCode != test.status || body != test.body {
-			t.Errorf("%q: status %d, %q", test.request, resp.StatusCode, body)
+			t.Errorf("%q: status %d, %q, want %v, %v", test.request, resp.StatusCode, body, test.status, test.body)
 		}
 	}
 	without := newSite(t, func(s *Settings) { s.Page, s.Mail, s.JWKS = nil, nil, nil })
 	if resp, _ := without.raw(t, "GET /.well-known/jwks.json HTTP/1.1\nHost: localhost"); resp.StatusCode != 404 {
-		t.Errorf("without keys: status %d", resp.StatusCode)
+		t.Errorf("without keys: status %d, want 404", resp.StatusCode)
 	}
 	if resp, _ := without.raw(t, "GET / HTTP/1.1\nHost: localhost"); resp.StatusCode != 404 {
-		t.Errorf("without a page: status %d", resp.StatusCode)
+		t.Errorf("without a page: status %d, want 404", resp.StatusCode)
 	}
 	if resp, _ := without.raw(t, "GET /dev/mail HTTP/1.1\nHost: localhost"); resp.StatusCode != 404 {
-		t.Errorf("without mail: status %d", resp.StatusCode)
+		t.Errorf("without mail: status %d, want 404", resp.StatusCode)
 	}
 }
 
@@ -152,18 +152,18 @@ func TestHosts(t *testing.T) {
 	} {
 		resp, body := s.raw(t, "POST /graphql HTTP/1.1\nX-Forwarded-Host: localhost\nForwarded: host=localhost\nHost: "+host)
 		if known != (resp.StatusCode == 200) {
-			t.Errorf("%q: status %d", host, resp.StatusCode)
+			t.Errorf("%q: status %d, want 200 %t", host, resp.StatusCode, known)
 		}
 		if !known && resp.StatusCode != 400 && (resp.StatusCode != 421 || !strings.Contains(body, `"code":"unknown_host"`)) {
-			t.Errorf("%q: status %d, %s", host, resp.StatusCode, body)
+			t.Errorf("%q: status %d, %s, want 421 and unknown_host", host, resp.StatusCode, body)
 		}
 	}
 	// The host of an absolute URI counts more than the header (RFC 9112, section 3.2.2).
 	if resp, _ := s.raw(t, "POST http://evil.example/graphql HTTP/1.1\nHost: localhost"); resp.StatusCode != 421 {
-		t.Errorf("absolute URI: status %d", resp.StatusCode)
+		t.Errorf("absolute URI: status %d, want 421", resp.StatusCode)
 	}
 	if resp, _ := s.raw(t, "GET /livez HTTP/1.1\nHost: evil.example"); resp.StatusCode != 200 {
-		t.Errorf("livez: status %d", resp.StatusCode)
+		t.Errorf("livez: status %d, want 200", resp.StatusCode)
 	}
 }
 
@@ -185,7 +185,7 @@ func TestHeaders(t *testing.T) {
 				}
 			}
 			if id := resp.Header.Get("X-Request-Id"); len(id) < 20 {
-				t.Errorf("%q: request id %q", request, id)
+				t.Errorf("%q: request id %q, want at least 20 characters", request, id)
 			}
 		}
 	}
@@ -196,13 +196,13 @@ func TestPanic(t *testing.T) {
 	resp, body := s.raw(t, "POST /graphql?panic HTTP/1.1\nHost: localhost")
 	want := `{"errors":[{"message":"internal server error","extensions":{"code":"internal","requestId":"` + resp.Header.Get("X-Request-Id") + `"}}]}` + "\n"
 	if resp.StatusCode != 500 || body != want {
-		t.Errorf("status %d, %s", resp.StatusCode, body)
+		t.Errorf("status %d, %s, want 500, %v", resp.StatusCode, body, want)
 	}
 	if log := s.log.String(); !strings.Contains(log, "secret of the server") || !strings.Contains(log, resp.Header.Get("X-Request-Id")) {
-		t.Errorf("log: %s", log)
+		t.Errorf("log: %s, want text with %q, text with %q", log, "secret of the server", resp.Header.Get("X-Request-Id"))
 	}
 	if resp, _ := s.raw(t, "POST /graphql HTTP/1.1\nHost: localhost"); resp.StatusCode != 200 {
-		t.Errorf("afterwards: status %d", resp.StatusCode)
+		t.Errorf("afterwards: status %d, want 200", resp.StatusCode)
 	}
 }
 
@@ -211,10 +211,10 @@ func TestReadiness(t *testing.T) {
 	s.ready = errors.New("/var/spool is full")
 	resp, body := s.raw(t, "GET /readyz HTTP/1.1\nHost: x")
 	if resp.StatusCode != 503 || body != "not ready\n" || !strings.Contains(s.log.String(), "/var/spool is full") {
-		t.Errorf("status %d, %q, log %s", resp.StatusCode, body, s.log)
+		t.Errorf("status %d, %q, log %s, want 503, %q, text with %q", resp.StatusCode, body, s.log, "not ready\n", "/var/spool is full")
 	}
 	if resp, _ := s.raw(t, "GET /livez HTTP/1.1\nHost: x"); resp.StatusCode != 200 {
-		t.Errorf("livez: status %d", resp.StatusCode)
+		t.Errorf("livez: status %d, want 200", resp.StatusCode)
 	}
 }
 
@@ -222,7 +222,7 @@ func TestHeaderLimit(t *testing.T) {
 	s := newSite(t)
 	for size, want := range map[int]int{15 << 10: 200, 17 << 10: 431} {
 		if resp, _ := s.raw(t, "POST /graphql HTTP/1.1\nHost: localhost\nX-Long: "+strings.Repeat("x", size)); resp.StatusCode != want {
-			t.Errorf("%d bytes: status %d", size, resp.StatusCode)
+			t.Errorf("%d bytes: status %d, want %v", size, resp.StatusCode, want)
 		}
 	}
 }
