@@ -27,6 +27,7 @@ func TestHTMLText(t *testing.T) {
 		{"no tag", "1 < 2 > 0 <3 <", "1 < 2 > 0 <3 <"},
 		{"a tag without an end", `a <b title="x`, "a"},
 		{"an element without an end", "a<script>b", "a"},
+		{"nested too deeply", strings.Repeat("<div>", 600) + "a", ""},
 		{"closed too often", "</div>a</p></script>b", "a\n\nb"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
