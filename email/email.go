@@ -163,7 +163,7 @@ func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
 	if !o.isPublishing() {
 		return nil
 	}
-	r := row{id: id, name: name, sealed: sealed}
+	r := row{id: id, name: name}
 	o.claim(name) // before anybody can see the row
 	tx.After(func(committed bool) {
 		if !committed {
@@ -171,7 +171,7 @@ func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
 			return
 		}
 		// The message is safe in its row, and the request that made it has succeeded: report, not return.
-		o.report(o.publish(r, false))
+		o.report(o.publish(r, message.Raw))
 	})
 	return nil
 }

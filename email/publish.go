@@ -149,7 +149,20 @@ func (o *Outbox) publishLeft(ctx context.Context, r row, published bool) error {
 		o.release(r)
 		return err
 	}
-	return o.publish(r, published)
+	if published {
+		o.addPublished(r)
+		return nil
+	}
+	raw, err := o.seal.Open(r.sealed, []byte(r.name))
+	if err != nil {
+		// The row stays claimed: each process tries it once, and goes on with the rows behind it.
+		o.log.Error("a mail cannot be opened and stays in the outbox: the key that sealed it is not in the key file", "row", r.id, "error", err)
+		o.mu.Lock()
+		o.unreadable++
+		o.mu.Unlock()
+		return nil
+	}
+	return o.publish(r, raw)
 }
 
 // claim takes a message for the caller alone to publish, and says whether it was free.
@@ -171,24 +184,18 @@ func (o *Outbox) release(rows ...row) {
 	}
 }
 
-// publish brings a claimed message into the spool, unless it is there or cannot be opened. The claim lasts until its
-// row is gone.
-func (o *Outbox) publish(r row, published bool) error {
-	if !published {
-		raw, err := o.seal.Open(r.sealed, []byte(r.name))
-		if err != nil {
-			// It stays claimed: it is looked at once by each process, and stops none of those behind it.
-			o.log.Error("a mail cannot be opened and stays in the outbox: the key that sealed it is not in the key file", "row", r.id, "error", err)
-			o.mu.Lock()
-			o.unreadable++
-			o.mu.Unlock()
-			return nil
-		}
-		if err := o.spool.publish(r.name, raw); err != nil {
-			o.release(r)
-			return fmt.Errorf("write to the spool: %w", err)
-		}
+// publish writes a claimed message to the spool. The claim lasts until its row is deleted.
+func (o *Outbox) publish(r row, raw []byte) error {
+	if err := o.spool.publish(r.name, raw); err != nil {
+		o.release(r)
+		return fmt.Errorf("write to the spool: %w", err)
 	}
+	o.addPublished(r)
+	return nil
+}
+
+// addPublished has settle delete the row of a message that is in the spool.
+func (o *Outbox) addPublished(r row) {
 	o.mu.Lock()
 	o.published = append(o.published, row{id: r.id, name: r.name})
 	o.mu.Unlock()
@@ -196,7 +203,6 @@ func (o *Outbox) publish(r row, published bool) error {
 	case o.unsettled <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // settle makes the names of published messages durable and deletes their rows. Only Start and Run call it, one
