@@ -11,16 +11,16 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// maxAccessToken is the longest access token looked at, in bytes.
+// maxAccessToken is the length of the longest access token that is accepted, in bytes.
 const maxAccessToken = 4096
 
-// Subject is who a session belongs to.
+// Subject is the user of a session.
 type Subject struct {
 	ID       int64
 	Username string
 }
 
-// sign makes the access token of a session. orig is the time of its first token, expires of its own end.
+// sign makes an access token. orig is the time of the session's first token.
 func (i *Issuer) sign(who Subject, session int64, now time.Time, orig, expires int64) (string, Claims, error) {
 	claims := Claims{
 		Username: who.Username, Subject: who.ID, Session: session,
@@ -44,11 +44,11 @@ func (i *Issuer) sign(who Subject, session int64, now time.Time, orig, expires i
 	return string(token), claims, nil
 }
 
-// Verify says what an access token claims: its signature by a key of the ring under the configured
-// algorithm, then its times and names (RFC 8725). It fails with ErrInvalid or ErrExpired. Whether the
-// session still lives, LiveSession says.
+// Verify returns the claims of an access token after it has checked the signature, the algorithm, the times, the
+// issuer and the audience (RFC 8725). It fails with ErrInvalid or ErrExpired. It does not look at the session: see
+// LiveSession.
 func (i *Issuer) Verify(raw string) (Claims, error) {
-	c, err := i.signed(raw)
+	c, err := i.verifySigned(raw)
 	if err != nil {
 		return Claims{}, err
 	}
@@ -62,8 +62,8 @@ func (i *Issuer) Verify(raw string) (Claims, error) {
 	return c.Claims, nil
 }
 
-// signed says what an access token claims that is ours, however old.
-func (i *Issuer) signed(raw string) (claimed, error) {
+// verifySigned is Verify without the times.
+func (i *Issuer) verifySigned(raw string) (claimed, error) {
 	if len(raw) > maxAccessToken {
 		return claimed{}, ErrInvalid
 	}
@@ -82,9 +82,9 @@ func (i *Issuer) signed(raw string) (claimed, error) {
 	return c, nil
 }
 
-// verify reads a token that a key of the ring has signed.
+// verify returns the claims of a token that a key of the ring has signed.
 func (r *ring) verify(raw, algorithm string) (c claimed, ok bool) {
-	// jws.Verify decodes base64 of every kind. Only one text may stand for a token.
+	// jws.Verify accepts several spellings of base64, but a token must have one only.
 	header, rest, _ := strings.Cut(raw, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
 	for _, segment := range []string{header, payload, signature} {
@@ -98,18 +98,18 @@ func (r *ring) verify(raw, algorithm string) (c claimed, ok bool) {
 	}
 	options := []jws.VerifyOption{jws.WithCompact()}
 	for _, key := range candidates {
-		options = append(options, jws.WithKey(key.alg, key.verify)) // the header's alg decides nothing
+		options = append(options, jws.WithKey(key.alg, key.verify)) // bound to its algorithm, whatever the header says
 	}
-	said, err := jws.Verify([]byte(raw), options...)
+	claims, err := jws.Verify([]byte(raw), options...)
 	if err != nil {
 		return claimed{}, false
 	}
-	return parseClaims(said)
+	return parseClaims(claims)
 }
 
-// candidates are the keys that may have signed a token with this header: the one it names, or all when it names none of the
-// ring. It refuses every header but the ones this package writes: another type, another algorithm, and extensions that would
-// have to be understood (crit) or point to keys (jku, jwk, x5u, x5c).
+// candidates are the keys that may have signed a token with this header: the one that its kid names, or all of them
+// if the ring has no such key. ok is false for another type or algorithm, and for any other member: extensions (crit)
+// and keys that the token brings along (jku, jwk, x5u, x5c).
 func (r *ring) candidates(header, algorithm string) (keys []accessKey, ok bool) {
 	raw, err := decodeSegment(header)
 	if err != nil {

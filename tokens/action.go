@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Purpose is what an action token is for; it works for nothing else.
+// Purpose is the one thing that an action token is good for.
 type Purpose string
 
 // The purposes of action tokens.
@@ -20,11 +20,11 @@ const (
 	SecondaryEmail Purpose = "secondary_email"
 )
 
-// purposeCodes are part of the tokens in people's mail: never change or reuse one.
+// purposeCodes are part of tokens in mails that have been sent: never change or reuse one.
 var purposeCodes = map[Purpose]byte{Activation: 1, PasswordReset: 2, PasswordSet: 3, SecondaryEmail: 4}
 
-// Action is what a token inside an email stands for. Address and Epoch bind it to a state of the user:
-// the caller compares them with the row and so finds out whether the token is stale or used.
+// Action is the content of an action token. Address and Epoch bind it to a state of the user. The caller compares
+// them with the user's row, which is how a used or outdated token is found.
 type Action struct {
 	Purpose  Purpose
 	User     int64
@@ -35,11 +35,11 @@ type Action struct {
 
 const (
 	actionVersion = 1
-	nonceBytes    = 16 // so that two tokens for the same state differ
-	maxAction     = 1024
+	nonceBytes    = 16   // two tokens for the same state differ
+	maxAction     = 1024 // bytes of a token
 )
 
-// SignAction makes the token for a, issued now. It is URL-safe.
+// SignAction makes a token with the content of a, issued now. It is safe in URLs.
 func (i *Issuer) SignAction(a Action) (string, error) {
 	code, ok := purposeCodes[a.Purpose]
 	if !ok {
@@ -58,8 +58,8 @@ func (i *Issuer) SignAction(a Action) (string, error) {
 	return token, nil
 }
 
-// VerifyAction says what a token stands for. Checks, in this order: signature (ErrInvalid), age against
-// the lifetime of want (ErrExpired), purpose (ErrInvalid).
+// VerifyAction returns the content of a token. It checks, in this order, the signature (ErrInvalid), the age against
+// the lifetime of want (ErrExpired) and the purpose (ErrInvalid).
 func (i *Issuer) VerifyAction(raw string, want Purpose) (Action, error) {
 	if len(raw) > maxAction {
 		return Action{}, ErrInvalid
@@ -106,10 +106,10 @@ func mac(key, message []byte) []byte {
 	return h.Sum(nil)
 }
 
-// Pseudonym stands for a text where the text itself is not to be: only with the key file can it be told which one it is. label
-// keeps uses apart. It changes with the first action key.
+// Pseudonym is a keyed hash of text, to be stored in its place: it cannot be reversed by guessing without the key
+// file. The same text has different pseudonyms under different labels. All of them change with the first action key.
 func (i *Issuer) Pseudonym(label, text string) string {
-	message := append([]byte("\xffpseudonym\x00"+label+"\x00"), text...) // an action token begins with its version
+	message := append([]byte("\xffpseudonym\x00"+label+"\x00"), text...) // 0xff begins no action token
 	return base64.RawURLEncoding.EncodeToString(mac(i.keys.ring().action[0], message)[:16])
 }
 

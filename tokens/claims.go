@@ -49,9 +49,9 @@ func parseID(s string) (int64, bool) {
 	return id, err == nil && strconv.FormatInt(id, 10) == s
 }
 
-// parseObject decodes a JSON object into fields, by the names of its members. It is stricter than encoding/json: the text is
-// valid UTF-8, names match in case, and no name appears twice (RFC 7519, section 4). Members without a field are
-// ignored if others is set, and refused otherwise.
+// parseObject decodes a JSON object into fields, by the names of its members. It is stricter than encoding/json: the
+// text is valid UTF-8, names match in case, and no name appears twice (RFC 7519, section 4). Members without a field
+// are ignored if others is set, and refused otherwise.
 func parseObject(raw []byte, fields map[string]any, others bool) bool {
 	if !utf8.Valid(raw) || !json.Valid(raw) { // Token would stop after the object and ignore what follows
 		return false

@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// MaxKeyFile is how many bytes a file with a key to import may have.
+// MaxKeyFile bounds the file of an imported key, in bytes.
 const MaxKeyFile = 64 << 10
 
-// parseImported reads a key as other programs keep it. PEM: a private key (PKCS #8, PKCS #1, SEC 1), or a public one that
-// only verifies (PKIX, PKCS #1); algorithm "" takes the one that the key is for. Anything else is the text of an HMAC
-// secret, as Django's SECRET_KEY, without the line's end; algorithm says for which hash, usual when it is "".
-func parseImported(raw []byte, algorithm, usual string) (storedKey, error) {
+// parseImported decodes a key of another program. PEM has a private key (PKCS #8, PKCS #1 or SEC 1), or a public one
+// (PKIX or PKCS #1) that only verifies; with algorithm "" the key determines the algorithm. Any other text is an HMAC
+// secret, such as Django's SECRET_KEY, whose final line break is removed; with algorithm "" it is for fallback.
+func parseImported(raw []byte, algorithm, fallback string) (storedKey, error) {
 	if len(raw) > MaxKeyFile {
 		return storedKey{}, fmt.Errorf("the file has more than %d bytes: that is no key", MaxKeyFile)
 	}
@@ -24,12 +24,13 @@ func parseImported(raw []byte, algorithm, usual string) (storedKey, error) {
 		return parsePEM(raw, algorithm)
 	}
 	if algorithm == "" {
-		algorithm = usual
+		algorithm = fallback
 	}
 	secret := bytes.TrimRight(raw, "\r\n")
 	switch {
 	case !symmetric(algorithm):
-		return storedKey{}, errors.New("the file has no PEM, so it is taken for an HMAC secret: say --algorithm HS256, HS384 or HS512")
+		return storedKey{}, errors.New("the file has no PEM, so it is taken for an HMAC secret: " +
+			"say --algorithm HS256, HS384 or HS512")
 	case bytes.ContainsAny(secret, "\r\n"):
 		return storedKey{}, errors.New("the file has several lines: a secret is one")
 	case len(secret) < minSecret:
@@ -40,16 +41,15 @@ func parseImported(raw []byte, algorithm, usual string) (storedKey, error) {
 	return storedKey{Algorithm: algorithm, Secret: secret}, nil
 }
 
-const guessable = "who has one token can find it by trying; " +
+const guessable = "whoever has a token can find it by trying; " +
 	"run accountd keys rotate to make a strong one, and give that to whoever checks tokens"
 
-// minVariety is the variety that an imported secret needs. Random secrets of 32 bytes have 30, or a few less: of a million
-// with 32 hexadecimal digits, four have less than 24.
+// minVariety is the least variety of an imported secret. Random secrets of 32 bytes have about 30. Of a million with 32
+// hexadecimal digits, four have less than 24.
 const minVariety = 24
 
-// variety is how many different pairs of steps from one byte to the next a secret has. One letter, letters that come again
-// and bytes in their order have few, however long; so have random digits of base 2 or 3. Words have many: a sentence
-// passes.
+// variety counts the different pairs of successive differences between bytes. It is low for repeated letters, for
+// sequences and for random digits of base 2 or 3, however long. It does not recognise words.
 func variety(secret []byte) int {
 	type steps [2]byte
 	seen := map[steps]bool{}
@@ -62,7 +62,7 @@ func variety(secret []byte) int {
 func parsePEM(raw []byte, algorithm string) (storedKey, error) {
 	var found *pem.Block
 	for block, rest := pem.Decode(raw); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type == "EC PARAMETERS" { // openssl ecparam puts them before the key
+		if block.Type == "EC PARAMETERS" { // openssl ecparam writes them before the key
 			continue
 		}
 		if found != nil {
@@ -86,7 +86,7 @@ func parsePEM(raw []byte, algorithm string) (storedKey, error) {
 	return key, nil
 }
 
-// parseBlock gives a key in the form in which it is stored, and its public part.
+// parseBlock returns a key in its stored form and its public part.
 func parseBlock(block *pem.Block) (key storedKey, public any, err error) {
 	var private any
 	switch {

@@ -19,26 +19,26 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// Keys is the key ring in use: for access tokens, for action tokens and for sealing, each a list of which the
-// first signs or seals and all verify or open. It is safe for concurrent use.
+// Keys is the key ring in use. It has keys for access tokens, for action tokens and for sealing. Of each kind the first
+// key signs or seals, and all of them verify or open. It is safe for concurrent use.
 type Keys struct {
 	path, algorithm string
 
 	current atomic.Pointer[ring]
-	raw     []byte // of the file that current was made of; Follow's alone once it runs
+	raw     []byte // content of the file that current was made from; owned by Follow while it runs
 
 	mu      sync.Mutex
-	failure error // guarded by mu; why the file could not be used when Follow looked last, nil: it could
+	failure error // guarded by mu; of the last attempt of Follow to read the file
 }
 
-// ring is what a key file says, as of one moment. It never changes.
+// ring is a snapshot of a key file. It is immutable except for its cache.
 type ring struct {
 	signing  accessKey
-	access   []accessKey // of the configured algorithm; signing is among them
+	access   []accessKey // of the configured algorithm, signing included
 	verified verifiedTokens
 	action   [][]byte
 	seal     []cipher.AEAD
-	jwks     []byte // nil: the algorithm has no public keys
+	jwks     []byte // nil: the algorithm is symmetric
 }
 
 type accessKey struct {
@@ -50,9 +50,9 @@ type accessKey struct {
 	verify jwk.Key
 }
 
-// OpenKeys reads the key ring at path, and makes one for algorithm (HS256, HS384, HS512, EdDSA, ES256 or
-// RS256) when there is none; now is the clock of what it makes. It refuses a file that others than its owner
-// can read, a symbolic link, and a ring without a key that signs for algorithm.
+// OpenKeys reads the key ring at path. If there is none it creates one for algorithm (HS256, HS384, HS512, EdDSA,
+// ES256 or RS256) with the time of now. It fails if the file is a symbolic link, if other users can read it, or if no
+// key signs for algorithm.
 func OpenKeys(path, algorithm string, now func() time.Time) (*Keys, error) {
 	raw, err := readRing(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -71,7 +71,7 @@ func OpenKeys(path, algorithm string, now func() time.Time) (*Keys, error) {
 	return keys, nil
 }
 
-// use makes raw the ring in force, or fails and changes nothing.
+// use puts the ring in raw into force. On failure nothing changes.
 func (k *Keys) use(raw []byte) error {
 	file, err := parseRing(raw)
 	if err != nil {
@@ -88,11 +88,11 @@ func (k *Keys) use(raw []byte) error {
 
 func (k *Keys) ring() *ring { return k.current.Load() }
 
-// followInterval is how old a ring in use can be. Reading the file takes microseconds.
+// followInterval bounds the age of the ring in use. Reading the file takes microseconds.
 const followInterval = time.Second
 
-// Follow takes over what commands change in the key file, until ctx ends. A file that cannot be used leaves the
-// ring as it is and is logged once.
+// Follow reloads the key file whenever a command has changed it, until ctx ends. If the file cannot be used, the ring
+// stays in force and the failure is logged once.
 func (k *Keys) Follow(ctx context.Context, log *slog.Logger) {
 	ticker := time.NewTicker(followInterval)
 	defer ticker.Stop()
@@ -118,24 +118,24 @@ func (k *Keys) reload(log *slog.Logger) {
 	k.mu.Unlock()
 	switch {
 	case err != nil && (before == nil || before.Error() != err.Error()):
-		log.Error("the key file cannot be used; the keys that were read before stay in force", "error", err)
+		log.Error("key file cannot be used; the keys that were read before stay in force", "error", err)
 	case err == nil && (changed || before != nil):
-		log.Info("the key file was read again", "signing", k.ring().signing.id)
+		log.Info("key file was read again", "signing", k.ring().signing.id)
 	}
 }
 
-// Healthy says why the key file cannot be used, as Follow found it last, nil where it can. The ring in memory stays in
-// force, but the next start would be without.
+// Healthy returns the failure of the last reload, nil if there was none. After a failure the ring in memory is in
+// force, but the next start would fail.
 func (k *Keys) Healthy() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.failure
 }
 
-// checksModes says whether permission bits mean anything on this system.
+// checksModes reports whether files have Unix permissions on this system.
 const checksModes = runtime.GOOS != "windows"
 
-// readRing reads a key file that nobody but its owner can read.
+// readRing reads a key file. It refuses links, and files that other users can read.
 func readRing(path string) ([]byte, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -145,7 +145,8 @@ func readRing(path string) ([]byte, error) {
 		return nil, fmt.Errorf("key file %s is not a regular file: put the file itself there, not a link", path)
 	}
 	if mode := info.Mode().Perm(); checksModes && mode&0o077 != 0 {
-		return nil, fmt.Errorf("key file %s has mode %04o: others can read it; run chmod 600 %s, and replace the keys if somebody did", path, mode, path)
+		return nil, fmt.Errorf("key file %s has mode %04o: others can read it; run chmod 600 %s, "+
+			"and replace the keys if somebody did", path, mode, path)
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -154,13 +155,12 @@ func readRing(path string) ([]byte, error) {
 	return raw, nil
 }
 
-// Seal encrypts and authenticates plain (AES-256-GCM) together with label, which has to be the same when
-// it is opened.
+// Seal encrypts plain with AES-256-GCM. It authenticates label too, which Open needs again.
 func (k *Keys) Seal(plain, label []byte) ([]byte, error) {
 	return k.ring().seal[0].Seal(nil, nil, plain, label), nil
 }
 
-// Open is the reverse of Seal, with any seal key of the ring. It fails with ErrInvalid.
+// Open reverses Seal with any seal key of the ring. It fails with ErrInvalid.
 func (k *Keys) Open(sealed, label []byte) ([]byte, error) {
 	for _, aead := range k.ring().seal {
 		if plain, err := aead.Open(nil, nil, sealed, label); err == nil {

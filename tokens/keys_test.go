@@ -159,7 +159,7 @@ func TestBrokenWhileServing(t *testing.T) {
 			if err := f.keys.Healthy(); err != nil {
 				t.Errorf("mended, healthy: %v", err)
 			}
-			if got := logged.String(); strings.Count(got, "the key file was read again") != 1 || strings.Count(got, "\n") != 2 {
+			if got := logged.String(); strings.Count(got, "key file was read again") != 1 || strings.Count(got, "\n") != 2 {
 				t.Errorf("mended, logged %q", got)
 			}
 		})

@@ -10,73 +10,70 @@ import (
 	"accountd/internal/store"
 )
 
-// insertSession stores a session that is cleared away no sooner than at clearAt, under an id that no other has.
+// exec runs a statement and counts the rows that it changed. what describes it in errors.
+func exec(ctx context.Context, tx *store.Tx, what, query string, args ...any) (int64, error) {
+	result, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", what, err)
+	}
+	return result.RowsAffected()
+}
+
+// insertSession stores a session under an unused id. It is not cleared before clearAt.
 func insertSession(ctx context.Context, tx *store.Tx, user int64, limit, clearAt *int64) (int64, error) {
 	for {
 		id := newSessionID(tx.Now)
-		result, err := tx.ExecContext(ctx, `
+		n, err := exec(ctx, tx, "insert session", `
 			INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO NOTHING`, id, user, tx.Now.Unix(), limit, clearAt)
-		if err != nil {
-			return 0, fmt.Errorf("insert session: %w", err)
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 1 {
+		if err != nil || n == 1 {
 			return id, err
 		}
 	}
 }
 
-// endOldest ends the user's live sessions but the given one and the newest others, keep in all. After the clock was set
-// back, the given one has a lower id than others, and stays all the same.
+// endOldest keeps the given session and the newest others of the user, keep in all, and ends the rest. The given one
+// stays even if a clock that was set back gave it a lower id.
 func endOldest(ctx context.Context, tx *store.Tx, user, session int64, keep int) error {
-	_, err := tx.ExecContext(ctx, `
+	_, err := exec(ctx, tx, "end the oldest sessions", `
 		UPDATE sessions SET ended_at = ?, end_reason = 'too many sessions' WHERE id IN (
 			SELECT id FROM sessions WHERE user_id = ? AND ended_at IS NULL AND id <> ? ORDER BY id DESC LIMIT -1 OFFSET ?)`,
 		tx.Now.Unix(), user, session, keep-1)
-	if err != nil {
-		return fmt.Errorf("end the oldest sessions: %w", err)
-	}
-	return nil
+	return err
 }
 
 func endSession(ctx context.Context, tx *store.Tx, session int64, reason string) error {
-	_, err := tx.ExecContext(ctx,
+	_, err := exec(ctx, tx, "end session",
 		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL`, tx.Now.Unix(), reason, session)
-	if err != nil {
-		return fmt.Errorf("end session: %w", err)
-	}
-	return nil
+	return err
 }
 
-func endSessions(ctx context.Context, tx *store.Tx, user, except int64, reason string) error {
-	_, err := tx.ExecContext(ctx,
+// EndAll ends every session of a user but the one given (0: every one).
+func (i *Issuer) EndAll(ctx context.Context, tx *store.Tx, userID, except int64, reason string) error {
+	_, err := exec(ctx, tx, "end sessions",
 		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE user_id = ? AND id <> ? AND ended_at IS NULL`,
-		tx.Now.Unix(), reason, user, except)
-	if err != nil {
-		return fmt.Errorf("end sessions: %w", err)
-	}
-	return nil
+		tx.Now.Unix(), reason, userID, except)
+	return err
 }
 
-func endAllSessions(ctx context.Context, tx *store.Tx, reason string) (int64, error) {
-	result, err := tx.ExecContext(ctx, `UPDATE sessions SET ended_at = ?, end_reason = ? WHERE ended_at IS NULL`, tx.Now.Unix(), reason)
-	if err != nil {
-		return 0, fmt.Errorf("end all sessions: %w", err)
-	}
-	return result.RowsAffected()
+// EndAll ends every session of every user and counts them.
+func EndAll(ctx context.Context, tx *store.Tx, reason string) (int64, error) {
+	return exec(ctx, tx, "end all sessions",
+		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE ended_at IS NULL`, tx.Now.Unix(), reason)
 }
 
-// sessionRow is what decides whether a session goes on.
+// sessionRow is the part of a session that decides whether it is live.
 type sessionRow struct {
-	limit *int64 // unix seconds; nil: none
+	limit *int64 // absolute, unix seconds; nil: none
 	ended bool
 }
 
-func (s sessionRow) over(now int64) bool { return s.ended || s.limit != nil && *s.limit <= now }
+func (s sessionRow) live(now int64) bool { return !s.ended && (s.limit == nil || *s.limit > now) }
 
-// LiveSession is a condition in SQL: the session ?2 is the user ?1's, and at ?3, in unix seconds, has neither ended nor reached its
-// absolute limit. With it, who reads users needs no read of its own for the session.
-const LiveSession = `EXISTS (SELECT 1 FROM sessions WHERE id = ?2 AND user_id = ?1 AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?3))`
+// LiveSession is a condition in SQL: session ?2 belongs to user ?1 and at ?3, in unix seconds, has neither ended nor
+// reached its absolute limit. A query of users includes it, which saves a query of its own.
+const LiveSession = `EXISTS (SELECT 1 FROM sessions WHERE id = ?2 AND ` +
+	`user_id = ?1 AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?3))`
 
 func isLive(ctx context.Context, tx *store.Tx, session, user int64) (live bool, err error) {
 	if err := tx.QueryRowContext(ctx, `SELECT `+LiveSession, user, session, tx.Now.Unix()).Scan(&live); err != nil {
@@ -89,7 +86,8 @@ func isLive(ctx context.Context, tx *store.Tx, session, user int64) (live bool, 
 func findSession(ctx context.Context, tx *store.Tx, session, user int64) (sessionRow, error) {
 	var row sessionRow
 	err := tx.QueryRowContext(ctx,
-		`SELECT expires_at, ended_at IS NOT NULL FROM sessions WHERE id = ? AND user_id = ?`, session, user).Scan(&row.limit, &row.ended)
+		`SELECT expires_at, ended_at IS NOT NULL FROM sessions WHERE id = ? AND user_id = ?`, session, user).
+		Scan(&row.limit, &row.ended)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, ErrInvalid
 	}
@@ -99,7 +97,7 @@ func findSession(ctx context.Context, tx *store.Tx, session, user int64) (sessio
 	return row, nil
 }
 
-// refreshRow is a refresh token with the session it belongs to. Times are unix seconds.
+// refreshRow is a refresh token with its session. Times are unix seconds.
 type refreshRow struct {
 	sessionRow
 	session    int64
@@ -112,20 +110,18 @@ type refreshRow struct {
 }
 
 func insertRefresh(ctx context.Context, tx *store.Tx, session, generation int64, hash []byte, expires int64) error {
-	_, err := tx.ExecContext(ctx,
+	_, err := exec(ctx, tx, "insert refresh token",
 		`INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at) VALUES (?, ?, 1, ?, ?, ?)`,
 		session, generation, hash, tx.Now.Unix(), expires)
-	if err != nil {
-		return fmt.Errorf("insert refresh token: %w", err)
-	}
-	return nil
+	return err
 }
 
 const (
 	selectRefresh = `
-		SELECT t.session_id, t.generation, s.user_id, s.created_at, s.expires_at, s.ended_at IS NOT NULL, t.expires_at, t.rotated_at, t.successor
+		SELECT t.session_id, t.generation, s.user_id, s.created_at, s.expires_at, s.ended_at IS NOT NULL,
+			t.expires_at, t.rotated_at, t.successor
 		FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id `
-	// lookUpRefresh goes to the place of a token, and only when it is not there looks among those that tell none.
+	// lookUpRefresh reads the row that the token names. Tokens from before migration 0010 name none and have an index.
 	lookUpRefresh = selectRefresh + `WHERE t.session_id = ?1 AND t.generation = ?2 AND t.hash = ?3 UNION ALL ` +
 		selectRefresh + `WHERE t.hash = ?3 AND t.located = 0`
 )
@@ -135,7 +131,8 @@ func findRefresh(ctx context.Context, tx *store.Tx, raw string) (refreshRow, err
 	var row refreshRow
 	session, generation := refreshPlace(raw)
 	err := tx.QueryRowContext(ctx, lookUpRefresh, session, generation, hash(raw)).
-		Scan(&row.session, &row.generation, &row.user, &row.started, &row.limit, &row.ended, &row.expires, &row.rotatedAt, &row.successor)
+		Scan(&row.session, &row.generation, &row.user, &row.started, &row.limit, &row.ended,
+			&row.expires, &row.rotatedAt, &row.successor)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row, ErrInvalid
 	}
@@ -145,35 +142,32 @@ func findRefresh(ctx context.Context, tx *store.Tx, raw string) (refreshRow, err
 	return row, nil
 }
 
-// extendRefresh gives a refresh token that was used and stays good its new idle limit.
+// extendRefresh moves the idle limit of a refresh token that was used without rotation.
 func extendRefresh(ctx context.Context, tx *store.Tx, row refreshRow, expires int64) error {
-	_, err := tx.ExecContext(ctx, `UPDATE refresh_tokens SET issued_at = ?, expires_at = ? WHERE session_id = ? AND generation = ?`,
+	_, err := exec(ctx, tx, "extend refresh token",
+		`UPDATE refresh_tokens SET issued_at = ?, expires_at = ? WHERE session_id = ? AND generation = ?`,
 		tx.Now.Unix(), expires, row.session, row.generation)
-	if err != nil {
-		return fmt.Errorf("extend refresh token: %w", err)
-	}
-	return nil
+	return err
 }
 
 func markRotated(ctx context.Context, tx *store.Tx, row refreshRow, successor []byte) error {
-	result, err := tx.ExecContext(ctx, `
+	n, err := exec(ctx, tx, "rotate refresh token", `
 		UPDATE refresh_tokens SET rotated_at = ?, successor = ?
-		WHERE session_id = ? AND generation = ? AND rotated_at IS NULL`, tx.Now.Unix(), successor, row.session, row.generation)
-	if err != nil {
-		return fmt.Errorf("rotate refresh token: %w", err)
+		WHERE session_id = ? AND generation = ? AND rotated_at IS NULL`,
+		tx.Now.Unix(), successor, row.session, row.generation)
+	if err == nil && n != 1 {
+		err = fmt.Errorf("rotate refresh token: %d rows changed, not one", n)
 	}
-	if n, err := result.RowsAffected(); err != nil || n != 1 {
-		return fmt.Errorf("rotate refresh token: %d rows, %v", n, err)
-	}
-	return nil
+	return err
 }
 
-func listSessions(ctx context.Context, tx *store.Tx, user int64) ([]SessionState, error) {
+// Sessions are the stored sessions of a user, the newest first.
+func (i *Issuer) Sessions(ctx context.Context, tx *store.Tx, userID int64) ([]SessionState, error) {
+	const newest = `FROM refresh_tokens t WHERE t.session_id = s.id ORDER BY t.generation DESC LIMIT 1)`
 	rows, err := tx.QueryContext(ctx, `
 		SELECT s.id, s.created_at, s.expires_at, s.ended_at, s.end_reason,
-			coalesce((SELECT t.issued_at FROM refresh_tokens t WHERE t.session_id = s.id ORDER BY t.generation DESC LIMIT 1), s.created_at),
-			(SELECT t.expires_at FROM refresh_tokens t WHERE t.session_id = s.id ORDER BY t.generation DESC LIMIT 1)
-		FROM sessions s WHERE s.user_id = ? ORDER BY s.id DESC`, user)
+			coalesce((SELECT t.issued_at `+newest+`, s.created_at), (SELECT t.expires_at `+newest+`
+		FROM sessions s WHERE s.user_id = ? ORDER BY s.id DESC`, userID)
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
@@ -181,7 +175,8 @@ func listSessions(ctx context.Context, tx *store.Tx, user int64) ([]SessionState
 	var list []SessionState
 	for rows.Next() {
 		var s SessionState
-		if err := rows.Scan(&s.ID, &s.CreatedAt, &s.ExpiresAt, &s.EndedAt, &s.EndReason, &s.RefreshedAt, &s.IdleUntil); err != nil {
+		err := rows.Scan(&s.ID, &s.CreatedAt, &s.ExpiresAt, &s.EndedAt, &s.EndReason, &s.RefreshedAt, &s.IdleUntil)
+		if err != nil {
 			return nil, fmt.Errorf("list sessions: %w", err)
 		}
 		list = append(list, s)
@@ -189,7 +184,7 @@ func listSessions(ctx context.Context, tx *store.Tx, user int64) ([]SessionState
 	return list, rows.Err()
 }
 
-// CountLive counts the sessions of everybody that have neither ended nor expired. It reads files of every schema.
+// CountLive counts the sessions of all users that have neither ended nor expired. It works with every schema version.
 func CountLive(ctx context.Context, tx *store.Tx) (n int64, err error) {
 	err = tx.QueryRowContext(ctx, `
 		SELECT count(*) FROM sessions WHERE ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?1)
@@ -201,7 +196,7 @@ func CountLive(ctx context.Context, tx *store.Tx) (n int64, err error) {
 	return n, nil
 }
 
-// LastBegan is when the newest session began, the zero time when there is none.
+// LastBegan is the time at which the newest session began, zero if there is none.
 func LastBegan(ctx context.Context, tx *store.Tx) (time.Time, error) {
 	var at int64
 	err := tx.QueryRowContext(ctx, `SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1`).Scan(&at)

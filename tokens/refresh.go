@@ -6,22 +6,23 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"time"
 
 	"accountd/internal/store"
 )
 
-// Pair is what logs somebody in: an access token, and the refresh token for the next ones.
+// Pair is the result of a login or a refresh: an access token and the refresh token for the next pair.
 type Pair struct {
 	Access           string
 	Claims           Claims
-	Refresh          string // "": there are no refresh tokens
-	RefreshExpiresAt int64  // unix seconds; until when the session can be refreshed. 0: it cannot
+	Refresh          string // "" without refresh tokens
+	RefreshExpiresAt int64  // unix seconds; the session can be refreshed until then. 0: never
 	Session          int64
 }
 
-// Start begins a session. When the user has more than Settings.SessionsPerUser, the oldest end.
+// Start begins a session. It ends the oldest sessions of a user who has more than Settings.SessionsPerUser.
 func (i *Issuer) Start(ctx context.Context, tx *store.Tx, who Subject) (Pair, error) {
 	limit := i.limit(tx.Now)
 	clearAt := limit
@@ -47,8 +48,8 @@ func (i *Issuer) Start(ctx context.Context, tx *store.Tx, who Subject) (Pair, er
 	return pair, err
 }
 
-// limit is when a session that begins now is over, however often it is refreshed; nil: never. Without refresh
-// tokens nothing but this says when its row has served its time.
+// limit is the absolute limit of a session that begins now, in unix seconds; nil: none. A session without refresh
+// tokens always has one, because nothing else says when its row can be deleted.
 func (i *Issuer) limit(now time.Time) *int64 {
 	s := i.settings
 	lasting := s.SessionLifetime
@@ -70,11 +71,10 @@ func (i *Issuer) limit(now time.Time) *int64 {
 	return &at
 }
 
-// accessMargin is how long the last access token of a session is good after it was issued.
+// accessMargin is how long an access token is accepted after it was issued.
 func (i *Issuer) accessMargin() time.Duration { return i.settings.AccessLifetime + i.settings.Leeway }
 
-// pair makes the access token. It outlives its session nowhere, so that whoever checks it without asking here refuses it
-// then, too.
+// pair makes the access token. It expires no later than its session, for verifiers that check nothing but the token.
 func (i *Issuer) pair(who Subject, session int64, now time.Time, orig int64, limit *int64) (Pair, error) {
 	expires := now.Add(i.settings.AccessLifetime).Unix()
 	if limit != nil {
@@ -84,14 +84,16 @@ func (i *Issuer) pair(who Subject, session int64, now time.Time, orig int64, lim
 	return Pair{Access: access, Claims: claims, Session: session}, err
 }
 
-// issueLeaf stores a new refresh token as the family's live leaf. limit is the session's absolute end.
-func (i *Issuer) issueLeaf(ctx context.Context, tx *store.Tx, session, generation int64, limit *int64) (raw string, expires int64, err error) {
+// issueLeaf stores a new refresh token as the live leaf of the session. limit is the absolute limit.
+func (i *Issuer) issueLeaf(
+	ctx context.Context, tx *store.Tx, session, generation int64, limit *int64,
+) (raw string, expires int64, err error) {
 	raw = newRefresh(session, generation, i.settings.RefreshBytes)
 	expires = i.idleUntil(tx.Now, limit)
 	return raw, expires, insertRefresh(ctx, tx, session, generation, hash(raw), expires)
 }
 
-// idleUntil is when a refresh token expires that nobody uses from now on.
+// idleUntil is the time at which an unused refresh token expires.
 func (i *Issuer) idleUntil(now time.Time, limit *int64) int64 {
 	at := now.Add(i.settings.RefreshLifetime).Unix()
 	if limit != nil {
@@ -100,14 +102,17 @@ func (i *Issuer) idleUntil(now time.Time, limit *int64) int64 {
 	return at
 }
 
-// Refresh exchanges a refresh token for the next pair. allow says who the user is now, or why they may not
-// go on; its error is returned as it is and nothing changes.
+// Refresh exchanges a refresh token for the next pair. allow returns the user as of now. If allow fails, Refresh
+// returns that error and changes nothing.
 //
-// The live leaf is rotated, or with Settings.Rotate off stays the leaf, good for another RefreshLifetime.
-// A rotated token within its grace period, or whose successor was never used (the reply was lost), is
-// answered with the live leaf, never with a second branch. Any other rotated token has been stolen, one way
-// or the other: the session ends and the error is *ReuseError.
-func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow func(userID int64) (Subject, error)) (Pair, error) {
+// The live leaf is rotated. With Settings.Rotation "keep" it stays, for another RefreshLifetime.
+//
+// A rotated token is exchanged for the live leaf, never for a second branch, within its grace period or if its
+// successor was never used (the reply was lost). Any other rotated token is reuse: it or its successor was stolen.
+// The session ends, and the error is *ReuseError.
+func (i *Issuer) Refresh(
+	ctx context.Context, tx *store.Tx, raw string, allow func(userID int64) (Subject, error),
+) (Pair, error) {
 	if !i.settings.AllowRefresh {
 		return Pair{}, ErrInvalid
 	}
@@ -116,7 +121,7 @@ func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow fu
 		return Pair{}, err
 	}
 	now := tx.Now.Unix()
-	if row.over(now) {
+	if !row.live(now) {
 		return Pair{}, ErrInvalid
 	}
 	leaf, leafRaw := row, raw
@@ -155,9 +160,9 @@ func (i *Issuer) Refresh(ctx context.Context, tx *store.Tx, raw string, allow fu
 	return pair, markRotated(ctx, tx, row, sealed)
 }
 
-// liveLeaf follows the seals from a rotated token to the end of its family, or finds that it was stolen.
+// liveLeaf follows the sealed successors from a rotated token to the live leaf. It detects reuse.
 func (i *Issuer) liveLeaf(ctx context.Context, tx *store.Tx, row refreshRow, raw string) (refreshRow, string, error) {
-	// The distance counts both ways: a clock that was set back must not turn two tabs into thieves.
+	// Both signs are within grace: a clock that was set back must not make theft of a race between two tabs.
 	distance := tx.Now.Unix() - *row.rotatedAt
 	grace := int64(i.settings.RotationGrace / time.Second)
 	first := true
@@ -182,8 +187,8 @@ func (i *Issuer) liveLeaf(ctx context.Context, tx *store.Tx, row refreshRow, raw
 	return row, raw, nil
 }
 
-// Revoke ends the session of a refresh token, be it the live leaf, rotated or expired, and says whose it
-// was. It fails with ErrInvalid when the token is unknown or its session has ended.
+// Revoke ends the session of a refresh token, be it live, rotated or expired, and returns the user. It fails with
+// ErrInvalid when the token is unknown or its session has ended.
 func (i *Issuer) Revoke(ctx context.Context, tx *store.Tx, raw string) (userID int64, err error) {
 	row, err := findRefresh(ctx, tx, raw)
 	if err != nil {
@@ -195,9 +200,13 @@ func (i *Issuer) Revoke(ctx context.Context, tx *store.Tx, raw string) (userID i
 	return row.user, endSession(ctx, tx, row.session, "revoked")
 }
 
-// EndAll ends every session of a user but the one given (0: every one).
-func (i *Issuer) EndAll(ctx context.Context, tx *store.Tx, userID, except int64, reason string) error {
-	return endSessions(ctx, tx, userID, except, reason)
+// LiveRefresh reports whether a refresh token, be it live, rotated or expired, belongs to a session that has not ended.
+func (i *Issuer) LiveRefresh(ctx context.Context, tx *store.Tx, raw string) (bool, error) {
+	row, err := findRefresh(ctx, tx, raw)
+	if errors.Is(err, ErrInvalid) {
+		return false, nil
+	}
+	return err == nil && !row.ended, err
 }
 
 func hash(raw string) []byte {
@@ -205,8 +214,7 @@ func hash(raw string) []byte {
 	return sum[:]
 }
 
-// sealSuccessor encrypts next under a key that only the holder of raw can derive: the database alone
-// gives no usable token.
+// sealSuccessor encrypts the token next under a key derived from the token raw, which the database does not have.
 func sealSuccessor(raw, next string) ([]byte, error) {
 	aead, err := successorAEAD(raw)
 	if err != nil {

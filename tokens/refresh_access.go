@@ -7,21 +7,22 @@ import (
 	"accountd/internal/store"
 )
 
-// RefreshAccess exchanges a live access token for one with the same origIat and session, where there are no
-// refresh tokens (Settings.LongRunning off). That goes on until the origIat is more than
-// Settings.RefreshLifetime old. allow is as in Refresh. It fails with ErrInvalid; nothing changes either way,
-// so a read transaction does.
-func (i *Issuer) RefreshAccess(ctx context.Context, tx *store.Tx, raw string, allow func(userID int64) (Subject, error)) (Pair, error) {
+// RefreshAccess exchanges a live access token for one of the same session with the same origIat, when there are no
+// refresh tokens (Settings.LongRunning off). It does so until Settings.RefreshLifetime after origIat. allow is as in
+// Refresh. It fails with ErrInvalid. A read transaction suffices, because it writes nothing.
+func (i *Issuer) RefreshAccess(
+	ctx context.Context, tx *store.Tx, raw string, allow func(userID int64) (Subject, error),
+) (Pair, error) {
 	claims, err := i.Verify(raw)
 	if err != nil || !i.settings.AllowRefresh {
-		return Pair{}, ErrInvalid // an expired one is no live one
+		return Pair{}, ErrInvalid // also when it has expired
 	}
 	session, err := findSession(ctx, tx, claims.Session, claims.Subject)
 	if err != nil {
 		return Pair{}, err
 	}
 	until, now := i.refreshableUntil(claims.OrigIssuedAt, session.limit), tx.Now.Unix()
-	if session.over(now) || now > until {
+	if !session.live(now) || now > until {
 		return Pair{}, ErrInvalid
 	}
 	who, err := allow(claims.Subject)
@@ -33,7 +34,7 @@ func (i *Issuer) RefreshAccess(ctx context.Context, tx *store.Tx, raw string, al
 	return pair, err
 }
 
-// refreshableUntil is the last moment at which an access token of a session can be exchanged.
+// refreshableUntil is the last second in which an access token of a session can be exchanged.
 func (i *Issuer) refreshableUntil(orig int64, limit *int64) int64 {
 	until := orig + int64(i.settings.RefreshLifetime/time.Second)
 	if limit != nil {
@@ -42,10 +43,10 @@ func (i *Issuer) refreshableUntil(orig int64, limit *int64) int64 {
 	return until
 }
 
-// RevokeAccess ends the session of an access token, which may have expired, and says whose it was. It fails
-// with ErrInvalid when the token is not ours or its session has ended.
+// RevokeAccess ends the session of an access token, which may have expired, and returns the user. It fails with
+// ErrInvalid when the token is not signed by a key of the ring or its session has ended.
 func (i *Issuer) RevokeAccess(ctx context.Context, tx *store.Tx, raw string) (userID int64, err error) {
-	claims, err := i.signed(raw)
+	claims, err := i.verifySigned(raw)
 	if err != nil {
 		return 0, err
 	}

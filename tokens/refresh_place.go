@@ -5,12 +5,12 @@ import (
 	"encoding/binary"
 )
 
-// maxPlace is how many bytes of a refresh token say where it lies, at most: two positive 64-bit varints of nine bytes.
+// maxPlace is the length of the longest place in a refresh token, in bytes: two positive 64-bit varints.
 const maxPlace = 18
 
-// newRefresh makes a refresh token: base64url, unpadded, of its session and generation, each as a varint, and of n random
-// bytes. The place spares an index, and proves nothing: the hash of the whole token decides. It is no secret either, since
-// access tokens name the session, too.
+// newRefresh makes a refresh token: unpadded base64url of its place and n random bytes. The place is the session and
+// the generation, each as a varint. It saves an index on hashes and is no secret. Whether a token is valid is decided
+// by the hash of all of it.
 func newRefresh(session, generation int64, n int) string {
 	b := make([]byte, 0, maxPlace+n)
 	b = binary.AppendUvarint(b, uint64(session))
@@ -18,8 +18,8 @@ func newRefresh(session, generation int64, n int) string {
 	return base64.RawURLEncoding.EncodeToString(append(b, randomBytes(n)...))
 }
 
-// refreshPlace is where a refresh token says that it lies, 0 and 0 when it says nothing. Tokens made before migration 0010 have no place:
-// any may come out for them.
+// refreshPlace decodes the place of a refresh token: 0 and 0 if there is none. For tokens from before migration 0010,
+// which have none, it may return any place.
 func refreshPlace(raw string) (session, generation int64) {
 	var place [maxPlace]byte
 	head := raw[:min(len(raw)&^3, base64.RawURLEncoding.EncodedLen(maxPlace))] // in whole groups of four characters

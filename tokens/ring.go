@@ -28,11 +28,11 @@ import (
 
 const (
 	secretBytes = 64 // of a generated HMAC key: RFC 7518, section 3.2 asks for as many bits as the hash has
-	minSecret   = 32 // bytes of any HMAC key: less can be guessed
+	minSecret   = 32 // bytes of any HMAC key: shorter ones can be guessed
 )
 
-// ringFile is keys.json. The first key of a list is in use: of access keys, the first that can sign for the configured
-// algorithm.
+// ringFile is the content of keys.json. The first key of a list signs or seals. Of the access keys that is the first
+// one with a secret for the configured algorithm.
 type ringFile struct {
 	Version int         `json:"version"`
 	Access  []storedKey `json:"access"`
@@ -40,11 +40,11 @@ type ringFile struct {
 	Seal    []storedKey `json:"seal"`
 }
 
-// storedKey is one key. Secret is base64 of raw bytes for HMAC and AES, of PKCS #8 DER for the others; a key that only
-// verifies has its PKIX DER in Public instead.
+// storedKey is one key. Secret has raw bytes for HMAC and AES, PKCS #8 DER for other algorithms. A key that only
+// verifies has PKIX DER in Public and no Secret.
 type storedKey struct {
 	ID        string `json:"id"`
-	Algorithm string `json:"algorithm,omitempty"` // of access keys
+	Algorithm string `json:"algorithm,omitempty"` // of access keys only
 	Created   int64  `json:"created,omitempty"`   // unix seconds; 0: unknown
 	Secret    []byte `json:"secret,omitempty"`
 	Public    []byte `json:"public,omitempty"`
@@ -62,7 +62,7 @@ func parseRing(raw []byte) (*ringFile, error) {
 	return &file, nil
 }
 
-// keys checks every key of the file and gives those that work under algorithm.
+// keys validates every key of the file and returns the ring for algorithm.
 func (f *ringFile) keys(algorithm string) (*ring, error) {
 	r := &ring{}
 	seen := map[string]bool{}
@@ -76,7 +76,7 @@ func (f *ringFile) keys(algorithm string) (*ring, error) {
 		}
 		seen[stored.ID] = true
 		if stored.Algorithm != algorithm {
-			continue // must not verify (RFC 8725, section 3.1)
+			continue // tokens of other algorithms are refused (RFC 8725, section 3.1)
 		}
 		if r.signing.sign == nil && key.sign != nil {
 			r.signing = key
@@ -84,7 +84,8 @@ func (f *ringFile) keys(algorithm string) (*ring, error) {
 		r.access = append(r.access, key)
 	}
 	if r.signing.sign == nil {
-		return nil, fmt.Errorf("it has no key that signs for tokens.algorithm %s: run accountd keys rotate with this setting to make one, or set the algorithm that the ring is for", algorithm)
+		return nil, fmt.Errorf("it has no key that signs for tokens.algorithm %s: run accountd keys rotate with this "+
+			"setting to make one, or set the algorithm that the ring is for", algorithm)
 	}
 	for _, stored := range f.Action {
 		if len(stored.Secret) < minSecret {
@@ -120,9 +121,9 @@ func (s storedKey) parse() (accessKey, error) {
 	if key.verify, err = jwk.FromRaw(verify); err != nil {
 		return key, err
 	}
-	h := jws.NewHeaders()
+	h, v := jws.NewHeaders(), key.verify
 	err = errors.Join(h.Set(jws.AlgorithmKey, key.alg), h.Set(jws.KeyIDKey, key.id), h.Set(jws.TypeKey, "JWT"),
-		key.verify.Set(jwk.AlgorithmKey, key.alg), key.verify.Set(jwk.KeyIDKey, key.id), key.verify.Set(jwk.KeyUsageKey, jwk.ForSignature))
+		v.Set(jwk.AlgorithmKey, key.alg), v.Set(jwk.KeyIDKey, key.id), v.Set(jwk.KeyUsageKey, jwk.ForSignature))
 	if err != nil {
 		return key, err
 	}
@@ -131,7 +132,7 @@ func (s storedKey) parse() (accessKey, error) {
 	return key, err
 }
 
-// pair decodes what signs, nil when there is only a public key, and what verifies.
+// pair decodes the key that signs, nil if the key only verifies, and the one that verifies.
 func (s storedKey) pair() (sign, verify any, err error) {
 	if symmetric(s.Algorithm) {
 		if len(s.Secret) < minSecret {
@@ -160,7 +161,7 @@ func (s storedKey) pair() (sign, verify any, err error) {
 
 func symmetric(algorithm string) bool { return strings.HasPrefix(algorithm, "HS") }
 
-// algorithmOf is the one algorithm that a public key is used with here.
+// algorithmOf is the one algorithm that a public key is accepted for.
 func algorithmOf(public any) (string, error) {
 	switch key := public.(type) {
 	case ed25519.PublicKey:
@@ -217,8 +218,8 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-// createRing writes a new ring so that it is either whole and durable or not there: every session and
-// every link in a mail depends on it from the first answer on.
+// createRing writes a new ring durably, because every session and every link in a mail depends on it. It keeps a ring
+// that another process has created meanwhile.
 func createRing(path, algorithm string, now time.Time) error {
 	access, err := newKey(algorithm, now)
 	if err != nil {
@@ -234,7 +235,7 @@ func createRing(path, algorithm string, now time.Time) error {
 	}
 	err = durable.Create(path, filepath.Join(filepath.Dir(path), ".keys-"+rand.Text()), raw)
 	if errors.Is(err, fs.ErrExist) {
-		return nil // another process has made a ring meanwhile: that one is used
+		return nil
 	}
 	return err
 }

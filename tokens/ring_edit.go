@@ -10,7 +10,7 @@ import (
 	"accountd/internal/durable"
 )
 
-// KeyKind is what a key is for.
+// KeyKind is the use of a key.
 type KeyKind string
 
 // The kinds of keys.
@@ -20,18 +20,18 @@ const (
 	SealKeys   KeyKind = "seal"   // encrypt mails that wait in the outbox
 )
 
-// Key is what an operator may see of one key: not its secret.
+// Key is the public description of a key.
 type Key struct {
 	ID        string
 	Kind      KeyKind
 	Algorithm string
 	Created   time.Time // zero: unknown
-	Signs     bool      // new tokens are signed, new mails sealed with it
-	Verifies  bool      // old ones are accepted, old mails opened
+	Signs     bool      // it signs new tokens or seals new mails
+	Verifies  bool      // it verifies tokens or opens mails
 }
 
-// KeyFile is a key ring as a file to change. Whoever changes it holds a lock that keeps others from doing so; servers
-// and commands that only read need none.
+// KeyFile edits a key ring. The caller of Rotate, Import and Retire holds a lock that keeps other writers out.
+// Readers need no lock.
 type KeyFile struct {
 	Path      string
 	Algorithm string // tokens.algorithm
@@ -39,14 +39,14 @@ type KeyFile struct {
 }
 
 const (
-	// maxKeys is how many keys of one kind a ring may have: a token that names none of them is held against all.
+	// maxKeys bounds the keys of one kind: a token with an unknown kid is verified with each of them.
 	maxKeys = 32
 
-	// settled is how long after a change every process is sure to use it: followInterval, and much more.
-	settled = time.Minute
+	// propagation is the time after which every process uses a changed ring: followInterval with a wide margin.
+	propagation = time.Minute
 )
 
-// List gives every key, by kind, the one in use first.
+// List describes every key, by kind, the one that signs or seals first.
 func (f KeyFile) List() ([]Key, error) {
 	raw, err := readRing(f.Path)
 	if err != nil {
@@ -59,7 +59,7 @@ func (f KeyFile) List() ([]Key, error) {
 	return file.describe(f.Algorithm), nil
 }
 
-// Check reads the file as OpenKeys does, and makes none.
+// Check validates the file as OpenKeys does. It creates none.
 func (f KeyFile) Check() error {
 	raw, err := readRing(f.Path)
 	if err != nil {
@@ -90,8 +90,8 @@ func (f *ringFile) describe(algorithm string) []Key {
 	return list
 }
 
-// Rotate makes a new key of a kind that signs or seals from now on; the others go on verifying. algorithm is for access
-// keys; one that is not the configured one waits for the setting to change.
+// Rotate generates a key that signs or seals from now on. The older keys still verify or open. algorithm is for access
+// keys only. If it is not the configured one, the key is used once the setting changes.
 func (f KeyFile) Rotate(kind KeyKind, algorithm string) (Key, error) {
 	return f.edit(func(file *ringFile) (string, error) {
 		if kind == AccessKeys {
@@ -106,9 +106,9 @@ func (f KeyFile) Rotate(kind KeyKind, algorithm string) (Key, error) {
 	})
 }
 
-// Import adds an access key that exists already: PEM, or the text of an HMAC secret of at least 32 bytes. With algorithm ""
-// a pair says itself what it is for, and a secret is for the configured algorithm. With sign the key signs from now on,
-// otherwise it only verifies.
+// Import adds an access key from PEM or from the text of an HMAC secret of at least 32 bytes. If algorithm is "", a
+// PEM key determines it, and a secret is for the configured one. With sign the key signs from now on, otherwise it
+// only verifies.
 func (f KeyFile) Import(raw []byte, algorithm string, sign bool) (Key, error) {
 	return f.edit(func(file *ringFile) (string, error) {
 		key, err := parseImported(raw, algorithm, f.Algorithm)
@@ -119,7 +119,8 @@ func (f KeyFile) Import(raw []byte, algorithm string, sign bool) (Key, error) {
 			return "", errors.New("a public key cannot sign: import the private key, or leave out --sign")
 		}
 		for _, other := range file.Access {
-			if other.Algorithm == key.Algorithm && bytes.Equal(other.Secret, key.Secret) && bytes.Equal(other.Public, key.Public) {
+			same := bytes.Equal(other.Secret, key.Secret) && bytes.Equal(other.Public, key.Public)
+			if same && other.Algorithm == key.Algorithm {
 				return "", fmt.Errorf("the ring has this key already: %s", other.ID)
 			}
 		}
@@ -133,8 +134,8 @@ func (f KeyFile) Import(raw []byte, algorithm string, sign bool) (Key, error) {
 	})
 }
 
-// Retire removes a key: what it signed is refused from then on, what it sealed cannot be opened. The key that is in use
-// stays, and so does a seal key that a server may still be using.
+// Retire removes a key. Tokens that it signed are refused from then on, and mails that it sealed cannot be opened. It
+// refuses to remove the key that signs or seals, or a seal key that a server may still use.
 func (f KeyFile) Retire(id string) (Key, error) {
 	var retired Key
 	_, err := f.edit(func(file *ringFile) (string, error) {
@@ -145,11 +146,13 @@ func (f KeyFile) Retire(id string) (Key, error) {
 		}
 		retired = keys[at]
 		if retired.Signs {
-			return "", fmt.Errorf("%s is the key that is in use: run accountd keys rotate --kind %s, and retire it when what it signed has expired", id, retired.Kind)
+			return "", fmt.Errorf("%s is the key that is in use: run accountd keys rotate --kind %s, "+
+				"and retire it when what it signed has expired", id, retired.Kind)
 		}
 		list := file.list(retired.Kind)
-		if since := f.Now().Unix() - (*list)[0].Created; retired.Kind == SealKeys && since < int64(settled/time.Second) {
-			return "", fmt.Errorf("%s was in use until %d s ago: retire it in %s", id, since, settled)
+		since := f.Now().Unix() - (*list)[0].Created
+		if retired.Kind == SealKeys && since < int64(propagation/time.Second) {
+			return "", fmt.Errorf("%s was in use until %d s ago: retire it in %s", id, since, propagation)
 		}
 		*list = slices.DeleteFunc(*list, func(k storedKey) bool { return k.ID == id })
 		return "", nil
@@ -167,7 +170,7 @@ func (f *ringFile) list(kind KeyKind) *[]storedKey {
 	return &f.Seal
 }
 
-// edit changes the file as a whole or not at all, and describes the key that change names.
+// edit changes the file atomically. It describes the key whose id change returns.
 func (f KeyFile) edit(change func(*ringFile) (id string, err error)) (Key, error) {
 	raw, err := readRing(f.Path)
 	if err != nil {

@@ -1,9 +1,13 @@
-// Package tokens issues and checks the three kinds of tokens: access tokens (JWT, for a few minutes),
-// refresh tokens (random, rotating, one family per session) and action tokens (inside emails).
+// Package tokens issues and verifies access tokens, refresh tokens and the action tokens inside emails.
 //
-// It promises that a stolen database holds no usable token, that a refresh family has one live leaf, and
-// that a token of one kind or purpose never works as another. It does not know users: the caller says who
-// a session belongs to and whether that user may go on.
+// An access token is a JWT (RFC 7519) that lives for minutes and names its session. A refresh token is random;
+// refreshing rotates it, and of each session one token, the live leaf, is the newest. An action token authorises one
+// action of one user, such as a password reset.
+//
+// Guarantees: a stolen database contains no usable token. A session never has two live leaves, and the reuse of a
+// rotated token ends it (RFC 9700, section 4.14.2). A token of one kind or purpose is never accepted as another.
+//
+// The package does not know users. Its caller decides who a session belongs to and whether that user may refresh it.
 //
 // Files: the key ring (keys.json, mode 0600). Tables: sessions, refresh_tokens.
 package tokens
@@ -16,20 +20,20 @@ import (
 	"time"
 )
 
-// ErrInvalid says that a token is not good: not ours, altered, for something else, ended or unknown.
+// ErrInvalid says that a token is unknown, altered, of another kind or purpose, or of a session that has ended.
 var ErrInvalid = errors.New("invalid token")
 
-// ErrExpired says that a token is ours and too old.
+// ErrExpired says that a token is authentic and has expired.
 var ErrExpired = errors.New("expired token")
 
-// ReuseError says that a rotated refresh token came back after its grace period, which is theft (RFC 9700,
-// section 4.14.2). Its session has been ended in the transaction: commit it, then answer as for ErrInvalid.
+// ReuseError says that a rotated refresh token was used after its grace period. The transaction has ended the
+// session: the caller commits it and then answers as for ErrInvalid.
 type ReuseError struct {
-	User int64 // whose session it was
+	User int64 // of the session
 }
 
 func (e *ReuseError) Error() string {
-	return fmt.Sprintf("%v: a rotated refresh token of user %d came back", ErrInvalid, e.User)
+	return fmt.Sprintf("%v: reuse of a rotated refresh token of user %d", ErrInvalid, e.User)
 }
 
 func (e *ReuseError) Unwrap() error { return ErrInvalid }
@@ -80,8 +84,7 @@ type Issuer struct {
 	now      func() time.Time
 }
 
-// New returns an Issuer that signs with the first key of the ring. now is the clock of tokens that are
-// checked outside a transaction.
+// New returns an Issuer over a key ring. now is the clock outside of transactions.
 func New(keys *Keys, s Settings, now func() time.Time) (*Issuer, error) {
 	if s.Algorithm != keys.algorithm {
 		return nil, fmt.Errorf("tokens: the key ring is for %s, not %s", keys.algorithm, s.Algorithm)
@@ -92,8 +95,8 @@ func New(keys *Keys, s Settings, now func() time.Time) (*Issuer, error) {
 	return &Issuer{keys: keys, settings: s, now: now}, nil
 }
 
-// decodeSegment decodes base64url without padding, and nothing that merely means the same: the library's
-// decoder skips line breaks.
+// decodeSegment decodes unpadded base64url. It accepts one encoding of each value: the standard decoder skips line
+// breaks.
 func decodeSegment(s string) ([]byte, error) {
 	if strings.ContainsAny(s, "\r\n") {
 		return nil, ErrInvalid

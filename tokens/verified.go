@@ -5,19 +5,19 @@ import (
 	"sync"
 )
 
-// What one generation of verifiedTokens holds at most; there are two of them.
+// Bounds of each of the two generations of verifiedTokens.
 const (
 	maxVerified      = 4096    // tokens
-	maxVerifiedBytes = 1 << 20 // of their texts, and verifiedBytes for each
+	maxVerifiedBytes = 1 << 20 // texts of the claims, and verifiedBytes for each token
 	verifiedBytes    = 192
 )
 
-// verifiedTokens remembers what tokens claim whose signature was found good, by the SHA-256 of the whole token. It belongs to one ring
-// and goes with it: a key that is retired takes with it what it has signed. What time and settings decide is decided
-// each time, and so is whether the session lives. Only who can sign has anything remembered.
+// verifiedTokens caches the claims of tokens with a valid signature, by the SHA-256 of the whole token. Times, issuer
+// and session are checked at each use. The cache belongs to one ring, so that tokens of a retired key leave it with
+// the key.
 //
-// The most recently used half at least is kept: what is found among the older moves to the recent ones, and when those
-// are full, the older ones go.
+// Entries that are used move to the recent generation. When that is full, it becomes the older one, and the former
+// older one is dropped.
 type verifiedTokens struct {
 	mu            sync.Mutex
 	recent, older map[[sha256.Size]byte]claimed // guarded by mu
@@ -43,7 +43,7 @@ func (v *verifiedTokens) add(sum [sha256.Size]byte, c claimed) {
 	v.put(sum, c)
 }
 
-// put has mu.
+// put requires v.mu held.
 func (v *verifiedTokens) put(sum [sha256.Size]byte, c claimed) {
 	if v.recent == nil || len(v.recent) >= maxVerified || v.size >= maxVerifiedBytes {
 		v.older, v.recent, v.size = v.recent, map[[sha256.Size]byte]claimed{}, 0

@@ -168,10 +168,10 @@ func TestKeysImport(t *testing.T) {
 	w := newWorld(t)
 	w.write("secret", djangoSecret+"\n")
 	w.write("short", "too short\n")
-	w.fails(exitFailure, "accountd: short: the secret has 9 bytes: with less than 32, who has one token can find it by trying; "+
+	w.fails(exitFailure, "accountd: short: the secret has 9 bytes: with less than 32, whoever has a token can find it by trying; "+
 		"run accountd keys rotate to make a strong one, and give that to whoever checks tokens\n", "keys", "import", "short", "--sign")
 	w.write("plain", strings.Repeat("a", 40)+"\n")
-	w.fails(exitFailure, "accountd: plain: the secret has too little variety: who has one token can find it by trying; "+
+	w.fails(exitFailure, "accountd: plain: the secret has too little variety: whoever has a token can find it by trying; "+
 		"run accountd keys rotate to make a strong one, and give that to whoever checks tokens\n", "keys", "import", "plain", "--sign")
 	w.fails(exitFailure, "accountd: key to import: open nowhere: no such file or directory\n", "keys", "import", "nowhere")
 	equal(t, masked(w.ok("keys", "import", "secret", "--sign")), "The ring has a new access key, K1 (HS256). It signs from now on; a running server uses it within a second. "+
