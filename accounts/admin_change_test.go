@@ -23,23 +23,37 @@ func TestSetUser(t *testing.T) {
 		epochs [2]bool // which move: credential, secondary
 	}{
 		{"nothing", SetUserInput{}, func(*account) {}, "", [2]bool{}},
-		{"names", SetUserInput{FirstName: ptr(" Ada "), LastName: ptr("Lovelace")}, func(u *account) { u.FirstName, u.LastName = "Ada", "Lovelace" }, "", [2]bool{}},
-		{"username", SetUserInput{Username: ptr(" Countess ")}, func(u *account) { u.Username = "Countess" }, "", [2]bool{}},
-		{"username in another case", SetUserInput{Username: ptr("ADA")}, func(u *account) { u.Username = "ADA" }, "", [2]bool{}},
-		{"flags", SetUserInput{Verified: ptr(false), Staff: ptr(true), Superuser: ptr(true)}, func(u *account) { u.Verified, u.IsStaff, u.IsSuperuser = false, true, true }, "", [2]bool{false, true}},
-		{"flags as they are", SetUserInput{Verified: ptr(true), Staff: ptr(false), Active: ptr(true), Archived: ptr(false)}, func(*account) {}, "", [2]bool{}},
-		{"archived", SetUserInput{Archived: ptr(true)}, func(u *account) { u.Archived = true }, "account archived", [2]bool{true, false}},
-		{"inactive", SetUserInput{Active: ptr(false)}, func(u *account) { u.IsActive = false }, "deactivated", [2]bool{true, true}},
-		{"address in another case", SetUserInput{Email: ptr("ADA@Example.com")}, func(u *account) { u.Email = "ADA@example.com" }, "", [2]bool{}},
-		{"another address, and it as username", SetUserInput{Email: ptr("New@Example.com"), Username: ptr("new@example.com")}, func(u *account) {
+		{"names", SetUserInput{FirstName: ptr(" Ada "), LastName: ptr("Lovelace")},
+			func(u *account) { u.FirstName, u.LastName = "Ada", "Lovelace" }, "", [2]bool{}},
+		{"username", SetUserInput{Username: ptr(" Countess ")}, func(u *account) { u.Username = "Countess" }, "",
+			[2]bool{}},
+		{"username in another case", SetUserInput{Username: ptr("ADA")}, func(u *account) { u.Username = "ADA" }, "",
+			[2]bool{}},
+		{"flags", SetUserInput{Verified: ptr(false), Staff: ptr(true), Superuser: ptr(true)},
+			func(u *account) { u.Verified, u.IsStaff, u.IsSuperuser = false, true, true }, "", [2]bool{false, true}},
+		{"flags as they are", SetUserInput{Verified: ptr(true), Staff: ptr(false), Active: ptr(true),
+			Archived: ptr(false)}, func(*account) {}, "", [2]bool{}},
+		{"archived", SetUserInput{Archived: ptr(true)}, func(u *account) { u.Archived = true }, "account archived",
+			[2]bool{true, false}},
+		{"inactive", SetUserInput{Active: ptr(false)}, func(u *account) { u.IsActive = false }, "deactivated",
+			[2]bool{true, true}},
+		{"address in another case", SetUserInput{Email: ptr("ADA@Example.com")},
+			func(u *account) { u.Email = "ADA@example.com" }, "", [2]bool{}},
+		{"another address, and it as username", SetUserInput{Email: ptr("New@Example.com"),
+			Username: ptr("new@example.com")}, func(u *account) {
 			u.Email, u.canonical, u.Username = "New@example.com", "new@example.com", "new@example.com"
 		}, "address changed", [2]bool{true, true}},
-		{"another secondary address", SetUserInput{SecondaryEmail: ptr("New@Example.com")}, func(u *account) { u.SecondaryEmail, u.secondary = "New@example.com", "new@example.com" }, "address changed", [2]bool{true, true}},
-		{"no secondary address", SetUserInput{SecondaryEmail: ptr("")}, func(u *account) { u.SecondaryEmail, u.secondary = "", "" }, "address changed", [2]bool{true, true}},
-		{"addresses swapped", SetUserInput{Email: ptr("Ada2@example.com"), SecondaryEmail: ptr("Ada@example.com")}, func(u *account) {
-			u.Email, u.SecondaryEmail, u.canonical, u.secondary = u.SecondaryEmail, u.Email, u.secondary, u.canonical
-		}, "address changed", [2]bool{true, true}},
-		{"secondary address becomes the primary one", SetUserInput{Email: ptr("ada2@example.com"), SecondaryEmail: ptr("")}, func(u *account) {
+		{"another secondary address", SetUserInput{SecondaryEmail: ptr("New@Example.com")},
+			func(u *account) { u.SecondaryEmail, u.secondary = "New@example.com", "new@example.com" },
+			"address changed", [2]bool{true, true}},
+		{"no secondary address", SetUserInput{SecondaryEmail: ptr("")},
+			func(u *account) { u.SecondaryEmail, u.secondary = "", "" }, "address changed", [2]bool{true, true}},
+		{"addresses swapped", SetUserInput{Email: ptr("Ada2@example.com"), SecondaryEmail: ptr("Ada@example.com")},
+			func(u *account) {
+				u.Email, u.SecondaryEmail, u.canonical, u.secondary = u.SecondaryEmail, u.Email, u.secondary, u.canonical
+			}, "address changed", [2]bool{true, true}},
+		{"secondary address becomes the primary one", SetUserInput{Email: ptr("ada2@example.com"),
+			SecondaryEmail: ptr("")}, func(u *account) {
 			u.Email, u.canonical, u.SecondaryEmail, u.secondary = "ada2@example.com", "ada2@example.com", "", ""
 		}, "address changed", [2]bool{true, true}},
 	}
@@ -82,12 +96,14 @@ func TestSetUser(t *testing.T) {
 		h := newHarness(t)
 		h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com"})
 		h.login(t)
-		if u, err := h.SetUser(t.Context(), "1", SetUserInput{SecondaryEmail: ptr("Ada2@example.com")}); err != nil || u.SecondaryEmail != "Ada2@example.com" || h.live(t, 1) != 1 {
+		if u, err := h.SetUser(t.Context(), "1", SetUserInput{SecondaryEmail: ptr("Ada2@example.com")}); err != nil ||
+			u.SecondaryEmail != "Ada2@example.com" || h.live(t, 1) != 1 {
 			t.Errorf("user %+v, error %v, want ada2@example.com and the session live", u, err)
 		}
 		h.set(t, 1, "is_active", 0)
 		h.set(t, 1, "archived", 1)
-		if u, err := h.SetUser(t.Context(), "1", SetUserInput{Active: ptr(true), Archived: ptr(false)}); err != nil || !u.IsActive || u.Archived {
+		if u, err := h.SetUser(t.Context(), "1", SetUserInput{Active: ptr(true), Archived: ptr(false)}); err != nil ||
+			!u.IsActive || u.Archived {
 			t.Errorf("user %+v, error %v, want it active", u, err)
 		}
 	})
@@ -105,15 +121,20 @@ func TestSetUserRefusals(t *testing.T) {
 		in   SetUserInput
 		want error
 	}{
-		{"everything", SetUserInput{Username: ptr("a b"), Email: ptr("b"), SecondaryEmail: ptr(" "), FirstName: &long, LastName: ptr("a\x00"), Staff: ptr(true)}, Errors{
-			"username": {badUsername}, "email": {badEmail}, "secondary_email": {required}, "first_name": {maxLength(150, 151)}, "last_name": {nullChars},
+		{"everything", SetUserInput{Username: ptr("a b"), Email: ptr("b"), SecondaryEmail: ptr(" "), FirstName: &long,
+			LastName: ptr("a\x00"), Staff: ptr(true)}, Errors{
+			"username": {badUsername}, "email": {badEmail}, "secondary_email": {required},
+			"first_name": {maxLength(150, 151)}, "last_name": {nullChars},
 		}},
 		{"blank", SetUserInput{Username: ptr(""), Email: ptr("")}, Errors{"username": {required}, "email": {required}}},
 		{"username taken", SetUserInput{Username: ptr("BOB"), Staff: ptr(true)}, usernameInUse},
-		{"another's address as username", SetUserInput{Username: ptr("bob@example.com")}, Errors{"username": {badUsername}}},
-		{"the old address as username", SetUserInput{Username: ptr("ada@example.com"), Email: ptr("new@example.com")}, Errors{"username": {badUsername}}},
+		{"another's address as username", SetUserInput{Username: ptr("bob@example.com")},
+			Errors{"username": {badUsername}}},
+		{"the old address as username", SetUserInput{Username: ptr("ada@example.com"), Email: ptr("new@example.com")},
+			Errors{"username": {badUsername}}},
 		{"address claimed", SetUserInput{Email: ptr("BOB2@example.com")}, emailInUse},
-		{"secondary address claimed", SetUserInput{SecondaryEmail: ptr("bob@example.com"), Active: ptr(false)}, secondaryInUse},
+		{"secondary address claimed", SetUserInput{SecondaryEmail: ptr("bob@example.com"), Active: ptr(false)},
+			secondaryInUse},
 		{"one address twice", SetUserInput{SecondaryEmail: ptr("ADA@example.com")}, secondaryInUse},
 		{"one address twice, the other way round", SetUserInput{Email: ptr("ada2@example.com")}, emailInUse},
 	}
@@ -131,7 +152,11 @@ func TestNobodyToChange(t *testing.T) {
 	h.ada(t)
 	before := h.dump(t)
 	for name, op := range map[string]func() error{
-		"SetUser":         func() error { _, err := h.SetUser(t.Context(), "nobody", SetUserInput{Staff: ptr(true)}); return err },
+		"SetUser": func() error {
+			_, err := h.SetUser(t.Context(), "nobody",
+				SetUserInput{Staff: ptr(true)})
+			return err
+		},
 		"SetUserPassword": func() error { _, err := h.SetUserPassword(t.Context(), "nobody", password); return err },
 		"DeleteUser":      func() error { _, err := h.DeleteUser(t.Context(), "nobody", true); return err },
 		"Sessions":        func() error { _, err := h.Sessions(t.Context(), "nobody"); return err },
@@ -154,8 +179,10 @@ func TestSetUserPassword(t *testing.T) {
 		return func() error { _, err := h.SetUserPassword(t.Context(), "ada", password); return err }
 	}
 	for password, want := range map[string]Errors{
-		"": {"password": {required}}, "a\x00": {"password": {nullChars}}, "12345": {"password": {tooShort, tooCommon, allNumeric}},
-		strings.Repeat("p", 1025): {"password": {tooLongBytes}}, "ada@example.com": {"password": {similar("email address")}},
+		"": {"password": {required}}, "a\x00": {"password": {nullChars}},
+		"12345":                   {"password": {tooShort, tooCommon, allNumeric}},
+		strings.Repeat("p", 1025): {"password": {tooLongBytes}},
+		"ada@example.com":         {"password": {similar("email address")}},
 	} {
 		h.refused(t, want, set(password))
 	}
@@ -198,7 +225,8 @@ func TestSetUserPasswordMeetsChange(t *testing.T) {
 
 func TestDeleteUser(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ flag, setting, gone bool }{{false, false, false}, {true, false, true}, {false, true, true}} {
+	for _, test := range []struct{ flag, setting, gone bool }{{false, false, false}, {true, false, true},
+		{false, true, true}} {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 			h := newHarness(t, notices, func(s *Settings, _ *tokens.Settings) { s.DeletePermanently = test.setting })
 			h.ada(t)
@@ -243,8 +271,10 @@ func TestSessions(t *testing.T) {
 	}
 	const seconds = int64(week / 1e9)
 	list, err := h.Sessions(t.Context(), "ada")
-	if err != nil || len(list) != 2 || list[1].ID != first.Payload.Session || list[1].CreatedAt != start || list[1].RefreshedAt != start+1 || *list[1].Ends() != start+1+seconds ||
-		list[0].ID != second.Payload.Session || list[0].RefreshedAt != start || *list[0].Ends() != start+seconds || list[1].EndedAt != nil || !list[1].Live(start) || list[1].Live(start+1+seconds) {
+	if err != nil || len(list) != 2 || list[1].ID != first.Payload.Session || list[1].CreatedAt != start ||
+		list[1].RefreshedAt != start+1 || *list[1].Ends() != start+1+seconds ||
+		list[0].ID != second.Payload.Session || list[0].RefreshedAt != start || *list[0].Ends() != start+seconds ||
+		list[1].EndedAt != nil || !list[1].Live(start) || list[1].Live(start+1+seconds) {
 		t.Fatalf("sessions %+v, error %v, want two live ones, the newest first", list, err)
 	}
 	h.events(t)
@@ -269,7 +299,8 @@ func TestSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	list, err = h.Sessions(t.Context(), "ada")
-	if err != nil || *list[1].EndedAt != start+1 || list[1].EndReason != "revoked by an operator" || list[1].Live(start) || h.live(t, 2) != 1 {
+	if err != nil || *list[1].EndedAt != start+1 || list[1].EndReason != "revoked by an operator" ||
+		list[1].Live(start) || h.live(t, 2) != 1 {
 		t.Errorf("sessions %+v, error %v, want both ended by the operator", list, err)
 	}
 }

@@ -18,11 +18,13 @@ func TestAddUser(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	got := h.add(t, AddUserInput{
-		Username: " ａda ", Email: " Ada@Example.COM", SecondaryEmail: "Ada2@BÜCHER.example ", FirstName: " Ada ", LastName: " King Noel ",
+		Username: " ａda ", Email: " Ada@Example.COM", SecondaryEmail: "Ada2@BÜCHER.example ", FirstName: " Ada ",
+		LastName: " King Noel ",
 		Verified: true, Archived: true, Staff: true, Superuser: true,
 	})
 	want := &User{
-		ID: 1, Username: "ada", Email: "Ada@example.com", SecondaryEmail: "Ada2@bücher.example", FirstName: "Ada", LastName: "King Noel",
+		ID: 1, Username: "ada", Email: "Ada@example.com", SecondaryEmail: "Ada2@bücher.example", FirstName: "Ada",
+		LastName: "King Noel",
 		Verified: true, Archived: true, IsStaff: true, IsSuperuser: true, IsActive: true, DateJoined: h.now().UTC(),
 	}
 	if diff := cmp.Diff(want, &got.User); diff != "" {
@@ -31,7 +33,8 @@ func TestAddUser(t *testing.T) {
 	if !h.login(t).Unarchived {
 		t.Error("the login did not unarchive the account, want it to")
 	}
-	plain := h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", NoPassword: true, Password: "1", Inactive: true})
+	plain := h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", NoPassword: true, Password: "1",
+		Inactive: true})
 	want = &User{ID: 2, Username: "bob", Email: "bob@example.com", DateJoined: h.now().UTC()}
 	if diff := cmp.Diff(want, &plain.User); diff != "" || plain.password != "" {
 		t.Errorf("password %q, user (-want +got):\n%s", plain.password, diff)
@@ -55,19 +58,28 @@ func TestAddUserRefusals(t *testing.T) {
 		want Errors
 	}{
 		{"nothing", AddUserInput{}, Errors{"email": {required}, "username": {required}, "password": {required}}},
-		{"nothing, without a password", AddUserInput{NoPassword: true}, Errors{"email": {required}, "username": {required}}},
-		{"everything", AddUserInput{Username: "b!", Email: "b", SecondaryEmail: "c", FirstName: long, LastName: null, Password: "123"}, Errors{
-			"email": {badEmail}, "username": {badUsername}, "secondary_email": {badEmail}, "first_name": {maxLength(150, 151)}, "last_name": {nullChars},
+		{"nothing, without a password", AddUserInput{NoPassword: true},
+			Errors{"email": {required}, "username": {required}}},
+		{"everything", AddUserInput{Username: "b!", Email: "b", SecondaryEmail: "c", FirstName: long, LastName: null,
+			Password: "123"}, Errors{
+			"email": {badEmail}, "username": {badUsername}, "secondary_email": {badEmail},
+			"first_name": {maxLength(150, 151)}, "last_name": {nullChars},
 			"password": {tooShort, tooCommon, allNumeric},
 		}},
-		{"NUL in the password", AddUserInput{Username: "bob", Email: "bob@example.com", Password: "a\x00"}, Errors{"password": {nullChars}}},
-		{"similar to the first name", AddUserInput{Username: "bob", Email: "bob@example.com", FirstName: "Hildegunde", Password: "hildegunde1"}, Errors{"password": {similar("first name")}}},
-		{"similar to the last name", AddUserInput{Username: "bob", Email: "bob@example.com", LastName: "Lovelacian", Password: "lovelacian1"}, Errors{"password": {similar("last name")}}},
+		{"NUL in the password", AddUserInput{Username: "bob", Email: "bob@example.com", Password: "a\x00"},
+			Errors{"password": {nullChars}}},
+		{"similar to the first name", AddUserInput{Username: "bob", Email: "bob@example.com", FirstName: "Hildegunde",
+			Password: "hildegunde1"}, Errors{"password": {similar("first name")}}},
+		{"similar to the last name", AddUserInput{Username: "bob", Email: "bob@example.com", LastName: "Lovelacian",
+			Password: "lovelacian1"}, Errors{"password": {similar("last name")}}},
 		{"username taken", AddUserInput{Username: "ADA", Email: "ada@example.com", Password: password}, usernameInUse},
 		{"address claimed", AddUserInput{Username: "bob", Email: "ADA2@example.com", Password: password}, emailInUse},
-		{"secondary address claimed", AddUserInput{Username: "bob", Email: "bob@example.com", SecondaryEmail: "ADA@example.com", Password: password}, secondaryInUse},
-		{"secondary address is the primary one", AddUserInput{Username: "bob", Email: "bob@example.com", SecondaryEmail: "Bob@Example.com", Password: password}, secondaryInUse},
-		{"blank secondary address", AddUserInput{Username: "bob", Email: "bob@example.com", SecondaryEmail: " ", Password: password}, Errors{"secondary_email": {required}}},
+		{"secondary address claimed", AddUserInput{Username: "bob", Email: "bob@example.com",
+			SecondaryEmail: "ADA@example.com", Password: password}, secondaryInUse},
+		{"secondary address is the primary one", AddUserInput{Username: "bob", Email: "bob@example.com",
+			SecondaryEmail: "Bob@Example.com", Password: password}, secondaryInUse},
+		{"blank secondary address", AddUserInput{Username: "bob", Email: "bob@example.com", SecondaryEmail: " ",
+			Password: password}, Errors{"secondary_email": {required}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -84,7 +96,8 @@ func TestFindUser(t *testing.T) {
 	h.add(t, AddUserInput{Username: "77", Email: "77@example.com"})
 	// An id goes before a username, which goes before an address.
 	for ref, want := range map[string]int64{
-		"1": 1, "2": 2, "77": 3, "ada": 1, " ADA ": 1, "ａda": 1, "Ada@example.com": 1, " ada@EXAMPLE.com ": 1, "ada2@example.com": 1, "one@XN--BCHER-KVA.example": 2,
+		"1": 1, "2": 2, "77": 3, "ada": 1, " ADA ": 1, "ａda": 1, "Ada@example.com": 1, " ada@EXAMPLE.com ": 1,
+		"ada2@example.com": 1, "one@XN--BCHER-KVA.example": 2,
 	} {
 		if u := h.user(t, ref); u.ID != want {
 			t.Errorf("%q is %d, want %d", ref, u.ID, want)
@@ -92,7 +105,8 @@ func TestFindUser(t *testing.T) {
 	}
 	for _, ref := range []string{"", "4", "-1", "nobody", "nobody@example.com", "%", "ad", "99999999999999999999"} {
 		u, err := h.FindUser(t.Context(), ref)
-		if want := fmt.Sprintf("there is no such user: %q is no id, username or address", ref); u != nil || !errors.Is(err, ErrNotFound) || err.Error() != want {
+		if want := fmt.Sprintf("there is no such user: %q is no id, username or address", ref); u != nil ||
+			!errors.Is(err, ErrNotFound) || err.Error() != want {
 			t.Errorf("%q: got %+v and error %v, want %s", ref, u, err, want)
 		}
 	}
@@ -122,7 +136,8 @@ func TestEachUser(t *testing.T) {
 		for i := range n {
 			name := "user" + strconv.Itoa(i)
 			address := Address{name + "@example.com", name + "@example.com"}
-			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: name, email: address, inactive: i%2 == 0, archived: i%3 == 0}); err != nil {
+			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: name, email: address,
+				inactive: i%2 == 0, archived: i%3 == 0}); err != nil {
 				return err
 			}
 		}
@@ -171,9 +186,12 @@ func TestLink(t *testing.T) {
 		want    tokens.Action
 	}{
 		{tokens.Activation, "", "https://acme.example/activate/", tokens.Action{Address: "ada@example.com", Epoch: 7}},
-		{tokens.PasswordReset, "", "https://acme.example/password-reset/", tokens.Action{Address: "ada@example.com", Epoch: 1}},
-		{tokens.PasswordSet, "", "https://acme.example/password-set/", tokens.Action{Address: "ada@example.com", Epoch: 1}},
-		{tokens.SecondaryEmail, " New@BÜCHER.example", "https://acme.example/activate/", tokens.Action{Address: "New@bücher.example", Epoch: 7}},
+		{tokens.PasswordReset, "", "https://acme.example/password-reset/",
+			tokens.Action{Address: "ada@example.com", Epoch: 1}},
+		{tokens.PasswordSet, "", "https://acme.example/password-set/",
+			tokens.Action{Address: "ada@example.com", Epoch: 1}},
+		{tokens.SecondaryEmail, " New@BÜCHER.example", "https://acme.example/activate/",
+			tokens.Action{Address: "New@bücher.example", Epoch: 7}},
 	}
 	for _, test := range tests {
 		t.Run(string(test.purpose), func(t *testing.T) {
@@ -183,7 +201,8 @@ func TestLink(t *testing.T) {
 				return err
 			})
 			test.want.Purpose, test.want.User, test.want.IssuedAt = test.purpose, ada.ID, now
-			if got, err := h.tokens.VerifyAction(made.Token, test.purpose); err != nil || got != test.want || made.URL != test.url+made.Token {
+			if got, err := h.tokens.VerifyAction(made.Token, test.purpose); err != nil || got != test.want ||
+				made.URL != test.url+made.Token {
 				t.Errorf("%+v stands for %+v, %v; want %+v", made, got, err, test.want)
 			}
 			if _, err := h.Link(t.Context(), test.purpose, "nobody", test.address); !errors.Is(err, ErrNotFound) {

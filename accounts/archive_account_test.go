@@ -38,7 +38,10 @@ func TestArchiveMeetsLogin(t *testing.T) {
 		h.ada(t)
 		token := h.login(t).Token
 		archive := h.own(t, operation(t, "Archive"), token, password)
-		for i, err := range atOnce(2, func(i int) error { return []func() error{archive, h.tryLogin(t, byUsername("ada", password))}[i]() }) {
+		for i, err := range atOnce(2, func(i int) error {
+			return []func() error{archive,
+				h.tryLogin(t, byUsername("ada", password))}[i]()
+		}) {
 			if err != nil {
 				t.Errorf("%d: error %v, want none", i, err)
 			}

@@ -13,8 +13,8 @@ import (
 	"accountd/tokens"
 )
 
-// TestClearingLetsOthersIn: what is old goes a few rows at a time, and after each few nobody writes for as long as that took, so that
-// others do.
+// TestClearingLetsOthersIn: what is old goes a few rows at a time, and after each few nobody writes for as long as that
+// took, so that others do.
 func TestClearingLetsOthersIn(t *testing.T) {
 	t.Parallel()
 	const old = 450
@@ -52,15 +52,20 @@ func TestClearingLetsOthersIn(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.AllowLoginNotVerified, s.PurgeUnverified = false, time.Hour })
+			h := newHarness(t, func(s *Settings, _ *tokens.Settings) {
+				s.AllowLoginNotVerified,
+					s.PurgeUnverified = false, time.Hour
+			})
 			h.ada(t)
-			h.exec(t, fmt.Sprintf(`CREATE TEMP TABLE generate_series AS WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < %d) SELECT value FROM n; %s`, old, test.fill))
+			h.exec(t,
+				fmt.Sprintf(`CREATE TEMP TABLE generate_series AS WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < %d) SELECT value FROM n; %s`, old, test.fill))
 			left := old
 			w := &stopwatch{at: h.now()}
 			w.during = func() {
 				var now int
 				err := h.db.Write(t.Context(), func(tx *store.Tx) error { // another's, which does not wait for the end
-					if _, err := tx.Tx.ExecContext(t.Context(), `UPDATE users SET last_name = last_name || 'x' WHERE id = 1`); err != nil {
+					if _, err := tx.Tx.ExecContext(t.Context(),
+						`UPDATE users SET last_name = last_name || 'x' WHERE id = 1`); err != nil {
 						return err
 					}
 					return tx.Tx.QueryRowContext(t.Context(), test.count).Scan(&now)
@@ -99,8 +104,8 @@ func TestClearingLetsOthersIn(t *testing.T) {
 	}
 }
 
-// TestPauseIsShort: a batch that took long, by a busy machine or a clock that was set, is not waited for as long. What it is said to
-// have held the writer for is without the wait for its turn.
+// TestPauseIsShort: a batch that took long, by a busy machine or a clock that was set, is not waited for as long. What
+// it is said to have held the writer for is without the wait for its turn.
 func TestPauseIsShort(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -122,16 +127,20 @@ func TestPauseIsShort(t *testing.T) {
 	ending, cancel := context.WithCancel(t.Context())
 	h.delay.Timer = func(time.Duration) <-chan time.Time { cancel(); return nil } // never rings
 	run(ending, time.Second)
-	if _, err := h.writeBatch(ending, func(*store.Tx) error { t.Error("the batch ran, want it cancelled"); return nil }); !errors.Is(err, context.Canceled) {
+	if _, err := h.writeBatch(ending,
+		func(*store.Tx) error { t.Error("the batch ran, want it cancelled"); return nil }); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("%v, when nobody wants it any more", err)
 	}
 	failure := errors.New("failure")
-	if held, err := h.writeBatch(t.Context(), func(*store.Tx) error { return failure }); !errors.Is(err, failure) || held != 0 {
+	if held, err := h.writeBatch(t.Context(), func(*store.Tx) error { return failure }); !errors.Is(err, failure) ||
+		held != 0 {
 		t.Errorf("held %v, error %v, want 0 and %v", held, err, failure)
 	}
 }
 
-// TestBatchesFit: what holds the writer for too long is halved, down to a row, and what does not grows by a row, up to the most.
+// TestBatchesFit: what holds the writer for too long is halved, down to a row, and what does not grows by a row, up to
+// the most.
 func TestBatchesFit(t *testing.T) {
 	t.Parallel()
 	n := batchRows(tokens.ClearRows / 4)
@@ -166,7 +175,8 @@ func TestSlowBatchesAreSmall(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHarness(t)
 			h.ada(t)
-			h.exec(t, `INSERT INTO sessions (user_id, created_at, ended_at) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45) SELECT 1, 0, 1 FROM n`)
+			h.exec(t,
+				`INSERT INTO sessions (user_id, created_at, ended_at) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45) SELECT 1, 0, 1 FROM n`)
 			w := &stopwatch{at: h.now()}
 			h.delay = w.delay()
 			h.delay.Now = func() time.Time { w.at = w.at.Add(test.step); return w.at }

@@ -74,7 +74,8 @@ func TestClearOld(t *testing.T) {
 	h.log.Reset()
 	last := h.now()
 	h.advance(week - time.Hour)
-	for _, jump := range []time.Duration{365 * 24 * time.Hour, -365 * 24 * time.Hour} { // next year by mistake, and back
+	// next year by mistake, and back
+	for _, jump := range []time.Duration{365 * 24 * time.Hour, -365 * 24 * time.Hour} {
 		h.advance(jump)
 		last = h.clearOld(t.Context(), last)
 		logged("the clock was changed")

@@ -45,7 +45,8 @@ func TestDeletePermanently(t *testing.T) {
 	bob := h.user(t, "bob")
 	other, caller := h.login(t), h.login(t)
 	links := map[tokens.Purpose]string{}
-	for _, purpose := range []tokens.Purpose{tokens.Activation, tokens.PasswordReset, tokens.PasswordSet, tokens.SecondaryEmail} {
+	for _, purpose := range []tokens.Purpose{tokens.Activation, tokens.PasswordReset, tokens.PasswordSet,
+		tokens.SecondaryEmail} {
 		link, err := h.Link(t.Context(), purpose, "ada", "new@example.com")
 		if err != nil {
 			t.Fatal(err)
@@ -56,7 +57,8 @@ func TestDeletePermanently(t *testing.T) {
 	h.succeed(t, "Delete", caller.Token)
 	h.happened(t, "account_deleted 1")
 	h.sent(t, notice("Ada@example.com", deletedNotice), notice("Ada2@example.com", deletedNotice))
-	for table, column := range map[string]string{"users": "id", "user_status": "user_id", "addresses": "user_id", "sessions": "user_id"} {
+	for table, column := range map[string]string{"users": "id", "user_status": "user_id", "addresses": "user_id",
+		"sessions": "user_id"} {
 		if n := h.count(t, `SELECT count(*) FROM `+table+` WHERE `+column+` = 1`); n != 0 {
 			t.Errorf("%d rows left in %s, want none", n, table)
 		}

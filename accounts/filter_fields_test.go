@@ -33,28 +33,35 @@ func seedFields(t *testing.T) *harness {
 		name   string
 		fields Values
 	}{
-		{"ada", Values{"phone_number": "+49 123", "plan": "paid", "about": `50% "off"_`, "level": 1, "ratio": 0.5, "news": true, "born": born("1815-12-10T00:00:00Z")}},
-		{"bob", Values{"phone_number": "+49 124", "plan": "free", "about": "Straße", "level": -1, "ratio": 2.0, "news": false, "born": born("1970-01-01T00:00:01Z")}},
+		{"ada", Values{"phone_number": "+49 123", "plan": "paid", "about": `50% "off"_`, "level": 1, "ratio": 0.5,
+			"news": true, "born": born("1815-12-10T00:00:00Z")}},
+		{"bob", Values{"phone_number": "+49 124", "plan": "free", "about": "Straße", "level": -1, "ratio": 2.0,
+			"news": false, "born": born("1970-01-01T00:00:01Z")}},
 		{"cleo", Values{"plan": "free", "about": "Rene\u0301e, ｋｅｌｖｉｎ", "level": 0, "ratio": 0.0}},
 		{"dan", nil},
 	} {
-		h.add(t, AddUserInput{FirstName: u.name, Username: u.name, Email: u.name + "@example.com", NoPassword: true, Fields: u.fields})
+		h.add(t, AddUserInput{FirstName: u.name, Username: u.name, Email: u.name + "@example.com", NoPassword: true,
+			Fields: u.fields})
 	}
-	own := h.add(t, AddUserInput{FirstName: "own", Username: "temporary", Email: "own@example.com", NoPassword: true, Fields: Values{"about": "STRASSE", "level": 7, "news": true}})
+	own := h.add(t, AddUserInput{FirstName: "own", Username: "temporary", Email: "own@example.com", NoPassword: true,
+		Fields: Values{"about": "STRASSE", "level": 7, "news": true}})
 	h.exec(t, `UPDATE users SET username = NULL, username_key = NULL WHERE id = ?`, own.ID)
 
 	// What was stored when the fields had other types: each value looks like one of the others to SQLite.
 	other := h.add(t, AddUserInput{FirstName: "other", Username: "other", Email: "other@example.com", NoPassword: true})
 	for name, value := range map[string]any{
-		"phone_number": 49, "plan": 1.5, "about": []byte("Straße"), "level": 1.0, "ratio": int64(2), "news": 1.0, "born": 1.0,
+		"phone_number": 49, "plan": 1.5, "about": []byte("Straße"), "level": 1.0, "ratio": int64(2), "news": 1.0,
+		"born": 1.0,
 	} {
 		h.exec(t, `INSERT INTO user_fields (user_id, name, value) VALUES (?, ?, ?)`, other.ID, name, value)
 	}
-	if got, want := h.user(t, "other").Fields, (Values{"phone_number": nil, "plan": nil, "about": nil, "level": nil, "ratio": 2.0, "news": nil, "born": nil, "hidden": nil}); !cmp.Equal(got, want) {
+	if got, want := h.user(t, "other").Fields, (Values{"phone_number": nil, "plan": nil, "about": nil, "level": nil,
+		"ratio": 2.0, "news": nil, "born": nil, "hidden": nil}); !cmp.Equal(got, want) {
 		t.Fatalf("stored values are shown as %v", got)
 	}
 	more := h.add(t, AddUserInput{FirstName: "more", Username: "more", Email: "more@example.com", NoPassword: true})
-	for name, value := range map[string]any{"phone_number": "124", "level": "1", "ratio": "0.5", "news": 2, "born": "1", "about": 50} {
+	for name, value := range map[string]any{"phone_number": "124", "level": "1", "ratio": "0.5", "news": 2, "born": "1",
+		"about": 50} {
 		h.exec(t, `INSERT INTO user_fields (user_id, name, value) VALUES (?, ?, ?)`, more.ID, name, value)
 	}
 	return h
@@ -129,8 +136,10 @@ func TestFieldFilters(t *testing.T) {
 		{"three, one does not fit", and(is("level", Exact, 1), is("ratio", Exact, 0.5), is("news", Exact, false)), nil},
 		{"a field and a username", and(is("level", Exact, 1), is("username", Exact, "ada")), []string{"ada"}},
 		{"a field and another's username", and(is("level", Exact, 1), is("username", Exact, "bob")), nil},
-		{"a field and the part of a name", and(is("news", Exact, true), is("username", IContains, "own@")), []string{"own"}},
-		{"a field and an address", and(is("about", IContains, "strasse"), is("email", Exact, "own@example.com")), []string{"own"}},
+		{"a field and the part of a name", and(is("news", Exact, true), is("username", IContains, "own@")),
+			[]string{"own"}},
+		{"a field and an address", and(is("about", IContains, "strasse"), is("email", Exact, "own@example.com")),
+			[]string{"own"}},
 		{"a field and a switch", and(is("news", Exact, true), is("is_active", Exact, true)), []string{"ada", "own"}},
 		{"a field and a rare switch", and(is("news", Exact, true), is("is_staff", Exact, true)), nil},
 		{"a text and a rare switch", and(is("phone_number", Exact, "+49 123"), is("is_staff", Exact, true)), nil},
@@ -157,7 +166,8 @@ func TestFilterFields(t *testing.T) {
 	var s Settings
 	built := s.FieldNames()
 	searchable(&s, nil)
-	if diff := cmp.Diff([]string{"phone_number", "plan", "about", "level", "ratio", "news", "born"}, s.FieldNames()[len(built):]); diff != "" {
+	if diff := cmp.Diff([]string{"phone_number", "plan", "about", "level", "ratio", "news", "born"},
+		s.FieldNames()[len(built):]); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
 	types := map[string]FieldType{}
@@ -168,9 +178,11 @@ func TestFilterFields(t *testing.T) {
 		}
 	}
 	want := map[string]FieldType{
-		"username": String, "first_name": String, "last_name": String, "email": String, "status__secondary_email": String,
-		"is_active": Boolean, "is_staff": Boolean, "status__verified": Boolean, "status__archived": Boolean,
-		"phone_number": String, "plan": String, "about": String, "level": Int, "ratio": Float, "news": Boolean, "born": DateTime,
+		"username": String, "first_name": String, "last_name": String, "email": String,
+		"status__secondary_email": String,
+		"is_active":               Boolean, "is_staff": Boolean, "status__verified": Boolean, "status__archived": Boolean,
+		"phone_number": String, "plan": String, "about": String, "level": Int, "ratio": Float, "news": Boolean,
+		"born": DateTime,
 	}
 	if diff := cmp.Diff(want, types); diff != "" {
 		t.Errorf("types (-want +got):\n%s", diff)

@@ -99,8 +99,10 @@ func TestRandomParts(t *testing.T) {
 		for _, e := range page.Edges {
 			got = append(got, e.User.ID)
 		}
-		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || page.HasNext != next || page.HasPrevious != previous {
-			t.Fatalf("%s %q, %+v: next %t, want %t, previous %t, want %t, users (-want +got):\n%s", lookup, part, q, page.HasNext, next, page.HasPrevious, previous, diff)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || page.HasNext != next ||
+			page.HasPrevious != previous {
+			t.Fatalf("%s %q, %+v: next %t, want %t, previous %t, want %t, users (-want +got):\n%s", lookup, part, q,
+				page.HasNext, next, page.HasPrevious, previous, diff)
 		}
 	}
 }

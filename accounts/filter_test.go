@@ -31,13 +31,19 @@ func (h *harness) names(t *testing.T, filters ...Filter) []string {
 // seedNames makes one account for each case that filters have to tell apart; first names say which.
 func seedNames(t *testing.T) *harness {
 	h := newHarness(t)
-	h.add(t, AddUserInput{FirstName: "Ada", LastName: "King", Username: "Ada", Email: "Ada@Example.com", SecondaryEmail: "Countess@Example.com", Verified: true})
-	h.add(t, AddUserInput{FirstName: "adamant", LastName: "KING", Username: "adamant", Email: "adamant@bücher.example", Archived: true})
-	h.add(t, AddUserInput{FirstName: "Kelvin", LastName: "O'Neil", Username: "Kelvin", Email: "kelvin@example.com", Staff: true})
-	h.add(t, AddUserInput{FirstName: "Straße", LastName: `50% "off"_`, Username: "Straße", Email: "s_t%r@example.com", Inactive: true})
+	h.add(t, AddUserInput{FirstName: "Ada", LastName: "King", Username: "Ada", Email: "Ada@Example.com",
+		SecondaryEmail: "Countess@Example.com", Verified: true})
+	h.add(t, AddUserInput{FirstName: "adamant", LastName: "KING", Username: "adamant", Email: "adamant@bücher.example",
+		Archived: true})
+	h.add(t, AddUserInput{FirstName: "Kelvin", LastName: "O'Neil", Username: "Kelvin", Email: "kelvin@example.com",
+		Staff: true})
+	h.add(t, AddUserInput{FirstName: "Straße", LastName: `50% "off"_`, Username: "Straße", Email: "s_t%r@example.com",
+		Inactive: true})
 	h.add(t, AddUserInput{FirstName: "İstanbul", LastName: "a\\b", Username: "istanbul", Email: "istanbul@example.com"})
-	h.add(t, AddUserInput{FirstName: "ΣΊΣΥΦΟΣ", LastName: "\u0080xyz", Username: "ΣΊΣΥΦΟΣ", Email: "sisyphus@example.com"})
-	h.add(t, AddUserInput{FirstName: "Rene\u0301e", LastName: "日本語", Username: "Rene\u0301e", Email: "renee@example.com", Verified: true, Archived: true})
+	h.add(t, AddUserInput{FirstName: "ΣΊΣΥΦΟΣ", LastName: "\u0080xyz", Username: "ΣΊΣΥΦΟΣ",
+		Email: "sisyphus@example.com"})
+	h.add(t, AddUserInput{FirstName: "Rene\u0301e", LastName: "日本語", Username: "Rene\u0301e",
+		Email: "renee@example.com", Verified: true, Archived: true})
 	u := h.add(t, AddUserInput{FirstName: "own", Username: "temporary", Email: "Mail.Only@example.com"})
 	h.exec(t, `UPDATE users SET username = NULL, username_key = NULL WHERE id = ?`, u.ID)
 	return h
@@ -137,15 +143,22 @@ func TestFilters(t *testing.T) {
 		{"staff", is("is_staff", Exact, true), []string{"Kelvin"}},
 		{"verified", is("status__verified", Exact, true), []string{"Ada", "Rene\u0301e"}},
 		{"archived", is("status__archived", Exact, true), []string{"adamant", "Rene\u0301e"}},
-		{"two switches", append(is("status__archived", Exact, true), is("status__verified", Exact, false)...), []string{"adamant"}},
+		{"two switches", append(is("status__archived", Exact, true), is("status__verified", Exact, false)...),
+			[]string{"adamant"}},
 		{"all switches", []Filter{
-			{"is_active", Exact, true}, {"is_staff", Exact, false}, {"status__verified", Exact, true}, {"status__archived", Exact, false},
+			{"is_active", Exact, true}, {"is_staff", Exact, false}, {"status__verified", Exact, true},
+			{"status__archived", Exact, false},
 		}, []string{"Ada"}},
-		{"two parts", append(is("username", IContains, "ada"), is("email", IContains, "bücher")...), []string{"adamant"}},
-		{"a part and a switch", append(is("username", IContains, "ada"), is("status__verified", Exact, true)...), []string{"Ada"}},
-		{"a name and a part", append(is("last_name", IExact, "king"), is("username", IStartsWith, "ada")...), []string{"Ada", "adamant"}},
-		{"a name and a switch", append(is("last_name", IExact, "king"), is("status__archived", Exact, false)...), []string{"Ada"}},
-		{"a short part and a switch", append(is("username", IContains, "a"), is("status__archived", Exact, true)...), []string{"adamant"}},
+		{"two parts", append(is("username", IContains, "ada"), is("email", IContains, "bücher")...),
+			[]string{"adamant"}},
+		{"a part and a switch", append(is("username", IContains, "ada"), is("status__verified", Exact, true)...),
+			[]string{"Ada"}},
+		{"a name and a part", append(is("last_name", IExact, "king"), is("username", IStartsWith, "ada")...),
+			[]string{"Ada", "adamant"}},
+		{"a name and a switch", append(is("last_name", IExact, "king"), is("status__archived", Exact, false)...),
+			[]string{"Ada"}},
+		{"a short part and a switch", append(is("username", IContains, "a"), is("status__archived", Exact, true)...),
+			[]string{"adamant"}},
 		{"one that fits, one that does not", append(is("username", Exact, "Ada"), is("email", Exact, "no")...), nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -160,10 +173,12 @@ func TestFilters(t *testing.T) {
 	}
 	t.Run("too many values", func(t *testing.T) {
 		_, err := h.Users(t.Context(), UserQuery{Filters: is("username", In, strings.Repeat("a,", 100)), Limit: 100})
-		if want := (&UsageError{"A filter by username takes at most 100 values, not 101."}); !cmp.Equal(err, error(want)) {
+		if want := (&UsageError{"A filter by username takes at most 100 values, not 101."}); !cmp.Equal(err,
+			error(want)) {
 			t.Errorf("error %v, want %v", err, want)
 		}
-		if got := h.names(t, is("username", In, strings.Repeat("a,", 99)+"Ada")...); !slices.Equal(got, []string{"Ada"}) {
+		if got := h.names(t, is("username", In, strings.Repeat("a,", 99)+"Ada")...); !slices.Equal(got,
+			[]string{"Ada"}) {
 			t.Errorf("100 values find %q", got)
 		}
 	})
@@ -174,8 +189,10 @@ func TestFilterMistakes(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, searchable)
 	for _, f := range []Filter{
-		{"password", Exact, "x"}, {"is_active", IExact, true}, {"is_active", Exact, "true"}, {"username", Exact, true}, {"username", "regex", "x"},
-		{"hidden", Exact, "x"}, {"level", In, "1"}, {"level", Exact, "1"}, {"level", Exact, int64(1)}, {"ratio", Exact, 1}, {"news", Exact, 1},
+		{"password", Exact, "x"}, {"is_active", IExact, true}, {"is_active", Exact, "true"}, {"username", Exact, true},
+		{"username", "regex", "x"},
+		{"hidden", Exact, "x"}, {"level", In, "1"}, {"level", Exact, "1"}, {"level", Exact, int64(1)},
+		{"ratio", Exact, 1}, {"news", Exact, 1},
 		{"born", Exact, "1970-01-01T00:00:00Z"}, {"about", Exact, 1}, {"about", Exact, nil},
 	} {
 		func() {
@@ -221,7 +238,8 @@ func TestSearchFollows(t *testing.T) {
 	check("seed")
 	ada := h.user(t, "Ada").ID
 	for _, change := range []struct{ column, value string }{
-		{"username", "'Countess'"}, {"first_name", "'Augusta'"}, {"last_name", "'Byron'"}, {"is_active", "0"}, {"is_staff", "1"},
+		{"username", "'Countess'"}, {"first_name", "'Augusta'"}, {"last_name", "'Byron'"}, {"is_active", "0"},
+		{"is_staff", "1"},
 		{"username", "NULL"}, {"last_login", "1"}, {"password", "'x'"},
 	} {
 		h.exec(t, "UPDATE users SET "+change.column+" = "+change.value+" WHERE id = ?", ada)
@@ -231,9 +249,11 @@ func TestSearchFollows(t *testing.T) {
 	check("verified")
 	h.exec(t, `UPDATE user_status SET archived = 1 WHERE user_id = ?`, ada)
 	check("archived")
-	h.exec(t, `UPDATE users SET email = 'countess@example.com' WHERE id = ?; UPDATE user_status SET secondary_email = 'ada@example.com' WHERE user_id = ?`, ada, ada)
+	h.exec(t,
+		`UPDATE users SET email = 'countess@example.com' WHERE id = ?; UPDATE user_status SET secondary_email = 'ada@example.com' WHERE user_id = ?`, ada, ada)
 	check("swap")
-	if got := h.names(t, Filter{"status__secondary_email", IStartsWith, "ada@"}); !slices.Equal(got, []string{"Augusta"}) {
+	if got := h.names(t, Filter{"status__secondary_email", IStartsWith, "ada@"}); !slices.Equal(got,
+		[]string{"Augusta"}) {
 		t.Errorf("after the swap the secondary address finds %q", got)
 	}
 	if got := h.names(t, Filter{"username", Exact, "Countess@example.com"}); !slices.Equal(got, []string{"Augusta"}) {
@@ -241,7 +261,8 @@ func TestSearchFollows(t *testing.T) {
 	}
 	h.exec(t, `UPDATE addresses SET address = 'COUNTESS@example.com' WHERE canonical = 'countess@example.com'`)
 	check("address")
-	h.exec(t, `UPDATE user_status SET secondary_email = NULL WHERE user_id = ?; DELETE FROM addresses WHERE canonical = 'ada@example.com'`, ada)
+	h.exec(t,
+		`UPDATE user_status SET secondary_email = NULL WHERE user_id = ?; DELETE FROM addresses WHERE canonical = 'ada@example.com'`, ada)
 	check("removal")
 	h.move(t, ada, "new@example.com")
 	check("move")
@@ -284,7 +305,8 @@ func (h *harness) named(t *testing.T, names []string) {
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
 		for _, name := range names {
 			address := Address{Canonical: name + "@example.com", Shown: name + "@example.com"}
-			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: usernameKey(name), email: address}); err != nil {
+			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: usernameKey(name),
+				email: address}); err != nil {
 				return err
 			}
 		}

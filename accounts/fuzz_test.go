@@ -11,8 +11,8 @@ import (
 	"accountd/internal/usersearch"
 )
 
-// FuzzParseAddress: what is read as an address is one mailbox, whichever way it was typed: its canonical form is stable and
-// that of what mail goes to, of what a token carries, and of the same in other letters.
+// FuzzParseAddress: what is read as an address is one mailbox, whichever way it was typed: its canonical form is stable
+// and that of what mail goes to, of what a token carries, and of the same in other letters.
 func FuzzParseAddress(f *testing.F) {
 	f.Fuzz(func(t *testing.T, typed string) {
 		a, err := ParseAddress(typed)
@@ -25,7 +25,8 @@ func FuzzParseAddress(f *testing.F) {
 		canonical := func(form string) {
 			t.Helper()
 			if again, err := ParseAddress(form); err != nil || again.Canonical != a.Canonical {
-				t.Errorf("%+q: canonical form of %+q is %+q, %v, want %+q", typed, form, again.Canonical, err, a.Canonical)
+				t.Errorf("%+q: canonical form of %+q is %+q, %v, want %+q", typed, form, again.Canonical, err,
+					a.Canonical)
 			}
 		}
 		canonical(a.Canonical)
@@ -37,22 +38,25 @@ func FuzzParseAddress(f *testing.F) {
 		if !isASCII(a.mailbox()) || strings.ToLower(a.mailbox()) != a.Canonical {
 			t.Errorf("%+q: mail goes to %+q, want %+q in any case", typed, a.mailbox(), a.Canonical)
 		}
-		if local, _, _ := strings.Cut(typed, "@"); !strings.HasPrefix(a.mailbox(), local+"@") || !strings.HasPrefix(a.Shown, local+"@") {
+		if local, _, _ := strings.Cut(typed, "@"); !strings.HasPrefix(a.mailbox(), local+"@") ||
+			!strings.HasPrefix(a.Shown, local+"@") {
 			t.Errorf("%+q: got %+v, want its local part", typed, a)
 		}
 		for _, form := range []string{a.Shown, a.mailbox(), a.text()} {
-			if strings.ContainsFunc(form, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) || strings.ContainsAny(form, `"(),:;<>[\]`) {
+			if strings.ContainsFunc(form, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) ||
+				strings.ContainsAny(form, `"(),:;<>[\]`) {
 				t.Errorf("%+q becomes %+q, want one address alone in a header", typed, form)
 			}
 		}
-		if parsed, err := mail.ParseAddress(a.mailbox()); err != nil || parsed.Address != a.mailbox() || parsed.Name != "" {
+		if parsed, err := mail.ParseAddress(a.mailbox()); err != nil || parsed.Address != a.mailbox() ||
+			parsed.Name != "" {
 			t.Errorf("%+q: a header is read as %+v, %v, want %+q", typed, parsed, err, a.mailbox())
 		}
 	})
 }
 
-// FuzzUsername: what is stored is stored the same again, is found by what was typed, is of visible characters, and is nobody
-// else's address.
+// FuzzUsername: what is stored is stored the same again, is found by what was typed, is of visible characters, and is
+// nobody else's address.
 func FuzzUsername(f *testing.F) {
 	own := Address{Canonical: "ada@xn--bcher-kva.example", Shown: "Ada@bücher.example"}
 	f.Fuzz(func(t *testing.T, typed string) {
@@ -78,7 +82,8 @@ func FuzzUsername(f *testing.F) {
 			t.Errorf("%+q is looked up under %+q, %+q, want %+q", typed, usernameKey(typed), usernameKey(shown), key)
 		}
 		for _, r := range shown {
-			if unicode.In(r, unicode.C, unicode.Z, unicode.M, unicode.Bidi_Control, unicode.Join_Control, unicode.Variation_Selector) {
+			if unicode.In(r, unicode.C, unicode.Z, unicode.M, unicode.Bidi_Control, unicode.Join_Control,
+				unicode.Variation_Selector) {
 				t.Errorf("%+q is stored with %U, want no such character", typed, r)
 			}
 		}
@@ -103,7 +108,8 @@ func FuzzCursor(f *testing.F) {
 		} else if usage := (*UsageError)(nil); !errors.As(err, &usage) || got != 0 {
 			t.Errorf("%q: id %d, error %v, want 0 and a usage error", text, got, err)
 		}
-		if got, err := parseCursor("after", cursor(id)); (err == nil) != (id > 0 && id < usersearch.NoEnd) || err == nil && got != id {
+		if got, err := parseCursor("after", cursor(id)); (err == nil) != (id > 0 && id < usersearch.NoEnd) ||
+			err == nil && got != id {
 			t.Errorf("cursor of %d: got %d, %v, want the id, or an error beyond all ids", id, got, err)
 		}
 	})

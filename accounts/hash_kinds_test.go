@@ -221,8 +221,8 @@ func TestOneHashForEverybody(t *testing.T) {
 	}
 }
 
-// TestTooLongIsNotRead: a login with more bytes than a password may have fails, even with the right password, unless the
-// hash is one of Django's, which had no such limit.
+// TestTooLongIsNotRead: a login with more bytes than a password may have fails, even with the right password, unless
+// the hash is one of Django's, which had no such limit.
 func TestTooLongIsNotRead(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

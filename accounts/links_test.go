@@ -92,10 +92,12 @@ func TestLinksDie(t *testing.T) {
 		}, map[tokens.Purpose]bool{reset: true, secondary: true}},
 		{"archive", own("Archive"), map[tokens.Purpose]bool{reset: true}},
 		{"swap", own("SwapEmails"), map[tokens.Purpose]bool{reset: true, secondary: true}},
-		{"swap and back", func(t *testing.T, h *harness) { own("SwapEmails")(t, h); own("SwapEmails")(t, h) }, map[tokens.Purpose]bool{reset: true, secondary: true}},
+		{"swap and back", func(t *testing.T, h *harness) { own("SwapEmails")(t, h); own("SwapEmails")(t, h) },
+			map[tokens.Purpose]bool{reset: true, secondary: true}},
 		{"removal", own("RemoveSecondaryEmail"), map[tokens.Purpose]bool{reset: true, secondary: true}},
 		{"another secondary", func(t *testing.T, h *harness) {
-			if err := h.confirm(t, h.action(t, tokens.Action{Purpose: secondary, User: 1, Address: "third@example.com"}))(); err != nil {
+			if err := h.confirm(t, h.action(t, tokens.Action{Purpose: secondary, User: 1,
+				Address: "third@example.com"}))(); err != nil {
 				t.Fatal(err)
 			}
 		}, map[tokens.Purpose]bool{reset: true, secondary: true}},

@@ -12,8 +12,8 @@ import (
 	"accountd/tokens"
 )
 
-// TestMailsPerRecipient: three of a kind an hour and ten a day, however the address is written and whoever asks; what is too much is
-// answered like the rest.
+// TestMailsPerRecipient: three of a kind an hour and ten a day, however the address is written and whoever asks; what
+// is too much is answered like the rest.
 func TestMailsPerRecipient(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard)
@@ -22,7 +22,8 @@ func TestMailsPerRecipient(t *testing.T) {
 		t.Helper()
 		for i := range n {
 			typed := []string{"ada@example.com", "ADA@example.com", " Ada@EXAMPLE.com ", "ada@EXAMPLE.COM"}[i%4]
-			if err := h.ResendActivationEmail(from(t, fmt.Sprint("192.0.2.", i)), ResendActivationEmailInput{typed}); err != nil {
+			if err := h.ResendActivationEmail(from(t, fmt.Sprint("192.0.2.", i)),
+				ResendActivationEmailInput{typed}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -52,8 +53,8 @@ func TestMailsPerRecipient(t *testing.T) {
 	}
 }
 
-// TestMailsOfEveryKind: each mutation that makes a mail go to an address that somebody typed is bounded, apart from the others; a
-// notice of what has happened is not.
+// TestMailsOfEveryKind: each mutation that makes a mail go to an address that somebody typed is bounded, apart from the
+// others; a notice of what has happened is not.
 func TestMailsOfEveryKind(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Reveal = RevealNothing })
@@ -78,15 +79,21 @@ func TestMailsOfEveryKind(t *testing.T) {
 			return h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{"bob@example.com"})
 		}, 0},
 		{"secondary address", func(i int) error {
-			return h.request(t, token, []string{"new@example.com", "NEW@example.com", "new@EXAMPLE.com", "nEw@example.com", "neW@example.com"}[i], password)()
+			return h.request(t, token, []string{"new@example.com", "NEW@example.com", "new@EXAMPLE.com",
+				"nEw@example.com", "neW@example.com"}[i], password)()
 		}, 3},
-		{"secondary address of somebody else", func(int) error { return h.request(t, token, "Bob@example.com", password)() }, 3},
+		{"secondary address of somebody else", func(int) error {
+			return h.request(t, token, "Bob@example.com",
+				password)()
+		}, 3},
 		{"registration of a claimed address", func(i int) error {
-			_, err := h.Register(t.Context(), registration("bob@Example.com", fmt.Sprint("carol", i), password, password))
+			_, err := h.Register(t.Context(), registration("bob@Example.com", fmt.Sprint("carol", i), password,
+				password))
 			return err
 		}, 0}, // the kind of mail is that of the request before
 		{"registration", func(i int) error {
-			_, err := h.Register(t.Context(), registration("dora@example.com", fmt.Sprint("dora", i), password, password))
+			_, err := h.Register(t.Context(), registration("dora@example.com", fmt.Sprint("dora", i), password,
+				password))
 			if _, gone := h.DeleteUser(t.Context(), fmt.Sprint("dora", i), true); gone != nil {
 				return gone
 			}
@@ -115,14 +122,16 @@ func TestMailsOfEveryKind(t *testing.T) {
 	}
 }
 
-// TestResetMailsHaveNoDailyLimit: whoever has lost their password is to get in, however many mails somebody else has asked for.
+// TestResetMailsHaveNoDailyLimit: whoever has lost their password is to get in, however many mails somebody else has
+// asked for.
 func TestResetMailsHaveNoDailyLimit(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard)
 	h.ada(t)
 	for hour := range 24 {
 		for range 5 {
-			if err := h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{"ada@example.com"}); err != nil {
+			if err := h.SendPasswordResetEmail(t.Context(),
+				SendPasswordResetEmailInput{"ada@example.com"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -144,7 +153,8 @@ func TestMailsPerNetwork(t *testing.T) {
 	}
 	sent := func(addr string) int {
 		for i := range 8 {
-			if err := h.ResendActivationEmail(from(t, addr), ResendActivationEmailInput{fmt.Sprintf("user%d@example.com", i)}); err != nil {
+			if err := h.ResendActivationEmail(from(t, addr),
+				ResendActivationEmailInput{fmt.Sprintf("user%d@example.com", i)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -155,7 +165,8 @@ func TestMailsPerNetwork(t *testing.T) {
 	}
 }
 
-// TestRegistrationsPerNetwork: every clean form counts, one for a taken address too, so that nobody looks for accounts that way.
+// TestRegistrationsPerNetwork: every clean form counts, one for a taken address too, so that nobody looks for accounts
+// that way.
 func TestRegistrationsPerNetwork(t *testing.T) {
 	t.Parallel()
 	for _, reveal := range []Reveal{RevealNothing, RevealRegister, RevealAll} {
@@ -170,10 +181,12 @@ func TestRegistrationsPerNetwork(t *testing.T) {
 				return err
 			}
 			for i := range 3 {
-				if err := register("192.0.2.1", fmt.Sprintf("user%d@example.com", i), fmt.Sprint("user", i)); err != nil {
+				if err := register("192.0.2.1", fmt.Sprintf("user%d@example.com", i),
+					fmt.Sprint("user", i)); err != nil {
 					t.Fatal(err)
 				}
-				if err := register("192.0.2.1", "ada@example.com", fmt.Sprint("other", i)); (err != nil) != (reveal != RevealNothing) || isThrottled(err) {
+				if err := register("192.0.2.1", "ada@example.com",
+					fmt.Sprint("other", i)); (err != nil) != (reveal != RevealNothing) || isThrottled(err) {
 					t.Fatal(err)
 				}
 				if err := register("192.0.2.1", "no address", fmt.Sprint("other", i)); isThrottled(err) {
@@ -183,7 +196,8 @@ func TestRegistrationsPerNetwork(t *testing.T) {
 			for _, email := range []string{"user4@example.com", "ada@example.com"} {
 				before := h.dump(t)
 				h.log.Reset()
-				if err := register("192.0.2.1", email, "user4"); !cmp.Equal(err, error(&ThrottledError{RetryAfter: time.Hour})) {
+				if err := register("192.0.2.1", email, "user4"); !cmp.Equal(err,
+					error(&ThrottledError{RetryAfter: time.Hour})) {
 					t.Errorf("%s: error %v, want %v", email, err, &ThrottledError{RetryAfter: time.Hour})
 				}
 				if diff := cmp.Diff(before, h.dump(t)); diff != "" {
@@ -213,7 +227,8 @@ func TestParallelRegistrations(t *testing.T) {
 	errs := make(chan error)
 	for i := range 20 {
 		go func() {
-			_, err := h.Register(from(t, "192.0.2.1"), registration(fmt.Sprintf("user%d@example.com", i), fmt.Sprint("user", i), password, password))
+			_, err := h.Register(from(t, "192.0.2.1"), registration(fmt.Sprintf("user%d@example.com", i),
+				fmt.Sprint("user", i), password, password))
 			errs <- err
 		}()
 	}

@@ -11,8 +11,9 @@ import (
 
 var (
 	unauthenticated   = Errors{"nonFieldErrors": {{"Unauthenticated.", "unauthenticated"}}}
-	secondaryRequired = Errors{"nonFieldErrors": {{"You need to setup a secondary email to proceed.", "secondary_email_required"}}}
-	wrongPassword     = []Problem{{"Invalid password.", "invalid_password"}}
+	secondaryRequired = Errors{"nonFieldErrors": {{"You need to setup a secondary email to proceed.",
+		"secondary_email_required"}}}
+	wrongPassword = []Problem{{"Invalid password.", "invalid_password"}}
 )
 
 const newPassword = "brisk-heron-71"
@@ -26,25 +27,30 @@ type ownOperation struct {
 }
 
 var ownOperations = []ownOperation{
-	{"ChangePassword", NeedsVerified | NeedsPassword, "oldPassword", func(s *Service, ctx context.Context, owner Owner) error {
-		_, err := s.ChangePassword(ctx, owner, ChangePasswordInput{NewPassword1: newPassword, NewPassword2: newPassword})
-		return err
-	}},
+	{"ChangePassword", NeedsVerified | NeedsPassword, "oldPassword",
+		func(s *Service, ctx context.Context, owner Owner) error {
+			_, err := s.ChangePassword(ctx, owner, ChangePasswordInput{NewPassword1: newPassword,
+				NewPassword2: newPassword})
+			return err
+		}},
 	{"Archive", NeedsVerified | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
 		return s.Archive(ctx, owner, ArchiveInput{})
 	}},
 	{"Delete", NeedsVerified | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
 		return s.Delete(ctx, owner, DeleteInput{})
 	}},
-	{"SendSecondaryEmailActivation", NeedsVerified | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
-		return s.SendSecondaryEmailActivation(ctx, owner, SendSecondaryEmailActivationInput{Email: "New@example.com"})
-	}},
-	{"SwapEmails", NeedsVerified | NeedsSecondary | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
-		return s.SwapEmails(ctx, owner, SwapEmailsInput{})
-	}},
-	{"RemoveSecondaryEmail", NeedsVerified | NeedsSecondary | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
-		return s.RemoveSecondaryEmail(ctx, owner, RemoveSecondaryEmailInput{})
-	}},
+	{"SendSecondaryEmailActivation", NeedsVerified | NeedsPassword, "password",
+		func(s *Service, ctx context.Context, owner Owner) error {
+			return s.SendSecondaryEmailActivation(ctx, owner, SendSecondaryEmailActivationInput{Email: "New@example.com"})
+		}},
+	{"SwapEmails", NeedsVerified | NeedsSecondary | NeedsPassword, "password",
+		func(s *Service, ctx context.Context, owner Owner) error {
+			return s.SwapEmails(ctx, owner, SwapEmailsInput{})
+		}},
+	{"RemoveSecondaryEmail", NeedsVerified | NeedsSecondary | NeedsPassword, "password",
+		func(s *Service, ctx context.Context, owner Owner) error {
+			return s.RemoveSecondaryEmail(ctx, owner, RemoveSecondaryEmailInput{})
+		}},
 }
 
 func operation(t *testing.T, name string) ownOperation {
@@ -103,7 +109,8 @@ func TestOwnOperationRefusals(t *testing.T) {
 					h.refused(t, invalid, h.own(t, op, single.Token, typed))
 				}
 			}
-			for _, typed := range []string{"", " ", "wrong", password + " ", " " + password, "QUIET-OTTER-42", password + "\x00", ada.password} {
+			for _, typed := range []string{"", " ", "wrong", password + " ", " " + password, "QUIET-OTTER-42",
+				password + "\x00", ada.password} {
 				h.refused(t, invalid, h.own(t, op, token, typed))
 			}
 			for _, none := range []string{"", "!unusable"} {
@@ -169,13 +176,20 @@ func TestOwnOperationMeetsChange(t *testing.T) {
 		{"deactivated", func(t *testing.T, h *harness, _ *Session) { h.set(t, 1, "is_active", 0) }, unauthenticated},
 		{"deleted", func(t *testing.T, h *harness, _ *Session) { h.exec(t, `DELETE FROM users`) }, unauthenticated},
 		{"unverified", func(t *testing.T, h *harness, _ *Session) { h.set(t, 1, "verified", 0) }, notVerified},
-		{"another password", func(t *testing.T, h *harness, _ *Session) { h.set(t, 1, "password", djangoHash(t, newPassword)) }, errors.New("wrong password")},
-		{"no password", func(t *testing.T, h *harness, _ *Session) { h.set(t, 1, "password", "") }, errors.New("wrong password")},
+		{"another password", func(t *testing.T, h *harness,
+			_ *Session) {
+			h.set(t, 1, "password", djangoHash(t, newPassword))
+		}, errors.New("wrong password")},
+		{"no password", func(t *testing.T, h *harness, _ *Session) { h.set(t, 1, "password", "") },
+			errors.New("wrong password")},
 		{"another password, session revoked", func(t *testing.T, h *harness, _ *Session) {
 			h.set(t, 1, "password", djangoHash(t, newPassword))
 			h.exec(t, `UPDATE sessions SET ended_at = 1`)
 		}, unauthenticated},
-		{"same password, new hash", func(t *testing.T, h *harness, _ *Session) { h.set(t, 1, "password", djangoHash(t, password)) }, nil},
+		{"same password, new hash", func(t *testing.T, h *harness,
+			_ *Session) {
+			h.set(t, 1, "password", djangoHash(t, password))
+		}, nil},
 		{"archived", func(t *testing.T, h *harness, _ *Session) { h.set(t, 1, "archived", 1) }, nil},
 		{"secondary address gone", func(t *testing.T, h *harness, _ *Session) {
 			h.exec(t, `UPDATE user_status SET secondary_email = NULL`)
@@ -235,7 +249,8 @@ func TestOwnOperationsAtOnce(t *testing.T) {
 		}
 		u := h.user(t, "1")
 		owned := h.count(t, `SELECT count(*) FROM addresses WHERE user_id = 1`)
-		if owned != len(u.addresses()) || u.canonical == u.secondary || u.canonical != "ada@example.com" && u.canonical != "ada2@example.com" && u.canonical != "new@example.com" {
+		if owned != len(u.addresses()) || u.canonical == u.secondary ||
+			u.canonical != "ada@example.com" && u.canonical != "ada2@example.com" && u.canonical != "new@example.com" {
 			t.Errorf("%d addresses of user %+v, want its own two or one", owned, u)
 		}
 	}

@@ -12,10 +12,11 @@ func TestChangePassword(t *testing.T) {
 	change := func(old, p1, p2 string, out **Session) func() error {
 		return func() error {
 			needs := NeedsVerified | NeedsPassword
-			return h.Caller(caller.Token).AsOwner(t.Context(), needs, "oldPassword", old, func(owner Owner) (err error) {
-				*out, err = h.ChangePassword(t.Context(), owner, ChangePasswordInput{old, p1, p2})
-				return err
-			})
+			return h.Caller(caller.Token).AsOwner(t.Context(), needs, "oldPassword", old,
+				func(owner Owner) (err error) {
+					*out, err = h.ChangePassword(t.Context(), owner, ChangePasswordInput{old, p1, p2})
+					return err
+				})
 		}
 	}
 	var out *Session

@@ -55,7 +55,8 @@ func (h *harness) sent(t *testing.T, want ...sentMail) (token string) {
 }
 
 func resetMail(to string) sentMail {
-	return sentMail{To: "<" + to + ">", Subject: "Reset your password on Acme", Link: "https://acme.example/password-reset"}
+	return sentMail{To: "<" + to + ">", Subject: "Reset your password on Acme",
+		Link: "https://acme.example/password-reset"}
 }
 
 func notice(to, subject string) sentMail { return sentMail{To: "<" + to + ">", Subject: subject} }
@@ -87,14 +88,16 @@ func TestSendPasswordResetEmail(t *testing.T) {
 	for _, reveal := range []Reveal{RevealNothing, RevealRegister, RevealAll} {
 		t.Run(string(reveal), func(t *testing.T) {
 			h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.Reveal = reveal })
-			ada := h.add(t, AddUserInput{Username: "ada", Email: "Ada@bücher.example", SecondaryEmail: "Ada2@example.com", Verified: true, Archived: true})
+			ada := h.add(t, AddUserInput{Username: "ada", Email: "Ada@bücher.example",
+				SecondaryEmail: "Ada2@example.com", Verified: true, Archived: true})
 			h.add(t, AddUserInput{Username: "new", Email: "New@example.com", SecondaryEmail: "new2@example.com"})
 			h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true, Verified: true})
 			h.add(t, AddUserInput{Username: "gone2", Email: "gone2@example.com", Inactive: true})
 			known := []string{"ada@bücher.example", "ADA2@example.com", "new@example.com"}
 			silent := []string{"nobody@example.com", "gone@example.com", "gone2@example.com", "ada@example.com"}
 			form := map[string]Errors{
-				"": {"email": {required}}, " ": {"email": {required}}, "ada": {"email": {badEmail}}, "a\x00@example.com": {"email": {badEmail, nullChars}},
+				"": {"email": {required}}, " ": {"email": {required}}, "ada": {"email": {badEmail}},
+				"a\x00@example.com":    {"email": {badEmail, nullChars}},
 				"ad\u0131@example.com": {"email": {badEmail}}, // no fold of an address that is there
 			}
 			h.fillOutbox(t)
@@ -110,12 +113,14 @@ func TestSendPasswordResetEmail(t *testing.T) {
 			}
 			before := h.dump(t)
 			for address, want := range map[string]tokens.Action{
-				"Ada@XN--BCHER-KVA.example": {Address: "ada@xn--bcher-kva.example"}, " ADA2@Example.com ": {Address: "ada2@example.com"},
+				"Ada@XN--BCHER-KVA.example": {Address: "ada@xn--bcher-kva.example"},
+				" ADA2@Example.com ":        {Address: "ada2@example.com"},
 			} {
 				if err := h.sendReset(t, address)(); err != nil {
 					t.Fatal(err)
 				}
-				to := map[string]string{"ada2@example.com": "Ada2@example.com", "ada@xn--bcher-kva.example": "Ada@xn--bcher-kva.example"}[want.Address]
+				to := map[string]string{"ada2@example.com": "Ada2@example.com",
+					"ada@xn--bcher-kva.example": "Ada@xn--bcher-kva.example"}[want.Address]
 				token := h.sent(t, resetMail(to))
 				want.Purpose, want.User, want.IssuedAt = tokens.PasswordReset, ada.ID, h.now().Unix()
 				want = h.ofNow(t, want)
@@ -210,7 +215,8 @@ func TestResetVerifies(t *testing.T) {
 		if err := h.reset(t, token, newPassword)(); err != nil {
 			t.Fatal(err)
 		}
-		events := map[bool][]string{true: {"password_reset 1", "user_verified 1"}, false: {"password_reset 1"}}[verifies]
+		events := map[bool][]string{true: {"password_reset 1", "user_verified 1"},
+			false: {"password_reset 1"}}[verifies]
 		h.happened(t, events...)
 		if u := h.user(t, "ada"); u.Verified != verifies {
 			t.Errorf("%s: verified %t, want %t", address, u.Verified, verifies)
@@ -261,7 +267,8 @@ func TestNewPasswordRefusals(t *testing.T) {
 		p1, p2     string
 		reset, set error
 	}{
-		{"garbage", func(*testing.T, *harness, tokens.Action) string { return "garbage" }, "", "", invalidToken, invalidToken},
+		{"garbage", func(*testing.T, *harness, tokens.Action) string { return "garbage" }, "", "", invalidToken,
+			invalidToken},
 		{"blank", func(*testing.T, *harness, tokens.Action) string { return "" }, "", "", invalidToken, invalidToken},
 		{"altered and old", func(t *testing.T, h *harness, a tokens.Action) string {
 			token := h.action(t, a)
@@ -278,33 +285,49 @@ func TestNewPasswordRefusals(t *testing.T) {
 			a.Purpose = tokens.Activation
 			return h.action(t, a)
 		}, "", "", invalidToken, invalidToken},
-		{"of nobody", func(t *testing.T, h *harness, a tokens.Action) string { a.User = 99; return h.action(t, a) }, "", "", invalidToken, invalidToken},
+		{"of nobody", func(t *testing.T, h *harness, a tokens.Action) string { a.User = 99; return h.action(t, a) }, "",
+			"", invalidToken, invalidToken},
 		{"inactive", func(t *testing.T, h *harness, a tokens.Action) string {
 			h.set(t, 1, "is_active", 0)
 			return h.action(t, a)
 		}, "", "", invalidToken, invalidToken},
-		{"stale", func(t *testing.T, h *harness, a tokens.Action) string { a.Epoch = 7; return h.action(t, a) }, "short", "short", invalidToken, form},
-		{"stale, clean form", func(t *testing.T, h *harness, a tokens.Action) string { a.Epoch = 7; return h.action(t, a) }, newPassword, newPassword, invalidToken, invalidToken},
+		{"stale", func(t *testing.T, h *harness, a tokens.Action) string { a.Epoch = 7; return h.action(t, a) },
+			"short", "short", invalidToken, form},
+		{"stale, clean form", func(t *testing.T, h *harness,
+			a tokens.Action) string {
+			a.Epoch = 7
+			return h.action(t, a)
+		}, newPassword, newPassword, invalidToken,
+			invalidToken},
 		{"sent to another address", func(t *testing.T, h *harness, a tokens.Action) string {
 			token := h.action(t, a)
 			h.move(t, 1, "new@example.com")
 			return token
 		}, newPassword, newPassword, invalidToken, invalidToken},
-		{"blank passwords", func(t *testing.T, h *harness, a tokens.Action) string { return h.action(t, a) }, "", "", Errors{"newPassword1": {required}, "newPassword2": {required}}, Errors{"newPassword1": {required}, "newPassword2": {required}}},
+		{"blank passwords", func(t *testing.T, h *harness, a tokens.Action) string { return h.action(t, a) }, "", "",
+			Errors{"newPassword1": {required}, "newPassword2": {required}},
+			Errors{"newPassword1": {required}, "newPassword2": {required}}},
 		{"blank first", func(t *testing.T, h *harness, a tokens.Action) string { return h.action(t, a) }, "", "short",
-			Errors{"newPassword1": {required}, "newPassword2": {tooShort}}, Errors{"newPassword1": {required}, "newPassword2": {tooShort}}},
-		{"mismatch", func(t *testing.T, h *harness, a tokens.Action) string { return h.action(t, a) }, "1", "2", Errors{"newPassword2": {mismatch}}, Errors{"newPassword2": {mismatch}}},
-		{"too long", func(t *testing.T, h *harness, a tokens.Action) string { return h.action(t, a) }, long, long, Errors{"newPassword2": {tooLongBytes}}, Errors{"newPassword2": {tooLongBytes}}},
-		{"similar to the last name", func(t *testing.T, h *harness, a tokens.Action) string { return h.action(t, a) }, "lovelace1", "lovelace1",
+			Errors{"newPassword1": {required}, "newPassword2": {tooShort}},
+			Errors{"newPassword1": {required}, "newPassword2": {tooShort}}},
+		{"mismatch", func(t *testing.T, h *harness, a tokens.Action) string { return h.action(t, a) }, "1", "2",
+			Errors{"newPassword2": {mismatch}}, Errors{"newPassword2": {mismatch}}},
+		{"too long", func(t *testing.T, h *harness, a tokens.Action) string { return h.action(t, a) }, long, long,
+			Errors{"newPassword2": {tooLongBytes}}, Errors{"newPassword2": {tooLongBytes}}},
+		{"similar to the last name", func(t *testing.T, h *harness, a tokens.Action) string { return h.action(t, a) },
+			"lovelace1", "lovelace1",
 			Errors{"newPassword2": {similar("last name")}}, Errors{"newPassword2": {similar("last name")}}},
-		{"similar to the address", func(t *testing.T, h *harness, a tokens.Action) string { return h.action(t, a) }, "ada@example.com", "ada@example.com",
+		{"similar to the address", func(t *testing.T, h *harness, a tokens.Action) string { return h.action(t, a) },
+			"ada@example.com", "ada@example.com",
 			Errors{"newPassword2": {similar("email address")}}, Errors{"newPassword2": {similar("email address")}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			for purpose, want := range map[tokens.Purpose]error{tokens.PasswordReset: test.reset, tokens.PasswordSet: test.set} {
+			for purpose, want := range map[tokens.Purpose]error{tokens.PasswordReset: test.reset,
+				tokens.PasswordSet: test.set} {
 				h := newHarness(t, notices)
-				h.add(t, AddUserInput{Username: "xyz", Email: "Ada@example.com", LastName: "Lovelace", Verified: true, NoPassword: true})
+				h.add(t, AddUserInput{Username: "xyz", Email: "Ada@example.com", LastName: "Lovelace", Verified: true,
+					NoPassword: true})
 				a := good
 				a.Purpose = purpose
 				token := test.make(t, h, a)
@@ -328,7 +351,8 @@ func TestPasswordLinksAtOnce(t *testing.T) {
 		use  func(h *harness, t *testing.T, token, password string) func() error
 		lost error
 	}{
-		tokens.PasswordReset: {(*harness).reset, invalidToken}, tokens.PasswordSet: {(*harness).setFirst, passwordAlreadySet},
+		tokens.PasswordReset: {(*harness).reset, invalidToken},
+		tokens.PasswordSet:   {(*harness).setFirst, passwordAlreadySet},
 	}
 	for purpose, test := range tests {
 		h := newHarness(t)
@@ -354,7 +378,10 @@ func TestPasswordLinksAtOnce(t *testing.T) {
 func TestResetMeetsChange(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(t *testing.T, h *harness){
-		"login":       func(t *testing.T, h *harness) { h.exec(t, `UPDATE users SET credential_epoch = credential_epoch + 1`) },
+		"login": func(t *testing.T, h *harness) {
+			h.exec(t,
+				`UPDATE users SET credential_epoch = credential_epoch + 1`)
+		},
 		"deactivated": func(t *testing.T, h *harness) { h.set(t, 1, "is_active", 0) },
 		"deleted":     func(t *testing.T, h *harness) { h.exec(t, `DELETE FROM users`) },
 		"moved":       func(t *testing.T, h *harness) { h.move(t, 1, "new@example.com") },

@@ -21,17 +21,20 @@ var bounded = []string{
 var exceptions = []string{
 	"SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1", // from the end, and one
 	// Users with one of at most a hundred names come by name, to be sorted by id.
-	"f.username <> '' AND f.username IN (SELECT value FROM json_each(?)) ", "_name IN (SELECT value FROM json_each(?)) ", "v.folded IN (SELECT value FROM json_each(?)) ",
-	"SELECT f.user_id FROM user_search k ", "SELECT f.user_id FROM users k ", "SELECT f.user_id FROM user_status k ", // and few, with a beginning
+	"f.username <> '' AND f.username IN (SELECT value FROM json_each(?)) ",
+	"_name IN (SELECT value FROM json_each(?)) ", "v.folded IN (SELECT value FROM json_each(?)) ",
+	// and few, with a beginning
+	"SELECT f.user_id FROM user_search k ", "SELECT f.user_id FROM users k ", "SELECT f.user_id FROM user_status k ",
 	"FROM user_fields WHERE name = ? GROUP BY value HAVING count(*)", // once, beside requests
 }
 
-// TestNothingGrowsWithTheFile: no statement of the operations that requests cause looks at every user, session, token or address, or
-// sorts them. They are the ones that the operations themselves have prepared.
+// TestNothingGrowsWithTheFile: no statement of the operations that requests cause looks at every user, session, token
+// or address, or sorts them. They are the ones that the operations themselves have prepared.
 func TestNothingGrowsWithTheFile(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
-		s.Fields = []Field{{Name: "phone", Type: String, Public: true, Unique: true}, {Name: "level", Type: Int, Public: true}}
+		s.Fields = []Field{{Name: "phone", Type: String, Public: true, Unique: true},
+			{Name: "level", Type: Int, Public: true}}
 	})
 	must := func(err error) {
 		t.Helper()
@@ -70,7 +73,8 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 	h.crowd(t, 1100) // more than few
 
 	pages := []UserQuery{
-		{}, {First: ptr(1)}, {Last: ptr(1)}, {After: ptr(cursor(1))}, {Before: ptr(cursor(2)), Last: ptr(1)}, {Offset: ptr(1)},
+		{}, {First: ptr(1)}, {Last: ptr(1)}, {After: ptr(cursor(1))}, {Before: ptr(cursor(2)), Last: ptr(1)},
+		{Offset: ptr(1)},
 	}
 	filters := [][]Filter{nil}
 	for name, field := range h.filters {
@@ -78,7 +82,9 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 			if name == "phone" && !slices.Contains([]Lookup{Exact, IExact, In}, lookup) {
 				continue // parts of configured fields are looked for row by row
 			}
-			for _, value := range map[FieldType][]any{String: {"adamant", "crowd", "crowd7"}, Boolean: {true, false}, Int: {1}}[field.Type] { // nobody, many and few
+			// nobody, many and few
+			for _, value := range map[FieldType][]any{String: {"adamant", "crowd", "crowd7"}, Boolean: {true, false},
+				Int: {1}}[field.Type] {
 				filters = append(filters, []Filter{{name, lookup, value}})
 			}
 		}
@@ -111,7 +117,8 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 			continue
 		}
 		for _, step := range h.steps(t, statement) {
-			scans := strings.HasPrefix(step, "SCAN") || strings.Contains(step, "TEMP B-TREE") || strings.Contains(step, "AUTOMATIC")
+			scans := strings.HasPrefix(step, "SCAN") || strings.Contains(step, "TEMP B-TREE") ||
+				strings.Contains(step, "AUTOMATIC")
 			if scans && !slices.ContainsFunc(bounded, func(what string) bool { return strings.Contains(step, what) }) {
 				t.Errorf("got step %s, want no scan\n\t%s", step, strings.Join(strings.Fields(statement), " "))
 			}
@@ -126,7 +133,8 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 func (h *harness) steps(t *testing.T, statement string) (steps []string) {
 	t.Helper()
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
-		rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement, make([]any, strings.Count(statement, "?"))...)
+		rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement,
+			make([]any, strings.Count(statement, "?"))...)
 		if err != nil {
 			return err
 		}

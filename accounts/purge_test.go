@@ -12,7 +12,8 @@ import (
 	"accountd/tokens"
 )
 
-// TestPurgeUnverified: the hourly run deletes what was registered and never verified, and nothing else; the names are free then.
+// TestPurgeUnverified: the hourly run deletes what was registered and never verified, and nothing else; the names are
+// free then.
 func TestPurgeUnverified(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(s *Settings, _ *tokens.Settings) {
@@ -25,7 +26,8 @@ func TestPurgeUnverified(t *testing.T) {
 				return err
 			}
 			name := fmt.Sprint("u", i)
-			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: name, email: address}); err != nil {
+			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: name,
+				email: address}); err != nil {
 				return err
 			}
 		}
@@ -79,7 +81,10 @@ func TestPurgeUnverified(t *testing.T) {
 // TestPurgeMeetsVerification: who verifies their account while the run looks at it keeps it.
 func TestPurgeMeetsVerification(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.AllowLoginNotVerified, s.PurgeUnverified = false, time.Hour })
+	h := newHarness(t, func(s *Settings, _ *tokens.Settings) {
+		s.AllowLoginNotVerified, s.PurgeUnverified = false,
+			time.Hour
+	})
 	h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com"})
 	h.advance(2 * time.Hour)
 	h.exec(t, `UPDATE user_status SET verified = 1`)

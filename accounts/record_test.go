@@ -100,7 +100,8 @@ func TestRecord(t *testing.T) {
 func TestRecordBroken(t *testing.T) {
 	t.Parallel()
 	s := &Service{}
-	for _, text := range []string{"", "[", "[[]]", "[1]", "[[1,2,3,null,null]]", `[[1,2,3,null,"a","b","c","d","e"]`, `[[1,2,3,null,"a","b","c","d"]]`} {
+	for _, text := range []string{"", "[", "[[]]", "[1]", "[[1,2,3,null,null]]", `[[1,2,3,null,"a","b","c","d","e"]`,
+		`[[1,2,3,null,"a","b","c","d"]]`} {
 		if users, err := s.readUsers(text); err == nil {
 			t.Errorf("%s: got %d users, want an error", text, len(users))
 		}
@@ -145,7 +146,8 @@ func FuzzRecord(f *testing.F) {
 func TestUserRecord(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {
-		s.Fields = []Field{{Name: "phone", Type: String}, {Name: "ratio", Type: Float}, {Name: "level", Type: Int}, {Name: "since", Type: DateTime}}
+		s.Fields = []Field{{Name: "phone", Type: String}, {Name: "ratio", Type: Float}, {Name: "level", Type: Int},
+			{Name: "since", Type: DateTime}}
 	})
 	h.exec(t, `
 		INSERT INTO users (id, username, username_key, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login)
@@ -157,11 +159,14 @@ func TestUserRecord(t *testing.T) {
 	at := func(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
 	want := []*User{
 		{
-			ID: 1, Username: "A@x", Email: "A@x", FirstName: `"],["`, LastName: "\x00\\", IsActive: true, IsStaff: true, Verified: true,
-			DateJoined: at(-1), LastLogin: ptr(at(0)), Fields: Values{"phone": nil, "ratio": 0.1, "level": nil, "since": at(60)},
+			ID: 1, Username: "A@x", Email: "A@x", FirstName: `"],["`, LastName: "\x00\\", IsActive: true, IsStaff: true,
+			Verified:   true,
+			DateJoined: at(-1), LastLogin: ptr(at(0)), Fields: Values{"phone": nil, "ratio": 0.1, "level": nil,
+				"since": at(60)},
 		},
 		{
-			ID: 2, Username: "", Email: "null", FirstName: "\xff\"", LastName: "ß", SecondaryEmail: `C"@x`, IsSuperuser: true, Archived: true,
+			ID: 2, Username: "", Email: "null", FirstName: "\xff\"", LastName: "ß", SecondaryEmail: `C"@x`,
+			IsSuperuser: true, Archived: true,
 			DateJoined: at(5), Fields: Values{"phone": "],[", "ratio": 3.0, "level": nil, "since": nil},
 		},
 	}
@@ -174,7 +179,8 @@ func TestUserRecord(t *testing.T) {
 		t.Fatalf("%d users, error %v, want %d", len(page.Edges), err, len(want))
 	}
 	var each []*User
-	if err := h.EachUser(t.Context(), func(u *User) error { each = append(each, u); return nil }); err != nil || len(each) != len(want) {
+	if err := h.EachUser(t.Context(), func(u *User) error { each = append(each, u); return nil }); err != nil ||
+		len(each) != len(want) {
 		t.Fatalf("%d users, error %v, want %d", len(each), err, len(want))
 	}
 	for i, want := range want {

@@ -37,12 +37,15 @@ func TestRefreshToken(t *testing.T) {
 	second := h.refresh(t, first.RefreshToken)
 	h.happened(t, "refresh_token_rotated 1")
 	now := h.now().Unix()
-	want := tokens.Claims{Username: "ada", Subject: ada.ID, Session: first.Payload.Session, ExpiresAt: now + 300, IssuedAt: now, OrigIssuedAt: first.Payload.IssuedAt}
-	if *second.Payload != want || second.RefreshExpiresIn != now+int64(week/time.Second) || second.RefreshToken == first.RefreshToken || second.User != nil {
+	want := tokens.Claims{Username: "ada", Subject: ada.ID, Session: first.Payload.Session, ExpiresAt: now + 300,
+		IssuedAt: now, OrigIssuedAt: first.Payload.IssuedAt}
+	if *second.Payload != want || second.RefreshExpiresIn != now+int64(week/time.Second) ||
+		second.RefreshToken == first.RefreshToken || second.User != nil {
 		t.Errorf("%+v with payload %+v, want %+v", second, second.Payload, want)
 	}
 	h.accessGood(t, second.Token)
-	if after := h.user(t, "ada"); !after.LastLogin.Equal(*before.LastLogin) || after.credentialEpoch != before.credentialEpoch {
+	if after := h.user(t, "ada"); !after.LastLogin.Equal(*before.LastLogin) ||
+		after.credentialEpoch != before.credentialEpoch {
 		t.Errorf("user %+v, want last login and epoch as before", after)
 	}
 	// Two tabs, or a lost reply: the same successor, in the grace period and as long as nobody has used it.
@@ -76,7 +79,8 @@ func TestRefreshTokenRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.refused(t, invalidToken, h.tryRefresh(t, nil))
-	for _, bad := range []string{"", " ", "garbage", s.Token, s.RefreshToken + "A", " " + s.RefreshToken, revoked.RefreshToken} {
+	for _, bad := range []string{"", " ", "garbage", s.Token, s.RefreshToken + "A", " " + s.RefreshToken,
+		revoked.RefreshToken} {
 		h.refused(t, invalidToken, h.tryRefresh(t, &bad))
 	}
 	for _, change := range []struct {
@@ -165,7 +169,8 @@ func TestRefreshAccessToken(t *testing.T) {
 	h.events(t)
 	h.advance(time.Minute)
 	out, err := h.RefreshAccessToken(t.Context(), RefreshAccessTokenInput{&s.Token})
-	if err != nil || out.Payload.Session != s.Payload.Session || out.Payload.OrigIssuedAt != s.Payload.OrigIssuedAt || out.RefreshToken != "" ||
+	if err != nil || out.Payload.Session != s.Payload.Session || out.Payload.OrigIssuedAt != s.Payload.OrigIssuedAt ||
+		out.RefreshToken != "" ||
 		out.RefreshExpiresIn != s.Payload.OrigIssuedAt+int64(week/time.Second) {
 		t.Fatalf("session %+v, error %v, want the next access token", out, err)
 	}

@@ -27,8 +27,9 @@ func TestPasswordless(t *testing.T) {
 	}{
 		"both mails":      {[]func(*Settings, *tokens.Settings){passwordless, setByMail}, []sentMail{activate, set}},
 		"activation only": {[]func(*Settings, *tokens.Settings){passwordless}, []sentMail{activate}},
-		"set only":        {[]func(*Settings, *tokens.Settings){passwordless, setByMail, noActivationMail}, []sentMail{set}},
-		"neither":         {[]func(*Settings, *tokens.Settings){passwordless, noActivationMail}, nil},
+		"set only": {[]func(*Settings, *tokens.Settings){passwordless, setByMail, noActivationMail},
+			[]sentMail{set}},
+		"neither": {[]func(*Settings, *tokens.Settings){passwordless, noActivationMail}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t, test.settings...)
@@ -41,7 +42,8 @@ func TestPasswordless(t *testing.T) {
 			for i, m := range sent {
 				if strings.HasSuffix(m.Link, "password-set") {
 					action, err := h.tokens.VerifyAction(m.Token, tokens.PasswordSet)
-					if want := h.ofNow(t, tokens.Action{Purpose: tokens.PasswordSet, User: 1, Address: "ada@example.com", IssuedAt: h.now().Unix()}); err != nil || action != want {
+					if want := h.ofNow(t, tokens.Action{Purpose: tokens.PasswordSet, User: 1,
+						Address: "ada@example.com", IssuedAt: h.now().Unix()}); err != nil || action != want {
 						t.Errorf("token of %+v, %v, want %+v", action, err, want)
 					}
 				}
@@ -56,7 +58,11 @@ func TestPasswordless(t *testing.T) {
 			if u := h.user(t, "ada"); u.password != "" || h.count(t, `SELECT count(*) FROM sessions`) != 0 {
 				t.Errorf("password %q, want none and no session", u.password)
 			}
-			h.refused(t, invalidCredentials, func() error { _, err := h.Login(t.Context(), byUsername("ada", "")); return err })
+			h.refused(t, invalidCredentials, func() error {
+				_,
+					err := h.Login(t.Context(), byUsername("ada", ""))
+				return err
+			})
 			h.fillOutbox(t)
 			refused := h.register(t, registration("bob@example.com", "bob", "", ""))
 			if test.want == nil {
@@ -76,7 +82,8 @@ func TestPasswordless(t *testing.T) {
 func TestRevealNothing(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, revealNothing, oneHashAtATime)
-	h.add(t, AddUserInput{Username: "ada", Email: "Ada@bücher.example", SecondaryEmail: "Ada2@example.com", Verified: true})
+	h.add(t, AddUserInput{Username: "ada", Email: "Ada@bücher.example", SecondaryEmail: "Ada2@example.com",
+		Verified: true})
 	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true})
 	notice := func(to string) []sentMail {
 		return []sentMail{{To: "<" + to + ">", Subject: "You already have an account on Acme"}}
@@ -86,7 +93,8 @@ func TestRevealNothing(t *testing.T) {
 		want    []sentMail
 		event   string
 	}{
-		{"new@example.com", []sentMail{{"<new@example.com>", "Activate your account on Acme", "https://acme.example/activate", ""}}, "user_registered 3"},
+		{"new@example.com", []sentMail{{"<new@example.com>", "Activate your account on Acme",
+			"https://acme.example/activate", ""}}, "user_registered 3"},
 		{"ADA@bücher.example", notice("Ada@xn--bcher-kva.example"), "registration_of_claimed_address 1"},
 		{"ada2@example.com", notice("Ada2@example.com"), "registration_of_claimed_address 1"},
 		{"gone@example.com", nil, "registration_of_claimed_address 2"},
@@ -94,8 +102,10 @@ func TestRevealNothing(t *testing.T) {
 		t.Run(test.address, func(t *testing.T) {
 			before := h.dump(t)
 			hashes := 0
-			errs := h.whileHashing(t, func() { hashes++ }, func() error { // waits for a place: there was a hash to compute
-				out, err := h.Register(t.Context(), registration(test.address, fmt.Sprint("bob", i), password, password))
+			// waits for a place: there was a hash to compute
+			errs := h.whileHashing(t, func() { hashes++ }, func() error {
+				out, err := h.Register(t.Context(), registration(test.address, fmt.Sprint("bob", i), password,
+					password))
 				if err == nil && *out != (Session{}) {
 					t.Errorf("session %+v, want an empty one", out)
 				}
@@ -139,7 +149,8 @@ func TestRevealNothing(t *testing.T) {
 	t.Run("without activation mails", func(t *testing.T) {
 		h := newHarness(t, revealNothing, noActivationMail)
 		h.ada(t)
-		if _, err := h.Register(t.Context(), registration("ada@example.com", "bob", password, password)); err != nil || len(h.mails(t)) != 1 {
+		if _, err := h.Register(t.Context(), registration("ada@example.com", "bob", password, password)); err != nil ||
+			len(h.mails(t)) != 1 {
 			t.Errorf("error %v, want none and a mail to the owner", err)
 		}
 		h.fillOutbox(t)

@@ -47,39 +47,62 @@ func TestRegisterRefusals(t *testing.T) {
 		in   RegisterInput
 		want Errors
 	}{
-		{"nothing", registration("", "", "", ""), Errors{"email": {required}, "username": {required}, "password1": {required}, "password2": {required}}},
-		{"blank", registration(" \t", "\u00a0\x1c", password, password), Errors{"email": {required}, "username": {required}}},
-		{"all three phases", registration("bob", "b b", "123", "123"), Errors{"email": {badEmail}, "username": {badUsername}, "password2": {tooShort, tooCommon, allNumeric}}},
-		{"mismatch beside others", registration("bob", "ADA", "1", "2"), Errors{"email": {badEmail}, "username": {usernameInUse["username"][0]}, "password2": {mismatch}}},
-		{"mismatch hides the rules", registration("bob@example.com", "bob", password, "1"), Errors{"password2": {mismatch}}},
-		{"empty first does not", registration("bob@example.com", "bob", "", "1234567"), Errors{"password1": {required}, "password2": {tooShort, tooCommon, allNumeric}}},
+		{"nothing", registration("", "", "", ""), Errors{"email": {required}, "username": {required},
+			"password1": {required}, "password2": {required}}},
+		{"blank", registration(" \t", "\u00a0\x1c", password, password),
+			Errors{"email": {required}, "username": {required}}},
+		{"all three phases", registration("bob", "b b", "123", "123"),
+			Errors{"email": {badEmail}, "username": {badUsername}, "password2": {tooShort, tooCommon, allNumeric}}},
+		{"mismatch beside others", registration("bob", "ADA", "1", "2"),
+			Errors{"email": {badEmail}, "username": {usernameInUse["username"][0]}, "password2": {mismatch}}},
+		{"mismatch hides the rules", registration("bob@example.com", "bob", password, "1"),
+			Errors{"password2": {mismatch}}},
+		{"empty first does not", registration("bob@example.com", "bob", "", "1234567"),
+			Errors{"password1": {required}, "password2": {tooShort, tooCommon, allNumeric}}},
 		{"empty second", registration("bob@example.com", "bob", password, ""), Errors{"password2": {required}}},
-		{"passwords are not trimmed", registration("bob@example.com", "bob", password, password+" "), Errors{"password2": {mismatch}}},
-		{"long", registration(a(243)+"@example.com", a(151), password, password), Errors{"email": {maxLength(254, 255)}, "username": {maxLength(150, 151)}}},
-		{"long in code points", registration("bob@example.com", strings.Repeat("ж", 151), password, password), Errors{"username": {maxLength(150, 151)}}},
-		{"NUL", registration("b\x00b@example.com", "b\x00b", "a\x00b", "a\x00b"), Errors{"email": {badEmail, nullChars}, "username": {nullChars}, "password1": {nullChars}, "password2": {nullChars}}},
-		{"long and NUL", registration(a(254)+"\x00", a(150)+"\x00", password, password), Errors{"email": {badEmail, maxLength(254, 255), nullChars}, "username": {maxLength(150, 151), nullChars}}},
-		{"bad username", registration("bob@example.com", "bob!", password, password), Errors{"username": {badUsername}}},
-		{"judged after NFKC", registration("bob@example.com", "b½b", password, password), Errors{"username": {badUsername}}},
-		{"somebody else's address as name", registration("bob@example.com", "ada@example.com", password, password), Errors{"username": {badUsername}}},
+		{"passwords are not trimmed", registration("bob@example.com", "bob", password, password+" "),
+			Errors{"password2": {mismatch}}},
+		{"long", registration(a(243)+"@example.com", a(151), password, password),
+			Errors{"email": {maxLength(254, 255)}, "username": {maxLength(150, 151)}}},
+		{"long in code points", registration("bob@example.com", strings.Repeat("ж", 151), password, password),
+			Errors{"username": {maxLength(150, 151)}}},
+		{"NUL", registration("b\x00b@example.com", "b\x00b", "a\x00b", "a\x00b"),
+			Errors{"email": {badEmail, nullChars}, "username": {nullChars}, "password1": {nullChars},
+				"password2": {nullChars}}},
+		{"long and NUL", registration(a(254)+"\x00", a(150)+"\x00", password, password),
+			Errors{"email": {badEmail, maxLength(254, 255), nullChars}, "username": {maxLength(150, 151), nullChars}}},
+		{"bad username", registration("bob@example.com", "bob!", password, password),
+			Errors{"username": {badUsername}}},
+		{"judged after NFKC", registration("bob@example.com", "b½b", password, password),
+			Errors{"username": {badUsername}}},
+		{"somebody else's address as name", registration("bob@example.com", "ada@example.com", password, password),
+			Errors{"username": {badUsername}}},
 		{"taken", registration("bob@example.com", "ada", password, password), usernameInUse},
 		{"taken, other case", registration("bob@example.com", " aDa ", password, password), usernameInUse},
 		{"taken, full width", registration("bob@example.com", "ａｄａ", password, password), usernameInUse},
 		{"taken, folded", registration("bob@example.com", "STRASSE", password, password), usernameInUse},
 		{"taken by an inactive user", registration("bob@example.com", "gone", password, password), usernameInUse},
-		{"similar to the username", registration("x@example.com", "hildegunde", "hildegunde1", "hildegunde1"), Errors{"password2": {similar("username")}}},
-		{"similar to a name that is refused", registration("x@example.com", "hildegunde!", "hildegunde1", "hildegunde1"), Errors{"username": {badUsername}, "password2": {similar("username")}}},
-		{"similar to the address", registration("hildegunde@example.com", "bob", "hildegunde1", "hildegunde1"), Errors{"password2": {similar("email address")}}},
-		{"first hit only", registration("hildegunde@example.com", "hildegunde", "hildegunde1", "hildegunde1"), Errors{"password2": {similar("username")}}},
-		{"a refused address is not compared", registration("hildegunde", "bob", "hildegunde1", "hildegunde1"), Errors{"email": {badEmail}}},
-		{"all rules in order", registration("bob@example.com", "1234567", "1234567", "1234567"), Errors{"password2": {similar("username"), tooShort, tooCommon, allNumeric}}},
-		{"too many bytes, and nothing else", registration("bob@example.com", "bob", strings.Repeat("1", 1025), strings.Repeat("1", 1025)), Errors{"password2": {tooLongBytes}}},
+		{"similar to the username", registration("x@example.com", "hildegunde", "hildegunde1", "hildegunde1"),
+			Errors{"password2": {similar("username")}}},
+		{"similar to a name that is refused", registration("x@example.com", "hildegunde!", "hildegunde1",
+			"hildegunde1"), Errors{"username": {badUsername}, "password2": {similar("username")}}},
+		{"similar to the address", registration("hildegunde@example.com", "bob", "hildegunde1", "hildegunde1"),
+			Errors{"password2": {similar("email address")}}},
+		{"first hit only", registration("hildegunde@example.com", "hildegunde", "hildegunde1", "hildegunde1"),
+			Errors{"password2": {similar("username")}}},
+		{"a refused address is not compared", registration("hildegunde", "bob", "hildegunde1", "hildegunde1"),
+			Errors{"email": {badEmail}}},
+		{"all rules in order", registration("bob@example.com", "1234567", "1234567", "1234567"),
+			Errors{"password2": {similar("username"), tooShort, tooCommon, allNumeric}}},
+		{"too many bytes, and nothing else", registration("bob@example.com", "bob", strings.Repeat("1", 1025),
+			strings.Repeat("1", 1025)), Errors{"password2": {tooLongBytes}}},
 		{"claimed as primary", registration("ada@example.com", "bob", password, password), emailInUse},
 		{"claimed, other case", registration(" ADA@EXAMPLE.com ", "bob", password, password), emailInUse},
 		{"claimed as secondary", registration("ada2@EXAMPLE.com", "bob", password, password), emailInUse},
 		{"claimed, in Punycode", registration("X@xn--bcher-kva.example", "bob", password, password), emailInUse},
 		{"claimed by an inactive user", registration("gone@example.com", "bob", password, password), emailInUse},
-		{"a claimed address is told to clean forms only", registration("ada@example.com", "ada", "1", "1"), Errors{"username": usernameInUse["username"], "password2": {tooShort, tooCommon, allNumeric}}},
+		{"a claimed address is told to clean forms only", registration("ada@example.com", "ada", "1", "1"),
+			Errors{"username": usernameInUse["username"], "password2": {tooShort, tooCommon, allNumeric}}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { h.refused(t, test.want, h.register(t, test.in)) })
@@ -93,7 +116,8 @@ func TestRegisterRefusals(t *testing.T) {
 	})
 	t.Run("outbox full meanwhile", func(t *testing.T) {
 		h := newHarness(t, oneHashAtATime)
-		errs := h.whileHashing(t, func() { h.fillOutbox(t) }, h.register(t, registration("bob@example.com", "bob", password, password)))
+		errs := h.whileHashing(t, func() { h.fillOutbox(t) },
+			h.register(t, registration("bob@example.com", "bob", password, password)))
 		if n := h.count(t, `SELECT count(*) FROM users`); n != 0 || !cmp.Equal(errs, []error{emailFail}) {
 			t.Errorf("%d users, errors %#v, want 0 and %#v", n, errs, emailFail)
 		}
@@ -121,8 +145,10 @@ func TestRegister(t *testing.T) {
 		t.Errorf("token of %+v, %v, want %+v", viewer, err, u.User)
 	}
 	now := h.now().Unix()
-	claims := tokens.Claims{Username: "ada", Subject: 1, Session: out.Payload.Session, ExpiresAt: now + 300, IssuedAt: now, OrigIssuedAt: now}
-	if out.RefreshToken == "" || out.Payload == nil || *out.Payload != claims || out.RefreshExpiresIn != now+int64(week/time.Second) || out.Unarchived {
+	claims := tokens.Claims{Username: "ada", Subject: 1, Session: out.Payload.Session, ExpiresAt: now + 300,
+		IssuedAt: now, OrigIssuedAt: now}
+	if out.RefreshToken == "" || out.Payload == nil || *out.Payload != claims ||
+		out.RefreshExpiresIn != now+int64(week/time.Second) || out.Unarchived {
 		t.Errorf("session %+v with payload %+v, want %+v", out, out.Payload, claims)
 	}
 	token := h.activation(t, "Ada.L@xn--bcher-kva.example")
@@ -132,7 +158,8 @@ func TestRegister(t *testing.T) {
 	if _, err := h.Login(t.Context(), byEmail("ada.l@xn--bcher-kva.example", password)); err != nil {
 		t.Errorf("login with the password of the form: error %v, want none", err)
 	}
-	if _, err := h.Register(t.Context(), registration("bob@example.com", "Bob@Example.com", password, password)); err != nil {
+	if _, err := h.Register(t.Context(), registration("bob@example.com", "Bob@Example.com", password,
+		password)); err != nil {
 		t.Errorf("one's own address as username: error %v, want none", err)
 	}
 }
@@ -177,7 +204,8 @@ func TestRegisterSettings(t *testing.T) {
 	})
 	t.Run("no refresh tokens", func(t *testing.T) {
 		h := newHarness(t, noRefreshTokens)
-		if out, err := h.Register(t.Context(), in); err != nil || out.Token == "" || out.RefreshToken != "" || out.RefreshExpiresIn != 0 {
+		if out, err := h.Register(t.Context(), in); err != nil || out.Token == "" || out.RefreshToken != "" ||
+			out.RefreshExpiresIn != 0 {
 			t.Errorf("session %+v, error %v, want a login", out, err)
 		}
 	})
@@ -201,12 +229,14 @@ func TestRegisterAtOnce(t *testing.T) {
 		want Errors
 	}{
 		{"one address", func(i int) RegisterInput {
-			return registration([]string{"ada@example.com", "ADA@example.com"}[i%2], fmt.Sprintf("user%d", i), password, password)
+			return registration([]string{"ada@example.com", "ADA@example.com"}[i%2], fmt.Sprintf("user%d", i), password,
+				password)
 		}, emailInUse},
 		{"one username", func(i int) RegisterInput {
 			return registration(fmt.Sprintf("user%d@example.com", i), []string{"ada", "ADA"}[i%2], password, password)
 		}, usernameInUse},
-		{"both", func(int) RegisterInput { return registration("ada@example.com", "ada", password, password) }, usernameInUse},
+		{"both", func(int) RegisterInput { return registration("ada@example.com", "ada", password, password) },
+			usernameInUse},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -230,7 +260,8 @@ func TestRegisterAtOnce(t *testing.T) {
 		h := newHarness(t, oneHashAtATime)
 		errs := h.whileHashing(t, func() {
 			h.add(t, AddUserInput{Username: "ada", Email: "ada@example.com", NoPassword: true})
-		}, h.register(t, registration("ada@example.com", "bob", password, password)), h.register(t, registration("bob@example.com", "ada", password, password)))
+		}, h.register(t, registration("ada@example.com", "bob", password, password)),
+			h.register(t, registration("bob@example.com", "ada", password, password)))
 		if want := []error{emailInUse, usernameInUse}; !cmp.Equal(errs, want) {
 			t.Errorf("errors %#v, want %#v", errs, want)
 		}

@@ -15,7 +15,8 @@ func TestResendActivationEmail(t *testing.T) {
 		return func() error { return h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{address}) }
 	}
 	form := map[string]Errors{
-		"": {"email": {required}}, "\u2003": {"email": {required}}, "ada": {"email": {badEmail}}, "a\x00@example.com": {"email": {badEmail, nullChars}},
+		"": {"email": {required}}, "\u2003": {"email": {required}}, "ada": {"email": {badEmail}},
+		"a\x00@example.com":                       {"email": {badEmail, nullChars}},
 		strings.Repeat("a", 243) + "@example.com": {"email": {maxLength(254, 255)}},
 	}
 	silent := []string{"nobody@example.com", "bob@example.com", "gone@example.com"}

@@ -48,7 +48,8 @@ func TestRevokeAll(t *testing.T) {
 		_, err := h.RefreshToken(t.Context(), RefreshTokenInput{&session.RefreshToken})
 		return err
 	})
-	if n := h.count(t, `SELECT count(*) FROM sessions WHERE ended_at IS NULL OR end_reason <> 'restored from a backup'`); n != 0 {
+	if n := h.count(t,
+		`SELECT count(*) FROM sessions WHERE ended_at IS NULL OR end_reason <> 'restored from a backup'`); n != 0 {
 		t.Errorf("%d sessions go on, want 0", n)
 	}
 	if kim := h.add(t, AddUserInput{Username: "kim", Email: "kim@example.com"}); kim.ID != 41 {

@@ -53,7 +53,8 @@ func TestRevokeTokenAtOnce(t *testing.T) {
 	h := newHarness(t)
 	h.ada(t)
 	s := h.login(t)
-	if good, refused := verdicts(t, atOnce(n, func(int) error { return h.tryRevoke(t, &s.RefreshToken)() }), invalidToken); good != 1 || refused != n-1 {
+	if good, refused := verdicts(t, atOnce(n, func(int) error { return h.tryRevoke(t, &s.RefreshToken)() }),
+		invalidToken); good != 1 || refused != n-1 {
 		t.Errorf("%d revoked, %d refused, want 1 and %d", good, refused, n-1)
 	}
 }

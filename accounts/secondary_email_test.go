@@ -55,7 +55,8 @@ func TestSendSecondaryEmailActivation(t *testing.T) {
 			for _, own := range []string{"ADA@example.com", "ada2@example.com"} {
 				h.refused(t, emailInUse, h.request(t, token, own, password))
 			}
-			taken := map[string]string{"bob@example.com": "Bob@example.com", " Bob2@EXAMPLE.com": "bob2@example.com", "gone@example.com": ""}
+			taken := map[string]string{"bob@example.com": "Bob@example.com", " Bob2@EXAMPLE.com": "bob2@example.com",
+				"gone@example.com": ""}
 			for address := range taken {
 				want := emailInUse
 				if reveal == RevealNothing {
@@ -86,7 +87,8 @@ func TestSendSecondaryEmailActivation(t *testing.T) {
 			}
 			h.happened(t, "secondary_email_requested 1")
 			mailed := h.sent(t, secondaryMail("New@xn--bcher-kva.example"))
-			want := h.ofNow(t, tokens.Action{Purpose: tokens.SecondaryEmail, User: ada.ID, Address: "New@bücher.example", IssuedAt: h.now().Unix()})
+			want := h.ofNow(t, tokens.Action{Purpose: tokens.SecondaryEmail, User: ada.ID,
+				Address: "New@bücher.example", IssuedAt: h.now().Unix()})
 			if got, err := h.tokens.VerifyAction(mailed, tokens.SecondaryEmail); err != nil || got != want {
 				t.Errorf("%+v, %v; want %+v", got, err, want)
 			}
@@ -102,8 +104,9 @@ func TestSendSecondaryEmailActivation(t *testing.T) {
 func TestAddressText(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string]string{
-		"Ada@Example.com": "Ada@example.com", "Ada@BÜCHER.example": "Ada@bücher.example", "a@XN--BCHER-KVA.example": "a@xn--bcher-kva.example",
-		"a@example.ΒΑΣ": "a@example.xn--mxab6c", // shown with a final sigma, which is another domain
+		"Ada@Example.com": "Ada@example.com", "Ada@BÜCHER.example": "Ada@bücher.example",
+		"a@XN--BCHER-KVA.example":                   "a@xn--bcher-kva.example",
+		"a@example.ΒΑΣ":                             "a@example.xn--mxab6c", // shown with a final sigma, which is another domain
 		"a@" + strings.Repeat("中", 50) + ".example": "a@" + strings.Repeat("中", 50) + ".example",
 	} {
 		address, err := ParseAddress(typed)
@@ -113,7 +116,8 @@ func TestAddressText(t *testing.T) {
 		}
 		again, err := ParseAddress(address.text())
 		if err != nil || again.Canonical != address.Canonical || address.text() != want {
-			t.Errorf("%s is %+v, carried as %q and read as %+v, %v; want %q", typed, address, address.text(), again, err, want)
+			t.Errorf("%s is %+v, carried as %q and read as %+v, %v; want %q", typed, address, address.text(), again,
+				err, want)
 		}
 	}
 }
@@ -121,7 +125,8 @@ func TestAddressText(t *testing.T) {
 func TestVerifySecondaryEmail(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, notices)
-	h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com"}) // verified or not: a secondary address says nothing of it
+	// verified or not: a secondary address says nothing of it
+	h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com"})
 	session := h.login(t)
 	h.events(t)
 	first := h.action(t, tokens.Action{Purpose: tokens.SecondaryEmail, User: 1, Address: "Old@bücher.example"})
@@ -145,7 +150,8 @@ func TestVerifySecondaryEmail(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.happened(t, "secondary_email_verified 1")
-	h.sent(t, notice("Ada@example.com", addedNotice), notice("Old@xn--bcher-kva.example", addedNotice), notice("New@example.com", addedNotice))
+	h.sent(t, notice("Ada@example.com", addedNotice), notice("Old@xn--bcher-kva.example", addedNotice),
+		notice("New@example.com", addedNotice))
 	before.SecondaryEmail, before.secondary = "New@example.com", "new@example.com"
 	after = h.user(t, "ada")
 	leapt(t, before, after, true, true)
@@ -193,8 +199,10 @@ func TestVerifySecondaryEmailRefusals(t *testing.T) {
 			a.Address, a.Epoch = "ada@example.com", 7
 			return h.action(t, a)
 		}, Errors{"nonFieldErrors": emailInUse["email"]}},
-		{"stale", func(t *testing.T, h *harness, a tokens.Action) string { a.Epoch = 7; return h.action(t, a) }, invalidToken},
-		{"no address", func(t *testing.T, h *harness, a tokens.Action) string { a.Address = ""; return h.action(t, a) }, invalidToken},
+		{"stale", func(t *testing.T, h *harness, a tokens.Action) string { a.Epoch = 7; return h.action(t, a) },
+			invalidToken},
+		{"no address", func(t *testing.T, h *harness, a tokens.Action) string { a.Address = ""; return h.action(t, a) },
+			invalidToken},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -218,7 +226,8 @@ func TestVerifySecondaryEmailAtOnce(t *testing.T) {
 		if i < 10 {
 			h.add(t, AddUserInput{Username: name, Email: name + "@example.com", NoPassword: true})
 		}
-		mailed[i] = h.action(t, tokens.Action{Purpose: tokens.SecondaryEmail, User: int64(1 + i%10), Address: "new@example.com"})
+		mailed[i] = h.action(t, tokens.Action{Purpose: tokens.SecondaryEmail, User: int64(1 + i%10),
+			Address: "new@example.com"})
 	}
 	errs := atOnce(n, func(i int) error { return h.confirm(t, mailed[i])() })
 	if good, refused := verdicts(t, errs, Errors{"nonFieldErrors": emailInUse["email"]}); good != 1 || refused != n-1 {

@@ -91,15 +91,20 @@ func newHarness(t testing.TB, change ...func(*Settings, *tokens.Settings)) *harn
 	dir := t.TempDir()
 	h := &harness{at: time.Unix(1_800_000_000, 0), spool: filepath.Join(dir, "spool")}
 	s := Settings{
-		AllowLoginNotVerified: true, LoginWithSecondaryEmail: true, SendActivationEmail: true, LoginFields: []string{"email", "username"},
+		AllowLoginNotVerified: true, LoginWithSecondaryEmail: true, SendActivationEmail: true,
+		LoginFields:    []string{"email", "username"},
 		RegisterFields: []string{"email", "username"}, UpdateFields: []string{"first_name", "last_name"},
-		Passwords: passwords.Settings{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024, Argon2: cheap},
+		Passwords: passwords.Settings{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024,
+			Argon2: cheap},
 	}
 	s.Passwords.Argon2.Queue = 128
 	ts := tokens.Settings{
-		Algorithm: "HS256", AccessLifetime: 5 * time.Minute, RefreshLifetime: week, SessionLifetime: 90 * 24 * time.Hour,
-		RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotation: "rotate", RefreshBytes: 32, SessionsPerUser: 200,
-		ActivationLifetime: week, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
+		Algorithm: "HS256", AccessLifetime: 5 * time.Minute, RefreshLifetime: week,
+		SessionLifetime: 90 * 24 * time.Hour,
+		RotationGrace:   20 * time.Second, AllowRefresh: true, LongRunning: true, Rotation: "rotate", RefreshBytes: 32,
+		SessionsPerUser:    200,
+		ActivationLifetime: week, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour,
+		SecondaryEmailLifetime: time.Hour,
 	}
 	for _, f := range change {
 		f(&s, &ts)
@@ -119,7 +124,8 @@ func newHarness(t testing.TB, change ...func(*Settings, *tokens.Settings)) *harn
 	must(err)
 	log := slog.New(slog.NewJSONHandler(io.MultiWriter(&h.log, t.Output()), nil))
 	outbox, err := email.New(db, keys, email.Settings{
-		From: "Acme <accounts@example.org>", SiteName: "Acme", LinkBase: "https://acme.example", ActivationPath: "activate",
+		From: "Acme <accounts@example.org>", SiteName: "Acme", LinkBase: "https://acme.example",
+		ActivationPath:     "activate",
 		SecondaryEmailPath: "activate", PasswordResetPath: "password-reset", PasswordSetPath: "password-set",
 		SpoolDir: h.spool, MaxOutbox: maxOutbox,
 	}, log)
@@ -153,7 +159,8 @@ func registration(email, username, password1, password2 string) RegisterInput {
 
 func (h *harness) ada(t testing.TB) *account {
 	t.Helper()
-	return h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", SecondaryEmail: "Ada2@example.com", Verified: true})
+	return h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", SecondaryEmail: "Ada2@example.com",
+		Verified: true})
 }
 
 // login logs ada in.
@@ -257,7 +264,8 @@ func (h *harness) dump(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
-		for _, table := range []string{"users", "user_status", "addresses", "user_fields", "held_values", "sessions", "refresh_tokens", "outbox"} {
+		for _, table := range []string{"users", "user_status", "addresses", "user_fields", "held_values", "sessions",
+			"refresh_tokens", "outbox"} {
 			rows, err := tx.Tx.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1, 2")
 			if err != nil {
 				return err
@@ -291,8 +299,8 @@ func (h *harness) dump(t *testing.T) map[string][]string {
 // refusals are the events of what was refused.
 var refusals = []string{"login_failed", "password_refused", "refresh_failed"}
 
-// refused runs an operation that has to fail with exactly want, change nothing, mail nothing and log no event but one of
-// refusals.
+// refused runs an operation that has to fail with exactly want, change nothing, mail nothing and log no event but one
+// of refusals.
 func (h *harness) refused(t *testing.T, want error, op func() error) {
 	t.Helper()
 	before := h.dump(t)
@@ -306,7 +314,8 @@ func (h *harness) refused(t *testing.T, want error, op func() error) {
 	if sent := h.mails(t); len(sent) > 0 {
 		t.Errorf("mails %+v, want none", sent)
 	}
-	if events := h.events(t); len(events) > 0 && (len(events) > 1 || !slices.Contains(refusals, strings.Fields(events[0])[0])) {
+	if events := h.events(t); len(events) > 0 && (len(events) > 1 ||
+		!slices.Contains(refusals, strings.Fields(events[0])[0])) {
 		t.Errorf("events %v, want at most one of %v", events, refusals)
 	}
 }
@@ -462,7 +471,8 @@ func TestBusy(t *testing.T) {
 		t.Errorf("text %q, want %q", busy.Error(), want)
 	}
 	for _, in := range []LoginInput{
-		byUsername("ada", password), byUsername("ada", "wrong"), byUsername("nobody", password), byUsername("gone", password),
+		byUsername("ada", password), byUsername("ada", "wrong"), byUsername("nobody", password),
+		byUsername("gone", password),
 		byUsername("nopass", password), byEmail("nobody@example.com", password), byEmail("no address", password),
 	} {
 		h.refused(t, busy, func() error { _, err := h.Login(t.Context(), in); return err })
@@ -487,7 +497,11 @@ func TestCancelled(t *testing.T) {
 	h.ada(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	h.refused(t, context.Canceled, func() error {
-		return h.whileHashing(t, cancel, func() error { _, err := h.Login(ctx, byUsername("ada", password)); return err })[0]
+		return h.whileHashing(t, cancel, func() error {
+			_, err := h.Login(ctx,
+				byUsername("ada", password))
+			return err
+		})[0]
 	})
 	h.login(t)
 }
@@ -538,15 +552,19 @@ func TestNothingPersonalIsLogged(t *testing.T) {
 	}
 	logged := strings.ToLower(h.log.String())
 	for _, secret := range []string{
-		"ada", "example.com", password, newPassword, confirm, reset, caller.Token, token, first.Token, first.RefreshToken, second.Token, second.RefreshToken, third.Token, third.RefreshToken,
+		"ada", "example.com", password, newPassword, confirm, reset, caller.Token, token, first.Token,
+		first.RefreshToken, second.Token, second.RefreshToken, third.Token, third.RefreshToken,
 	} {
 		if strings.Contains(logged, strings.ToLower(secret)) {
 			t.Errorf("%q is in the log, want it left out:\n%s", secret, logged)
 		}
 	}
-	h.happened(t, "user_registered 1", "user_verified 1", "token_issued 1", "refresh_token_rotated 1", "refresh_token_revoked 1",
-		"token_issued 1", "secondary_email_requested 1", "secondary_email_verified 1", "emails_swapped 1", "secondary_email_removed 1", "password_reset 1",
-		"token_issued 1", "account_archived 1", "token_issued 1", "password_changed 1", "token_issued 1", "account_deleted 1")
+	h.happened(t, "user_registered 1", "user_verified 1", "token_issued 1", "refresh_token_rotated 1",
+		"refresh_token_revoked 1",
+		"token_issued 1", "secondary_email_requested 1", "secondary_email_verified 1", "emails_swapped 1",
+		"secondary_email_removed 1", "password_reset 1",
+		"token_issued 1", "account_archived 1", "token_issued 1", "password_changed 1", "token_issued 1",
+		"account_deleted 1")
 }
 
 func same(t *testing.T, want, got map[string][]string) {

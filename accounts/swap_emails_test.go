@@ -14,7 +14,8 @@ func TestSwapEmails(t *testing.T) {
 		h.succeed(t, "SwapEmails", caller.Token)
 		h.happened(t, "emails_swapped 1")
 		h.sent(t, notice("Ada@example.com", swappedNotice), notice("Ada2@example.com", swappedNotice))
-		want.Email, want.SecondaryEmail, want.canonical, want.secondary = want.SecondaryEmail, want.Email, want.secondary, want.canonical
+		want.Email, want.SecondaryEmail, want.canonical, want.secondary = want.SecondaryEmail, want.Email,
+			want.secondary, want.canonical
 		got := h.user(t, "ada")
 		leapt(t, want, got, true, true)
 		sameUser(t, want, got)

@@ -48,7 +48,8 @@ func TestLoginRefusals(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
-	h.add(t, AddUserInput{Username: "away", Email: "away@example.com", SecondaryEmail: "away2@example.com", Archived: true, Verified: true})
+	h.add(t, AddUserInput{Username: "away", Email: "away@example.com", SecondaryEmail: "away2@example.com",
+		Archived: true, Verified: true})
 	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true, Archived: true, Verified: true})
 	h.add(t, AddUserInput{Username: "nopass", Email: "nopass@example.com", NoPassword: true, Verified: true})
 	old := h.add(t, AddUserInput{Username: "old", Email: "old@example.com", Archived: true, Verified: true})
@@ -104,7 +105,8 @@ func TestLogin(t *testing.T) {
 		t.Errorf("never logged in, last at %v", ada.LastLogin)
 	}
 	for _, in := range []LoginInput{
-		byUsername("ada", password), byUsername("ADA", password), byUsername("ａda ", password), byEmail("Ada@example.com", password),
+		byUsername("ada", password), byUsername("ADA", password), byUsername("ａda ", password),
+		byEmail("Ada@example.com", password),
 		byEmail(" ada@EXAMPLE.com", password), byEmail("ADA2@example.com", password),
 	} {
 		h.advance(1e9)
@@ -114,7 +116,8 @@ func TestLogin(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := h.now().UTC()
-		if out.Token == "" || out.RefreshToken == "" || out.Unarchived || out.Payload.Subject != ada.ID || out.Payload.OrigIssuedAt != now.Unix() || out.RefreshExpiresIn != now.Add(week).Unix() {
+		if out.Token == "" || out.RefreshToken == "" || out.Unarchived || out.Payload.Subject != ada.ID ||
+			out.Payload.OrigIssuedAt != now.Unix() || out.RefreshExpiresIn != now.Add(week).Unix() {
 			t.Errorf("session %+v with payload %+v", out, out.Payload)
 		}
 		want := *before
@@ -154,7 +157,8 @@ func TestLoginUpgradesHash(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	ada := h.ada(t)
-	cheaper, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 8, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32})
+	cheaper, err := argon2id.CreateHash(password, &argon2id.Params{Memory: 8, Iterations: 2, Parallelism: 1,
+		SaltLength: 16, KeyLength: 32})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,11 +258,15 @@ func TestLoginMeetsChange(t *testing.T) {
 		change func(t *testing.T, h *harness)
 		want   error
 	}{
-		{"another password", func(t *testing.T, h *harness) { h.set(t, 1, "password", djangoHash(t, "another-otter-43")) }, invalidCredentials},
+		{"another password", func(t *testing.T, h *harness) {
+			h.set(t, 1, "password",
+				djangoHash(t, "another-otter-43"))
+		}, invalidCredentials},
 		{"no password", func(t *testing.T, h *harness) { h.set(t, 1, "password", "") }, invalidCredentials},
 		{"deactivated", func(t *testing.T, h *harness) { h.set(t, 1, "is_active", 0) }, invalidCredentials},
 		{"deleted", func(t *testing.T, h *harness) { h.exec(t, `DELETE FROM users`) }, invalidCredentials},
-		{"same password, new hash", func(t *testing.T, h *harness) { h.set(t, 1, "password", djangoHash(t, password)) }, nil},
+		{"same password, new hash", func(t *testing.T, h *harness) { h.set(t, 1, "password", djangoHash(t, password)) },
+			nil},
 		{"archived", func(t *testing.T, h *harness) { h.set(t, 1, "archived", 1) }, nil},
 	}
 	for _, test := range tests {
@@ -285,8 +293,8 @@ func TestLoginMeetsChange(t *testing.T) {
 	})
 }
 
-// TestHashReplacedMeanwhile: a login compares the password again with a hash that has replaced the one that it compared,
-// three times at most.
+// TestHashReplacedMeanwhile: a login compares the password again with a hash that has replaced the one that it
+// compared, three times at most.
 func TestHashReplacedMeanwhile(t *testing.T) {
 	for replaced, want := range map[int]error{maxReplaced: nil, 1 + maxReplaced: &BusyError{RetryAfter: time.Second}} {
 		h := newHarness(t, oneHashAtATime)

@@ -30,7 +30,8 @@ func (h *harness) verified(t *testing.T, ref string) (owner Owner) {
 func TestUpdateAccount(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, everyField)
-	h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", FirstName: "Ada", LastName: "Byron", Fields: Values{"phone_number": "1", "plan": "free", "news": true}})
+	h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", FirstName: "Ada", LastName: "Byron",
+		Fields: Values{"phone_number": "1", "plan": "free", "news": true}})
 	h.events(t)
 	for _, step := range []struct {
 		name                   string
@@ -40,14 +41,17 @@ func TestUpdateAccount(t *testing.T) {
 	}{
 		{"nothing", nil, "ada", "Ada", "Byron", "1", "free", true, nil},
 		{"one", Values{"last_name": " King "}, "ada", "Ada", "King", "1", "free", true, nil},
-		{"cleared texts", Values{"first_name": "", "last_name": " ", "phone_number": ""}, "ada", "", "", nil, "free", true, nil},
+		{"cleared texts", Values{"first_name": "", "last_name": " ", "phone_number": ""}, "ada", "", "", nil, "free",
+			true, nil},
 		{"cleared by null", Values{"news": nil, "plan": nil, "first_name": nil}, "ada", "", "", nil, nil, nil, nil},
-		{"set", Values{"first_name": "A", "phone_number": "2", "news": false, "level": 1}, "ada", "A", "", "2", nil, false, 1},
+		{"set", Values{"first_name": "A", "phone_number": "2", "news": false, "level": 1}, "ada", "A", "", "2", nil,
+			false, 1},
 		{"the same again", Values{"phone_number": "2", "username": "ada"}, "ada", "A", "", "2", nil, false, 1},
 		{"another case", Values{"username": "ADA"}, "ADA", "A", "", "2", nil, false, 1},
 		{"another username", Values{"username": " ａda2 "}, "ada2", "A", "", "2", nil, false, 1},
 		{"one's own address", Values{"username": "ada@example.com"}, "ada@example.com", "A", "", "2", nil, false, 1},
-		{"not a field of it", Values{"email": "eve@example.com", "is_staff": true}, "ada@example.com", "A", "", "2", nil, false, 1},
+		{"not a field of it", Values{"email": "eve@example.com", "is_staff": true}, "ada@example.com", "A", "", "2",
+			nil, false, 1},
 	} {
 		t.Run(step.name, func(t *testing.T) {
 			if err := h.UpdateAccount(t.Context(), h.verified(t, "1"), UpdateAccountInput{step.in}); err != nil {
@@ -55,8 +59,10 @@ func TestUpdateAccount(t *testing.T) {
 			}
 			h.happened(t, "account_updated 1")
 			u := h.user(t, "1")
-			got := []any{u.Username, u.FirstName, u.LastName, u.Fields["phone_number"], u.Fields["plan"], u.Fields["news"], u.Fields["level"], u.Email, u.IsStaff}
-			want := []any{step.username, step.first, step.last, step.phone, step.plan, step.news, step.lvl, "Ada@example.com", false}
+			got := []any{u.Username, u.FirstName, u.LastName, u.Fields["phone_number"], u.Fields["plan"],
+				u.Fields["news"], u.Fields["level"], u.Email, u.IsStaff}
+			want := []any{step.username, step.first, step.last, step.phone, step.plan, step.news, step.lvl,
+				"Ada@example.com", false}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -78,15 +84,20 @@ func TestUpdateAccountRefusals(t *testing.T) {
 		in   Values
 		want Errors
 	}{
-		{"long and NUL", Values{"first_name": strings.Repeat("a", 151), "last_name": "\x00b"}, Errors{"firstName": {maxLength(150, 151)}, "lastName": {nullChars}}},
+		{"long and NUL", Values{"first_name": strings.Repeat("a", 151), "last_name": "\x00b"},
+			Errors{"firstName": {maxLength(150, 151)}, "lastName": {nullChars}}},
 		{"a good one beside a bad one", Values{"first_name": "Ada", "level": 9}, Errors{"level": {badChoice("9")}}},
-		{"taken", Values{"username": "BOB", "phone_number": "1", "last_name": "King"}, Errors{"username": usernameInUse["username"], "phoneNumber": {phoneUsed}}},
+		{"taken", Values{"username": "BOB", "phone_number": "1", "last_name": "King"},
+			Errors{"username": usernameInUse["username"], "phoneNumber": {phoneUsed}}},
 		{"somebody else's address", Values{"username": "bob@example.com"}, Errors{"username": {badUsername}}},
 		{"no username", Values{"username": ""}, Errors{"username": {required}}},
 		{"null for a username", Values{"username": nil}, Errors{"username": {required}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h.refused(t, test.want, func() error { return h.UpdateAccount(t.Context(), ada, UpdateAccountInput{test.in}) })
+			h.refused(t, test.want, func() error {
+				return h.UpdateAccount(t.Context(), ada,
+					UpdateAccountInput{test.in})
+			})
 		})
 	}
 	update := func() error {
@@ -178,7 +189,8 @@ func TestEmailOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u := h.user(t, "ADA@example.com"); u.Username != "Ada@example.com" || out.Payload.Username != "Ada@example.com" || u.ownUsername() != "" {
+	if u := h.user(t, "ADA@example.com"); u.Username != "Ada@example.com" ||
+		out.Payload.Username != "Ada@example.com" || u.ownUsername() != "" {
 		t.Errorf("user %+v with claims %+v, want the address for a username", u, out.Payload)
 	}
 	h.activation(t, "Ada@example.com")
@@ -188,22 +200,31 @@ func TestEmailOnly(t *testing.T) {
 	if _, err := h.Login(t.Context(), byEmail("ada@example.com", password)); err != nil {
 		t.Error(err)
 	}
-	h.refused(t, invalidCredentials, func() error { _, err := h.Login(t.Context(), byUsername("ada@example.com", password)); return err })
+	h.refused(t, invalidCredentials, func() error {
+		_, err := h.Login(t.Context(),
+			byUsername("ada@example.com", password))
+		return err
+	})
 	bob := h.add(t, AddUserInput{Email: "bob@example.com"}) // a second one: no clash of names that are not there
 	if bob.Username != "bob@example.com" {
 		t.Errorf("user %+v, want the address for a username", bob)
 	}
-	h.refused(t, Errors{"password2": {similar("email address")}}, h.register(t, registration("hildegunde@example.com", "", "hildegunde1", "hildegunde1")))
+	h.refused(t, Errors{"password2": {similar("email address")}},
+		h.register(t, registration("hildegunde@example.com", "", "hildegunde1", "hildegunde1")))
 
 	// A username can come and go.
 	for _, username := range []string{"ada", ""} {
 		want := map[string]string{"ada": "ada", "": "Ada@example.com"}[username]
-		if err := h.UpdateAccount(t.Context(), h.verified(t, "1"), UpdateAccountInput{Values{"username": username}}); err != nil || h.user(t, "1").Username != want {
+		if err := h.UpdateAccount(t.Context(), h.verified(t, "1"),
+			UpdateAccountInput{Values{"username": username}}); err != nil || h.user(t, "1").Username != want {
 			t.Errorf("username %q: got %q, error %v, want %q", username, h.user(t, "1").Username, err, want)
 		}
 	}
 	t.Run("optional", func(t *testing.T) {
-		h := newHarness(t, emailOnly, func(s *Settings, _ *tokens.Settings) { s.RegisterOptionalFields = []string{"username"} })
+		h := newHarness(t, emailOnly, func(s *Settings,
+			_ *tokens.Settings) {
+			s.RegisterOptionalFields = []string{"username"}
+		})
 		for i, username := range []any{"ada", nil, "", " "} {
 			name := string(rune('a' + i))
 			in := RegisterInput{Values{"email": name + "@example.com", "username": username}, password, password}
@@ -226,10 +247,12 @@ func TestEmailOnly(t *testing.T) {
 // TestLoginFields: only what is configured logs in, and the text says what that is.
 func TestLoginFields(t *testing.T) {
 	t.Parallel()
-	for fields, good := range map[string][]bool{"email": {true, false}, "username": {false, true}, "username email": {true, true}} {
+	for fields, good := range map[string][]bool{"email": {true, false}, "username": {false, true},
+		"username email": {true, true}} {
 		h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.LoginFields = strings.Fields(fields) })
 		h.ada(t)
-		usage := &UsageError{"Must login with password and one of the following fields ['" + strings.ReplaceAll(fields, " ", "', '") + "']."}
+		usage := &UsageError{"Must login with password and one of the following fields ['" + strings.ReplaceAll(fields,
+			" ", "', '") + "']."}
 		for i, in := range []LoginInput{byEmail("ada@example.com", password), byUsername("ada", password)} {
 			if good[i] {
 				if _, err := h.Login(t.Context(), in); err != nil {

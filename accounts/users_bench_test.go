@@ -19,7 +19,8 @@ func populate(b *testing.B, n int) *Service {
 	}
 	b.Cleanup(func() { _ = db.Close() })
 	random := rand.New(rand.NewPCG(3, 4))
-	syllables := []string{"an", "be", "cor", "da", "el", "fi", "gus", "han", "io", "ka", "lin", "mo", "ne", "os", "pe", "ra", "son", "ti", "ul", "vi"}
+	syllables := []string{"an", "be", "cor", "da", "el", "fi", "gus", "han", "io", "ka", "lin", "mo", "ne", "os", "pe",
+		"ra", "son", "ti", "ul", "vi"}
 	const batch = 10_000
 	for start := 0; start < n; start += batch {
 		err := db.Write(b.Context(), func(tx *store.Tx) error {
@@ -31,7 +32,8 @@ func populate(b *testing.B, n int) *Service {
 				name += fmt.Sprint(i)
 				address := Address{Canonical: name + "@example.com", Shown: name + "@example.com"}
 				if _, err := insertUser(b.Context(), tx, newUser{
-					username: name, usernameKey: name, email: address, verified: random.IntN(4) > 0, inactive: random.IntN(50) == 0,
+					username: name, usernameKey: name, email: address, verified: random.IntN(4) > 0,
+					inactive: random.IntN(50) == 0,
 				}); err != nil {
 					return err
 				}
@@ -73,7 +75,8 @@ func BenchmarkUsers(b *testing.B) {
 			{"username", UserQuery{Filters: []Filter{{"username", Exact, "nobody"}}}},
 			{"email", UserQuery{Filters: []Filter{{"email", Exact, "nobody@example.com"}}}},
 			{"inactive", UserQuery{Filters: []Filter{{"is_active", Exact, false}}}},
-			{"3 letters and archived", UserQuery{Filters: append(part("son"), Filter{"status__archived", Exact, true})}},
+			{"3 letters and archived", UserQuery{Filters: append(part("son"),
+				Filter{"status__archived", Exact, true})}},
 			{"archived, which nobody is", UserQuery{Filters: []Filter{{"status__archived", Exact, true}}}},
 		} {
 			bench.q.Limit = 100

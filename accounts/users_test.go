@@ -138,10 +138,12 @@ func TestPages(t *testing.T) {
 			delete(alive, id)
 		}
 		if round%200 == 199 {
-			u := h.add(t, AddUserInput{Username: "new" + string(rune('a'+round/200)), Email: string(rune('a'+round/200)) + "@example.com", NoPassword: true})
+			u := h.add(t, AddUserInput{Username: "new" + string(rune('a'+round/200)),
+				Email: string(rune('a'+round/200)) + "@example.com", NoPassword: true})
 			alive[u.ID] = true
 		}
-		q := UserQuery{First: number(12), Last: number(12), Offset: number(12), After: place(), Before: place(), Limit: 11}
+		q := UserQuery{First: number(12), Last: number(12), Offset: number(12), After: place(), Before: place(),
+			Limit: 11}
 		fits := func(int64) bool { return true }
 		switch random.IntN(8) {
 		case 0:
@@ -230,8 +232,10 @@ func TestPageRefusals(t *testing.T) {
 		want string // "": none
 	}{
 		{"at the limit", UserQuery{First: ptr(100), Last: ptr(100)}, ""},
-		{"first", UserQuery{First: ptr(101)}, "Requesting 101 records on the `users` connection exceeds the `first` limit of 100 records."},
-		{"last", UserQuery{Last: ptr(101)}, "Requesting 101 records on the `users` connection exceeds the `last` limit of 100 records."},
+		{"first", UserQuery{First: ptr(101)},
+			"Requesting 101 records on the `users` connection exceeds the `first` limit of 100 records."},
+		{"last", UserQuery{Last: ptr(101)},
+			"Requesting 101 records on the `users` connection exceeds the `last` limit of 100 records."},
 		{"negative first", UserQuery{First: ptr(-1)}, "Argument first must not be negative."},
 		{"negative last", UserQuery{Last: ptr(math.MinInt32)}, "Argument last must not be negative."},
 		{"negative offset", UserQuery{Offset: ptr(-1)}, "Argument offset must not be negative."},
@@ -246,12 +250,16 @@ func TestPageRefusals(t *testing.T) {
 		}
 	}
 	for _, c := range []string{
-		"", "1", "garbage", "YXJyYXljb25uZWN0aW9uOjA=", "VXNlck5vZGU6MQ==", "\x00", "é", cursor(0), cursor(-1), cursor(usersearch.NoEnd), cursor(1) + "=", cursor(1) + " ", cursor(1) + "\n",
-		base64.RawURLEncoding.EncodeToString([]byte("users1:01")), base64.RawURLEncoding.EncodeToString([]byte("users1:+1")),
+		"", "1", "garbage", "YXJyYXljb25uZWN0aW9uOjA=", "VXNlck5vZGU6MQ==", "\x00", "é", cursor(0), cursor(-1),
+		cursor(usersearch.NoEnd), cursor(1) + "=", cursor(1) + " ", cursor(1) + "\n",
+		base64.RawURLEncoding.EncodeToString([]byte("users1:01")),
+		base64.RawURLEncoding.EncodeToString([]byte("users1:+1")),
 		base64.RawURLEncoding.EncodeToString([]byte("1")), base64.RawURLEncoding.EncodeToString([]byte("users2:1")),
-		base64.RawURLEncoding.EncodeToString([]byte("users1:9223372036854775808")), base64.RawURLEncoding.EncodeToString([]byte("users1:1 OR 1")),
+		base64.RawURLEncoding.EncodeToString([]byte("users1:9223372036854775808")),
+		base64.RawURLEncoding.EncodeToString([]byte("users1:1 OR 1")),
 	} {
-		for name, q := range map[string]UserQuery{"after": {After: &c, Limit: 100}, "before": {Before: &c, Limit: 100}} {
+		for name, q := range map[string]UserQuery{"after": {After: &c, Limit: 100},
+			"before": {Before: &c, Limit: 100}} {
 			_, err := h.Users(t.Context(), q)
 			want := &UsageError{"Argument " + name + " is not a valid cursor: send one that an edge, or pageInfo, had."}
 			if !cmp.Equal(err, error(want)) {
@@ -297,7 +305,8 @@ func TestLongPages(t *testing.T) {
 		})
 		<-held
 	}
-	for name, q := range map[string]UserQuery{"offset": {Offset: ptr(2)}, "filter": {Filters: []Filter{{Field: "username", Lookup: IContains, Value: "user"}}}} {
+	for name, q := range map[string]UserQuery{"offset": {Offset: ptr(2)},
+		"filter": {Filters: []Filter{{Field: "username", Lookup: IContains, Value: "user"}}}} {
 		q.Limit = 100
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		if _, err := h.Users(ctx, q); !errors.Is(err, context.DeadlineExceeded) {
@@ -308,7 +317,8 @@ func TestLongPages(t *testing.T) {
 	if got := h.list(t, UserQuery{Limit: 100, After: ptr(cursor(1))}); len(got.IDs) != 2 {
 		t.Errorf("page after the first user: %v, want 2 users", got.IDs)
 	}
-	if got := h.list(t, UserQuery{Limit: 100, Filters: []Filter{{Field: "username", Lookup: IExact, Value: "USER2"}}}); len(got.IDs) != 1 {
+	if got := h.list(t, UserQuery{Limit: 100, Filters: []Filter{{Field: "username", Lookup: IExact,
+		Value: "USER2"}}}); len(got.IDs) != 1 {
 		t.Errorf("page of one user: %v, want 1 user", got.IDs)
 	}
 	if u, err := h.UserByID(t.Context(), 2); err != nil || u == nil {

@@ -63,14 +63,17 @@ func TestPasswordVectors(t *testing.T) {
 	if len(cases) != 2000 {
 		t.Fatalf("%d cases, want 2000", len(cases))
 	}
-	rules := &Service{settings: Settings{Passwords: passwords.Settings{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024}}}
+	rules := &Service{settings: Settings{Passwords: passwords.Settings{MinLength: 8, Similarity: 0.7, Common: true,
+		Numeric: true, MaxBytes: 1024}}}
 	for _, c := range cases {
 		errs := Errors{}
 		if cleanPasswords("password1", "password2", c.Password, c.Password, errs) {
-			rules.checkPassword("password2", c.Password, passwords.Owner{Username: c.Username, FirstName: c.FirstName, LastName: c.LastName, Email: c.Email}, errs)
+			rules.checkPassword("password2", c.Password, passwords.Owner{Username: c.Username, FirstName: c.FirstName,
+				LastName: c.LastName, Email: c.Email}, errs)
 		}
 		if diff := cmp.Diff(c.Errors.problems(), errs["password2"]); diff != "" {
-			t.Errorf("%q for %q %q %q %q (-want +got):\n%s", c.Password, c.Username, c.FirstName, c.LastName, c.Email, diff)
+			t.Errorf("%q for %q %q %q %q (-want +got):\n%s", c.Password, c.Username, c.FirstName, c.LastName, c.Email,
+				diff)
 		}
 	}
 }
@@ -129,7 +132,8 @@ func TestUsernameVectors(t *testing.T) {
 		args := Settings{RegisterFields: []string{"username"}}.RegisterArguments()
 		shown := (&Service{}).validate(args, Values{"username": c.Input}, Address{}, errs).text("username")
 		clean, ok := trim(c.Input), shown != ""
-		if normal := norm.NFKC.String(clean); ok != (len(c.Errors) == 0) && (normal != clean || !highlyRestrictive(normal)) {
+		if normal := norm.NFKC.String(clean); ok != (len(c.Errors) == 0) &&
+			(normal != clean || !highlyRestrictive(normal)) {
 			excepted = append(excepted, c.Input)
 			continue
 		}
@@ -176,7 +180,8 @@ func TestUsernameRules(t *testing.T) {
 		})
 	}
 	errs := Errors{} // the limit is for what is stored, and NFKC makes four characters of this one
-	if _, _, ok := cleanUsername("username", strings.Repeat("\u3300", 38), own, errs); ok || !cmp.Equal(errs, Errors{"username": {errMaxLength(150, 152)}}) {
+	if _, _, ok := cleanUsername("username", strings.Repeat("\u3300", 38), own, errs); ok ||
+		!cmp.Equal(errs, Errors{"username": {errMaxLength(150, 152)}}) {
 		t.Errorf("longer than 150 once normalised: valid %t, problems %v, want max_length", ok, errs)
 	}
 	for _, pair := range [][2]string{{"ADA", "ada"}, {"Straße", "STRASSE"}, {"ｆｕｌｌ", "FULL"}, {" ada ", "ada"}} {
@@ -188,7 +193,8 @@ func TestUsernameRules(t *testing.T) {
 
 func TestAddressCanonicalForm(t *testing.T) {
 	t.Parallel()
-	same := [][2]string{{"Mike@Example.COM", "mike@example.com"}, {"a@BÜCHER.example", "a@xn--bcher-kva.example"}, {"a@ex\u3002com", "a@ex.com"}}
+	same := [][2]string{{"Mike@Example.COM", "mike@example.com"}, {"a@BÜCHER.example", "a@xn--bcher-kva.example"},
+		{"a@ex\u3002com", "a@ex.com"}}
 	for _, pair := range same {
 		a, err1 := ParseAddress(pair[0])
 		b, err2 := ParseAddress(pair[1])
@@ -196,7 +202,9 @@ func TestAddressCanonicalForm(t *testing.T) {
 			t.Errorf("%q and %q: got %v %v and %v %v, want one canonical form", pair[0], pair[1], a, err1, b, err2)
 		}
 	}
-	for _, bad := range []string{"", "a", "@", "a@", "@b.c", "m\u0131ke@example.com", "mi\u212ae@example.com", "a@b.com ", " a@b.com", `"x" <a@b.com>`, "a@b.com (c)", "a@[127.0.0.1]", "a@b.com\r\nBcc: c@d.com", "a@b.com\n", "a@b@c.com", "G: a@b.com;", "a@\u2024.com"} {
+	for _, bad := range []string{"", "a", "@", "a@", "@b.c", "m\u0131ke@example.com", "mi\u212ae@example.com",
+		"a@b.com ", " a@b.com", `"x" <a@b.com>`, "a@b.com (c)", "a@[127.0.0.1]", "a@b.com\r\nBcc: c@d.com", "a@b.com\n",
+		"a@b@c.com", "G: a@b.com;", "a@\u2024.com"} {
 		if got, err := ParseAddress(bad); err == nil {
 			t.Errorf("%q: got %+v, want an error", bad, got)
 		}
@@ -254,7 +262,8 @@ func TestFormOrder(t *testing.T) {
 		t.Errorf("mismatch: problems %v, want %v", errs, errMismatch)
 	}
 	errs = Errors{}
-	if cleanPasswords("password1", "password2", "\ufffdquiet-otter", "\ufffdquiet-otter", errs) || errs["password2"][0] != errReplacement {
+	if cleanPasswords("password1", "password2", "\ufffdquiet-otter", "\ufffdquiet-otter", errs) ||
+		errs["password2"][0] != errReplacement {
 		t.Errorf("replacement character: problems %v, want %v", errs, errReplacement)
 	}
 	errs = Errors{}

@@ -87,7 +87,8 @@ func TestVerifyAccountRefusals(t *testing.T) {
 			h.advance(week + time.Second)
 			return "B" + token[1:]
 		}, invalidToken},
-		{"another service's", func(t *testing.T, _ *harness) string { return newHarness(t).action(t, activation) }, invalidToken},
+		{"another service's", func(t *testing.T, _ *harness) string { return newHarness(t).action(t, activation) },
+			invalidToken},
 		{"old", func(t *testing.T, h *harness) string {
 			token := h.action(t, activation)
 			h.advance(week + time.Second)
@@ -141,8 +142,8 @@ func TestVerifyAccountRefusals(t *testing.T) {
 	}
 }
 
-// TestActivationDoesNotComeBack: an operator who takes a verification back is not outdone by a link that was mailed before,
-// used or not.
+// TestActivationDoesNotComeBack: an operator who takes a verification back is not outdone by a link that was mailed
+// before, used or not.
 func TestActivationDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -177,7 +178,8 @@ func TestActivationDoesNotComeBack(t *testing.T) {
 		t.Error(err)
 	}
 	h.happened(t, "user_verified 1")
-	if err := h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{"ada@example.com"}); err != nil || len(h.mails(t)) != 0 {
+	if err := h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{"ada@example.com"}); err != nil ||
+		len(h.mails(t)) != 0 {
 		t.Errorf("error %v, want none and no mail", err)
 	}
 }
@@ -186,7 +188,8 @@ func TestVerifyAccountAtOnce(t *testing.T) {
 	t.Parallel()
 	const n = 100
 	h := newHarness(t)
-	token := h.action(t, tokens.Action{Purpose: tokens.Activation, User: h.unverified(t).ID, Address: "ada@example.com"})
+	token := h.action(t, tokens.Action{Purpose: tokens.Activation, User: h.unverified(t).ID,
+		Address: "ada@example.com"})
 	errs := atOnce(n, func(int) error { return h.verify(t, token)() })
 	if good, refused := verdicts(t, errs, alreadyVerified); good != 1 || refused != n-1 {
 		t.Errorf("%d verified, %d refused, want 1 and %d", good, refused, n-1)

@@ -12,11 +12,13 @@ func TestLive(t *testing.T) {
 		after           func(h *harness, s *Session)
 		access, refresh bool
 	}{
-		"at once":         {func(*harness, *Session) {}, true, true},
-		"access over":     {func(h *harness, _ *Session) { h.advance(5 * time.Minute) }, false, true},
-		"refresh over":    {func(h *harness, _ *Session) { h.advance(8 * 24 * time.Hour) }, false, true}, // it can be revoked
-		"rotated":         {func(h *harness, s *Session) { h.refresh(t, s.RefreshToken) }, true, true},
-		"session ended":   {func(h *harness, _ *Session) { h.exec(t, `UPDATE sessions SET ended_at = 1`) }, false, false},
+		"at once":     {func(*harness, *Session) {}, true, true},
+		"access over": {func(h *harness, _ *Session) { h.advance(5 * time.Minute) }, false, true},
+		// it can be revoked
+		"refresh over": {func(h *harness, _ *Session) { h.advance(8 * 24 * time.Hour) }, false, true},
+		"rotated":      {func(h *harness, s *Session) { h.refresh(t, s.RefreshToken) }, true, true},
+		"session ended": {func(h *harness, _ *Session) { h.exec(t, `UPDATE sessions SET ended_at = 1`) }, false,
+			false},
 		"session deleted": {func(h *harness, _ *Session) { h.exec(t, `DELETE FROM sessions`) }, false, false},
 		"inactive":        {func(h *harness, s *Session) { h.set(t, s.User.ID, "is_active", 0) }, false, true},
 	} {
