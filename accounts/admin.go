@@ -53,7 +53,8 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	errs := Errors{}
 	f := s.validate(s.operatorArguments(), in.values(), Address{}, errs)
 	n := f.newUser()
-	n.verified, n.archived, n.inactive, n.staff, n.superuser = in.Verified, in.Archived, in.Inactive, in.Staff, in.Superuser
+	n.verified, n.archived, n.inactive = in.Verified, in.Archived, in.Inactive
+	n.staff, n.superuser = in.Staff, in.Superuser
 	if in.SecondaryEmail != "" {
 		secondary, ok := cleanEmail("secondary_email", in.SecondaryEmail, errs)
 		if ok && secondary.Canonical == n.email.Canonical {
@@ -94,8 +95,8 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	return u.user(), err
 }
 
-// FindUser returns the user that ref names by id, username or address, in this order, with User.Throttled. It fails with
-// ErrNotFound.
+// FindUser returns the user that ref names by id, username or address, in this order, with User.Throttled. It fails
+// with ErrNotFound.
 func (s *Service) FindUser(ctx context.Context, ref string) (*User, error) {
 	var u *account
 	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
@@ -135,8 +136,8 @@ func (s *Service) resolve(ctx context.Context, tx *store.Tx, ref string) (*accou
 	return nil, fmt.Errorf("%w: %q is no id, username or address", ErrNotFound, ref)
 }
 
-// EachUser calls fn for every user in the order of ids and stops at its first error. It reads in batches, so a slow fn keeps
-// no snapshot open.
+// EachUser calls fn for every user in the order of ids and stops at its first error. It reads in batches, so a slow fn
+// keeps no snapshot open.
 func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
 	const batch = 500
 	all, part := usersearch.New(nil), usersearch.Stretch{Before: usersearch.NoEnd, Limit: batch}

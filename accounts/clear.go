@@ -30,8 +30,8 @@ type Cleared struct {
 	Longest time.Duration // the longest time that a transaction has held the write lock, its commit included
 }
 
-// ClearSessions deletes ended and expired sessions and expired refresh tokens, in short transactions. After an error what
-// it has deleted stays deleted.
+// ClearSessions deletes ended and expired sessions and expired refresh tokens, in short transactions. After an error
+// what it has deleted stays deleted.
 func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (Cleared, error) {
 	var all Cleared
 	type step = func(context.Context, *store.Tx, time.Duration, int) (cleared tokens.Cleared, more bool, err error)
@@ -58,8 +58,8 @@ func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (Cleared, er
 	return all, nil
 }
 
-// maxHeld is how long a batch should hold the write lock at most. It is a quarter of what requests may notice, because disks
-// take several times as long at times.
+// maxHeld is how long a batch should hold the write lock at most. It is a quarter of what requests may notice, because
+// disks take several times as long at times.
 const maxHeld = 5 * time.Millisecond
 
 // batchRows is the number of rows of the next batch.
@@ -102,8 +102,8 @@ func (s *Service) writeBatch(ctx context.Context, batch func(*store.Tx) error) (
 	return ended.Sub(writing), nil
 }
 
-// ClearHourly deletes, every hour until ctx ends, sessions that ended or expired a week ago, accounts by PurgeUnverified,
-// and unused counters of limits. It begins with a warning if the clock has been set back.
+// ClearHourly deletes, every hour until ctx ends, sessions that ended or expired a week ago, accounts by
+// PurgeUnverified, and unused counters of limits. It begins with a warning if the clock has been set back.
 func (s *Service) ClearHourly(ctx context.Context) {
 	s.checkClock(ctx)
 	tick := time.NewTicker(clearInterval)
@@ -119,12 +119,13 @@ func (s *Service) ClearHourly(ctx context.Context) {
 	}
 }
 
-// clearOld is one hourly run; last is the time of the previous one. It deletes nothing if the clock has not moved by about
-// an hour: a clock that is set to next year by mistake must not delete all sessions.
+// clearOld is one hourly run; last is the time of the previous one. It deletes nothing if the clock has not moved by
+// about an hour: a clock that is set to next year by mistake must not delete all sessions.
 func (s *Service) clearOld(ctx context.Context, last time.Time) (now time.Time) {
 	now = s.db.Now()
 	if moved := now.Sub(last); moved < 0 || moved > 2*clearInterval {
-		s.log.WarnContext(ctx, "the clock was changed: old sessions are not deleted until it has been steady for an hour",
+		s.log.WarnContext(ctx,
+			"the clock was changed: old sessions are not deleted until it has been steady for an hour",
 			slog.Duration("moved", moved))
 		return now
 	}

@@ -37,9 +37,11 @@ type BusyError = passwords.BusyError
 
 // The problems of forms. Messages and codes are fixed by the API.
 var (
-	errRequired        = Problem{"This field is required.", "required"}
-	errNull            = Problem{"Null characters are not allowed.", "null_characters_not_allowed"}
-	errReplacement     = Problem{"The replacement character U+FFFD is not allowed: something was lost on the way here.", "invalid"}
+	errRequired    = Problem{"This field is required.", "required"}
+	errNull        = Problem{"Null characters are not allowed.", "null_characters_not_allowed"}
+	errReplacement = Problem{
+		"The replacement character U+FFFD is not allowed: something was lost on the way here.", "invalid",
+	}
 	errInvalidEmail    = Problem{"Enter a valid email address.", "invalid"}
 	errInvalidUsername = Problem{
 		"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.", "invalid",

@@ -160,8 +160,8 @@ func stored(value any) any {
 	return value
 }
 
-// read returns a stored value that SQLite has written as JSON. It is nil for a value that does not fit the field's type,
-// which can change in the settings.
+// read returns a stored value that SQLite has written as JSON. It is nil for a value that does not fit the field's
+// type, which can change in the settings.
 func (f Field) read(value any) any {
 	if text, ok := value.(string); ok && f.Type == String {
 		return text

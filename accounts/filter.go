@@ -9,7 +9,7 @@ import (
 	"accountd/internal/usersearch"
 )
 
-// Lookup is how a filter compares a field with its value. The list that In takes is separated by commas.
+// Lookup is how a filter compares a field with its value. The value of In is a list that is separated by commas.
 type Lookup = usersearch.Lookup
 
 // The lookups.
@@ -23,15 +23,15 @@ const (
 	In          = usersearch.In
 )
 
-// FilterField is a field that users can be filtered by.
+// FilterField is a field by which users can be filtered.
 type FilterField struct {
-	Type FieldType // of what it is compared with
+	Type FieldType // of the filter's value
 
 	field usersearch.Field
 }
 
-// FilterFields are the fields that users can be filtered by, by their names in settings: built-in ones and those of the
-// configured ones that are public, since a filter tells what it looks at.
+// FilterFields returns the fields by which users can be filtered, by their names in settings: built-in ones, and public
+// configured ones. Filters by others would reveal their values.
 func (s Settings) FilterFields() map[string]FilterField {
 	fields := map[string]FilterField{
 		"username":                {String, usersearch.Username},
@@ -52,7 +52,7 @@ func (s Settings) FilterFields() map[string]FilterField {
 	return fields
 }
 
-// search is how users are searched by a configured field. Values of a type that read does not show are not found.
+// search returns how users are searched by a configured field. Values that Field.read does not return are not found.
 func (f Field) search() usersearch.Field {
 	switch f.Type {
 	case String:
@@ -64,7 +64,7 @@ func (f Field) search() usersearch.Field {
 	}
 }
 
-// Lookups are the ones that fit the field.
+// Lookups returns the lookups that fit the field.
 func (f FilterField) Lookups() []Lookup {
 	if f.Type != String {
 		return []Lookup{Exact}
@@ -72,7 +72,7 @@ func (f FilterField) Lookups() []Lookup {
 	return []Lookup{Exact, IExact, Contains, IContains, StartsWith, IStartsWith, In}
 }
 
-// takes reports whether a filter by the field can have this value.
+// takes reports whether a value has the field's type.
 func (f FilterField) takes(value any) bool {
 	switch value.(type) {
 	case string:
@@ -89,7 +89,7 @@ func (f FilterField) takes(value any) bool {
 	return false
 }
 
-// FilterArgument is the name that a filter has in the API: status_SecondaryEmail_Icontains.
+// FilterArgument returns the name of a filter in the API, as in status_SecondaryEmail_Icontains.
 func FilterArgument(field string, lookup Lookup) string {
 	if lookup != Exact {
 		field += "__" + string(lookup)
@@ -97,18 +97,18 @@ func FilterArgument(field string, lookup Lookup) string {
 	return ArgumentName(field)
 }
 
-// Filter is one condition on the users of a query. A text is trimmed, and "" is no condition.
+// Filter is one condition of a query. A text is trimmed; "" is no condition.
 type Filter struct {
 	Field  string // of Settings.FilterFields
 	Lookup Lookup // one of the field's
-	Value  any    // as the field's Type has it: string, bool, int, float64 or time.Time
+	Value  any    // of the field's Type: string, bool, int, float64 or time.Time
 }
 
-// maxIn is how many values one filter may list.
+// maxIn is the greatest number of values in the list of one filter.
 const maxIn = 100
 
-// search is the query for the users that filters leave. It fails with *UsageError for a value that nobody may ask for. A
-// filter that has no field, or whose value does not fit it, is a programmer's mistake.
+// search returns the query for the users that match all filters. It fails with *UsageError for too many values. It
+// panics for a filter without a field, or with a lookup or value that does not fit the field.
 func (s *Service) search(filters []Filter) (*usersearch.Query, error) {
 	var conditions []usersearch.Condition
 	for _, f := range filters {
@@ -118,7 +118,8 @@ func (s *Service) search(filters []Filter) (*usersearch.Query, error) {
 		}
 		text, isText := f.Value.(string)
 		if !isText {
-			conditions = append(conditions, usersearch.Condition{Field: field.field, Lookup: f.Lookup, Value: stored(f.Value)})
+			value := usersearch.Condition{Field: field.field, Lookup: f.Lookup, Value: stored(f.Value)}
+			conditions = append(conditions, value)
 			continue
 		}
 		if text = trim(text); text == "" {
@@ -129,21 +130,22 @@ func (s *Service) search(filters []Filter) (*usersearch.Query, error) {
 		case f.Lookup == In:
 			items := strings.Split(text, ",")
 			if len(items) > maxIn {
-				return nil, &UsageError{fmt.Sprintf("A filter by %s takes at most %d values, not %d.", f.Field, maxIn, len(items))}
+				const message = "A filter by %s takes at most %d values, not %d."
+				return nil, &UsageError{fmt.Sprintf(message, f.Field, maxIn, len(items))}
 			}
 			c.Value = field.items(items)
 		case field.field.Address() && (f.Lookup == Exact || f.Lookup == IExact):
 			c.Lookup, c.Value = In, field.items([]string{text})
 		}
 		if strings.ContainsRune(text, 0) {
-			c.Lookup, c.Value = In, []string{} // no text has one
+			c.Lookup, c.Value = In, []string{} // stored texts have none
 		}
 		conditions = append(conditions, c)
 	}
 	return usersearch.New(conditions), nil
 }
 
-// items are the values of a list that can be somebody's, as a search takes them.
+// items returns the values of a list in the form in which a search takes them, without invalid ones.
 func (f FilterField) items(list []string) []string {
 	items := []string{}
 	for _, item := range list {

@@ -25,8 +25,8 @@ type form struct {
 	who         passwords.Owner
 }
 
-// validate runs the first two phases of validation, field by field, and adds problems to errs. A field that fails a phase
-// is left out of the later ones. own is the address of an existing account.
+// validate runs the first two phases of validation, field by field, and adds problems to errs. A field that fails a
+// phase is left out of the later ones. own is the address of an existing account.
 func (s *Service) validate(args []Argument, in Values, own Address, errs Errors) form {
 	f := form{args: args, values: Values{}, address: own}
 	for _, a := range args {
@@ -141,8 +141,8 @@ func (f form) taken(ctx context.Context, tx *store.Tx, except int64, errs Errors
 	return nil
 }
 
-// unique returns the values that no two accounts may have: those of unique fields, and the key and skeleton of a username.
-// A username that is an address is left out: addresses are unique by themselves.
+// unique returns the values that no two accounts may have: those of unique fields, and the key and skeleton of a
+// username. A username that is an address is left out: addresses are unique by themselves.
 func (f form) unique() []fieldValue {
 	var list []fieldValue
 	if f.skeleton != "" {
@@ -240,8 +240,8 @@ func cleanPassword(field, value string, errs Errors) (ok bool) {
 	return false
 }
 
-// cleanPasswords is the first phase for a password and its repetition. It reports whether the third phase follows for the
-// second one: it does if the first is empty, and not if the two differ.
+// cleanPasswords is the first phase for a password and its repetition. It reports whether the third phase follows for
+// the second one: it does if the first is empty, and not if the two differ.
 func cleanPasswords(field1, field2, password1, password2 string, errs Errors) (ok bool) {
 	first, second := cleanPassword(field1, password1, errs), cleanPassword(field2, password2, errs)
 	if first && second && password1 != password2 {

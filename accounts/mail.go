@@ -42,8 +42,8 @@ func (s *Service) signAction(purpose tokens.Purpose, u *account, address Address
 	return s.tokens.SignAction(a)
 }
 
-// send mails m to an address within the limits of that recipient. It is for mails that anybody can request, after mayAsk.
-// Notices of what has happened to an account have no limit: see notify.
+// send mails m to an address within the limits of that recipient. It is for mails that anybody can request, after
+// mayAsk. Notices of what has happened to an account have no limit: see notify.
 func (s *Service) send(ctx context.Context, tx *store.Tx, to Address, m email.Mail) error {
 	var rates []ratelimit.Rate
 	for _, rate := range s.settings.Throttle.MailsPerRecipient {
@@ -69,8 +69,8 @@ func (s *Service) accepting(ctx context.Context, tx *store.Tx) error {
 	return err
 }
 
-// mayAsk counts a request for mail against the limit of the client's network, and reports whether it is within. Requests
-// for unknown addresses count too: otherwise what is left of the limit would reveal accounts.
+// mayAsk counts a request for mail against the limit of the client's network, and reports whether it is within.
+// Requests for unknown addresses count too: otherwise what is left of the limit would reveal accounts.
 func (s *Service) mayAsk(ctx context.Context, tx *store.Tx, u *account) (bool, error) {
 	return s.mayMail(ctx, tx, u.id(), s.limitNetwork(ctx, tx, limitMail, ratelimit.Count))
 }
@@ -125,8 +125,8 @@ func (s *Service) notifyMoved(ctx context.Context, tx *store.Tx, kind email.Kind
 	return s.notify(ctx, tx, kind, before, after)
 }
 
-// notifyHolder mails the holder of an address, to that address, that it was used to register. A deactivated account gets
-// no mail.
+// notifyHolder mails the holder of an address, to that address, that it was used to register. A deactivated account
+// gets no mail.
 func (s *Service) notifyHolder(ctx context.Context, tx *store.Tx, holder *account, canonical string) error {
 	if !holder.IsActive {
 		return nil

@@ -8,8 +8,8 @@ import (
 	"accountd/internal/store"
 )
 
-// Caller is the sender of a request, known by an access token. The account is looked up once, when it is first needed. A
-// Caller must not be used by several goroutines at once.
+// Caller is the sender of a request, known by an access token. The account is looked up once, when it is first needed.
+// A Caller must not be used by several goroutines at once.
 type Caller struct {
 	service *Service
 	token   string
@@ -77,8 +77,9 @@ const maxReplaced = 3
 // back as Errors, in the order of the API. NeedsPassword costs one hash; a wrong password is a problem of the argument
 // field and counts as a failed login does.
 //
-// op checks everything again in its transaction, by Service.change. Where that finds the stored hash replaced, nothing has
-// changed, and the password is compared with the new hash. After three such replacements AsOwner fails with *BusyError.
+// op checks everything again in its transaction, by Service.change. Where that finds the stored hash replaced, nothing
+// has changed, and the password is compared with the new hash. After three such replacements AsOwner fails with
+// *BusyError.
 func (c *Caller) AsOwner(ctx context.Context, needs Needs, field, password string, op func(Owner) error) error {
 	err := c.identify(ctx)
 	for range 1 + maxReplaced {
@@ -124,8 +125,9 @@ func (u *account) lacks(needs Needs) error {
 	}
 }
 
-// change runs fn, the change of an operation on the owner's account, in a transaction of write (Write, or WriteUrgent for
-// what has to work on a full disk), and logs event when it is committed. u is the account as it is in the transaction.
+// change runs fn, the change of an operation on the owner's account, in a transaction of write (Write, or WriteUrgent
+// for what has to work on a full disk), and logs event when it is committed. u is the account as it is in the
+// transaction.
 func (s *Service) change(
 	ctx context.Context, write func(context.Context, func(*store.Tx) error) error, owner Owner, event string,
 	fn func(tx *store.Tx, u *account) error,

@@ -51,8 +51,8 @@ func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) erro
 // SetPasswordInput are the arguments of passwordSet.
 type SetPasswordInput ResetPasswordInput
 
-// SetPassword sets the first password of an account without one, like ResetPassword. The token's signature, age, purpose
-// and user are checked before the form, and its state after it.
+// SetPassword sets the first password of an account without one, like ResetPassword. The token's signature, age,
+// purpose and user are checked before the form, and its state after it.
 func (s *Service) SetPassword(ctx context.Context, in SetPasswordInput) error {
 	return s.redeemPassword(ctx, tokens.PasswordSet, ResetPasswordInput(in))
 }
@@ -95,7 +95,8 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 				return err
 			}
 		}
-		if err := s.replacePassword(ctx, tx, now.ID, encoded, strings.ReplaceAll(string(purpose), "_", " ")); err != nil {
+		reason := strings.ReplaceAll(string(purpose), "_", " ")
+		if err := s.replacePassword(ctx, tx, now.ID, encoded, reason); err != nil {
 			return err
 		}
 		return s.notify(ctx, tx, email.NoticePasswordChanged, now)

@@ -13,9 +13,9 @@ const (
 	counterRows = 100 // counters of limits that are deleted in one transaction
 )
 
-// PurgeUnverified permanently deletes accounts that were neither verified nor used within Settings.PurgeUnverified, so that
-// nobody can keep names and addresses from their owners. Staff and superusers stay. After an error what it has deleted
-// stays deleted.
+// PurgeUnverified permanently deletes accounts that were neither verified nor used within Settings.PurgeUnverified, so
+// that nobody can keep names and addresses from their owners. Staff and superusers stay. After an error what it has
+// deleted stays deleted.
 func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) {
 	if s.settings.PurgeUnverified == 0 {
 		return 0, nil
@@ -36,8 +36,8 @@ func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) 
 		after = found[len(found)-1]
 		for _, id := range found {
 			unused := false
-			// One by one: an account has more than a hundred entries in the index of user_search, and deleting them among
-			// those of a million accounts takes tens of milliseconds.
+			// One by one: an account has more than a hundred entries in the index of user_search, and deleting them
+			// among those of a million accounts takes tens of milliseconds.
 			if _, err := s.writeBatch(ctx, func(tx *store.Tx) (err error) {
 				unused, err = deleteUnverified(ctx, tx, id)
 				return err

@@ -19,7 +19,8 @@ import (
 // hiddenColumns. Flags are the bits of one column.
 const (
 	shownColumns = `u.id,
-		(u.is_active <> 0) + 2 * (u.is_staff <> 0) + 4 * (u.is_superuser <> 0) + 8 * (s.verified <> 0) + 16 * (s.archived <> 0),
+		(u.is_active <> 0) + 2 * (u.is_staff <> 0) + 4 * (u.is_superuser <> 0)
+			+ 8 * (s.verified <> 0) + 16 * (s.archived <> 0),
 		u.date_joined, u.last_login, u.username, p.address, u.first_name, u.last_name, b.address`
 	hiddenColumns = `u.username_key, u.email, u.password, u.credential_epoch, u.secondary_epoch, s.secondary_email`
 )
@@ -228,10 +229,11 @@ func insertUser(ctx context.Context, tx *store.Tx, n newUser) (int64, error) {
 		}
 	}
 	result, err := tx.ExecContext(ctx, `
-		INSERT INTO users (username, username_key, email, first_name, last_name, password, is_active, is_staff, is_superuser,
-			date_joined, credential_epoch, secondary_epoch)
+		INSERT INTO users (username, username_key, email, first_name, last_name, password, is_active, is_staff,
+			is_superuser, date_joined, credential_epoch, secondary_epoch)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		orNull(n.username), orNull(n.usernameKey), n.email.Canonical, n.firstName, n.lastName, n.password, !n.inactive, n.staff,
+		orNull(n.username), orNull(n.usernameKey), n.email.Canonical, n.firstName, n.lastName, n.password, !n.inactive,
+		n.staff,
 		n.superuser, tx.Now.Unix(), epochStep(), epochStep())
 	if err != nil {
 		return 0, fmt.Errorf("insert user: %w", err)

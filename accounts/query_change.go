@@ -14,9 +14,9 @@ import (
 // by moving the epoch: credential_epoch for links that set a password, secondary_epoch for links that verify a primary
 // or secondary address.
 
-// epochStep returns by how much an epoch moves and where the epochs of a new account begin: 1 to 2^31, at random. A file
-// that has lost writes, or an older copy in its place, gives ids out again. Random epochs keep links of the lost history
-// invalid for the accounts of the new one.
+// epochStep returns by how much an epoch moves and where the epochs of a new account begin: 1 to 2^31, at random. A
+// file that has lost writes, or an older copy in its place, gives ids out again. Random epochs keep links of the lost
+// history invalid for the accounts of the new one.
 func epochStep() int64 {
 	var random [4]byte
 	rand.Read(random[:]) // never fails: crypto/rand ends the process instead
@@ -58,12 +58,14 @@ func recordLogin(ctx context.Context, tx *store.Tx, u *account, password string)
 		return err
 	}
 	if password != u.password {
-		if err := exec(ctx, tx, "upgrade password hash", `UPDATE users SET password = ? WHERE id = ?`, password, u.ID); err != nil {
+		if err := exec(ctx, tx, "upgrade password hash", `UPDATE users SET password = ? WHERE id = ?`,
+			password, u.ID); err != nil {
 			return err
 		}
 	}
 	if u.Archived {
-		if err := exec(ctx, tx, "unarchive", `UPDATE user_status SET archived = 0 WHERE user_id = ?`, u.ID); err != nil {
+		if err := exec(ctx, tx, "unarchive", `UPDATE user_status SET archived = 0 WHERE user_id = ?`,
+			u.ID); err != nil {
 			return err
 		}
 	}
@@ -76,7 +78,8 @@ func setArchived(ctx context.Context, tx *store.Tx, id int64) error {
 	if err := exec(ctx, tx, "archive", `UPDATE user_status SET archived = 1 WHERE user_id = ?`, id); err != nil {
 		return err
 	}
-	return exec(ctx, tx, "archive", `UPDATE users SET credential_epoch = credential_epoch + ? WHERE id = ?`, epochStep(), id)
+	return exec(ctx, tx, "archive", `UPDATE users SET credential_epoch = credential_epoch + ? WHERE id = ?`,
+		epochStep(), id)
 }
 
 func deactivate(ctx context.Context, tx *store.Tx, id int64) error {
@@ -87,13 +90,15 @@ func deactivate(ctx context.Context, tx *store.Tx, id int64) error {
 
 // revokeAddressLinks revokes the links that verify an address of a user.
 func revokeAddressLinks(ctx context.Context, tx *store.Tx, id int64) error {
-	return exec(ctx, tx, "revoke links", `UPDATE users SET secondary_epoch = secondary_epoch + ? WHERE id = ?`, epochStep(), id)
+	return exec(ctx, tx, "revoke links", `UPDATE users SET secondary_epoch = secondary_epoch + ? WHERE id = ?`,
+		epochStep(), id)
 }
 
 // revokeAllLinks revokes every link of every user.
 func revokeAllLinks(ctx context.Context, tx *store.Tx) error {
 	return exec(ctx, tx, "revoke all links",
-		`UPDATE users SET credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1`, epochStep())
+		`UPDATE users SET credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1`,
+		epochStep())
 }
 
 // deleteUser deletes a row of users, by foreign keys every row that belongs to it, and its counters of wrong passwords.
@@ -115,7 +120,8 @@ func claimAddress(ctx context.Context, tx *store.Tx, id int64, a Address) error 
 // placeAddresses makes two of a user's addresses the primary and the secondary one ("": none) and releases the others.
 func placeAddresses(ctx context.Context, tx *store.Tx, u *account, primary, secondary string) error {
 	if err := exec(ctx, tx, "set primary address", `
-		UPDATE users SET email = ?1, credential_epoch = credential_epoch + ?2 * ?3, secondary_epoch = secondary_epoch + ?3
+		UPDATE users SET email = ?1, credential_epoch = credential_epoch + ?2 * ?3,
+			secondary_epoch = secondary_epoch + ?3
 		WHERE id = ?4`, primary, u.moves(primary, secondary), epochStep(), u.ID); err != nil {
 		return err
 	}
@@ -123,13 +129,15 @@ func placeAddresses(ctx context.Context, tx *store.Tx, u *account, primary, seco
 		orNull(secondary), u.ID); err != nil {
 		return err
 	}
-	return exec(ctx, tx, "release addresses", `DELETE FROM addresses WHERE user_id = ? AND canonical <> ? AND canonical <> ?`,
+	return exec(ctx, tx, "release addresses",
+		`DELETE FROM addresses WHERE user_id = ? AND canonical <> ? AND canonical <> ?`,
 		u.ID, primary, secondary)
 }
 
 // updateFlags writes the flags that an operator may change.
 func updateFlags(ctx context.Context, tx *store.Tx, u *account) error {
-	if err := exec(ctx, tx, "update user", `UPDATE users SET is_active = ?, is_staff = ?, is_superuser = ? WHERE id = ?`,
+	if err := exec(ctx, tx, "update user",
+		`UPDATE users SET is_active = ?, is_staff = ?, is_superuser = ? WHERE id = ?`,
 		u.IsActive, u.IsStaff, u.IsSuperuser, u.ID); err != nil {
 		return err
 	}
@@ -167,8 +175,8 @@ func column[T any](ctx context.Context, tx *store.Tx, action, query string, args
 	return all, rows.Err()
 }
 
-// deleteUnverified deletes an account if it still is unverified and unused, and reports whether it was. It also releases
-// the values that are held for a registration of that id.
+// deleteUnverified deletes an account if it still is unverified and unused, and reports whether it was. It also
+// releases the values that are held for a registration of that id.
 func deleteUnverified(ctx context.Context, tx *store.Tx, id int64) (bool, error) {
 	if err := exec(ctx, tx, "release held values", `DELETE FROM held_values WHERE registration = ?`, id); err != nil {
 		return false, err

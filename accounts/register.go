@@ -15,8 +15,8 @@ type RegisterInput struct {
 	Password2 string `arg:"password2"`
 }
 
-// Register creates an account, sends its mails, and logs in where unverified users may. Problems of the form are reported
-// all at once; a claimed address or a full outbox only for a form without problems.
+// Register creates an account, sends its mails, and logs in where unverified users may. Problems of the form are
+// reported all at once; a claimed address or a full outbox only for a form without problems.
 //
 // Under RevealNothing a claimed address succeeds as a free one does, without tokens, and its holder gets a mail. Later
 // registrations do not reveal it either: see hold.
@@ -82,7 +82,8 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 				return err
 			}
 		}
-		if s.settings.AllowLoginNotVerified && !s.settings.PasswordlessRegistration && s.settings.Reveal != RevealNothing {
+		if s.settings.AllowLoginNotVerified && !s.settings.PasswordlessRegistration &&
+			s.settings.Reveal != RevealNothing {
 			return s.startSession(ctx, tx, u, out)
 		}
 		return nil
@@ -137,8 +138,8 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 }
 
 // hold reserves, for a registration of a claimed address, what a new account would have taken: an id and the unique
-// values. Otherwise a second registration, or the id of a third, would reveal that the address is claimed. The values are
-// held as long as an unverified account would keep them.
+// values. Otherwise a second registration, or the id of a third, would reveal that the address is claimed. The values
+// are held as long as an unverified account would keep them.
 func hold(ctx context.Context, tx *store.Tx, f form) error {
 	id, err := store.NextID(ctx, tx, "users")
 	if err != nil {

@@ -12,8 +12,8 @@ type ResendActivationEmailInput struct {
 	Email string `arg:"email"`
 }
 
-// ResendActivationEmail sends the activation mail to the stored primary address once more. Only under RevealAll does the
-// result reveal that an account is verified.
+// ResendActivationEmail sends the activation mail to the stored primary address once more. Only under RevealAll does
+// the result reveal that an account is verified.
 func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivationEmailInput) error {
 	defer s.padDuration(ctx)()
 	return s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *account, _ Address) error {
@@ -28,9 +28,9 @@ func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivation
 	})
 }
 
-// mailOwner validates the argument email and runs send in a transaction for the active account with that address. matched
-// is the address as it is stored. For an unknown address, and for a network over its limit of mails, it counts the
-// request and succeeds without send.
+// mailOwner validates the argument email and runs send in a transaction for the active account with that address.
+// matched is the address as it is stored. For an unknown address, and for a network over its limit of mails, it counts
+// the request and succeeds without send.
 func (s *Service) mailOwner(
 	ctx context.Context, typed string, send func(tx *store.Tx, u *account, matched Address) error,
 ) error {

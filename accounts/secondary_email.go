@@ -14,8 +14,9 @@ type SendSecondaryEmailActivationInput struct {
 	Password string `arg:"password,proof"`
 }
 
-// SendSecondaryEmailActivation mails a link to a new address, which becomes the secondary one when the link is used. Until
-// then nothing is stored. Under RevealNothing it succeeds for an address of another account, and mails its holder.
+// SendSecondaryEmailActivation mails a link to a new address, which becomes the secondary one when the link is used.
+// Until then nothing is stored. Under RevealNothing it succeeds for an address of another account, and mails its
+// holder.
 func (s *Service) SendSecondaryEmailActivation(
 	ctx context.Context, owner Owner, in SendSecondaryEmailActivationInput,
 ) error {
@@ -53,9 +54,9 @@ type VerifySecondaryEmailInput struct {
 	Token string `arg:"token"`
 }
 
-// VerifySecondaryEmail makes the address that a token was mailed to the secondary one, in place of any other. It neither
-// logs in nor verifies the primary address. No session ends, even where an address is replaced: the caller is anonymous,
-// so the session that has requested the link, with the password, could not be spared.
+// VerifySecondaryEmail makes the address that a token was mailed to the secondary one, in place of any other. It
+// neither logs in nor verifies the primary address. No session ends, even where an address is replaced: the caller is
+// anonymous, so the session that has requested the link, with the password, could not be spared.
 func (s *Service) VerifySecondaryEmail(ctx context.Context, in VerifySecondaryEmailInput) error {
 	action, err := s.verifyAction(ctx, in.Token, tokens.SecondaryEmail)
 	if err != nil {

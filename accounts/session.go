@@ -7,8 +7,8 @@ import (
 	"accountd/tokens"
 )
 
-// Session is the result of operations that begin, refresh or verify a session. Fields that an operation does not set are
-// zero.
+// Session is the result of operations that begin, refresh or verify a session. Fields that an operation does not set
+// are zero.
 type Session struct {
 	Token            string // access token
 	RefreshToken     string

@@ -38,8 +38,8 @@ func (s *Service) validateUpdate(args []Argument, in Values, own Address, errs E
 	return s.validate(args, in, own, errs)
 }
 
-// takenByOthers is taken for a form of the account u. A value that u has already is not checked: another account may have
-// had it since before the field was unique.
+// takenByOthers is taken for a form of the account u. A value that u has already is not checked: another account may
+// have had it since before the field was unique.
 func (f form) takenByOthers(ctx context.Context, tx *store.Tx, u *account, errs Errors) error {
 	for field, value := range u.Fields {
 		if value == f.values[field] {

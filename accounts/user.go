@@ -54,11 +54,12 @@ func (u *account) ownUsername() string {
 	return u.Username
 }
 
-// FieldNames returns the names of the fields that the API and templates show, as in settings: the built-in ones, then the
-// configured ones that are public.
+// FieldNames returns the names of the fields that the API and templates show, as in settings: the built-in ones, then
+// the configured ones that are public.
 func (s Settings) FieldNames() []string {
 	names := []string{
-		"id", "pk", "username", "email", "secondary_email", "first_name", "last_name", "verified", "archived", "is_active",
+		"id", "pk", "username", "email", "secondary_email", "first_name", "last_name", "verified", "archived",
+		"is_active",
 		"is_staff", "date_joined", "last_login",
 	}
 	for _, f := range s.Fields {

@@ -24,8 +24,8 @@ func cleanUsername(field, value string, own Address, errs Errors) (shown, key st
 	return shown, usernameKey(shown), true
 }
 
-// usernameSkeleton returns the skeleton of a username (UTS 39), which is unique: usernames that look alike have the same
-// one. It is "" for an address, which is unique anyway.
+// usernameSkeleton returns the skeleton of a username (UTS 39), which is unique: usernames that look alike have the
+// same one. It is "" for an address, which is unique anyway.
 func usernameSkeleton(shown string) string {
 	if strings.Contains(shown, "@") {
 		return ""
@@ -58,8 +58,8 @@ var mixtures = [][]*unicode.RangeTable{
 	{unicode.Latin, unicode.Han, unicode.Hangul},
 }
 
-// highlyRestrictive reports whether all characters are of one script or of one of the mixtures. It refuses, for example,
-// a Cyrillic а among Latin letters.
+// highlyRestrictive reports whether all characters are of one script or of one of the mixtures. It refuses, for
+// example, a Cyrillic а among Latin letters.
 func highlyRestrictive(s string) bool {
 	single := scriptOf(firstWithScript(s))
 	if single == nil || covered(s, single) {

@@ -11,20 +11,20 @@ import (
 	"accountd/internal/usersearch"
 )
 
-// UserQuery asks for a page of users by id, with the arguments of a Relay connection (Relay cursor connections
-// specification, section 4) and an offset. nil is an argument that was not given.
+// UserQuery selects a page of users in the order of ids, by the arguments of a Relay connection (Relay cursor
+// connections specification, section 4) and an offset. Nil is a missing argument.
 type UserQuery struct {
 	Filters []Filter
 
 	First, Last   *int
 	After, Before *string // cursors
-	Offset        *int    // how many to leave out, after After
+	Offset        *int    // users to skip after After
 
-	// Limit is how many First and Last may ask for, and First where neither is given.
+	// Limit is the greatest value of First and Last, and the value of First where both are missing.
 	Limit int
 }
 
-// UserPage is a part of a list of users.
+// UserPage is a page of users.
 type UserPage struct {
 	Edges                []UserEdge
 	HasNext, HasPrevious bool
@@ -32,10 +32,10 @@ type UserPage struct {
 
 // UserEdge is a user in a page.
 type UserEdge struct {
-	User *User // what is shown: nothing can be done with it
+	User *User
 }
 
-// Cursor is of this place in every list of users, for ever.
+// Cursor returns the position of the user in every list of users. It stays valid while users come and go.
 func (e UserEdge) Cursor() string { return cursor(e.User.ID) }
 
 // UserByID returns the user with an id; nil for none.
@@ -53,8 +53,8 @@ func (s *Service) accountByID(ctx context.Context, id int64) (u *account, err er
 	return u, err
 }
 
-// Users lists users. It fails with *UsageError for arguments that cannot be, and with the context's error when that
-// ends before everybody has been looked at.
+// Users returns a page of users. It fails with *UsageError for invalid arguments, and with the context's error when
+// that ends during the search.
 func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	w, err := q.window()
 	if err != nil {
@@ -86,12 +86,12 @@ func (s *Service) page(ctx context.Context, w window, among *usersearch.Query) (
 		return err
 	})
 	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("list users: %w", ctx.Err()) // whatever an interrupted query has to say
+		err = fmt.Errorf("list users: %w", ctx.Err()) // SQLite's error of an interrupted query varies
 	}
 	return page, err
 }
 
-// window is what a query asks for, once its arguments are found good.
+// window is the validated arguments of a query.
 type window struct {
 	first, last   int // -1: not given
 	after, before int64
@@ -114,8 +114,8 @@ func (q UserQuery) window() (window, error) {
 		case *arg.given < 0:
 			return w, &UsageError{fmt.Sprintf("Argument %s must not be negative.", arg.name)}
 		case arg.limited && *arg.given > q.Limit:
-			return w, &UsageError{fmt.Sprintf("Requesting %d records on the `users` connection exceeds the `%s` limit of %d records.",
-				*arg.given, arg.name, q.Limit)}
+			const message = "Requesting %d records on the `users` connection exceeds the `%s` limit of %d records."
+			return w, &UsageError{fmt.Sprintf(message, *arg.given, arg.name, q.Limit)}
 		}
 		*arg.into = *arg.given
 	}
@@ -138,7 +138,7 @@ func (q UserQuery) window() (window, error) {
 	return w, nil
 }
 
-// skip turns an offset into the cursor of the last user that it leaves out.
+// skip turns an offset into the cursor of the last skipped user.
 func (w *window) skip(ctx context.Context, tx *store.Tx, among *usersearch.Query) error {
 	if w.offset == 0 {
 		return nil
@@ -155,9 +155,11 @@ func (w *window) skip(ctx context.Context, tx *store.Tx, among *usersearch.Query
 }
 
 // edges follows EdgesToReturn, HasNextPage and HasPreviousPage of the specification: first counts before last.
-func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *usersearch.Query) (page *UserPage, err error) {
-	part := usersearch.Stretch{After: w.after, Before: w.before, Descending: w.first < 0, Limit: max(w.first, w.last) + 1}
-	var other *usersearch.Stretch // in the direction in which part does not go
+func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *usersearch.Query) (page *UserPage,
+	err error) {
+	part := usersearch.Stretch{After: w.after, Before: w.before, Descending: w.first < 0,
+		Limit: max(w.first, w.last) + 1}
+	var other *usersearch.Stretch // in the other direction
 	switch {
 	case w.first < 0 && w.isBefore:
 		other = &usersearch.Stretch{After: w.before - 1, Before: usersearch.NoEnd, Limit: 1}
@@ -186,12 +188,13 @@ func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *use
 	return page, nil
 }
 
-// filteredUsers are the users of a stretch, in the order of their ids, as readShown reads them. others tells whether there
-// is anybody in another stretch; nil: it is not asked.
+// filteredUsers returns the users of a stretch in the order of their ids, and whether there are others in another
+// stretch; nil: do not look.
 func (s *Service) filteredUsers(
 	ctx context.Context, tx *store.Tx, q *usersearch.Query, part usersearch.Stretch, other *usersearch.Stretch,
 ) (users []*User, others bool, err error) {
-	list, others, err := q.Read(ctx, tx, "json_group_array("+s.users.shown+") FROM page CROSS JOIN users u ON u.id = page.id"+besideUser,
+	list, others, err := q.Read(ctx, tx,
+		"json_group_array("+s.users.shown+") FROM page CROSS JOIN users u ON u.id = page.id"+besideUser,
 		part, other)
 	if err == nil {
 		users, err = s.readUsers(list)
@@ -202,22 +205,24 @@ func (s *Service) filteredUsers(
 	return users, others, nil
 }
 
-// cursorPrefix is the version of what cursors are made of.
+// cursorPrefix is the version of the format of cursors.
 const cursorPrefix = "users1:"
 
 func cursor(id int64) string {
 	return base64.RawURLEncoding.EncodeToString(strconv.AppendInt([]byte(cursorPrefix), id, 10))
 }
 
-// parseCursor takes what cursor gives, to the letter. The user may be gone by now.
+// parseCursor accepts exactly what cursor returns, for deleted users too.
 func parseCursor(argument, text string) (int64, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err == nil {
 		digits, _ := strings.CutPrefix(string(raw), cursorPrefix)
 		var id int64
-		if id, err = strconv.ParseInt(digits, 10, 64); err == nil && id > 0 && id < usersearch.NoEnd && cursor(id) == text {
+		if id, err = strconv.ParseInt(digits, 10, 64); err == nil && id > 0 && id < usersearch.NoEnd &&
+			cursor(id) == text {
 			return id, nil
 		}
 	}
-	return 0, &UsageError{fmt.Sprintf("Argument %s is not a valid cursor: send one that an edge, or pageInfo, had.", argument)}
+	return 0, &UsageError{fmt.Sprintf("Argument %s is not a valid cursor: send one that an edge, or pageInfo, had.",
+		argument)}
 }
