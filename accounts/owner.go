@@ -70,7 +70,7 @@ type Owner struct {
 	needs   Needs
 }
 
-// maxReplaced is how often AsOwner compares the password again because the stored hash was replaced meanwhile.
+// maxReplaced is how often AsOwner and Login compare a password again because the stored hash was replaced meanwhile.
 const maxReplaced = 3
 
 // AsOwner checks needs and runs op, an operation on the caller's own account. The first need that is not met comes
