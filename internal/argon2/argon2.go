@@ -44,22 +44,22 @@ func NewPool(places int, p *argon2id.Params) *Pool {
 
 // Key derives a key of p.KeyLength bytes. It returns an error if the system has no memory left. It panics if
 // p.Iterations, p.Parallelism or p.KeyLength is 0. p.SaltLength is not used.
-func (m *Pool) Key(password, salt []byte, p *argon2id.Params) (key []byte, err error) {
+func (pool *Pool) Key(password, salt []byte, p *argon2id.Params) (key []byte, err error) {
 	if p.Iterations == 0 || p.Parallelism == 0 || p.KeyLength == 0 {
 		panic(fmt.Sprintf("argon2: impossible parameters %+v", *p))
 	}
-	goLowPriority(func() { key, err = m.key(password, salt, nil, nil, p) })()
+	goLowPriority(func() { key, err = pool.key(password, salt, nil, nil, p) })()
 	return key, err
 }
 
 // key computes the steps of section 3.2 in the calling thread; lanes beyond the first get threads of their own.
-func (m *Pool) key(password, salt, secret, data []byte, p *argon2id.Params) ([]byte, error) {
+func (pool *Pool) key(password, salt, secret, data []byte, p *argon2id.Params) ([]byte, error) {
 	lanes, perLane := uint32(p.Parallelism), laneLength(p)
-	blocks, err := m.take(int(lanes * perLane))
+	blocks, err := pool.take(int(lanes * perLane))
 	if err != nil {
 		return nil, fmt.Errorf("hash password: %w", err)
 	}
-	defer m.give(blocks)
+	defer pool.give(blocks)
 	h0 := initialHash(password, salt, secret, data, p)
 	for lane := range lanes {
 		for i := range uint32(2) {
@@ -67,25 +67,25 @@ func (m *Pool) key(password, salt, secret, data []byte, p *argon2id.Params) ([]b
 			blocks[lane*perLane+i].setBytes(longHash(1024, binary.LittleEndian.AppendUint32(seed, lane)))
 		}
 	}
-	m.written.Add(uint64(p.Iterations) * uint64(len(blocks)))
+	pool.written.Add(uint64(p.Iterations) * uint64(len(blocks)))
 	f := filler{blocks: blocks, passes: p.Iterations, lanes: lanes, perLane: perLane}
 	f.fill()
 	return f.extract(p.KeyLength), nil
 }
 
 // Written returns the number of blocks, of 1 KiB each, that all keys so far have written: what they have cost.
-func (m *Pool) Written() uint64 { return m.written.Load() }
+func (pool *Pool) Written() uint64 { return pool.written.Load() }
 
 // take returns zeroed memory of that many blocks. The caller gives it back with give.
-func (m *Pool) take(length int) ([]block, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	last := len(m.free) - 1
-	if last < 0 || length != m.length {
+func (pool *Pool) take(length int) ([]block, error) {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	last := len(pool.free) - 1
+	if last < 0 || length != pool.length {
 		return newBlocks(length)
 	}
-	blocks := m.free[last]
-	m.free = m.free[:last]
+	blocks := pool.free[last]
+	pool.free = pool.free[:last]
 	return blocks, nil
 }
 
@@ -93,30 +93,30 @@ func (m *Pool) take(length int) ([]block, error) {
 //
 // Zeroing costs 3 % of a key. Without it, an attacker who reads the memory could test guesses of the password cheaply:
 // from the last blocks the first ones can be checked without the memory and the passes.
-func (m *Pool) give(blocks []block) {
-	if len(blocks) != m.length {
+func (pool *Pool) give(blocks []block) {
+	if len(blocks) != pool.length {
 		freeBlocks(blocks)
 		return
 	}
 	for i := range blocks {
 		clear(blocks[i][:]) // block by block: one long clear would hold up the garbage collector
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.idle.Reset(idleTime)
-	if len(m.free) == m.places {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	pool.idle.Reset(idleTime)
+	if len(pool.free) == pool.places {
 		freeBlocks(blocks)
 		return
 	}
-	m.free = append(m.free, blocks)
+	pool.free = append(pool.free, blocks)
 }
 
 // drop frees all memory that is kept.
-func (m *Pool) drop() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, blocks := range m.free {
+func (pool *Pool) drop() {
+	pool.mu.Lock()
+	defer pool.mu.Unlock()
+	for _, blocks := range pool.free {
 		freeBlocks(blocks)
 	}
-	m.free = nil
+	pool.free = nil
 }

@@ -171,22 +171,17 @@ func (q *hashQueue) pass() {
 
 // next returns the ticket whose turn it is, nil if no ticket may run. Requires q.mu held.
 func (q *hashQueue) next() *Ticket {
-	var first *Ticket
-	for _, t := range q.waiting {
-		if q.mayRun(t) && (first == nil || q.before(t, first)) {
-			first = t
-		}
+	ready := filter(q.waiting, q.mayRun)
+	if len(ready) == 0 {
+		return nil
 	}
-	return first
-}
-
-// before reports whether the turn of t comes before that of u. Requires q.mu held.
-func (q *hashQueue) before(t, u *Ticket) bool {
-	return cmp.Or(
-		cmp.Compare(q.classes[t.isKnown], q.classes[u.isKnown]),
-		cmp.Compare(q.served[t.Site], q.served[u.Site]),
-		cmp.Compare(q.served[t.Network], q.served[u.Network]),
-	) < 0
+	return slices.MinFunc(ready, func(t, u *Ticket) int {
+		return cmp.Or(
+			cmp.Compare(q.classes[t.isKnown], q.classes[u.isKnown]),
+			cmp.Compare(q.served[t.Site], q.served[u.Site]),
+			cmp.Compare(q.served[t.Network], q.served[u.Network]),
+		)
+	})
 }
 
 // remove takes t out of the queue, and reports whether t was in it. Requires q.mu held.
@@ -217,20 +212,20 @@ func (q *hashQueue) withdraw(t *Ticket) bool {
 // Other networks never displace known ones that use no more than the half reserved for them, and known networks take
 // back what is missing to that half. It reports false if t itself is to be refused. Requires q.mu held.
 func (q *hashQueue) evict(t *Ticket) bool {
-	known, others := split(q.waiting, func(u *Ticket) bool { return u.isKnown })
-	reserved := q.queue / 2
-	if t.isKnown && len(known) < reserved {
+	others := filter(q.waiting, func(u *Ticket) bool { return !u.isKnown })
+	known, reserved := len(q.waiting)-len(others), q.queue/2
+	if t.isKnown && known < reserved {
 		return q.refuseNewest(longestLine(longestLine(others, bySite), byNetwork))
 	}
 	candidates := q.waiting
-	if !t.isKnown && len(known) <= reserved {
+	if !t.isKnown && known <= reserved {
 		candidates = others
 	}
-	own, _ := split(q.waiting, func(u *Ticket) bool { return bySite(u) == bySite(t) })
+	own := filter(q.waiting, func(u *Ticket) bool { return bySite(u) == bySite(t) })
 	if longest := longestLine(candidates, bySite); len(longest) >= len(own)+2 {
 		return q.refuseNewest(longestLine(longest, byNetwork))
 	}
-	ownNetwork, _ := split(own, func(u *Ticket) bool { return u.Network == t.Network })
+	ownNetwork := filter(own, func(u *Ticket) bool { return u.Network == t.Network })
 	longest := longestLine(own, byNetwork)
 	return len(longest) >= len(ownNetwork)+2 && q.refuseNewest(longest)
 }
@@ -267,14 +262,7 @@ func longestLine(tickets []*Ticket, key func(*Ticket) string) (longest []*Ticket
 	return longest
 }
 
-// split divides tickets into those for which is reports true and the others.
-func split(tickets []*Ticket, is func(*Ticket) bool) (those, others []*Ticket) {
-	for _, t := range tickets {
-		if is(t) {
-			those = append(those, t)
-		} else {
-			others = append(others, t)
-		}
-	}
-	return those, others
+// filter returns the tickets for which is reports true.
+func filter(tickets []*Ticket, is func(*Ticket) bool) []*Ticket {
+	return slices.DeleteFunc(slices.Clone(tickets), func(t *Ticket) bool { return !is(t) })
 }
