@@ -24,7 +24,7 @@ const (
 
 func failed(errors string) string { return `{"success":false,"errors":` + errors + `}` }
 
-// add makes an account of the usual password and gives the header of a session of theirs.
+// add creates an account with goodPassword, and returns the header of a session.
 func (s *site) add(tb testing.TB, f flavour, in accounts.AddUserInput) []string {
 	tb.Helper()
 	in.Email, in.Password = in.Username+"@acme.example", goodPassword
@@ -40,7 +40,7 @@ func (s *site) login(tb testing.TB, f flavour, name, password string) []string {
 	return []string{"Authorization", "JWT " + out.Token}
 }
 
-// me is whom a session belongs to: a name or "null".
+// me returns the username of a session, or "null".
 func (s *site) me(tb testing.TB, header []string) string {
 	tb.Helper()
 	_, got := s.post(tb, flavours[0], "{ me { username } }", header...)
@@ -56,7 +56,8 @@ func (s *site) link(tb testing.TB, purpose tokens.Purpose, ref, address string) 
 	return link.Token
 }
 
-// guardedMutations have %q for the caller's password. All the rest is as it should not be, to show that it comes later.
+// guardedMutations have %q for the caller's password. Their other arguments are invalid, because guards are checked
+// first.
 var guardedMutations = []struct {
 	name, args, field string
 	secondary         bool
@@ -71,7 +72,7 @@ var guardedMutations = []struct {
 	{"removeSecondaryEmail", `password: %q`, "password", true, "", ""},
 }
 
-// TestPrologue is who may call what, and what the others are told, in the order of the contract.
+// TestPrologue calls each mutation as every kind of caller. Its errors have the order of the contract.
 func TestPrologue(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -117,7 +118,7 @@ func TestPrologue(t *testing.T) {
 	}
 }
 
-// TestAccountRefusals is every other error of these mutations.
+// TestAccountRefusals has every other error of these mutations.
 func TestAccountRefusals(t *testing.T) {
 	t.Parallel()
 	tooShort := `[{"message":"This password is too short. It must contain at least 8 characters.",` +
@@ -200,7 +201,7 @@ func TestAccountRefusals(t *testing.T) {
 
 var tokenPattern = regexp.MustCompile(`https://acme\.example/([a-z-]+)/([A-Za-z0-9_-]+)`)
 
-// newest is path and token of the link in the newest mail, which has to be to that address.
+// newest returns path and token of the link in the newest mail, which must be to that address.
 func (s *site) newest(tb testing.TB, to string) (path, token string) {
 	tb.Helper()
 	sent := s.mails(tb)
@@ -211,7 +212,7 @@ func (s *site) newest(tb testing.TB, to string) (path, token string) {
 	return found[1], found[2]
 }
 
-// TestAccountConversation goes through all of it, and looks at the session and the account after each step.
+// TestAccountConversation runs all mutations, and checks session and account after each.
 func TestAccountConversation(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -304,7 +305,7 @@ func TestAccountConversation(t *testing.T) {
 	}
 }
 
-// TestPasswordSet: the first password of an account without one.
+// TestPasswordSet sets the first password of an account without one.
 func TestPasswordSet(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -322,7 +323,7 @@ func TestPasswordSet(t *testing.T) {
 	}
 }
 
-// TestDeletePermanently: the account is gone, and its names are free.
+// TestDeletePermanently: a deleted account is gone, and its names are free.
 func TestDeletePermanently(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -339,7 +340,7 @@ func TestDeletePermanently(t *testing.T) {
 	}
 }
 
-// TestRevealAll: reset and resend tell what they know, where a site wants that.
+// TestRevealAll: with reveal = "all", reset and resend say whether an account exists.
 func TestRevealAll(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {

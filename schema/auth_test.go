@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// auth is what /auth says to a request with these headers.
+// auth sends a forward-auth request.
 func (s *site) auth(t *testing.T, method string, headers ...string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "/auth", nil)
@@ -24,7 +24,7 @@ func (s *site) auth(t *testing.T, method string, headers ...string) *http.Respon
 	return w.Result()
 }
 
-// account is what the headers of an answer say of who is asking.
+// account returns the account that the headers of an answer name.
 func account(resp *http.Response) map[string]string {
 	found := map[string]string{}
 	for name := range resp.Header {
@@ -35,7 +35,7 @@ func account(resp *http.Response) map[string]string {
 	return found
 }
 
-// TestAuth: the account of a token that is good, by header or cookie, and otherwise 401 and no word of anybody.
+// TestAuth: a valid token, by header or cookie, gives the account, and every other request 401 without one.
 func TestAuth(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, inCookies())
@@ -94,7 +94,7 @@ func TestAuth(t *testing.T) {
 	}
 }
 
-// TestAuthWithoutCookies: where cookie mode is off, no cookie authenticates.
+// TestAuthWithoutCookies: without cookie mode, no cookie authenticates.
 func TestAuthWithoutCookies(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -106,7 +106,7 @@ func TestAuthWithoutCookies(t *testing.T) {
 	}
 }
 
-// TestAuthText: whatever an account is called, its headers are visible ASCII and decode to its name.
+// TestAuthText: headers are visible ASCII, and decode to the account's names.
 func TestAuthText(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -129,7 +129,7 @@ func TestAuthText(t *testing.T) {
 	}
 }
 
-// TestAuthFailure: a failure of the server is no 401, and only the log has its cause.
+// TestAuthFailure: an internal error is not a 401, and only the log has its cause.
 func TestAuthFailure(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -11,8 +11,8 @@ import (
 	"accountd/schema"
 )
 
-// TestContract holds the contract's types and ours against each other, field by field, argument by argument.
-// (graphql-js's findBreakingChanges, in testdata/conformance, has the last word.)
+// TestContract compares the contract's types with ours, by field and argument. testdata/conformance does the same
+// with graphql-js's findBreakingChanges.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	api := newSite(t).api
@@ -63,7 +63,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// TestRegisterWithoutLogin: where unverified users may not log in, register has no tokens to give.
+// TestRegisterWithoutLogin: if unverified users cannot log in, register has no tokens.
 func TestRegisterWithoutLogin(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(o *options) { o.accounts.AllowLoginNotVerified = false })
@@ -93,7 +93,7 @@ func TestRegisterWithoutLogin(t *testing.T) {
 	}
 }
 
-// TestDocumented: nothing in the API is without a word about it, but for names that say all.
+// TestDocumented: every type and field has a description, except for names that need none.
 func TestDocumented(t *testing.T) {
 	t.Parallel()
 	api := newSite(t).api

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// FuzzCookies: whatever a Cookie header is, a token is taken from it only where just one cookie has the name, as it
-// stands there and no longer than any token is; another of that name takes it away; nothing of the header gets into
-// Set-Cookie; and without cookie mode none came.
+// FuzzCookies reads any Cookie header. A token is read only if exactly one cookie has the name, as it is written
+// there, and not longer than maxCookie. Nothing of the header gets into Set-Cookie, and without cookie mode no cookie
+// is received.
 func FuzzCookies(f *testing.F) {
 	for _, header := range []string{
 		"", "JWT=a.b.c", "JWT=a.b.c; JWT-refresh-token=d", "JWT=a; JWT=b", "JWT=\"a b\"", " JWT = a ", "JWT", "JWT=",

@@ -31,7 +31,7 @@ func inCookies(change ...func(*schema.Cookies)) func(*options) {
 	}
 }
 
-// browser keeps cookies as a browser does, and what the last answer has set.
+// browser stores cookies as a browser does, and the Set-Cookie headers of the last answer.
 type browser struct {
 	*site
 	f       flavour
@@ -85,7 +85,7 @@ func (b *browser) send(t *testing.T, query string, headers ...string) string {
 	return string(answer)
 }
 
-// mutate sends a mutation and holds its payload and the cookies that it sets against what is wanted.
+// mutate sends a mutation, and compares its payload and cookies with the expected ones.
 func (b *browser) mutate(t *testing.T, name, args, fields, want string, cookies ...string) {
 	t.Helper()
 	if got := b.send(t, b.f.mutation(name, args, fields)); got != `{"data":{"`+name+`":`+want+`}}` {
@@ -108,7 +108,7 @@ const (
 	loginAda = `username: "ada", password: "` + goodPassword + `"`
 )
 
-// TestCookieAttributes: each setting is in the cookies that are set, and in those that expire them.
+// TestCookieAttributes: cookies have the attributes of the settings when they are set and when they expire.
 func TestCookieAttributes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -146,7 +146,7 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
-// TestCookieConversation goes through everything that sets, takes and expires cookies, in both flavours.
+// TestCookieConversation runs every mutation that sets, reads or expires cookies, in both styles.
 func TestCookieConversation(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -187,7 +187,7 @@ func TestCookieConversation(t *testing.T) {
 			}
 			b.mutate(t, "refreshToken", `refreshToken: "nonsense"`, "success", refused)
 
-			// The session of others ends without a word to this one.
+			// Another user's session ends. This one stays.
 			other := s.session(t, f, "tokenAuth", loginAda)
 			b.mutate(t, "revokeToken", `refreshToken: "`+other.RefreshToken+`"`, "success", accepted)
 			me(`{"username":"ada"}`)
@@ -200,7 +200,7 @@ func TestCookieConversation(t *testing.T) {
 	}
 }
 
-// TestAccessCookieAlone: without refresh tokens there is one cookie, which is refreshed and revoked by itself.
+// TestAccessCookieAlone: without refresh tokens, the access cookie alone is refreshed and revoked.
 func TestAccessCookieAlone(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -220,8 +220,8 @@ func TestAccessCookieAlone(t *testing.T) {
 	}
 }
 
-// TestEndedSessionsExpireCookies: whatever ended the session, with the next thing that succeeds its cookies go; each
-// for itself.
+// TestEndedSessionsExpireCookies: the next successful mutation expires the cookie of an ended session. It checks each
+// cookie by itself.
 func TestEndedSessionsExpireCookies(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -243,23 +243,23 @@ func TestEndedSessionsExpireCookies(t *testing.T) {
 		b.mutate(t, "verifyAccount", `token: "x"`, "success", refused) // changes nothing
 		b.mutate(t, "verifyAccount", verify, "success", accepted, expireAccess, expireRefresh)
 
-		// An access token that is over leaves the refresh token alone.
+		// An expired access token does not expire the refresh cookie.
 		session = s.session(t, f, "tokenAuth", loginAda)
 		b.cookies = map[string]string{"JWT": session.Token, "JWT-refresh-token": session.RefreshToken}
 		s.pass(5 * time.Minute)
 		b.mutate(t, "resendActivationEmail", `email: "ada@acme.example"`, "success", accepted, expireAccess)
-		// A refresh token that was rotated is the session's still.
+		// A rotated refresh token is one of the session.
 		b.mutate(t, "refreshToken", "", "success", accepted, setAccess, setRefresh)
 		b.cookies["JWT-refresh-token"] = session.RefreshToken
 		b.mutate(t, "resendActivationEmail", `email: "ada@acme.example"`, "success", accepted)
-		// Its own session, by an argument.
+		// The session of the cookie, by an argument.
 		b.mutate(t, "revokeToken", `refreshToken: "`+session.RefreshToken+`"`, "success", accepted, expireAccess,
 			expireRefresh)
 	}
 }
 
-// TestCookiesOfAccountMutations: who is known by a cookie may do everything to the own account, and what ends the
-// session expires the cookies, what begins another one sets them.
+// TestCookiesOfAccountMutations: cookies authenticate account mutations. A mutation that ends the session expires
+// them, and one that begins a session sets them.
 func TestCookiesOfAccountMutations(t *testing.T) {
 	t.Parallel()
 	const password = `password: "` + goodPassword + `"`
@@ -309,8 +309,8 @@ func TestCookiesOfAccountMutations(t *testing.T) {
 	}
 }
 
-// TestCookiesOfOneRequest: of several mutations in a request the last word counts, and a login outlives the end of the
-// session before it.
+// TestCookiesOfOneRequest: of several mutations in a request the last one counts, and a login outlives the end of the
+// earlier session.
 func TestCookiesOfOneRequest(t *testing.T) {
 	t.Parallel()
 	for query, want := range map[string][]string{
@@ -339,7 +339,7 @@ func TestCookiesOfOneRequest(t *testing.T) {
 	}
 }
 
-// TestDeleteCookies is the two mutations that only forget, with cookies, without, and where they are not used.
+// TestDeleteCookies runs both mutations with cookies, without cookies and without cookie mode.
 func TestDeleteCookies(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -359,7 +359,7 @@ func TestDeleteCookies(t *testing.T) {
 	}
 }
 
-// TestHeaderOrCookie is section 2 of the contract in cookie mode: a header that is well-formed decides alone.
+// TestHeaderOrCookie is section 2 of the contract in cookie mode: a well-formed header decides alone.
 func TestHeaderOrCookie(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, inCookies())
@@ -406,7 +406,7 @@ func TestHeaderOrCookie(t *testing.T) {
 	}
 }
 
-// TestNoCookieMode: without it cookies are neither read nor set.
+// TestNoCookieMode: without cookie mode cookies are neither read nor set.
 func TestNoCookieMode(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -425,7 +425,7 @@ func TestNoCookieMode(t *testing.T) {
 	}
 }
 
-// TestHiddenTokens: with hide_token_fields no payload has a token, and cookies carry them all the same.
+// TestHiddenTokens: with hide_token_fields, cookies carry tokens and payloads have none.
 func TestHiddenTokens(t *testing.T) {
 	t.Parallel()
 	for i, f := range flavours {
@@ -450,8 +450,7 @@ func TestHiddenTokens(t *testing.T) {
 	}
 }
 
-// TestCookiesWhenTheDatabaseFails: what cannot be looked up is not expired, and nobody is told that they are logged
-// out.
+// TestCookiesWhenTheDatabaseFails: a failed session lookup expires no cookie.
 func TestCookiesWhenTheDatabaseFails(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, inCookies())

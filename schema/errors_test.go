@@ -7,7 +7,7 @@ import (
 	"accountd/schema"
 )
 
-// TestErrorList: in the other shape the same problems come in the same order.
+// TestErrorList: the shape list has the same problems in the same order.
 func TestErrorList(t *testing.T) {
 	t.Parallel()
 	for i, f := range flavours {

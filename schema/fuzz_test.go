@@ -2,7 +2,7 @@ package schema
 
 import "testing"
 
-// FuzzUserID: an id is taken as it was given, or not at all.
+// FuzzUserID: parseUserID accepts only what userID returns.
 func FuzzUserID(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id string, pk int64) {
 		if got, ok := parseUserID(id); ok && userID(got) != id {

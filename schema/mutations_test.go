@@ -24,8 +24,8 @@ const (
 	invalidEmail = `[{"message":"Enter a valid email address.","code":"invalid"}]`
 )
 
-// TestRefusals is every error that a form or a token can cause, in both flavours: the payload says so under the
-// right key, success is false, and every other output is null.
+// TestRefusals has every error of a form or a token, in both styles. The error has its key in the payload, success is
+// false, and every other output is null.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -89,7 +89,7 @@ func TestRefusals(t *testing.T) {
 			{"register", register("ada@acme.example", "ada", strings.Repeat("p", 1025), strings.Repeat("p", 1025)),
 				`{"password2":[{"message":"This password is too long. It must contain at most 1024 bytes.",` +
 					`"code":"password_too_long"}]}`},
-			// not the address, while the form has errors
+			// The address is not checked while the form has errors.
 			{"register", register("taken@acme.example", "TAKEN", goodPassword, goodPassword),
 				`{"username":[{"message":"A user with that username already exists.","code":"unique"}]}`},
 			{"register", register(" Taken@ACME.example ", "ada", goodPassword, goodPassword),
@@ -117,7 +117,7 @@ func TestRefusals(t *testing.T) {
 				`{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`},
 			{"tokenAuth", `email: "nonsense", password: ""`,
 				`{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`},
-			// has none
+			// The account has no password.
 			{"tokenAuth", `username: "expired", password: ""`,
 				`{"nonFieldErrors":[{"message":"Please, enter valid credentials.","code":"invalid_credentials"}]}`},
 
@@ -168,7 +168,7 @@ func TestRefusals(t *testing.T) {
 
 func clip(s string) string { return s[:min(len(s), 60)] }
 
-// TestOutboxFull: what cannot be mailed is not done, whoever asks.
+// TestOutboxFull: with a full outbox, an operation that mails changes nothing.
 func TestOutboxFull(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -199,7 +199,7 @@ func TestOutboxFull(t *testing.T) {
 	}
 }
 
-// TestConversation goes from register to revoke, and shows each payload whole.
+// TestConversation runs from register to revoke, and compares whole payloads.
 func TestConversation(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -309,7 +309,7 @@ func TestClientMutationID(t *testing.T) {
 	}
 }
 
-// TestWrongUsage: errors that only the developer of an app can cause are GraphQL errors.
+// TestWrongUsage: an error that only the developer of an app can cause is a GraphQL error.
 func TestWrongUsage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -356,13 +356,13 @@ func TestAuthorizationHeader(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", prefix, got, want)
 		}
 	}
-	// A token that is no good makes nobody of its holder, and hinders nothing else.
+	// An invalid token makes the caller anonymous, and the mutation runs.
 	if got := s.run(t, flavours[0], "register", registration("bob"), "success"); got != `{"success":true}` {
 		t.Error(got)
 	}
 }
 
-// TestViewerFailureIsNotAnonymity: where the database fails, nobody is told that they are logged out.
+// TestViewerFailureIsNotAnonymity: if the database fails, the caller is not reported as anonymous.
 func TestViewerFailureIsNotAnonymity(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -380,7 +380,7 @@ func TestViewerFailureIsNotAnonymity(t *testing.T) {
 	}
 }
 
-// TestBusy: of many logins at once, with one hash at a time and nobody waiting, some are told to come back.
+// TestBusy: with one hash at a time and no queue, some of many simultaneous logins are refused as busy.
 func TestBusy(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(o *options) {
@@ -408,7 +408,7 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestOneCredentialMutation: a request cannot try two passwords, but can look at two tokens.
+// TestOneCredentialMutation: a request can try one password, and verify several tokens.
 func TestOneCredentialMutation(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -437,7 +437,7 @@ func TestOneCredentialMutation(t *testing.T) {
 	}
 }
 
-// TestSecretsStayOutOfTheLog registers, logs in, refreshes and fails, and looks for what was sent.
+// TestSecretsStayOutOfTheLog registers, logs in, refreshes and fails, and looks for secrets in the log.
 func TestSecretsStayOutOfTheLog(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -459,7 +459,7 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 			t.Errorf("got %q in the log, want none:\n%s", secret, log)
 		}
 	}
-	// Nor does the database have a token in clear.
+	// The database has no token in clear either.
 	for _, name := range []string{"test.db", "test.db-wal"} {
 		raw, err := os.ReadFile(strings.TrimSuffix(s.spool, "spool") + name)
 		if err != nil {

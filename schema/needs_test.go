@@ -9,7 +9,7 @@ import (
 	"accountd/accounts"
 )
 
-// TestNeeds is the list of guards: a mutation that loses one shows here.
+// TestNeeds has the needs of each mutation, so that a lost guard shows in review.
 func TestNeeds(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
@@ -53,7 +53,7 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-// TestRowsThatCannotBe: a programmer's mistakes are found at start.
+// TestRowsThatCannotBe: open and guarded panic for a row that contradicts itself.
 func TestRowsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	type plain struct {
@@ -70,10 +70,9 @@ func TestRowsThatCannotBe(t *testing.T) {
 	for name, row := range map[string]func(){
 		"guarded without needs": func() { guardedErr(mutation{name: "m"}, do) },
 		"guarded by the password without one": func() {
-			guardedErr(mutation{name: "m", needs: verified | password},
-				do)
+			guardedErr(mutation{name: "m", needs: verified | password}, do)
 		},
-		"a password that nobody looks at": func() { guardedErr(mutation{name: "m", needs: verified}, doProof) },
+		"a password without the need": func() { guardedErr(mutation{name: "m", needs: verified}, doProof) },
 		"an unknown option": func() {
 			openErr(mutation{name: "m"}, func(context.Context, unknown) error { return nil })
 		},

@@ -8,7 +8,7 @@ import (
 	"accountd/schema"
 )
 
-// TestUsersFieldFilters: filters by configured fields, of every type and lookup.
+// TestUsersFieldFilters filters by configured fields of every type and lookup.
 func TestUsersFieldFilters(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(o *options) {
@@ -74,7 +74,7 @@ func TestUsersFieldFilters(t *testing.T) {
 	}
 }
 
-// fieldFilters are all filters by the fields of everyField that can be.
+// fieldFilters are all possible filters by the fields of everyField.
 func fieldFilters() map[string][]string {
 	return map[string][]string{
 		"phone_number": {"exact", "iexact", "contains", "icontains", "startswith", "istartswith", "in"},
@@ -82,7 +82,7 @@ func fieldFilters() map[string][]string {
 	}
 }
 
-// TestNoSuchFilter: the settings say so, too, of everything at once; without them nothing is served that would fail.
+// TestNoSuchFilter: New refuses every filter that a field does not have.
 func TestNoSuchFilter(t *testing.T) {
 	t.Parallel()
 	var s schema.Settings

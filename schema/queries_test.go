@@ -17,7 +17,7 @@ import (
 	"accountd/schema"
 )
 
-// account makes an account without a password.
+// account creates an account without a password.
 func (s *site) account(tb testing.TB, in accounts.AddUserInput) {
 	tb.Helper()
 	in.NoPassword = true
@@ -37,7 +37,7 @@ func publicSite(tb testing.TB, change ...func(*schema.Settings)) *site {
 	})
 }
 
-// TestWhoMayAsk is every kind of caller against every policy.
+// TestWhoMayAsk queries as every kind of caller under every policy.
 func TestWhoMayAsk(t *testing.T) {
 	t.Parallel()
 	callers := []string{"anonymous", "garbage", "unverified", "verified", "archived", "inactive", "superuser", "staff"}
@@ -89,7 +89,7 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 }
 
-// TestRefusedBesideGranted: what is refused takes nothing else of the answer with it.
+// TestRefusedBesideGranted: a refused field does not remove other fields from the answer.
 func TestRefusedBesideGranted(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -138,7 +138,7 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// TestUsersAnswer is everything that a page has, in both flavours.
+// TestUsersAnswer compares a page with all its fields, in both styles.
 func TestUsersAnswer(t *testing.T) {
 	t.Parallel()
 	s := publicSite(t)
@@ -166,7 +166,7 @@ func TestUsersAnswer(t *testing.T) {
 	}
 }
 
-// finds holds the usernames that users answers against want, which has spaces between them.
+// finds compares the usernames of a users query with want, which has spaces between them.
 func (s *site) finds(t *testing.T, f flavour, args, want string) {
 	t.Helper()
 	status, body := s.post(t, f, "{ users"+args+" { edges { node { username } } } }")
@@ -190,7 +190,7 @@ func (s *site) finds(t *testing.T, f flavour, args, want string) {
 	}
 }
 
-// TestUsersArguments: filters and pages as they are asked for over HTTP, order free, null and "" as good as absent.
+// TestUsersArguments: filters and page arguments may have any order, and null and "" filter nothing.
 func TestUsersArguments(t *testing.T) {
 	t.Parallel()
 	s := publicSite(t, func(s *schema.Settings) {
@@ -287,7 +287,7 @@ func TestUsersErrors(t *testing.T) {
 	}
 }
 
-// TestUsersPage: limits.page is also how many come unasked.
+// TestUsersPage: limits.page is the size of a page and its default.
 func TestUsersPage(t *testing.T) {
 	t.Parallel()
 	s := publicSite(t, func(s *schema.Settings) { s.Page = 2 })
@@ -313,7 +313,7 @@ func TestUsersPage(t *testing.T) {
 	}
 }
 
-// TestUsersBusy: a search that its request has no time for is answered as busy.
+// TestUsersBusy: a search that exceeds the timeout of the request is answered as busy.
 func TestUsersBusy(t *testing.T) {
 	t.Parallel()
 	s := publicSite(t, func(s *schema.Settings) { s.Limits.Timeout = time.Nanosecond })
@@ -323,7 +323,7 @@ func TestUsersBusy(t *testing.T) {
 	}
 }
 
-// TestQueryShapes is what exclude_fields and filter_fields make of the schema.
+// TestQueryShapes: exclude_fields and filter_fields change the schema.
 func TestQueryShapes(t *testing.T) {
 	t.Parallel()
 	shape := func(t *testing.T, s *site, style schema.Style) string {
@@ -372,7 +372,7 @@ func TestQueryShapes(t *testing.T) {
 	}
 }
 
-// TestArgumentsTwice: a filter cannot take the name of another argument.
+// TestArgumentsTwice: a filter cannot have the name of another argument.
 func TestArgumentsTwice(t *testing.T) {
 	t.Parallel()
 	_, err := schema.New(nil, schema.Settings{FilterFields: map[string][]string{"email": {"exact", "exact"}}})
@@ -381,7 +381,7 @@ func TestArgumentsTwice(t *testing.T) {
 	}
 }
 
-// TestFieldNames: what settings can exclude is what UserNode has.
+// TestFieldNames: settings can exclude the fields of UserNode.
 func TestFieldNames(t *testing.T) {
 	t.Parallel()
 	parsed := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: newSite(t).api.SDL(schema.Plain)})
@@ -390,7 +390,7 @@ func TestFieldNames(t *testing.T) {
 	}
 }
 
-// TestUsersFields: configured fields come with a page, and can be excluded like any other.
+// TestUsersFields: a page has configured fields, and they can be excluded.
 func TestUsersFields(t *testing.T) {
 	t.Parallel()
 	for _, exclude := range [][]string{nil, {"phone_number"}} {
@@ -411,7 +411,7 @@ func TestUsersFields(t *testing.T) {
 	}
 }
 
-// TestUsersTokenArgument: whose token a field has decides what that field may.
+// TestUsersTokenArgument: the policy applies to the caller of the field's token argument.
 func TestUsersTokenArgument(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(o *options) {

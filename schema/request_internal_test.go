@@ -7,7 +7,8 @@ import (
 	"github.com/graphql-go/graphql"
 )
 
-// TestTokenArgumentClash: a name that a query field has an argument of already is refused, with the setting to change.
+// TestTokenArgumentClash: a name that a query field already has as an argument is refused. The error names the
+// setting.
 func TestTokenArgumentClash(t *testing.T) {
 	t.Parallel()
 	fields := graphql.Fields{

@@ -16,7 +16,7 @@ func withArgument(name string) func(*options) {
 	}
 }
 
-// TestTokenArgument: it decides who is asking for its field, whatever the header says, and for no other.
+// TestTokenArgument: the argument determines the caller of its field, whatever the header is, and of no other field.
 func TestTokenArgument(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -54,7 +54,7 @@ func TestTokenArgument(t *testing.T) {
 	}
 }
 
-// TestTokenArgumentIsEverywhere: every query field has it, no mutation does, and without the setting none.
+// TestTokenArgumentIsEverywhere: with the setting every query field has the argument, and no mutation has it.
 func TestTokenArgumentIsEverywhere(t *testing.T) {
 	t.Parallel()
 	for _, style := range []schema.Style{schema.Plain, schema.Relay} {

@@ -32,7 +32,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// site is both flavours of the API over a real service.
+// site serves both styles of the API over a real service.
 type site struct {
 	*httptest.Server
 	api   *schema.API
@@ -151,7 +151,7 @@ type flavour struct {
 
 var flavours = []flavour{{"plain", "/graphql", false}, {"relay", "/relay", true}}
 
-// mutation writes a mutation with literal arguments, as in `email: "a@b.example"`.
+// mutation returns a mutation with literal arguments, as in `email: "a@b.example"`.
 func (f flavour) mutation(name, args, fields string) string {
 	switch {
 	case f.relay:
@@ -162,7 +162,7 @@ func (f flavour) mutation(name, args, fields string) string {
 	return "mutation { " + name + args + " { " + fields + " } }"
 }
 
-// post returns status and body.
+// post sends a query and returns status and body.
 func (s *site) post(tb testing.TB, f flavour, query string, headers ...string) (int, string) {
 	tb.Helper()
 	body, err := json.Marshal(map[string]string{"query": query})
@@ -190,7 +190,7 @@ func (s *site) post(tb testing.TB, f flavour, query string, headers ...string) (
 	return resp.StatusCode, strings.TrimSuffix(string(raw), "\n")
 }
 
-// run sends a mutation and returns what stands under its name.
+// run sends a mutation and returns its payload.
 func (s *site) run(tb testing.TB, f flavour, name, args, fields string, headers ...string) string {
 	tb.Helper()
 	status, body := s.post(tb, f, f.mutation(name, args, fields), headers...)
@@ -202,7 +202,7 @@ func (s *site) run(tb testing.TB, f flavour, name, args, fields string, headers 
 	return string(a.Data[name])
 }
 
-// session is what logs somebody in.
+// session is the tokens of a session.
 type session struct {
 	Success             bool
 	Token, RefreshToken string
@@ -227,7 +227,7 @@ func registration(name string) string {
 
 var linkPattern = regexp.MustCompile(`https://acme\.example/activate/([A-Za-z0-9_.-]+)`)
 
-// mails reads the spool, oldest first.
+// mails returns the mails in the spool, oldest first.
 func (s *site) mails(tb testing.TB) []string {
 	tb.Helper()
 	files, err := filepath.Glob(filepath.Join(s.spool, "new", "*.eml"))
@@ -246,7 +246,7 @@ func (s *site) mails(tb testing.TB) []string {
 	return mails
 }
 
-// activationToken is the token of the only mail to name.
+// activationToken returns the token of the only mail to name.
 func (s *site) activationToken(tb testing.TB, name string) string {
 	tb.Helper()
 	for _, mail := range s.mails(tb) {
@@ -258,7 +258,7 @@ func (s *site) activationToken(tb testing.TB, name string) string {
 	return ""
 }
 
-// TestGoldenSDL holds both schemas against testdata; `go test ./schema -update` rewrites them.
+// TestGoldenSDL compares both schemas with testdata. `go test ./schema -update` writes them.
 func TestGoldenSDL(t *testing.T) {
 	t.Parallel()
 	api := newSite(t).api

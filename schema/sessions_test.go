@@ -12,7 +12,7 @@ import (
 
 func withoutRefreshTokens(o *options) { o.tokens.LongRunning = false }
 
-// TestSchemaStays: settings that change what tokens do and not what there is.
+// TestSchemaStays: these settings change what tokens do, and not the schema.
 func TestSchemaStays(t *testing.T) {
 	t.Parallel()
 	usual := newSite(t).api
@@ -29,7 +29,7 @@ func TestSchemaStays(t *testing.T) {
 	}
 }
 
-// refreshed is an answer of tokenAuth or refreshToken with everything that is about tokens.
+// refreshed is the payload of tokenAuth or refreshToken.
 type refreshed struct {
 	Success             bool
 	Token, RefreshToken string
@@ -47,7 +47,7 @@ func (s *site) refreshed(t *testing.T, f flavour, name, args, fields string) ref
 	return out
 }
 
-// TestWithoutRefreshTokens: long_running = false, from login to logout.
+// TestWithoutRefreshTokens runs from login to logout with long_running = false.
 func TestWithoutRefreshTokens(t *testing.T) {
 	t.Parallel()
 	const fields = "success errors token payload refreshExpiresIn"
@@ -111,7 +111,7 @@ func TestWithoutRefreshTokens(t *testing.T) {
 	}
 }
 
-// TestKeptRefreshToken: rotation = "keep", from login to logout.
+// TestKeptRefreshToken runs from login to logout with rotation = "keep".
 func TestKeptRefreshToken(t *testing.T) {
 	t.Parallel()
 	const fields = "success errors token refreshToken payload refreshExpiresIn"

@@ -42,8 +42,8 @@ func everyField(s *accounts.Settings) {
 	s.UpdateFields = []string{"level", "ratio", "news", "born", "phone_number", "hidden", "last_name"}
 }
 
-// TestShapes holds what each of these settings changes in both schemas against testdata/sdl; `go test ./schema -update`
-// rewrites it. A line with a minus is one that the default settings have.
+// TestShapes compares what each of these settings changes in both schemas with testdata/sdl. `go test ./schema
+// -update` writes it. A line with a minus is one of the default settings.
 func TestShapes(t *testing.T) {
 	t.Parallel()
 	changes := map[string]func(*options){
@@ -94,7 +94,7 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// changed lists the lines by which two schemas differ, each under the name of its type, descriptions left out.
+// changed returns the lines by which two schemas differ, under the names of their types and without descriptions.
 func changed(before, after string) string {
 	lines := func(sdl string) (list []string) {
 		typ, text, field := "", false, "" // field: one whose arguments have lines of their own, as far as it was read
@@ -138,7 +138,7 @@ func changed(before, after string) string {
 	return out.String()
 }
 
-// TestFields: fields of every type go in as arguments, by literal, and come out of UserNode.
+// TestFields: fields of every type are arguments, and fields of UserNode.
 func TestFields(t *testing.T) {
 	t.Parallel()
 	const shown = "phoneNumber level ratio news born firstName lastName"
@@ -159,7 +159,7 @@ func TestFields(t *testing.T) {
 			me(`{"phoneNumber":"+123","level":2,"ratio":0.1,"news":false,"born":"1815-12-10T00:00:00+00:00",` +
 				`"firstName":"Ada","lastName":""}`)
 
-			// The keys of errors are in the order of the arguments.
+			// The keys of errors have the order of the arguments.
 			got := s.run(t, f, "register", strings.Replace(registration("bob"), "bob@", "b b@", 1)+
 				`, phoneNumber: "1x", level: 3, firstName: "`+strings.Repeat("a", 151)+`"`, "success errors token")
 			want := `{"success":false,"errors":{"phoneNumber":[{"message":"Enter a valid value.","code":"invalid"}],` +
@@ -222,7 +222,7 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// TestUpdateAccountGuard: nobody, and nobody unverified; and more than one in a request is no harm.
+// TestUpdateAccountGuard: updateAccount needs a verified caller. A request may have several.
 func TestUpdateAccountGuard(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -254,7 +254,7 @@ func TestUpdateAccountGuard(t *testing.T) {
 	}
 }
 
-// TestRegistrationSettings: what the payload of register has where it gives out no tokens.
+// TestRegistrationSettings compares the payload of register under settings without tokens.
 func TestRegistrationSettings(t *testing.T) {
 	t.Parallel()
 	const silent = `{"success":true,"errors":null,"token":null,"refreshToken":null}`

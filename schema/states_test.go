@@ -9,7 +9,7 @@ import (
 	"accountd/tokens"
 )
 
-// TestRefusedStates is every refusal that the state of an account, a session or a token causes, in both flavours.
+// TestRefusedStates has every refusal by the state of an account, a session or a token, in both styles.
 func TestRefusedStates(t *testing.T) {
 	t.Parallel()
 	const (
@@ -122,8 +122,8 @@ func TestRefusedStates(t *testing.T) {
 	}
 }
 
-// TestResendTellsNothing: whoever is asked for, the answer is the same, and only the owner of an unverified account
-// gets mail, to the stored address.
+// TestResendTellsNothing: the answer is the same for every address. Only an unverified account gets mail, at its
+// stored address.
 func TestResendTellsNothing(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {

@@ -32,8 +32,7 @@ func TestCacheIsBounded(t *testing.T) {
 	}
 }
 
-// heavy are valid documents that are many times larger parsed than as text, each for a number that makes it another
-// one.
+// heavy are valid documents that take many times the memory of their text. The number makes each a different one.
 var heavy = map[string]func(i int) string{
 	"equal fields":     func(i int) string { return fmt.Sprintf("{me{%s}}#%d", strings.Repeat("age ", 240), i) },
 	"two equal fields": func(i int) string { return fmt.Sprintf("{me{age age}}#%d", i) },
@@ -97,8 +96,8 @@ var heavy = map[string]func(i int) string{
 	"long text": func(i int) string { return fmt.Sprintf("{me{age}}#%s%d", strings.Repeat("x", 16_000), i) },
 }
 
-// TestCacheHoldsWhatItSays fills a cache with the heaviest documents that are let in, and compares the heap with what
-// the cache counts: whatever clients send, the process grows by no more than that.
+// TestCacheHoldsWhatItSays fills a cache with the largest documents that are valid. The heap must not grow by more
+// than the cache counts.
 func TestCacheHoldsWhatItSays(t *testing.T) {
 	limits := testLimits
 	limits.Documents = 250
@@ -144,7 +143,7 @@ func liveHeap() int {
 	return int(m.HeapAlloc)
 }
 
-// TestCacheKeepsNoLongerText: a query that is a part of a text, as one is of a URL, does not keep all of it.
+// TestCacheKeepsNoLongerText: a query that shares memory with a longer text, such as a URL, is copied.
 func TestCacheKeepsNoLongerText(t *testing.T) {
 	s := newSite(t)
 	before := liveHeap()
@@ -160,7 +159,7 @@ func TestCacheKeepsNoLongerText(t *testing.T) {
 	}
 }
 
-// TestStringsAreNotKept: what may be a password leaves the memory with its request.
+// TestStringsAreNotKept: a document with a string, which may be a password, is not kept for the next request.
 func TestStringsAreNotKept(t *testing.T) {
 	for name, test := range map[string]struct {
 		query string
@@ -187,8 +186,7 @@ func TestStringsAreNotKept(t *testing.T) {
 	}
 }
 
-// BenchmarkDocument is what a client pays who writes values into the text: its document is parsed and validated each
-// time.
+// BenchmarkDocument compares a kept document with one that has a string, which is parsed and validated each time.
 func BenchmarkDocument(b *testing.B) {
 	s := newSite(b)
 	for name, query := range map[string]string{

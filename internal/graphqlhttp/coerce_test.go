@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestCoercion sends each value as a variable and, where there is a way to write it, as a literal.
+// TestCoercion sends each value as a variable and, if the syntax has it, as a literal.
 func TestCoercion(t *testing.T) {
 	s := newSite(t)
 	tests := []struct {
@@ -132,15 +132,15 @@ func TestVariablesThatDoNotFit(t *testing.T) {
 			t.Errorf("%s: status %d, %s; want %s", test.variables, status, got, test.message)
 		}
 	}
-	// A variable that may be null, where null is not allowed: known only when it is given.
+	// Validation accepts a nullable variable with a default for a non-null argument. Only its value null is an error.
 	if status, got := s.post(t, `query($v: String = "d") { need(v: $v) }`, `{"v":null}`); status != 200 ||
 		codeOf(t, got) != CodeVariables {
 		t.Errorf("got status %d and %s, want status 200", status, got)
 	}
 }
 
-// TestValuesAreNotRepeated: a value in the wrong place may be a secret, so no message has it. Names, which are the
-// schema's or the client's own, are told.
+// TestValuesAreNotRepeated: no message has a value of the request, which may be a secret in the wrong place. Messages
+// may have names.
 func TestValuesAreNotRepeated(t *testing.T) {
 	s := newSite(t)
 	for _, test := range []struct{ query, variables, message string }{

@@ -9,8 +9,6 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/parser"
 	"github.com/vektah/gqlparser/v2/validator"
-
-	"accountd/internal/pattern"
 )
 
 // document returns the parsed and validated document of a query. Requests share it, so it must not be changed. A
@@ -69,12 +67,16 @@ func (h *Handler) syntaxError(err error) *refusal {
 	return refuse(CodeTooComplex, fmt.Sprintf("The document has more than %d tokens.", h.settings.Limits.Tokens))
 }
 
-// quotedToken matches a value as the parser quotes it.
-var quotedToken = pattern.Lazy(`(?s)\b(String|BlockString|Int|Float) ".*"`)
-
-// withoutToken removes the value from a message of the parser. A value may be a secret in the wrong place, and
-// proxies and error trackers of clients store answers.
-func withoutToken(message string) string { return quotedToken().ReplaceAllString(message, "$1") }
+// withoutToken removes the value, which is quoted at the end, from a message of the parser. A value may be a secret
+// in the wrong place, and proxies and error trackers of clients store answers.
+func withoutToken(message string) string {
+	for _, kind := range []string{"String", "Int", "Float"} {
+		if before, _, ok := strings.Cut(message, kind+` "`); ok {
+			return before + kind
+		}
+	}
+	return message
+}
 
 // withoutRepeats removes plain fields that their selection set already has. Answers stay the same, and the rule for
 // overlapping fields, which compares each field with each, has less to do.

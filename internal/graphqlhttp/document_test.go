@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// hostile are documents that stall or kill a server which executes, validates or even parses them. All are
-// refused; none may take long (BenchmarkHostile).
+// hostile are documents that stall or end a server that parses, validates or executes them. All are refused quickly
+// (see BenchmarkHostile).
 func hostile() map[string]string {
 	doubling := "{ me { ...F0 } }"
 	for i := range 28 {
@@ -77,7 +77,7 @@ func TestHostileDocuments(t *testing.T) {
 	}
 }
 
-// TestLimits goes up to each limit, and one beyond.
+// TestLimits sends documents at each limit and one above it.
 func TestLimits(t *testing.T) {
 	s := newSite(t)
 	fragments := func(n int) string {
@@ -139,8 +139,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestRules are documents that graphql-go's validator lets through, or cannot parse, and what else the current
-// specification asks for.
+// TestRules has documents that graphql-go's validator accepts or cannot parse, and other rules of the current
+// specification.
 func TestRules(t *testing.T) {
 	s := newSite(t)
 	tests := []struct {
@@ -238,7 +238,7 @@ func TestOperationName(t *testing.T) {
 	}
 }
 
-// TestNoHintsWithoutIntrospection sends misspelt names of every kind.
+// TestNoHintsWithoutIntrospection: without introspection no message suggests a name of the schema.
 func TestNoHintsWithoutIntrospection(t *testing.T) {
 	open, closed := newSite(t), newSite(t, func(s *Settings) { s.Introspection = false })
 	hints := 0

@@ -191,7 +191,7 @@ func TestAnswerIsBounded(t *testing.T) {
 	}
 }
 
-// TestConcurrentRequests is for the race detector: documents, schema and tables are shared.
+// TestConcurrentRequests lets the race detector see documents, schema and tables that requests share.
 func TestConcurrentRequests(t *testing.T) {
 	s := newSite(t, func(s *Settings) { s.Limits.Documents = 2 })
 	var wg sync.WaitGroup

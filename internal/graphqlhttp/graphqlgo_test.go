@@ -15,12 +15,11 @@ import (
 // fragmentCycle is a request of 79 bytes.
 const fragmentCycle = `{ me { ...Aa } } fragment Aa on User { ...Bb } fragment Bb on User { ...Aa    }`
 
-// childEnv names the variable of the environment that makes TestGraphQLGo/fragment_cycle the child of itself.
+// childEnv is the environment variable by which TestGraphQLGo/fragment_cycle starts itself as a child process.
 const childEnv = "GRAPHQL_GO_CHILD"
 
-// TestGraphQLGo shows why graphql-go's parser, validator and executor do not get what clients send
-// (docs/architecture.md). A subtest that fails says that graphql-go has changed, and that the reason has to be looked
-// at again.
+// TestGraphQLGo shows why requests do not reach graphql-go's parser, validator and executor (docs/architecture.md).
+// If a subtest fails, graphql-go has changed, and the reason must be checked again.
 func TestGraphQLGo(t *testing.T) {
 	s := newSite(t)
 	schema := s.schema(t)
@@ -78,7 +77,7 @@ func TestGraphQLGo(t *testing.T) {
 	}
 }
 
-// BenchmarkNestedList is a list in lists, 200 deep: 400 bytes.
+// BenchmarkNestedList is a document of 400 bytes with lists in lists, 200 deep.
 func BenchmarkNestedList(b *testing.B) {
 	s := newSite(b)
 	schema := s.schema(b)

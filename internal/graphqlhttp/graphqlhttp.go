@@ -19,8 +19,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// Limits bound the cost of one request. Fields, aliases and depth are counted with fragments expanded. The upper bound of
-// Fields is low because validating n equal fields takes time in n².
+// Limits bound the cost of one request. Fields, aliases and depth are counted with fragments expanded. The upper
+// bound of Fields is low because validating n equal fields takes time in n².
 type Limits struct {
 	Body               int           `toml:"limits.body" min:"256B" max:"16MiB"` // bytes of the HTTP body
 	Query              int           `toml:"limits.query" min:"64B" max:"1MiB"`  // bytes of the document
@@ -34,7 +34,7 @@ type Limits struct {
 	Variables          int           `toml:"limits.variables" min:"0" max:"1000"`          // of one operation
 	Directives         int           `toml:"limits.directives" min:"0" max:"1000"`         // in the document
 	Errors             int           `toml:"limits.errors" min:"1" max:"1000"`             // in one response
-	Response           int           `toml:"limits.response" min:"1KiB" max:"64MiB"`       // bytes of data in one response
+	Response           int           `toml:"limits.response" min:"1KiB" max:"64MiB"`       // bytes of data in a response
 	Timeout            time.Duration `toml:"limits.timeout" min:"100ms" max:"10m"`         // of all resolvers together
 
 	// Documents is how many validated documents are kept, in at most 4 KiB of memory each on average.

@@ -27,7 +27,7 @@ var testLimits = Limits{
 	Documents: 100,
 }
 
-// site is a handler of a schema that has something of everything, and what its resolvers did.
+// site is a server of a schema with every kind of type. It records the calls of resolvers.
 type site struct {
 	*httptest.Server
 	handler *Handler
@@ -88,7 +88,7 @@ func newSite(tb testing.TB, change ...func(*Settings)) *site {
 
 type agentKey struct{}
 
-// user is a source whose Secret no field shows.
+// user is the source of User. No field shows its Secret.
 type user struct{ Name, Secret string }
 
 func (s *site) called(name string) {
@@ -113,7 +113,7 @@ func failing(err error) graphql.FieldResolveFn {
 	return func(graphql.ResolveParams) (any, error) { return &user{"bob", "SECRET"}, err }
 }
 
-// schema answers every field so that a test can see what arrived.
+// schema makes a schema whose fields show the arguments that a resolver got.
 func (s *site) schema(tb testing.TB) graphql.Schema {
 	tb.Helper()
 	nonNull := func(t graphql.Type) graphql.Output { return graphql.NewNonNull(t) }
@@ -240,7 +240,7 @@ func (s *site) schema(tb testing.TB) graphql.Schema {
 	return schema
 }
 
-// post sends a query and its variables, as JSON text, and returns status and body.
+// post sends a query and its variables, which are JSON, and returns status and body.
 func (s *site) post(tb testing.TB, query, variables string) (int, string) {
 	tb.Helper()
 	body, err := json.Marshal(query)
@@ -255,7 +255,7 @@ func (s *site) post(tb testing.TB, query, variables string) (int, string) {
 		"application/graphql-response+json")
 }
 
-// send sends any request; headers are names and values in turn.
+// send sends a request. headers has names and values in turn.
 func (s *site) send(tb testing.TB, method, query, body string, headers ...string) (int, string) {
 	tb.Helper()
 	resp := s.do(tb, method, query, body, headers...)
@@ -283,7 +283,7 @@ func (s *site) do(tb testing.TB, method, query, body string, headers ...string) 
 	return resp
 }
 
-// codeOf is the code of the first error of an answer, "" where there is none.
+// codeOf returns the code of the first error of an answer, "" for none.
 func codeOf(tb testing.TB, answer string) string {
 	tb.Helper()
 	var a struct {

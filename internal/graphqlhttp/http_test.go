@@ -15,7 +15,7 @@ import (
 	"accountd/internal/jsontext"
 )
 
-// TestHTTP is GraphQL over HTTP. What is asked for is the status with the newer media type and with the older one.
+// TestHTTP checks GraphQL over HTTP. modern and legacy are the statuses for the two media types.
 func TestHTTP(t *testing.T) {
 	s := newSite(t)
 	const js = "application/json"
@@ -174,9 +174,9 @@ func TestContextReachesResolvers(t *testing.T) {
 	}
 }
 
-// FuzzBody sends any body, twice, so that the second time the document may be one that was kept. Whatever it is, both
-// answers are the same JSON, with data or with errors of codes that are documented, within the limits; nothing panics
-// but the resolver that does, nothing unasked for is shown, and at most one exclusive mutation runs.
+// FuzzBody sends each body twice, because the second request may find its document kept. Both answers must be equal,
+// valid JSON within the limits, with data or with documented error codes. Only the panicking resolver may panic, only
+// selected fields may be in the answer, and at most one exclusive mutation may run.
 func FuzzBody(f *testing.F) {
 	for _, query := range hostile() {
 		f.Add([]byte(`{"query":` + string(jsontext.AppendString(nil, query)) + `}`))
@@ -256,8 +256,7 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// TestFinish: headers may be added once resolvers have run, whatever they answered, and to nothing that was not
-// executed.
+// TestFinish: Finish may add headers after resolvers have run, whatever the answer is, but not to a refused request.
 func TestFinish(t *testing.T) {
 	s := newSite(t, func(s *Settings) {
 		s.Limits.Response = 1000

@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// TestSDL compares the printed schema with a golden file, several times: graphql-go keeps it in maps.
+// TestSDL compares the printed schema with a golden file several times, because graphql-go keeps it in maps.
 func TestSDL(t *testing.T) {
 	path := filepath.Join("testdata", "schema.graphql")
 	if *update {
@@ -36,8 +36,7 @@ func TestSDL(t *testing.T) {
 	}
 }
 
-// TestIntrospection asks for every field of the introspection types. What current graphql-js makes of the answers,
-// testdata/conformance shows.
+// TestIntrospection queries every introspection field. testdata/conformance gives the answers to graphql-js.
 func TestIntrospection(t *testing.T) {
 	s := newSite(t)
 	const query = `{ __schema { description queryType { name } mutationType { name } subscriptionType { name }
@@ -114,7 +113,7 @@ func TestIntrospection(t *testing.T) {
 	}
 }
 
-// TestNewRefuses are schemas that the executor would not serve as they promise.
+// TestNewRefuses: New refuses schemas that the executor does not support.
 func TestNewRefuses(t *testing.T) {
 	query := func(name string, f *graphql.Field) *graphql.Object {
 		return graphql.NewObject(graphql.ObjectConfig{Name: name, Fields: graphql.Fields{"a": f}})

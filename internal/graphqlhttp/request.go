@@ -24,8 +24,8 @@ type request struct {
 // readBody reads the body of a POST into buf. It takes only JSON: a form could be sent by any page that a browser
 // shows.
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) *refusal {
-	media, charset, err := contentType(r.Header.Get("Content-Type"))
-	encoding := r.Header.Get("Content-Encoding")
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset, encoding := params["charset"], r.Header.Get("Content-Encoding")
 	if err != nil || media != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") ||
 		encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return refuseHTTP(http.StatusUnsupportedMediaType, CodeWrongUsage,
@@ -41,15 +41,6 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Bu
 		return refuseHTTP(http.StatusBadRequest, CodeSyntax, "The body did not arrive whole.")
 	}
 	return nil
-}
-
-// contentType parses a Content-Type. The usual one is not parsed, for speed.
-func contentType(header string) (media, charset string, err error) {
-	if header == string(legacyJSON) {
-		return header, "", nil
-	}
-	media, params, err := mime.ParseMediaType(header)
-	return media, params["charset"], err
 }
 
 // params are the parameters of a request as decoded JSON. null counts as absent.

@@ -110,24 +110,13 @@ func withErrors(errs []*wireError, data []byte) []byte {
 	return append(body, "}\n"...)
 }
 
-// Values of headers, shared by all answers. The slices are full, so that appending to one copies it.
-var (
-	noStore = []string{"no-store"}
-	noSniff = []string{"nosniff"}
-
-	contentTypes = map[mediaType][]string{
-		graphqlResponse: {string(graphqlResponse) + "; charset=utf-8"},
-		legacyJSON:      {string(legacyJSON) + "; charset=utf-8"},
-	}
-)
-
 // shortBody is the number of bytes up to which net/http sets Content-Length itself. A header map of more than eight
 // entries is slower, and Content-Length would be the ninth.
 const shortBody = 2048
 
 func write(w http.ResponseWriter, status int, t mediaType, body []byte) {
 	header := w.Header()
-	header["Content-Type"] = contentTypes[t]
+	header.Set("Content-Type", string(t)+"; charset=utf-8")
 	if len(body) > shortBody {
 		header.Set("Content-Length", strconv.Itoa(len(body)))
 	}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestScratch: requests that are answered in memory that others were answered in, of all lengths, with errors and cut
-// off by a panic, get what a handler that has answered nothing yet gives.
+// TestScratch: an answer does not depend on earlier requests that used the same memory, whatever their length, errors
+// or panics.
 func TestScratch(t *testing.T) {
 	var bodies []string
 	for _, query := range []string{
@@ -58,7 +58,7 @@ func TestScratch(t *testing.T) {
 	running.Wait()
 }
 
-// TestScratchKeepsNothing: memory that waits for the next request holds no document, and is not large.
+// TestScratchKeepsNothing: released memory holds no document and is not large.
 func TestScratchKeepsNothing(t *testing.T) {
 	s := newSite(t)
 	x := &execution{handler: s.handler, scratch: new(scratch), ctx: t.Context()}
@@ -88,7 +88,7 @@ func TestScratchKeepsNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkHandler is one request that finds its document, without net/http.
+// BenchmarkHandler is one request with a kept document, without net/http.
 func BenchmarkHandler(b *testing.B) {
 	s := newSite(b)
 	for _, bench := range []struct{ name, body string }{
@@ -113,7 +113,7 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-// sink remembers the last answer.
+// sink is a ResponseWriter that stores the last answer.
 type sink struct {
 	header http.Header
 	status int

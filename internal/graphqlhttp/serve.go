@@ -16,7 +16,8 @@ import (
 // ServeHTTP answers one request of GraphQL over HTTP: POST with a JSON body, or GET for queries.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
-	header["Cache-Control"], header["X-Content-Type-Options"] = noStore, noSniff
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
 	header.Add("Vary", "Accept")
 	t, ok := negotiate(r.Header.Values("Accept"))
 	if !ok {
