@@ -2,12 +2,10 @@ package servertest
 
 import (
 	"errors"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 )
 
@@ -49,27 +47,6 @@ func Read(tb testing.TB, path string) string {
 		tb.Fatal(err)
 	}
 	return string(text)
-}
-
-// TestNames returns the names of the tests, fuzz targets and benchmarks in a directory of the repository and below.
-func TestNames(tb testing.TB, dir string) map[string]bool {
-	tb.Helper()
-	names := map[string]bool{}
-	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
-	err := filepath.WalkDir(File(tb, dir), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		for _, match := range function.FindAllSubmatch(text, -1) {
-			names[string(match[1])] = true
-		}
-		return err
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return names
 }
 
 // FreePort returns a port of 127.0.0.1 that nothing listens on.

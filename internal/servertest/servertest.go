@@ -1,19 +1,20 @@
 //go:build unix
 
-// Package servertest starts the built program for tests and benchmarks that look at it from outside: a
-// process, HTTP, files and signals. It is linked into no release binary.
+// Package servertest runs the built program for tests and benchmarks, and is their client.
+//
+// New, Cheap and Start run a server as a process of its own; Run and Command run the other commands. A Server is asked
+// over HTTP by Ask, Post and Send, its database is opened by Open and Exec, and it ends by Stop or Kill. File and
+// Read look at the repository. No release binary contains this package.
 package servertest
 
 import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,13 +70,17 @@ func buildProgram() (string, error) {
 	return path, nil
 }
 
-// CheapHashing makes Argon2id as cheap as it gets and lets no answer wait for its time, for tests that are not about
-// these.
+// CheapHashing are settings for the cheapest Argon2id and no delayed responses.
 var CheapHashing = []string{
 	"ACCOUNTD_LIMITS_UNIFORM_TIME=0s",
 	"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB",
 	"ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1",
 }
+
+// Public are the settings of a server behind a reverse proxy that makes it public: its listener stays on loopback.
+var Public = slices.Concat(CheapHashing, []string{
+	"ACCOUNTD_SERVER_PUBLIC_URL=https://accounts.example", "ACCOUNTD_SERVER_ALLOWED_HOSTS=127.0.0.1",
+})
 
 // Server is a running accountd.
 type Server struct {
@@ -86,7 +91,7 @@ type Server struct {
 	tb     testing.TB
 	exited chan struct{} // closed after Wait
 	err    error         // of Wait; read after exited
-	said   chan struct{} // closed when log is whole
+	logged chan struct{} // closed when log is complete
 
 	mu  sync.Mutex
 	log bytes.Buffer // guarded by mu
@@ -94,14 +99,14 @@ type Server struct {
 
 var readyLine = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
-// Start runs `accountd serve` on a free port over dataDir and returns when it says that it is ready. It is
-// killed at the end of the test at the latest. env are further variables, NAME=value.
+// Start runs `accountd serve` on a free port over dataDir, with the variables of env (NAME=value), and returns when the
+// server is ready. The end of the test kills it.
 func Start(tb testing.TB, dataDir string, env ...string) *Server {
 	tb.Helper()
-	return StartBy(tb, nil, dataDir, env...)
+	return StartProgram(tb, []string{Binary(tb)}, dataDir, env...)
 }
 
-// New is Cheap over a data directory of its own.
+// New is Cheap over a new data directory.
 func New(tb testing.TB, env ...string) *Server {
 	tb.Helper()
 	return Cheap(tb, filepath.Join(tb.TempDir(), "data"), env...)
@@ -113,13 +118,7 @@ func Cheap(tb testing.TB, dataDir string, env ...string) *Server {
 	return Start(tb, dataDir, slices.Concat(CheapHashing, env)...)
 }
 
-// StartBy is Start by a command that becomes the program which its arguments end with, such as setpriv.
-func StartBy(tb testing.TB, by []string, dataDir string, env ...string) *Server {
-	tb.Helper()
-	return StartProgram(tb, append(slices.Clone(by), Binary(tb)), dataDir, env...)
-}
-
-// StartProgram is Start of another executable, such as an older version of the program.
+// StartProgram is Start of another command line, such as an older version of the program or setpriv before it.
 func StartProgram(tb testing.TB, program []string, dataDir string, env ...string) *Server {
 	tb.Helper()
 	args := append(slices.Clone(program), "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir)
@@ -131,7 +130,7 @@ func StartProgram(tb testing.TB, program []string, dataDir string, env ...string
 		tb.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = in, in
-	s := &Server{DataDir: dataDir, Cmd: cmd, tb: tb, exited: make(chan struct{}), said: make(chan struct{})}
+	s := &Server{DataDir: dataDir, Cmd: cmd, tb: tb, exited: make(chan struct{}), logged: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
@@ -153,9 +152,9 @@ func StartProgram(tb testing.TB, program []string, dataDir string, env ...string
 	return s
 }
 
-// read keeps the log, and tells the first URL in it.
+// read keeps the log, and sends the first URL in it to ready.
 func (s *Server) read(out io.ReadCloser, ready chan<- string) {
-	defer close(s.said)
+	defer close(s.logged)
 	defer out.Close()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
@@ -164,7 +163,7 @@ func (s *Server) read(out io.ReadCloser, ready chan<- string) {
 		s.log.WriteByte('\n')
 		s.mu.Unlock()
 		if ready == nil {
-			continue // what a server that is measured logs costs the cores no more than it has to
+			continue // benchmarks share the cores with this reader
 		}
 		if url := readyLine.Find(lines.Bytes()); url != nil {
 			ready <- string(url)
@@ -173,7 +172,7 @@ func (s *Server) read(out io.ReadCloser, ready chan<- string) {
 	}
 }
 
-// Log is what the server has printed so far.
+// Log returns what the server has printed so far.
 func (s *Server) Log() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,7 +185,7 @@ func (s *Server) Kill() {
 	<-s.exited
 }
 
-// Stop asks the process to end (SIGTERM) and returns what it exited with.
+// Stop ends the process in order (SIGTERM) and returns Wait's error.
 func (s *Server) Stop() error {
 	if err := s.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
@@ -194,91 +193,9 @@ func (s *Server) Stop() error {
 	return s.Wait()
 }
 
-// Wait waits for the process to end, and for the last it said, and returns what it exited with.
+// Wait waits for the end of the process and of its log. The error is an *exec.ExitError unless it exited with 0.
 func (s *Server) Wait() error {
 	<-s.exited
-	<-s.said
+	<-s.logged
 	return s.err
-}
-
-// Answer is a GraphQL response.
-type Answer struct {
-	Status int
-	Data   map[string]json.RawMessage
-	Errors []struct {
-		Message    string
-		Extensions map[string]any
-	}
-}
-
-// Ask posts a query with its variables to the plain endpoint, as the holder of token when that is not
-// empty. The error is the transport's: the server did not answer.
-func (s *Server) Ask(client *http.Client, token, query string, variables map[string]any) (*Answer, error) {
-	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequest(http.MethodPost, s.URL+"/graphql", bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if token != "" {
-		req.Header.Set("Authorization", "JWT "+token)
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	answer := &Answer{Status: resp.StatusCode}
-	if err := json.Unmarshal(raw, answer); err != nil {
-		return nil, fmt.Errorf("answer %q: %w", raw, err)
-	}
-	return answer, nil
-}
-
-// Field decodes the root field name of the answer into out.
-func (a *Answer) Field(name string, out any) error {
-	if len(a.Errors) > 0 {
-		return fmt.Errorf("status %d: %s", a.Status, a.Errors[0].Message)
-	}
-	return json.Unmarshal(a.Data[name], out)
-}
-
-// Session is the part of an answer that logs somebody in.
-type Session struct {
-	Success      bool
-	Errors       json.RawMessage
-	Token        string
-	RefreshToken string
-}
-
-// Register asks for an account whose address is name@example.com.
-func (s *Server) Register(client *http.Client, name, password string) (*Session, error) {
-	answer, err := s.Ask(client, "", `mutation R($email: String!, $name: String!, $password: String!) {
-		register(email: $email, username: $name, password1: $password, password2: $password) { success errors token
-			refreshToken }
-	}`, map[string]any{"email": name + "@example.com", "name": name, "password": password})
-	if err != nil {
-		return nil, err
-	}
-	var out Session
-	return &out, answer.Field("register", &out)
-}
-
-// Login asks for a session by username.
-func (s *Server) Login(client *http.Client, name, password string) (*Session, error) {
-	answer, err := s.Ask(client, "", `mutation L($name: String, $password: String!) {
-		tokenAuth(username: $name, password: $password) { success errors token refreshToken }
-	}`, map[string]any{"name": name, "password": password})
-	if err != nil {
-		return nil, err
-	}
-	var out Session
-	return &out, answer.Field("tokenAuth", &out)
 }

@@ -1,7 +1,9 @@
 package documents_test
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,7 +16,7 @@ import (
 // settings that exist.
 func TestSecurityTable(t *testing.T) {
 	text := servertest.Read(t, "docs/security.md")
-	tests, settings := servertest.TestNames(t, "."), settingNames(t)
+	tests, settings := testNames(t), settingNames(t)
 	code := regexp.MustCompile("`([^`]+)`")
 	seen := map[string]bool{}
 	for _, row := range regexp.MustCompile(`(?m)^\| *(\d+) *\|(.*)\|$`).FindAllStringSubmatch(text, -1) {
@@ -60,6 +62,27 @@ func TestSecurityTable(t *testing.T) {
 			t.Errorf("%d: no row", number)
 		}
 	}
+}
+
+// testNames returns the names of all tests, fuzz targets and benchmarks.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+	err := filepath.WalkDir(servertest.File(t, "."), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, match := range function.FindAllSubmatch(text, -1) {
+			names[string(match[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 // settingNames are the keys of config.toml with the names of their tables, as in tokens.cookies.path.

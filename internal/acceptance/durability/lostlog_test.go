@@ -112,7 +112,8 @@ func TestSecurityLostLog(t *testing.T) {
 	if err := os.Remove(wal(dataDir)); err != nil {
 		t.Fatal(err)
 	}
-	server = servertest.StartBy(t, []string{"sh", "-c", `exec "$@" --accept-lost-log`, "sh"}, dataDir,
+	server = servertest.StartProgram(t,
+		[]string{"sh", "-c", `exec "$@" --accept-lost-log`, "sh", servertest.Binary(t)}, dataDir,
 		servertest.CheapHashing...)
 	if !strings.Contains(server.Log(), "the write-ahead log was lost") {
 		t.Errorf("the log does not say so:\n%s", server.Log())

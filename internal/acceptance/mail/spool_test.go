@@ -78,7 +78,7 @@ func fill(path string) error {
 
 func unwritable(t *testing.T, by []string, spool string, spoil, mend func() error) {
 	t.Helper()
-	server := servertest.StartBy(t, by, filepath.Join(t.TempDir(), "data"),
+	server := servertest.StartProgram(t, append(by, servertest.Binary(t)), filepath.Join(t.TempDir(), "data"),
 		append([]string{"ACCOUNTD_EMAIL_SPOOL_DIR=" + spool}, servertest.CheapHashing...)...)
 	session, err := server.Register(http.DefaultClient, "ada", mailSpell)
 	if err != nil || !session.Success {
@@ -189,7 +189,7 @@ func TestSecuritySpoolUnusableAtStart(t *testing.T) {
 			people := []string{"ada", "bob"}
 			var server *servertest.Server
 			for _, name := range people {
-				server = servertest.StartBy(t, by, dataDir, environ...)
+				server = servertest.StartProgram(t, append(by, servertest.Binary(t)), dataDir, environ...)
 				ready, live := status(t, server, "/readyz"), status(t, server, "/livez")
 				if ready != http.StatusServiceUnavailable || live != http.StatusOK {
 					t.Fatalf("readyz answers %d, livez %d\n%s", ready, live, server.Log())

@@ -1,4 +1,4 @@
-package api_test
+package documents_test
 
 import (
 	"maps"
@@ -52,7 +52,7 @@ func TestEverySettingHasAScript(t *testing.T) {
 			}
 		}
 	}
-	tests := servertest.TestNames(t, ".")
+	tests := testNames(t)
 	for _, key := range slices.Sorted(maps.Keys(untouched)) {
 		section, _, _ := strings.Cut(key, ".")
 		test, exempt := elsewhere[key]
