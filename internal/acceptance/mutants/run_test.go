@@ -26,8 +26,8 @@ func TestMutants(t *testing.T) {
 		t.Run(mutantName(file), func(t *testing.T) {
 			t.Parallel()
 			m, dir := readMutant(t, file), t.TempDir()
-			cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-count=1", "-run", m.test},
-				append(m.flags, m.pkg)...)...)
+			cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-count=1", "-run", m.test, m.pkg},
+				m.flags...)...) // flags of the test binary have to come last
 			cmd.Env = append(os.Environ(), "GOFLAGS=-overlay="+m.overlay(t, dir), "TMPDIR="+dir)
 			cmd.Dir = servertest.File(t, ".")
 			out, err := cmd.CombinedOutput()
