@@ -43,13 +43,16 @@ func TestUsers(t *testing.T) {
 	}{
 		{"ordinary", nil, `"verified":false,"archived":false,"isStaff":false`},
 		{"verified", []accountdtest.State{accountdtest.Verified}, `"verified":true,"archived":false,"isStaff":false`},
-		{"archived", []accountdtest.State{accountdtest.Verified, accountdtest.Archived}, `"verified":true,"archived":false,"isStaff":false`}, // until the login
+		{"archived", []accountdtest.State{accountdtest.Verified, accountdtest.Archived},
+			`"verified":true,"archived":false,"isStaff":false`}, // until the login
 		{"staff", []accountdtest.State{accountdtest.Staff}, `"verified":false,"archived":false,"isStaff":true`},
-		{"superuser", []accountdtest.State{accountdtest.Superuser}, `"verified":false,"archived":false,"isStaff":false`},
+		{"superuser", []accountdtest.State{accountdtest.Superuser},
+			`"verified":false,"archived":false,"isStaff":false`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			u := server.User(t, test.states...)
-			if u.ID != int64(i+1) || u.Username != fmt.Sprintf("user%d", i+1) || u.Email != u.Username+"@example.com" || u.Password == "" {
+			if u.ID != int64(i+1) || u.Username != fmt.Sprintf("user%d", i+1) || u.Email != u.Username+"@example.com" ||
+				u.Password == "" {
 				t.Errorf("got %+v, want user %d with a password", u, i+1)
 			}
 			want := fmt.Sprintf(`{"data":{"me":{"username":%q,"email":%q,%s}}}`, u.Username, u.Email, test.want)
@@ -102,8 +105,10 @@ func TestMail(t *testing.T) {
 		server.Clock.Advance(time.Hour)
 		ask(t, http.DefaultClient, server, `mutation { sendPasswordResetEmail(email: "`+u.Email+`") { success } }`)
 		m := server.Mail(t, strings.ToUpper(u.Email))
-		if m.To != u.Email || m.Subject != "Reset your password on accountd" || m.Link != server.URL+"/password-reset/"+m.Token || len(m.Token) < 40 ||
-			!strings.Contains(m.Text, m.Link) || !strings.Contains(m.HTML, m.Link) || !m.Date.Equal(server.Clock.Now().Truncate(time.Second)) {
+		if m.To != u.Email || m.Subject != "Reset your password on accountd" || m.Link != server.URL+"/password-reset/"+
+			m.Token || len(m.Token) < 40 ||
+			!strings.Contains(m.Text, m.Link) || !strings.Contains(m.HTML, m.Link) ||
+			!m.Date.Equal(server.Clock.Now().Truncate(time.Second)) {
 			t.Errorf("mail %d: got %+v, want a reset mail of %s with link and token", i, m, server.Clock.Now())
 		}
 	}
@@ -147,11 +152,13 @@ site_name = "Acme"
 `))
 	u := server.User(t)
 	client := server.Client(t, u)
-	if got := ask(t, client, server, me); u.Username != u.Email || !strings.Contains(got, `"email":"user1@example.com"`) {
+	if got := ask(t, client, server, me); u.Username != u.Email ||
+		!strings.Contains(got, `"email":"user1@example.com"`) {
 		t.Errorf("%+v, %s, want %v, text with %q", u, got, u.Email, `"email":"user1@example.com"`)
 	}
 	ask(t, http.DefaultClient, server, `mutation { resendActivationEmail(email: "user1@example.com") { success } }`)
-	if m := server.Mail(t, u.Email); m.Subject != "Activate your account on Acme" || !strings.HasPrefix(m.Link, server.URL) {
+	if m := server.Mail(t, u.Email); m.Subject != "Activate your account on Acme" ||
+		!strings.HasPrefix(m.Link, server.URL) {
 		t.Errorf("%+v, want %q, text with %q", m, "Activate your account on Acme", server.URL)
 	}
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -27,7 +27,8 @@ func (w *world) names() string {
 
 func TestBackupAndRestore(t *testing.T) {
 	w := newWorld(t)
-	w.fails(exitFailure, "accountd: no accounts here: stat PATH/data/accountd.db: no such file or directory: name the server's directory with --data-dir\n", "backup")
+	w.fails(exitFailure, "accountd: no accounts here: stat PATH/data/accountd.db: no such file or directory: name "+
+		"the server's directory with --data-dir\n", "backup")
 	w.addUser("ada")
 	w.addUser("bob")
 	var old struct{ Token string }
@@ -38,8 +39,10 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	out := w.ok("backup")
 	file := filepath.Join(w.dir, "data", "backups", "accountd-20270115T080000.000Z.db")
-	if !strings.HasPrefix(out, "Wrote "+file+" and checked it: 2 accounts, ") || !strings.Contains(out, "copy "+w.dir+"/data/keys.json to another place") {
-		t.Errorf("prints %q, want text with %q, text with %q", out, "Wrote "+file+" and checked it: 2 accounts, ", "copy "+w.dir+"/data/keys.json to another place")
+	if !strings.HasPrefix(out, "Wrote "+file+" and checked it: 2 accounts, ") ||
+		!strings.Contains(out, "copy "+w.dir+"/data/keys.json to another place") {
+		t.Errorf("prints %q, want text with %q, text with %q", out, "Wrote "+file+" and checked it: 2 accounts, ",
+			"copy "+w.dir+"/data/keys.json to another place")
 	}
 	w.fails(exitFailure, "accountd: "+file+" is there already: name another file\n", "backup")
 	var described struct {
@@ -48,7 +51,8 @@ func TestBackupAndRestore(t *testing.T) {
 		Schema int
 		Users  int64
 	}
-	if err := json.Unmarshal([]byte(w.ok("backup", "mine.db", "--json")), &described); err != nil || described.File != "mine.db" || described.Users != 2 || described.Bytes == 0 || described.Schema == 0 {
+	if err := json.Unmarshal([]byte(w.ok("backup", "mine.db", "--json")), &described); err != nil ||
+		described.File != "mine.db" || described.Users != 2 || described.Bytes == 0 || described.Schema == 0 {
 		t.Errorf("got %+v, %v, want mine.db with 2 users", described, err)
 	}
 	if err := os.Mkdir("away", 0o700); err != nil {
@@ -63,7 +67,8 @@ func TestBackupAndRestore(t *testing.T) {
 	if err := os.Remove(filepath.Join("away", "accountd-20270115T080000.000Z.db")); err != nil {
 		t.Fatal(err)
 	}
-	if out := w.ok("backup", "away", "--keep=1"); !strings.Contains(out, "Deleted accountd-20260101T000000.000Z.db.\n") {
+	if out := w.ok("backup", "away", "--keep=1"); !strings.Contains(out,
+		"Deleted accountd-20260101T000000.000Z.db.\n") {
 		t.Errorf("prints %q, want text with %q", out, "Deleted accountd-20260101T000000.000Z.db.\n")
 	}
 	for want, args := range map[string][]string{
@@ -76,7 +81,8 @@ func TestBackupAndRestore(t *testing.T) {
 	w.addUser("eve")
 	out = w.ok("restore", file)
 	want := `Restored ` + file + `: 2 accounts.
-What was there before is kept as ` + w.dir + `/data/accountd-replaced-20270115T080000.000Z.db; delete it when it is no longer needed.
+What was there before is kept as ` + w.dir +
+		`/data/accountd-replaced-20270115T080000.000Z.db; delete it when it is no longer needed.
 0 sessions have ended, links in mails have stopped working, and 0 mails that waited were dropped. Everything since the backup is lost: accounts, passwords, addresses.
 `
 	equal(t, out, want)
@@ -108,7 +114,8 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := strings.Replace(string(good), "ada@example.com", "ADA@EXAMPLE.COM", 1)
-	for name, text := range map[string]string{"empty.db": "", "cut.db": string(good[:len(good)/2]), "text.db": strings.Repeat("text ", 1000), "live.db": string(live), "broken.db": broken} {
+	for name, text := range map[string]string{"empty.db": "", "cut.db": string(good[:len(good)/2]),
+		"text.db": strings.Repeat("text ", 1000), "live.db": string(live), "broken.db": broken} {
 		w.write(name, text)
 	}
 	w.write("data/accountd.lock", "")
@@ -134,14 +141,16 @@ func TestRestoreRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.fails(exitFailure, "accountd: another command is using the database in PATH/data: run this again when that is done\n", "restore", "good.db")
+	w.fails(exitFailure, "accountd: another command is using the database in PATH/data: run this again when that "+
+		"is done\n", "restore", "good.db")
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if held, err = lockDir("data", true); err != nil {
 		t.Fatal(err)
 	}
-	w.fails(exitFailure, "accountd: a backup is being restored into PATH/data: run this again when that is done\n", "user", "list")
+	w.fails(exitFailure, "accountd: a backup is being restored into PATH/data: run this again when that is done\n",
+		"user", "list")
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -149,8 +158,10 @@ func TestRestoreRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := w.run("restore", "good.db"); code != exitFailure || !strings.Contains(stderr, "is in use by a server (process ") || !strings.Contains(stderr, "stop it first") {
-		t.Errorf("beside a server: %d, %q, want %v, text with %q, text with %q", code, stderr, exitFailure, "is in use by a server (process ", "stop it first")
+	if code, _, stderr := w.run("restore", "good.db"); code != exitFailure ||
+		!strings.Contains(stderr, "is in use by a server (process ") || !strings.Contains(stderr, "stop it first") {
+		t.Errorf("beside a server: %d, %q, want %v, text with %q, text with %q", code, stderr, exitFailure,
+			"is in use by a server (process ", "stop it first")
 	}
 	if err := served.Close(); err != nil {
 		t.Fatal(err)
@@ -171,21 +182,25 @@ func tree(t *testing.T, dir string) string {
 	return strings.Join(append(hidden, files...), "\n") + "\n"
 }
 
-// TestRestoreOverDamage: a database that cannot be read is replaced, and kept with its WAL; nobody can say which ids it gave out.
+// TestRestoreOverDamage: a database that cannot be read is replaced, and kept with its WAL; nobody can say which ids
+// it gave out.
 func TestRestoreOverDamage(t *testing.T) {
 	w := newWorld(t)
 	w.addUser("ada")
 	w.ok("backup", "good.db")
 	w.write("data/accountd.db", "garbage")
 	w.write("data/accountd.db-wal", "of it")
-	if code, _, stderr := w.run("user", "list"); code != exitFailure || !strings.Contains(stderr, "bring a backup back with accountd restore FILE") {
-		t.Errorf("exits %d with %q, want %v, text with %q", code, stderr, exitFailure, "bring a backup back with accountd restore FILE")
+	if code, _, stderr := w.run("user", "list"); code != exitFailure ||
+		!strings.Contains(stderr, "bring a backup back with accountd restore FILE") {
+		t.Errorf("exits %d with %q, want %v, text with %q", code, stderr, exitFailure,
+			"bring a backup back with accountd restore FILE")
 	}
 	if out := w.ok("restore", "good.db"); !strings.Contains(out, "it is damaged or of a newer accountd") {
 		t.Errorf("prints %q, want text with %q", out, "it is damaged or of a newer accountd")
 	}
 	for suffix, want := range map[string]string{"": "garbage", "-wal": "of it"} {
-		if kept, err := os.ReadFile("data/accountd-replaced-20270115T080000.000Z.db" + suffix); err != nil || string(kept) != want {
+		if kept, err := os.ReadFile("data/accountd-replaced-20270115T080000.000Z.db" + suffix); err != nil ||
+			string(kept) != want {
 			t.Errorf("kept%s: %q, %v, want %v", suffix, kept, err, want)
 		}
 	}
@@ -204,12 +219,15 @@ func TestLostDatabase(t *testing.T) {
 	if err := os.Remove("data/accountd.db"); err != nil {
 		t.Fatal(err)
 	}
-	w.fails(exitFailure, "accountd: PATH/data/accountd.db is gone: this directory has been in use, as PATH/data/spool/new shows; bring a backup back with accountd restore FILE, or, if the accounts may be lost, remove PATH/data/spool as well\n",
+	w.fails(exitFailure, "accountd: PATH/data/accountd.db is gone: this directory has been in use, as "+
+		"PATH/data/spool/new shows; bring a backup back with accountd restore FILE, or, if the accounts may be "+
+		"lost, remove PATH/data/spool as well\n",
 		"user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
 	w.write("data/accountd.db-needs-wal", "")
 	if code, _, stderr := w.run("serve", "--listen=127.0.0.1:0", "--accept-lost-log"); code != exitFailure ||
 		!strings.Contains(stderr, "accountd.db is gone: this directory has been in use") {
-		t.Errorf("a server: exits %d with %q, want %v, text with %q", code, stderr, exitFailure, "accountd.db is gone: this directory has been in use")
+		t.Errorf("a server: exits %d with %q, want %v, text with %q", code, stderr, exitFailure,
+			"accountd.db is gone: this directory has been in use")
 	}
 	w.ok("restore", "good.db")
 	equal(t, w.names(), "ada")
@@ -220,7 +238,8 @@ func TestConfigCheckKeys(t *testing.T) {
 	w := newWorld(t)
 	w.addUser("ada")
 	w.write("data/keys.json", "{")
-	if code, _, stderr := w.run("config", "check"); code != exitFailure || !strings.Contains(stderr, "keys.json: not a key ring") {
+	if code, _, stderr := w.run("config", "check"); code != exitFailure ||
+		!strings.Contains(stderr, "keys.json: not a key ring") {
 		t.Errorf("exits %d with %q, want %v, text with %q", code, stderr, exitFailure, "keys.json: not a key ring")
 	}
 }
@@ -232,7 +251,9 @@ func TestNoSpoolNeeded(t *testing.T) {
 	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SPOOL_DIR="+filepath.Join(w.dir, "file", "spool"))
 	w.addUser("ada")
 	equal(t, w.names(), "ada")
-	if code, _, stderr := w.run("serve", "--listen=127.0.0.1:0"); code != exitFailure || !strings.Contains(stderr, "file/spool is a file, or lies under one; a directory is needed: name another in email.spool_dir") {
+	if code, _, stderr := w.run("serve", "--listen=127.0.0.1:0"); code != exitFailure ||
+		!strings.Contains(stderr,
+			"file/spool is a file, or lies under one; a directory is needed: name another in email.spool_dir") {
 		t.Errorf("a server: got exit code %d with %q, want %d and a remedy", code, stderr, exitFailure)
 	}
 }

@@ -21,8 +21,9 @@ import (
 	"accountd/internal/config"
 )
 
-// BenchmarkRequest is whole requests on one keep-alive connection, beside a bare net/http handler of the same sizes. The client
-// only writes and reads bytes, so what is allocated is the server's; it and the kernel are in the CPU time, for all alike.
+// BenchmarkRequest is whole requests on one keep-alive connection, beside a bare net/http handler of the same sizes.
+// The client only writes and reads bytes, so what is allocated is the server's; it and the kernel are in the CPU
+// time, for all alike.
 //
 //	go test -run '^$' -bench Request -benchmem ./internal/cli
 func BenchmarkRequest(b *testing.B) {
@@ -58,7 +59,8 @@ func BenchmarkRequest(b *testing.B) {
 	token := login(b, h)
 	for i := range 30 {
 		name := fmt.Sprintf("user%02d", i)
-		if _, err := h.service.AddUser(b.Context(), accounts.AddUserInput{Username: name, Email: name + "@example.com", NoPassword: true}); err != nil {
+		if _, err := h.service.AddUser(b.Context(),
+			accounts.AddUserInput{Username: name, Email: name + "@example.com", NoPassword: true}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -70,7 +72,8 @@ func BenchmarkRequest(b *testing.B) {
 	after := page.Edges[1].Cursor()
 
 	const me = `query Me { me { id username email verified } }`
-	const users = `query U($after: String, $part: String) { users(first: 20, after: $after, username_Icontains: $part) {` +
+	const users = `query U($after: String, $part: String) { users(first: 20, after: $after, username_Icontains: ` +
+		`$part) {` +
 		` edges { node { id username email verified } } pageInfo { hasNextPage endCursor } } }`
 	const verify = `mutation V($t: String) { verifyToken(token: $t) { success payload } }`
 	for _, r := range []struct {
@@ -79,7 +82,8 @@ func BenchmarkRequest(b *testing.B) {
 		{"me", me, "null", "Authorization: JWT " + token + "\r\n", `"username":"ada"`},
 		{"verifyToken", verify, `{"t":"` + token + `"}`, "", `"success":true`},
 		{"users", users, "null", "Authorization: JWT " + token + "\r\n", `"username":"user18"`},
-		{"users/after", users, `{"after":"` + after + `"}`, "Authorization: JWT " + token + "\r\n", `"username":"user20"`},
+		{"users/after", users, `{"after":"` + after + `"}`, "Authorization: JWT " + token + "\r\n",
+			`"username":"user20"`},
 		{"users/part", users, `{"part":"user"}`, "Authorization: JWT " + token + "\r\n", `"username":"user19"`},
 		{"nobody", me, "null", "", `{"data":{"me":null}}`},
 	} {
@@ -88,7 +92,9 @@ func BenchmarkRequest(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		request := fmt.Appendf(nil, "POST /graphql HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n%s", addr, r.header, len(body), body)
+		request := fmt.Appendf(nil,
+			"POST /graphql HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nContent-Type: "+
+				"application/json\r\n%sContent-Length: %d\r\n\r\n%s", addr, r.header, len(body), body)
 		var answer []byte
 		b.Run(r.name, func(b *testing.B) { answer = drive(b, addr, request, r.want) })
 		b.Run(r.name+"/bare", func(b *testing.B) { drive(b, bareServer(b, answer), request, r.want) })
@@ -108,7 +114,9 @@ func listen(b *testing.B) net.Listener {
 func login(b *testing.B, h *instance) string {
 	b.Helper()
 	ctx, name, password := b.Context(), "ada", "quiet-otter-42"
-	if _, err := h.service.AddUser(ctx, accounts.AddUserInput{Username: name, Email: "ada@example.com", Password: password, Verified: true, Staff: true}); err != nil {
+	if _, err := h.service.AddUser(ctx,
+		accounts.AddUserInput{Username: name, Email: "ada@example.com", Password: password, Verified: true,
+			Staff: true}); err != nil {
 		b.Fatal(err)
 	}
 	s, err := h.service.Login(ctx, accounts.LoginInput{Username: &name, Password: password})
@@ -135,8 +143,8 @@ func bareServer(b *testing.B, answer []byte) (addr string) {
 	return l.Addr().String()
 }
 
-// drive sends request b.N times, each after the answer to the one before, and returns the body of the first, which has to
-// contain want. All answers are as long as the first.
+// drive sends request b.N times, each after the answer to the one before, and returns the body of the first, which
+// has to contain want. All answers are as long as the first.
 func drive(b *testing.B, addr string, request []byte, want string) (body []byte) {
 	b.Helper()
 	conn, err := net.Dial("tcp", addr)

@@ -26,7 +26,8 @@ func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	return &world{t: t, dir: dir, environ: []string{
-		"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1", "ACCOUNTD_SERVER_DATA_DIR=" + filepath.Join(dir, "data"),
+		"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1", "ACCOUNTD_SERVER_DATA_DIR=" +
+			filepath.Join(dir, "data"),
 	}}
 }
 
@@ -57,7 +58,8 @@ func (w *world) fails(wantCode int, want string, args ...string) {
 	code, stdout, stderr := w.run(args...)
 	want = strings.ReplaceAll(want, "PATH", w.dir)
 	if code != wantCode || stdout != "" || stderr != want {
-		w.t.Errorf("accountd %q exits %d, want %d\nstdout: %s\nstderr: %s\nwant:   %s", args, code, wantCode, stdout, stderr, want)
+		w.t.Errorf("accountd %q exits %d, want %d\nstdout: %s\nstderr: %s\nwant:   %s", args, code, wantCode, stdout,
+			stderr, want)
 	}
 }
 
@@ -98,13 +100,18 @@ func TestUsage(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"unexpected argument frobnicate":                                                                       {"frobnicate"},
-		"unknown flag --frobnicate":                                                                            {"--frobnicate"},
-		"--password-stdin and --no-password can't be used together":                                            {"user", "add", "--username=a", "--email=a@example.com", "--password-stdin", "--no-password"},
-		"missing flags: --password-stdin or --no-password":                                                     {"user", "add", "--username=a", "--email=a@example.com"},
-		"--email goes with secondary_email, and with nothing else":                                             {"user", "link", "activation", "ada", "--email=a@example.com"},
-		"--email goes with secondary_email, and with nothing else ":                                            {"user", "link", "secondary_email", "ada"},
-		`<kind> must be one of "activation","password_reset","password_set","secondary_email" but got "reset"`: {"user", "link", "reset", "ada"},
+		"unexpected argument frobnicate": {"frobnicate"},
+		"unknown flag --frobnicate":      {"--frobnicate"},
+		"--password-stdin and --no-password can't be used together": {"user",
+			"add", "--username=a", "--email=a@example.com", "--password-stdin", "--no-password"},
+		"missing flags: --password-stdin or --no-password": {"user",
+			"add", "--username=a", "--email=a@example.com"},
+		"--email goes with secondary_email, and with nothing else": {"user",
+			"link", "activation", "ada", "--email=a@example.com"},
+		"--email goes with secondary_email, and with nothing else ": {"user",
+			"link", "secondary_email", "ada"},
+		`<kind> must be one of "activation","password_reset","password_set","secondary_email" but got "reset"`: {"user",
+			"link", "reset", "ada"},
 	} {
 		w.fails(exitUsage, "accountd: "+strings.TrimSpace(want)+"\nTry accountd --help.\n", args...)
 	}
@@ -123,7 +130,8 @@ func TestVersion(t *testing.T) {
 func TestSchema(t *testing.T) {
 	w := newWorld(t)
 	for style, args := range map[string][]string{"plain": {"schema"}, "relay": {"schema", "--relay"}} {
-		if sdl := w.ok(args...); !strings.Contains(sdl, "type Mutation {") || strings.Contains(sdl, "clientMutationId") != (style == "relay") {
+		if sdl := w.ok(args...); !strings.Contains(sdl, "type Mutation {") ||
+			strings.Contains(sdl, "clientMutationId") != (style == "relay") {
 			t.Errorf("%s: got the schema\n%s\nwant clientMutationId only in relay", style, sdl)
 		}
 	}
@@ -139,10 +147,12 @@ func TestConfig(t *testing.T) {
 	equal(t, w.ok("config", "check"), "The settings are fine.\n")
 	w.environ = cheap
 	_, _, warning := w.run("config", "check")
-	equal(t, warning, "accountd: warning: passwords.argon2 is cheaper than 19MiB with two iterations: stolen hashes are easier to guess\n")
+	equal(t, warning, "accountd: warning: passwords.argon2 is cheaper than 19MiB with two iterations: stolen hashes "+
+		"are easier to guess\n")
 	w.write("config.toml", "[tokens]\nissuer = \"acme\"\n")
 	shown := w.ok("config", "show", "--data-dir=elsewhere")
-	for _, want := range []string{`issuer = "acme"`, "config.toml:2", `data_dir = "elsewhere"`, "--data-dir", `memory = "8KiB"`, "ACCOUNTD_PASSWORDS_ARGON2_MEMORY"} {
+	for _, want := range []string{`issuer = "acme"`, "config.toml:2", `data_dir = "elsewhere"`, "--data-dir",
+		`memory = "8KiB"`, "ACCOUNTD_PASSWORDS_ARGON2_MEMORY"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("%q is missing in\n%s", want, shown)
 		}
@@ -154,5 +164,6 @@ func TestConfig(t *testing.T) {
   default: server.public_url = "" is empty while server.listen, "0.0.0.0:8080", is not on loopback: set the address that users see, such as "https://accounts.example.com", or listen on "127.0.0.1:8080"
 `, args...)
 	}
-	w.fails(exitFailure, "accountd: read settings: open nowhere.toml: no such file or directory\n", "config", "check", "-c", "nowhere.toml")
+	w.fails(exitFailure, "accountd: read settings: open nowhere.toml: no such file or directory\n", "config", "check",
+		"-c", "nowhere.toml")
 }

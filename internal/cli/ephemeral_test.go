@@ -54,15 +54,16 @@ func ephemeral(t *testing.T, cmd *exec.Cmd) (ready, *bufio.Reader) {
 	if err := decoder.Decode(&r); err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
-	if info, err := os.Stat(r.DataDir); err != nil || info.Mode().Perm() != 0o700 || filepath.Dir(r.DataDir) != cmd.Dir {
+	if info, err := os.Stat(r.DataDir); err != nil || info.Mode().Perm() != 0o700 ||
+		filepath.Dir(r.DataDir) != cmd.Dir {
 		t.Errorf("%s: %v, %v, want 0o700, %v", r.DataDir, info, err, cmd.Dir)
 	}
 	t.Cleanup(func() { os.RemoveAll(r.DataDir) })
 	return r, out
 }
 
-// gone waits until the server has closed its output, and looks for what it leaves. That it ends is the matter, and go test's
-// deadline is the bound.
+// gone waits until the server has closed its output, and looks for what it leaves. That it ends is the matter, and go
+// test's deadline is the bound.
 func gone(t *testing.T, r ready, out io.Reader) {
 	t.Helper()
 	if rest, err := io.ReadAll(out); err != nil || len(rest) > 0 {
@@ -88,13 +89,17 @@ func TestEphemeral(t *testing.T) {
 			elsewhere := t.TempDir()
 			cmd := exec.Command(servertest.Binary(t), "serve", "--ephemeral")
 			cmd.Env = []string{
-				"ACCOUNTD_SERVER_LISTEN=0.0.0.0:80", "ACCOUNTD_SERVER_PUBLIC_URL=https://accounts.example.com", "ACCOUNTD_SERVER_DATA_DIR=" + elsewhere,
-				"ACCOUNTD_TOKENS_KEYS_FILE=" + elsewhere + "/keys.json", "ACCOUNTD_EMAIL_SPOOL_DIR=" + elsewhere + "/spool",
-				"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=1GiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=9", "ACCOUNTD_PASSWORDS_ARGON2_PARALLELISM=4",
+				"ACCOUNTD_SERVER_LISTEN=0.0.0.0:80", "ACCOUNTD_SERVER_PUBLIC_URL=https://accounts.example.com",
+				"ACCOUNTD_SERVER_DATA_DIR=" + elsewhere,
+				"ACCOUNTD_TOKENS_KEYS_FILE=" + elsewhere + "/keys.json", "ACCOUNTD_EMAIL_SPOOL_DIR=" + elsewhere +
+					"/spool",
+				"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=1GiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=9",
+				"ACCOUNTD_PASSWORDS_ARGON2_PARALLELISM=4",
 				"ACCOUNTD_EMAIL_SITE_NAME=Acme",
 			}
 			r, out := ephemeral(t, cmd)
-			if !strings.HasPrefix(r.URL, "http://127.0.0.1:") || r.GraphQL != r.URL+"/graphql" || r.Relay != r.URL+"/relay" || r.Mail != r.URL+"/dev/mail" || r.PID != cmd.Process.Pid {
+			if !strings.HasPrefix(r.URL, "http://127.0.0.1:") || r.GraphQL != r.URL+"/graphql" || r.Relay != r.URL+
+				"/relay" || r.Mail != r.URL+"/dev/mail" || r.PID != cmd.Process.Pid {
 				t.Errorf("got %+v, want addresses on 127.0.0.1 and the process %d", r, cmd.Process.Pid)
 			}
 			s := &servertest.Server{URL: r.URL}
@@ -107,9 +112,11 @@ func TestEphemeral(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			var mails []struct{ Subject, Link, Token string }
-			if err := json.NewDecoder(resp.Body).Decode(&mails); err != nil || len(mails) != 1 || mails[0].Subject != "Activate your account on Acme" ||
+			if err := json.NewDecoder(resp.Body).Decode(&mails); err != nil || len(mails) != 1 ||
+				mails[0].Subject != "Activate your account on Acme" ||
 				mails[0].Link != r.URL+"/activate/"+mails[0].Token {
-				t.Errorf("mails %+v, %v, want 1, %q, %v", mails, err, "Activate your account on Acme", r.URL+"/activate/"+mails[0].Token)
+				t.Errorf("mails %+v, %v, want 1, %q, %v", mails, err, "Activate your account on Acme", r.URL+
+					"/activate/"+mails[0].Token)
 			}
 			if left, err := os.ReadDir(elsewhere); err != nil || len(left) > 0 {
 				t.Errorf("got the files %v, %v where settings say, want none", left, err)
@@ -145,8 +152,8 @@ func TestEphemeralFollowsItsParent(t *testing.T) {
 	}
 }
 
-// TestEphemeralFollowsStdin: the end of a pipe ends it, as when a grandparent is killed. /dev/null, and a pipe that was over
-// from the start, do not.
+// TestEphemeralFollowsStdin: the end of a pipe ends it, as when a grandparent is killed. /dev/null, and a pipe that
+// was over from the start, do not.
 func TestEphemeralFollowsStdin(t *testing.T) {
 	t.Parallel()
 	for name, ends := range map[string]bool{"open pipe": true, "ended pipe": false, "nothing": false} {

@@ -47,8 +47,10 @@ next:
 
 func TestKeys(t *testing.T) {
 	w := newWorld(t)
-	const nowhere = "accountd: no key ring here: key file: lstat PATH/data/keys.json: no such file or directory: name the server's directory with --data-dir; " +
-		"a file that is gone is to be copied back, and only if it is lost for good, accountd keys init makes a new one\n"
+	const nowhere = "accountd: no key ring here: key file: lstat PATH/data/keys.json: no such file or directory: " +
+		"name the server's directory with --data-dir; " +
+		"a file that is gone is to be copied back, and only if it is lost for good, accountd keys init makes a " +
+		"new one\n"
 	w.fails(exitFailure, nowhere, "keys", "list")
 	for _, args := range [][]string{{"keys", "rotate"}, {"keys", "retire", "x"}} {
 		w.fails(exitFailure, strings.Replace(nowhere, "key file: lstat", "stat", 1), args...)
@@ -63,13 +65,20 @@ K1  access  HS256        2027-01-15 08:00:00 UTC  signs and verifies
 K2  action  HMAC-SHA256  2027-01-15 08:00:00 UTC  signs and verifies
 K3  seal    AES-256-GCM  2027-01-15 08:00:00 UTC  seals and opens
 `)
-	w.fails(exitFailure, "accountd: "+first+" is the key that is in use: run accountd keys rotate --kind access, and retire it when what it signed has expired\n", "keys", "retire", first)
-	equal(t, masked(w.ok("keys", "rotate")), "The ring has a new access key, K1 (HS256). It signs from now on; a running server uses it within a second. "+
-		"Retire the older ones in 5m, when the last token that they signed has expired.\n")
-	equal(t, masked(w.ok("keys", "rotate", "--kind=action")), "The ring has a new action key, K1 (HMAC-SHA256). It signs from now on; a running server uses it within a second. "+
-		"Retire the older ones in 7d, when the last link that they signed has expired.\n")
-	equal(t, masked(w.ok("keys", "rotate", "--algorithm=EdDSA")), "The ring has a new access key, K1 (EdDSA). It works once tokens.algorithm is EdDSA and the server has been restarted; "+
-		"access tokens of HS256 end then.\n")
+	w.fails(exitFailure, "accountd: "+first+
+		" is the key that is in use: run accountd keys rotate --kind access, and retire it when what it signed has "+
+		"expired\n", "keys", "retire", first)
+	equal(t, masked(w.ok("keys", "rotate")),
+		"The ring has a new access key, K1 (HS256). It signs from now on; a running server uses it within a second. "+
+			"Retire the older ones in 5m, when the last token that they signed has expired.\n")
+	equal(t, masked(w.ok("keys", "rotate", "--kind=action")),
+		"The ring has a new action key, K1 (HMAC-SHA256). It signs from now on; a running server uses it within a "+
+			"second. "+
+			"Retire the older ones in 7d, when the last link that they signed has expired.\n")
+	equal(t, masked(w.ok("keys", "rotate", "--algorithm=EdDSA")),
+		"The ring has a new access key, K1 (EdDSA). It works once tokens.algorithm is EdDSA and the server has been "+
+			"restarted; "+
+			"access tokens of HS256 end then.\n")
 	equal(t, masked(w.ok("keys", "list")), `ID            KIND    ALGORITHM    CREATED                  USE
 K1  access  EdDSA        2027-01-15 08:00:00 UTC  none: tokens.algorithm is HS256
 K2  access  HS256        2027-01-15 08:00:00 UTC  signs and verifies
@@ -78,14 +87,20 @@ K4  action  HMAC-SHA256  2027-01-15 08:00:00 UTC  signs and verifies
 K5  action  HMAC-SHA256  2027-01-15 08:00:00 UTC  verifies
 K6  seal    AES-256-GCM  2027-01-15 08:00:00 UTC  seals and opens
 `)
-	equal(t, masked(strings.SplitN(w.ok("keys", "list", "--json"), "\n", 2)[0]), `{"id":"K1","kind":"access","algorithm":"EdDSA","created":"2027-01-15T08:00:00Z","signs":false,"verifies":false}`)
-	equal(t, w.ok("keys", "retire", first), "The access key "+first+" is gone. Access tokens that it signed are refused; refreshToken gives new ones.\n")
-	w.fails(exitFailure, "accountd: there is no key \""+first+"\": accountd keys list shows those there are\n", "keys", "retire", first)
+	equal(t, masked(strings.SplitN(w.ok("keys", "list", "--json"), "\n", 2)[0]),
+		`{"id":"K1","kind":"access","algorithm":"EdDSA","created":"2027-01-15T08:00:00Z","signs":false,"verifies":false}`)
+	equal(t, w.ok("keys", "retire", first), "The access key "+first+
+		" is gone. Access tokens that it signed are refused; refreshToken gives new ones.\n")
+	w.fails(exitFailure, "accountd: there is no key \""+first+"\": accountd keys list shows those there are\n", "keys",
+		"retire", first)
 	action := w.key("action", "  verifies")
-	equal(t, w.ok("keys", "retire", action), "The action key "+action+" is gone. Links in mails that it signed have stopped working.\n")
+	equal(t, w.ok("keys", "retire", action), "The action key "+action+
+		" is gone. Links in mails that it signed have stopped working.\n")
 	eddsa := w.key("EdDSA")
-	equal(t, masked(w.ok("keys", "retire", "--json", eddsa)), `{"id":"K1","kind":"access","algorithm":"EdDSA","created":"2027-01-15T08:00:00Z","signs":false,"verifies":false}`+"\n")
-	w.fails(exitUsage, "accountd: --algorithm goes with --kind access\nTry accountd --help.\n", "keys", "rotate", "--kind=seal", "--algorithm=HS256")
+	equal(t, masked(w.ok("keys", "retire", "--json", eddsa)),
+		`{"id":"K1","kind":"access","algorithm":"EdDSA","created":"2027-01-15T08:00:00Z","signs":false,"verifies":false}`+"\n")
+	w.fails(exitUsage, "accountd: --algorithm goes with --kind access\nTry accountd --help.\n", "keys", "rotate",
+		"--kind=seal", "--algorithm=HS256")
 	for _, args := range [][]string{{"--algorithm=HS1"}, {"--kind=x"}} {
 		if code, _, _ := w.run(append([]string{"keys", "rotate"}, args...)...); code != exitUsage {
 			t.Errorf("%q exits %d, want %v", args, code, exitUsage)
@@ -98,8 +113,10 @@ func TestAlgorithmChange(t *testing.T) {
 	w := newWorld(t)
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	w.environ = append(w.environ, "ACCOUNTD_TOKENS_ALGORITHM=EdDSA")
-	w.fails(exitFailure, "accountd: key file PATH/data/keys.json: it has no key that signs for tokens.algorithm EdDSA: "+
-		"run accountd keys rotate with this setting to make one, or set the algorithm that the ring is for\n", "user", "list")
+	w.fails(exitFailure, "accountd: key file PATH/data/keys.json: it has no key that signs for tokens.algorithm "+
+		"EdDSA: "+
+		"run accountd keys rotate with this setting to make one, or set the algorithm that the ring is for\n", "user",
+		"list")
 	w.ok("keys", "rotate")
 	w.ok("user", "list")
 	hs256 := w.key("HS256")
@@ -112,7 +129,8 @@ func TestKeysRetireWithoutRefreshTokens(t *testing.T) {
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	w.ok("keys", "rotate")
 	old := w.key("access", "  verifies")
-	equal(t, w.ok("keys", "retire", old), "The access key "+old+" is gone. Access tokens that it signed are refused; who has one logs in again.\n")
+	equal(t, w.ok("keys", "retire", old), "The access key "+old+
+		" is gone. Access tokens that it signed are refused; who has one logs in again.\n")
 }
 
 // sql changes the database behind the commands' back.
@@ -148,8 +166,10 @@ func (w *world) waitingMail(keyFile string) {
 func TestRetireSealKey(t *testing.T) {
 	w := newWorld(t)
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
-	equal(t, masked(w.ok("keys", "rotate", "--kind=seal")), "The ring has a new seal key, K1 (AES-256-GCM). It seals from now on; a running server uses it within a second. "+
-		"Retire the older ones in a minute, when no mail waits that they sealed.\n")
+	equal(t, masked(w.ok("keys", "rotate", "--kind=seal")),
+		"The ring has a new seal key, K1 (AES-256-GCM). It seals from now on; a running server uses it within a "+
+			"second. "+
+			"Retire the older ones in a minute, when no mail waits that they sealed.\n")
 	old := w.key("seal", "  opens")
 	w.fails(exitFailure, "accountd: "+old+" was in use until 0 s ago: retire it in 1m0s\n", "keys", "retire", old)
 	path := filepath.Join(w.dir, "data", "keys.json")
@@ -159,7 +179,8 @@ func TestRetireSealKey(t *testing.T) {
 	}
 	w.write("data/keys.json", strings.ReplaceAll(string(raw), `"created": 1800000000`, `"created": 1799999940`))
 	w.waitingMail(path)
-	w.fails(exitFailure, "accountd: 1 mails are on their way to the spool, and the key may be needed for them: try again when they are there\n", "keys", "retire", old)
+	w.fails(exitFailure, "accountd: 1 mails are on their way to the spool, and the key may be needed for them: try "+
+		"again when they are there\n", "keys", "retire", old)
 	w.sql(`UPDATE outbox SET message = x'00'`) // by a key that is gone already
 	equal(t, w.ok("keys", "retire", old), "The seal key "+old+" is gone. Nothing that it sealed is left.\n")
 }
@@ -168,23 +189,34 @@ func TestKeysImport(t *testing.T) {
 	w := newWorld(t)
 	w.write("secret", djangoSecret+"\n")
 	w.write("short", "too short\n")
-	w.fails(exitFailure, "accountd: short: the secret has 9 bytes: with less than 32, whoever has a token can find it by trying; "+
-		"run accountd keys rotate to make a strong one, and give that to whoever checks tokens\n", "keys", "import", "short", "--sign")
+	w.fails(exitFailure, "accountd: short: the secret has 9 bytes: with less than 32, whoever has a token can find "+
+		"it by trying; "+
+		"run accountd keys rotate to make a strong one, and give that to whoever checks tokens\n", "keys", "import",
+		"short", "--sign")
 	w.write("plain", strings.Repeat("a", 40)+"\n")
-	w.fails(exitFailure, "accountd: plain: the secret has too little variety: whoever has a token can find it by trying; "+
-		"run accountd keys rotate to make a strong one, and give that to whoever checks tokens\n", "keys", "import", "plain", "--sign")
-	w.fails(exitFailure, "accountd: key to import: open nowhere: no such file or directory\n", "keys", "import", "nowhere")
-	equal(t, masked(w.ok("keys", "import", "secret", "--sign")), "The ring has a new access key, K1 (HS256). It signs from now on; a running server uses it within a second. "+
-		"Retire the older ones in 5m, when the last token that they signed has expired.\n")
+	w.fails(exitFailure, "accountd: plain: the secret has too little variety: whoever has a token can find it by "+
+		"trying; "+
+		"run accountd keys rotate to make a strong one, and give that to whoever checks tokens\n", "keys", "import",
+		"plain", "--sign")
+	w.fails(exitFailure, "accountd: key to import: open nowhere: no such file or directory\n", "keys", "import",
+		"nowhere")
+	equal(t, masked(w.ok("keys", "import", "secret", "--sign")),
+		"The ring has a new access key, K1 (HS256). It signs from now on; a running server uses it within a second. "+
+			"Retire the older ones in 5m, when the last token that they signed has expired.\n")
 	w.stdin = djangoSecret
-	equal(t, masked(w.ok("keys", "import", "-", "--algorithm=HS512")), "The ring has a new access key, K1 (HS512). It works once tokens.algorithm is HS512 and the server has been restarted; "+
-		"access tokens of HS256 end then.\n")
+	equal(t, masked(w.ok("keys", "import", "-", "--algorithm=HS512")),
+		"The ring has a new access key, K1 (HS512). It works once tokens.algorithm is HS512 and the server has been "+
+			"restarted; "+
+			"access tokens of HS256 end then.\n")
 	w.stdin = "another " + djangoSecret
-	equal(t, masked(w.ok("keys", "import", "-")), "The ring has a new access key, K1 (HS256). It verifies from now on; a running server uses it within a second.\n")
+	equal(t, masked(w.ok("keys", "import", "-")),
+		"The ring has a new access key, K1 (HS256). It verifies from now on; a running server uses it within a "+
+			"second.\n")
 	w.stdin = strings.Repeat("a", 1<<20)
 	w.fails(exitFailure, "accountd: -: the file has more than 65536 bytes: that is no key\n", "keys", "import", "-")
 	for _, args := range [][]string{{"keys", "list"}, {"keys", "list", "--json"}} {
-		if out := w.ok(args...); strings.Contains(out, djangoSecret[:10]) || strings.Contains(strings.ToLower(out), "secret") {
+		if out := w.ok(args...); strings.Contains(out, djangoSecret[:10]) ||
+			strings.Contains(strings.ToLower(out), "secret") {
 			t.Errorf("it tells a secret: %s", out)
 		}
 	}
@@ -208,7 +240,8 @@ func TestKeysLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"rotate"}, {"import", "secret"}, {"retire", "x"}} {
-		w.fails(exitFailure, "accountd: another command is changing the keys in PATH/data/keys.json: run this one again when that is done\n", append([]string{"keys"}, args...)...)
+		w.fails(exitFailure, "accountd: another command is changing the keys in PATH/data/keys.json: run this one "+
+			"again when that is done\n", append([]string{"keys"}, args...)...)
 	}
 	w.ok("keys", "list")
 	if err := held.Close(); err != nil {
@@ -219,11 +252,13 @@ func TestKeysLock(t *testing.T) {
 
 func TestTokensClear(t *testing.T) {
 	w := newWorld(t)
-	w.fails(exitFailure, "accountd: no accounts here: stat PATH/data/accountd.db: no such file or directory: name the server's directory with --data-dir\n", "tokens", "clear")
+	w.fails(exitFailure, "accountd: no accounts here: stat PATH/data/accountd.db: no such file or directory: name "+
+		"the server's directory with --data-dir\n", "tokens", "clear")
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	equal(t, w.ok("tokens", "clear"), "Deleted 0 sessions and 0 refresh tokens.\n")
 	var counts map[string]float64
-	if err := json.Unmarshal([]byte(w.ok("tokens", "clear", "--expired", "--json")), &counts); err != nil || len(counts) != 3 || counts["sessions"]+counts["refresh_tokens"] != 0 {
+	if err := json.Unmarshal([]byte(w.ok("tokens", "clear", "--expired", "--json")), &counts); err != nil ||
+		len(counts) != 3 || counts["sessions"]+counts["refresh_tokens"] != 0 {
 		t.Errorf("%v, %v, want 3, 0", counts, err)
 	}
 }

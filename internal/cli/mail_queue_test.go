@@ -88,24 +88,34 @@ func (w *world) spool() {
 	w.t.Helper()
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	for _, name := range []string{"new/" + waiting, "failed/" + failed} {
-		w.write("data/spool/"+name, "From: <accounts@localhost>\r\nTo: <ada@example.com>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n")
+		w.write("data/spool/"+name,
+			"From: <accounts@localhost>\r\nTo: <ada@example.com>\r\nSubject: "+
+				"=?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n")
 	}
 	w.write("data/spool/failed/"+strings.TrimSuffix(failed, "eml")+"txt", "RCPT TO: 550 no such user\n")
 }
 
 func TestMailQueue(t *testing.T) {
 	w := newWorld(t)
-	if code, _, stderr := w.run("mail", "list"); code != exitFailure || !strings.Contains(stderr, "no mails here: ") || !strings.Contains(stderr, "--data-dir") {
-		t.Errorf("without a spool: %d, %s, want %v, text with %q, text with %q", code, stderr, exitFailure, "no mails here: ", "--data-dir")
+	if code, _, stderr := w.run("mail", "list"); code != exitFailure || !strings.Contains(stderr, "no mails here: ") ||
+		!strings.Contains(stderr, "--data-dir") {
+		t.Errorf("without a spool: %d, %s, want %v, text with %q, text with %q", code, stderr, exitFailure,
+			"no mails here: ", "--data-dir")
 	}
 	w.spool()
 	table := func(next string) string {
-		return "NAME                                             TO                 STATE    ATTEMPTS  NEXT" + strings.Repeat(" ", max(2, len(next)-2)) + "ERROR\n" +
-			waiting + "  <ada@example.com>  waiting  0         " + next + strings.Repeat(" ", max(2, 6-len(next))) + "\n" +
-			failed + "  <ada@example.com>  failed   0         -" + strings.Repeat(" ", max(5, len(next)+1)) + "RCPT TO: 550 no such user\n"
+		return "NAME                                             TO                 STATE    ATTEMPTS  NEXT" +
+			strings.Repeat(" ", max(2, len(next)-2)) + "ERROR\n" +
+			waiting + "  <ada@example.com>  waiting  0         " + next + strings.Repeat(" ", max(2, 6-len(next))) +
+			"\n" +
+			failed + "  <ada@example.com>  failed   0         -" + strings.Repeat(" ", max(5, len(next)+1)) +
+			"RCPT TO: 550 no such user\n"
 	}
-	equal(t, w.ok("mail", "list"), table("-")+"\nMails wait for whatever you like to take them from the spool: there is no email.smtp.host to send them to.\n")
-	equal(t, w.ok("mail", "show", waiting), "From: <accounts@localhost>\r\nTo: <ada@example.com>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n")
+	equal(t, w.ok("mail", "list"), table("-")+
+		"\nMails wait for whatever you like to take them from the spool: there is no email.smtp.host to send "+
+		"them to.\n")
+	equal(t, w.ok("mail", "show", waiting),
+		"From: <accounts@localhost>\r\nTo: <ada@example.com>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n")
 	const noServer = "accountd: there is no mail server to send to: set email.smtp.host\n"
 	w.fails(exitFailure, noServer, "mail", "retry", "--all")
 	w.fails(exitFailure, noServer, "mail", "test", "ada@example.com")
@@ -120,7 +130,8 @@ func TestMailQueue(t *testing.T) {
 			if name == "" && args[0] == "retry" {
 				continue
 			}
-			w.fails(exitFailure, "accountd: "+strconv.Quote(name)+": there is no such mail in the spool: mail list has their names\n", "mail", args[0], name)
+			w.fails(exitFailure, "accountd: "+strconv.Quote(name)+
+				": there is no such mail in the spool: mail list has their names\n", "mail", args[0], name)
 		}
 	}
 	equal(t, w.ok("mail", "retry", strings.TrimSuffix(failed, ".eml")), "1 to be tried now.\n")
@@ -132,8 +143,10 @@ func TestMailQueue(t *testing.T) {
 		}
 		got = append(got, m)
 	}
-	if len(got) != 2 || got[0]["name"] != waiting || got[0]["next_attempt"] != nil || got[0]["subject"] != "Grüße" || got[0]["made_at"] != 1_799_999_000.0 ||
-		got[1]["name"] != failed || got[1]["state"] != "waiting" || got[1]["next_attempt"] != 1_800_000_000.0 || got[1]["error"] != "" || got[1]["to"] != "<ada@example.com>" {
+	if len(got) != 2 || got[0]["name"] != waiting || got[0]["next_attempt"] != nil || got[0]["subject"] != "Grüße" ||
+		got[0]["made_at"] != 1_799_999_000.0 ||
+		got[1]["name"] != failed || got[1]["state"] != "waiting" || got[1]["next_attempt"] != 1_800_000_000.0 ||
+		got[1]["error"] != "" || got[1]["to"] != "<ada@example.com>" {
 		t.Errorf("got %v, want the waiting mail, and the failed one due now", got)
 	}
 	equal(t, w.ok("mail", "retry", "--all"), "2 to be tried now.\n")
@@ -153,40 +166,55 @@ func TestMailTest(t *testing.T) {
 	port := strconv.Itoa(box.addr.Port)
 	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_PORT="+port)
 	begin := "accountd: no mail goes out by 127.0.0.1:" + port + ": "
-	w.fails(exitFailure, begin+"STARTTLS: the server does not offer it: use the server's port for submission (587), or set email.smtp.tls = \"implicit\" (465); \"none\" only for a server on this machine\n",
+	w.fails(exitFailure, begin+
+		"STARTTLS: the server does not offer it: use the server's port for submission (587), or set email.smtp.tls "+
+		"= \"implicit\" (465); \"none\" only for a server on this machine\n",
 		"mail", "test", "ada@example.com")
 	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SMTP_TLS=none")
-	equal(t, w.ok("mail", "test", "ada@example.com"), "127.0.0.1:"+port+" has taken a test message for ada@example.com: look whether it arrives, and not as spam.\n")
+	equal(t, w.ok("mail", "test", "ada@example.com"), "127.0.0.1:"+port+
+		" has taken a test message for ada@example.com: look whether it arrives, and not as spam.\n")
 	box.mu.Lock()
-	if len(box.mails) != 1 || !strings.Contains(box.mails[0], "\r\nTo: <ada@example.com>\r\n") || !strings.Contains(box.mails[0], "Auto-Submitted: auto-generated\r\n") {
-		t.Errorf("taken: %q, want 1, text with %q, text with %q", box.mails, "\r\nTo: <ada@example.com>\r\n", "Auto-Submitted: auto-generated\r\n")
+	if len(box.mails) != 1 || !strings.Contains(box.mails[0], "\r\nTo: <ada@example.com>\r\n") ||
+		!strings.Contains(box.mails[0], "Auto-Submitted: auto-generated\r\n") {
+		t.Errorf("taken: %q, want 1, text with %q, text with %q", box.mails, "\r\nTo: <ada@example.com>\r\n",
+			"Auto-Submitted: auto-generated\r\n")
 	}
 	box.mu.Unlock()
-	w.fails(exitFailure, begin+"RCPT TO: 550 5.1.1 no such user: check the address; if every address is refused, the server wants a login: email.smtp.username\n",
+	w.fails(exitFailure, begin+
+		"RCPT TO: 550 5.1.1 no such user: check the address; if every address is refused, the server wants a login: "+
+		"email.smtp.username\n",
 		"mail", "test", "nobody@example.com")
-	for _, address := range []string{"Ada <ada@example.com>", "ada", "a@b@c", "ada@example.com>\r\nRCPT TO:<eve@example.com", "ädä@example.com"} {
-		w.fails(exitFailure, begin+strconv.Quote(address)+" is no address: write it without a name, and its domain in ASCII\n", "mail", "test", address)
+	for _, address := range []string{"Ada <ada@example.com>", "ada", "a@b@c",
+		"ada@example.com>\r\nRCPT TO:<eve@example.com", "ädä@example.com"} {
+		w.fails(exitFailure, begin+strconv.Quote(address)+
+			" is no address: write it without a name, and its domain in ASCII\n", "mail", "test", address)
 	}
 	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SMTP_USERNAME=accountd", "ACCOUNTD_EMAIL_SMTP_PASSWORD_FILE=password")
 	w.write("password", "wrong\n")
-	w.fails(exitFailure, begin+"AUTH: 535 5.7.8 go away: check email.smtp.username and the password in email.smtp.password_file; some providers want a password made for apps\n",
+	w.fails(exitFailure, begin+
+		"AUTH: 535 5.7.8 go away: check email.smtp.username and the password in email.smtp.password_file; some "+
+		"providers want a password made for apps\n",
 		"mail", "test", "ada@example.com")
 	w.write("password", "quiet-otter-42\n")
 	w.ok("mail", "test", "ada@example.com")
 	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SMTP_PORT=1")
-	w.fails(exitFailure, "accountd: no mail goes out by 127.0.0.1:1: connect: connect: connection refused: check that a mail server listens on 127.0.0.1:1 and that no firewall is between; port 465 wants email.smtp.tls = \"implicit\"\n",
+	w.fails(exitFailure, "accountd: no mail goes out by 127.0.0.1:1: connect: connect: connection refused: check "+
+		"that a mail server listens on 127.0.0.1:1 and that no firewall is between; port 465 wants email.smtp.tls = "+
+		"\"implicit\"\n",
 		"mail", "test", "ada@example.com")
 }
 
 // TestPasswordFile: what is wrong with the file is said at start, and never what is in it.
 func TestPasswordFile(t *testing.T) {
 	w := newWorld(t)
-	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_USERNAME=accountd", "ACCOUNTD_EMAIL_SMTP_PASSWORD_FILE=password")
+	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_USERNAME=accountd",
+		"ACCOUNTD_EMAIL_SMTP_PASSWORD_FILE=password")
 	check := func(want string) {
 		t.Helper()
 		for _, args := range [][]string{{"config", "check"}, {"serve", "--listen=127.0.0.1:0"}} {
 			code, _, stderr := w.run(args...)
-			if code != exitFailure || !strings.HasSuffix(stderr, "accountd: email.smtp.password_file"+want+"\n") || strings.Contains(stderr, "otter") {
+			if code != exitFailure || !strings.HasSuffix(stderr, "accountd: email.smtp.password_file"+want+"\n") ||
+				strings.Contains(stderr, "otter") {
 				t.Errorf("%q: got exit code %d with %s, want %d with %q", args, code, stderr, exitFailure, want)
 			}
 		}

@@ -15,13 +15,14 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestMailRelay: the built program keeps mails while the mail server is away, and is ready all the same; killed and started
-// again, it delivers them once.
+// TestMailRelay: the built program keeps mails while the mail server is away, and is ready all the same; killed and
+// started again, it delivers them once.
 func TestMailRelay(t *testing.T) {
 	box := newMailbox(t)
 	dataDir := filepath.Join(t.TempDir(), "data")
 	env := func(port int) []string {
-		return append([]string{"ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_TLS=none", "ACCOUNTD_EMAIL_SMTP_PORT=" + strconv.Itoa(port)},
+		return append([]string{"ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_TLS=none",
+			"ACCOUNTD_EMAIL_SMTP_PORT=" + strconv.Itoa(port)},
 			servertest.CheapHashing...)
 	}
 	const nobodyListens = 1
@@ -52,7 +53,8 @@ func TestMailRelay(t *testing.T) {
 			t.Fatalf("the list has no error: %+v\n%s", m, s.Log())
 		}
 	}
-	if m.State != "waiting" || !strings.HasPrefix(m.Error, "connect: connect: connection refused: check that a mail server listens on 127.0.0.1:1 ") {
+	if m.State != "waiting" || !strings.HasPrefix(m.Error,
+		"connect: connect: connection refused: check that a mail server listens on 127.0.0.1:1 ") {
 		t.Errorf("got %+v, want a waiting mail with the error and a remedy", m)
 	}
 	answer, err := http.Get(s.URL + "/readyz")
@@ -63,7 +65,8 @@ func TestMailRelay(t *testing.T) {
 	if answer.StatusCode != http.StatusOK {
 		t.Errorf("readyz answers %d, want %v", answer.StatusCode, http.StatusOK)
 	}
-	if !strings.Contains(s.Log(), "/spool/new, delivered by 127.0.0.1:1\n") || strings.Count(s.Log(), "mail cannot be delivered") != 1 {
+	if !strings.Contains(s.Log(), "/spool/new, delivered by 127.0.0.1:1\n") ||
+		strings.Count(s.Log(), "mail cannot be delivered") != 1 {
 		t.Errorf("it prints\n%s, want text with %q, 1", s.Log(), "/spool/new, delivered by 127.0.0.1:1\n")
 	}
 	s.Kill()
@@ -71,8 +74,10 @@ func TestMailRelay(t *testing.T) {
 	s = servertest.Start(t, dataDir, env(box.addr.Port)...)
 	select {
 	case mail := <-box.arrived:
-		if !strings.Contains(mail, "/activate/") || !strings.Contains(mail, "Message-ID: <"+strings.TrimSuffix(m.Name, ".eml")+"@") {
-			t.Errorf("arrived: %s, want text with %q, text with %q", mail, "/activate/", "Message-ID: <"+strings.TrimSuffix(m.Name, ".eml")+"@")
+		if !strings.Contains(mail, "/activate/") ||
+			!strings.Contains(mail, "Message-ID: <"+strings.TrimSuffix(m.Name, ".eml")+"@") {
+			t.Errorf("arrived: %s, want text with %q, text with %q", mail, "/activate/", "Message-ID: <"+
+				strings.TrimSuffix(m.Name, ".eml")+"@")
 		}
 	case <-time.After(time.Minute):
 		t.Fatalf("nothing arrives\n%s", s.Log())

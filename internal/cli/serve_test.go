@@ -63,11 +63,13 @@ func TestReady(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	block := fmt.Sprintf("accountd is ready\n\n  API       %[1]s/graphql\n  Relay     %[1]s/relay\n  GraphiQL  %[1]s/\n  Mail      %[1]s/dev/mail\n  Spool     %[2]s/spool/new\n\n", s.URL, dataDir)
+	block := fmt.Sprintf("accountd is ready\n\n  API       %[1]s/graphql\n  Relay     %[1]s/relay\n  GraphiQL  "+
+		"%[1]s/\n  Mail      %[1]s/dev/mail\n  Spool     %[2]s/spool/new\n\n", s.URL, dataDir)
 	if !strings.Contains(s.Log(), block) {
 		t.Errorf("got the log\n%s\nwant it to have\n%s", s.Log(), block)
 	}
-	for path, mode := range map[string]os.FileMode{"": 0o700, "accountd.db": 0o600, "keys.json": 0o600, "accountd.lock": 0o600, "spool": 0o700, "spool/new": 0o700} {
+	for path, mode := range map[string]os.FileMode{"": 0o700, "accountd.db": 0o600, "keys.json": 0o600,
+		"accountd.lock": 0o600, "spool": 0o700, "spool/new": 0o700} {
 		if info, err := os.Stat(filepath.Join(dataDir, path)); err != nil || info.Mode().Perm() != mode {
 			t.Errorf("%q: %v, %v, want %v", path, info, err, mode)
 		}
@@ -90,11 +92,13 @@ func TestMailLink(t *testing.T) {
 		linked bool
 	}{
 		{"this machine only", nil, http.StatusOK, true},
-		{"a proxy may stand in front", []string{"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1", "ACCOUNTD_GRAPHQL_GRAPHIQL=on"},
+		{"a proxy may stand in front",
+			[]string{"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1", "ACCOUNTD_GRAPHQL_GRAPHIQL=on"},
 			http.StatusNotFound, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), append(test.env, servertest.CheapHashing...)...)
+			s := servertest.Start(t, filepath.Join(t.TempDir(), "data"),
+				append(test.env, servertest.CheapHashing...)...)
 			for path, want := range map[string]int{"/": http.StatusOK, "/dev/mail": test.status} {
 				resp, err := http.Get(s.URL + path)
 				if err != nil {
@@ -117,14 +121,17 @@ func TestMailLink(t *testing.T) {
 func TestOneServerPerDirectory(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dataDir, servertest.CheapHashing...)
-	want := fmt.Sprintf("data directory %s is in use by another server (process %d): stop that one, or give this one a directory of its own with --data-dir", dataDir, s.Cmd.Process.Pid)
+	want := fmt.Sprintf("data directory %s is in use by another server (process %d): stop that one, or give this "+
+		"one a directory of its own with --data-dir", dataDir, s.Cmd.Process.Pid)
 	if got := refuse(t, "--data-dir", dataDir, "--listen", "127.0.0.1:0"); !strings.Contains(got, want) {
 		t.Errorf("it prints %q, want text with %q", got, want)
 	}
-	if out, err := exec.Command(servertest.Binary(t), "user", "add", "--username=ada", "--email=ada@example.com", "--password-stdin", "--data-dir", dataDir).CombinedOutput(); err == nil {
+	if out, err := exec.Command(servertest.Binary(t), "user", "add", "--username=ada", "--email=ada@example.com",
+		"--password-stdin", "--data-dir", dataDir).CombinedOutput(); err == nil {
 		t.Errorf("got %s, want an error for an account without a password", out)
 	}
-	add := exec.Command(servertest.Binary(t), "user", "add", "--username=ada", "--email=ada@example.com", "--password-stdin", "--data-dir", dataDir)
+	add := exec.Command(servertest.Binary(t), "user", "add", "--username=ada", "--email=ada@example.com",
+		"--password-stdin", "--data-dir", dataDir)
 	add.Stdin = strings.NewReader("quiet-otter-42\n")
 	if out, err := add.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -151,7 +158,8 @@ func TestRefusesToStart(t *testing.T) {
 	if err := os.Mkdir(notes, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(notes, "accountd.db"), bytes.Repeat([]byte("not a database "), 1000), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(notes, "accountd.db"), bytes.Repeat([]byte("not a database "), 1000),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	keys := filepath.Join(dir, "keys")
@@ -160,13 +168,16 @@ func TestRefusesToStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, args := range map[string][]string{
-		taken.Addr().String() + ": bind: address already in use: choose another address with --listen": {"--listen", taken.Addr().String()},
-		`server.public_url = "" is empty while server.listen, "0.0.0.0:0", is not on loopback`:         {"--listen", "0.0.0.0:0"},
-		"settings.toml:2: server.listen = 8080 has the wrong type: use a string":                       {"--config", settings},
+		taken.Addr().String() +
+			": bind: address already in use: choose another address with --listen": {"--listen", taken.Addr().String()},
+		`server.public_url = "" is empty while server.listen, "0.0.0.0:0", is not on loopback`: {"--listen",
+			"0.0.0.0:0"},
+		"settings.toml:2: server.listen = 8080 has the wrong type: use a string": {"--config", settings},
 		"accountd.db": {"--listen", "127.0.0.1:0", "--data-dir", notes},
 		"chmod 600":   {"--listen", "127.0.0.1:0", "--data-dir", keys},
 	} {
-		if got := refuse(t, args...); !strings.Contains(got, want) || strings.Contains(got, "is ready") || strings.Contains(got, "panic") {
+		if got := refuse(t, args...); !strings.Contains(got, want) || strings.Contains(got, "is ready") ||
+			strings.Contains(got, "panic") {
 			t.Errorf("%q prints %q, want %q", args, got, want)
 		}
 	}
@@ -177,7 +188,8 @@ func TestDrain(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)
-			const query = `{"query":"mutation { register(email: \"ada@example.com\", username: \"ada\", password1: \"quiet-otter-42\", password2: \"quiet-otter-42\") { success } }"}`
+			const query = `{"query":"mutation { register(email: \"ada@example.com\", username: \"ada\", password1: ` +
+				`\"quiet-otter-42\", password2: \"quiet-otter-42\") { success } }"}`
 			address := strings.TrimPrefix(s.URL, "http://")
 			conn, err := net.Dial("tcp", address)
 			if err != nil {
@@ -185,7 +197,8 @@ func TestDrain(t *testing.T) {
 			}
 			defer conn.Close()
 			// The server asks for the body once it has begun with the request.
-			fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(query))
+			fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: "+
+				"application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(query))
 			answer := bufio.NewReader(conn)
 			if line, err := answer.ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
 				t.Fatalf("%q, %v, want %q", line, err, "HTTP/1.1 100 Continue\r\n")
@@ -202,13 +215,15 @@ func TestDrain(t *testing.T) {
 			if _, err := io.WriteString(conn, query); err != nil {
 				t.Fatal(err)
 			}
-			if rest, err := io.ReadAll(answer); err != nil || !strings.Contains(string(rest), `{"data":{"register":{"success":true}}}`) {
+			if rest, err := io.ReadAll(answer); err != nil ||
+				!strings.Contains(string(rest), `{"data":{"register":{"success":true}}}`) {
 				t.Errorf("answered %q, %v, want text with %q", rest, err, `{"data":{"register":{"success":true}}}`)
 			}
 			if err := s.Wait(); err != nil {
 				t.Errorf("exit: %v\n%s", err, s.Log())
 			}
-			if mails, err := filepath.Glob(filepath.Join(s.DataDir, "spool", "new", "*.eml")); err != nil || len(mails) != 1 {
+			if mails, err := filepath.Glob(filepath.Join(s.DataDir, "spool", "new", "*.eml")); err != nil ||
+				len(mails) != 1 {
 				t.Errorf("mails %v, %v, want 1", mails, err)
 			}
 		})
@@ -224,7 +239,8 @@ func TestDrainEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprint(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\nExpect: 100-continue\r\n\r\n")
+	fmt.Fprint(conn, "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: "+
+		"application/json\r\nContent-Length: 20\r\nExpect: 100-continue\r\n\r\n")
 	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || line != "HTTP/1.1 100 Continue\r\n" {
 		t.Fatalf("%q, %v, want %q", line, err, "HTTP/1.1 100 Continue\r\n")
 	}

@@ -69,7 +69,8 @@ func TestAlgorithms(t *testing.T) {
 	for _, algorithm := range []string{"HS256", "HS384", "HS512", "EdDSA", "ES256", "RS256"} {
 		t.Run(algorithm, func(t *testing.T) {
 			dataDir := filepath.Join(t.TempDir(), "data")
-			env := append([]string{"ACCOUNTD_TOKENS_ALGORITHM=" + algorithm, "ACCOUNTD_TOKENS_ISSUER=acme", "ACCOUNTD_TOKENS_AUDIENCE=app"}, servertest.CheapHashing...)
+			env := append([]string{"ACCOUNTD_TOKENS_ALGORITHM=" + algorithm, "ACCOUNTD_TOKENS_ISSUER=acme",
+				"ACCOUNTD_TOKENS_AUDIENCE=app"}, servertest.CheapHashing...)
 			s := servertest.Start(t, dataDir, env...)
 			token := register(t, s).Token
 			header, claims := part(t, token, 0), part(t, token, 1)
@@ -87,11 +88,17 @@ func TestAlgorithms(t *testing.T) {
 			switch {
 			case err != nil || asymmetric != strings.Contains(s.Log(), s.URL+"/.well-known/jwks.json"):
 				t.Errorf("got %v and the log\n%s\nwant the address of the keys only for %s", err, s.Log(), algorithm)
-			case !asymmetric && (resp.StatusCode != 404 || !strings.Contains(string(raw), "signed with "+algorithm) || resp.Header.Get("Cache-Control") != "no-store"):
-				t.Errorf("got status %d, %v, %s, want a cached key set, or 404 for HMAC", resp.StatusCode, resp.Header, raw)
-			case asymmetric && (resp.StatusCode != 200 || json.Unmarshal(raw, &set) != nil || len(set.Keys) != 1 || set.Keys[0]["kid"] != header["kid"] ||
-				resp.Header.Get("Cache-Control") != "public, max-age=300" || resp.Header.Get("Access-Control-Allow-Origin") != "*"):
-				t.Errorf("got status %d, %v, %s, want a cached key set, or 404 for HMAC", resp.StatusCode, resp.Header, raw)
+			case !asymmetric &&
+				(resp.StatusCode != 404 || !strings.Contains(string(raw), "signed with "+algorithm) ||
+					resp.Header.Get("Cache-Control") != "no-store"):
+				t.Errorf("got status %d, %v, %s, want a cached key set, or 404 for HMAC", resp.StatusCode, resp.Header,
+					raw)
+			case asymmetric && (resp.StatusCode != 200 || json.Unmarshal(raw, &set) != nil || len(set.Keys) != 1 ||
+				set.Keys[0]["kid"] != header["kid"] ||
+				resp.Header.Get("Cache-Control") != "public, max-age=300" ||
+				resp.Header.Get("Access-Control-Allow-Origin") != "*"):
+				t.Errorf("got status %d, %v, %s, want a cached key set, or 404 for HMAC", resp.StatusCode, resp.Header,
+					raw)
 			}
 			s.Kill()
 			s = servertest.Start(t, dataDir, env...)
@@ -192,7 +199,9 @@ func TestRotateUnderLoad(t *testing.T) {
 		name, err := username(s, old.Token)
 		return name == "", err
 	})
-	answer, err := s.Ask(http.DefaultClient, "", `mutation R($t: String) { refreshToken(refreshToken: $t) { success token } }`, map[string]any{"t": old.RefreshToken})
+	answer, err := s.Ask(http.DefaultClient, "",
+		`mutation R($t: String) { refreshToken(refreshToken: $t) { success token } }`,
+		map[string]any{"t": old.RefreshToken})
 	var out servertest.Session
 	if err == nil {
 		err = answer.Field("refreshToken", &out)
@@ -212,7 +221,8 @@ func TestRotateUnderLoad(t *testing.T) {
 func TestTokenSettings(t *testing.T) {
 	ask := func(s *servertest.Server, argument, token, fields string) (out servertest.Session) {
 		t.Helper()
-		answer, err := s.Ask(http.DefaultClient, "", `mutation R($t: String) { refreshToken(`+argument+`: $t) { success `+fields+` } }`, map[string]any{"t": token})
+		answer, err := s.Ask(http.DefaultClient, "", `mutation R($t: String) { refreshToken(`+argument+
+			`: $t) { success `+fields+` } }`, map[string]any{"t": token})
 		if err == nil {
 			err = answer.Field("refreshToken", &out)
 		}
@@ -228,14 +238,17 @@ func TestTokenSettings(t *testing.T) {
 		for rotation, kept := range map[string]bool{"rotate": false, "keep": true} {
 			s := start("ACCOUNTD_TOKENS_ROTATION=" + rotation)
 			session := register(t, s)
-			if next := ask(s, "refreshToken", session.RefreshToken, "token refreshToken"); !next.Success || (next.RefreshToken == session.RefreshToken) != kept {
+			if next := ask(s, "refreshToken", session.RefreshToken, "token refreshToken"); !next.Success ||
+				(next.RefreshToken == session.RefreshToken) != kept {
 				t.Errorf("%s: got %+v, want the same refresh token: %t", rotation, next, kept)
 			}
 		}
 	})
 	t.Run("long_running", func(t *testing.T) {
 		s := start("ACCOUNTD_TOKENS_LONG_RUNNING=false")
-		answer, err := s.Ask(http.DefaultClient, "", `mutation { register(email: "ada@example.com", username: "ada", password1: "quiet-otter-42", password2: "quiet-otter-42") { success token } }`, nil)
+		answer, err := s.Ask(http.DefaultClient, "",
+			`mutation { register(email: "ada@example.com", username: "ada", password1: "quiet-otter-42", password2: `+
+				`"quiet-otter-42") { success token } }`, nil)
 		var session servertest.Session
 		if err == nil {
 			err = answer.Field("register", &session)
@@ -261,7 +274,8 @@ func TestClearBesideServer(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dataDir, servertest.CheapHashing...)
 	session := register(t, s)
-	answer, err := s.Ask(http.DefaultClient, "", `mutation R($t: String) { revokeToken(refreshToken: $t) { success } }`, map[string]any{"t": session.RefreshToken})
+	answer, err := s.Ask(http.DefaultClient, "", `mutation R($t: String) { revokeToken(refreshToken: $t) { success } }`,
+		map[string]any{"t": session.RefreshToken})
 	var out servertest.Session
 	if err == nil {
 		err = answer.Field("revokeToken", &out)
@@ -274,7 +288,8 @@ func TestClearBesideServer(t *testing.T) {
 		{"tokens clear --json", `{"sessions":1,"refresh_tokens":1,"longest_hold_ms":N}` + "\n"},
 		{"tokens clear", "Deleted 0 sessions and 0 refresh tokens.\n"},
 	} {
-		got := regexp.MustCompile(`"longest_hold_ms":[0-9]+\.?[0-9]*`).ReplaceAllString(command(t, dataDir, strings.Fields(step.args)...), `"longest_hold_ms":N`)
+		got := regexp.MustCompile(`"longest_hold_ms":[0-9]+\.?[0-9]*`).ReplaceAllString(command(t, dataDir,
+			strings.Fields(step.args)...), `"longest_hold_ms":N`)
 		if got != step.want {
 			t.Errorf("%s prints %q, want %q", step.args, got, step.want)
 		}

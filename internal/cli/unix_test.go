@@ -61,7 +61,9 @@ drwx------ data/spool/tmp
 	}
 	openUp("data")
 	code, _, warned := w.run("user", "list")
-	if want := "accountd: warning: data directory " + w.dir + "/data was open to others (mode 0755): now it is not; if somebody may have looked, run accountd keys rotate and retire the old keys\n"; code != exitOK || warned != want {
+	if want := "accountd: warning: data directory " + w.dir +
+		"/data was open to others (mode 0755): now it is not; if somebody may have looked, run accountd keys rotate " +
+		"and retire the old keys\n"; code != exitOK || warned != want {
 		t.Errorf("exits %d and says %q, want %v, %v", code, warned, exitOK, want)
 	}
 	if info, err := os.Stat("data"); err != nil || info.Mode().Perm() != 0o700 {
@@ -74,11 +76,13 @@ drwx------ data/spool/tmp
 	openUp("photos")
 	w.write("photos/holiday.jpg", "")
 	before := modes(t, "photos")
-	w.fails(exitFailure, "accountd: data directory photos is open to others, and what it holds is not accountd's: name another with --data-dir, or chmod 700 it\n",
+	w.fails(exitFailure, "accountd: data directory photos is open to others, and what it holds is not accountd's: "+
+		"name another with --data-dir, or chmod 700 it\n",
 		"user", "add", "--username=ada", "--email=ada@example.com", "--no-password", "--data-dir=photos")
 	if diff := cmp.Diff(before, modes(t, "photos")); diff != "" {
 		t.Errorf("changed (-want +got):\n%s", diff)
 	}
 	w.write("file", "")
-	w.fails(exitFailure, "accountd: data directory: mkdir file: not a directory\n", "user", "add", "--username=a", "--email=a@example.com", "--no-password", "--data-dir=file")
+	w.fails(exitFailure, "accountd: data directory: mkdir file: not a directory\n", "user", "add", "--username=a",
+		"--email=a@example.com", "--no-password", "--data-dir=file")
 }

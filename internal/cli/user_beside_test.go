@@ -40,7 +40,8 @@ func TestChangeBesideServer(t *testing.T) {
 		return out
 	}
 	for _, end := range [][]string{
-		{"sessions", "ada", "--revoke-all"}, {"set", "ada", "--archived"}, {"set-password", "ada", "--password-stdin"}, {"delete", "ada"},
+		{"sessions", "ada", "--revoke-all"}, {"set", "ada", "--archived"}, {"set-password", "ada", "--password-stdin"},
+		{"delete", "ada"},
 	} {
 		w.stdin = goodPassword
 		token := login(goodPassword).Token

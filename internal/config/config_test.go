@@ -97,7 +97,8 @@ func TestDefaultValues(t *testing.T) {
 		Log:  Log{Level: "info", Format: "auto"},
 		HTTP: server.Settings{Origins: []string{}, Connections: 4096},
 		Schema: schema.Settings{
-			Limits: graphqlhttp.Limits{Body: 65536, Query: 16384, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20, Depth: 15,
+			Limits: graphqlhttp.Limits{Body: 65536, Query: 16384, Tokens: 1000, Nesting: 20, Fields: 500, Aliases: 20,
+				Depth:              15,
 				IntrospectionDepth: 20, Fragments: 30, Variables: 50, Directives: 20, Errors: 10, Response: 1 << 20,
 				Timeout: 10 * time.Second, Documents: 1000},
 			ErrorShape: "map", Page: 100,
@@ -108,20 +109,27 @@ func TestDefaultValues(t *testing.T) {
 			HeaderName: "Authorization", HeaderPrefixes: []string{"JWT", "Bearer"}, ArgumentName: "token",
 			Cookies: schema.Cookies{Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"},
 		},
-		Accounts: accounts.Settings{AllowLoginNotVerified: true, LoginFields: []string{"email", "username"}, LoginWithSecondaryEmail: true,
-			RegisterFields: []string{"email", "username"}, RegisterOptionalFields: []string{}, UpdateFields: []string{"first_name", "last_name"},
-			Fields: []accounts.Field{}, SendActivationEmail: true, Reveal: "register", Notices: true, UniformTime: 100 * time.Millisecond,
-			Throttle: accounts.ThrottleSettings{LoginsPerAccount: rates(10, 15*time.Minute)[0], ConsecutiveFailures: 100,
-				LoginsPerIP: rates(60, time.Hour), RegistrationsPerIP: rates(30, time.Hour),
+		Accounts: accounts.Settings{AllowLoginNotVerified: true, LoginFields: []string{"email", "username"},
+			LoginWithSecondaryEmail: true,
+			RegisterFields:          []string{"email", "username"}, RegisterOptionalFields: []string{},
+			UpdateFields: []string{"first_name", "last_name"},
+			Fields:       []accounts.Field{}, SendActivationEmail: true, Reveal: "register", Notices: true,
+			UniformTime: 100 * time.Millisecond,
+			Throttle: accounts.ThrottleSettings{LoginsPerAccount: rates(10, 15*time.Minute)[0],
+				ConsecutiveFailures: 100,
+				LoginsPerIP:         rates(60, time.Hour), RegistrationsPerIP: rates(30, time.Hour),
 				MailsPerRecipient: rates(3, time.Hour, 10, day), MailsPerIP: rates(60, time.Hour), Keys: 100_000},
 			Passwords: password.Settings{MinLength: 8, Similarity: 0.7, Common: true, Numeric: true, MaxBytes: 1024,
 				Argon2: password.Argon2Settings{MemoryKiB: 19 << 10, Iterations: 2, Parallelism: 1, Queue: 64}}},
-		Tokens: tokens.Settings{Algorithm: "HS256", AccessLifetime: 5 * time.Minute, AllowRefresh: true, LongRunning: true,
-			RefreshLifetime: 7 * day, Rotation: "rotate", SessionLifetime: 90 * day, RotationGrace: 20 * time.Second, RefreshBytes: 32,
+		Tokens: tokens.Settings{Algorithm: "HS256", AccessLifetime: 5 * time.Minute, AllowRefresh: true,
+			LongRunning:     true,
+			RefreshLifetime: 7 * day, Rotation: "rotate", SessionLifetime: 90 * day, RotationGrace: 20 * time.Second,
+			RefreshBytes:    32,
 			SessionsPerUser: 50, ActivationLifetime: 7 * day, PasswordResetLifetime: time.Hour,
 			PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour},
 		Email: email.Settings{From: "accountd <accounts@localhost>", SiteName: "accountd", ActivationPath: "activate",
-			SecondaryEmailPath: "activate", PasswordResetPath: "password-reset", PasswordSetPath: "password-set", MaxOutbox: 10000,
+			SecondaryEmailPath: "activate", PasswordResetPath: "password-reset", PasswordSetPath: "password-set",
+			MaxOutbox: 10000,
 			Variables: map[string]string{}},
 		SMTP: email.SMTPSettings{TLS: email.StartTLS},
 	}
@@ -155,14 +163,17 @@ issuer = "file"
 audience = "file"
 session_lifetime = 0
 `)
-	env := []string{"ACCOUNTD_SERVER_LISTEN=127.0.0.1:2", "ACCOUNTD_SERVER_DATA_DIR=env", "ACCOUNTD_TOKENS_ISSUER=", "HOME=/",
+	env := []string{"ACCOUNTD_SERVER_LISTEN=127.0.0.1:2", "ACCOUNTD_SERVER_DATA_DIR=env", "ACCOUNTD_TOKENS_ISSUER=",
+		"HOME=/",
 		"ACCOUNTD_TOKENS_HEADER_PREFIXES=A, B", "ACCOUNTD_PASSWORDS_SIMILARITY=0", "ACCOUNTD_LIMITS_TIMEOUT=1m30s"}
 	c, err := Load(path, env, Overrides{DataDir: "flag", Listen: "127.0.0.1:3"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{c.Server.Listen, c.Server.DataDir, c.Server.PublicURL, c.PublicURL(), c.Tokens.Issuer, c.Tokens.Audience, c.Schema.HeaderPrefixes,
-		c.Accounts.Passwords.Similarity, c.Accounts.Passwords.Argon2.MemoryKiB, c.Tokens.SessionLifetime, c.Schema.Limits.Timeout}
+	got := []any{c.Server.Listen, c.Server.DataDir, c.Server.PublicURL, c.PublicURL(), c.Tokens.Issuer,
+		c.Tokens.Audience, c.Schema.HeaderPrefixes,
+		c.Accounts.Passwords.Similarity, c.Accounts.Passwords.Argon2.MemoryKiB, c.Tokens.SessionLifetime,
+		c.Schema.Limits.Timeout}
 	want := []any{"127.0.0.1:3", "flag", "http://localhost:1/", "http://localhost:1", "", "file", []string{"A", "B"},
 		0.0, uint32(1 << 10), time.Duration(0), 90 * time.Second}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -177,15 +188,20 @@ server = { listen = ":443", public_url = "https://a.example", allowed_hosts = ["
 tokens.keys_file = "/secret/keys.json"
 email = { from = "a@app.example", spool_dir = "/var/spool/accountd", link_base = "https://app.example", smtp = { host = "smtp.example.com", username = "u", password_file = "/secret/password" } }
 `)
-	env := []string{"ACCOUNTD_LIMITS_UNIFORM_TIME=5s", "ACCOUNTD_PASSWORDS_ARGON2_MEMORY=64MiB", "ACCOUNTD_PASSWORDS_ARGON2_PARALLELISM=4", "ACCOUNTD_SERVER_DATA_DIR=env"}
+	env := []string{"ACCOUNTD_LIMITS_UNIFORM_TIME=5s", "ACCOUNTD_PASSWORDS_ARGON2_MEMORY=64MiB",
+		"ACCOUNTD_PASSWORDS_ARGON2_PARALLELISM=4", "ACCOUNTD_SERVER_DATA_DIR=env"}
 	for listen, want := range map[string]string{"": "127.0.0.1:0", "127.0.0.1:4242": "127.0.0.1:4242"} {
 		c, err := Load(path, env, Overrides{Listen: listen, DataDir: "temporary", Ephemeral: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		a := c.Accounts.Passwords.Argon2
-		got := []any{c.Server.Listen, c.PublicURL(), filepath.ToSlash(c.KeysFile()), filepath.ToSlash(c.SpoolDir()), c.DevMail(), a.MemoryKiB, a.Iterations, a.Parallelism, c.linkBase(), c.HTTP.Origins, c.SMTPSettings().Host, c.Accounts.UniformTime}
-		if diff := cmp.Diff([]any{want, "http://" + want, "temporary/keys.json", "temporary/spool", true, uint32(8), uint32(1), uint8(1), "https://app.example", []string{"https://app.example"}, "", time.Duration(0)}, got); diff != "" {
+		got := []any{c.Server.Listen, c.PublicURL(), filepath.ToSlash(c.KeysFile()), filepath.ToSlash(c.SpoolDir()),
+			c.DevMail(), a.MemoryKiB, a.Iterations, a.Parallelism, c.linkBase(), c.HTTP.Origins, c.SMTPSettings().Host,
+			c.Accounts.UniformTime}
+		if diff := cmp.Diff([]any{want, "http://" + want, "temporary/keys.json", "temporary/spool", true, uint32(8),
+			uint32(1), uint8(1), "https://app.example", []string{"https://app.example"}, "", time.Duration(0)},
+			got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
@@ -209,12 +225,14 @@ func TestWhichFile(t *testing.T) {
 }
 
 func TestRedactedReadsBack(t *testing.T) {
-	c := mustLoad(t, "[email]\nsite_name = \"A \\\"B\\\" \\\\ é\"\n", "ACCOUNTD_TOKENS_LEEWAY=30s", "ACCOUNTD_TOKENS_SESSION_LIFETIME=36h")
+	c := mustLoad(t, "[email]\nsite_name = \"A \\\"B\\\" \\\\ é\"\n", "ACCOUNTD_TOKENS_LEEWAY=30s",
+		"ACCOUNTD_TOKENS_SESSION_LIFETIME=36h")
 	text := c.Redacted()
 	for _, line := range []string{
 		`site_name = "A \"B\" \\ é" # ` + c.origins["email.site_name"], `leeway = "30s" # ACCOUNTD_TOKENS_LEEWAY`,
 		`session_lifetime = "36h" # ACCOUNTD_TOKENS_SESSION_LIFETIME`, `public_url = "http://127.0.0.1:8080" # derived`,
-		`issuer = "http://127.0.0.1:8080" # derived`, `keys_file = "data/keys.json" # derived`, "[passwords.argon2]", `memory = "19MiB"`,
+		`issuer = "http://127.0.0.1:8080" # derived`, `keys_file = "data/keys.json" # derived`, "[passwords.argon2]",
+		`memory = "19MiB"`,
 	} {
 		if !slices.Contains(strings.Split(filepath.ToSlash(text), "\n"), filepath.ToSlash(line)) {
 			t.Errorf("%q is missing in\n%s", line, text)
@@ -231,7 +249,8 @@ func TestRedactedReadsBack(t *testing.T) {
 
 func TestUnits(t *testing.T) {
 	for text, want := range map[string]time.Duration{
-		"0": 0, "0s": 0, "250ms": 250 * time.Millisecond, "5m": 5 * time.Minute, "36h": 36 * time.Hour, "7d": 7 * day, "1d12h": 36 * time.Hour, "-1s": -time.Second,
+		"0": 0, "0s": 0, "250ms": 250 * time.Millisecond, "5m": 5 * time.Minute, "36h": 36 * time.Hour, "7d": 7 * day,
+		"1d12h": 36 * time.Hour, "-1s": -time.Second,
 	} {
 		got, err := parseDuration(text)
 		if err != nil || time.Duration(got) != want {
@@ -241,18 +260,21 @@ func TestUnits(t *testing.T) {
 			t.Errorf("%q is printed as %q, which is %v, %v", text, got, back, err)
 		}
 	}
-	for _, text := range []string{"", "d", "5", "5 m", "1.5d", "-1d", "+1d", "7d-1h", "7d7d", "106752d", "106751d24h", "99999999999999999999d", "1w"} {
+	for _, text := range []string{"", "d", "5", "5 m", "1.5d", "-1d", "+1d", "7d-1h", "7d7d", "106752d", "106751d24h",
+		"99999999999999999999d", "1w"} {
 		if got, err := parseDuration(text); err == nil {
 			t.Errorf("parseDuration(%q) = %v", text, got)
 		}
 	}
-	for text, want := range map[string]Size{"0B": 0, "512B": 512, "64KiB": 65536, "19MiB": 19 << 20, "4GiB": 4 << 30, "1025B": 1025} {
+	for text, want := range map[string]Size{"0B": 0, "512B": 512, "64KiB": 65536, "19MiB": 19 << 20, "4GiB": 4 << 30,
+		"1025B": 1025} {
 		got, err := parseSize(text)
 		if err != nil || got != want || got.String() != text {
 			t.Errorf("parseSize(%q) = %v, %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "64", "KiB", "64KB", "64kib", "-1B", "1.5MiB", "64 KiB", "99999999999GiB", "4611686018427387904KiB"} {
+	for _, text := range []string{"", "64", "KiB", "64KB", "64kib", "-1B", "1.5MiB", "64 KiB", "99999999999GiB",
+		"4611686018427387904KiB"} {
 		if got, err := parseSize(text); err == nil {
 			t.Errorf("parseSize(%q) = %v", text, got)
 		}
@@ -270,18 +292,21 @@ func TestDerived(t *testing.T) {
 	}{
 		{"default", "127.0.0.1:8080", "", "http://127.0.0.1:8080", true, []string{"127.0.0.1", "::1", "localhost"}},
 		{"IPv6", "[::1]:8080", "", "http://[::1]:8080", true, []string{"127.0.0.1", "::1", "localhost"}},
-		{"another loopback address", "127.0.0.2:80", "", "http://127.0.0.2:80", true, []string{"127.0.0.1", "127.0.0.2", "::1", "localhost"}},
+		{"another loopback address", "127.0.0.2:80", "", "http://127.0.0.2:80", true,
+			[]string{"127.0.0.1", "127.0.0.2", "::1", "localhost"}},
 		{"behind a proxy", "127.0.0.1:8080", "https://Accounts.example.com/", "https://Accounts.example.com", false,
 			[]string{"127.0.0.1", "::1", "accounts.example.com", "localhost"}},
 		{"public", ":443", "https://a.example:8443/x", "https://a.example:8443/x", false, []string{"a.example"}},
 		{"a name below localhost", "127.0.0.1:80", "http://App.Localhost.:8080", "http://App.Localhost.:8080", true,
 			[]string{"127.0.0.1", "::1", "app.localhost.", "localhost"}},
-		{"everywhere, called localhost", "0.0.0.0:80", "http://localhost", "http://localhost", false, []string{"localhost"}},
+		{"everywhere, called localhost", "0.0.0.0:80", "http://localhost", "http://localhost", false,
+			[]string{"localhost"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := mustLoad(t, "", "ACCOUNTD_SERVER_LISTEN="+test.listen, "ACCOUNTD_SERVER_PUBLIC_URL="+test.public)
 			got := []any{c.PublicURL(), c.Loopback(), c.Introspection(), c.GraphiQL(), c.DevMail(), c.Hosts()}
-			if diff := cmp.Diff([]any{test.url, test.loopback, test.loopback, test.loopback, test.loopback, test.hosts}, got); diff != "" {
+			if diff := cmp.Diff([]any{test.url, test.loopback, test.loopback, test.loopback, test.loopback, test.hosts},
+				got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -294,7 +319,8 @@ func TestDerived(t *testing.T) {
 		}
 	})
 	t.Run("on and off", func(t *testing.T) {
-		c := mustLoad(t, "[graphql]\nintrospection = \"off\"\ngraphiql = \"on\"\n[server]\nlisten = \":80\"\npublic_url = \"http://a.example\"\n")
+		c := mustLoad(t, "[graphql]\nintrospection = \"off\"\ngraphiql = \"on\"\n[server]\nlisten = "+
+			"\":80\"\npublic_url = \"http://a.example\"\n")
 		if c.Introspection() || !c.GraphiQL() {
 			t.Errorf("introspection %t, graphiql %t", c.Introspection(), c.GraphiQL())
 		}
@@ -305,7 +331,8 @@ func TestDerived(t *testing.T) {
 	t.Run("files", func(t *testing.T) {
 		c := mustLoad(t, "", "ACCOUNTD_SERVER_DATA_DIR=d")
 		moved := mustLoad(t, "[tokens]\nkeys_file = \"k\"\n[email]\nspool_dir = \"s\"\n")
-		got := []string{filepath.ToSlash(c.DatabaseFile()), filepath.ToSlash(c.KeysFile()), filepath.ToSlash(c.SpoolDir()), moved.KeysFile(), moved.SpoolDir()}
+		got := []string{filepath.ToSlash(c.DatabaseFile()), filepath.ToSlash(c.KeysFile()),
+			filepath.ToSlash(c.SpoolDir()), moved.KeysFile(), moved.SpoolDir()}
 		if diff := cmp.Diff([]string{"d/accountd.db", "d/keys.json", "d/spool", "k", "s"}, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}

@@ -138,6 +138,7 @@ func possible(s setting) string {
 	case s.min != "":
 		return s.min + " to " + s.max
 	default:
-		return map[string]string{"bool": "true, false", "string": "text", "slice": "list of texts"}[s.typ.Kind().String()]
+		return map[string]string{"bool": "true, false", "string": "text",
+			"slice": "list of texts"}[s.typ.Kind().String()]
 	}
 }

@@ -36,9 +36,12 @@ func TestRates(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"": "is not a rate", "10": "is not a rate", "10/": "is not a rate", "/h": "is not a rate", "-1/h": "is not a rate", "1/h,": "is not a rate",
-		"1/1500ms": "is not a rate", "1/x": "is not a rate", "off, 1/h": "is not a rate", "1.5/h": "is not a rate", "OFF": "is not a rate",
-		"0/h": "is out of bounds", "1000001/h": "is out of bounds", "1/0s": "is out of bounds", "1/7d1s": "is out of bounds",
+		"": "is not a rate", "10": "is not a rate", "10/": "is not a rate", "/h": "is not a rate",
+		"-1/h": "is not a rate", "1/h,": "is not a rate",
+		"1/1500ms": "is not a rate", "1/x": "is not a rate", "off, 1/h": "is not a rate", "1.5/h": "is not a rate",
+		"OFF": "is not a rate",
+		"0/h": "is out of bounds", "1000001/h": "is out of bounds", "1/0s": "is out of bounds",
+		"1/7d1s":     "is out of bounds",
 		"1/h, 2/60m": "has the same time twice",
 	} {
 		got := problems(t, "[limits]\nlogins_per_ip = \""+text+"\"\n")
@@ -46,7 +49,8 @@ func TestRates(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
-	if got := problems(t, "[limits]\nlogins_per_ip = 10\n"); len(got) != 1 || !strings.Contains(got[0], "has the wrong type") {
+	if got := problems(t, "[limits]\nlogins_per_ip = 10\n"); len(got) != 1 ||
+		!strings.Contains(got[0], "has the wrong type") {
 		t.Errorf("a number: %q", got)
 	}
 }
@@ -58,14 +62,16 @@ func TestThrottleContradictions(t *testing.T) {
 	}{
 		{"several rates of an account", "[limits]\nlogins_per_account = \"1/m, 2/h\"\n", "limits.logins_per_account"},
 		{"purging of who may log in", "[accounts]\npurge_unverified = \"30d\"\n", "accounts.purge_unverified"},
-		{"purging without activation mails", verifiedOnly + "\"30d\"\nsend_activation_email = false\n", "accounts.purge_unverified"},
+		{"purging without activation mails", verifiedOnly + "\"30d\"\nsend_activation_email = false\n",
+			"accounts.purge_unverified"},
 		{"purging before the link ends", verifiedOnly + "\"6d\"\n", "accounts.purge_unverified"},
 		{"purging", verifiedOnly + "\"7d\"\n", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got := problems(t, test.text)
-			if test.key == "" && got != nil || test.key != "" && (len(got) != 1 || !strings.Contains(got[0], test.key)) {
+			if test.key == "" && got != nil || test.key != "" &&
+				(len(got) != 1 || !strings.Contains(got[0], test.key)) {
 				t.Errorf("%q, want one of %q", got, test.key)
 			}
 		})
@@ -75,9 +81,11 @@ func TestThrottleContradictions(t *testing.T) {
 // TestResetMailWarning: who asks for the reset mails of another must not leave them without a good link.
 func TestResetMailWarning(t *testing.T) {
 	warns := func(text string) bool {
-		return slices.ContainsFunc(mustLoad(t, text).Warnings(), func(w string) bool { return strings.Contains(w, "mails_per_recipient") })
+		return slices.ContainsFunc(mustLoad(t, text).Warnings(),
+			func(w string) bool { return strings.Contains(w, "mails_per_recipient") })
 	}
-	if !warns("[tokens]\npassword_reset_lifetime = \"15m\"\n") || warns("[tokens]\npassword_reset_lifetime = \"15m\"\n[limits]\nmails_per_recipient = \"3/15m, 10/d\"\n") {
+	if !warns("[tokens]\npassword_reset_lifetime = \"15m\"\n") ||
+		warns("[tokens]\npassword_reset_lifetime = \"15m\"\n[limits]\nmails_per_recipient = \"3/15m, 10/d\"\n") {
 		t.Error("the warning is not about a link that ends before the next mail comes")
 	}
 }

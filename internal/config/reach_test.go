@@ -69,9 +69,12 @@ func TestPublicSettings(t *testing.T) {
 func TestReachProblems(t *testing.T) {
 	const missing = "server.trusted_proxies does not have "
 	for _, test := range []struct{ listen, public, proxies, want string }{
-		{"127.0.0.1:8080", "https://a.example", "", missing + `127.0.0.1, …: set server.trusted_proxies = ["127.0.0.1"], and`},
-		{"localhost:8080", "https://a.example", "10.0.0.0/8", missing + `127.0.0.1, …proxies = ["10.0.0.0/8", "127.0.0.1"], and`},
-		{"[::1]:8080", "https://a.example", "127.0.0.1", missing + `::1, …: set server.trusted_proxies = ["127.0.0.1", "::1"], and`},
+		{"127.0.0.1:8080", "https://a.example", "", missing +
+			`127.0.0.1, …: set server.trusted_proxies = ["127.0.0.1"], and`},
+		{"localhost:8080", "https://a.example", "10.0.0.0/8", missing +
+			`127.0.0.1, …proxies = ["10.0.0.0/8", "127.0.0.1"], and`},
+		{"[::1]:8080", "https://a.example", "127.0.0.1", missing +
+			`::1, …: set server.trusted_proxies = ["127.0.0.1", "::1"], and`},
 		{"127.0.0.1:8080", "https://a.example", "127.0.0.1", ""},
 		{"127.0.0.1:8080", "https://a.example", "127.0.0.0/8", ""},
 		{"127.0.0.1:8080", "https://a.example", "64.0.0.0/2", ""},

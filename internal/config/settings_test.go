@@ -110,14 +110,18 @@ tls = "implicit"
 			}
 		}
 	}
-	check("tokens", c.TokenSettings(), "EdDSA", "http://127.0.0.1:8080", "aud", 1*s, 2*s, true, true, 5*s, 6*s, "keep", 3*s, 17, 16,
+	check("tokens", c.TokenSettings(), "EdDSA", "http://127.0.0.1:8080", "aud", 1*s, 2*s, true, true, 5*s, 6*s, "keep",
+		3*s, 17, 16,
 		7*s, 8*s, 9*s, 10*s)
-	check("email", c.EmailSettings(), "f@e.example", "site", "https://app.example", "/a/", "b", "c", "d", c.SpoolDir(), 9, "t",
+	check("email", c.EmailSettings(), "f@e.example", "site", "https://app.example", "/a/", "b", "c", "d", c.SpoolDir(),
+		9, "t",
 		map[string]string{"support": "help"}, map[string]any{"phone": "1"})
 	check("email.smtp", c.SMTPSettings(), "h", 20, "u", "p", email.ImplicitTLS)
 	check("limits", c.SchemaSettings().Limits, 1001, 1000, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1300, 14*s, 15)
-	check("accounts", c.Accounts, false, []string{"email"}, true, []string{"email", "phone"}, []string{"first_name"}, []string{"phone"},
-		[]accounts.Field{{Name: "phone", Type: "String", MaxLength: 20, Pattern: "[0-9]+", Choices: []any{"1", "2"}, Unique: true, Public: true}},
+	check("accounts", c.Accounts, false, []string{"email"}, true, []string{"email", "phone"}, []string{"first_name"},
+		[]string{"phone"},
+		[]accounts.Field{{Name: "phone", Type: "String", MaxLength: 20, Pattern: "[0-9]+", Choices: []any{"1", "2"},
+			Unique: true, Public: true}},
 		false, true, true, accounts.RevealAll, true, true, 19*s, 4*s, nil, nil)
 	check("throttle", c.Accounts.Throttle, nil, 2, rates(3, time.Minute), rates(4, time.Minute, 5, 2*time.Hour),
 		rates(7, 36*time.Hour), rates(6, 24*time.Hour), 800)
@@ -145,7 +149,8 @@ fields = [
 	{ name = "d", type = "DateTime" }, { name = "c", type = "Int", choices = [7, 8] }, { name = "hidden", type = "String", public = false },
 ]
 `)
-	want := map[string]any{"s": "sample", "i": int64(42), "f": 4.2, "b": true, "d": time.Unix(1_500_000_000, 0).UTC(), "c": int64(7)}
+	want := map[string]any{"s": "sample", "i": int64(42), "f": 4.2, "b": true, "d": time.Unix(1_500_000_000, 0).UTC(),
+		"c": int64(7)}
 	if got := c.EmailSettings().Fields; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}

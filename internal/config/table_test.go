@@ -54,7 +54,8 @@ variables.support = "x@example.com"
 variables."help desk" = 'a "b"'
 `},
 		"variables": {env: []string{
-			`ACCOUNTD_ACCOUNTS_FIELDS=[{name="phone", type="String", max_length=20, pattern='\+[0-9]+', unique=true}, {name="plan", type="Int", choices=[1,2], public=false}]`,
+			`ACCOUNTD_ACCOUNTS_FIELDS=[{name="phone", type="String", max_length=20, pattern='\+[0-9]+', ` +
+				`unique=true}, {name="plan", type="Int", choices=[1,2], public=false}]`,
 			`ACCOUNTD_QUERIES_FILTER_FIELDS={email=["exact","in"]}`,
 			`ACCOUNTD_EMAIL_VARIABLES={support="x@example.com", "help desk"='a "b"'}`,
 		}},
@@ -64,8 +65,9 @@ variables."help desk" = 'a "b"'
 			again := mustLoad(t, got.Redacted())
 			for _, c := range []*Config{got, again} {
 				part := Config{
-					Accounts: accounts.Settings{Fields: c.Accounts.Fields}, Schema: schema.Settings{FilterFields: c.Schema.FilterFields},
-					Email: email.Settings{Variables: c.Email.Variables},
+					Accounts: accounts.Settings{Fields: c.Accounts.Fields},
+					Schema:   schema.Settings{FilterFields: c.Schema.FilterFields},
+					Email:    email.Settings{Variables: c.Email.Variables},
 				}
 				if diff := cmp.Diff(want, part, cmp.AllowUnexported(Config{})); diff != "" {
 					t.Errorf("-want +got:\n%s", diff)
@@ -77,19 +79,25 @@ variables."help desk" = 'a "b"'
 
 func TestTableProblems(t *testing.T) {
 	for name, c := range map[string]struct{ text, env, want string }{
-		"not a list":      {"[accounts]\nfields = 1", "", "f:2: accounts.fields = 1 is not a list of tables"},
-		"item no table":   {"[accounts]\nfields = [1]", "", "has an item that is no table"},
-		"unknown key":     {"[[accounts.fields]]\nname = \"a\"\ntyp = \"Int\"", "", `f:1: accounts.fields = [{…}] has an item "a" that has an unknown key "typ"; possible are choices,`},
-		"wrong type":      {"[[accounts.fields]]\nname = \"a\"\nunique = 1", "", `has an item "a" that has a unique that has the wrong type`},
-		"choices":         {"[[accounts.fields]]\nname = \"a\"\nchoices = 1", "", "has choices that are no list"},
-		"variables":       {"[email.variables]\na = 1", "", "f:1: email.variables = {…} has an item a that has the wrong type"},
-		"control":         {"[email.variables]\na = \"\\u0007\"", "", "has a control character"},
-		"filters":         {"[queries.filter_fields]\nemail = \"exact\"", "", "has an item email that has the wrong type"},
+		"not a list":    {"[accounts]\nfields = 1", "", "f:2: accounts.fields = 1 is not a list of tables"},
+		"item no table": {"[accounts]\nfields = [1]", "", "has an item that is no table"},
+		"unknown key": {"[[accounts.fields]]\nname = \"a\"\ntyp = \"Int\"", "",
+			`f:1: accounts.fields = [{…}] has an item "a" that has an unknown key "typ"; possible are choices,`},
+		"wrong type": {"[[accounts.fields]]\nname = \"a\"\nunique = 1", "",
+			`has an item "a" that has a unique that has the wrong type`},
+		"choices": {"[[accounts.fields]]\nname = \"a\"\nchoices = 1", "", "has choices that are no list"},
+		"variables": {"[email.variables]\na = 1", "",
+			"f:1: email.variables = {…} has an item a that has the wrong type"},
+		"control": {"[email.variables]\na = \"\\u0007\"", "", "has a control character"},
+		"filters": {"[queries.filter_fields]\nemail = \"exact\"", "",
+			"has an item email that has the wrong type"},
 		"not a table":     {"[email]\nvariables = 3", "", "f:2: email.variables = 3 is not a table"},
 		"array of tables": {"[[email.variables]]\na = \"b\"", "", "is not a table"},
-		"variable":        {"", "ACCOUNTD_EMAIL_VARIABLES=a=b", `is not a TOML value on one line: use a table of strings`},
-		"two values":      {"", "ACCOUNTD_EMAIL_VARIABLES={}\nx = 1", "is not a TOML value on one line"},
-		"toggle":          {"[graphql]\ngraphiql = 1", "", `graphql.graphiql = 1 has the wrong type: use "auto", true or false`},
+		"variable": {"", "ACCOUNTD_EMAIL_VARIABLES=a=b",
+			`is not a TOML value on one line: use a table of strings`},
+		"two values": {"", "ACCOUNTD_EMAIL_VARIABLES={}\nx = 1", "is not a TOML value on one line"},
+		"toggle": {"[graphql]\ngraphiql = 1", "",
+			`graphql.graphiql = 1 has the wrong type: use "auto", true or false`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := writeFile(t, "f", c.text)
@@ -111,7 +119,8 @@ email = 1
 username = "exact"
 `), "\n")
 	for _, want := range []string{
-		`"a" that has an unknown key "typ"`, `"a" that has a unique that has the wrong type`, `"b" that has choices that are no list`,
+		`"a" that has an unknown key "typ"`, `"a" that has a unique that has the wrong type`,
+		`"b" that has choices that are no list`,
 		"has an item email that", "has an item username that",
 	} {
 		if strings.Count(got, want) != 1 {

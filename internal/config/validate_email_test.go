@@ -20,10 +20,14 @@ func TestSMTPContradictions(t *testing.T) {
 		{"implicit", host + login + `tls = "implicit"`, ""},
 		{"in clear without a login", host + `tls = "none"`, ""},
 		{"in clear on this machine", "[email.smtp]\nhost = \"127.0.0.1\"\ntls = \"none\"\n" + login, ""},
-		{"in clear", host + login + `tls = "none"`, `email.smtp.tls = "none" would send the password in clear to "smtp.example.com": use "starttls" or "implicit"`},
-		{"host with port", "[email.smtp]\nhost = \"smtp.example.com:25\"", `is not the name of a host: write the name alone`},
+		{"in clear", host + login + `tls = "none"`,
+			`email.smtp.tls = "none" would send the password in clear to "smtp.example.com": use "starttls" or ` +
+				`"implicit"`},
+		{"host with port", "[email.smtp]\nhost = \"smtp.example.com:25\"",
+			`is not the name of a host: write the name alone`},
 		{"host with scheme", "[email.smtp]\nhost = \"smtp://example.com\"", "is not the name of a host"},
-		{"no password", host + `username = "u"`, `email.smtp.password_file = "" is empty while email.smtp.username is "u": name a file, mode 0600`},
+		{"no password", host + `username = "u"`,
+			`email.smtp.password_file = "" is empty while email.smtp.username is "u": name a file, mode 0600`},
 		{"no username", host + `password_file = "p"`, "is empty while email.smtp.password_file is set"},
 		{"port", host + "port = 65536", "is out of bounds: use a whole number from 0 to 65535"},
 		{"mode", host + `tls = "opportunistic"`, `is not possible: use "starttls", "implicit", "none"`},
@@ -59,7 +63,8 @@ func TestSMTPWarnings(t *testing.T) {
 		"[email]\nfrom = \"a@a.example\"\n[email.smtp]\nhost = \"smtp.example.com\"":                 "",
 	} {
 		warnings := mustLoad(t, text).smtpWarnings()
-		if want == "" && len(warnings) != 0 || want != "" && (len(warnings) != 1 || !strings.Contains(warnings[0], want)) {
+		if want == "" && len(warnings) != 0 || want != "" &&
+			(len(warnings) != 1 || !strings.Contains(warnings[0], want)) {
 			t.Errorf("%q warns %q, want %q", text, warnings, want)
 		}
 	}

@@ -23,7 +23,8 @@ func TestWebContradictions(t *testing.T) {
 		want       string // "": nothing is wrong
 	}{
 		{"proxies", `server.trusted_proxies = ["10.0.0.0/8", "10.1.2.3/8", "192.0.2.7", "2001:db8::/32", "::1"]`, ""},
-		{"proxy by name", `server.trusted_proxies = ["proxy.internal"]`, "has an item that is no address and no network"},
+		{"proxy by name", `server.trusted_proxies = ["proxy.internal"]`,
+			"has an item that is no address and no network"},
 		{"proxy with port", `server.trusted_proxies = ["10.0.0.1:80"]`, "is no address and no network"},
 		{"bits beyond", `server.trusted_proxies = ["10.0.0.0/33"]`, "is no address and no network"},
 		{"no proxy", `server.trusted_proxies = [""]`, "is no address and no network"},
@@ -33,7 +34,8 @@ func TestWebContradictions(t *testing.T) {
 		{"everybody", `server.trusted_proxies = ["0.0.0.0/0"]`, "trusts everybody"},
 		{"everybody, IPv6", `server.trusted_proxies = ["10.0.0.1", "::/0"]`, "trusts everybody"},
 
-		{"origins", `server.cors_origins = ["https://app.example.com", "http://localhost:3000", "http://[::1]:3000", "https://a.example:8443", "capacitor://localhost"]`, ""},
+		{"origins", `server.cors_origins = ["https://app.example.com", "http://localhost:3000", ` +
+			`"http://[::1]:3000", "https://a.example:8443", "capacitor://localhost"]`, ""},
 		{"any origin", `server.cors_origins = ["*"]`, "has an item that is no origin as browsers write it"},
 		{"wildcard", `server.cors_origins = ["https://*.example.com"]`, "no origin"},
 		{"null", `server.cors_origins = ["null"]`, "no origin"},
@@ -61,11 +63,14 @@ func TestWebContradictions(t *testing.T) {
 		{"cookies", cookies, ""},
 		{"cookies on https", httpsSite + cookies + "hide_token_fields = true\nsame_site = \"None\"", ""},
 		{"cookies on http", httpSite + cookies, ""},
-		{"hidden without cookies", "[tokens.cookies]\nhide_token_fields = true", "leaves no way to get a token while tokens.cookies.enabled is false"},
+		{"hidden without cookies", "[tokens.cookies]\nhide_token_fields = true",
+			"leaves no way to get a token while tokens.cookies.enabled is false"},
 		{"name with a space", cookies + `name = "J WT"`, "is not the name of a cookie"},
 		{"no refresh name", cookies + `refresh_name = ""`, "is not the name of a cookie"},
-		{"name with its prefix", httpsSite + cookies + `name = "__Host-JWT"`, "begins with what browsers give a meaning"},
-		{"refresh name with a prefix", cookies + `refresh_name = "__secure-r"`, "begins with what browsers give a meaning"},
+		{"name with its prefix", httpsSite + cookies + `name = "__Host-JWT"`,
+			"begins with what browsers give a meaning"},
+		{"refresh name with a prefix", cookies + `refresh_name = "__secure-r"`,
+			"begins with what browsers give a meaning"},
 		{"equal names", cookies + `refresh_name = "JWT"`, "is the name of the other cookie as well"},
 		{"relative path", cookies + `path = "graphql"`, "is not the path of a URL"},
 		{"no path", cookies + `path = ""`, "is not the path of a URL"},
@@ -74,7 +79,8 @@ func TestWebContradictions(t *testing.T) {
 
 		{"domain is the host", httpsSite + cookies + `domain = "accounts.example.com"`, ""},
 		{"domain above", httpsSite + cookies + `domain = "Example.com"`, ""},
-		{"domain with a dot", httpsSite + cookies + `domain = ".example.com"`, `is neither the host of server.public_url, "accounts.example.com", nor above it`},
+		{"domain with a dot", httpsSite + cookies + `domain = ".example.com"`,
+			`is neither the host of server.public_url, "accounts.example.com", nor above it`},
 		{"domain below", httpsSite + cookies + `domain = "x.accounts.example.com"`, "nor above it"},
 		{"domain beside", httpsSite + cookies + `domain = "other.com"`, "nor above it"},
 		{"end of a name", httpsSite + cookies + `domain = "ample.com"`, "nor above it"},
@@ -82,17 +88,22 @@ func TestWebContradictions(t *testing.T) {
 		{"domain of an address", cookies + `domain = "127.0.0.1"`, "nor above it"},
 		{"domain without cookies", `tokens.cookies.domain = "other.com"`, ""},
 
-		{"secure on http", httpSite + cookies + "secure = true", `makes browsers drop the cookies, because server.public_url, "http://accounts.example.com", is not https`},
+		{"secure on http", httpSite + cookies + "secure = true",
+			`makes browsers drop the cookies, because server.public_url, "http://accounts.example.com", is not https`},
 		{"secure on loopback", cookies + "secure = true\nsame_site = \"None\"", ""},
-		{"None on http", httpSite + cookies + "same_site = \"None\"", "is refused by browsers for cookies that are not Secure"},
-		{"None, not secure", httpsSite + cookies + "same_site = \"None\"\nsecure = false", "is refused by browsers for cookies that are not Secure"},
-		{"None on loopback", cookies + "same_site = \"None\"", "is refused by browsers for cookies that are not Secure"},
+		{"None on http", httpSite + cookies + "same_site = \"None\"",
+			"is refused by browsers for cookies that are not Secure"},
+		{"None, not secure", httpsSite + cookies + "same_site = \"None\"\nsecure = false",
+			"is refused by browsers for cookies that are not Secure"},
+		{"None on loopback", cookies + "same_site = \"None\"",
+			"is refused by browsers for cookies that are not Secure"},
 		{"another same site", cookies + "same_site = \"lax\"", `use "Lax", "Strict", "None"`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got := problems(t, test.text)
-			if test.want == "" && len(got) > 0 || test.want != "" && (len(got) != 1 || !strings.Contains(got[0], test.want)) {
+			if test.want == "" && len(got) > 0 || test.want != "" &&
+				(len(got) != 1 || !strings.Contains(got[0], test.want)) {
 				t.Errorf("problems %q, want %q", got, test.want)
 			}
 		})
@@ -124,7 +135,9 @@ func TestWebWarnings(t *testing.T) {
 		`server.cors_origins = ["http://app.example.com"]`:                                                 "server.cors_origins has http://app.example.com, which is not https",
 	} {
 		warnings := mustLoad(t, text).webWarnings()
-		if found := slices.ContainsFunc(warnings, func(w string) bool { return strings.HasPrefix(w, want) }); want != "" && !found || want == "" && len(warnings) > 0 {
+		if found := slices.ContainsFunc(warnings,
+			func(w string) bool { return strings.HasPrefix(w, want) }); want != "" && !found || want == "" &&
+			len(warnings) > 0 {
 			t.Errorf("%s: warnings %q, want %q", text, warnings, want)
 		}
 	}
@@ -136,18 +149,26 @@ func TestCookieSettings(t *testing.T) {
 		text string
 		want schema.Cookies
 	}{
-		"loopback": {cookies, schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"}},
-		"https": {httpsSite + cookies + "hide_token_fields = true\nsame_site = \"Strict\"", schema.Cookies{Enabled: true, Name: "__Host-JWT",
-			RefreshName: "__Host-JWT-refresh-token", Secure: true, Path: "/", SameSite: "Strict", HideTokenFields: true}},
-		"https in capitals": {strings.Replace(httpsSite, "https:", "HTTPS:", 1) + cookies, schema.Cookies{Enabled: true, Name: "__Host-JWT",
-			RefreshName: "__Host-JWT-refresh-token", Secure: true, Path: "/", SameSite: "Lax"}},
-		"own path": {httpsSite + cookies + "path = \"/x\"\nname = \"a\"\nrefresh_name = \"b\"", schema.Cookies{Enabled: true, Name: "a", RefreshName: "b",
-			Secure: true, Path: "/x", SameSite: "Lax"}},
-		"own domain": {httpsSite + cookies + "domain = \"example.com\"\nsame_site = \"None\"", schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token",
-			Secure: true, Path: "/", Domain: "example.com", SameSite: "None"}},
-		"not secure": {httpsSite + cookies + "secure = false", schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"}},
-		"secure loopback": {cookies + "secure = true", schema.Cookies{Enabled: true, Name: "__Host-JWT", RefreshName: "__Host-JWT-refresh-token",
-			Secure: true, Path: "/", SameSite: "Lax"}},
+		"loopback": {cookies, schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/",
+			SameSite: "Lax"}},
+		"https": {httpsSite + cookies + "hide_token_fields = true\nsame_site = \"Strict\"",
+			schema.Cookies{Enabled: true, Name: "__Host-JWT",
+				RefreshName: "__Host-JWT-refresh-token", Secure: true, Path: "/", SameSite: "Strict",
+				HideTokenFields: true}},
+		"https in capitals": {strings.Replace(httpsSite, "https:", "HTTPS:", 1) + cookies,
+			schema.Cookies{Enabled: true, Name: "__Host-JWT",
+				RefreshName: "__Host-JWT-refresh-token", Secure: true, Path: "/", SameSite: "Lax"}},
+		"own path": {httpsSite + cookies + "path = \"/x\"\nname = \"a\"\nrefresh_name = \"b\"",
+			schema.Cookies{Enabled: true, Name: "a", RefreshName: "b",
+				Secure: true, Path: "/x", SameSite: "Lax"}},
+		"own domain": {httpsSite + cookies + "domain = \"example.com\"\nsame_site = \"None\"",
+			schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token",
+				Secure: true, Path: "/", Domain: "example.com", SameSite: "None"}},
+		"not secure": {httpsSite + cookies + "secure = false",
+			schema.Cookies{Enabled: true, Name: "JWT", RefreshName: "JWT-refresh-token", Path: "/", SameSite: "Lax"}},
+		"secure loopback": {cookies + "secure = true",
+			schema.Cookies{Enabled: true, Name: "__Host-JWT", RefreshName: "__Host-JWT-refresh-token",
+				Secure: true, Path: "/", SameSite: "Lax"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, mustLoad(t, test.text).SchemaSettings().Cookies); diff != "" {

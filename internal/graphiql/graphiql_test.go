@@ -61,14 +61,18 @@ func sums(t *testing.T) map[string]string {
 func TestPage(t *testing.T) {
 	server := httptest.NewServer(Handler(true))
 	defer server.Close()
-	for query, endpoint := range map[string]string{"": "/graphql", "?endpoint=relay": "/relay", "?endpoint=http://evil": "/graphql"} {
+	for query, endpoint := range map[string]string{"": "/graphql", "?endpoint=relay": "/relay",
+		"?endpoint=http://evil": "/graphql"} {
 		resp, body := get(t, server.URL+"/"+query, "")
-		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" || resp.Header.Get("Cache-Control") != "no-cache" ||
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" ||
+			resp.Header.Get("Cache-Control") != "no-cache" ||
 			resp.Header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%q: status %d, %v, want 200, %q, %q, %q", query, resp.StatusCode, resp.Header, "text/html; charset=utf-8", "no-cache", "nosniff")
+			t.Errorf("%q: status %d, %v, want 200, %q, %q, %q", query, resp.StatusCode, resp.Header,
+				"text/html; charset=utf-8", "no-cache", "nosniff")
 		}
 		for name, want := range map[string]string{
-			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src data:; " +
+			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+				"font-src data:; " +
 				"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 			"X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
 			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
@@ -90,8 +94,10 @@ func TestPage(t *testing.T) {
 			url := server.URL + string(m[1])
 			plain, content := get(t, url, "")
 			packed, raw := get(t, url, "gzip")
-			if plain.StatusCode != 200 || packed.StatusCode != 200 || !strings.Contains(plain.Header.Get("Cache-Control"), "immutable") {
-				t.Errorf("%s: status %d and %d, %v, want 200, 200, text with %q", url, plain.StatusCode, packed.StatusCode, plain.Header, "immutable")
+			if plain.StatusCode != 200 || packed.StatusCode != 200 ||
+				!strings.Contains(plain.Header.Get("Cache-Control"), "immutable") {
+				t.Errorf("%s: status %d and %d, %v, want 200, 200, text with %q", url, plain.StatusCode,
+					packed.StatusCode, plain.Header, "immutable")
 			}
 			sent := sha256.Sum256(raw)
 			if packed.Header.Get("Content-Encoding") == "gzip" {
@@ -106,7 +112,8 @@ func TestPage(t *testing.T) {
 				t.Errorf("%s is not what SHA256SUMS says", name)
 			}
 			delete(want, name)
-			if kind := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}[path.Ext(name)]; plain.Header.Get("Content-Type") != kind {
+			if kind := map[string]string{".js": "text/javascript; charset=utf-8",
+				".css": "text/css; charset=utf-8"}[path.Ext(name)]; plain.Header.Get("Content-Type") != kind {
 				t.Errorf("%s: content type %q, want %v", name, plain.Header.Get("Content-Type"), kind)
 			}
 		}
@@ -114,7 +121,8 @@ func TestPage(t *testing.T) {
 			t.Errorf("%q names %d files and leaves out %v", query, found, want)
 		}
 	}
-	for _, missing := range []string{"/graphiql/", "/graphiql/0123456789abcdef/start.js", "/index.html", "/assets/react.production.min.js.gz"} {
+	for _, missing := range []string{"/graphiql/", "/graphiql/0123456789abcdef/start.js", "/index.html",
+		"/assets/react.production.min.js.gz"} {
 		if resp, _ := get(t, server.URL+missing, ""); resp.StatusCode != 404 {
 			t.Errorf("%s: status %d, want 404", missing, resp.StatusCode)
 		}
@@ -151,7 +159,8 @@ func TestMethods(t *testing.T) {
 		}
 		for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
 			if w := ask(method, path); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
-				t.Errorf("%s %s: status %d, allows %q, want 405, %q", method, path, w.Code, w.Header().Get("Allow"), "GET, HEAD")
+				t.Errorf("%s %s: status %d, allows %q, want 405, %q", method, path, w.Code, w.Header().Get("Allow"),
+					"GET, HEAD")
 			}
 		}
 	}
@@ -165,7 +174,8 @@ func TestEncodings(t *testing.T) {
 	file := load("assets/react.production.min.js.gz").path
 	for offer, packed := range map[string]bool{
 		"gzip": true, "br, GZIP": true, "br;q=1.0, gzip;q=0.5": true, "gzip; q=1": true, "gzip;q=0.001": true,
-		"": false, "identity": false, "br": false, "gzip;q=0": false, "gzip; q=0.000": false, "gzip;q=x": false, "gzippy": false,
+		"": false, "identity": false, "br": false, "gzip;q=0": false, "gzip; q=0.000": false, "gzip;q=x": false,
+		"gzippy": false,
 	} {
 		r := httptest.NewRequest("GET", file, nil)
 		r.Header.Set("Accept-Encoding", offer)
@@ -184,7 +194,8 @@ func TestEncodings(t *testing.T) {
 func TestTour(t *testing.T) {
 	plain, relay := [2]string{"(", ")"}, [2]string{"(input: {", "})"}
 	for name, brackets := range map[string][2]string{
-		"plain.graphql": plain, "relay.graphql": relay, "contract/plain.graphql": plain, "contract/relay.graphql": relay,
+		"plain.graphql": plain, "relay.graphql": relay, "contract/plain.graphql": plain,
+		"contract/relay.graphql": relay,
 	} {
 		sdl, err := os.ReadFile(filepath.Join("..", "..", "testdata", name))
 		if err != nil {

@@ -8,7 +8,8 @@ import (
 )
 
 func TestClientAddr(t *testing.T) {
-	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:ffff::/48")}
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"),
+		netip.MustParsePrefix("2001:db8:ffff::/48")}
 	tests := []struct {
 		name, peer string
 		forwarded  []string
@@ -87,7 +88,8 @@ func request11(peer string, header http.Header) *http.Request {
 // TestForwarded: handlers get the client of the settings.
 func TestForwarded(t *testing.T) {
 	s := newSite(t, func(s *Settings) { s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
-	const request = "POST /graphql HTTP/1.1\nHost: localhost\nX-Forwarded-For: 192.0.2.1\nX-Forwarded-For: 203.0.113.9, 127.0.0.2"
+	const request = "POST /graphql HTTP/1.1\nHost: localhost\nX-Forwarded-For: 192.0.2.1\nX-Forwarded-For: " +
+		"203.0.113.9, 127.0.0.2"
 	if _, body := s.raw(t, request); body != "plain for 203.0.113.9" {
 		t.Errorf("got %q, want %q", body, "plain for 203.0.113.9")
 	}
@@ -96,18 +98,21 @@ func TestForwarded(t *testing.T) {
 	}
 }
 
-// FuzzClientAddr: whatever stands in X-Forwarded-For, the client is an address or a network, of the peer or of a hop that is
-// no proxy; a stranger's header counts for nothing; and who can only write before what proxies append changes nothing.
+// FuzzClientAddr: whatever stands in X-Forwarded-For, the client is an address or a network, of the peer or of a hop
+// that is no proxy; a stranger's header counts for nothing; and who can only write before what proxies append changes
+// nothing.
 func FuzzClientAddr(f *testing.F) {
 	for _, peer := range []string{"10.1.2.3:1", "198.51.100.1:1", "[2001:db8:ffff::1]:1", "[fe80::1%eth0]:1", "@"} {
 		for _, forwarded := range []string{
-			"", "203.0.113.9", "203.0.113.9, 10.4.5.6", "10.0.0.1, 192.0.2.7", "unknown, 10.4.5.6", "[2001:db8:1::6]:443", "::ffff:10.0.0.1", "203.0.113.9,", ",", "fe80::1%eth0, 10.1.1.1",
+			"", "203.0.113.9", "203.0.113.9, 10.4.5.6", "10.0.0.1, 192.0.2.7", "unknown, 10.4.5.6",
+			"[2001:db8:1::6]:443", "::ffff:10.0.0.1", "203.0.113.9,", ",", "fe80::1%eth0, 10.1.1.1",
 			"203.0.113.9:70000", "\t203.0.113.9 ", "2001:db8::1%25a\nb", "0x7f.1", strings.Repeat("10.1.1.1,", 300),
 		} {
 			f.Add(peer, forwarded, "192.0.2.200")
 		}
 	}
-	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:ffff::/48")}
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"),
+		netip.MustParsePrefix("2001:db8:ffff::/48")}
 	of := func(peer string, forwarded ...string) string {
 		name, _ := client(request11(peer, http.Header{"X-Forwarded-For": forwarded}), proxies)
 		return name

@@ -134,7 +134,8 @@ func TestSlowClients(t *testing.T) {
 			cut <- err
 		})
 	})
-	for _, limit := range []*time.Duration{&s.http.ReadHeaderTimeout, &s.http.ReadTimeout, &s.http.WriteTimeout, &s.http.IdleTimeout} {
+	for _, limit := range []*time.Duration{&s.http.ReadHeaderTimeout, &s.http.ReadTimeout, &s.http.WriteTimeout,
+		&s.http.IdleTimeout} {
 		if *limit <= 0 || *limit > 2*time.Minute {
 			t.Errorf("got the timeout %s, want 0 < timeout <= 2m", *limit)
 		}

@@ -59,7 +59,8 @@ func TestExempt(t *testing.T) {
 				log := s.log.String()
 				remedies := strings.Count(log, `.logins_per_ip to \"off\" instead`)
 				if !test.public && remedies != times || test.public && remedies > 0 {
-					t.Errorf("%s: got %d remedies for development, want %d unless public (%t):\n%s", when, remedies, times, test.public, log)
+					t.Errorf("%s: got %d remedies for development, want %d unless public (%t):\n%s", when, remedies,
+						times, test.public, log)
 				}
 				if test.warning != "" && strings.Count(log, test.warning) != times ||
 					strings.Count(log, "level=") != times ||

@@ -33,7 +33,8 @@ func TestDirectOnly(t *testing.T) {
 		} {
 			resp, body := s.raw(t, "GET "+path+" "+head)
 			if resp.StatusCode != status || status == 403 && !strings.Contains(body, remedy) {
-				t.Errorf("%s %q: status %d, %s, want %d, and the remedy %q with 403", path, head, resp.StatusCode, body, status, remedy)
+				t.Errorf("%s %q: status %d, %s, want %d, and the remedy %q with 403", path, head, resp.StatusCode, body,
+					status, remedy)
 			}
 		}
 		if resp, _ := asked.raw(t, "GET / "+head); resp.StatusCode != 200 {

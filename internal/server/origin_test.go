@@ -11,11 +11,12 @@ func shared(s *Settings) {
 	s.Origins, s.TokenHeader = []string{"https://app.example", "http://localhost:3000"}, "X-Token"
 }
 
-// TestOrigins is every combination of method and what a browser says of the page: who may post, whose cookies count, and
-// who may read the answer.
+// TestOrigins is every combination of method and what a browser says of the page: who may post, whose cookies count,
+// and who may read the answer.
 func TestOrigins(t *testing.T) {
 	s := newSite(t, shared)
-	const forbidden = `{"errors":[{"message":"Pages of other origins may not use this server; server.cors_origins names those that may.",` +
+	const forbidden = `{"errors":[{"message":"Pages of other origins may not use this server; server.cors_origins ` +
+		`names those that may.",` +
 		`"extensions":{"code":"forbidden_origin"}}]}` + "\n"
 	tests := []struct {
 		site, origin string
@@ -79,8 +80,10 @@ func TestOrigins(t *testing.T) {
 					}
 				}
 				exposed := map[bool]string{true: "X-Request-Id, Retry-After"}[reads["Origin"] != ""]
-				if got := resp.Header.Get("Access-Control-Expose-Headers"); got != exposed || resp.Header.Get("Vary") != "Origin" {
-					t.Errorf("%q: exposes %q, varies by %q, want %v, %q", request, got, resp.Header.Get("Vary"), exposed, "Origin")
+				if got := resp.Header.Get("Access-Control-Expose-Headers"); got != exposed ||
+					resp.Header.Get("Vary") != "Origin" {
+					t.Errorf("%q: exposes %q, varies by %q, want %v, %q", request, got, resp.Header.Get("Vary"),
+						exposed, "Origin")
 				}
 			}
 		}
@@ -107,14 +110,16 @@ func TestPreflight(t *testing.T) {
 			{"/", "https://app.example", "GET", "", false},
 			{"/nothing", "https://app.example", "POST", "content-type", false},
 		} {
-			request := fmt.Sprintf("OPTIONS %s HTTP/1.1\nHost: localhost\nOrigin: %s\nAccess-Control-Request-Method: %s", test.path, test.origin, test.method)
+			request := fmt.Sprintf("OPTIONS %s HTTP/1.1\nHost: localhost\nOrigin: "+
+				"%s\nAccess-Control-Request-Method: %s", test.path, test.origin, test.method)
 			if test.headers != "" {
 				request += "\nAccess-Control-Request-Headers: " + test.headers
 			}
 			resp, body := s.raw(t, request)
 			want := map[string]string{}
 			if test.allowed && name != "none" {
-				want = map[string]string{"Origin": test.origin, "Credentials": "true", "Methods": test.method, "Headers": test.headers}
+				want = map[string]string{"Origin": test.origin, "Credentials": "true", "Methods": test.method,
+					"Headers": test.headers}
 			}
 			for _, header := range []string{"Origin", "Credentials", "Methods", "Headers"} {
 				if got := resp.Header.Get("Access-Control-Allow-" + header); got != want[header] {
@@ -122,15 +127,18 @@ func TestPreflight(t *testing.T) {
 				}
 			}
 			endpoint := test.path == "/graphql" || test.path == "/relay"
-			if endpoint && (resp.StatusCode != 204 || body != "" || !strings.HasPrefix(resp.Header.Get("Vary"), "Origin")) {
-				t.Errorf("%s, %q: status %d, %q, Vary %q, want 204, \"\", Origin", name, request, resp.StatusCode, body, resp.Header.Get("Vary"))
+			if endpoint && (resp.StatusCode != 204 || body != "" ||
+				!strings.HasPrefix(resp.Header.Get("Vary"), "Origin")) {
+				t.Errorf("%s, %q: status %d, %q, Vary %q, want 204, \"\", Origin", name, request, resp.StatusCode, body,
+					resp.Header.Get("Vary"))
 			}
 			if age := resp.Header.Get("Access-Control-Max-Age"); (age == "600") != (want["Origin"] != "") {
 				t.Errorf("%s, %q: Access-Control-Max-Age %q, want 600 for allowed origins only", name, request, age)
 			}
 		}
 		// The host is checked before the origin.
-		resp, _ := s.raw(t, "OPTIONS /graphql HTTP/1.1\nHost: evil.example\nOrigin: https://app.example\nAccess-Control-Request-Method: POST")
+		resp, _ := s.raw(t, "OPTIONS /graphql HTTP/1.1\nHost: evil.example\nOrigin: "+
+			"https://app.example\nAccess-Control-Request-Method: POST")
 		if resp.StatusCode != 421 || resp.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: unknown host: status %d, %v, want 421, \"\"", name, resp.StatusCode, resp.Header)
 		}
@@ -138,7 +146,8 @@ func TestPreflight(t *testing.T) {
 }
 
 func TestOriginThatIsNone(t *testing.T) {
-	if _, err := New(Settings{PublicURL: "http://localhost:8080", Origins: []string{"https://app.example/path"}}); err == nil {
+	if _, err := New(Settings{PublicURL: "http://localhost:8080",
+		Origins: []string{"https://app.example/path"}}); err == nil {
 		t.Error("a path was taken for an origin")
 	}
 }
@@ -155,7 +164,8 @@ func TestForwardedPages(t *testing.T) {
 		{"Sec-Fetch-Site: none", true},
 		{"Sec-Fetch-Site: same-origin\nOrigin: https://the.app\nX-Forwarded-Method: POST", true},
 		{"Origin: http://localhost:8080\nX-Forwarded-Method: DELETE", true},
-		{"Sec-Fetch-Site: cross-site\nOrigin: https://app.example\nX-Forwarded-Method: POST", true}, // server.cors_origins
+		{"Sec-Fetch-Site: cross-site\nOrigin: https://app.example\nX-Forwarded-Method: POST",
+			true}, // server.cors_origins
 		// A link from elsewhere.
 		{"Sec-Fetch-Site: cross-site\nX-Forwarded-Method: GET", true},
 		{"Sec-Fetch-Site: same-site\nX-Forwarded-Method: HEAD", true},
@@ -172,7 +182,8 @@ func TestForwardedPages(t *testing.T) {
 		{"Sec-Fetch-Site: cross-site\nOrigin: https://evil.example\nX-Forwarded-Method: GET", false},
 		{"Origin: https://evil.example\nX-Forwarded-Method: GET\nUpgrade: websocket", false},
 	} {
-		resp, body := s.raw(t, strings.TrimSuffix("GET /auth HTTP/1.1\nHost: localhost\nCookie: JWT=x\n"+test.headers, "\n"))
+		resp, body := s.raw(t, strings.TrimSuffix("GET /auth HTTP/1.1\nHost: localhost\nCookie: JWT=x\n"+test.headers,
+			"\n"))
 		want := "auth for 127.0.0.1"
 		if test.counts {
 			want += " with JWT=x"
@@ -191,7 +202,8 @@ func TestMailIsOurs(t *testing.T) {
 	s := newSite(t, shared)
 	for header, status := range map[string]int{
 		"": 200, "Sec-Fetch-Site: same-origin": 200, "Sec-Fetch-Site: none": 200, "Origin: http://localhost": 200,
-		"Sec-Fetch-Site: cross-site": 403, "Sec-Fetch-Site: same-site": 403, "Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: no-cors": 403,
+		"Sec-Fetch-Site: cross-site": 403, "Sec-Fetch-Site: same-site": 403,
+		"Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: no-cors":  403,
 		"Sec-Fetch-Site: cross-site\nSec-Fetch-Mode: navigate": 200,
 		"Origin: https://evil.example":                         403, "Origin: null": 403,
 		"Origin: https://app.example": 403, "Origin: http://localhost:3000\nSec-Fetch-Site: same-site": 403,
@@ -201,7 +213,8 @@ func TestMailIsOurs(t *testing.T) {
 			request += "\n" + header
 		}
 		resp, body := s.raw(t, request)
-		if resp.StatusCode != status || (status == 200) != strings.Contains(body, "mail for") || resp.Header.Get("Access-Control-Allow-Origin") != "" {
+		if resp.StatusCode != status || (status == 200) != strings.Contains(body, "mail for") ||
+			resp.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%q: status %d, %s, want %d, with mail for 200 only", header, resp.StatusCode, body, status)
 		}
 	}

@@ -51,7 +51,8 @@ func newQuietSite(t *testing.T, change ...func(*Settings)) *site {
 		})
 	}
 	settings := Settings{
-		Plain: echo("plain"), Relay: echo("relay"), Page: echo("page"), Mail: echo("mail"), JWKS: echo("keys"), Auth: echo("auth"), Hosts: []string{"127.0.0.1", "::1", "localhost"},
+		Plain: echo("plain"), Relay: echo("relay"), Page: echo("page"), Mail: echo("mail"), JWKS: echo("keys"),
+		Auth: echo("auth"), Hosts: []string{"127.0.0.1", "::1", "localhost"},
 		PublicURL: "http://localhost:8080", Connections: 100, Ready: func(context.Context) error { return s.ready },
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 	}
@@ -89,7 +90,8 @@ func (s *site) raw(t *testing.T, request string) (*http.Response, string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if _, err := conn.Write([]byte(strings.ReplaceAll(request, "\n", "\r\n") + "\r\nConnection: close\r\n\r\n")); err != nil {
+	if _, err := conn.Write([]byte(strings.ReplaceAll(request, "\n", "\r\n") +
+		"\r\nConnection: close\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -118,7 +120,8 @@ func TestRoutes(t *testing.T) {
 		{"GET /dev/mail HTTP/1.1\nHost: localhost", 200, "mail for 127.0.0.1"},
 		{"GET /dev/mail/1.A.eml HTTP/1.1\nHost: localhost", 200, "mail for 127.0.0.1"},
 		{"GET /.well-known/jwks.json HTTP/1.1\nHost: localhost", 200, "keys for 127.0.0.1"},
-		{"POST /.well-known/jwks.json HTTP/1.1\nHost: localhost", 404, "There is nothing here. The API is at /graphql and /relay.\n"},
+		{"POST /.well-known/jwks.json HTTP/1.1\nHost: localhost", 404,
+			"There is nothing here. The API is at /graphql and /relay.\n"},
 		{"GET /auth HTTP/1.1\nHost: localhost", 200, "auth for 127.0.0.1"},
 		{"POST /auth HTTP/1.1\nHost: localhost", 404, "There is nothing here. The API is at /graphql and /relay.\n"},
 		{"GET /livez HTTP/1.1\nHost: localhost", 200, "ok\n"},
@@ -148,13 +151,16 @@ func TestHosts(t *testing.T) {
 	s := newSite(t)
 	for host, known := range map[string]bool{
 		"localhost": true, "LOCALHOST:8080": true, "127.0.0.1:1": true, "[::1]:8080": true, "[::1]": true,
-		"evil.example": false, "localhost.evil.example": false, "localhost@evil.example": false, "": false, "127.0.0.2": false, "localhost.": false, "127.0.0.1:": false,
+		"evil.example": false, "localhost.evil.example": false, "localhost@evil.example": false, "": false,
+		"127.0.0.2": false, "localhost.": false, "127.0.0.1:": false,
 	} {
-		resp, body := s.raw(t, "POST /graphql HTTP/1.1\nX-Forwarded-Host: localhost\nForwarded: host=localhost\nHost: "+host)
+		resp, body := s.raw(t, "POST /graphql HTTP/1.1\nX-Forwarded-Host: localhost\nForwarded: host=localhost\nHost: "+
+			host)
 		if known != (resp.StatusCode == 200) {
 			t.Errorf("%q: status %d, want 200 %t", host, resp.StatusCode, known)
 		}
-		if !known && resp.StatusCode != 400 && (resp.StatusCode != 421 || !strings.Contains(body, `"code":"unknown_host"`)) {
+		if !known && resp.StatusCode != 400 &&
+			(resp.StatusCode != 421 || !strings.Contains(body, `"code":"unknown_host"`)) {
 			t.Errorf("%q: status %d, %s, want 421 and unknown_host", host, resp.StatusCode, body)
 		}
 	}
@@ -171,12 +177,15 @@ func TestHeaders(t *testing.T) {
 	https := newSite(t, func(s *Settings) { s.PublicURL = "https://accounts.example" })
 	for name, s := range map[string]*site{"http": newSite(t), "https": https} {
 		for _, request := range []string{
-			"POST /graphql HTTP/1.1\nHost: localhost", "GET /nope HTTP/1.1\nHost: localhost", "GET /livez HTTP/1.1\nHost: localhost",
-			"POST /graphql HTTP/1.1\nHost: evil", "POST /graphql?panic HTTP/1.1\nHost: localhost", "TRACE /graphql HTTP/1.1\nHost: evil", "OPTIONS * HTTP/1.1\nHost: localhost",
+			"POST /graphql HTTP/1.1\nHost: localhost", "GET /nope HTTP/1.1\nHost: localhost",
+			"GET /livez HTTP/1.1\nHost: localhost",
+			"POST /graphql HTTP/1.1\nHost: evil", "POST /graphql?panic HTTP/1.1\nHost: localhost",
+			"TRACE /graphql HTTP/1.1\nHost: evil", "OPTIONS * HTTP/1.1\nHost: localhost",
 		} {
 			resp, _ := s.raw(t, request)
 			for header, want := range map[string]string{
-				"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY", "Cache-Control": "no-store",
+				"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
+				"Cache-Control":             "no-store",
 				"Content-Security-Policy":   "default-src 'none'; frame-ancestors 'none'",
 				"Strict-Transport-Security": map[string]string{"https": "max-age=31536000"}[name], "Server": "",
 			} {
@@ -194,12 +203,15 @@ func TestHeaders(t *testing.T) {
 func TestPanic(t *testing.T) {
 	s := newSite(t)
 	resp, body := s.raw(t, "POST /graphql?panic HTTP/1.1\nHost: localhost")
-	want := `{"errors":[{"message":"internal server error","extensions":{"code":"internal","requestId":"` + resp.Header.Get("X-Request-Id") + `"}}]}` + "\n"
+	want := `{"errors":[{"message":"internal server error","extensions":{"code":"internal","requestId":"` +
+		resp.Header.Get("X-Request-Id") + `"}}]}` + "\n"
 	if resp.StatusCode != 500 || body != want {
 		t.Errorf("status %d, %s, want 500, %v", resp.StatusCode, body, want)
 	}
-	if log := s.log.String(); !strings.Contains(log, "secret of the server") || !strings.Contains(log, resp.Header.Get("X-Request-Id")) {
-		t.Errorf("log: %s, want text with %q, text with %q", log, "secret of the server", resp.Header.Get("X-Request-Id"))
+	if log := s.log.String(); !strings.Contains(log, "secret of the server") ||
+		!strings.Contains(log, resp.Header.Get("X-Request-Id")) {
+		t.Errorf("log: %s, want text with %q, text with %q", log, "secret of the server",
+			resp.Header.Get("X-Request-Id"))
 	}
 	if resp, _ := s.raw(t, "POST /graphql HTTP/1.1\nHost: localhost"); resp.StatusCode != 200 {
 		t.Errorf("afterwards: status %d, want 200", resp.StatusCode)
@@ -211,7 +223,8 @@ func TestReadiness(t *testing.T) {
 	s.ready = errors.New("/var/spool is full")
 	resp, body := s.raw(t, "GET /readyz HTTP/1.1\nHost: x")
 	if resp.StatusCode != 503 || body != "not ready\n" || !strings.Contains(s.log.String(), "/var/spool is full") {
-		t.Errorf("status %d, %q, log %s, want 503, %q, text with %q", resp.StatusCode, body, s.log, "not ready\n", "/var/spool is full")
+		t.Errorf("status %d, %q, log %s, want 503, %q, text with %q", resp.StatusCode, body, s.log, "not ready\n",
+			"/var/spool is full")
 	}
 	if resp, _ := s.raw(t, "GET /livez HTTP/1.1\nHost: x"); resp.StatusCode != 200 {
 		t.Errorf("livez: status %d, want 200", resp.StatusCode)
@@ -221,7 +234,8 @@ func TestReadiness(t *testing.T) {
 func TestHeaderLimit(t *testing.T) {
 	s := newSite(t)
 	for size, want := range map[int]int{15 << 10: 200, 17 << 10: 431} {
-		if resp, _ := s.raw(t, "POST /graphql HTTP/1.1\nHost: localhost\nX-Long: "+strings.Repeat("x", size)); resp.StatusCode != want {
+		if resp, _ := s.raw(t, "POST /graphql HTTP/1.1\nHost: localhost\nX-Long: "+
+			strings.Repeat("x", size)); resp.StatusCode != want {
 			t.Errorf("%d bytes: status %d, want %v", size, resp.StatusCode, want)
 		}
 	}
@@ -242,7 +256,8 @@ func TestAccessLog(t *testing.T) {
 		log.Reset()
 		resp, _ := s.raw(t, test.request+" HTTP/1.1\nHost: localhost\nAuthorization: JWT canary-2\nCookie: canary-3")
 		line := log.String()
-		for _, want := range []string{"method=" + test.method + " ", "route=" + test.route + " ", "client=127.0.0.1", resp.Header.Get("X-Request-Id")} {
+		for _, want := range []string{"method=" + test.method + " ", "route=" + test.route + " ", "client=127.0.0.1",
+			resp.Header.Get("X-Request-Id")} {
 			if !strings.Contains(line, want) {
 				t.Errorf("%q has no %s", line, want)
 			}
