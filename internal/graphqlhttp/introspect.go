@@ -11,7 +11,7 @@ import (
 
 // addIntrospection adds __schema and __type to the fields of Query (specification, section 4). Their types are those
 // of gqlparser's prelude. Their values are the parts of the parsed schema: an *ast.Schema for __Schema, an *ast.Type
-// for __Type, and so on.
+// for __Type, an *ast.FieldDefinition for fields, arguments and enum values, and so on.
 func (h *Handler) addIntrospection() {
 	h.extendPrelude()
 	self := leaf{serialize: only[string], parse: only[string]}
@@ -64,18 +64,14 @@ func (h *Handler) addIntrospection() {
 			if def.Kind != ast.Object && def.Kind != ast.Interface {
 				return nil
 			}
-			return visible(def.Fields, a, func(f *ast.FieldDefinition) ast.DirectiveList { return f.Directives })
+			return visible(def.Fields, a)
 		},
 		"inputFields": func(t *ast.Type, a args) any {
 			def := h.named(t)
 			if def.Kind != ast.InputObject {
 				return nil
 			}
-			var values []*inputValue
-			for _, f := range def.Fields {
-				values = append(values, &inputValue{f.Name, f.Description, f.Type, f.DefaultValue, f.Directives})
-			}
-			return visible(values, a, (*inputValue).list)
+			return visible(def.Fields, a)
 		},
 		"interfaces": func(t *ast.Type, _ args) any {
 			def := h.named(t)
@@ -101,8 +97,13 @@ func (h *Handler) addIntrospection() {
 			if def.Kind != ast.Enum {
 				return nil
 			}
-			return visible(def.EnumValues, a,
-				func(v *ast.EnumValueDefinition) ast.DirectiveList { return v.Directives })
+			var values ast.FieldList
+			for _, v := range def.EnumValues {
+				values = append(values, &ast.FieldDefinition{
+					Name: v.Name, Description: v.Description, Directives: v.Directives,
+				})
+			}
+			return visible(values, a)
 		},
 		"ofType": func(t *ast.Type, _ args) any {
 			if t.NonNull {
@@ -111,40 +112,32 @@ func (h *Handler) addIntrospection() {
 			return orNil(t.Elem, t.Elem != nil)
 		},
 	})
-	add(h, "__Field", map[string]func(*ast.FieldDefinition, args) any{
-		"name":              func(f *ast.FieldDefinition, _ args) any { return f.Name },
-		"description":       func(f *ast.FieldDefinition, _ args) any { return text(f.Description) },
-		"args":              func(f *ast.FieldDefinition, a args) any { return inputValues(f.Arguments, a) },
-		"type":              func(f *ast.FieldDefinition, _ args) any { return f.Type },
-		"isDeprecated":      func(f *ast.FieldDefinition, _ args) any { return isDeprecated(f.Directives) },
-		"deprecationReason": func(f *ast.FieldDefinition, _ args) any { return deprecationReason(f.Directives) },
-	})
-	add(h, "__InputValue", map[string]func(*inputValue, args) any{
-		"name":        func(v *inputValue, _ args) any { return v.name },
-		"description": func(v *inputValue, _ args) any { return text(v.description) },
-		"type":        func(v *inputValue, _ args) any { return v.typ },
-		"defaultValue": func(v *inputValue, _ args) any {
-			if v.value == nil {
+	part := map[string]func(*ast.FieldDefinition, args) any{
+		"name":         func(f *ast.FieldDefinition, _ args) any { return f.Name },
+		"description":  func(f *ast.FieldDefinition, _ args) any { return text(f.Description) },
+		"args":         func(f *ast.FieldDefinition, a args) any { return visible(arguments(f.Arguments), a) },
+		"type":         func(f *ast.FieldDefinition, _ args) any { return f.Type },
+		"isDeprecated": func(f *ast.FieldDefinition, _ args) any { return isDeprecated(f) },
+		"deprecationReason": func(f *ast.FieldDefinition, _ args) any {
+			return directiveText(f.Directives, "deprecated", "reason")
+		},
+		"defaultValue": func(f *ast.FieldDefinition, _ args) any {
+			if f.DefaultValue == nil {
 				return nil
 			}
-			return v.value.String()
+			return f.DefaultValue.String()
 		},
-		"isDeprecated":      func(v *inputValue, _ args) any { return isDeprecated(v.directives) },
-		"deprecationReason": func(v *inputValue, _ args) any { return deprecationReason(v.directives) },
-	})
-	add(h, "__EnumValue", map[string]func(*ast.EnumValueDefinition, args) any{
-		"name":              func(v *ast.EnumValueDefinition, _ args) any { return v.Name },
-		"description":       func(v *ast.EnumValueDefinition, _ args) any { return text(v.Description) },
-		"isDeprecated":      func(v *ast.EnumValueDefinition, _ args) any { return isDeprecated(v.Directives) },
-		"deprecationReason": func(v *ast.EnumValueDefinition, _ args) any { return deprecationReason(v.Directives) },
-	})
+	}
+	add(h, "__Field", part)
+	add(h, "__InputValue", part)
+	add(h, "__EnumValue", part)
 	add(h, "__Directive", map[string]func(*ast.DirectiveDefinition, args) any{
 		"name":              func(v *ast.DirectiveDefinition, _ args) any { return v.Name },
 		"description":       func(v *ast.DirectiveDefinition, _ args) any { return text(v.Description) },
 		"isRepeatable":      func(v *ast.DirectiveDefinition, _ args) any { return v.IsRepeatable },
 		"isDeprecated":      func(*ast.DirectiveDefinition, args) any { return false },
 		"deprecationReason": func(*ast.DirectiveDefinition, args) any { return nil },
-		"args":              func(v *ast.DirectiveDefinition, a args) any { return inputValues(v.Arguments, a) },
+		"args":              func(v *ast.DirectiveDefinition, a args) any { return visible(arguments(v.Arguments), a) },
 		"locations": func(v *ast.DirectiveDefinition, _ args) any {
 			var names []string
 			for _, l := range v.Locations {
@@ -171,25 +164,19 @@ func (h *Handler) extendPrelude() {
 
 type args = map[string]any
 
-// inputValue is an argument or the field of an input object.
-type inputValue struct {
-	name, description string
-	typ               *ast.Type
-	value             *ast.Value // nil: no default
-	directives        ast.DirectiveList
-}
-
-func (v *inputValue) list() ast.DirectiveList { return v.directives }
-
-func inputValues(defs ast.ArgumentDefinitionList, a args) []*inputValue {
-	values := []*inputValue{}
+// arguments returns arguments as fields, so that both have the same functions.
+func arguments(defs ast.ArgumentDefinitionList) ast.FieldList {
+	var fields ast.FieldList
 	for _, def := range defs {
-		values = append(values, &inputValue{def.Name, def.Description, def.Type, def.DefaultValue, def.Directives})
+		fields = append(fields, &ast.FieldDefinition{
+			Name: def.Name, Description: def.Description, Type: def.Type, DefaultValue: def.DefaultValue,
+			Directives: def.Directives,
+		})
 	}
-	return visible(values, a, (*inputValue).list)
+	return fields
 }
 
-// add makes an object type of the prelude. fields has a function for each of its fields.
+// add makes an object type of the prelude. fields has a function for each of its fields, and may have others.
 func add[T any](h *Handler, name string, fields map[string]func(T, args) any) {
 	def := h.schema.Types[name]
 	o := newObject(name)
@@ -240,24 +227,17 @@ func rootType(def *ast.Definition) any {
 }
 
 // visible leaves out the introspection fields of Query, and without includeDeprecated what is deprecated.
-func visible[T any](all []T, a args, directives func(T) ast.DirectiveList) []T {
-	list := make([]T, 0, len(all))
-	for _, v := range all {
-		if f, ok := any(v).(*ast.FieldDefinition); ok && strings.HasPrefix(f.Name, "__") {
-			continue
-		}
-		if a["includeDeprecated"] == true || !isDeprecated(directives(v)) {
-			list = append(list, v)
+func visible(all ast.FieldList, a args) ast.FieldList {
+	list := ast.FieldList{}
+	for _, f := range all {
+		if !strings.HasPrefix(f.Name, "__") && (a["includeDeprecated"] == true || !isDeprecated(f)) {
+			list = append(list, f)
 		}
 	}
 	return list
 }
 
-func isDeprecated(directives ast.DirectiveList) bool { return directives.ForName("deprecated") != nil }
-
-func deprecationReason(directives ast.DirectiveList) any {
-	return directiveText(directives, "deprecated", "reason")
-}
+func isDeprecated(f *ast.FieldDefinition) bool { return f.Directives.ForName("deprecated") != nil }
 
 // directiveText returns the argument of a directive, nil without the directive.
 func directiveText(directives ast.DirectiveList, name, argument string) any {
