@@ -34,13 +34,13 @@ func TestMemoryIsUsedAgain(t *testing.T) {
 	}
 	kept := &m.free[len(m.free)-1][0]
 	if blocks, err := m.take(64); err != nil || &blocks[0] != kept {
-		t.Errorf("%v: what is kept is not used", err)
+		t.Errorf("take: %v, or other memory than was kept", err)
 	} else {
 		m.give(blocks)
 	}
 	m.drop()
 	if m.free != nil {
-		t.Error("memory is kept when no hash is computed")
+		t.Errorf("%d places are kept after drop, want none", len(m.free))
 	}
 }
 
@@ -101,6 +101,6 @@ func TestWithoutMemory(t *testing.T) {
 	m := NewPool(1, &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, KeyLength: 32})
 	blocks := uint64(1 << 50)
 	if blocks, err := m.take(int(blocks)); err == nil {
-		t.Errorf("%d blocks", len(blocks))
+		t.Errorf("take returned %d blocks, want an error", len(blocks))
 	}
 }

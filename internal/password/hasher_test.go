@@ -26,7 +26,7 @@ func testHasher(t *testing.T) *Hasher {
 }
 
 func TestHashAndVerify(t *testing.T) {
-	h, ctx := testHasher(t), t.Context()
+	h := testHasher(t)
 	long := strings.Repeat("x", 72)
 	tests := []struct {
 		name, set, typed string
@@ -42,14 +42,11 @@ func TestHashAndVerify(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			encoded, err := h.Hash(ctx, Client{}, test.set)
+			encoded, err := h.Hash(t.Context(), Client{}, test.set)
 			if err != nil {
 				t.Fatal(err)
 			}
-			ok, upgrade, err := verify(ctx, h, test.typed, encoded)
-			if err != nil || ok != test.ok || upgrade {
-				t.Errorf("Verify = %t, upgrade %t, %v; want %t", ok, upgrade, err, test.ok)
-			}
+			checkVerify(t, h, test.typed, encoded, test.ok, false)
 		})
 	}
 }
@@ -66,10 +63,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"argon2$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g",
 	} {
 		for _, typed := range []string{"", "\x00", encoded} {
-			ok, upgrade, err := verify(t.Context(), h, typed, encoded)
-			if ok || upgrade || err != nil {
-				t.Errorf("Verify(%q, %q) = %t, %t, %v", typed, encoded, ok, upgrade, err)
-			}
+			checkVerify(t, h, typed, encoded, false, false)
 		}
 	}
 }
@@ -86,16 +80,14 @@ func TestOlderHashesAreUpgraded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, encoded := range []string{older, "argon2" + older, "bcrypt$" + string(raw)} {
-		if ok, upgrade, err := verify(t.Context(), h, "quiet-otter-42", encoded); !ok || !upgrade || err != nil {
-			t.Errorf("%s: %t, upgrade %t, %v", encoded, ok, upgrade, err)
-		}
-		if ok, upgrade, err := verify(t.Context(), h, "wrong", encoded); ok || upgrade || err != nil {
-			t.Errorf("%s with a wrong password: %t, upgrade %t, %v", encoded, ok, upgrade, err)
-		}
+		checkVerify(t, h, "quiet-otter-42", encoded, true, true)
+		checkVerify(t, h, "wrong", encoded, false, false)
 	}
 }
 
+// TestDjangoVectors: recorded hashes of PBKDF2 match their passwords and no others.
 func TestDjangoVectors(t *testing.T) {
+	t.Parallel()
 	type vector struct{ Password, Encoded string }
 	cases := readVectors[vector](t, "pbkdf2_sha256.jsonl")
 	if len(cases) != 14 {
@@ -103,18 +95,15 @@ func TestDjangoVectors(t *testing.T) {
 	}
 	h := testHasher(t)
 	for _, c := range cases {
-		if ok, upgrade, err := verify(t.Context(), h, c.Password, c.Encoded); !ok || !upgrade || err != nil {
-			t.Errorf("%q: %t, %t, %v", c.Password, ok, upgrade, err)
-		}
-		if ok, _, err := verify(t.Context(), h, c.Password+"x", c.Encoded); ok || err != nil {
-			t.Errorf("%q and one more: %t, %v", c.Password, ok, err)
-		}
+		checkVerify(t, h, c.Password, c.Encoded, true, true)
+		checkVerify(t, h, c.Password+"x", c.Encoded, false, false)
 	}
 }
 
-// TestDjangoHashes: one password per scheme and kind (ASCII; decomposed letters and an emoji, taken as they
-// are; longer than bcrypt's 72 bytes).
+// TestDjangoHashes: of each scheme, recorded hashes match passwords of ASCII, of decomposed letters with an emoji
+// (which are not normalised), and of more than the 72 bytes of bcrypt.
 func TestDjangoHashes(t *testing.T) {
+	t.Parallel()
 	type vector struct{ Password, Encoded string }
 	cases := readVectors[vector](t, "django_hashes.jsonl")
 	if len(cases) != 15 {
@@ -122,12 +111,8 @@ func TestDjangoHashes(t *testing.T) {
 	}
 	h := testHasher(t)
 	for _, c := range cases {
-		if ok, upgrade, err := verify(t.Context(), h, c.Password, c.Encoded); !ok || !upgrade || err != nil {
-			t.Errorf("%q, %s: %t, upgrade %t, %v", c.Password, c.Encoded, ok, upgrade, err)
-		}
-		if ok, upgrade, err := verify(t.Context(), h, "x"+c.Password, c.Encoded); ok || upgrade || err != nil {
-			t.Errorf("x and %q, %s: %t, upgrade %t, %v", c.Password, c.Encoded, ok, upgrade, err)
-		}
+		checkVerify(t, h, c.Password, c.Encoded, true, true)
+		checkVerify(t, h, "x"+c.Password, c.Encoded, false, false)
 	}
 }
 
@@ -151,7 +136,7 @@ func TestStoredCostIsBounded(t *testing.T) {
 	}
 	for _, test := range tests {
 		if _, _, _, err := h.decodeArgon2id(test.encoded); (err == nil) != test.ok {
-			t.Errorf("%s: %v", test.name, err)
+			t.Errorf("%s: error %v, want success %t", test.name, err, test.ok)
 		}
 	}
 	expensive := &Hasher{params: &argon2id.Params{Memory: 1 << 20, Iterations: 4}}
@@ -163,7 +148,7 @@ func TestStoredCostIsBounded(t *testing.T) {
 		"scrypt$1048576$s$4$1$" + key, "scrypt$16384$s$8$64$" + key, "scrypt$16$s$1$1$AAAA",
 	} {
 		if _, err := h.compareDjango("x", encoded); !errors.Is(err, errUnknownHash) {
-			t.Errorf("%s: %v", encoded, err)
+			t.Errorf("%s: error %v, want %v", encoded, err, errUnknownHash)
 		}
 	}
 }
@@ -219,7 +204,7 @@ func TestImpossibleSettings(t *testing.T) {
 		{MemoryKiB: 8, Iterations: 1, Parallelism: 1, Queue: -1},
 	} {
 		if _, err := NewHasher(Settings{MaxBytes: 1024, Argon2: s}, NewResponseDelay(time.Now)); err == nil {
-			t.Errorf("%+v is accepted", s)
+			t.Errorf("%+v: no error, want one", s)
 		}
 	}
 }
@@ -231,6 +216,16 @@ func verify(ctx context.Context, h *Hasher, password, encoded string) (ok, upgra
 	}
 	defer ticket.Release()
 	return ticket.Verify(password, encoded)
+}
+
+// checkVerify verifies a password, and fails the test unless the result is as wanted.
+func checkVerify(t *testing.T, h *Hasher, password, encoded string, wantOK, wantUpgrade bool) {
+	t.Helper()
+	ok, upgrade, err := verify(t.Context(), h, password, encoded)
+	if ok != wantOK || upgrade != wantUpgrade || err != nil {
+		t.Errorf("Verify(%q, %q) = %t, upgrade %t, %v, want %t, upgrade %t",
+			password, encoded, ok, upgrade, err, wantOK, wantUpgrade)
+	}
 }
 
 // readVectors decodes one recorded case a line.

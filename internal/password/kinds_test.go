@@ -27,7 +27,8 @@ func TestEveryKindIsMeasured(t *testing.T) {
 	delete(kinds, "a")
 	kinds["d"] = "new"
 	if _, changed, err := h.Measure(t.Context(), kinds); err != nil || !changed || measured != 10 || len(h.costs) != 4 {
-		t.Errorf("%v after %d readings of the clock, %v", err, measured, h.costs)
+		t.Errorf("changed %t, %v after %d readings of the clock, costs %v; want changed, 10 readings and 4 costs",
+			changed, err, measured, h.costs)
 	}
 	got, changed, err := h.Measure(t.Context(), map[string]string{})
 	if err != nil || got != 0 || !changed || measured != 10 {

@@ -44,7 +44,8 @@ func TestQueueBounds(t *testing.T) {
 	close(release)
 	wg.Wait()
 	if most.Load() > concurrent || busy.Load() != clients-concurrent-queue || done.Load() != concurrent+queue {
-		t.Errorf("at most %d at once, %d busy, %d done", most.Load(), busy.Load(), done.Load())
+		t.Errorf("at most %d at once, %d busy, %d done, want %d, %d, %d", most.Load(), busy.Load(), done.Load(),
+			concurrent, clients-concurrent-queue, concurrent+queue)
 	}
 	idle(t, q, concurrent)
 }
@@ -53,7 +54,7 @@ func TestQueueBounds(t *testing.T) {
 func idle(t *testing.T, q *hashQueue, concurrent int) {
 	t.Helper()
 	if q.free != concurrent || len(q.waiting) != 0 || len(q.names) != 0 || len(q.served) != 0 {
-		t.Fatalf("afterwards the queue is %+v", q)
+		t.Fatalf("afterwards the queue is %+v, want %d free places and nothing else", q, concurrent)
 	}
 }
 
@@ -195,7 +196,7 @@ func TestQueueWithdraws(t *testing.T) {
 	queued(ctx, q, &Ticket{}, func(err error) { result <- err })
 	cancel()
 	if err := <-result; !errors.Is(err, context.Canceled) {
-		t.Errorf("enter = %v", err)
+		t.Errorf("enter = %v, want context.Canceled", err)
 	}
 	q.leave()
 	idle(t, q, 1)
@@ -250,16 +251,16 @@ func TestQueueSites(t *testing.T) {
 	}
 	var full *BusyError
 	if err := q.enter(t.Context(), fromNetwork("2001:db8:a:99::/64")); !errors.As(err, &full) {
-		t.Errorf("one more network of the site: %v", err)
+		t.Errorf("one more network of the site: %v, want BusyError", err)
 	}
 	for range 4 {
 		queued(t.Context(), q, fromNetwork("2001:db8:b:1::/64"), func(err error) { results <- err })
 		if err := <-results; !errors.As(err, &full) {
-			t.Errorf("the site loses nobody: %v", err)
+			t.Errorf("a ticket of the site: %v, want BusyError", err)
 		}
 	}
 	if err := q.enter(t.Context(), fromNetwork("2001:db8:b:1::/64")); !errors.As(err, &full) {
-		t.Errorf("the other site has more than half of the queue: %v", err)
+		t.Errorf("more than half of the queue for the other site: %v, want BusyError", err)
 	}
 	for range 8 {
 		q.leave()
@@ -277,32 +278,32 @@ func TestQueueKnownNetworks(t *testing.T) {
 	if err := q.enter(t.Context(), &Ticket{}); err != nil {
 		t.Fatal(err)
 	}
-	strange, known := make(chan error, 20), make(chan error, 20)
+	others, known := make(chan error, 20), make(chan error, 20)
 	for i := range 8 {
-		queued(t.Context(), q, fromNetwork(fmt.Sprintf("2001:db8:%x:1::/64", i)), func(err error) { strange <- err })
+		queued(t.Context(), q, fromNetwork(fmt.Sprintf("2001:db8:%x:1::/64", i)), func(err error) { others <- err })
 	}
 	var full *BusyError
 	for range 4 { // all of one network: the longest line by now, but within what is theirs
 		queued(t.Context(), q, fromKnown("192.0.2.1"), func(err error) { known <- err })
-		if err := <-strange; !errors.As(err, &full) {
-			t.Errorf("no stranger makes room: %v", err)
+		if err := <-others; !errors.As(err, &full) {
+			t.Errorf("a ticket of another network: %v, want BusyError", err)
 		}
 	}
 	if err := q.enter(t.Context(), fromNetwork("2001:db8:99:1::/64")); !errors.As(err, &full) {
-		t.Errorf("a stranger takes a place of theirs: %v", err)
+		t.Errorf("another network in the reserved half: %v, want BusyError", err)
 	}
 	if err := q.enter(t.Context(), fromKnown("192.0.2.1")); !errors.As(err, &full) {
-		t.Errorf("one network has more than half of the queue: %v", err)
+		t.Errorf("more than half of the queue for one network: %v, want BusyError", err)
 	}
 	other := make(chan error, 1)
 	queued(t.Context(), q, fromKnown("198.51.100.1"), func(err error) { other <- err })
 	select {
 	case err := <-known:
 		if !errors.As(err, &full) {
-			t.Errorf("the longest known line goes on: %v", err)
+			t.Errorf("the newest ticket of the longest known line: %v, want BusyError", err)
 		}
 	case err := <-other:
-		t.Fatalf("one known network keeps others out: %v", err)
+		t.Fatalf("a ticket of another known network: %v, want it to wait", err)
 	}
 	for range 8 {
 		q.leave()
@@ -311,7 +312,7 @@ func TestQueueKnownNetworks(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-		case err := <-strange:
+		case err := <-others:
 			if err != nil {
 				t.Error(err)
 			}
@@ -376,7 +377,7 @@ func TestQueueKeepsCount(t *testing.T) {
 				v := fromNetwork(fmt.Sprint(i % 7))
 				if v.name = fmt.Sprint(j % 5); q.enter(ctx, v) == nil {
 					if n := running.Add(1); n > concurrent {
-						t.Errorf("%d at once", n)
+						t.Errorf("%d at once, want at most %d", n, concurrent)
 					}
 					running.Add(-1)
 					q.leave()
