@@ -11,16 +11,16 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// Composer makes messages out of templates and settings. It changes nothing, and many may use it at once.
+// Composer composes messages from templates and settings. It has no side effects and is safe for concurrent use.
 type Composer struct {
 	settings  Settings
 	from      *mail.Address
 	base      *url.URL                   // Settings.LinkBase
-	templates map[Kind]func() *templates // at the first call of an embedded one it is parsed
+	templates map[Kind]func() *templates // embedded ones are parsed at the first call
 }
 
-// NewComposer reads the templates of the directory, and makes a message of every kind with them, so that what is wrong with one is
-// found at start. Everything that is wrong comes back as one error, a line for each.
+// NewComposer parses the templates in the directory of overrides and composes a message of each of their kinds, so
+// that a broken template is found at start. The error has a line for each problem.
 func NewComposer(s Settings) (*Composer, error) {
 	from, err := mail.ParseAddress(s.From)
 	if err != nil {
@@ -37,18 +37,18 @@ func NewComposer(s Settings) (*Composer, error) {
 	return c, nil
 }
 
-// Message is a message, and what its reader sees of it.
+// Message is a composed message.
 type Message struct {
 	Subject, Text, HTML string
 	Raw                 []byte // RFC 5322, with CRLF
 }
 
-// Preview makes a message of the kind with sample data.
+// Preview composes a message with sample data.
 func (c *Composer) Preview(kind Kind, at time.Time) (Message, error) {
 	return c.compose(c.sample(kind, at, false), "preview.eml", at)
 }
 
-// Link is the address that a message of this kind points to: the site, for a notice.
+// Link is the address in a message of the kind: that of the site in a notice.
 func (c *Composer) Link(kind Kind, token string) string {
 	base := strings.TrimRight(c.settings.LinkBase, "/")
 	if kind.isNotice() {
@@ -67,17 +67,17 @@ func (c *Composer) path(kind Kind) string {
 	}[kind], "/")
 }
 
-// maxLine is how long a line may be before the transfer encoding has to fold it (RFC 5322, section 2.1.1).
+// maxLine is the longest line without a transfer encoding, in bytes (RFC 5322, section 2.1.1).
 const maxLine = 990
 
-// compose makes a message. The same input gives the same bytes: name, unique for each message, is its Message-ID and
-// its MIME boundary.
+// compose makes a message. The same input gives the same bytes. name is unique and becomes the Message-ID and the MIME
+// boundary.
 func (c *Composer) compose(m Mail, name string, at time.Time) (Message, error) {
 	parsed, ok := c.templates[m.Kind]
 	if !ok {
 		return Message{}, fmt.Errorf("there is no such kind")
 	}
-	// The parser takes names, comments and groups; a bare address is what it gives back unchanged.
+	// The parser accepts names, comments and groups. A bare address is one that it returns unchanged.
 	if to, err := mail.ParseAddress(m.To); err != nil || to.Address != m.To {
 		return Message{}, fmt.Errorf("the recipient is not a bare address")
 	}
@@ -85,10 +85,10 @@ func (c *Composer) compose(m Mail, name string, at time.Time) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	// "=?" would begin an encoded word (RFC 2047), which readers decode whoever wrote it.
+	// "=?" would begin an encoded word (RFC 2047), which mail programs decode.
 	out.Subject = strings.ReplaceAll(strings.Join(strings.Fields(out.Subject), " "), "=?", "= ?")
 
-	// 8bit keeps the link in one line, for people who open the file and for scripts.
+	// 8bit keeps the link in one line, for readers of the file and for scripts.
 	encoding := gomail.NoEncoding
 	if hasLongLine(out.Text) || hasLongLine(out.HTML) {
 		encoding = gomail.EncodingQP
@@ -108,9 +108,10 @@ func (c *Composer) compose(m Mail, name string, at time.Time) (Message, error) {
 	return out, nil
 }
 
-// message is one without subject and body. The id is part of its Message-ID and its MIME boundary.
+// message makes a message without subject and body. id is part of the Message-ID and the MIME boundary.
 func (c *Composer) message(to, id string, at time.Time, encoding gomail.Encoding) (*gomail.Msg, error) {
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding), gomail.WithBoundary("accountd-"+id))
+	boundary := gomail.WithBoundary("accountd-" + id)
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding), boundary)
 	if err := msg.To(to); err != nil {
 		return nil, fmt.Errorf("recipient: %w", err)
 	}
@@ -118,11 +119,11 @@ func (c *Composer) message(to, id string, at time.Time, encoding gomail.Encoding
 	_, domain, _ := strings.Cut(c.from.Address, "@")
 	msg.SetMessageIDWithValue(id + "@" + domain)
 	msg.SetDateWithValue(at.UTC())
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no vacation replies, please
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: suppresses vacation replies
 	return msg, nil
 }
 
-// crlf ends lines as RFC 5322 wants them; with no transfer encoding nothing else does.
+// crlf converts line ends to CRLF (RFC 5322), which go-mail does not without a transfer encoding.
 func crlf(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n"), "\n", "\r\n")
 }

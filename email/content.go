@@ -9,7 +9,7 @@ import (
 	"accountd/internal/pattern"
 )
 
-// User is the part of an account that messages may show.
+// User is the part of an account that templates see.
 type User struct {
 	ID                                                   int64
 	Username, Email, FirstName, LastName, SecondaryEmail string
@@ -17,17 +17,17 @@ type User struct {
 	DateJoined                                           time.Time
 	LastLogin                                            *time.Time // nil: never
 
-	// Fields are the values of further fields: string, int64, float64, bool or time.Time; nil where there is none.
-	// Templates see those that Settings.Fields names, and no others.
+	// Fields are the values of configured fields: string, int64, float64, bool, time.Time or nil. Templates see only those
+	// in Settings.Fields.
 	Fields map[string]any
 }
 
-// content is what templates see. docs/emails.md describes it.
+// content is the data of templates. docs/emails.md describes it.
 type content struct {
 	User      User
-	Name      string // the username, or the address of an account without one
+	Name      string // the username; without one the address
 	Token     string // "" in notices
-	Link      string // of a notice: the site
+	Link      string // to the site in notices
 	SiteName  string
 	Domain    string // Domain, Protocol and Port are LinkBase's
 	Protocol  string
@@ -37,23 +37,23 @@ type content struct {
 	Variables map[string]string
 }
 
-// content makes what users have written harmless where templates cannot: in the plain text and the subject.
+// content makes input of users harmless in the plain text and the subject, which templates do not escape.
 func (c *Composer) content(m Mail, at time.Time) content {
 	u := m.User
-	name := plain(u.Username)
+	name := sanitizeName(u.Username)
 	if name == "" {
-		name = shorten(oneLine(u.Email))
+		name = truncate(oneLine(u.Email))
 	}
-	u.Username, u.FirstName, u.LastName = plain(u.Username), plain(u.FirstName), plain(u.LastName)
+	u.Username, u.FirstName, u.LastName = sanitizeName(u.Username), sanitizeName(u.FirstName), sanitizeName(u.LastName)
 	u.Email, u.SecondaryEmail = oneLine(u.Email), oneLine(u.SecondaryEmail)
 	u.DateJoined = u.DateJoined.UTC()
 	u.Fields = make(map[string]any, len(c.settings.Fields))
 	for field := range c.settings.Fields {
 		switch value := m.User.Fields[field].(type) {
 		case nil:
-			u.Fields[field] = "" // shown as nothing, and false for {{if}} and {{with}}
+			u.Fields[field] = "" // empty text, false for {{if}} and {{with}}
 		case string:
-			u.Fields[field] = plain(value)
+			u.Fields[field] = sanitizeName(value)
 		case time.Time:
 			u.Fields[field] = value.UTC()
 		default:
@@ -78,29 +78,29 @@ func port(u *url.URL) string {
 	}
 }
 
-// maxShown is how much of a name messages show, in characters. A text of somebody else's does not fit into it.
+// maxShown bounds a name in a message, in characters. It leaves little room for a text by an attacker.
 const maxShown = 80
 
-// clickable finds what mail programs make a link of although nobody marked it as one: a scheme, www., a host with a
-// path. A bare domain is let be: ada.lovelace and ada@example.com are names.
+// clickable matches text that mail programs turn into a link: a scheme, www., or a host with a path. It does not
+// match bare domains, because ada.lovelace and ada@example.com are names.
 var clickable = pattern.Lazy(`(?i)://|(?:^|[^\pL\pN@._+-])www\.|[^/]\.[^/]*/`)
 
-var unlink = strings.NewReplacer("://", " ", ".", " . ")
+var breakLinks = strings.NewReplacer("://", " ", ".", " . ")
 
-// plain is a name as messages show it: in one line, short, and without anything to click on. Whoever registers with
-// somebody else's address chooses what that person reads.
-func plain(name string) string {
+// sanitizeName makes a name one short line without links. Whoever registers with the address of another person chooses
+// the name that this person reads.
+func sanitizeName(name string) string {
 	words := strings.Fields(oneLine(name))
 	for i, word := range words {
 		if clickable().MatchString(word) {
-			words[i] = strings.TrimSpace(unlink.Replace(word))
+			words[i] = strings.TrimSpace(breakLinks.Replace(word))
 		}
 	}
-	return shorten(strings.Join(words, " "))
+	return truncate(strings.Join(words, " "))
 }
 
-// oneLine takes out what ends lines, is not seen, or turns the direction of writing. The two joiners stay: some scripts
-// need them.
+// oneLine removes line ends, invisible characters and changes of the writing direction. The two joiners stay, because
+// some scripts need them.
 func oneLine(s string) string {
 	const nonJoiner, joiner = '\u200c', '\u200d'
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
@@ -117,25 +117,26 @@ func oneLine(s string) string {
 	}, strings.ToValidUTF8(s, "\ufffd")))
 }
 
-func shorten(s string) string {
+func truncate(s string) string {
 	if runes := []rune(s); len(runes) > maxShown {
 		return string(runes[:maxShown-1]) + "…"
 	}
 	return s
 }
 
-// when is how templates write a time.
+// when formats a time in templates.
 func when(t time.Time) string { return t.UTC().Format("2 January 2006 at 15:04 UTC") }
 
-// sample is a message of a kind as previews show it and the check at start makes it. A sparse one is of an account that
-// has nothing it need not have.
+// sample is the input for previews and for checks of templates. A sparse one is of an account without optional values.
 func (c *Composer) sample(kind Kind, at time.Time, sparse bool) Mail {
-	m := Mail{Kind: kind, To: "ada@example.com", User: User{ID: 1, Email: "ada@example.com", IsActive: true, DateJoined: at}}
+	const address = "ada@example.com"
+	m := Mail{Kind: kind, To: address, User: User{ID: 1, Email: address, IsActive: true, DateJoined: at}}
 	if !kind.isNotice() {
 		m.Token = "sample-token"
 	}
 	if !sparse {
-		m.User.Username, m.User.FirstName, m.User.LastName, m.User.SecondaryEmail = "ada", "Ada", "Lovelace", "ada@home.example"
+		m.User.Username, m.User.FirstName, m.User.LastName = "ada", "Ada", "Lovelace"
+		m.User.SecondaryEmail = "ada@home.example"
 		m.User.IsStaff, m.User.Verified, m.User.Archived, m.User.LastLogin = true, true, true, &at
 		m.User.Fields = c.settings.Fields
 	}

@@ -30,8 +30,8 @@ func TestPlain(t *testing.T) {
 		strings.Repeat("ü", 80):             strings.Repeat("ü", 80),
 		strings.Repeat("ü", 81):             strings.Repeat("ü", 79) + "…",
 	} {
-		if got := plain(in); got != want {
-			t.Errorf("plain(%q) = %q, want %q", in, got, want)
+		if got := sanitizeName(in); got != want {
+			t.Errorf("sanitizeName(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

@@ -1,12 +1,14 @@
-// Package email makes messages and hands them over: templates, the outbox table and the spool directory.
+// Package email composes messages from templates, stores them in the outbox, publishes them to the spool and delivers
+// them.
 //
-// It promises that a message exists exactly when the transaction that caused it has committed, that a
-// reader of the spool never sees half a file, and that nothing accepted is lost. A message may come twice
-// (with the same Message-ID) when a reader takes the file away within the second before a crash. Delivering is for whoever
-// reads the spool: a Relay, if there is a mail server, or others.
+// The outbox is a table. A message is inserted in the transaction that causes it, encrypted, and published to the
+// spool after the commit. The spool is a Maildir. A Relay delivers it by SMTP; other programs may read it instead.
 //
-// Files: a Maildir (tmp, new, cur, and failed for messages given up) with retry, what the Relay remembers of messages that
-// wait; mode 0700, files 0600. Table: outbox.
+// Guarantees: a message is published if and only if its transaction commits. A reader of the spool never sees a
+// partial file. An accepted message is not lost. It may be delivered twice, with the same Message-ID, if the process
+// dies after a reader has taken the file and before the row is deleted, which is less than a second.
+//
+// Files: the directories tmp, new, cur, failed and retry of the spool, mode 0700, files 0600. Table: outbox.
 package email
 
 import (
@@ -19,7 +21,7 @@ import (
 	"accountd/internal/store"
 )
 
-// ErrFull says that Settings.MaxOutbox messages wait for the spool: no more are accepted.
+// ErrFull says that Settings.MaxOutbox messages are waiting for the spool.
 var ErrFull = errors.New("the outbox is full")
 
 // Settings say what messages look like and where they go.
@@ -44,7 +46,7 @@ type Settings struct {
 	Fields map[string]any
 }
 
-// Mail is a message to be made. To is a bare address with an ASCII domain.
+// Mail is the input of a message. To is a bare address with an ASCII domain.
 type Mail struct {
 	Kind  Kind
 	To    string
@@ -52,7 +54,7 @@ type Mail struct {
 	Token string
 }
 
-// Sealer encrypts messages at rest: a deleted row lives on in the database file for a while.
+// Sealer encrypts messages at rest, because the content of a deleted row remains in the database file for a while.
 type Sealer interface {
 	Seal(plain, label []byte) ([]byte, error)
 	Open(sealed, label []byte) ([]byte, error)
@@ -67,17 +69,17 @@ type Outbox struct {
 	log   *slog.Logger
 
 	mu         sync.Mutex
-	publishing bool            // guarded by mu; true in the one process that serves, once the spool can be used
-	claimed    map[string]bool // guarded by mu; names that are being published, or are published and not settled
-	published  []row           // guarded by mu; in the spool, and their rows not deleted yet
-	unreadable int             // guarded by mu; rows that were sealed with a key that is gone
+	publishing bool            // guarded by mu; set in the serving process, once the spool can be used
+	claimed    map[string]bool // guarded by mu; names of messages that are being published or settled
+	published  []row           // guarded by mu; in the spool, with rows that are still to be deleted
+	unreadable int             // guarded by mu; rows sealed with a key that is not in the ring
 	failure    error           // guarded by mu; of the last attempt to publish
 
-	unsettled chan struct{} // has one when something has been added to published
+	unsettled chan struct{} // receives when published has grown
 }
 
-// New reads the templates, as NewComposer does, and creates the spool directory where it is missing. That this cannot be done
-// is for Start to find: who does not serve needs no spool.
+// New parses the templates as NewComposer does, and creates a missing spool directory. A failure to create it is left
+// to Start, because a process that does not serve needs no spool.
 func New(db *store.DB, seal Sealer, s Settings, log *slog.Logger) (*Outbox, error) {
 	composer, err := NewComposer(s)
 	if err != nil {
@@ -86,19 +88,20 @@ func New(db *store.DB, seal Sealer, s Settings, log *slog.Logger) (*Outbox, erro
 	dir := spool(s.SpoolDir)
 	_ = dir.open()
 	return &Outbox{
-		Composer: composer, db: db, seal: seal, spool: dir, log: log, claimed: map[string]bool{}, unsettled: make(chan struct{}, 1),
+		Composer: composer, db: db, seal: seal, spool: dir, log: log,
+		claimed: map[string]bool{}, unsettled: make(chan struct{}, 1),
 	}, nil
 }
 
-// Accepting fails with ErrFull when no more messages are taken. Ask before looking anybody up, so that the
-// answer tells nothing about who exists.
+// Accepting fails with ErrFull when the outbox is full. The caller checks it before it looks up any user, so that the
+// answer does not reveal which users exist.
 func (o *Outbox) Accepting(ctx context.Context, tx *store.Tx) error {
 	waiting, err := countRows(ctx, tx)
 	if err != nil {
 		return err
 	}
 	o.mu.Lock()
-	waiting -= len(o.published) + o.unreadable // these wait for nobody
+	waiting -= len(o.published) + o.unreadable // these are not waiting for the spool
 	o.mu.Unlock()
 	if waiting >= o.settings.MaxOutbox {
 		return ErrFull
@@ -106,14 +109,14 @@ func (o *Outbox) Accepting(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
-// Backlog is what is in the outbox.
+// Backlog describes the outbox.
 type Backlog struct {
 	Waiting    int   // messages that can be opened
-	Unreadable int   // messages that were sealed with a key that is gone: they wait for nothing but the key
-	Oldest     int64 // when the oldest of those that wait was made, unix seconds; 0: there is none
+	Unreadable int   // messages sealed with a key that is not in the ring
+	Oldest     int64 // creation of the oldest waiting message, unix seconds; 0: none is waiting
 }
 
-// ReadBacklog looks at every message that is in the outbox.
+// ReadBacklog opens every message in the outbox.
 func ReadBacklog(ctx context.Context, db *store.DB, seal Sealer) (b Backlog, err error) {
 	for after := int64(0); ; {
 		var rows []row
@@ -138,14 +141,14 @@ func ReadBacklog(ctx context.Context, db *store.DB, seal Sealer) (b Backlog, err
 	}
 }
 
-// Count counts the messages in the outbox, whether they can be opened or not. It reads files of every schema.
+// Count counts the messages in the outbox, unreadable ones included. It works with every schema version.
 func Count(ctx context.Context, tx *store.Tx) (int, error) { return countRows(ctx, tx) }
 
-// DropAll removes every message from the outbox, and says how many. Only where nobody serves.
+// DropAll deletes every message from the outbox and counts them. No process may be serving.
 func DropAll(ctx context.Context, tx *store.Tx) (int64, error) { return deleteAllRows(ctx, tx) }
 
-// Send makes the message and stores it as part of the transaction. When that has committed, the message is
-// published before Write returns, in the process that serves.
+// Send composes the message and stores it in the transaction. In the serving process, the message is published after
+// the commit and before Write returns.
 func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
 	name := fileName(tx.Now)
 	message, err := o.compose(m, name, tx.Now)
@@ -164,13 +167,13 @@ func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
 		return nil
 	}
 	r := row{id: id, name: name}
-	o.claim(name) // before anybody can see the row
+	o.claim(name) // before the row is visible
 	tx.After(func(committed bool) {
 		if !committed {
 			o.release(r)
 			return
 		}
-		// The message is safe in its row, and the request that made it has succeeded: report, not return.
+		// A failure is reported and not returned: the request has succeeded, and the message is safe in its row.
 		o.report(o.publish(r, message.Raw))
 	})
 	return nil

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Kind names a message. Its templates are templates/<kind>.subject, .txt and .html.
+// Kind is a kind of message. Its templates are templates/<kind>.subject, .txt and .html.
 type Kind string
 
-// The kinds of messages that carry a token. Their subjects are those of the API that accountd follows.
+// The kinds of messages with a token. Their subjects are those of the API that accountd implements.
 const (
 	Activation               Kind = "activation"
 	ActivationResend         Kind = "activation_resend"
@@ -17,8 +17,8 @@ const (
 	PasswordReset            Kind = "password_reset"
 )
 
-// The kinds of notices. They tell the owner of an account what has happened to it, carry no token, and do not ask
-// Outbox.Accepting: a full outbox is no reason to keep quiet.
+// The kinds of notices. They inform the owner of an account about a change and have no token. They are sent even if the
+// outbox is full.
 const (
 	NoticeRegistration     Kind = "notice_registration" // somebody wanted the address for another account
 	NoticePasswordChanged  Kind = "notice_password_changed"
@@ -36,8 +36,8 @@ var kinds = []Kind{
 	NoticeSessionsEnded, NoticeAccountArchived, NoticeAccountDeleted,
 }
 
-// Kinds are all there are.
+// Kinds returns all kinds.
 func Kinds() []Kind { return slices.Clone(kinds) }
 
-// isNotice reports whether messages of the kind have no token, and link to the site alone.
+// isNotice reports whether messages of the kind have no token and link to the site only.
 func (k Kind) isNotice() bool { return strings.HasPrefix(string(k), "notice_") }

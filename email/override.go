@@ -13,10 +13,10 @@ import (
 	"accountd/internal/spelling"
 )
 
-// maxTemplate is in bytes: mail programs cut messages off long before.
+// maxTemplate bounds a template, in bytes. Mail programs truncate shorter messages.
 const maxTemplate = 256 << 10
 
-// templateFiles are the names that files in Settings.TemplatesDir may have.
+// templateFiles are the valid names of files in Settings.TemplatesDir.
 var templateFiles = func() []string {
 	names := []string{layoutFile}
 	for _, kind := range kinds {
@@ -29,7 +29,7 @@ var templateFiles = func() []string {
 
 func isTemplate(name string) bool { return slices.Contains(templateFiles, name) }
 
-// What templates can ask for, for messages.
+// The names of the data of templates, for error messages.
 var (
 	variables     = fieldNames(reflect.TypeFor[content]())
 	userVariables = fieldNames(reflect.TypeFor[User]())
@@ -45,23 +45,25 @@ func fieldNames(t reflect.Type) []string {
 
 func (p *parser) path(name string) string { return filepath.Join(p.dir, name) }
 
-// readDir reads the overrides, where there is a directory of them.
+// readDir reads the overrides.
 func (p *parser) readDir() {
 	if p.dir == "" {
 		return
 	}
 	entries, err := os.ReadDir(p.dir)
 	if err != nil {
-		p.problems = append(p.problems, problem{file: p.dir, text: fmt.Sprintf("%v: name a directory in email.templates_dir, or none", reasonOf(err))})
+		text := fmt.Sprintf("%v: name a directory in email.templates_dir, or none", reasonOf(err))
+		p.problems = append(p.problems, problem{file: p.dir, text: text})
 		return
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		if strings.HasPrefix(name, ".") { // what desktops, editors and mounted volumes leave
+		if strings.HasPrefix(name, ".") { // files of desktops, editors and mounted volumes
 			continue
 		}
 		if !isTemplate(name) {
-			p.problem(name, 0, "is no template: "+spelling.Suggest(name, templateFiles, "files are named KIND.subject, KIND.txt or KIND.html, or "+layoutFile))
+			otherwise := "files are named KIND.subject, KIND.txt or KIND.html, or " + layoutFile
+			p.problem(name, 0, "is no template: "+spelling.Suggest(name, templateFiles, otherwise))
 			continue
 		}
 		text, err := readTemplate(p.path(name))
@@ -73,7 +75,7 @@ func (p *parser) readDir() {
 	}
 }
 
-// readTemplate reads one file. It does not open what is no file: a pipe would not end.
+// readTemplate reads a regular file. It opens no other, because a pipe may have no end.
 func readTemplate(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -99,7 +101,7 @@ func readTemplate(path string) (string, error) {
 	return strings.TrimPrefix(string(raw), "\ufeff"), nil
 }
 
-// reasonOf is the error without the path, which the message has already.
+// reasonOf is the error without the path, which the message has too.
 func reasonOf(err error) error {
 	if failed, ok := err.(*os.PathError); ok {
 		return failed.Err

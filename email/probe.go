@@ -14,7 +14,8 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// SendTest sends a message to an address now, past outbox and spool, and says at which step it failed and what to do.
+// SendTest sends a message to an address at once, without outbox and spool. The error names the failed step and a
+// remedy.
 func SendTest(ctx context.Context, c *Composer, s SMTPSettings, to string, at time.Time) error {
 	if !isPlainAddress(to) {
 		return fmt.Errorf("%q is no address: write it without a name, and its domain in ASCII", to)
@@ -48,7 +49,7 @@ func (c *Composer) testMessage(to string, at time.Time) ([]byte, error) {
 	return raw.Bytes(), err
 }
 
-// subjectOf is the subject as people read it.
+// subjectOf is the decoded subject.
 func subjectOf(message *mail.Message) string {
 	raw := message.Header.Get("Subject")
 	if subject, err := new(mime.WordDecoder).DecodeHeader(raw); err == nil {

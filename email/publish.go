@@ -10,30 +10,31 @@ import (
 )
 
 const (
-	pollInterval = time.Second // for rows that commands beside the server left
+	pollInterval = time.Second // for rows that other processes insert
 	maxBackoff   = time.Minute // between attempts while the spool cannot be written
 	drainBatch   = 100
 
-	// settleDelay lets messages share one sync of the directory and one transaction. Until then their rows
-	// stay: after a crash they are compared with the spool, so nothing is lost and nothing comes twice.
+	// settleDelay lets several messages share one fsync of the directory and one transaction. Their rows stay until then.
+	// After a crash the remaining rows are compared with the spool, so no message is lost or published twice.
 	settleDelay = 50 * time.Millisecond
 )
 
-// Start makes this process the one that publishes: it creates the spool directory where it is missing, removes
-// half-written files, publishes what an earlier process left, and from then on each message right after its
-// transaction. Only the holder of the data directory's lock may call it. A spool that cannot be used is no error:
-// Healthy tells, messages wait in the outbox, and Run goes on where Start could not. A file in the place of the
-// directory is one.
+// Start makes this process the publishing one. It creates a missing spool directory, removes partial files and
+// publishes the messages that an earlier process left; from then on Send publishes. Only the holder of the lock on
+// the data directory may call it.
+//
+// Start fails if the path of the spool is a file. Any other failure of the spool shows in Healthy: messages stay in
+// the outbox, and Run tries again.
 func (o *Outbox) Start(ctx context.Context) error {
-	if err := o.spool.possible(); err != nil {
+	if err := o.spool.checkPath(); err != nil {
 		return err
 	}
 	o.catchUp(ctx)
 	return ctx.Err()
 }
 
-// takeSpool makes the spool ready to publish, once. What is half-written by then is left from an earlier process.
-func (o *Outbox) takeSpool() error {
+// claimSpool prepares the spool, once. Partial files in it are of earlier processes.
+func (o *Outbox) claimSpool() error {
 	if o.isPublishing() {
 		return nil
 	}
@@ -49,8 +50,8 @@ func (o *Outbox) takeSpool() error {
 	return nil
 }
 
-// Run settles what has been published, and publishes what Start and Send could not, until ctx ends: it looks
-// every second, and less often while the spool cannot be written.
+// Run settles published messages, and publishes those that Start and Send could not, until ctx ends. It polls every
+// second, and backs off while the spool cannot be written.
 func (o *Outbox) Run(ctx context.Context) {
 	wait := pollInterval
 	poll := time.NewTimer(wait)
@@ -78,9 +79,9 @@ func (o *Outbox) Run(ctx context.Context) {
 	}
 }
 
-// catchUp publishes all that waits, and settles it.
+// catchUp publishes and settles every message in the outbox.
 func (o *Outbox) catchUp(ctx context.Context) {
-	err := o.takeSpool()
+	err := o.claimSpool()
 	if err == nil {
 		err = o.drain(ctx)
 	}
@@ -92,7 +93,7 @@ func (o *Outbox) catchUp(ctx context.Context) {
 	}
 }
 
-// Healthy is the error of the last attempt to publish, nil when it went well.
+// Healthy is the error of the last attempt to publish, nil if it succeeded.
 func (o *Outbox) Healthy() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -105,7 +106,7 @@ func (o *Outbox) isPublishing() bool {
 	return o.publishing
 }
 
-// drain publishes all rows, oldest first, and stops at the first that fails: the next would fail too.
+// drain publishes all rows, oldest first. It stops at the first failure, which would be that of the next row too.
 func (o *Outbox) drain(ctx context.Context) error {
 	after := int64(0)
 	for {
@@ -134,12 +135,12 @@ func (o *Outbox) drain(ctx context.Context) error {
 	}
 }
 
-// publishLeft publishes a row that another process left, or a request of this one could not publish.
+// publishLeft publishes a row that no request has published. published says whether the spool has the message already.
 func (o *Outbox) publishLeft(ctx context.Context, r row, published bool) error {
 	if !o.claim(r.name) {
-		return nil // on its way
+		return nil // a request is publishing it
 	}
-	// The row may have been settled since it was listed.
+	// The row may have been settled after it was listed.
 	var exists bool
 	err := o.db.Read(ctx, func(tx *store.Tx) (err error) {
 		exists, err = rowExists(ctx, tx, r.id)
@@ -156,7 +157,8 @@ func (o *Outbox) publishLeft(ctx context.Context, r row, published bool) error {
 	raw, err := o.seal.Open(r.sealed, []byte(r.name))
 	if err != nil {
 		// The row stays claimed: each process tries it once, and goes on with the rows behind it.
-		o.log.Error("a mail cannot be opened and stays in the outbox: the key that sealed it is not in the key file", "row", r.id, "error", err)
+		o.log.Error("mail cannot be opened and stays in the outbox: the key that sealed it is not in the key file",
+			"row", r.id, "error", err)
 		o.mu.Lock()
 		o.unreadable++
 		o.mu.Unlock()
@@ -165,7 +167,7 @@ func (o *Outbox) publishLeft(ctx context.Context, r row, published bool) error {
 	return o.publish(r, raw)
 }
 
-// claim takes a message for the caller alone to publish, and says whether it was free.
+// claim reserves a message for the caller. It returns false if the message is claimed already.
 func (o *Outbox) claim(name string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -205,8 +207,7 @@ func (o *Outbox) addPublished(r row) {
 	}
 }
 
-// settle makes the names of published messages durable and deletes their rows. Only Start and Run call it, one
-// after the other.
+// settle fsyncs the names of published messages and deletes their rows. Start and Run call it, one after the other.
 func (o *Outbox) settle(ctx context.Context) error {
 	o.mu.Lock()
 	rows := slices.Clone(o.published)
@@ -222,20 +223,20 @@ func (o *Outbox) settle(ctx context.Context) error {
 		return fmt.Errorf("settle published messages: %w", err)
 	}
 	o.mu.Lock()
-	o.published = slices.Delete(o.published, 0, len(rows)) // others have only been added behind them
+	o.published = slices.Delete(o.published, 0, len(rows)) // requests append only
 	o.mu.Unlock()
 	o.release(rows...)
 	return nil
 }
 
-// reportFailure is report for what says nothing when it goes well.
+// reportFailure reports errors and ignores success, which proves nothing about publishing.
 func (o *Outbox) reportFailure(err error) {
 	if err != nil {
 		o.report(err)
 	}
 }
 
-// report remembers the outcome for Healthy and logs when it changes, not once a second.
+// report stores the outcome for Healthy. It logs changes only.
 func (o *Outbox) report(err error) {
 	o.mu.Lock()
 	before := o.failure

@@ -2,18 +2,16 @@ package email
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 
 	"accountd/internal/store"
 )
 
-// row is a message that waits for the spool.
+// row is a message in the outbox.
 type row struct {
 	id        int64
 	name      string
-	createdAt int64 // unix seconds; of listed rows
+	createdAt int64 // unix seconds; set by listRows
 	sealed    []byte
 }
 
@@ -34,7 +32,8 @@ func countRows(ctx context.Context, tx *store.Tx) (n int, err error) {
 }
 
 func listRows(ctx context.Context, tx *store.Tx, after int64, limit int) ([]row, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT id, name, created_at, message FROM outbox WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
+	rows, err := tx.QueryContext(ctx,
+		`SELECT id, name, created_at, message FROM outbox WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list outbox: %w", err)
 	}
@@ -51,23 +50,18 @@ func listRows(ctx context.Context, tx *store.Tx, after int64, limit int) ([]row,
 }
 
 func rowExists(ctx context.Context, tx *store.Tx, id int64) (bool, error) {
-	var one int
-	err := tx.QueryRowContext(ctx, `SELECT 1 FROM outbox WHERE id = ?`, id).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look up outbox row: %w", err)
-	}
-	return true, nil
+	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM outbox WHERE id = ?)`, id)
 }
 
-// nameExists tells whether a message by this name has a row.
-func nameExists(ctx context.Context, tx *store.Tx, name string) (exists bool, err error) {
-	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM outbox WHERE name = ?)`, name).Scan(&exists); err != nil {
-		return false, fmt.Errorf("look up outbox row by name: %w", err)
+func nameExists(ctx context.Context, tx *store.Tx, name string) (bool, error) {
+	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM outbox WHERE name = ?)`, name)
+}
+
+func exists(ctx context.Context, tx *store.Tx, query string, key any) (found bool, err error) {
+	if err := tx.QueryRowContext(ctx, query, key).Scan(&found); err != nil {
+		return false, fmt.Errorf("look up outbox row: %w", err)
 	}
-	return exists, nil
+	return found, nil
 }
 
 func deleteRows(ctx context.Context, tx *store.Tx, rows []row) error {

@@ -13,34 +13,34 @@ import (
 	"time"
 )
 
-// ErrNoMail says that the spool has no mail of a name.
+// ErrNoMail says that the spool has no mail with the given name.
 var ErrNoMail = errors.New("there is no such mail in the spool")
 
-// Queue is a spool as its operator sees it, beside the server or without one.
+// Queue lists and edits the mails of a spool for an operator. The server may run or not.
 type Queue struct{ spool spool }
 
-// Queued is a mail in the spool that has not been delivered.
+// Queued is an undelivered mail.
 type Queued struct {
 	Name     string
-	Failed   bool   // given up: it lies in failed until it is dropped or tried again
-	To       string // "" where the file has none
+	Failed   bool   // given up; it stays in failed until it is dropped or retried
+	To       string // "" if the file has none
 	Subject  string
 	Made     time.Time
-	Attempts int       // so far
-	Next     time.Time // of the next attempt; zero: as soon as possible, or never when Failed
-	Error    string    // why it has not been delivered, in one line; "": not tried yet
+	Attempts int
+	Next     time.Time // next attempt; zero: as soon as possible, or never if Failed
+	Error    string    // of the last attempt, in one line; "": not tried yet
 }
 
-// OpenQueue fails where there is no spool.
+// OpenQueue fails if dir is not a spool.
 func OpenQueue(dir string) (Queue, error) {
 	if _, err := os.Stat(filepath.Join(dir, "new")); err != nil {
 		return Queue{}, fmt.Errorf("no mails here: %w", err)
 	}
-	err := spool(dir).open() // one of an older version has no retry
+	err := spool(dir).open() // a spool of an older version lacks retry
 	return Queue{spool(dir)}, err
 }
 
-// List is what waits, oldest first, and then what was given up.
+// List returns the waiting mails, oldest first, and then those that were given up.
 func (q Queue) List() ([]Queued, error) {
 	waiting, err := q.spool.mails("new")
 	if err != nil {
@@ -63,7 +63,7 @@ func (q Queue) List() ([]Queued, error) {
 		}
 		m.Attempts, m.Next, m.Error = state.Attempts, state.next, state.Error
 		if server.Attempts > 0 {
-			m.Error = server.Error // it keeps all of them waiting
+			m.Error = server.Error // it delays every mail
 			if server.next.After(m.Next) {
 				m.Next = server.next
 			}
@@ -74,7 +74,7 @@ func (q Queue) List() ([]Queued, error) {
 		m := q.describe("failed", name)
 		m.Failed = true
 		reason, err := os.ReadFile(filepath.Join(string(q.spool), "failed", reasonName(name)))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // another reader moves mails there without one
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // other readers write no reason
 			return nil, err
 		}
 		m.Error = shortReply(string(reason))
@@ -83,7 +83,7 @@ func (q Queue) List() ([]Queued, error) {
 	return list, nil
 }
 
-// describe reads what a list shows of a file. What cannot be read stays empty: the relay will say why.
+// describe reads the headers of a mail. They stay empty if the file cannot be read, which the relay logs.
 func (q Queue) describe(sub, name string) Queued {
 	m := Queued{Name: name, Made: madeAt(name)}
 	raw, err := readMail(filepath.Join(string(q.spool), sub, name))
@@ -96,7 +96,7 @@ func (q Queue) describe(sub, name string) Queued {
 	return m
 }
 
-// find gives the directory that a mail is in. The name may be without its ending.
+// find returns the directory and the file of a mail. The name may lack its suffix.
 func (q Queue) find(name string) (sub, file string, err error) {
 	file = strings.TrimSuffix(name, ".eml") + ".eml"
 	if ownName().MatchString(file) {
@@ -113,7 +113,7 @@ func (q Queue) find(name string) (sub, file string, err error) {
 	return "", "", fmt.Errorf("%q: %w: mail list has their names", name, ErrNoMail)
 }
 
-// Read is the mail as it is.
+// Read returns the bytes of a mail.
 func (q Queue) Read(name string) ([]byte, error) {
 	sub, file, err := q.find(name)
 	if err != nil {
@@ -122,8 +122,8 @@ func (q Queue) Read(name string) ([]byte, error) {
 	return readMail(filepath.Join(string(q.spool), sub, file))
 }
 
-// Retry has a mail tried now, as if it had never failed, whether it waits or was given up. A running server notices within
-// a second.
+// Retry schedules a waiting or failed mail for now and resets its attempts. A running server delivers it within a
+// second.
 func (q Queue) Retry(name string, now time.Time) error {
 	sub, file, err := q.find(name)
 	if err != nil {
@@ -143,7 +143,7 @@ func (q Queue) Retry(name string, now time.Time) error {
 	return q.retryServer(now)
 }
 
-// RetryAll is Retry for every mail of List, and says for how many.
+// RetryAll retries every mail of List and counts them.
 func (q Queue) RetryAll(now time.Time) (int, error) {
 	waiting, err := q.spool.mails("new")
 	if err != nil {
@@ -156,7 +156,7 @@ func (q Queue) RetryAll(now time.Time) (int, error) {
 	n := 0
 	for _, name := range slices.Concat(waiting, failed) {
 		switch err := q.Retry(name, now); {
-		case errors.Is(err, ErrNoMail) || errors.Is(err, fs.ErrNotExist): // delivered since
+		case errors.Is(err, ErrNoMail) || errors.Is(err, fs.ErrNotExist): // delivered meanwhile
 		case err != nil:
 			return n, err
 		default:
@@ -166,7 +166,7 @@ func (q Queue) RetryAll(now time.Time) (int, error) {
 	return n, q.retryServer(now)
 }
 
-// retryServer has the server tried now if it is being left alone.
+// retryServer ends the backoff of the mail server.
 func (q Queue) retryServer(now time.Time) error {
 	server, err := q.spool.loadRetry(serverRetry)
 	if err != nil || server.Attempts == 0 {
@@ -176,7 +176,7 @@ func (q Queue) retryServer(now time.Time) error {
 	return q.spool.saveRetry(serverRetry, server)
 }
 
-// Drop deletes a mail for good. One that is being handed to the mail server may arrive all the same.
+// Drop deletes a mail. If the relay is sending it at that moment, it may still arrive.
 func (q Queue) Drop(name string) error {
 	sub, file, err := q.find(name)
 	if err != nil {

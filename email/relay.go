@@ -18,15 +18,15 @@ import (
 	"accountd/internal/store"
 )
 
-// maxConnections is how many connections to the mail server there are at most. One of them is never used for mails that
-// have failed before, so that those delay none that is new.
+// maxConnections bounds the connections to the mail server. One of them is reserved for mails that have not failed
+// before.
 const maxConnections = 3
 
-// scanInterval is how often the relay looks into the spool.
+// scanInterval is the time between two scans of the spool.
 const scanInterval = time.Second
 
-// Relay delivers the mails of the spool by SMTP. What it remembers is in the spool: it can be killed at any time. A mail is
-// deleted once the server has answered for it; when that answer is lost, it is sent again, with the same Message-ID.
+// Relay delivers the mails of the spool by SMTP. Its state is in the spool, so it can be killed at any time. A mail is
+// deleted after the server has accepted it. If the reply is lost, the mail is sent again with the same Message-ID.
 type Relay struct {
 	settings SMTPSettings
 	from     string
@@ -36,34 +36,34 @@ type Relay struct {
 	log      *slog.Logger
 	dial     dialer
 	roots    *x509.CertPool // nil: the system's
-	chance   func() float64 // 0 to 1; workers call it at the same time
+	chance   func() float64 // 0 to 1, for jitter; safe for concurrent use
 
-	mu       sync.Mutex
-	fresh    []string             // guarded by mu; not tried yet, oldest first
-	newest   bool                 // guarded by mu; whether the next of them is the newest
-	again    []string             // guarded by mu; tried before and due, the longest due first
-	onTheWay map[string]bool      // guarded by mu; true: it has been tried before
-	retrying int                  // guarded by mu; how many of those have been
-	held     map[string]time.Time // guarded by mu; not before then, because it could not be written down
-	sent     map[string]bool      // guarded by mu; delivered, and could not be deleted
-	workers  int                  // guarded by mu
-	server   retry                // guarded by mu; of the server as a whole
-	trouble  string               // guarded by mu; with files, the last that was logged
+	mu          sync.Mutex
+	untried     []string             // guarded by mu; not tried yet, oldest first
+	newestNext  bool                 // guarded by mu; the newest of untried is next
+	due         []string             // guarded by mu; tried before and due, the longest due first
+	inFlight    map[string]bool      // guarded by mu; mails that workers have; true: tried before
+	retrying    int                  // guarded by mu; mails in inFlight that were tried before
+	postponed   map[string]time.Time // guarded by mu; next attempts that could not be written to the spool
+	sent        map[string]bool      // guarded by mu; delivered mails that could not be deleted
+	workers     int                  // guarded by mu
+	server      retry                // guarded by mu; of the mail server
+	lastProblem string               // guarded by mu; last error of the spool that was logged
 }
 
-// NewRelay makes the relay of an outbox's spool; Run starts it. Settings with a login have passed Check.
+// NewRelay returns the relay of an outbox's spool. Settings with a user name have passed Check.
 func NewRelay(o *Outbox, s SMTPSettings) *Relay {
 	return &Relay{
 		settings: s, from: o.from.Address, outbox: o, spool: o.spool, now: o.db.Now, log: o.log,
 		dial: (&net.Dialer{}).DialContext, chance: rand.Float64,
-		onTheWay: map[string]bool{}, held: map[string]time.Time{}, sent: map[string]bool{},
+		inFlight: map[string]bool{}, postponed: map[string]time.Time{}, sent: map[string]bool{},
 	}
 }
 
-// Run delivers until ctx ends; what is on its way then has a few seconds. Only the process that publishes may call it, after
-// Outbox.Start. A server that cannot be reached is logged once, and tried again.
+// Run delivers until ctx ends. Mails that are being sent then have stopTime. Only the publishing process may call it,
+// after Outbox.Start.
 func (r *Relay) Run(ctx context.Context) {
-	r.report(r.spool.forgetGone()) // the server among them: who restarts may have changed the settings
+	r.report(r.spool.forgetGone()) // also of the server: settings may have changed
 	var running sync.WaitGroup
 	defer running.Wait()
 	look := time.NewTicker(scanInterval)
@@ -71,7 +71,7 @@ func (r *Relay) Run(ctx context.Context) {
 	for {
 		more, err := r.scan()
 		if err == nil {
-			r.forgetTrouble()
+			r.clearProblem()
 		}
 		r.report(err)
 		for range more {
@@ -85,8 +85,8 @@ func (r *Relay) Run(ctx context.Context) {
 	}
 }
 
-// scan makes lists of what is to be delivered now, and says how many workers are missing for it. Before the spool can
-// be used there is nothing: what is delivered and cannot be deleted would be sent again after each restart.
+// scan lists the mails to deliver now and returns how many more workers they need. It lists none until the spool is
+// writable: a mail that cannot be deleted would be sent again after each restart.
 func (r *Relay) scan() (more int, err error) {
 	if !r.outbox.isPublishing() {
 		return 0, nil
@@ -94,8 +94,8 @@ func (r *Relay) scan() (more int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	r.fresh, r.again = nil, nil
-	maps.DeleteFunc(r.held, func(_ string, until time.Time) bool { return !now.Before(until) })
+	r.untried, r.due = nil, nil
+	maps.DeleteFunc(r.postponed, func(_ string, until time.Time) bool { return !now.Before(until) })
 	names, err := r.spool.mails("new")
 	if err != nil {
 		return 0, fmt.Errorf("look into the spool: %w", err)
@@ -106,35 +106,35 @@ func (r *Relay) scan() (more int, err error) {
 	}
 	switch at, waiting := next[serverRetry]; {
 	case waiting && r.server.Attempts == 0:
-		err = r.spool.forget(serverRetry) // it came back while an operator wanted it tried
+		err = r.spool.forget(serverRetry) // written by an operator while the server recovered
 	case waiting && at.Before(r.server.next):
-		r.server.next = now // an operator wants it tried
+		r.server.next = now // written by an operator
 	}
 	for _, name := range names {
 		at, tried := next[name]
-		_, onTheWay := r.onTheWay[name]
+		_, inFlight := r.inFlight[name]
 		switch {
-		case onTheWay || !r.held[name].IsZero():
+		case inFlight || !r.postponed[name].IsZero():
 		case r.sent[name]:
 			err = errors.Join(err, r.remove(name))
 		case !tried:
-			r.fresh = append(r.fresh, name)
+			r.untried = append(r.untried, name)
 		case !now.Before(at):
-			r.again = append(r.again, name)
+			r.due = append(r.due, name)
 		}
 	}
-	slices.SortStableFunc(r.again, func(a, b string) int { return next[a].Compare(next[b]) })
+	slices.SortStableFunc(r.due, func(a, b string) int { return next[a].Compare(next[b]) })
 	if now.Before(r.server.next) {
 		return 0, err
 	}
-	more = max(0, min(maxConnections, len(r.fresh)+min(len(r.again), maxConnections-1))-r.workers)
+	more = max(0, min(maxConnections, len(r.untried)+min(len(r.due), maxConnections-1))-r.workers)
 	r.workers += more
 	return more, err
 }
 
-// take gives a worker the next mail: those that have not been tried first, of these the oldest and the newest in turn, so
-// that one which is made now does not wait behind however many have piled up. While the server is left alone, only a worker
-// that is connected gets one.
+// take returns the next mail for a worker, untried mails first. Of these it takes the oldest and the newest in turn,
+// so that a new mail does not wait behind a backlog. While the server is in backoff, only connected workers get
+// mails.
 func (r *Relay) take(connected bool) (name string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -142,18 +142,18 @@ func (r *Relay) take(connected bool) (name string, ok bool) {
 		return "", false
 	}
 	switch {
-	case len(r.fresh) > 0:
-		last := len(r.fresh) - 1
-		if r.newest {
-			name, r.fresh = r.fresh[last], r.fresh[:last]
+	case len(r.untried) > 0:
+		last := len(r.untried) - 1
+		if r.newestNext {
+			name, r.untried = r.untried[last], r.untried[:last]
 		} else {
-			name, r.fresh = r.fresh[0], r.fresh[1:]
+			name, r.untried = r.untried[0], r.untried[1:]
 		}
-		r.newest = !r.newest
-		r.onTheWay[name] = false
-	case len(r.again) > 0 && r.retrying < maxConnections-1:
-		name, r.again = r.again[0], r.again[1:]
-		r.onTheWay[name] = true
+		r.newestNext = !r.newestNext
+		r.inFlight[name] = false
+	case len(r.due) > 0 && r.retrying < maxConnections-1:
+		name, r.due = r.due[0], r.due[1:]
+		r.inFlight[name] = true
 		r.retrying++
 	default:
 		return "", false
@@ -161,7 +161,7 @@ func (r *Relay) take(connected bool) (name string, ok bool) {
 	return name, true
 }
 
-// work delivers, over one connection as long as that holds, until there is nothing to deliver.
+// work delivers until there is no mail left. It uses one connection as long as possible.
 func (r *Relay) work(ctx context.Context) {
 	var c *connection
 	defer func() {
@@ -181,8 +181,9 @@ func (r *Relay) work(ctx context.Context) {
 	}
 }
 
-// waitsInOutbox reports whether the mail's row is there still: deleting the file now could make another of it.
-func (r *Relay) waitsInOutbox(ctx context.Context, name string) (waits bool, err error) {
+// hasOutboxRow reports whether the mail still has its row. After a crash such a mail is published again unless its
+// file is in the spool.
+func (r *Relay) hasOutboxRow(ctx context.Context, name string) (waits bool, err error) {
 	err = r.outbox.db.Read(ctx, func(tx *store.Tx) (err error) {
 		waits, err = nameExists(ctx, tx, name)
 		return err
@@ -190,7 +191,7 @@ func (r *Relay) waitsInOutbox(ctx context.Context, name string) (waits bool, err
 	return waits, err
 }
 
-// remove deletes a mail that has been delivered. The caller holds mu.
+// remove deletes a delivered mail. It requires r.mu held.
 func (r *Relay) remove(name string) error {
 	if err := os.Remove(r.spool.newPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		r.sent[name] = true
@@ -200,27 +201,29 @@ func (r *Relay) remove(name string) error {
 	return errors.Join(r.spool.forget(name), r.spool.sync())
 }
 
-// serverFailed leaves the server alone for a while, and logs when it begins to fail or fails differently.
+// serverFailed starts or extends the backoff of the server. It logs when the error changes.
 func (r *Relay) serverFailed(err error) {
 	text := r.settings.explain(err)
 	r.mu.Lock()
 	if r.now().Before(r.server.next) {
-		r.mu.Unlock() // another worker has met the same
+		r.mu.Unlock() // another worker reported it
 		return
 	}
 	before := r.server.Error
 	r.server.Attempts++
 	r.server.Error = text
-	r.server.next = r.now().Add(backoff(serverBackoff, serverWait, r.server.Attempts, r.chance())).Truncate(time.Second) // as every file system keeps it
+	wait := backoff(serverBackoff, serverWait, r.server.Attempts, r.chance())
+	r.server.next = r.now().Add(wait).Truncate(time.Second) // the resolution that every file system has
 	saveErr := r.spool.saveRetry(serverRetry, r.server)
 	r.mu.Unlock()
 	if before != text {
-		r.log.Error("mail cannot be delivered; it is kept in the spool and tried again", "server", r.settings.address(), "error", text)
+		r.log.Error("mail cannot be delivered; it is kept in the spool and tried again",
+			"server", r.settings.address(), "error", text)
 	}
 	r.report(saveErr)
 }
 
-// serverWorks is called when the server has taken a mail, or refused one in particular.
+// serverWorks ends the backoff of the server, after it has accepted a mail or refused one for reasons of its own.
 func (r *Relay) serverWorks() {
 	r.mu.Lock()
 	failing := r.server.Attempts > 0
@@ -232,23 +235,23 @@ func (r *Relay) serverWorks() {
 	}
 }
 
-// forgetTrouble has report log it when it comes back.
-func (r *Relay) forgetTrouble() {
+// clearProblem has report log the same error again.
+func (r *Relay) clearProblem() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.trouble = ""
+	r.lastProblem = ""
 }
 
-// report logs trouble with the spool's files when it changes.
+// report logs errors of the spool's files when they change.
 func (r *Relay) report(err error) {
 	if err == nil {
 		return
 	}
 	r.mu.Lock()
-	changed := r.trouble != err.Error()
-	r.trouble = err.Error()
+	changed := r.lastProblem != err.Error()
+	r.lastProblem = err.Error()
 	r.mu.Unlock()
 	if changed {
-		r.log.Error("the relay has trouble with the spool", "error", err)
+		r.log.Error("relay cannot use the spool", "error", err)
 	}
 }

@@ -207,7 +207,7 @@ func TestRelayReconnects(t *testing.T) {
 				for i := range 4 {
 					p.write(fileName(time.Now()), letter(fmt.Sprintf("ada%d@example.com", i)))
 				}
-				if err := p.takeSpool(); err != nil {
+				if err := p.claimSpool(); err != nil {
 					t.Fatal(err)
 				}
 				relay := NewRelay(p.Outbox, p.settings)
@@ -243,7 +243,7 @@ func TestRelayHolds(t *testing.T) {
 		}
 		p.write(fileName(time.Now()), letter("ada@example.com"))
 		time.Sleep(45 * time.Second)
-		if tries.Load() != 1 || !strings.Contains(p.logged.String(), "write down when a mail is tried again") {
+		if tries.Load() != 1 || !strings.Contains(p.logged.String(), "store the next attempt of a mail") {
 			t.Errorf("%d tries:\n%s", tries.Load(), &p.logged)
 		}
 		if err := os.Mkdir(filepath.Join(p.dir, "tmp"), 0o700); err != nil {

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// deliver brings one mail that take gave one step further: it is delivered, tried again later, or given up. It returns the
-// connection for the next; nil where there is none.
+// deliver makes one attempt for a mail of take, which is then delivered, deferred or given up. It returns the
+// connection for the next mail, or nil.
 func (r *Relay) deliver(ctx context.Context, c *connection, name string) *connection {
 	state, err := r.spool.loadRetry(name)
 	defer r.release(name)
 	if err != nil {
-		r.hold(name, r.now().Add(firstBackoff), err)
+		r.postpone(name, r.now().Add(firstBackoff), err)
 		return c
 	}
 	raw, to, err := r.read(ctx, name, state)
@@ -24,9 +24,9 @@ func (r *Relay) deliver(ctx context.Context, c *connection, name string) *connec
 		r.giveUp(name, state, bad.Error())
 		return c
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, errForeign) || errors.Is(err, errUnsettled):
-		return c // taken away, swapped, or too early
+		return c // taken by another reader, replaced, or too early
 	case err != nil:
-		r.hold(name, r.now().Add(firstBackoff), err)
+		r.postpone(name, r.now().Add(firstBackoff), err)
 		return c
 	}
 	c, err = r.send(ctx, c, to, raw)
@@ -40,7 +40,7 @@ func (r *Relay) deliver(ctx context.Context, c *connection, name string) *connec
 		r.mu.Unlock()
 		r.report(err)
 	case ctx.Err() != nil && (!isDelivery || failed.code() == 0):
-		// We broke it off ourselves, and the next process begins at once.
+		// The relay ends. The next process makes the next attempt at once.
 	case !isDelivery || !failed.ofMessage():
 		r.serverFailed(err)
 	case failed.permanent():
@@ -48,19 +48,19 @@ func (r *Relay) deliver(ctx context.Context, c *connection, name string) *connec
 		r.giveUp(name, state, r.settings.explain(err))
 	default:
 		if failed.usable() {
-			r.serverWorks() // or mails that are refused for now would add to what it is left alone for when it breaks off
+			r.serverWorks() // refused mails must not extend the next backoff
 		}
 		r.tryLater(name, state, r.settings.explain(err))
 	}
 	return c
 }
 
-// errUnsettled says that the outbox still has the mail.
+// errUnsettled says that the outbox still has the row of the mail.
 var errUnsettled = errors.New("the outbox still has it")
 
-// read gives the mail and its recipient. It fails with badMail where it will never be sent.
+// read returns the mail and its recipient. It fails with badMail for mails that can never be sent.
 func (r *Relay) read(ctx context.Context, name string, state retry) (raw []byte, to string, err error) {
-	waits, err := r.waitsInOutbox(ctx, name)
+	waits, err := r.hasOutboxRow(ctx, name)
 	if err == nil && waits {
 		err = errUnsettled
 	}
@@ -78,20 +78,17 @@ func (r *Relay) read(ctx context.Context, name string, state retry) (raw []byte,
 		since = time.Unix(state.Since, 0)
 	}
 	if r.now().Sub(since) > maxAge {
-		return nil, "", badMail(fmt.Sprintf("has waited for more than %d days", maxAge/(24*time.Hour)) + after(state.Error))
+		why := fmt.Sprintf("has waited for more than %d days", maxAge/(24*time.Hour))
+		if state.Error != "" {
+			why += "; last: " + state.Error
+		}
+		return nil, "", badMail(why)
 	}
 	return raw, to, nil
 }
 
-func after(text string) string {
-	if text == "" {
-		return ""
-	}
-	return "; last: " + text
-}
-
-// send uses c, or makes a connection. A server may end one that it has taken a message on whenever it likes: then there is
-// another at once.
+// send sends over c, or over a new connection if c is nil. A server may close an idle connection at any time: then it
+// makes a new one at once.
 func (r *Relay) send(ctx context.Context, c *connection, to string, raw []byte) (*connection, error) {
 	if c != nil {
 		err := c.send(r.from, to, raw)
@@ -99,18 +96,18 @@ func (r *Relay) send(ctx context.Context, c *connection, to string, raw []byte) 
 		if errors.As(err, &failed) && failed.step == stepMail && (failed.code() == 0 || failed.code() == 421) {
 			c.close()
 		} else {
-			return r.keep(c, err)
+			return r.reuse(c, err)
 		}
 	}
 	c, err := r.settings.connect(ctx, r.dial, r.roots)
 	if err != nil {
 		return nil, err
 	}
-	return r.keep(c, c.send(r.from, to, raw))
+	return r.reuse(c, c.send(r.from, to, raw))
 }
 
-// keep gives the connection back if it takes another message.
-func (r *Relay) keep(c *connection, err error) (*connection, error) {
+// reuse returns the connection if it can take another message, and closes it otherwise.
+func (r *Relay) reuse(c *connection, err error) (*connection, error) {
 	var failed *deliveryError
 	if err == nil || errors.As(err, &failed) && failed.usable() && c.reset() == nil {
 		return c, err
@@ -119,32 +116,33 @@ func (r *Relay) keep(c *connection, err error) (*connection, error) {
 	return nil, err
 }
 
-// release ends what take began.
+// release ends the reservation of take.
 func (r *Relay) release(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.onTheWay[name] {
+	if r.inFlight[name] {
 		r.retrying--
 	}
-	delete(r.onTheWay, name)
+	delete(r.inFlight, name)
 }
 
-// tryLater writes down when the mail is tried again.
+// tryLater schedules the next attempt.
 func (r *Relay) tryLater(name string, state retry, reason string) {
 	state.Attempts++
 	state.Error = reason
 	wait := backoff(firstBackoff, longestWait, state.Attempts, r.chance())
 	state.next = r.now().Add(wait)
-	r.log.Warn("mail_deferred", "mail", name, "attempts", state.Attempts, "wait", wait.Round(time.Second), "error", reason)
+	r.log.Warn("mail_deferred",
+		"mail", name, "attempts", state.Attempts, "wait", wait.Round(time.Second), "error", reason)
 	if err := r.spool.saveRetry(name, state); err != nil {
-		r.hold(name, state.next, fmt.Errorf("write down when a mail is tried again: %w", err))
+		r.postpone(name, state.next, fmt.Errorf("store the next attempt of a mail: %w", err))
 	}
 }
 
-// hold leaves a mail alone for a while although that cannot be written down.
-func (r *Relay) hold(name string, until time.Time, err error) {
+// postpone keeps the time of the next attempt in memory, because the spool could not store it.
+func (r *Relay) postpone(name string, until time.Time, err error) {
 	r.mu.Lock()
-	r.held[name] = until
+	r.postponed[name] = until
 	r.mu.Unlock()
 	r.report(err)
 }
@@ -153,6 +151,6 @@ func (r *Relay) hold(name string, until time.Time, err error) {
 func (r *Relay) giveUp(name string, state retry, reason string) {
 	r.log.Error("mail_given_up", "mail", name, "attempts", state.Attempts+1, "reason", reason)
 	if err := r.spool.giveUp(name, reason); err != nil {
-		r.hold(name, r.now().Add(firstBackoff), fmt.Errorf("move a mail to failed: %w", err))
+		r.postpone(name, r.now().Add(firstBackoff), fmt.Errorf("move a mail to failed: %w", err))
 	}
 }

@@ -99,7 +99,7 @@ func (p *post) start() {
 // startRelay runs the relay alone.
 func (p *post) startRelay() {
 	p.t.Helper()
-	if err := p.takeSpool(); err != nil {
+	if err := p.claimSpool(); err != nil {
 		p.t.Fatal(err)
 	}
 	p.run(func(context.Context) {})

@@ -12,29 +12,28 @@ import (
 	"accountd/internal/durable"
 )
 
-// retry is what is remembered of a mail that could not be delivered yet: the file spool/retry/NAME. The next attempt is
-// the time of the file, so that looking for what is due opens none of them.
+// retry is the state of a mail that failed before, in the file spool/retry/NAME. The time of the next attempt is the
+// modification time of the file, so that a search for due mails opens no file.
 type retry struct {
 	Attempts int    `json:"attempts"`
-	Since    int64  `json:"since,omitempty"` // unix seconds; since when its age counts, 0: since it was made
+	Since    int64  `json:"since,omitempty"` // unix seconds; start of its age, 0: its creation
 	Error    string `json:"error,omitempty"`
 
 	next time.Time
 }
 
-// serverRetry is the name for the mail server as a whole.
+// serverRetry is the name of the state of the mail server.
 const serverRetry = "server"
 
 const (
-	firstBackoff  = time.Minute // of a message; doubled with each attempt
+	firstBackoff  = time.Minute // of a message; doubles with each attempt
 	longestWait   = 4 * time.Hour
-	serverBackoff = 5 * time.Second // of the server; doubled likewise
+	serverBackoff = 5 * time.Second // of the server; doubles with each attempt
 	serverWait    = 5 * time.Minute
 	maxAge        = 5 * 24 * time.Hour // of a message: RFC 5321, section 4.5.4.1, asks for four to five days
 )
 
-// backoff doubles from first to most, and is a fifth longer or shorter by chance (0 to 1), so that what failed together
-// does not come back together.
+// backoff doubles from first to most, with a jitter of ±20 % by chance (0 to 1).
 func backoff(first, most time.Duration, attempts int, chance float64) time.Duration {
 	wait := first
 	for range attempts - 1 {
@@ -48,7 +47,7 @@ func backoff(first, most time.Duration, attempts int, chance float64) time.Durat
 
 func (s spool) retryPath(name string) string { return filepath.Join(string(s), "retry", name) }
 
-// loadRetry reads what is remembered; nothing where there is no file, or not a whole one as after a power cut.
+// loadRetry reads the state of a mail. It is zero without a file, or with a damaged one as after a power cut.
 func (s spool) loadRetry(name string) (r retry, err error) {
 	path := s.retryPath(name)
 	raw, err := os.ReadFile(path)
@@ -79,7 +78,7 @@ func (s spool) saveRetry(name string, r retry) error {
 	return s.replace(s.retryPath(name), raw, r.next)
 }
 
-// forget removes what is remembered.
+// forget removes the state of a mail.
 func (s spool) forget(name string) error {
 	if err := os.Remove(s.retryPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -87,7 +86,7 @@ func (s spool) forget(name string) error {
 	return nil
 }
 
-// nextAttempts has the time of the next attempt of each mail that failed before.
+// nextAttempts are the times of the next attempts, by mail.
 func (s spool) nextAttempts() (map[string]time.Time, error) {
 	entries, err := os.ReadDir(filepath.Join(string(s), "retry"))
 	if err != nil {
@@ -95,14 +94,14 @@ func (s spool) nextAttempts() (map[string]time.Time, error) {
 	}
 	next := make(map[string]time.Time, len(entries))
 	for _, entry := range entries {
-		if info, err := entry.Info(); err == nil { // it may be gone by now
+		if info, err := entry.Info(); err == nil { // another process may have removed it
 			next[entry.Name()] = info.ModTime()
 		}
 	}
 	return next, nil
 }
 
-// forgetGone removes what is remembered of mails that are in new no more.
+// forgetGone removes the state of mails that are no longer in new.
 func (s spool) forgetGone() error {
 	next, err := s.nextAttempts()
 	if err != nil {
@@ -116,7 +115,7 @@ func (s spool) forgetGone() error {
 	return err
 }
 
-// giveUp moves a mail to failed, with the reason beside it: a reason without a mail is written again.
+// giveUp writes the reason and then moves the mail to failed. After a crash in between it does both again.
 func (s spool) giveUp(name, reason string) error {
 	failed := filepath.Join(string(s), "failed")
 	if err := s.replace(filepath.Join(failed, reasonName(name)), []byte(reason+"\n"), time.Time{}); err != nil {

@@ -18,18 +18,17 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// TLSMode says how a connection to the mail server is encrypted.
+// TLSMode is the encryption of the connection to the mail server.
 type TLSMode string
 
 // The modes.
 const (
-	StartTLS    TLSMode = "starttls" // by STARTTLS, without which nothing is sent (RFC 3207)
+	StartTLS    TLSMode = "starttls" // STARTTLS, required before anything is sent (RFC 3207)
 	ImplicitTLS TLSMode = "implicit" // from the first byte (RFC 8314)
 	NoTLS       TLSMode = "none"
 )
 
-// SMTPSettings say which mail server takes the mails of the spool. Whoever fills them in has checked that a password is
-// not sent in clear over a network.
+// SMTPSettings describe the mail server. The caller has checked that no password is sent in clear over a network.
 type SMTPSettings struct {
 	Host         string  `toml:"email.smtp.host"`                     // "": no delivery, messages stay in the spool
 	Port         int     `toml:"email.smtp.port" min:"0" max:"65535"` // 0 in config.toml: the port of TLS
@@ -40,16 +39,16 @@ type SMTPSettings struct {
 
 func (s SMTPSettings) address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
-// maxPassword is the largest password file, in bytes.
+// maxPassword bounds the password file, in bytes.
 const maxPassword = 4096
 
-// Check reads the password, and says what is wrong with its file.
+// Check validates the password file.
 func (s SMTPSettings) Check() error {
 	_, err := s.password()
 	return err
 }
 
-// password is read for each connection: it can be changed without a restart.
+// password is read for each connection, so that it can be changed without a restart.
 func (s SMTPSettings) password() (string, error) {
 	if s.Username == "" {
 		return "", nil
@@ -64,7 +63,8 @@ func (s SMTPSettings) password() (string, error) {
 	case !info.Mode().IsRegular() || info.Size() > maxPassword:
 		return "", wrong("is no file with a password", "write the password into it, in one line")
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
-		return "", wrong(fmt.Sprintf("can be read by others (mode %#o)", info.Mode().Perm()), "chmod 600 it, and change the password if others have seen it")
+		return "", wrong(fmt.Sprintf("can be read by others (mode %#o)", info.Mode().Perm()),
+			"chmod 600 it, and change the password if others have seen it")
 	}
 	raw, err := os.ReadFile(s.PasswordFile)
 	if err != nil {
@@ -77,7 +77,7 @@ func (s SMTPSettings) password() (string, error) {
 	return password, nil
 }
 
-// step is a step of delivery, as it is named in messages.
+// step is a step of the SMTP session, as it is named in error messages.
 type step string
 
 const (
@@ -93,9 +93,9 @@ const (
 	stepAccept   step = "the reply to the message"
 )
 
-// allowed is how long a step may take. RFC 5321, section 4.5.3.2, is more patient but for the last: giving up on a
-// server that has the message already makes two of it.
-func (s step) allowed() time.Duration {
+// timeout bounds a step. It is shorter than RFC 5321, section 4.5.3.2, asks for, except after the message was sent:
+// giving up then would duplicate a message that the server accepts late.
+func (s step) timeout() time.Duration {
 	switch s {
 	case stepConnect, stepTLS:
 		return 20 * time.Second
@@ -106,13 +106,13 @@ func (s step) allowed() time.Duration {
 	}
 }
 
-// stopTime is how long a message on its way may take once the relay has been told to end.
+// stopTime bounds the current message after the relay's context has ended.
 const stopTime = 5 * time.Second
 
-// quitTime is how long a server may take to say goodbye.
+// quitTime bounds the QUIT command.
 const quitTime = time.Second
 
-// deliveryError is what went wrong at a step. Its text has one line.
+// deliveryError is the failure of a step. Its text has one line.
 type deliveryError struct {
 	step step
 	err  error
@@ -129,14 +129,14 @@ func (e *deliveryError) Error() string {
 	case errors.As(e.err, &timeout) && timeout.Timeout():
 		text = "no answer in time"
 	case errors.As(e.err, &network):
-		text = network.Err.Error() // without ports, which differ each time
+		text = network.Err.Error() // without the local port, which differs each time
 	}
 	return string(e.step) + ": " + shortReply(text)
 }
 
 func (e *deliveryError) Unwrap() error { return e.err }
 
-// code is the server's reply code; 0 where there was none.
+// code is the reply code of the server; 0 without a reply.
 func (e *deliveryError) code() int {
 	var reply *textproto.Error
 	if errors.As(e.err, &reply) {
@@ -145,8 +145,8 @@ func (e *deliveryError) code() int {
 	return 0
 }
 
-// ofMessage reports whether the failure is about this message alone. All else would meet the next one, too: nobody can be
-// delivered to while the server is away, refuses us or our sender, or wants another kind of connection (530, 538).
+// ofMessage reports whether the failure concerns this message only. Other failures would meet every message: the
+// server is unreachable, refuses the client or the sender, or requires another kind of connection (530, 538).
 func (e *deliveryError) ofMessage() bool {
 	switch e.step {
 	case stepRcpt, stepData, stepAccept:
@@ -156,13 +156,13 @@ func (e *deliveryError) ofMessage() bool {
 	}
 }
 
-// permanent reports whether trying again is of no use.
+// permanent reports whether another attempt is useless.
 func (e *deliveryError) permanent() bool { return e.ofMessage() && e.code() >= 500 }
 
 // usable reports whether the connection can take another message.
 func (e *deliveryError) usable() bool { return e.ofMessage() && e.code() >= 400 && e.code() != 421 }
 
-// shortReply is what a server said, in one line that fits into a list.
+// shortReply is the text of a reply in one line of at most 300 characters.
 func shortReply(text string) string {
 	const most = 300
 	if runes := []rune(oneLine(text)); len(runes) > most {
@@ -171,41 +171,41 @@ func shortReply(text string) string {
 	return oneLine(text)
 }
 
-// connection is one to a mail server that takes messages. One goroutine uses it.
+// connection is an SMTP session that is ready for messages. It is for one goroutine.
 type connection struct {
-	client *smtp.Client
-	conn   net.Conn
-	unstop func() bool
+	client    *smtp.Client
+	conn      net.Conn
+	stopWatch func() bool
 
 	mu     sync.Mutex
 	stopBy time.Time // guarded by mu; zero until the context has ended
 }
 
-// paced is a connection whose deadlines are its steps' alone: crypto/tls would take five seconds more for its goodbye.
-type paced struct{ net.Conn }
+// fixedDeadlines ignores deadlines that others set. crypto/tls would allow itself five more seconds for closing.
+type fixedDeadlines struct{ net.Conn }
 
-func (paced) SetDeadline(time.Time) error      { return nil }
-func (paced) SetReadDeadline(time.Time) error  { return nil }
-func (paced) SetWriteDeadline(time.Time) error { return nil }
+func (fixedDeadlines) SetDeadline(time.Time) error      { return nil }
+func (fixedDeadlines) SetReadDeadline(time.Time) error  { return nil }
+func (fixedDeadlines) SetWriteDeadline(time.Time) error { return nil }
 
-// dialer connects; net.Dialer's is one.
+// dialer is the type of net.Dialer.DialContext.
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// connect makes a connection that is ready for messages. It fails with a *deliveryError, or an error of the password
-// file. When ctx ends, what is on its way has stopTime.
+// connect makes a connection that is ready for messages. It fails with a *deliveryError or an error of the password
+// file. After ctx ends, the message that is being sent has stopTime.
 func (s SMTPSettings) connect(ctx context.Context, dial dialer, roots *x509.CertPool) (*connection, error) {
 	password, err := s.password()
 	if err != nil {
 		return nil, err
 	}
-	dialing, cancel := context.WithTimeout(ctx, stepConnect.allowed())
+	dialing, cancel := context.WithTimeout(ctx, stepConnect.timeout())
 	defer cancel()
 	conn, err := dial(dialing, "tcp", s.address())
 	if err != nil {
 		return nil, &deliveryError{stepConnect, err}
 	}
 	c := &connection{conn: conn}
-	c.unstop = context.AfterFunc(ctx, c.stop)
+	c.stopWatch = context.AfterFunc(ctx, c.stop)
 	if err := c.open(s, password, roots); err != nil {
 		c.close()
 		return nil, err
@@ -215,7 +215,7 @@ func (s SMTPSettings) connect(ctx context.Context, dial dialer, roots *x509.Cert
 
 func (c *connection) open(s SMTPSettings, password string, roots *x509.CertPool) error {
 	encryption := &tls.Config{ServerName: s.Host, RootCAs: roots, MinVersion: tls.VersionTLS12}
-	var conn net.Conn = paced{c.conn}
+	var conn net.Conn = fixedDeadlines{c.conn}
 	if s.TLS == ImplicitTLS {
 		encrypted := tls.Client(conn, encryption)
 		if err := c.do(stepTLS, encrypted.Handshake); err != nil {
@@ -230,7 +230,7 @@ func (c *connection) open(s SMTPSettings, password string, roots *x509.CertPool)
 	if err != nil {
 		return err
 	}
-	// Our addresses are ASCII: asking for SMTPUTF8 would only make servers refuse what they can deliver.
+	// Addresses are ASCII. With SMTPUTF8, servers would refuse mails for recipients whose server lacks it.
 	c.client.SkipSMTPUTF8(true)
 	if err := c.do(stepHello, func() error { return c.client.Hello(helloName()) }); err != nil {
 		return err
@@ -259,7 +259,7 @@ var (
 
 func (c *connection) authenticate(s SMTPSettings, password string) error {
 	_, offered := c.client.Extension("AUTH")
-	inClear := s.TLS == NoTLS // to this machine only
+	inClear := s.TLS == NoTLS // only for a server on this machine
 	for mechanism := range strings.FieldsSeq(strings.ToUpper(offered)) {
 		switch mechanism {
 		case "PLAIN":
@@ -271,7 +271,7 @@ func (c *connection) authenticate(s SMTPSettings, password string) error {
 	return errNoAuth
 }
 
-// helloName is what this machine calls itself.
+// helloName is the host name for EHLO.
 func helloName() string {
 	name, err := os.Hostname()
 	if err != nil || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
@@ -280,7 +280,7 @@ func helloName() string {
 	return name
 }
 
-// send hands one message over, as it is. When it returns nil, the server has taken it and answers for it. It fails with a
+// send sends one message unchanged. On success the server has accepted responsibility for it. It fails with a
 // *deliveryError.
 func (c *connection) send(from, to string, raw []byte) error {
 	if err := c.do(stepMail, func() error { return c.client.Mail("<" + from + ">") }); err != nil {
@@ -297,7 +297,7 @@ func (c *connection) send(from, to string, raw []byte) error {
 		if _, err := body.Write(raw); err != nil {
 			return err
 		}
-		c.allow(stepAccept.allowed())
+		c.setDeadline(stepAccept.timeout())
 		if err := body.Close(); err != nil {
 			return &deliveryError{stepAccept, err}
 		}
@@ -305,24 +305,24 @@ func (c *connection) send(from, to string, raw []byte) error {
 	})
 }
 
-// reset makes the connection ready for another message after one was refused.
+// reset prepares the connection for another message after a refused one.
 func (c *connection) reset() error { return c.do(stepMail, c.client.Reset) }
 
-// quit ends the session politely, without holding up what comes next.
+// quit ends the session by QUIT, within quitTime.
 func (c *connection) quit() {
-	c.allow(quitTime)
-	_ = c.client.Quit() // all that was sent is answered for
+	c.setDeadline(quitTime)
+	_ = c.client.Quit() // every message has its reply already
 	c.close()
 }
 
 func (c *connection) close() {
-	c.unstop()
-	_ = c.conn.Close() // nothing more is wanted of it
+	c.stopWatch()
+	_ = c.conn.Close() // no data is lost
 }
 
-// do runs a step within its time.
+// do runs a step within its timeout.
 func (c *connection) do(s step, fn func() error) error {
-	c.allow(s.allowed())
+	c.setDeadline(s.timeout())
 	err := fn()
 	var inner *deliveryError
 	if err == nil || errors.As(err, &inner) {
@@ -331,24 +331,24 @@ func (c *connection) do(s step, fn func() error) error {
 	return &deliveryError{s, err}
 }
 
-func (c *connection) allow(d time.Duration) {
+func (c *connection) setDeadline(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	by := time.Now().Add(d) // sockets know no other clock
+	by := time.Now().Add(d) // sockets use the system clock
 	if !c.stopBy.IsZero() && c.stopBy.Before(by) {
 		by = c.stopBy
 	}
-	_ = c.conn.SetDeadline(by) // fails on closed connections only, and so does what follows
+	_ = c.conn.SetDeadline(by) // fails only on closed connections, like the next call
 }
 
 func (c *connection) stop() {
 	c.mu.Lock()
 	c.stopBy = time.Now().Add(stopTime)
 	c.mu.Unlock()
-	c.allow(stopTime)
+	c.setDeadline(stopTime)
 }
 
-// remedy is what an operator can do about an error of connect or send; "" where the error says it.
+// remedy tells an operator what to do about an error of connect or send; "" if the error tells it.
 func (s SMTPSettings) remedy(err error) string {
 	var failed *deliveryError
 	if !errors.As(err, &failed) {
@@ -361,17 +361,21 @@ func (s SMTPSettings) remedy(err error) string {
 	case errors.As(err, &dns):
 		return "check email.smtp.host: this name cannot be looked up"
 	case errors.As(err, &certificate):
-		return "write the name that the server's certificate is for into email.smtp.host, or make this machine trust who issued it"
+		return "write the name that the server's certificate is for into email.smtp.host, " +
+			"or make this machine trust who issued it"
 	case errors.As(err, &record) || failed.step == stepTLS:
 		return `the server does not begin with TLS on this port: set email.smtp.tls = "starttls", or port 465`
 	case failed.step == stepConnect || failed.step == stepGreeting && code == 0:
-		return fmt.Sprintf("check that a mail server listens on %s and that no firewall is between; port 465 wants email.smtp.tls = %q", s.address(), ImplicitTLS)
+		return fmt.Sprintf("check that a mail server listens on %s and that no firewall is between; "+
+			"port 465 wants email.smtp.tls = %q", s.address(), ImplicitTLS)
 	case errors.Is(err, errNoStartTLS):
-		return `use the server's port for submission (587), or set email.smtp.tls = "implicit" (465); "none" only for a server on this machine`
+		return `use the server's port for submission (587), or set email.smtp.tls = "implicit" (465); ` +
+			`"none" only for a server on this machine`
 	case errors.Is(err, errNoAuth):
 		return "use the server's port for submission, or leave email.smtp.username empty if it wants no login"
 	case failed.step == stepAuth && code != 0:
-		return "check email.smtp.username and the password in email.smtp.password_file; some providers want a password made for apps"
+		return "check email.smtp.username and the password in email.smtp.password_file; " +
+			"some providers want a password made for apps"
 	case code == 530 || code == 538:
 		return "set email.smtp.username and email.smtp.password_file, and a TLS that the server wants"
 	case failed.step == stepMail && code != 0:

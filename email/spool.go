@@ -15,11 +15,11 @@ import (
 	"accountd/internal/durable"
 )
 
-// spool is a Maildir: tmp holds files being written, new what nobody has taken, cur and failed what readers
-// moved there. Beside it, retry is what the relay remembers of mails in new. The value is the directory's path.
+// spool is the path of a Maildir. tmp has files that are being written, new has mails to deliver, and cur has mails
+// that other readers took. failed has mails that were given up, retry the state of mails that failed before.
 type spool string
 
-// open creates the directories where they are missing.
+// open creates missing directories.
 func (s spool) open() error {
 	for _, sub := range []string{"", "tmp", "new", "cur", "failed", "retry"} {
 		path := filepath.Join(string(s), sub)
@@ -33,9 +33,8 @@ func (s spool) open() error {
 	return nil
 }
 
-// possible fails where something that is no directory is in the spool's place, or in that of a directory above: no
-// waiting mends that.
-func (s spool) possible() error {
+// checkPath fails if the path, or a part of it, is a file: waiting does not help.
+func (s spool) checkPath() error {
 	info, err := os.Stat(string(s))
 	if err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR) {
 		return fmt.Errorf("spool: %s is a file, or lies under one; a directory is needed: name another in email.spool_dir, "+
@@ -44,12 +43,12 @@ func (s spool) possible() error {
 	return nil
 }
 
-// fileName is the final name of a message made at a time: sortable, and taken by no other.
+// fileName is the unique name of a message. Names sort by time.
 func fileName(at time.Time) string {
 	return fmt.Sprintf("%d.%s.eml", at.UnixMicro(), rand.Text())
 }
 
-// clean removes what an earlier process left half-written.
+// clean removes partial files of earlier processes.
 func (s spool) clean() error {
 	left, err := filepath.Glob(filepath.Join(string(s), "tmp", "*"))
 	if err != nil {
@@ -61,8 +60,8 @@ func (s spool) clean() error {
 	return err
 }
 
-// published tells which of the messages have been published already, be it that a reader has moved or, as mail
-// readers do, flagged them (name:2,S). It reads the directories once, however long they are.
+// published returns those names that the spool has, also where a reader has moved the file or flagged it (name:2,S). It
+// reads each directory once.
 func (s spool) published(names map[string]bool) (map[string]bool, error) {
 	found := map[string]bool{}
 	for _, sub := range []string{"new", "cur", "failed"} {
@@ -95,8 +94,7 @@ func (s spool) find(path string, names, found map[string]bool) error {
 	}
 }
 
-// publish makes the message appear in new, whole: the bytes are synced before they get their name. The name
-// itself is durable after sync.
+// publish writes the message to tmp, fsyncs it and renames it to new. The name is durable after sync.
 func (s spool) publish(name string, raw []byte) error {
 	tmp := filepath.Join(string(s), "tmp", rand.Text())
 	if err := durable.Write(tmp, bytes.NewReader(raw)); err != nil {
@@ -108,13 +106,13 @@ func (s spool) publish(name string, raw []byte) error {
 	return nil
 }
 
-// sync makes the names in new durable.
+// sync fsyncs the names in new.
 func (s spool) sync() error { return durable.SyncDir(filepath.Join(string(s), "new")) }
 
 func (s spool) newPath(name string) string { return filepath.Join(string(s), "new", name) }
 
-// replace writes a small file as a whole, with a time unless that is zero. It is there after a crash of the process, and
-// after one of the machine perhaps.
+// replace atomically writes a small file, with the modification time at unless that is zero. Without an fsync a power
+// cut may lose it, which costs one early attempt.
 func (s spool) replace(path string, raw []byte, at time.Time) error {
 	tmp := filepath.Join(string(s), "tmp", rand.Text())
 	err := os.WriteFile(tmp, raw, 0o600)
@@ -125,7 +123,7 @@ func (s spool) replace(path string, raw []byte, at time.Time) error {
 		err = os.Rename(tmp, path)
 	}
 	if err != nil {
-		_ = os.Remove(tmp) // it may not be there; what is left goes at the next start
+		_ = os.Remove(tmp) // it may not exist; clean removes the rest
 	}
 	return err
 }

@@ -16,24 +16,24 @@ import (
 	"accountd/internal/pattern"
 )
 
-// ownName are the names that fileName makes. Other files in the spool are somebody else's.
+// ownName matches the results of fileName. Files of other names are ignored.
 var ownName = pattern.Lazy(`^[0-9]{1,18}\.[A-Z2-7]{26}\.eml$`)
 
-// maxMail is the largest mail that is sent, in bytes. What templates can make is far below.
+// maxMail bounds a mail, in bytes, far above what templates can produce.
 const maxMail = 8 << 20
 
-// errForeign says that something in the spool bears the name of a mail and is no file.
+// errForeign says that a directory or a link has the name of a mail.
 var errForeign = errors.New("is not a regular file")
 
-// badMail says why a file cannot be sent, now or ever.
+// badMail is the reason why a file can never be sent.
 type badMail string
 
 func (e badMail) Error() string { return "the file " + string(e) }
 
-// reasonName is the file in failed that says why a mail is there.
+// reasonName is the name of the file in failed with the reason.
 func reasonName(name string) string { return strings.TrimSuffix(name, ".eml") + ".txt" }
 
-// madeAt is when a mail was made, as its name says.
+// madeAt is the time in the name of a mail.
 func madeAt(name string) time.Time {
 	digits, _, _ := strings.Cut(name, ".")
 	micro, err := strconv.ParseInt(digits, 10, 64)
@@ -43,10 +43,10 @@ func madeAt(name string) time.Time {
 	return time.UnixMicro(micro).UTC()
 }
 
-// mails are the names of the mails in a directory of the spool, oldest first. Directories, links and what others have put
-// there are left alone.
+// mails are the names of the mails in a directory of the spool, oldest first. It ignores directories, links and files
+// with other names.
 func (s spool) mails(sub string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(string(s), sub)) // sorted, and with that by time
+	entries, err := os.ReadDir(filepath.Join(string(s), sub)) // sorted by name and thus by time
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (s spool) mails(sub string) ([]string, error) {
 	return names, nil
 }
 
-// readMail reads a file of the spool and follows no link. It fails with badMail when it is larger than any mail.
+// readMail reads a file of the spool. It fails with errForeign for links and with badMail above maxMail.
 func readMail(path string) ([]byte, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -75,7 +75,7 @@ func readMail(path string) ([]byte, error) {
 	defer f.Close()
 	opened, err := f.Stat()
 	if err == nil && !os.SameFile(info, opened) {
-		err = fs.ErrNotExist // it went between the two
+		err = fs.ErrNotExist // replaced between Lstat and Open
 	}
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func readMail(path string) ([]byte, error) {
 	return raw, err
 }
 
-// recipient is the one address that a mail goes to: its To header. It fails with badMail.
+// recipient is the address in the To header. It fails with badMail.
 func recipient(raw []byte) (string, error) {
 	if len(raw) == 0 {
 		return "", badMail("is empty")
@@ -114,7 +114,7 @@ func recipient(raw []byte) (string, error) {
 	return address.Address, nil
 }
 
-// isPlainAddress takes what can stand in an SMTP command between < and > without quoting.
+// isPlainAddress reports whether an address needs no quoting in an SMTP command.
 func isPlainAddress(address string) bool {
 	local, domain, _ := strings.Cut(address, "@")
 	return local != "" && domain != "" && len(address) <= 254 && !strings.ContainsFunc(address, func(r rune) bool {

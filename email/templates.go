@@ -22,18 +22,18 @@ import (
 //go:embed templates
 var embedded embed.FS
 
-// layoutFile is the frame of all HTML templates.
+// layoutFile is the layout of all HTML templates.
 const layoutFile = "layout.html"
 
-// templates are those of one kind.
+// templates are the templates of one kind.
 type templates struct {
-	subject, text *texttemplate.Template // text nil: made of the HTML
+	subject, text *texttemplate.Template // text may be nil: it is made from the HTML then
 	html          *htmltemplate.Template
 }
 
 var functions = map[string]any{"when": when}
 
-// execute gives the texts of a message, and what is wrong with each. Lines end as the templates have them.
+// execute returns the texts of a message and joins the errors of all templates. Line ends are those of the templates.
 func (t *templates) execute(c content) (Message, error) {
 	var subject, text, html strings.Builder
 	errs := []error{t.subject.Execute(&subject, c), t.html.Execute(&html, c)}
@@ -47,8 +47,8 @@ func (t *templates) execute(c content) (Message, error) {
 	return out, errors.Join(errs...)
 }
 
-// parseTemplates reads the kinds that the directory has a part of, and tries them. The others are as they come, which tests try: each is
-// parsed when its first message is made, because all of them together were a tenth of the time to start.
+// parseTemplates parses and checks the kinds with an override. Tests check the embedded templates, which are parsed
+// at their first message: parsing them all took a tenth of the start.
 func (c *Composer) parseTemplates() (map[Kind]func() *templates, error) {
 	p := parser{dir: c.settings.TemplatesDir, files: map[string]string{}}
 	p.readDir()
@@ -58,7 +58,7 @@ func (c *Composer) parseTemplates() (map[Kind]func() *templates, error) {
 			parsed[kind] = sync.OnceValue(func() *templates { return parseEmbedded(kind) })
 		} else if t := p.parse(kind); t != nil {
 			parsed[kind] = func() *templates { return t }
-			p.try(c, kind, t)
+			p.check(c, kind, t)
 		}
 	}
 	return parsed, p.err()
@@ -73,17 +73,17 @@ func parseEmbedded(kind Kind) *templates {
 	return t
 }
 
-// parser reads templates and collects what is wrong with them.
+// parser parses templates and collects their problems.
 type parser struct {
 	dir      string
-	files    map[string]string // those of the directory, by name
+	files    map[string]string // overrides by name
 	problems []problem
 }
 
-// problem is one thing that is wrong with a template.
+// problem is an error in a template.
 type problem struct {
-	file string // as it is to be shown
-	line int    // 0: of the whole file
+	file string // as shown
+	line int    // 0: the whole file
 	text string
 }
 
@@ -92,7 +92,8 @@ func (p *parser) problem(name string, line int, text string) {
 	if _, ours := p.files[name]; ours || !isTemplate(name) {
 		file = p.path(name)
 	}
-	if found := (problem{file, line, text}); !slices.Contains(p.problems, found) { // the layout is in every kind
+	// A problem of the layout occurs in every kind.
+	if found := (problem{file, line, text}); !slices.Contains(p.problems, found) {
 		p.problems = append(p.problems, found)
 	}
 }
@@ -101,7 +102,9 @@ func (p *parser) err() error {
 	if len(p.problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(p.problems, func(a, b problem) int { return cmp.Or(strings.Compare(a.file, b.file), a.line-b.line) })
+	slices.SortStableFunc(p.problems, func(a, b problem) int {
+		return cmp.Or(strings.Compare(a.file, b.file), a.line-b.line)
+	})
 	lines := []string{"the email templates cannot be used:"}
 	for _, found := range p.problems {
 		at := found.file
@@ -113,27 +116,29 @@ func (p *parser) err() error {
 	return errors.New(strings.Join(lines, "\n"))
 }
 
-// file is the text of a template, and whether it is an override.
+// file returns the text of a template and whether it is an override.
 func (p *parser) file(name string) (string, bool) {
 	if text, ok := p.files[name]; ok {
 		return text, true
 	}
 	text, err := embedded.ReadFile("templates/" + name)
 	if err != nil {
-		panic(err) // a kind without its templates
+		panic(err) // only for a kind without embedded templates
 	}
 	return string(text), false
 }
 
-// overrides reports whether the directory has a part of what the kind is made of.
+// overrides reports whether a template of the kind is overridden.
 func (p *parser) overrides(kind Kind) bool {
-	return slices.ContainsFunc([]string{string(kind) + ".subject", string(kind) + ".txt", string(kind) + ".html", layoutFile}, func(name string) bool {
-		_, ours := p.files[name]
-		return ours
-	})
+	for _, name := range []string{string(kind) + ".subject", string(kind) + ".txt", string(kind) + ".html", layoutFile} {
+		if _, ok := p.files[name]; ok {
+			return true
+		}
+	}
+	return false
 }
 
-// parse gives nil where a template of the kind has a problem.
+// parse returns nil if a template of the kind has a problem.
 func (p *parser) parse(kind Kind) *templates {
 	subjectFile, textFile, htmlFile := string(kind)+".subject", string(kind)+".txt", string(kind)+".html"
 	subject, _ := p.file(subjectFile)
@@ -148,8 +153,9 @@ func (p *parser) parse(kind Kind) *templates {
 	t.html, errs[2] = htmltemplate.New(layoutFile).Funcs(functions).Option("missingkey=error").Parse(layout)
 	if errs[2] == nil {
 		var own *htmltemplate.Template
-		if own, errs[3] = t.html.New(htmlFile).Parse(html); errs[3] == nil && own.Tree != nil && !parse.IsEmptyTree(own.Tree.Root) {
-			t.html = own // a document, where others only fill the blocks of the layout
+		own, errs[3] = t.html.New(htmlFile).Parse(html)
+		if errs[3] == nil && own.Tree != nil && !parse.IsEmptyTree(own.Tree.Root) {
+			t.html = own // a whole document, not just blocks of the layout
 		}
 	}
 	broken := false
@@ -163,13 +169,13 @@ func (p *parser) parse(kind Kind) *templates {
 		return nil
 	}
 	if htmlIsOurs && !textIsOurs {
-		t.text = nil // the embedded text is another message
+		t.text = nil // the embedded text would differ from the message
 	}
 	return &t
 }
 
-// try makes messages of a kind: a template can parse and yet ask for what there is not.
-func (p *parser) try(c *Composer, kind Kind, t *templates) {
+// check composes messages of a kind: a template that can be parsed may still use unknown data.
+func (p *parser) check(c *Composer, kind Kind, t *templates) {
 	at := time.Unix(0, 0)
 	for _, sparse := range []bool{false, true} {
 		m := c.sample(kind, at, sparse)
@@ -180,16 +186,16 @@ func (p *parser) try(c *Composer, kind Kind, t *templates) {
 			}
 			return
 		}
-		p.trySubject(string(kind)+".subject", out.Subject)
-		p.tryBody(string(kind)+".html", htmlText(out.HTML), m.Token)
+		p.checkSubject(string(kind)+".subject", out.Subject)
+		p.checkBody(string(kind)+".html", htmlText(out.HTML), m.Token)
 		if t.text != nil {
-			p.tryBody(string(kind)+".txt", out.Text, m.Token)
+			p.checkBody(string(kind)+".txt", out.Text, m.Token)
 		}
 	}
 }
 
-// tryBody looks at the text that is seen.
-func (p *parser) tryBody(name, text, token string) {
+// checkBody checks the visible text.
+func (p *parser) checkBody(name, text, token string) {
 	switch {
 	case strings.TrimSpace(text) == "":
 		p.problem(name, 0, "shows no text")
@@ -198,10 +204,10 @@ func (p *parser) tryBody(name, text, token string) {
 	}
 }
 
-// maxSubject is in characters. Mail programs show the first 60 or so.
+// maxSubject bounds a subject, in characters. Mail programs show about 60.
 const maxSubject = 200
 
-func (p *parser) trySubject(name, subject string) {
+func (p *parser) checkSubject(name, subject string) {
 	subject = strings.TrimSpace(subject)
 	switch {
 	case subject == "":
@@ -209,7 +215,8 @@ func (p *parser) trySubject(name, subject string) {
 	case strings.ContainsAny(subject, "\r\n"):
 		p.problem(name, 0, "has more than one line: a subject is one")
 	case utf8.RuneCountInString(subject) > maxSubject:
-		p.problem(name, 0, fmt.Sprintf("makes a subject of more than %d characters: mail programs show the first 60", maxSubject))
+		p.problem(name, 0, fmt.Sprintf("makes a subject of more than %d characters: mail programs show the first 60",
+			maxSubject))
 	}
 }
 
@@ -220,15 +227,15 @@ var (
 	unknownKey    = pattern.Lazy(`^map has no entry for key "(.*)"$`)
 )
 
-// failed translates what a template package says: it knows the line, and not who reads it.
+// failed translates an error of a template package into a problem.
 func (p *parser) failed(name string, err error) {
 	match := templateError().FindStringSubmatch(err.Error())
 	if match == nil {
 		p.problem(name, 0, err.Error())
 		return
 	}
-	line, _ := strconv.Atoi(match[2])               // digits, or none where the whole file is meant
-	text, _, _ := strings.Cut(match[3], ": {state") // what html/template thinks of the context, in its own words
+	line, _ := strconv.Atoi(match[2])               // "" means the whole file
+	text, _, _ := strings.Cut(match[3], ": {state") // html/template adds its internal state
 	if at := executing().FindStringSubmatch(text); at != nil {
 		text = at[1] + ": " + reason(at[1], at[2])
 	}

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/net/html"
 )
 
-// htmlText is the visible text of an HTML document, with line breaks where blocks end. The address of a link follows its
-// text, unless the document shows it anyway. It is "\n" for a document that is nested too deeply to be parsed.
+// htmlText is the visible text of an HTML document, with line breaks where blocks end. The address of a link follows
+// its text, unless the document shows it anyway. It is "\n" for a document that is nested too deeply to be parsed.
 func htmlText(document string) string {
 	root, err := html.ParseWithOptions(strings.NewReader(document), html.ParseOptionEnableScripting(false))
 	if err != nil {
@@ -34,7 +34,8 @@ type textWriter struct {
 var (
 	paragraphs = []string{"p", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "dl", "blockquote", "pre", "hr"}
 	blocks     = []string{
-		"address", "article", "body", "center", "dd", "div", "dt", "footer", "form", "header", "li", "main", "nav", "section", "tr",
+		"address", "article", "body", "center", "dd", "div", "dt", "footer", "form", "header", "li",
+		"main", "nav", "section", "tr",
 	}
 	hidden = []string{"head", "iframe", "script", "style", "template", "title"}
 )

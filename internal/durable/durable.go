@@ -4,11 +4,11 @@
 //
 //  1. It is created under a temporary name, so that nobody finds half a file under its own name.
 //  2. It is written and fsynced. A file system may otherwise keep a name and lose the bytes behind it.
-//  3. It is linked or renamed to its own name. Both are atomic: a link refuses a name that exists, a rename replaces it.
+//  3. It is linked or renamed to its own name. Both are atomic. A link refuses a name that exists, a rename replaces it.
 //  4. Its directory is fsynced, because a name is stored in the directory and not in the file.
 //
-// Nothing may depend on the file before step 4 has succeeded. A failed fsync is not repeated: the kernel drops the pages
-// that it could not write, and the next fsync reports success. The caller starts again at step 1.
+// Nothing may depend on the file before step 4 has succeeded. A failed fsync is not repeated: the kernel drops the
+// pages that it could not write, and the next fsync reports success. The caller starts again at step 1.
 //
 // Files have mode 0600. A temporary file that a killed process left behind is removed by its owner: the store at its
 // next start, the spool likewise, Replace when it is called again.
@@ -48,9 +48,10 @@ func write(path string, content io.Reader, old fs.FileInfo) error {
 	return nil
 }
 
-// Link gives the fsynced file at tmp the name path as well (steps 3 and 4). It fails with fs.ErrExist where path exists;
-// the existing file's name is then durable too, even if another process has linked it only just now. The caller
-// removes tmp. On a file system without hard links tmp is renamed, and a file that appears meanwhile is replaced.
+// Link gives the fsynced file at tmp the name path as well (steps 3 and 4). It fails with fs.ErrExist where path
+// exists; the existing file's name is then durable too, even if another process has linked it only just now. The
+// caller removes tmp. On a file system without hard links tmp is renamed, and a file that appears meanwhile is
+// replaced.
 func Link(tmp, path string) error {
 	err := os.Link(tmp, path)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
