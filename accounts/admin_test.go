@@ -223,7 +223,7 @@ func TestLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{made.Token}); err != nil {
+	if err := h.VerifyAccount(t.Context(), TokenInput{made.Token}); err != nil {
 		t.Errorf("as good as a mailed one: error %v, want none", err)
 	}
 }

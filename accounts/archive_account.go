@@ -7,13 +7,8 @@ import (
 	"accountd/internal/store"
 )
 
-// ArchiveInput are the arguments of archiveAccount.
-type ArchiveInput struct {
-	Password string `arg:"password,proof"`
-}
-
 // Archive archives the account until its next login and ends all sessions.
-func (s *Service) Archive(ctx context.Context, owner Owner, _ ArchiveInput) error {
+func (s *Service) Archive(ctx context.Context, owner Owner, _ PasswordInput) error {
 	return s.change(ctx, s.db.WriteUrgent, owner, "account_archived", func(tx *store.Tx, u *account) error {
 		if err := setArchived(ctx, tx, u.ID); err != nil {
 			return err

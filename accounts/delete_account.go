@@ -7,14 +7,9 @@ import (
 	"accountd/internal/store"
 )
 
-// DeleteInput are the arguments of deleteAccount.
-type DeleteInput struct {
-	Password string `arg:"password,proof"`
-}
-
 // Delete deactivates the account: its username and addresses stay reserved. With Settings.DeletePermanently it deletes
 // every row of the account. All sessions end.
-func (s *Service) Delete(ctx context.Context, owner Owner, _ DeleteInput) error {
+func (s *Service) Delete(ctx context.Context, owner Owner, _ PasswordInput) error {
 	return s.change(ctx, s.db.WriteUrgent, owner, "account_deleted", func(tx *store.Tx, u *account) error {
 		if err := s.remove(ctx, tx, u.ID, s.settings.DeletePermanently); err != nil {
 			return err

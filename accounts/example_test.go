@@ -36,7 +36,7 @@ func Example() {
 	_, err = svc.Login(ctx, login)
 	fmt.Println("before:", err)
 
-	check(svc.VerifyAccount(ctx, accounts.VerifyAccountInput{Token: mailedToken(dir)}))
+	check(svc.VerifyAccount(ctx, accounts.TokenInput{Token: mailedToken(dir)}))
 
 	session, err := svc.Login(ctx, login)
 	check(err)

@@ -187,7 +187,7 @@ func TestWaysBackIn(t *testing.T) {
 			if err := h.sendReset(t, "ada@example.com")(); err != nil {
 				return err
 			}
-			return h.ResetPassword(t.Context(), ResetPasswordInput{h.mails(t)[0].Token, password, password})
+			return h.ResetPassword(t.Context(), NewPasswordInput{h.mails(t)[0].Token, password, password})
 		},
 		"a password by an operator": func(h *harness, _ *account) error {
 			_, err := h.SetUserPassword(t.Context(), "ada", password)
@@ -432,12 +432,12 @@ func TestMailTokenBucket(t *testing.T) {
 	h.ada(t)
 	ctx := from(t, "192.0.2.1")
 	tries := []func(token string) error{
-		func(token string) error { return h.VerifyAccount(ctx, VerifyAccountInput{token}) },
-		func(token string) error { return h.VerifySecondaryEmail(ctx, VerifySecondaryEmailInput{token}) },
+		func(token string) error { return h.VerifyAccount(ctx, TokenInput{token}) },
+		func(token string) error { return h.VerifySecondaryEmail(ctx, TokenInput{token}) },
 		func(token string) error {
-			return h.ResetPassword(ctx, ResetPasswordInput{token, newPassword, newPassword})
+			return h.ResetPassword(ctx, NewPasswordInput{token, newPassword, newPassword})
 		},
-		func(token string) error { return h.SetPassword(ctx, SetPasswordInput{token, newPassword, newPassword}) },
+		func(token string) error { return h.SetPassword(ctx, NewPasswordInput{token, newPassword, newPassword}) },
 	}
 	for i := range 60 {
 		if err := tries[i%4](fmt.Sprint("guess", i)); !cmp.Equal(err, error(invalidToken)) {
@@ -449,13 +449,13 @@ func TestMailTokenBucket(t *testing.T) {
 			t.Errorf("got %v, want %v", err, want)
 		}
 	}
-	if err := h.VerifyAccount(from(t, "192.0.2.2"), VerifyAccountInput{"guess"}); !cmp.Equal(err, error(invalidToken)) {
+	if err := h.VerifyAccount(from(t, "192.0.2.2"), TokenInput{"guess"}); !cmp.Equal(err, error(invalidToken)) {
 		t.Errorf("another network: %v", err)
 	}
 	if _, err := h.Login(ctx, byUsername("ada", password)); err != nil {
 		t.Errorf("a login: %v", err)
 	}
-	if err := h.SendPasswordResetEmail(ctx, SendPasswordResetEmailInput{"ada@example.com"}); err != nil {
+	if err := h.SendPasswordResetEmail(ctx, EmailInput{"ada@example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := tries[2](h.mails(t)[0].Token); err != nil {

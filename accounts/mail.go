@@ -12,6 +12,16 @@ import (
 	"accountd/tokens"
 )
 
+// EmailInput is the argument of operations that request a mail.
+type EmailInput struct {
+	Email string `arg:"email"`
+}
+
+// TokenInput is the argument of operations with the token of a mail.
+type TokenInput struct {
+	Token string `arg:"token"`
+}
+
 // purposes are the purposes of the tokens in mails with a link.
 var purposes = map[email.Kind]tokens.Purpose{
 	email.Activation:               tokens.Activation,

@@ -23,7 +23,7 @@ func TestMailsPerRecipient(t *testing.T) {
 		for i := range n {
 			typed := []string{"ada@example.com", "ADA@example.com", " Ada@EXAMPLE.com ", "ada@EXAMPLE.COM"}[i%4]
 			if err := h.ResendActivationEmail(from(t, fmt.Sprint("192.0.2.", i)),
-				ResendActivationEmailInput{typed}); err != nil {
+				EmailInput{typed}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -67,16 +67,16 @@ func TestMailsOfEveryKind(t *testing.T) {
 		want int
 	}{
 		{"reset", func(int) error {
-			return h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{"ada@example.com"})
+			return h.SendPasswordResetEmail(t.Context(), EmailInput{"ada@example.com"})
 		}, 3},
 		{"reset at the secondary address", func(int) error {
-			return h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{"ADA2@example.com"})
+			return h.SendPasswordResetEmail(t.Context(), EmailInput{"ADA2@example.com"})
 		}, 3},
 		{"reset of an unverified account", func(int) error {
-			return h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{"bob@example.com"})
+			return h.SendPasswordResetEmail(t.Context(), EmailInput{"bob@example.com"})
 		}, 3},
 		{"resend after that", func(int) error {
-			return h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{"bob@example.com"})
+			return h.ResendActivationEmail(t.Context(), EmailInput{"bob@example.com"})
 		}, 0},
 		{"secondary address", func(i int) error {
 			return h.request(t, token, []string{"new@example.com", "NEW@example.com", "new@EXAMPLE.com",
@@ -131,7 +131,7 @@ func TestResetMailsHaveNoDailyLimit(t *testing.T) {
 	for hour := range 24 {
 		for range 5 {
 			if err := h.SendPasswordResetEmail(t.Context(),
-				SendPasswordResetEmailInput{"ada@example.com"}); err != nil {
+				EmailInput{"ada@example.com"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -154,7 +154,7 @@ func TestMailsPerNetwork(t *testing.T) {
 	sent := func(addr string) int {
 		for i := range 8 {
 			if err := h.ResendActivationEmail(from(t, addr),
-				ResendActivationEmailInput{fmt.Sprintf("user%d@example.com", i)}); err != nil {
+				EmailInput{fmt.Sprintf("user%d@example.com", i)}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -50,14 +50,14 @@ func TestOwnNetworks(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return h.VerifyAccount(ctx, VerifyAccountInput{link.Token})
+			return h.VerifyAccount(ctx, TokenInput{link.Token})
 		},
 		"reset": func(h *harness, ctx context.Context) error {
 			h.failLogins(t, 10)
-			if err := h.SendPasswordResetEmail(ctx, SendPasswordResetEmailInput{"ada@example.com"}); err != nil {
+			if err := h.SendPasswordResetEmail(ctx, EmailInput{"ada@example.com"}); err != nil {
 				return err
 			}
-			return h.ResetPassword(ctx, ResetPasswordInput{h.mails(t)[0].Token, password, password})
+			return h.ResetPassword(ctx, NewPasswordInput{h.mails(t)[0].Token, password, password})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -70,6 +70,11 @@ type Owner struct {
 	needs   Needs
 }
 
+// PasswordInput is the argument of operations on one's own account that need the password only.
+type PasswordInput struct {
+	Password string `arg:"password,proof"`
+}
+
 // maxReplaced is how often AsOwner and Login compare a password again because the stored hash was replaced meanwhile.
 const maxReplaced = 3
 

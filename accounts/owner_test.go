@@ -34,10 +34,10 @@ var ownOperations = []ownOperation{
 			return err
 		}},
 	{"Archive", NeedsVerified | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
-		return s.Archive(ctx, owner, ArchiveInput{})
+		return s.Archive(ctx, owner, PasswordInput{})
 	}},
 	{"Delete", NeedsVerified | NeedsPassword, "password", func(s *Service, ctx context.Context, owner Owner) error {
-		return s.Delete(ctx, owner, DeleteInput{})
+		return s.Delete(ctx, owner, PasswordInput{})
 	}},
 	{"SendSecondaryEmailActivation", NeedsVerified | NeedsPassword, "password",
 		func(s *Service, ctx context.Context, owner Owner) error {
@@ -45,11 +45,11 @@ var ownOperations = []ownOperation{
 		}},
 	{"SwapEmails", NeedsVerified | NeedsSecondary | NeedsPassword, "password",
 		func(s *Service, ctx context.Context, owner Owner) error {
-			return s.SwapEmails(ctx, owner, SwapEmailsInput{})
+			return s.SwapEmails(ctx, owner, PasswordInput{})
 		}},
 	{"RemoveSecondaryEmail", NeedsVerified | NeedsSecondary | NeedsPassword, "password",
 		func(s *Service, ctx context.Context, owner Owner) error {
-			return s.RemoveSecondaryEmail(ctx, owner, RemoveSecondaryEmailInput{})
+			return s.RemoveSecondaryEmail(ctx, owner, PasswordInput{})
 		}},
 }
 
@@ -169,7 +169,7 @@ func TestOwnOperationMeetsChange(t *testing.T) {
 		want   error // nil: it is done; wrongPassword stands for that of the operation
 	}{
 		{"session revoked", func(t *testing.T, h *harness, s *Session) {
-			if _, err := h.RevokeToken(t.Context(), RevokeTokenInput{&s.RefreshToken}); err != nil {
+			if _, err := h.RevokeToken(t.Context(), RefreshTokenInput{&s.RefreshToken}); err != nil {
 				t.Fatal(err)
 			}
 		}, unauthenticated},
@@ -240,7 +240,7 @@ func TestOwnOperationsAtOnce(t *testing.T) {
 		confirm := h.action(t, tokens.Action{Purpose: tokens.SecondaryEmail, User: ada.ID, Address: "New@example.com"})
 		ops := []func() error{
 			h.own(t, swap, token, password), h.own(t, remove, token, password), h.own(t, swap, token, password),
-			func() error { return h.VerifySecondaryEmail(t.Context(), VerifySecondaryEmailInput{confirm}) },
+			func() error { return h.VerifySecondaryEmail(t.Context(), TokenInput{confirm}) },
 		}
 		for i, err := range atOnce(len(ops), func(i int) error { return ops[i]() }) {
 			if err != nil && !equalErrors(err, secondaryRequired) && !equalErrors(err, invalidToken) {

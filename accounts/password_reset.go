@@ -9,15 +9,10 @@ import (
 	"accountd/tokens"
 )
 
-// SendPasswordResetEmailInput are the arguments of sendPasswordResetEmail.
-type SendPasswordResetEmailInput struct {
-	Email string `arg:"email"`
-}
-
 // SendPasswordResetEmail mails the link for a new password to the stored address that matches, primary or secondary. An
 // unverified account gets an activation mail instead, at its primary address. The result does not reveal accounts; only
 // under RevealAll does it reveal that an account is unverified.
-func (s *Service) SendPasswordResetEmail(ctx context.Context, in SendPasswordResetEmailInput) error {
+func (s *Service) SendPasswordResetEmail(ctx context.Context, in EmailInput) error {
 	defer s.padDuration(ctx)()
 	var unverified error // beside a mail that is sent
 	err := s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *account, matched Address) error {
@@ -35,8 +30,8 @@ func (s *Service) SendPasswordResetEmail(ctx context.Context, in SendPasswordRes
 	return unverified
 }
 
-// ResetPasswordInput are the arguments of passwordReset.
-type ResetPasswordInput struct {
+// NewPasswordInput are the arguments of passwordReset and passwordSet.
+type NewPasswordInput struct {
 	Token        string `arg:"token"`
 	NewPassword1 string `arg:"newPassword1"`
 	NewPassword2 string `arg:"newPassword2"`
@@ -44,20 +39,17 @@ type ResetPasswordInput struct {
 
 // ResetPassword sets a new password with the token of a mail. If the mail went to the primary address, an unverified
 // account becomes verified. All sessions end. The token is checked before the form.
-func (s *Service) ResetPassword(ctx context.Context, in ResetPasswordInput) error {
+func (s *Service) ResetPassword(ctx context.Context, in NewPasswordInput) error {
 	return s.redeemPassword(ctx, tokens.PasswordReset, in)
 }
 
-// SetPasswordInput are the arguments of passwordSet.
-type SetPasswordInput ResetPasswordInput
-
 // SetPassword sets the first password of an account without one, like ResetPassword. The token's signature, age,
 // purpose and user are checked before the form, and its state after it.
-func (s *Service) SetPassword(ctx context.Context, in SetPasswordInput) error {
-	return s.redeemPassword(ctx, tokens.PasswordSet, ResetPasswordInput(in))
+func (s *Service) SetPassword(ctx context.Context, in NewPasswordInput) error {
+	return s.redeemPassword(ctx, tokens.PasswordSet, in)
 }
 
-func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in ResetPasswordInput) error {
+func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in NewPasswordInput) error {
 	action, err := s.verifyAction(ctx, in.Token, purpose)
 	if err != nil {
 		return err

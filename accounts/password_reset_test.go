@@ -19,16 +19,16 @@ func revealAll(s *Settings, _ *tokens.Settings) { s.Reveal = RevealAll }
 
 func (h *harness) sendReset(t *testing.T, address string) func() error {
 	return func() error {
-		return h.SendPasswordResetEmail(t.Context(), SendPasswordResetEmailInput{address})
+		return h.SendPasswordResetEmail(t.Context(), EmailInput{address})
 	}
 }
 
 func (h *harness) reset(t *testing.T, token, password string) func() error {
-	return func() error { return h.ResetPassword(t.Context(), ResetPasswordInput{token, password, password}) }
+	return func() error { return h.ResetPassword(t.Context(), NewPasswordInput{token, password, password}) }
 }
 
 func (h *harness) setFirst(t *testing.T, token, password string) func() error {
-	return func() error { return h.SetPassword(t.Context(), SetPasswordInput{token, password, password}) }
+	return func() error { return h.SetPassword(t.Context(), NewPasswordInput{token, password, password}) }
 }
 
 // sent takes the mails from the spool and gives the token of the only one that has one.
@@ -75,7 +75,7 @@ func (h *harness) dead(t *testing.T, s *Session) {
 	if u, err := h.Caller(s.Token).User(t.Context()); u != nil || err != nil {
 		t.Errorf("caller %+v, %v, want an anonymous one", u, err)
 	}
-	if _, err := h.VerifyToken(t.Context(), VerifyTokenInput{&s.Token}); !equalErrors(err, invalidToken) {
+	if _, err := h.VerifyToken(t.Context(), AccessTokenInput{&s.Token}); !equalErrors(err, invalidToken) {
 		t.Errorf("verifyToken: error %v, want %v", err, invalidToken)
 	}
 	if _, err := h.RefreshToken(t.Context(), RefreshTokenInput{&s.RefreshToken}); !equalErrors(err, invalidToken) {
@@ -153,7 +153,7 @@ func TestResendRevealsUnderAll(t *testing.T) {
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true, Verified: true})
 	resend := func(address string) func() error {
-		return func() error { return h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{address}) }
+		return func() error { return h.ResendActivationEmail(t.Context(), EmailInput{address}) }
 	}
 	for _, address := range []string{"ada@example.com", "ADA2@example.com"} {
 		h.refused(t, Errors{"email": {{"Account already verified.", "already_verified"}}}, resend(address))
@@ -332,9 +332,9 @@ func TestNewPasswordRefusals(t *testing.T) {
 				a.Purpose = purpose
 				token := test.make(t, h, a)
 				h.refused(t, want, func() error {
-					in := ResetPasswordInput{token, test.p1, test.p2}
+					in := NewPasswordInput{token, test.p1, test.p2}
 					if purpose == tokens.PasswordSet {
-						return h.SetPassword(t.Context(), SetPasswordInput(in))
+						return h.SetPassword(t.Context(), NewPasswordInput(in))
 					}
 					return h.ResetPassword(t.Context(), in)
 				})

@@ -9,11 +9,6 @@ import (
 	"accountd/tokens"
 )
 
-// RefreshTokenInput are the arguments of refreshToken.
-type RefreshTokenInput struct {
-	RefreshToken *string `arg:"refreshToken,optional"`
-}
-
 // errWaitForRoom undoes a refresh that rotates on a full disk.
 var errWaitForRoom = errors.New("a refresh has to wait until the disk has room")
 
@@ -77,13 +72,8 @@ func (s *Service) refreshProblem(ctx context.Context, err error) error {
 	return err
 }
 
-// RefreshAccessTokenInput are the arguments of refreshToken without long-running refresh tokens.
-type RefreshAccessTokenInput struct {
-	Token *string `arg:"token,optional"`
-}
-
 // RefreshAccessToken exchanges an access token that has not expired for the next one of its session.
-func (s *Service) RefreshAccessToken(ctx context.Context, in RefreshAccessTokenInput) (*Session, error) {
+func (s *Service) RefreshAccessToken(ctx context.Context, in AccessTokenInput) (*Session, error) {
 	out := &Session{}
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
 		pair, err := s.tokens.RefreshAccess(ctx, tx, given(in.Token), s.subjectOf(ctx, tx))

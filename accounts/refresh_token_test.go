@@ -75,7 +75,7 @@ func TestRefreshTokenRefusals(t *testing.T) {
 	h := newHarness(t)
 	ada := h.ada(t)
 	s, revoked := h.login(t), h.login(t)
-	if _, err := h.RevokeToken(t.Context(), RevokeTokenInput{&revoked.RefreshToken}); err != nil {
+	if _, err := h.RevokeToken(t.Context(), RefreshTokenInput{&revoked.RefreshToken}); err != nil {
 		t.Fatal(err)
 	}
 	h.refused(t, invalidToken, h.tryRefresh(t, nil))
@@ -152,7 +152,7 @@ func withoutRefreshTokens(_ *Settings, ts *tokens.Settings) { ts.LongRunning = f
 
 func (h *harness) tryRefreshAccess(t *testing.T, token *string) func() error {
 	return func() error {
-		out, err := h.RefreshAccessToken(t.Context(), RefreshAccessTokenInput{token})
+		out, err := h.RefreshAccessToken(t.Context(), AccessTokenInput{token})
 		if err != nil && out != nil {
 			t.Errorf("got %+v beside an error, want nothing", out)
 		}
@@ -168,7 +168,7 @@ func TestRefreshAccessToken(t *testing.T) {
 	before := h.dump(t)
 	h.events(t)
 	h.advance(time.Minute)
-	out, err := h.RefreshAccessToken(t.Context(), RefreshAccessTokenInput{&s.Token})
+	out, err := h.RefreshAccessToken(t.Context(), AccessTokenInput{&s.Token})
 	if err != nil || out.Payload.Session != s.Payload.Session || out.Payload.OrigIssuedAt != s.Payload.OrigIssuedAt ||
 		out.RefreshToken != "" ||
 		out.RefreshExpiresIn != s.Payload.OrigIssuedAt+int64(week/time.Second) {

@@ -152,7 +152,7 @@ func TestRegister(t *testing.T) {
 		t.Errorf("session %+v with payload %+v, want %+v", out, out.Payload, claims)
 	}
 	token := h.activation(t, "Ada.L@xn--bcher-kva.example")
-	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{token}); err != nil || !h.user(t, "1").Verified {
+	if err := h.VerifyAccount(t.Context(), TokenInput{token}); err != nil || !h.user(t, "1").Verified {
 		t.Errorf("activation link: error %v, want none and a verified account", err)
 	}
 	if _, err := h.Login(t.Context(), byEmail("ada.l@xn--bcher-kva.example", password)); err != nil {

@@ -7,14 +7,9 @@ import (
 	"accountd/internal/store"
 )
 
-// ResendActivationEmailInput are the arguments of resendActivationEmail.
-type ResendActivationEmailInput struct {
-	Email string `arg:"email"`
-}
-
 // ResendActivationEmail sends the activation mail to the stored primary address once more. Only under RevealAll does
 // the result reveal that an account is verified.
-func (s *Service) ResendActivationEmail(ctx context.Context, in ResendActivationEmailInput) error {
+func (s *Service) ResendActivationEmail(ctx context.Context, in EmailInput) error {
 	defer s.padDuration(ctx)()
 	return s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *account, _ Address) error {
 		switch {

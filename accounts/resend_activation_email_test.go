@@ -12,7 +12,7 @@ func TestResendActivationEmail(t *testing.T) {
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", Verified: true})
 	h.add(t, AddUserInput{Username: "gone", Email: "gone@example.com", Inactive: true})
 	resend := func(address string) func() error {
-		return func() error { return h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{address}) }
+		return func() error { return h.ResendActivationEmail(t.Context(), EmailInput{address}) }
 	}
 	form := map[string]Errors{
 		"": {"email": {required}}, "\u2003": {"email": {required}}, "ada": {"email": {badEmail}},
@@ -43,7 +43,7 @@ func TestResendActivationEmail(t *testing.T) {
 		sent = append(sent, h.activation(t, "Ada@example.com")) // the stored address, and never the secondary one
 	}
 	h.happened(t)
-	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{sent[0]}); err != nil {
+	if err := h.VerifyAccount(t.Context(), TokenInput{sent[0]}); err != nil {
 		t.Errorf("an older link dies with the account's verification only: error %v, want none", err)
 	}
 	for _, token := range sent {

@@ -40,9 +40,9 @@ func TestRevokeAll(t *testing.T) {
 		t.Fatalf("revoked %+v, error %v, want one session and one mail", out, err)
 	}
 	leaptAll()
-	h.refused(t, invalidToken, func() error { return h.VerifyAccount(t.Context(), VerifyAccountInput{links[0]}) })
+	h.refused(t, invalidToken, func() error { return h.VerifyAccount(t.Context(), TokenInput{links[0]}) })
 	h.refused(t, invalidToken, func() error {
-		return h.ResetPassword(t.Context(), ResetPasswordInput{links[1], "other-otter-42", "other-otter-42"})
+		return h.ResetPassword(t.Context(), NewPasswordInput{links[1], "other-otter-42", "other-otter-42"})
 	})
 	h.refused(t, invalidToken, func() error {
 		_, err := h.RefreshToken(t.Context(), RefreshTokenInput{&session.RefreshToken})

@@ -6,28 +6,18 @@ import (
 	"accountd/internal/store"
 )
 
-// RevokeTokenInput are the arguments of revokeToken.
-type RevokeTokenInput struct {
-	RefreshToken *string `arg:"refreshToken,optional"`
-}
-
 // Revocation is the result of revokeToken.
 type Revocation struct {
 	Revoked int64 // unix seconds
 }
 
 // RevokeToken ends the session of a refresh token, its access tokens included.
-func (s *Service) RevokeToken(ctx context.Context, in RevokeTokenInput) (*Revocation, error) {
+func (s *Service) RevokeToken(ctx context.Context, in RefreshTokenInput) (*Revocation, error) {
 	return s.revoke(ctx, s.tokens.Revoke, given(in.RefreshToken), "refresh_token_revoked")
 }
 
-// RevokeAccessTokenInput are the arguments of revokeToken without long-running refresh tokens.
-type RevokeAccessTokenInput struct {
-	Token *string `arg:"token,optional"`
-}
-
 // RevokeAccessToken ends the session of an access token. An expired one is accepted: logging out must always work.
-func (s *Service) RevokeAccessToken(ctx context.Context, in RevokeAccessTokenInput) (*Revocation, error) {
+func (s *Service) RevokeAccessToken(ctx context.Context, in AccessTokenInput) (*Revocation, error) {
 	return s.revoke(ctx, s.tokens.RevokeAccess, given(in.Token), "token_revoked")
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 func (h *harness) tryRevoke(t *testing.T, token *string) func() error {
-	return func() error { _, err := h.RevokeToken(t.Context(), RevokeTokenInput{token}); return err }
+	return func() error { _, err := h.RevokeToken(t.Context(), RefreshTokenInput{token}); return err }
 }
 
 func TestRevokeToken(t *testing.T) {
@@ -19,7 +19,7 @@ func TestRevokeToken(t *testing.T) {
 		h.refused(t, invalidToken, h.tryRevoke(t, &bad))
 	}
 	h.advance(time.Minute)
-	out, err := h.RevokeToken(t.Context(), RevokeTokenInput{&s.RefreshToken})
+	out, err := h.RevokeToken(t.Context(), RefreshTokenInput{&s.RefreshToken})
 	if err != nil || out.Revoked != h.now().Unix() {
 		t.Fatalf("got %+v, error %v, want revoked now", out, err)
 	}
@@ -66,7 +66,7 @@ func TestRevokeAccessToken(t *testing.T) {
 	s, other := h.login(t), h.login(t)
 	revoke := func(token *string) func() error {
 		return func() error {
-			_, err := h.RevokeAccessToken(t.Context(), RevokeAccessTokenInput{token})
+			_, err := h.RevokeAccessToken(t.Context(), AccessTokenInput{token})
 			return err
 		}
 	}
@@ -75,7 +75,7 @@ func TestRevokeAccessToken(t *testing.T) {
 		h.refused(t, invalidToken, revoke(&bad))
 	}
 	h.events(t)
-	out, err := h.RevokeAccessToken(t.Context(), RevokeAccessTokenInput{&s.Token})
+	out, err := h.RevokeAccessToken(t.Context(), AccessTokenInput{&s.Token})
 	if err != nil || out.Revoked != h.now().Unix() {
 		t.Fatalf("got %+v, error %v, want revoked now", out, err)
 	}

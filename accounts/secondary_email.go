@@ -49,15 +49,10 @@ func (s *Service) SendSecondaryEmailActivation(
 	})
 }
 
-// VerifySecondaryEmailInput are the arguments of verifySecondaryEmail.
-type VerifySecondaryEmailInput struct {
-	Token string `arg:"token"`
-}
-
 // VerifySecondaryEmail makes the address that a token was mailed to the secondary one, in place of any other. It
 // neither logs in nor verifies the primary address. No session ends, even where an address is replaced: the caller is
 // anonymous, so the session that has requested the link, with the password, could not be spared.
-func (s *Service) VerifySecondaryEmail(ctx context.Context, in VerifySecondaryEmailInput) error {
+func (s *Service) VerifySecondaryEmail(ctx context.Context, in TokenInput) error {
 	action, err := s.verifyAction(ctx, in.Token, tokens.SecondaryEmail)
 	if err != nil {
 		return err
@@ -99,13 +94,8 @@ func (s *Service) VerifySecondaryEmail(ctx context.Context, in VerifySecondaryEm
 	return nil
 }
 
-// RemoveSecondaryEmailInput are the arguments of removeSecondaryEmail.
-type RemoveSecondaryEmailInput struct {
-	Password string `arg:"password,proof"`
-}
-
 // RemoveSecondaryEmail releases the secondary address. All sessions but the caller's end.
-func (s *Service) RemoveSecondaryEmail(ctx context.Context, owner Owner, _ RemoveSecondaryEmailInput) error {
+func (s *Service) RemoveSecondaryEmail(ctx context.Context, owner Owner, _ PasswordInput) error {
 	return s.change(ctx, s.db.WriteUrgent, owner, "secondary_email_removed", func(tx *store.Tx, u *account) error {
 		if err := placeAddresses(ctx, tx, u, u.canonical, ""); err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 )
 
 func (h *harness) confirm(t *testing.T, token string) func() error {
-	return func() error { return h.VerifySecondaryEmail(t.Context(), VerifySecondaryEmailInput{token}) }
+	return func() error { return h.VerifySecondaryEmail(t.Context(), TokenInput{token}) }
 }
 
 // request is SendSecondaryEmailActivation by whom an access token belongs to.

@@ -516,7 +516,7 @@ func TestNothingPersonalIsLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := h.activation(t, "Ada@example.com")
-	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{token}); err != nil {
+	if err := h.VerifyAccount(t.Context(), TokenInput{token}); err != nil {
 		t.Fatal(err)
 	}
 	second := h.login(t)
@@ -524,7 +524,7 @@ func TestNothingPersonalIsLogged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.RevokeToken(t.Context(), RevokeTokenInput{&third.RefreshToken}); err != nil {
+	if _, err := h.RevokeToken(t.Context(), RefreshTokenInput{&third.RefreshToken}); err != nil {
 		t.Fatal(err)
 	}
 	h.mails(t)

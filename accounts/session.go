@@ -7,6 +7,17 @@ import (
 	"accountd/tokens"
 )
 
+// RefreshTokenInput is the argument of refreshToken and revokeToken.
+type RefreshTokenInput struct {
+	RefreshToken *string `arg:"refreshToken,optional"`
+}
+
+// AccessTokenInput is the argument of verifyToken, and without long-running refresh tokens of refreshToken and
+// revokeToken.
+type AccessTokenInput struct {
+	Token *string `arg:"token,optional"`
+}
+
 // Session is the result of operations that begin, refresh or verify a session. Fields that an operation does not set
 // are zero.
 type Session struct {

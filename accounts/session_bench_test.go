@@ -60,7 +60,7 @@ func BenchmarkViewer(b *testing.B) {
 
 func BenchmarkVerifyToken(b *testing.B) {
 	h := benchHarness(b)
-	in := VerifyTokenInput{Token: ptr(h.login(b).Token)}
+	in := AccessTokenInput{Token: ptr(h.login(b).Token)}
 	ctx := deadline(b)
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -11,7 +11,7 @@ import (
 // accessRefused checks what a token is told by verifyToken, and that it makes nobody a viewer.
 func (h *harness) accessRefused(t *testing.T, want error, token *string) {
 	t.Helper()
-	h.refused(t, want, func() error { _, err := h.VerifyToken(t.Context(), VerifyTokenInput{token}); return err })
+	h.refused(t, want, func() error { _, err := h.VerifyToken(t.Context(), AccessTokenInput{token}); return err })
 	h.refused(t, nil, func() error {
 		u, err := h.Caller(given(token)).User(t.Context())
 		if u != nil {
@@ -26,7 +26,7 @@ func (h *harness) accessGood(t *testing.T, token string) {
 	if u, err := h.Caller(token).User(t.Context()); err != nil || u == nil || u.Username != "ada" {
 		t.Errorf("caller %+v, error %v, want ada", u, err)
 	}
-	if _, err := h.VerifyToken(t.Context(), VerifyTokenInput{&token}); err != nil {
+	if _, err := h.VerifyToken(t.Context(), AccessTokenInput{&token}); err != nil {
 		t.Errorf("verifyToken: error %v, want none", err)
 	}
 }
@@ -39,7 +39,7 @@ func TestAccessToken(t *testing.T) {
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com"})
 	s := h.login(t)
 	h.accessGood(t, s.Token)
-	out, err := h.VerifyToken(t.Context(), VerifyTokenInput{&s.Token})
+	out, err := h.VerifyToken(t.Context(), AccessTokenInput{&s.Token})
 	if err != nil || *out.Payload != *s.Payload || out.Token != "" || out.RefreshToken != "" || out.User != nil {
 		t.Errorf("verifyToken: got %+v, error %v, want the payload alone", out, err)
 	}
@@ -77,7 +77,7 @@ func TestAccessTokenEndsWithItsSession(t *testing.T) {
 	h := newHarness(t)
 	h.ada(t)
 	ended, other := h.login(t), h.login(t)
-	if _, err := h.RevokeToken(t.Context(), RevokeTokenInput{&ended.RefreshToken}); err != nil {
+	if _, err := h.RevokeToken(t.Context(), RefreshTokenInput{&ended.RefreshToken}); err != nil {
 		t.Fatal(err)
 	}
 	h.accessRefused(t, invalidToken, &ended.Token)

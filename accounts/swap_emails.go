@@ -7,13 +7,8 @@ import (
 	"accountd/internal/store"
 )
 
-// SwapEmailsInput are the arguments of swapEmails.
-type SwapEmailsInput struct {
-	Password string `arg:"password,proof"`
-}
-
 // SwapEmails makes the secondary address the primary one and the other way round. All sessions but the caller's end.
-func (s *Service) SwapEmails(ctx context.Context, owner Owner, _ SwapEmailsInput) error {
+func (s *Service) SwapEmails(ctx context.Context, owner Owner, _ PasswordInput) error {
 	return s.change(ctx, s.db.WriteUrgent, owner, "emails_swapped", func(tx *store.Tx, u *account) error {
 		if err := placeAddresses(ctx, tx, u, u.secondary, u.canonical); err != nil {
 			return err

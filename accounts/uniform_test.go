@@ -44,7 +44,7 @@ func TestUniformTimeEnds(t *testing.T) {
 		return nil
 	}
 	for range 2 { // one that waits, one that comes later
-		if err := h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{"ada@example.com"}); err != nil {
+		if err := h.ResendActivationEmail(t.Context(), EmailInput{"ada@example.com"}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -89,7 +89,7 @@ func TestEvenAnswers(t *testing.T) {
 		"away@example.com", "no address", "",
 	} {
 		t.Run("resend "+address, func(t *testing.T) {
-			waits(t, func() error { return h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{address}) })
+			waits(t, func() error { return h.ResendActivationEmail(t.Context(), EmailInput{address}) })
 		})
 		t.Run("reset "+address, func(t *testing.T) { waits(t, h.sendReset(t, address)) })
 		t.Run("secondary "+address, func(t *testing.T) { waits(t, h.request(t, caller.Token, address, password)) })

@@ -7,14 +7,9 @@ import (
 	"accountd/tokens"
 )
 
-// VerifyAccountInput are the arguments of verifyAccount.
-type VerifyAccountInput struct {
-	Token string `arg:"token"`
-}
-
 // VerifyAccount verifies the account of an activation token. The token is valid once, and only while its address is the
 // account's primary one.
-func (s *Service) VerifyAccount(ctx context.Context, in VerifyAccountInput) error {
+func (s *Service) VerifyAccount(ctx context.Context, in TokenInput) error {
 	action, err := s.verifyAction(ctx, in.Token, tokens.Activation)
 	if err != nil {
 		return err

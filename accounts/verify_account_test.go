@@ -43,7 +43,7 @@ func (h *harness) ofNow(t *testing.T, a tokens.Action) tokens.Action {
 }
 
 func (h *harness) verify(t *testing.T, token string) func() error {
-	return func() error { return h.VerifyAccount(t.Context(), VerifyAccountInput{token}) }
+	return func() error { return h.VerifyAccount(t.Context(), TokenInput{token}) }
 }
 
 func TestVerifyAccount(t *testing.T) {
@@ -53,7 +53,7 @@ func TestVerifyAccount(t *testing.T) {
 	token := h.action(t, tokens.Action{Purpose: tokens.Activation, User: u.ID, Address: "ada@example.com"})
 	another := h.action(t, tokens.Action{Purpose: tokens.Activation, User: u.ID, Address: "ada@example.com"})
 	h.advance(week)
-	if err := h.VerifyAccount(t.Context(), VerifyAccountInput{token}); err != nil {
+	if err := h.VerifyAccount(t.Context(), TokenInput{token}); err != nil {
 		t.Fatal(err)
 	}
 	h.happened(t, "user_verified 1")
@@ -178,7 +178,7 @@ func TestActivationDoesNotComeBack(t *testing.T) {
 		t.Error(err)
 	}
 	h.happened(t, "user_verified 1")
-	if err := h.ResendActivationEmail(t.Context(), ResendActivationEmailInput{"ada@example.com"}); err != nil ||
+	if err := h.ResendActivationEmail(t.Context(), EmailInput{"ada@example.com"}); err != nil ||
 		len(h.mails(t)) != 0 {
 		t.Errorf("error %v, want none and no mail", err)
 	}

@@ -7,14 +7,9 @@ import (
 	"accountd/tokens"
 )
 
-// VerifyTokenInput are the arguments of verifyToken.
-type VerifyTokenInput struct {
-	Token *string `arg:"token,optional"`
-}
-
 // VerifyToken returns the claims of a valid access token. A token is invalid when its session has ended or its user is
 // not active.
-func (s *Service) VerifyToken(ctx context.Context, in VerifyTokenInput) (*Session, error) {
+func (s *Service) VerifyToken(ctx context.Context, in AccessTokenInput) (*Session, error) {
 	claims, err := s.tokens.Verify(given(in.Token))
 	if err != nil {
 		return nil, tokenProblem(err)
