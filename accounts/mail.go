@@ -9,47 +9,11 @@ import (
 	"accountd/email"
 	"accountd/internal/ratelimit"
 	"accountd/internal/store"
-	"accountd/tokens"
 )
 
 // EmailInput is the argument of operations that request a mail.
 type EmailInput struct {
 	Email string `arg:"email"`
-}
-
-// TokenInput is the argument of operations with the token of a mail.
-type TokenInput struct {
-	Token string `arg:"token"`
-}
-
-// purposes are the purposes of the tokens in mails with a link.
-var purposes = map[email.Kind]tokens.Purpose{
-	email.Activation:               tokens.Activation,
-	email.ActivationResend:         tokens.Activation,
-	email.SecondaryEmailActivation: tokens.SecondaryEmail,
-	email.PasswordSet:              tokens.PasswordSet,
-	email.PasswordReset:            tokens.PasswordReset,
-}
-
-// sendLink mails an account the link of a kind of mail.
-func (s *Service) sendLink(ctx context.Context, tx *store.Tx, u *account, to Address, kind email.Kind) error {
-	token, err := s.signAction(purposes[kind], u, to)
-	if err != nil {
-		return err
-	}
-	return s.send(ctx, tx, to, email.Mail{Kind: kind, User: u.mailUser(), Token: token})
-}
-
-// signAction makes an action token. It is bound to an address and to the epoch of the account that revokes such tokens.
-func (s *Service) signAction(purpose tokens.Purpose, u *account, address Address) (string, error) {
-	a := tokens.Action{Purpose: purpose, User: u.ID, Address: address.Canonical, Epoch: u.credentialEpoch}
-	switch purpose {
-	case tokens.Activation:
-		a.Epoch = u.secondaryEpoch
-	case tokens.SecondaryEmail:
-		a.Address, a.Epoch = address.text(), u.secondaryEpoch
-	}
-	return s.tokens.SignAction(a)
 }
 
 // send mails m to an address within the limits of that recipient. It is for mails that anybody can request, after

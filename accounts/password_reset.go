@@ -58,8 +58,11 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 	if err != nil {
 		return err
 	}
+	if u == nil || !u.IsActive {
+		return one(NonField, errInvalidToken)
+	}
 	refusal := redeemable(u, action)
-	if refusal != nil && (u == nil || !u.IsActive || purpose == tokens.PasswordReset) {
+	if refusal != nil && purpose == tokens.PasswordReset {
 		return refusal
 	}
 	if err := s.checkNewPassword(u, in.NewPassword1, in.NewPassword2); err != nil {
@@ -73,11 +76,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 		return err
 	}
 	verified := false
-	err = s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		now, err := s.userByID(ctx, tx, action.User)
-		if err != nil {
-			return err
-		}
+	err = s.redeem(ctx, s.db.WriteUrgent, action, string(purpose), func(tx *store.Tx, now *account) error {
 		if err := redeemable(now, action); err != nil {
 			return err
 		}
@@ -93,21 +92,14 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 		}
 		return s.notify(ctx, tx, email.NoticePasswordChanged, now)
 	})
-	if err != nil {
-		return err
-	}
-	s.event(ctx, string(purpose), action.User)
-	if verified {
+	if err == nil && verified {
 		s.event(ctx, "user_verified", action.User)
 	}
-	return nil
+	return err
 }
 
 // redeemable returns why an account, as it is now, does not accept a token for a new password; nil if it does.
 func redeemable(u *account, action tokens.Action) error {
-	if u == nil || !u.IsActive {
-		return one(NonField, errInvalidToken)
-	}
 	if action.Purpose == tokens.PasswordSet && u.hasPassword() {
 		return one(NonField, errPasswordAlreadySet)
 	}

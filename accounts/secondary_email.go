@@ -61,14 +61,7 @@ func (s *Service) VerifySecondaryEmail(ctx context.Context, in TokenInput) error
 	if err != nil {
 		return one(NonField, errInvalidToken)
 	}
-	err = s.db.Write(ctx, func(tx *store.Tx) error {
-		u, err := s.userByID(ctx, tx, action.User)
-		if err != nil {
-			return err
-		}
-		if u == nil || !u.IsActive {
-			return one(NonField, errInvalidToken)
-		}
+	return s.redeem(ctx, s.db.Write, action, "secondary_email_verified", func(tx *store.Tx, u *account) error {
 		claimed, err := addressClaimed(ctx, tx, address.Canonical)
 		if err != nil {
 			return err
@@ -87,11 +80,6 @@ func (s *Service) VerifySecondaryEmail(ctx context.Context, in TokenInput) error
 		}
 		return s.notifyMoved(ctx, tx, email.NoticeSecondaryAdded, u)
 	})
-	if err != nil {
-		return err
-	}
-	s.event(ctx, "secondary_email_verified", action.User)
-	return nil
 }
 
 // RemoveSecondaryEmail releases the secondary address. All sessions but the caller's end.
@@ -102,4 +90,24 @@ func (s *Service) RemoveSecondaryEmail(ctx context.Context, owner Owner, _ Passw
 		}
 		return s.addressesMoved(ctx, tx, owner, email.NoticeSecondaryRemoved, "secondary email removed", u)
 	})
+}
+
+// SwapEmails makes the secondary address the primary one and the other way round. All sessions but the caller's end.
+func (s *Service) SwapEmails(ctx context.Context, owner Owner, _ PasswordInput) error {
+	return s.change(ctx, s.db.WriteUrgent, owner, "emails_swapped", func(tx *store.Tx, u *account) error {
+		if err := placeAddresses(ctx, tx, u, u.secondary, u.canonical); err != nil {
+			return err
+		}
+		return s.addressesMoved(ctx, tx, owner, email.NoticeEmailsSwapped, "emails swapped", u)
+	})
+}
+
+// addressesMoved ends all sessions but the caller's for a reason and sends notices after a change of addresses.
+func (s *Service) addressesMoved(
+	ctx context.Context, tx *store.Tx, owner Owner, kind email.Kind, reason string, before *account,
+) error {
+	if err := s.tokens.EndAll(ctx, tx, before.ID, owner.session, reason); err != nil {
+		return err
+	}
+	return s.notifyMoved(ctx, tx, kind, before)
 }

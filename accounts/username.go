@@ -3,6 +3,7 @@ package accounts
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -61,7 +62,7 @@ var mixtures = [][]*unicode.RangeTable{
 // highlyRestrictive reports whether all characters are of one script or of one of the mixtures. It refuses, for
 // example, a Cyrillic а among Latin letters.
 func highlyRestrictive(s string) bool {
-	single := scriptOf(firstWithScript(s))
+	single := scriptOf(s)
 	if single == nil || covered(s, single) {
 		return true
 	}
@@ -73,17 +74,13 @@ func highlyRestrictive(s string) bool {
 	return false
 }
 
-func firstWithScript(s string) rune {
-	for _, r := range s {
-		if !unicode.In(r, unicode.Common, unicode.Inherited) {
-			return r
-		}
+// scriptOf returns the script of the first character that has one; nil for none.
+func scriptOf(s string) *unicode.RangeTable {
+	i := strings.IndexFunc(s, func(r rune) bool { return !unicode.In(r, unicode.Common, unicode.Inherited) })
+	if i < 0 {
+		return nil
 	}
-	return -1
-}
-
-// scriptOf returns the script of r; nil for none.
-func scriptOf(r rune) *unicode.RangeTable {
+	r, _ := utf8.DecodeRuneInString(s[i:])
 	for _, table := range unicode.Scripts {
 		if unicode.Is(table, r) {
 			return table

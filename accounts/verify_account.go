@@ -14,13 +14,8 @@ func (s *Service) VerifyAccount(ctx context.Context, in TokenInput) error {
 	if err != nil {
 		return err
 	}
-	err = s.db.Write(ctx, func(tx *store.Tx) error {
-		u, err := s.userByID(ctx, tx, action.User)
+	return s.redeem(ctx, s.db.Write, action, "user_verified", func(tx *store.Tx, u *account) error {
 		switch {
-		case err != nil:
-			return err
-		case u == nil || !u.IsActive:
-			return one(NonField, errInvalidToken)
 		case u.Verified:
 			return one(NonField, errAlreadyVerified)
 		case u.canonical != action.Address || u.secondaryEpoch != action.Epoch:
@@ -31,9 +26,4 @@ func (s *Service) VerifyAccount(ctx context.Context, in TokenInput) error {
 		}
 		return s.rememberNetwork(ctx, tx, u.ID)
 	})
-	if err != nil {
-		return err
-	}
-	s.event(ctx, "user_verified", action.User)
-	return nil
 }
