@@ -24,7 +24,8 @@ var (
 	}
 )
 
-// TestMutationsDocument has the conversation of docs/mutations.md with a whole server, and finds every mutation in it.
+// TestMutationsDocument sends the requests of docs/mutations.md to a server in order and compares the responses.
+// Every mutation of the schema needs a section.
 func TestMutationsDocument(t *testing.T) {
 	t.Parallel()
 	text := servertest.Read(t, "docs/mutations.md")

@@ -15,7 +15,8 @@ import (
 	"accountd/internal/store"
 )
 
-// columns are those of every table of accounts, and a few names that other servers would take.
+// columns returns the columns of all tables of accounts, as they are and in camel case, and a few names that other
+// servers accept.
 func columns(t *testing.T, db *store.DB) []string {
 	t.Helper()
 	names := map[string]bool{"admin": true, "role": true, "roles": true, "permissions": true, "groups": true,
@@ -48,7 +49,7 @@ func columns(t *testing.T, db *store.DB) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// accountRows is all that is stored about users but the times of their logins.
+// accountRows returns all that is stored about users, except the times of their logins.
 func accountRows(t *testing.T, db *store.DB) string {
 	t.Helper()
 	var all strings.Builder
@@ -76,8 +77,8 @@ func accountRows(t *testing.T, db *store.DB) string {
 	return all.String()
 }
 
-// TestSecurityWritableFields gives every mutation every column of the database as one more argument, in both flavours.
-// What is no argument of it by the contract is refused, and nothing changes.
+// TestSecurityWritableFields sends every mutation with every column of the database as an extra argument, in both
+// flavours. Arguments outside the contract are refused, and no row changes.
 func TestSecurityWritableFields(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
@@ -138,8 +139,8 @@ func TestSecurityWritableFields(t *testing.T) {
 	}
 }
 
-// TestSecurityJSONTypes gives every argument of every mutation values of every other JSON type: refused, and nothing
-// changes.
+// TestSecurityJSONTypes sends every argument of every mutation with values of all other JSON types. All are refused,
+// and no row changes.
 func TestSecurityJSONTypes(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)

@@ -14,7 +14,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// hostileTexts are what breaks out of a statement, a pattern or a text in one language or another.
+// hostileTexts are metacharacters of SQL, LIKE, GLOB, full-text search, shells, templates and JSON.
 var hostileTexts = []string{
 	`'`, `"`, "`", `\`, `' OR '1'='1`, `" OR ""="`, `'; DROP TABLE users; --`, `'); DELETE FROM users; --`, `%`, `_`,
 	`%%`,
@@ -26,8 +26,8 @@ var hostileTexts = []string{
 	`char(97)`, `${7*7}`, "\ufeffada", "a\u200dda", strings.Repeat("%", 500), strings.Repeat("a%", 100),
 }
 
-// TestSecurityInjection puts them into every text of the API, with literals and with variables: nothing but the letter
-// is meant, the server's own errors are none of the answers, and the accounts of others stay as they are.
+// TestSecurityInjection sends hostileTexts as every text of the API, as literals and as variables. Each is an
+// ordinary value: no response is an internal error, and no other account changes.
 func TestSecurityInjection(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")
@@ -81,7 +81,7 @@ func TestSecurityInjection(t *testing.T) {
 	}
 }
 
-// printable leaves out what no client of net/http sends in a header.
+// printable drops characters that net/http refuses in a header.
 func printable(r rune) rune {
 	if r < ' ' || r > '~' {
 		return -1
@@ -89,8 +89,8 @@ func printable(r rune) rune {
 	return r
 }
 
-// TestSecurityNamesToTheLetter: a name is stored and given back to the letter, whatever is in it, and is found by
-// itself alone; NUL is refused.
+// TestSecurityNamesToTheLetter: a name is stored and returned byte for byte. Only NUL and too many characters are
+// refused.
 func TestSecurityNamesToTheLetter(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public")
@@ -125,8 +125,8 @@ func TestSecurityNamesToTheLetter(t *testing.T) {
 	}
 }
 
-// TestSecurityFilters: in a filter every character stands for itself. Wildcards of LIKE, GLOB and full-text search find
-// nothing but themselves, and what orders or selects is no text.
+// TestSecurityFilters: in a filter every character stands for itself. Wildcards of LIKE, GLOB and full-text search
+// match only themselves, and no argument sorts or selects by SQL.
 func TestSecurityFilters(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

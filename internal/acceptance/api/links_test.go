@@ -14,7 +14,7 @@ import (
 	"accountd/internal/cli"
 )
 
-// printed is what a command prints.
+// printed runs a command and returns its output.
 func (s *script) printed(args ...string) string {
 	s.Helper()
 	var out bytes.Buffer
@@ -24,7 +24,7 @@ func (s *script) printed(args ...string) string {
 	return out.String()
 }
 
-// tokenTakers are the mutations of the schema that have an argument for a token, and that argument.
+// tokenTakers returns the token argument of each mutation that has one.
 func (s *script) tokenTakers() map[string]string {
 	s.start()
 	var schema struct {
@@ -62,8 +62,8 @@ func (s *script) tokenTakers() map[string]string {
 	return takers
 }
 
-// TestSecurityTokenPurposes hands every kind of token to every mutation of the schema that takes one, and to the
-// header. Each works for its own and for nothing else, and a refusal changes nothing.
+// TestSecurityTokenPurposes sends every kind of token to every mutation with a token argument, and as the header.
+// Each works for its own purpose only, and a refusal changes nothing.
 func TestSecurityTokenPurposes(t *testing.T) {
 	t.Parallel()
 	kinds := []string{"activation", "password_reset", "password_set", "secondary_email", "access", "refresh"}
@@ -141,14 +141,14 @@ run user link secondary_email ada --email ada2@example.com
 	}
 }
 
-// event is something that happens to the account $user while a link is out.
+// event is a change of the account $user between the making and the use of a link.
 type event struct {
 	name, script string
 	answers      string // of the mutation that takes the link, for each kind of it
 }
 
-// TestSecurityLinksDie lets each event happen to an account while each kind of link is out, and then uses the link. One
-// that has died stays dead when the account is again what it was.
+// TestSecurityLinksDie applies each event to an account while each kind of link is unused, and then uses the link. A
+// link that has become invalid stays invalid when the account is back in its old state.
 func TestSecurityLinksDie(t *testing.T) {
 	t.Parallel()
 	const (

@@ -13,7 +13,7 @@ import (
 	"accountd/internal/store"
 )
 
-// row is what one mutation asks of its caller, and its answers to one who has it.
+// row describes one mutation: what it requires of its caller, and its responses to one who meets that.
 type row struct {
 	args     string // $password is the caller's, or a wrong one; $name is nobody's yet
 	needs    string // of login, verified, secondary and password, as many as it asks for
@@ -24,7 +24,7 @@ type row struct {
 
 const newPasswords = `newPassword1: "brisk-heron-17", newPassword2: "brisk-heron-17"`
 
-// prologues is every mutation of the API. One that is not here fails TestPrologues.
+// prologues has a row for every mutation of the API; TestPrologues fails for a missing one.
 var prologues = map[string]row{
 	"passwordChange": {
 		args:  `oldPassword: "$password", ` + newPasswords,
@@ -64,7 +64,7 @@ var prologues = map[string]row{
 	"deleteRefreshTokenCookie": {done: `payload {"deleted":false}`},
 }
 
-// caller is who sends the mutation, with the access token of a login that has succeeded, if any.
+// caller is the sender of a mutation, with the access token of an earlier login if there is an account.
 type caller struct {
 	name  string
 	flags string // of user add
@@ -73,10 +73,9 @@ type caller struct {
 	has   string // of login, verified and secondary
 }
 
-// callers are every state of an account. What ends its sessions leaves a token that authenticates nobody, so that an
-// archived account is met through the API as nobody; but it is the session that counts: an account that is archived
-// while its session goes on, which is nobody's doing but the file's, is authenticated like any other. An inactive one
-// is not, with or without a session.
+// callers are all states of an account. A state that ends the sessions leaves a token that authenticates no account,
+// so the API treats its holder as anonymous. The session decides: an account that was archived in the file, with its
+// session left open, is authenticated. An inactive account is not, with or without a session.
 var callers = []caller{
 	{name: "anonymous"},
 	{name: "unverified", has: "login"},
@@ -98,7 +97,7 @@ var callers = []caller{
 		then: "user delete $user --permanently"},
 }
 
-// answer is the prologue of the API for one caller: the first that is missing.
+// answer returns the expected result for a caller: the first check of the API that fails, in the API's order.
 func (r row) answer(c caller, right bool) string {
 	lacks := func(need string) bool {
 		return strings.Contains(r.needs, need) && !strings.Contains(" "+c.has, " "+need)
@@ -119,8 +118,8 @@ func (r row) answer(c caller, right bool) string {
 	}
 }
 
-// TestPrologues sends every mutation as every caller, with the right password and with wrong ones, in both flavours. A
-// refusal leaves the account and the session as they were.
+// TestPrologues sends every mutation as every caller, with the right password and with wrong ones, in both flavours.
+// A refusal leaves account and session unchanged.
 func TestPrologues(t *testing.T) {
 	t.Parallel()
 	for _, style := range []string{"plain", "relay"} {
@@ -152,7 +151,7 @@ func TestPrologues(t *testing.T) {
 	}
 }
 
-// cell sends one mutation as one caller, an account of the name user.
+// cell sends one mutation as one caller; user names the caller's account.
 func (s *script) cell(name string, c caller, user string) {
 	const password = "quiet-otter-42"
 	s.vars["user"], s.as = user, ""
@@ -192,7 +191,7 @@ func (s *script) cell(name string, c caller, user string) {
 	}
 }
 
-// update changes one row in the database of the server, past it.
+// update changes one row in the server's database directly.
 func (s *script) update(statement, id string) {
 	db, err := store.Open(s.Context(), filepath.Join(s.dir, "data", "accountd.db"), s.now)
 	if err != nil {

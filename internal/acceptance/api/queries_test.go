@@ -12,14 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// queryRow is one query of the API as callers meet it.
+// queryRow is one query and its expected results.
 type queryRow struct {
 	query string
 	staff string // the data for who may ask; "": $me, which is the caller's own
 }
 
-// queryRows are the queries by root field. A field that is not here fails TestSecurityQueries. The accounts that
-// they look for are in it, in pairs of what is there and what is not: who may not ask must not tell the two apart.
+// queryRows are the queries by root field; TestSecurityQueries fails for a missing field. They come in pairs, one
+// that would find an account and one that would not, because a refusal must not differ between the two.
 var queryRows = map[string][]queryRow{
 	"me": {{query: `me { username }`}},
 	"user": {
@@ -52,8 +52,8 @@ func pair(hit, miss string) []queryRow {
 	}
 }
 
-// TestSecurityQueries asks every query as every caller. Only staff see others, and the refusal is the same to the byte,
-// whoever is looked for and whether or not they are there: no argument is an oracle.
+// TestSecurityQueries sends every query as every caller. Only staff see other users. For all others the refusal is
+// the same to the byte, whether or not the account exists.
 func TestSecurityQueries(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, false)
@@ -100,7 +100,7 @@ func TestSecurityQueries(t *testing.T) {
 	}
 }
 
-// caller asks everything as one caller, an account of the name user.
+// caller sends all queries as one caller; user names the caller's account.
 func (s *script) caller(t *testing.T, c caller, user string, id func(pk string) string) {
 	t.Helper()
 	s.vars["user"], s.as, s.where = user, "", c.name

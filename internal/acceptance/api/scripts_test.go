@@ -1,3 +1,5 @@
+// Package api_test tests the API of the built program: scripts, and matrices of mutations, callers, columns and hostile
+// inputs.
 package api_test
 
 import (
@@ -24,8 +26,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestScripts runs testdata/e2e/*.script against the whole program, each in both flavours of the API. README.md there
-// says what a script looks like.
+// TestScripts runs testdata/e2e/*.script against the whole program, each in both flavours of the API. The README
+// there describes scripts.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(servertest.File(t, "testdata/e2e/*.script"))
@@ -42,7 +44,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// script is one run of a file.
+// script is one run of a script file.
 type script struct {
 	*testing.T
 	where string // file and line
@@ -74,7 +76,7 @@ func runScript(t *testing.T, file string, relay bool) {
 	s.play(filepath.Base(file), string(text))
 }
 
-// play runs the statements of a text, which name is said to hold.
+// play runs the statements of text; name is the file name for failures.
 func (s *script) play(name, text string) {
 	s.Helper()
 	lines := strings.Split(text, "\n")
@@ -160,7 +162,7 @@ func (s *script) statement(head string, body []string) {
 	}
 }
 
-// write makes a file in the script's directory.
+// write creates a file in the script's directory.
 func (s *script) write(name, text string) {
 	path := filepath.Join(s.dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -171,7 +173,7 @@ func (s *script) write(name, text string) {
 	}
 }
 
-// block puts a file in the place of a folder of the data directory, while the server runs.
+// block replaces a folder of the data directory by a file, while the server runs.
 func (s *script) block(name string) {
 	s.start()
 	path := filepath.Join(s.dir, "data", name)
@@ -183,7 +185,7 @@ func (s *script) block(name string) {
 	}
 }
 
-// start runs the server unless it runs.
+// start starts the server if it is not running.
 func (s *script) start() {
 	if s.url != "" {
 		return
@@ -250,8 +252,8 @@ func fileExists(path string) bool {
 	return err == nil
 }
 
-// command runs accountd with args. In its body, "< text" is a line of standard input, "~ text" has to be in the
-// output and "! text" must not; "exit N" is what it exits with if not 0.
+// command runs accountd with args. In body, "< text" is a line of standard input, "exit N" the expected exit code
+// (default 0); the other lines are checked by holds.
 func (s *script) command(args, body []string) {
 	s.start() // commands work beside a running server
 	var stdin strings.Builder
@@ -273,8 +275,8 @@ func (s *script) command(args, body []string) {
 	s.holds("it prints", out.String(), body)
 }
 
-// holds compares a text with the lines of a body: "~ text" has to be in it, "! text" must not, and "$ name regexp"
-// keeps the group.
+// holds checks a text by the lines of body: "~ text" must be contained, "! text" must not, and "$ name regexp"
+// captures the group of a match.
 func (s *script) holds(what, got string, body []string) {
 	for _, line := range body {
 		mark, text, _ := strings.Cut(line, " ")
@@ -295,7 +297,7 @@ func (s *script) holds(what, got string, body []string) {
 	}
 }
 
-// unread are the mails in the spool that no line has spoken of, by file name.
+// unread returns the mails in the spool that no statement has taken, by file name.
 func (s *script) unread() map[string]*mail.Message {
 	files, err := filepath.Glob(filepath.Join(s.dir, "data", "spool", "new", "*.eml"))
 	if err != nil {
@@ -331,7 +333,8 @@ func (s *script) noMail() {
 	}
 }
 
-// mail takes one mail: `mail ADDRESS "SUBJECT" $code` keeps the token of its link. "~ text" has to be in it.
+// mail takes one mail out of the spool: `mail ADDRESS "SUBJECT" $code` captures the token of its link. The lines of
+// body are checked by holds.
 func (s *script) mail(rest string, body []string) {
 	address, rest, _ := strings.Cut(rest, " ")
 	parts := strings.SplitN(rest, `"`, 3)
@@ -364,7 +367,7 @@ func (s *script) mail(rest string, body []string) {
 	s.fail("no such mail; unread are %q", seen)
 }
 
-// Names of errors that many mutations have, as behaviour.md of the contract calls them.
+// named are the short names of errors that many mutations share, as in behaviour.md of the contract.
 var named = map[string]string{
 	"INV":        `{"nonFieldErrors":[{"message":"Invalid token.","code":"invalid_token"}]}`,
 	"EXP":        `{"nonFieldErrors":[{"message":"Expired token.","code":"expired_token"}]}`,
@@ -393,8 +396,8 @@ var named = map[string]string{
 		`sent.","code":"not_verified"}]}`,
 }
 
-// mutation sends `name(args)` and compares its payload with the one line of the body: `-> ok`, `-> ok
-// {"token":"$ada"}`, `-> fail {"email":[…]}` or, by name, `-> INV`; or `-> error code message` for a GraphQL error.
+// mutation sends `name(args)` and compares the payload with the one line of body: `-> ok`, `-> ok {"token":"$ada"}`,
+// `-> fail {"email":[…]}` or, by name, `-> INV`; or `-> error CODE MESSAGE` for a GraphQL error.
 func (s *script) mutation(call string, body []string) {
 	s.start()
 	name, args, _ := strings.Cut(call, "(")
@@ -458,7 +461,7 @@ func (s *script) wantError(answer gqlAnswer, want string) {
 	}
 }
 
-// query sends a document and compares the data, or the one error, with the line of the body.
+// query sends a document and compares the data, or the one error, with the line of body.
 func (s *script) query(text string, body []string) {
 	s.start()
 	answer := s.post(s.expand(text))
@@ -473,7 +476,7 @@ func (s *script) query(text string, body []string) {
 	s.match(string(answer.Data), strings.TrimPrefix(strings.Join(body, ""), "-> "))
 }
 
-// endpoint is the path of the API, by whether it is the Relay one.
+// endpoint is the path of the API; true is the Relay flavour.
 var endpoint = map[bool]string{false: "/graphql", true: "/relay"}
 
 type gqlAnswer struct {
@@ -518,7 +521,7 @@ func (s *script) post(query string) gqlAnswer {
 	return answer
 }
 
-// expand puts captured values in the place of $name.
+// expand replaces each $name by its captured value.
 func (s *script) expand(text string) string {
 	return regexp.MustCompile(`\$(\w+)`).ReplaceAllStringFunc(text, func(name string) string {
 		value, ok := s.vars[name[1:]]
@@ -529,8 +532,8 @@ func (s *script) expand(text string) string {
 	})
 }
 
-// match compares JSON in its order. In want, "*" is any value but null, and "$name" keeps a string, or is what was
-// kept.
+// match compares JSON including the order of keys. In want, "*" is any value but null; "$name" captures a string, or
+// has to equal the captured one.
 func (s *script) match(got, want string) {
 	mine, theirs := json.NewDecoder(strings.NewReader(got)), json.NewDecoder(strings.NewReader(want))
 	for {
@@ -563,7 +566,7 @@ func (s *script) match(got, want string) {
 	}
 }
 
-// selectionOf asks for just the fields that an expected object has.
+// selectionOf returns the selection that asks for exactly the fields of a JSON object.
 func selectionOf(s *script, object string) []string {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(object), &fields); err != nil {

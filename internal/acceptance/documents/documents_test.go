@@ -1,3 +1,4 @@
+// Package documents_test runs the examples of docs, and checks tables and lists in docs and testdata against the code.
 package documents_test
 
 import (
@@ -17,7 +18,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestErrorCodes: docs/api.md lists the values of extensions.code that the code can give, all and no others.
+// TestErrorCodes: docs/api.md lists exactly the values of extensions.code that the code can return.
 func TestErrorCodes(t *testing.T) {
 	find := func(files, pattern string) (found []string) {
 		t.Helper()
@@ -45,7 +46,7 @@ func TestErrorCodes(t *testing.T) {
 	}
 }
 
-// TestNotice: NOTICE names every module that is linked into the binary, itself or as one of its owner's.
+// TestNotice: NOTICE names every linked module, by its path or by its owner's.
 func TestNotice(t *testing.T) {
 	notice := servertest.Read(t, "NOTICE")
 	linked, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}",
@@ -66,7 +67,7 @@ func TestNotice(t *testing.T) {
 	}
 }
 
-// TestSettingsInDocuments: what docs/api.md shows as settings can be used.
+// TestSettingsInDocuments: `config check` accepts every TOML example of docs/api.md.
 func TestSettingsInDocuments(t *testing.T) {
 	examples := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(servertest.Read(t, "docs/api.md"), -1)
 	if len(examples) == 0 {

@@ -35,7 +35,7 @@ const (
 
 var namedBlock = regexp.MustCompile("(?s)```(\\w+)(?: (\\S+))?\n(.*?)```")
 
-// integrating are the blocks of docs/integrating.md by file name, or by language where they have none.
+// integrating returns the code blocks of docs/integrating.md by file name, or by language for those without one.
 func integrating(t *testing.T) map[string]string {
 	t.Helper()
 	text := servertest.Read(t, "docs/integrating.md")
@@ -53,7 +53,7 @@ func integrating(t *testing.T) map[string]string {
 	return blocks
 }
 
-// examples is a directory with the document's code, the Go part built.
+// examples returns a directory with the code of the document, with its Go program built.
 func examples(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -73,7 +73,7 @@ func examples(t *testing.T) string {
 	return dir
 }
 
-// forger signs what it likes with the server's own key, after the example of a good token.
+// forger signs tokens with the server's own key. They differ from a valid token in chosen ways.
 type forger struct {
 	t              *testing.T
 	header, claims map[string]any
@@ -94,7 +94,7 @@ func newForger(t *testing.T, good string, sign func([]byte) []byte) *forger {
 	return f
 }
 
-// token has the header and claims of the good one, but for changes; nil takes one out.
+// token returns the valid token with changed header parameters and claims; nil removes one.
 func (f *forger) token(sign func([]byte) []byte, header, claims map[string]any) string {
 	var parts []string
 	for _, part := range [][2]map[string]any{{f.header, header}, {f.claims, claims}} {
@@ -123,8 +123,8 @@ func hs256(secret []byte) func([]byte) []byte {
 	}
 }
 
-// TestIntegratingDocument runs the code of docs/integrating.md in three languages against a whole server, with tokens
-// that are good and with all sorts that are not.
+// TestIntegratingDocument runs the code of docs/integrating.md in three languages against a server, with valid
+// tokens and with forged, expired and revoked ones.
 func TestIntegratingDocument(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"node", "python3"} {
@@ -256,7 +256,7 @@ func TestIntegratingDocument(t *testing.T) {
 	}
 }
 
-// TestIntegratingRotation: back ends that have read the public keys learn a new one from its first token.
+// TestIntegratingRotation: back ends that have read the public keys accept a token of a new key.
 func TestIntegratingRotation(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("node"); err != nil {
@@ -334,7 +334,7 @@ func TestIntegratingRotation(t *testing.T) {
 	check("after", session.Token)
 }
 
-// command runs the program with its variables.
+// command runs a command of accountd with variables.
 func command(t *testing.T, env []string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), servertest.Binary(t), args...)

@@ -25,8 +25,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestProxies puts nginx and Caddy, as docs/integrating.md configures them, between a browser and an app, and asks them
-// all sorts of requests. Only addresses are others, so that the test needs no names and no port of its own.
+// TestProxies puts nginx and Caddy, as docs/integrating.md configures them, between clients and an app. The test
+// replaces only addresses and ports.
 func TestProxies(t *testing.T) {
 	t.Parallel()
 	blocks := integrating(t)
@@ -47,7 +47,7 @@ func TestProxies(t *testing.T) {
 			server := servertest.New(t, "ACCOUNTD_SERVER_ALLOWED_HOSTS=app.example.com",
 				"ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true",
 				"ACCOUNTD_TOKENS_COOKIES_SECURE=true")
-			app := httptest.NewServer(http.HandlerFunc(tellRequest))
+			app := httptest.NewServer(http.HandlerFunc(echoRequest))
 			defer app.Close()
 			port, dir := servertest.FreePort(t), t.TempDir()
 			listen := map[string]string{"nginx": "listen 127.0.0.1:" + port + ";", "caddy": "http://app.example.com:" +
@@ -75,7 +75,7 @@ func TestProxies(t *testing.T) {
 
 var nginxArgs = []string{"-e", "stderr", "-c"}
 
-// nginxConfig is what nginx needs around a server block (%s) to run in the foreground and write nothing outside dir.
+// nginxConfig surrounds a server block (%s) so that nginx runs in the foreground and writes only below dir.
 func nginxConfig(dir string) string {
 	temp := ""
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
@@ -85,7 +85,7 @@ func nginxConfig(dir string) string {
 		"http { access_log off; " + temp + "\n%s}\n"
 }
 
-// startProxy runs a proxy, by a command that lacks only its file of settings, and returns when it listens on port.
+// startProxy appends a configuration file to command, runs it, and returns when the proxy listens on port.
 func startProxy(t *testing.T, command []string, dir, port, config string) {
 	t.Helper()
 	file := filepath.Join(dir, "config")
@@ -112,8 +112,8 @@ func startProxy(t *testing.T, command []string, dir, port, config string) {
 	awaitPort(t, "127.0.0.1:"+port)
 }
 
-// TestBareProxy: a server of this machine behind an nginx with one line shows strangers neither mails nor GraphiQL, and
-// limits count them.
+// TestBareProxy: behind an nginx that is not configured as trusted, a server without public settings shows neither
+// mails nor GraphiQL, and rate limits count its requests.
 func TestBareProxy(t *testing.T) {
 	t.Parallel()
 	nginx, err := exec.LookPath("nginx")
@@ -150,14 +150,14 @@ func TestBareProxy(t *testing.T) {
 	}
 }
 
-// seen is what an app behind a proxy is told of a request.
+// seen is what the app behind a proxy gets of a request.
 type seen struct {
 	Method, Path, Body string
 	Account            map[string][]string // headers of the account, by names as frameworks read them
 }
 
-// tellRequest is the app: it answers what it has seen.
-func tellRequest(w http.ResponseWriter, r *http.Request) {
+// echoRequest is the app: it answers with what it has got of the request.
+func echoRequest(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -173,7 +173,7 @@ func tellRequest(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(s)
 }
 
-// reply is what a client gets.
+// reply is the response to a client of the proxy.
 type reply struct {
 	status  int
 	fromApp bool
@@ -181,7 +181,7 @@ type reply struct {
 	header  http.Header
 }
 
-// browse sends a request through a proxy, with headers as lines.
+// browse sends a request through a proxy; headers are lines.
 func browse(t *testing.T, proxy, method, path, headers string) reply {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -283,7 +283,7 @@ func throughProxy(t *testing.T, server *servertest.Server, proxy string) {
 	check("cookie after logging out", "GET", cookie, false)
 }
 
-// hostTransport asks for the host that the proxies serve.
+// hostTransport sets the Host that the proxies serve.
 type hostTransport struct{}
 
 func (hostTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -292,7 +292,7 @@ func (hostTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// awaitPort waits until something listens: nothing else tells when a proxy is there.
+// awaitPort waits until something listens on addr; proxies do not report that they are ready.
 func awaitPort(t *testing.T, addr string) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {

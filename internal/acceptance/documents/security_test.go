@@ -12,8 +12,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityTable: docs/security.md has a row for each of the seventy requirements, which names tests, files and
-// settings that exist.
+// TestSecurityTable: docs/security.md has a row for each of the seventy requirements. The tests, scripts, files and
+// settings in it exist.
 func TestSecurityTable(t *testing.T) {
 	text := servertest.Read(t, "docs/security.md")
 	tests, settings := testNames(t), settingNames(t)
@@ -85,7 +85,7 @@ func testNames(t *testing.T) map[string]bool {
 	return names
 }
 
-// settingNames are the keys of config.toml with the names of their tables, as in tokens.cookies.path.
+// settingNames returns the keys of config.toml with their tables, such as tokens.cookies.path.
 func settingNames(t *testing.T) map[string]bool {
 	t.Helper()
 	text := servertest.Read(t, "config.toml")

@@ -13,7 +13,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// elsewhere are the settings that no script changes, and the test that holds each.
+// elsewhere are the settings that no script changes, and the tests that cover them.
 var elsewhere = map[string]string{
 	"tokens.cookies.domain":        "TestCookieAttributes", // it needs a public_url with a domain
 	"accounts.purge_unverified":    "TestPurgeUnverified",  // it needs the hourly run
@@ -30,9 +30,8 @@ var elsewhere = map[string]string{
 	"email.smtp.password_file":     "TestPasswordFile",
 }
 
-// TestEverySettingHasAScript: whatever the API we follow can be set to, and what is set beside it, a script sets to
-// something else than the default, and thereby has to say what comes of it. The process's own settings ([server],
-// [log], [limits]) are other tests' matter.
+// TestEverySettingHasAScript: every setting of the API has a script that changes it from its default. Other tests
+// cover [server], [log] and [limits].
 func TestEverySettingHasAScript(t *testing.T) {
 	files, err := filepath.Glob(servertest.File(t, "testdata/e2e/*.script"))
 	if err != nil {
@@ -74,7 +73,7 @@ func TestEverySettingHasAScript(t *testing.T) {
 	}
 }
 
-// inForce are the settings that a file leads to, by key.
+// inForce returns the settings that result from a file, by key.
 func inForce(t *testing.T, text string) map[string]string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.toml")

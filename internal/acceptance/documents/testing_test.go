@@ -13,7 +13,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// example is the only block of a language in docs/testing-your-app.md.
+// example returns the only code block of a language in docs/testing-your-app.md.
 func example(t *testing.T, language string) string {
 	t.Helper()
 	blocks := regexp.MustCompile("(?s)\n```"+language+"\n(.*?)```").FindAllStringSubmatch(servertest.Read(t,
@@ -24,8 +24,7 @@ func example(t *testing.T, language string) string {
 	return blocks[0][1]
 }
 
-// TestTestingYourApp runs the examples of docs/testing-your-app.md, as the document has them, in a directory of their
-// own. None may leave anything behind.
+// TestTestingYourApp runs the examples of docs/testing-your-app.md as they stand. They may leave no files behind.
 func TestTestingYourApp(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -69,8 +68,8 @@ func TestTestingYourApp(t *testing.T) {
 	}
 }
 
-// goModule makes dir what the document's two commands make of an app, without the network: with the versions that this
-// module has chosen.
+// goModule makes dir an app's module that requires this one, as the two commands of the document do. It needs no
+// network: the versions are this module's.
 func goModule(t *testing.T, dir string) {
 	t.Helper()
 	root := servertest.File(t, ".")

@@ -1,5 +1,7 @@
 //go:build unix
 
+// Package durability_test tests files of the built program: crashes, full and failing disks, backup, restore, migrations,
+// lost keys and a lost WAL.
 package durability_test
 
 import (
@@ -16,8 +18,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestKill9 kills the server at different moments of 200 registrations. After the restart every
-// acknowledged user can log in and has exactly one mail; a user nobody acknowledged has one mail or does not exist.
+// TestKill9 kills the server during 200 registrations, at different moments. After the restart every acknowledged
+// user can log in and has exactly one mail. A user that was not acknowledged has one mail or does not exist.
 func TestKill9(t *testing.T) {
 	t.Parallel()
 	for _, killAfter := range []int64{1, 40, 97, 160} {
@@ -59,8 +61,8 @@ func TestKill9(t *testing.T) {
 	}
 }
 
-// registerUntilKilled registers n users from eight clients, kills the server as soon as killAfter have
-// been acknowledged, and returns the names of all that were.
+// registerUntilKilled registers n users from eight clients, kills the server after killAfter acknowledgements, and
+// returns the names of all acknowledged users.
 func registerUntilKilled(server *servertest.Server, n int, killAfter int64) map[string]bool {
 	var (
 		next, count atomic.Int64

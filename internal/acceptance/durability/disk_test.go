@@ -22,7 +22,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// ready is the status of /readyz.
+// ready returns the status of /readyz.
 func ready(t *testing.T, s *servertest.Server) int {
 	t.Helper()
 	resp, err := http.Get(s.URL + "/readyz")
@@ -33,7 +33,7 @@ func ready(t *testing.T, s *servertest.Server) int {
 	return resp.StatusCode
 }
 
-// failed reports whether a request got the server's own failure for an answer, and nothing that looks like success.
+// failed reports whether a response is an internal error without any sign of success.
 func failed(answer *servertest.Answer) bool {
 	return len(answer.Errors) == 1 && answer.Errors[0].Extensions["code"] == "internal" &&
 		answer.Errors[0].Message == "internal server error"
@@ -41,7 +41,7 @@ func failed(answer *servertest.Answer) bool {
 
 const revokeToken = `mutation ($token: String!) { revokeToken(refreshToken: $token) { success errors } }`
 
-// fullDisk mounts a disk of 4 MiB, and gives a function that fills it up and one that empties it.
+// fullDisk mounts a file system of 4 MiB, and returns functions that fill and empty it.
 func fullDisk(t *testing.T) (dir string, fill, empty func()) {
 	t.Helper()
 	if os.Geteuid() != 0 || runtime.GOOS != "linux" {
@@ -75,10 +75,9 @@ func fullDisk(t *testing.T) (dir string, fill, empty func()) {
 		}
 }
 
-// TestSecurityFullDisk: on a full disk ordinary changes fail and say so, and what is only read works; readiness is
-// red until there is room again, without a mail or a request to notice it. Sessions can be ended and passwords
-// changed all the same, whoever fills the disk whenever, and a kill loses nothing of that. With room again all goes
-// on, and nothing half-done is there.
+// TestSecurityFullDisk: on a full disk reads work, ordinary writes fail with an error, and readiness is red until
+// there is space again. Sessions can still be ended and passwords changed, and a kill loses none of that. With space
+// again every write works, and no write is half done.
 func TestSecurityFullDisk(t *testing.T) {
 	t.Parallel()
 	dir, fill, empty := fullDisk(t)
@@ -243,8 +242,8 @@ func TestSecurityFullDisk(t *testing.T) {
 	}
 }
 
-// TestSecuritySmallDisk: a server whose disk has no room for the reserve serves all the same, until the disk is
-// full, and is not ready before it has the reserve.
+// TestSecuritySmallDisk: a server without space for its reserve works until the disk is full. It is not ready before
+// it has the reserve.
 func TestSecuritySmallDisk(t *testing.T) {
 	t.Parallel()
 	dir, fill, empty := fullDisk(t)
@@ -274,7 +273,7 @@ func TestSecuritySmallDisk(t *testing.T) {
 	}
 }
 
-// TestSecurityShortReserve: a reserve that is short keeps no command from changing anything once there is room.
+// TestSecurityShortReserve: commands fill up a short reserve before they write, as soon as there is space.
 func TestSecurityShortReserve(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -285,7 +284,7 @@ func TestSecurityShortReserve(t *testing.T) {
 	servertest.Run(t, dataDir, "", "user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
 }
 
-// injected lets a system call of a running server fail whenever it is about a file, until the server ends.
+// injected makes a system call of a running server fail for one file, until the server ends.
 func injected(t *testing.T, s *servertest.Server, calls, failure, file string) {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
@@ -318,8 +317,8 @@ func injected(t *testing.T, s *servertest.Server, calls, failure, file string) {
 	t.Fatal("strace has not attached")
 }
 
-// TestSecurityFailedFsync: the answer to a write that the disk has not taken is no success, nothing is written after
-// it, and the program ends with 74. The next start has all that was acknowledged.
+// TestSecurityFailedFsync: after a failed fsync the write is not acknowledged, nothing else is written, and the
+// program exits with 74. The next start has every acknowledged write.
 func TestSecurityFailedFsync(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -368,8 +367,8 @@ func TestSecurityFailedFsync(t *testing.T) {
 	}
 }
 
-// TestSecurityFailedCopy: an fsync that fails when the log is copied into the database, beside everybody, ends the
-// program as well: the log has what the database may have lost, and the next start reads it.
+// TestSecurityFailedCopy: a failed fsync during a checkpoint ends the program as well. The WAL still has the data,
+// and the next start reads it.
 func TestSecurityFailedCopy(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -404,7 +403,7 @@ func TestSecurityFailedCopy(t *testing.T) {
 	}
 }
 
-// TestSecurityFailedWrite: a disk that does not take a page is an error, and the server goes on.
+// TestSecurityFailedWrite: a failed write of a page fails the request; the server continues.
 func TestSecurityFailedWrite(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -442,7 +441,7 @@ func TestSecurityFailedWrite(t *testing.T) {
 	}
 }
 
-// TestSecurityBusy: where another program holds the file, a change waits and then fails; it is no success.
+// TestSecurityBusy: while another program holds the lock of the database, a write waits and then fails.
 func TestSecurityBusy(t *testing.T) {
 	t.Parallel() // it waits
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -474,8 +473,8 @@ func TestSecurityBusy(t *testing.T) {
 	}
 }
 
-// TestSecurityDamagedDatabase: a server does not start on what is no longer its database, says what to do, and puts
-// nothing new in its place.
+// TestSecurityDamagedDatabase: a server refuses to start on a damaged database, explains the remedy, and does not
+// create a new one.
 func TestSecurityDamagedDatabase(t *testing.T) {
 	t.Parallel()
 	source := filepath.Join(t.TempDir(), "data")
@@ -544,8 +543,8 @@ func TestSecurityDamagedDatabase(t *testing.T) {
 	}
 }
 
-// TestSecurityMigrationKilled kills the first start of a newer program at each step. The next start has the account and
-// the newest schema, and what was there before the migration is in backups, once.
+// TestSecurityMigrationKilled kills the first start of a newer version at each step. The next start has the account
+// and the newest schema, and exactly one backup of the old database.
 func TestSecurityMigrationKilled(t *testing.T) {
 	t.Parallel()
 	first := servertest.Read(t, "internal/store/migrations/0001_init.sql")

@@ -20,7 +20,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// openFiles lists what others than the owner may read below dir.
+// openFiles returns the files below dir that other users may access, and all names.
 func openFiles(t *testing.T, dir string) (open []string, looked map[string]bool) {
 	t.Helper()
 	looked = map[string]bool{}
@@ -45,7 +45,7 @@ func openFiles(t *testing.T, dir string) (open []string, looked map[string]bool)
 	return open, looked
 }
 
-// TestSecurityFileModes: whatever the umask, all that the program writes is its owner's only, while it runs and
+// TestSecurityFileModes: all files are private to their owner whatever the umask, while the program runs and
 // afterwards.
 func TestSecurityFileModes(t *testing.T) {
 	servertest.Binary(t) // built before others may write to what is built
@@ -84,7 +84,7 @@ func TestSecurityFileModes(t *testing.T) {
 	check("after a restore", "accountd.db")
 }
 
-// TestSecurityOpenDirectory: a data directory that was opened to others is closed at the next start, which says so.
+// TestSecurityOpenDirectory: a start makes an open data directory private, and logs that.
 func TestSecurityOpenDirectory(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -103,7 +103,7 @@ func TestSecurityOpenDirectory(t *testing.T) {
 	}
 }
 
-// TestSecurityKeyFile: a key ring that others can read, or that is elsewhere by a link, is refused.
+// TestSecurityKeyFile: a key ring that others can read, or that is a symbolic link, is refused.
 func TestSecurityKeyFile(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -136,7 +136,7 @@ func TestSecurityKeyFile(t *testing.T) {
 	refused("is not a regular file: put the file itself there, not a link")
 }
 
-// TestSecurityNoDefaultSecret: two servers that nobody has configured have no key in common.
+// TestSecurityNoDefaultSecret: two unconfigured servers have no key in common.
 func TestSecurityNoDefaultSecret(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
@@ -163,8 +163,8 @@ func TestSecurityNoDefaultSecret(t *testing.T) {
 	}
 }
 
-// TestSecurityProcessList: no secret is among a process's arguments and variables, nor in the settings that are shown:
-// passwords come by standard input, and by a file.
+// TestSecurityProcessList: neither arguments, environment nor `config show` have a secret. Passwords are read from
+// standard input or from a file.
 func TestSecurityProcessList(t *testing.T) {
 	t.Parallel()
 	const user, smtp = "quiet-otter-42", "swift-badger-17"

@@ -12,7 +12,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// handedOut are tokens that a server has given out or mailed.
+// handedOut are tokens that a server has issued.
 type handedOut struct {
 	access, refresh []string
 	mailed          map[string][]string // by the mutation that takes them
@@ -31,7 +31,7 @@ func (h *handedOut) mail(t *testing.T, dataDir, mutation string, link ...string)
 	h.mailed[mutation] = append(h.mailed[mutation], servertest.LinkToken(t, dataDir, link...))
 }
 
-// worthless fails where a token is good for anything.
+// worthless fails if a token is accepted anywhere.
 func (h *handedOut) worthless(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	for i, token := range h.access {
@@ -65,12 +65,12 @@ func invalidToken(t *testing.T, what string, out map[string]any) {
 	}
 }
 
-// oneIssuer keeps the issuer of access tokens as it is when a server comes back on another port.
+// oneIssuer fixes the issuer of access tokens, which otherwise changes with the port.
 const oneIssuer = "ACCOUNTD_TOKENS_ISSUER=https://accounts.example.com"
 
-// TestSecurityOlderCopy: an older copy of the data directory is put in place by hand, as after a crash that lost
-// writes, or from a replica. Others register, and get the ids, and even the names and addresses, of accounts that are
-// lost. No token of the history that is lost is good for anything, whatever the new one does.
+// TestSecurityOlderCopy replaces the data directory by an older copy, as after a crash that lost writes or a switch
+// to a replica. New users get the ids, names and addresses of lost accounts. No token of the lost history is
+// accepted.
 func TestSecurityOlderCopy(t *testing.T) {
 	t.Parallel()
 	dataDir, older := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "data")

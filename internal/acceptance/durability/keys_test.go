@@ -15,8 +15,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityKeyFileVanishes: a server whose key file is gone, or is none any more, goes on with the keys in memory
-// and is not ready, as its next start would be without. It is ready again when the file is back.
+// TestSecurityKeyFileVanishes: a server whose key file is missing or damaged keeps working with the keys in memory,
+// and is not ready until the file is back.
 func TestSecurityKeyFileVanishes(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
@@ -58,7 +58,7 @@ func TestSecurityKeyFileVanishes(t *testing.T) {
 	}
 }
 
-// contents are the files below dir with the sums of what is in them.
+// contents returns the files below dir and the hashes of their contents.
 func contents(t *testing.T, dir string) string {
 	t.Helper()
 	var list strings.Builder
@@ -76,9 +76,9 @@ func contents(t *testing.T, dir string) string {
 	return list.String()
 }
 
-// TestSecurityLostKeys: without the key file that live sessions and waiting mails need, neither a server nor a
-// command starts, and nothing is made. Only `keys init` makes a new ring. Then sessions go on by their refresh
-// tokens, and mails that nobody can read any more keep nothing from working.
+// TestSecurityLostKeys: without the key file that live sessions and queued mails need, neither a server nor a
+// command starts, and no file is created. Only `keys init` makes a new ring. Sessions then continue by their refresh
+// tokens, and unreadable mails block nothing.
 func TestSecurityLostKeys(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -160,8 +160,8 @@ func TestSecurityLostKeys(t *testing.T) {
 	}
 }
 
-// TestSecurityKeysAndDatabaseGone: where the database and the keys are gone, and the log or the mark of the database
-// is there, nothing is made.
+// TestSecurityKeysAndDatabaseGone: if database and keys are missing but the WAL or its mark is there, no file is
+// created.
 func TestSecurityKeysAndDatabaseGone(t *testing.T) {
 	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "secret")

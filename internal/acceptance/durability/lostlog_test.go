@@ -16,7 +16,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// databaseHashes are the hashes of the database and of what lies beside it.
+// databaseHashes returns the hashes of the database and its companion files.
 func databaseHashes(t *testing.T, dataDir string) map[string][32]byte {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dataDir, "accountd.db*"))
@@ -45,9 +45,8 @@ func copyData(t *testing.T, from string) string {
 	return to
 }
 
-// TestSecurityLostLog: a server that was killed and has lost its write-ahead log is not started, looked at or
-// backed up as if nothing had happened. With the flag it goes on, and nothing comes back: no session of before is
-// good, and no id is given out again.
+// TestSecurityLostLog: after a kill and the loss of the WAL no command opens the database. With --accept-lost-log
+// the server starts, ends all sessions, and reuses no id.
 func TestSecurityLostLog(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -158,7 +157,7 @@ func TestSecurityLostLog(t *testing.T) {
 	}
 }
 
-// TestSecurityLogDeleted: a server whose log is deleted says so, and saves everything when it ends in order.
+// TestSecurityLogDeleted: a server whose WAL is deleted reports that, and saves everything at an orderly end.
 func TestSecurityLogDeleted(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -184,8 +183,8 @@ func TestSecurityLogDeleted(t *testing.T) {
 	}
 }
 
-// TestSecurityLogLeft: another program that has the database open when a server or a command ends may close it last,
-// and delete the log: nothing is lost, and nobody is told so.
+// TestSecurityLogLeft: another program may close the database last and delete the WAL. Nothing is lost, and there is
+// no false alarm.
 func TestSecurityLogLeft(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -224,8 +223,8 @@ func TestSecurityLogLeft(t *testing.T) {
 	}
 }
 
-// TestSecurityEndKilled kills a command at each step of its end: nothing that it did is lost, and nobody is told
-// that the log is.
+// TestSecurityEndKilled kills a command at each step of its end. None of its writes is lost, and there is no false
+// alarm.
 func TestSecurityEndKilled(t *testing.T) {
 	t.Parallel()
 	first := filepath.Join(t.TempDir(), "data")
@@ -260,7 +259,7 @@ func TestSecurityEndKilled(t *testing.T) {
 	}
 }
 
-// TestSecurityRestoreInUse: restore says which file another program has open, and changes nothing.
+// TestSecurityRestoreInUse: restore names the file that another program has open, and changes nothing.
 func TestSecurityRestoreInUse(t *testing.T) {
 	t.Parallel()
 	dataDir, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")

@@ -17,7 +17,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// runMutation runs a mutation and gives success, errors and whatever else it answers.
+// runMutation sends a mutation and returns its payload.
 func runMutation(t *testing.T, s *servertest.Server, name, arguments, outputs string,
 	variables map[string]any) map[string]any {
 	t.Helper()
@@ -37,8 +37,8 @@ func runMutation(t *testing.T, s *servertest.Server, name, arguments, outputs st
 	return out
 }
 
-// TestSecurityRestoreRevokes: a backup made beside a busy server is restored, and nothing that was handed out before or
-// since works any more: sessions that had been revoked since, mailed tokens of every kind. Passwords work as they were.
+// TestSecurityRestoreRevokes restores a backup that was made beside a busy server. No session and no action token
+// from before the restore is accepted. Passwords are those of the backup.
 func TestSecurityRestoreRevokes(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -146,7 +146,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	}
 }
 
-// TestSecurityBackupUnderLoad: every registration that was answered before a backup began is in it.
+// TestSecurityBackupUnderLoad: a backup has every registration that was acknowledged before it began.
 func TestSecurityBackupUnderLoad(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
@@ -185,14 +185,14 @@ func TestSecurityBackupUnderLoad(t *testing.T) {
 	<-done
 }
 
-// straced runs the program under strace, which kills it at the n-th of a system call, and reports whether that
+// straced runs a command under strace, which kills it at the n-th system call of a kind, and reports whether that
 // happened.
 func straced(t *testing.T, call string, n int, dataDir string, args ...string) (killed bool) {
 	t.Helper()
 	return stracedOn(t, nil, call, n, dataDir, args...)
 }
 
-// stracedOn is straced for the calls that are about the files named.
+// stracedOn is straced for calls on the named files.
 func stracedOn(t *testing.T, files []string, call string, n int, dataDir string, args ...string) (killed bool) {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
@@ -219,8 +219,8 @@ func stracedOn(t *testing.T, files []string, call string, n int, dataDir string,
 	return killed
 }
 
-// TestSecurityRestoreKilled kills restore at each step. Whatever comes next finds the accounts of before or those of
-// the backup, and says nothing of it.
+// TestSecurityRestoreKilled kills restore at each step. The next command finds the accounts of before or those of
+// the backup, and reports no error.
 func TestSecurityRestoreKilled(t *testing.T) {
 	t.Parallel()
 	source, backup := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "backup.db")
@@ -266,7 +266,7 @@ func TestSecurityRestoreKilled(t *testing.T) {
 	}
 }
 
-// makePrivate takes the modes away that a copy has by the umask.
+// makePrivate removes the modes that the umask gave to a copy.
 func makePrivate(t *testing.T, dir string) {
 	t.Helper()
 	err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {

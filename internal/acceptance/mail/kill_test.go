@@ -20,7 +20,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// mailSink is a mail server that takes everything, and calls reached before it answers each step of a client.
+// mailSink is a mail server that accepts every mail, and calls reached before it answers each step of a client.
 type mailSink struct {
 	addr string
 
@@ -56,7 +56,7 @@ func newMailSink(t *testing.T) *mailSink {
 	return s
 }
 
-// serve answers one client until it ends or breaks off.
+// serve answers one client until the connection ends.
 func (s *mailSink) serve(conn net.Conn) {
 	in, to := textproto.NewReader(bufio.NewReader(conn)), ""
 	answer := func(step, text string) {
@@ -105,14 +105,14 @@ func (s *mailSink) onStep(reached func(step string)) {
 	s.reached = reached
 }
 
-// of are the Message-IDs of what was taken for somebody, and whether anything was taken for anybody else.
+// of returns the Message-IDs of the mails for a recipient, and whether there were others.
 func (s *mailSink) of(to string) (ids []string, others bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.taken[to]), len(s.taken) > 1 || len(s.taken) == 1 && s.taken[to] == nil
 }
 
-// env has accountd deliver to the sink.
+// env are the settings for delivery to the sink.
 func (s *mailSink) env() []string {
 	_, port, _ := net.SplitHostPort(s.addr)
 	return append([]string{"ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_TLS=none",
@@ -124,15 +124,14 @@ const (
 	mailSpell = "quiet-otter-42"
 )
 
-// mailOutcome is what came of one mail whose server was killed on its way.
+// mailOutcome is the state of one mail after its server was killed.
 type mailOutcome struct {
 	acknowledged, committed bool
 	mails                   int
 }
 
-// afterKill starts the server twice more and holds what is promised: a registration that was acknowledged exists, one
-// that exists has its mail at least once and with one Message-ID, one that does not exist has none, and nothing is left
-// over.
+// afterKill starts the server twice more and checks the promises. An acknowledged registration exists. A
+// registration has its mail at least once, with one Message-ID; without one there is no mail. No file is left over.
 func afterKill(t *testing.T, sink *mailSink, dataDir string, acknowledged bool) mailOutcome {
 	t.Helper()
 	out := mailOutcome{acknowledged: acknowledged}
@@ -173,7 +172,7 @@ func afterKill(t *testing.T, sink *mailSink, dataDir string, acknowledged bool) 
 	return out
 }
 
-// filesIn are the names in a directory of the spool.
+// filesIn returns the file names in a directory of the spool.
 func filesIn(t *testing.T, dataDir, sub string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(dataDir, "spool", sub))
@@ -186,8 +185,8 @@ func filesIn(t *testing.T, dataDir, sub string) (names []string) {
 	return names
 }
 
-// TestSecurityMailKilledBySMTP kills the server at each step of SMTP. A mail comes twice only where the mail server had
-// taken it.
+// TestSecurityMailKilledBySMTP kills the server at each step of SMTP. A mail is delivered twice only if the mail
+// server had accepted it before.
 func TestSecurityMailKilledBySMTP(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

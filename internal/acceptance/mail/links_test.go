@@ -1,5 +1,6 @@
 //go:build unix
 
+// Package mail_test tests mails of the built program: their contents, the spool, delivery by SMTP, and kills in between.
 package mail_test
 
 import (
@@ -28,12 +29,11 @@ import (
 	"accountd/internal/servertest"
 )
 
-// strictMail is a mail as a strict reader sees it.
+// strictMail is a mail as parsed by readStrictly.
 type strictMail struct{ subject, text, html string }
 
-// readStrictly fails for whatever a reader could take for something else: bytes, line ends and long lines that mail
-// does not have, headers that are not exactly ours or have other values, and parts that are not exactly the two forms
-// of the text.
+// readStrictly parses a mail and fails for anything ambiguous: bytes, line ends and line lengths outside the
+// standard, unexpected headers or values, and parts other than text and HTML.
 func readStrictly(t *testing.T, raw, to string) strictMail {
 	t.Helper()
 	if strings.ContainsAny(strings.ReplaceAll(raw, "\r\n", ""), "\r\n\x00") || !utf8.ValidString(raw) {
@@ -105,7 +105,7 @@ func strictPart(t *testing.T, parts *multipart.Reader, want string) string {
 	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }
 
-// send writes a request as it is and returns its status and body.
+// send sends a raw request and returns status and body.
 func send(t *testing.T, server *servertest.Server, method, target string, headers []string, body string) (int, string) {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(server.URL, "http://"), 10*time.Second)
@@ -140,8 +140,8 @@ func graphql(t *testing.T, query string, variables map[string]any) string {
 	return string(raw)
 }
 
-// TestSecurityMailLinks: whatever a request says about hosts, mails are the same. One for a host that is none of ours
-// is refused and changes nothing, but for health checks, which come by address.
+// TestSecurityMailLinks: Host and forwarding headers do not change mails. A request for an unknown host is refused
+// and changes nothing; only health checks answer it.
 func TestSecurityMailLinks(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t, "ACCOUNTD_EMAIL_FROM=Acme <accounts@example.org>")
@@ -241,8 +241,7 @@ func TestSecurityMailLinks(t *testing.T) {
 	}
 }
 
-// hostileNames are what people may call themselves who want a mail to be another one. They are first names: usernames
-// are letters.
+// hostileNames are first names that try to change a mail's headers, parts or links.
 var hostileNames = []string{
 	"x\r\nBcc: evil@example.com", "x\nBcc: evil@example.com", "x\rBcc: evil@example.com", "x\r\n\r\n<h1>new body</h1>",
 	"x\r\n Folded: y", "x%0d%0aBcc: evil@example.com",
@@ -257,8 +256,8 @@ var hostileNames = []string{
 	"\u202egnp.exe", "a\u200bb\ufeff",
 }
 
-// TestSecurityMailHostileNames: names are data. Whatever they are, each mail has exactly its headers and parts, says
-// what its templates say, and has nothing to click on but its own link.
+// TestSecurityMailHostileNames: names are data. Each mail has exactly its headers, its parts and the text of its
+// template, and its own link only.
 func TestSecurityMailHostileNames(t *testing.T) {
 	t.Parallel()
 	templates := t.TempDir()
@@ -317,8 +316,8 @@ func TestSecurityMailHostileNames(t *testing.T) {
 	}
 }
 
-// TestSecurityMailHostileAddresses: an address or username that could be more than one header or recipient is refused,
-// and nothing is mailed.
+// TestSecurityMailHostileAddresses: addresses and usernames with several headers or recipients are refused, and no
+// mail is sent.
 func TestSecurityMailHostileAddresses(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
@@ -350,7 +349,7 @@ func TestSecurityMailHostileAddresses(t *testing.T) {
 	}
 }
 
-// TestSecurityMailHostileSettings: a setting that would be more than one header is refused at start, by its name.
+// TestSecurityMailHostileSettings: a setting with more than one header is refused at start, by its name.
 func TestSecurityMailHostileSettings(t *testing.T) {
 	t.Parallel()
 	for variable, key := range map[string]string{

@@ -30,8 +30,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestMailpit delivers to a real mailpit, encrypted in each way and with a login, and does with the mails that arrive
-// what their readers do. testdata/mailpit/run builds mailpit and runs it.
+// TestMailpit delivers to a real mailpit, with each kind of encryption and with a login, and follows the links of
+// the delivered mails. testdata/mailpit/run builds mailpit and runs this test.
 func TestMailpit(t *testing.T) {
 	t.Parallel()
 	binary := os.Getenv("MAILPIT")
@@ -88,7 +88,7 @@ func TestMailpit(t *testing.T) {
 	}
 }
 
-// mutateOK holds that a mutation, called it, succeeds.
+// mutateOK sends a mutation, aliased as it, that has to succeed.
 func mutateOK(t *testing.T, server *servertest.Server, query string, variables map[string]any) {
 	t.Helper()
 	var out servertest.Session
@@ -101,7 +101,7 @@ func mutateOK(t *testing.T, server *servertest.Server, query string, variables m
 	}
 }
 
-// mailpit is a running one.
+// mailpit is a running mailpit.
 type mailpit struct {
 	api string   // of its messages
 	env []string // has accountd deliver to it
@@ -164,7 +164,7 @@ func (p *mailpit) wait(t *testing.T, done func() bool) {
 	}
 }
 
-// writeCertificate makes one for this machine, which is its own issuer.
+// writeCertificate makes a self-signed certificate for 127.0.0.1.
 func writeCertificate(t *testing.T, dir string) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -194,7 +194,7 @@ func writeCertificate(t *testing.T, dir string) (certificate, key string) {
 	return certificate, key
 }
 
-// ask decodes an answer of mailpit's API.
+// ask decodes a response of mailpit's API.
 func (p *mailpit) ask(t *testing.T, path string, out any) {
 	t.Helper()
 	resp, err := http.Get(p.api + path)
@@ -211,7 +211,7 @@ func (p *mailpit) ask(t *testing.T, path string, out any) {
 	}
 }
 
-// read waits for the mail with a subject, looks at all of it, and follows its link.
+// read waits for the mail with a subject, checks all of it, and follows its link.
 func (p *mailpit) read(t *testing.T, subject, link string, follow func(token string)) {
 	t.Helper()
 	var list struct {

@@ -19,8 +19,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecuritySpoolUnwritable: while the spool cannot be written, the server is not ready, and answers as it always
-// does, whoever is asked for. Once it can be, what was asked for is mailed.
+// TestSecuritySpoolUnwritable: while the spool cannot be written, the server is not ready, and its responses are the
+// usual ones for every address. Once it can be written, the mails appear.
 func TestSecuritySpoolUnwritable(t *testing.T) {
 	t.Parallel()
 	root := os.Geteuid() == 0
@@ -60,7 +60,7 @@ func TestSecuritySpoolUnwritable(t *testing.T) {
 	})
 }
 
-// fill writes a file until there is no room for anything.
+// fill writes a file until the file system is full.
 func fill(path string) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -134,8 +134,8 @@ func unwritable(t *testing.T, by []string, spool string, spoil, mend func() erro
 	}
 }
 
-// unusable are ways to keep a server from using a directory: who starts it, and what undoes them. They skip the test
-// where this machine has none of it.
+// unusable are ways to make a directory unusable for a server: the command that starts it, and a function that
+// undoes the change. They skip the test where the machine does not allow them.
 var unusable = map[string]func(t *testing.T, spool string) (by []string, mend func() error){
 	"read-only": func(t *testing.T, spool string) ([]string, func() error) {
 		if err := syscall.Mount("tmpfs", spool, "tmpfs", syscall.MS_RDONLY, "mode=0700"); err != nil {
@@ -172,8 +172,8 @@ var unusable = map[string]func(t *testing.T, spool string) (by []string, mend fu
 	},
 }
 
-// TestSecuritySpoolUnusableAtStart: a server starts over a spool that it cannot use, is not ready, and does what it
-// is asked for. Killed and started again it still has the mails, and publishes them once the spool can be used.
+// TestSecuritySpoolUnusableAtStart: a server starts with an unusable spool, is not ready, and serves requests. After
+// a kill and a restart it still has the mails, and publishes them once the spool is usable.
 func TestSecuritySpoolUnusableAtStart(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -228,7 +228,7 @@ func status(t *testing.T, server *servertest.Server, path string) int {
 	return resp.StatusCode
 }
 
-// TestSecuritySpoolWhole: whoever reads a file in new as soon as it is there has all of it.
+// TestSecuritySpoolWhole: a file in new is complete from the moment it appears.
 func TestSecuritySpoolWhole(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)

@@ -23,10 +23,10 @@ import (
 
 var everyStep = flag.Bool("everystep", false, "TestSecurityMailSteps kills at each write and each opened file, too")
 
-// TestSecurityMailSteps kills the built program by SIGKILL at its first system call of a kind, its second and so on,
-// until it gets from a registration to the delivered mail and its own end unharmed, and prints where it died and what
-// came of it. The calls are those that steps are made of: outbox row, file in tmp, rename to new, sync, conversation
-// with the mail server, deletion. Needs strace. All of it takes a few minutes:
+// TestSecurityMailSteps kills the built program (SIGKILL) at its first system call of a kind, its second and so on, until
+// it survives from a registration to the delivered mail and its own end. It logs each place and its outcome. The calls
+// are those of the outbox row, the file in tmp, the rename to new, fsync, SMTP and the deletion. It needs strace. All
+// kinds of calls take a few minutes:
 //
 //	go test -count=1 -run '^TestSecurityMailSteps$' -v -timeout 30m . -everystep
 func TestSecurityMailSteps(t *testing.T) {
@@ -97,12 +97,12 @@ func TestSecurityMailSteps(t *testing.T) {
 	t.Logf("kills %d, duplicated %d, lost %d, unfounded %d", kills, duplicated, lost, unfounded)
 }
 
-// mailStep is a kind of system call, all of them or those on a path in the data directory, and where a kill at one must
-// have hit.
+// mailStep is a kind of system call, on any file or on a path in the data directory, and where at least one kill has
+// to hit.
 type mailStep struct{ call, on, must string }
 
-// killAt starts the server over a copy of a directory, kills it at the kth system call of a kind, and holds what
-// afterKill does. died is false when it got to its own end first.
+// killAt starts the server over a copy of a directory, kills it at the k-th system call of a kind, and checks what
+// afterKill checks. died is false if the server ended before.
 func killAt(t *testing.T, first string, step mailStep, k int) (place string, out mailOutcome, died bool) {
 	t.Helper()
 	dir := t.TempDir()
@@ -168,7 +168,7 @@ func killAt(t *testing.T, first string, step mailStep, k int) (place string, out
 
 var places = regexp.MustCompile(`spool/(?:tmp|new|retry|failed)|accountd\.db(?:-wal|-shm)?|socket|pipe|eventfd`)
 
-// killedAt is where the call went that was the last: in the log of strace, it never returns.
+// killedAt returns the file or socket of the last system call in strace's log, the one that never returned.
 func killedAt(t *testing.T, log, call string) string {
 	t.Helper()
 	text, err := os.ReadFile(log)
@@ -185,7 +185,7 @@ func killedAt(t *testing.T, log, call string) string {
 	return "elsewhere"
 }
 
-// traced tells whether all threads of a process are.
+// traced reports whether all threads of a process are traced.
 func traced(pid int) bool {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 	if err != nil || len(threads) == 0 {

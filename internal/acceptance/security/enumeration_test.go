@@ -32,7 +32,7 @@ const (
 		`success errors } }`
 )
 
-// crowd adds one user of each state. Nothing but the state tells them apart.
+// crowd adds one user of each state. They differ in nothing else.
 func crowd(t *testing.T, o *outsider) {
 	t.Helper()
 	o.add(t, "verified", outsidersPassword, "--verified", "--secondary-email", "secondary@example.com")
@@ -45,13 +45,13 @@ func crowd(t *testing.T, o *outsider) {
 	o.Exec(t, `UPDATE users SET password = '!Kq0hG0l1vB' WHERE username = 'unusable'`) // as Django writes none
 }
 
-// refusedLogin is a class of logins that fail and must not be told apart.
+// refusedLogin is a kind of failed login whose response must not differ from the others.
 type refusedLogin struct {
 	name, user, password string
 	before               func(t *testing.T, o *outsider) // what makes it so; nil: crowd does
 }
 
-// refusedLogins: user is a username, and user@example.com the address.
+// refusedLogins are all kinds; user is the username, and user@example.com the address.
 var refusedLogins = []refusedLogin{
 	{name: "unknown", user: "nobody", password: outsidersPassword},
 	{name: "wrong password", user: "verified", password: "wrong"},
@@ -70,8 +70,8 @@ var refusedLogins = []refusedLogin{
 	{name: "more than a password can have", user: "verified", password: strings.Repeat("x", 1025)},
 }
 
-// TestSecurityLoginRefusals: whatever a login fails for, by username and by address, status, headers and bytes are the
-// same, and nothing has changed.
+// TestSecurityLoginRefusals: all failed logins, by username and by address, have the same status, headers and body,
+// and change nothing.
 func TestSecurityLoginRefusals(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"register", "nothing", "all"} {
@@ -96,7 +96,7 @@ func TestSecurityLoginRefusals(t *testing.T) {
 						first = &got
 					}
 					if diff := cmp.Diff(*first, got, cmp.AllowUnexported(observed{})); diff != "" || got.body != want {
-						t.Errorf("%s is told apart (-%s +this):\n%s%s", class.name, refusedLogins[0].name, diff,
+						t.Errorf("%s differs (-%s +this):\n%s%s", class.name, refusedLogins[0].name, diff,
 							got.body)
 					}
 				}
@@ -112,9 +112,9 @@ func TestSecurityLoginRefusals(t *testing.T) {
 	}
 }
 
-// TestSecurityReveal: what the three settings of reveal_accounts tell whom, for every state of the account that an
-// address belongs to. What is not told is the same to the byte, headers included, and the mails are what they should
-// be.
+// TestSecurityReveal: what the three values of reveal_accounts reveal, for every state of the account that an
+// address belongs to. All other responses are the same to the byte, headers included, and the expected mails are
+// sent.
 func TestSecurityReveal(t *testing.T) {
 	t.Parallel()
 	addresses := []string{"nobody", "verified", "secondary", "unverified", "archived", "inactive", "caller"}
@@ -126,7 +126,7 @@ func TestSecurityReveal(t *testing.T) {
 	for _, mode := range []string{"nothing", "register", "all"} {
 		for _, op := range []struct {
 			name, query string
-			told        map[string]string // code by address, where it is told; "": an answer like nobody's
+			reveals     map[string]string // code by address; "": the response for an unknown address
 			mails       map[string]string // by address; "-": none
 		}{
 			{"resend", askResend,
@@ -177,13 +177,13 @@ func TestSecurityReveal(t *testing.T) {
 							t.Errorf("tokens for a free address: %t", hasTokens)
 						}
 					}
-					if code := op.told[address]; code != "" {
+					if code := op.reveals[address]; code != "" {
 						if !strings.Contains(got.body, `"success":false`) || !strings.Contains(got.body, `"code":"`+
 							code+`"`) {
 							t.Errorf("%s: %s, want %s", address, got.body, code)
 						}
 					} else if diff := cmp.Diff(nobody, got, cmp.AllowUnexported(observed{})); diff != "" {
-						t.Errorf("%s is told apart (-nobody +this):\n%s", address, diff)
+						t.Errorf("%s differs (-nobody +this):\n%s", address, diff)
 					}
 					want := []string{}
 					if m := op.mails[address]; m != "" {
@@ -198,26 +198,25 @@ func TestSecurityReveal(t *testing.T) {
 	}
 }
 
-// takenIn is what register tells: a taken address, except under "nothing".
+// takenIn returns what register reveals: a taken address, except under "nothing".
 func takenIn(mode string, addresses []string) map[string]string {
-	told := map[string]string{}
+	revealed := map[string]string{}
 	for _, address := range addresses {
 		if mode != "nothing" {
-			told[address] = "unique"
+			revealed[address] = "unique"
 		}
 	}
-	return told
+	return revealed
 }
 
-// secondaryIn is what sendSecondaryEmailActivation tells: the same, and always one's own.
+// secondaryIn returns what sendSecondaryEmailActivation reveals: the same, and always the caller's own address.
 func secondaryIn(mode string, addresses []string) map[string]string {
-	told := takenIn(mode, addresses)
-	told["caller"] = "unique"
-	return told
+	revealed := takenIn(mode, addresses)
+	revealed["caller"] = "unique"
+	return revealed
 }
 
-// TestSecurityResetWithoutSpool: where mails cannot be written, the answers are the same as ever, and readiness says
-// so.
+// TestSecurityResetWithoutSpool: with an unwritable spool the responses are unchanged, and readiness is red.
 func TestSecurityResetWithoutSpool(t *testing.T) {
 	t.Parallel()
 	o := outside(t)
@@ -236,7 +235,7 @@ func TestSecurityResetWithoutSpool(t *testing.T) {
 			got.body = strings.Replace(got.body, "resendActivationEmail", "sendPasswordResetEmail", 1)
 			got.header.Set("Content-Length", want.header.Get("Content-Length")) // the names differ in length
 			if diff := cmp.Diff(want, got, cmp.AllowUnexported(observed{})); diff != "" {
-				t.Errorf("%s is told apart (-nobody before +this):\n%s", address, diff)
+				t.Errorf("%s differs (-nobody before +this):\n%s", address, diff)
 			}
 		}
 	}
@@ -250,8 +249,8 @@ func TestSecurityResetWithoutSpool(t *testing.T) {
 	}
 }
 
-// TestSecurityUniformTime: no answer that must not tell comes before its time, for anybody. What is never fast cannot
-// be told from what is slow; that the work fits into the time, the timing test shows.
+// TestSecurityUniformTime: no constant-time response is sent before its time. TestTiming shows that the work fits
+// into that time.
 func TestSecurityUniformTime(t *testing.T) {
 	t.Parallel()
 	const due = 300 * time.Millisecond
@@ -275,7 +274,7 @@ func TestSecurityUniformTime(t *testing.T) {
 	all.Wait()
 }
 
-// TestSecurityUniformTimeEnds: an answer whose work is done does not keep the server from ending.
+// TestSecurityUniformTimeEnds: delayed responses do not delay the end of the server.
 func TestSecurityUniformTimeEnds(t *testing.T) {
 	o := outside(t, "ACCOUNTD_LIMITS_UNIFORM_TIME=5s")
 	o.add(t, "verified", outsidersPassword, "--verified")
@@ -298,8 +297,8 @@ func TestSecurityUniformTimeEnds(t *testing.T) {
 	}
 }
 
-// TestSecurityDearestHash: while somebody has a hash of Django's that takes a thousand times as long as ours,
-// everybody's wrong password takes as long.
+// TestSecurityDearestHash: if one user has an imported hash that takes a thousand times as long as the others, every
+// wrong password takes that long.
 func TestSecurityDearestHash(t *testing.T) {
 	const iterations = 1_000_000
 	o := outside(t)

@@ -15,9 +15,9 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityLoginsBesideFlood: 90 clients who guess all the time, each time from another network, turn hardly
-// anybody away. All those networks of one site are one line. From many sites they are many, and networks with a good
-// login have their own half of the queue.
+// TestSecurityLoginsBesideFlood: 90 clients that try wrong passwords from ever new networks block hardly any login
+// of the owner. The networks of one site share one turn in the queue; against many sites, half of the queue is
+// reserved for networks with a good login.
 func TestSecurityLoginsBesideFlood(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -50,7 +50,7 @@ func TestSecurityLoginsBesideFlood(t *testing.T) {
 			var flood sync.WaitGroup
 			var round atomic.Int32
 			full := make(chan struct{})
-			told := sync.OnceFunc(func() { close(full) })
+			queueIsFull := sync.OnceFunc(func() { close(full) })
 			for worker := range 90 {
 				flood.Go(func() {
 					for i := 0; round.Load() < logins; i++ {
@@ -59,7 +59,7 @@ func TestSecurityLoginsBesideFlood(t *testing.T) {
 							"", byName,
 							map[string]any{"name": fmt.Sprint("nobody", worker, "-", i), "password": "wrong"})
 						if status == http.StatusServiceUnavailable {
-							told()
+							queueIsFull()
 							<-rounds[now] // it comes again beside the next login
 						}
 					}
@@ -83,9 +83,8 @@ func TestSecurityLoginsBesideFlood(t *testing.T) {
 	}
 }
 
-// TestSecurityOwnerBesideGuesses: an owner who has set a new password by mail logs in from that network however many
-// guess from elsewhere, before each login and at the same time. Elsewhere the account is closed to the right password
-// as well.
+// TestSecurityOwnerBesideGuesses: an owner who has reset the password by mail can log in from that network during
+// attacks from other networks. From any other network even the right password is refused.
 func TestSecurityOwnerBesideGuesses(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")

@@ -16,8 +16,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityRevealNames: under "nothing" no sequence of registrations tells whether an address was claimed before it:
-// not by usernames, nor by names that look like them, nor by unique fields, nor by the ids of later accounts.
+// TestSecurityRevealNames: under "nothing" no sequence of registrations reveals whether an address was taken:
+// neither by usernames, similar usernames, unique fields nor the ids of later accounts.
 func TestSecurityRevealNames(t *testing.T) {
 	t.Parallel()
 	const config = `[accounts]
@@ -110,7 +110,7 @@ uniform_time = "0s" # other tests look at it
 					return cmp.Equal(a, b,
 						cmp.AllowUnexported(observed{}))
 				}) {
-					t.Errorf("%s is told apart (-free +claimed):\n%s", address, cmp.Diff(free, claimed,
+					t.Errorf("%s differs (-free +claimed):\n%s", address, cmp.Diff(free, claimed,
 						cmp.AllowUnexported(observed{})))
 				}
 				if claimedIDs != freeIDs {

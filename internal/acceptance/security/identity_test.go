@@ -20,10 +20,10 @@ import (
 	"accountd/internal/servertest"
 )
 
-// delivered is a mail out of the spool, and the token of its link, if it has one.
+// delivered is a mail of the spool, with its link and the link's token if it has one.
 type delivered struct{ To, Subject, Link, Token string }
 
-// deliveries takes the mails that lie in the spool.
+// deliveries takes all mails out of the spool.
 func deliveries(t *testing.T, server *servertest.Server) []delivered {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(server.DataDir, "spool", "new", "*.eml"))
@@ -55,7 +55,7 @@ func deliveries(t *testing.T, server *servertest.Server) []delivered {
 	return list
 }
 
-// answered is the payload of a mutation, in short: "ok", or the fields and codes of its errors.
+// answered sends a mutation and returns "ok", or the fields and codes of its errors.
 func answered(t *testing.T, server *servertest.Server, token, field, query string, variables map[string]any) string {
 	t.Helper()
 	answer, err := server.Ask(http.DefaultClient, token, query, variables)
@@ -96,8 +96,8 @@ const (
 		`success errors } }`
 )
 
-// TestSecurityAddressVariants: what looks like somebody's address is theirs, or nobody's, or no address, for every
-// operation alike; and mail goes to the address that is stored, as it is stored, whatever was typed.
+// TestSecurityAddressVariants: a variant of a stored address is the same mailbox, another mailbox or invalid, for
+// all operations alike. Mail goes to the address as stored, not as typed.
 func TestSecurityAddressVariants(t *testing.T) {
 	t.Parallel()
 	const password = "quiet-otter-42"
@@ -210,7 +210,7 @@ func TestSecurityAddressVariants(t *testing.T) {
 	}
 }
 
-// TestSecurityAddressSyntax: an address is exactly that, and nothing around it. Go's net/mail takes most of these.
+// TestSecurityAddressSyntax: an address is exactly one mailbox. Go's net/mail accepts most of the invalid ones.
 func TestSecurityAddressSyntax(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 60) + "@" + strings.Repeat(strings.Repeat("b", 59)+".", 3)
@@ -272,7 +272,7 @@ func TestSecurityAddressSyntax(t *testing.T) {
 	}
 }
 
-// TestSecurityUsernames: a name that could be taken for somebody else's, or for an address, is none.
+// TestSecurityUsernames: a username that looks like another one, or like an address, is refused.
 func TestSecurityUsernames(t *testing.T) {
 	t.Parallel()
 	const taken, invalid = "username unique", "username invalid"

@@ -23,7 +23,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// redeem are the mutations that use up the token of a mail. $i is a different number in each of many requests.
+// redeem are the mutations that use up an action token. $i is another number in each of many requests.
 var redeem = map[string]string{
 	"activation": `verifyAccount(token: "$token") { success errors }`,
 	"password_reset": `passwordReset(token: "$token", newPassword1: "better-otter-$i", newPassword2: ` +
@@ -39,7 +39,7 @@ func redemption(kind, token string, i int) request {
 		fmt.Sprint(100+i)).Replace(redeem[kind]) + " }"}
 }
 
-// mailedLinks makes an account for each kind of link, named like it, and the link.
+// mailedLinks makes an account and a link for each kind of link.
 func mailedLinks(t *testing.T, server *servertest.Server) map[string]delivered {
 	t.Helper()
 	states := map[string]string{"activation": "--no-password", "password_reset": "--verified",
@@ -68,7 +68,8 @@ func mailedLinks(t *testing.T, server *servertest.Server) map[string]delivered {
 	return list
 }
 
-// TestSecurityTokensAtOnce: of a hundred uses of the token of a mail at once one succeeds, and what it set is set.
+// TestSecurityTokensAtOnce: of a hundred parallel uses of one action token exactly one succeeds, and its change is
+// stored.
 func TestSecurityTokensAtOnce(t *testing.T) {
 	t.Parallel()
 	const n = 100
@@ -113,8 +114,8 @@ func TestSecurityTokensAtOnce(t *testing.T) {
 	}
 }
 
-// TestSecurityLinksAreInert: mail programs, scanners and browsers fetch links before their reader does, and nothing
-// comes of it. Nor can a link to the API itself be made.
+// TestSecurityLinksAreInert: fetching a link, as mail scanners do, changes nothing. A link cannot point at the API
+// itself.
 func TestSecurityLinksAreInert(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
@@ -172,9 +173,8 @@ func TestSecurityLinksAreInert(t *testing.T) {
 	}
 }
 
-// TestSecurityStolenDatabase looks for every token that the server has given out in the files of its database, as text,
-// as bytes and in parts: those of mails that wait in the outbox, of mails that have gone, of sessions that go on and
-// that have been refreshed.
+// TestSecurityStolenDatabase searches the database files for every issued token, as text, as bytes and in parts:
+// tokens of queued and of sent mails, of live sessions and of rotated refresh tokens.
 func TestSecurityStolenDatabase(t *testing.T) {
 	t.Parallel()
 	const password = "quiet-otter-42"
@@ -307,8 +307,8 @@ func TestSecurityStolenDatabase(t *testing.T) {
 	}
 }
 
-// formsOf are the ways in which a token could be stored: itself, its bytes in other encodings, and the parts that
-// cannot be guessed.
+// formsOf returns the forms in which a token could be stored: as it is, decoded, in other encodings, and its
+// unguessable parts.
 func formsOf(t *testing.T, token string) map[string][]byte {
 	t.Helper()
 	forms := map[string][]byte{"as it is": []byte(token)}

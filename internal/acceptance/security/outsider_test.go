@@ -1,5 +1,8 @@
 //go:build unix
 
+// Package security_test tests accounts, passwords, sessions and rate limits of the built program from outside.
+//
+// The tests with the build tag timing measure whether the time of a response reveals accounts; they need a quiet machine.
 package security_test
 
 import (
@@ -13,19 +16,19 @@ import (
 	"accountd/internal/servertest"
 )
 
-// outsider knows the built program by HTTP, and makes its users by commands.
+// outsider is a client that knows the built program by HTTP only, and makes its users by commands.
 type outsider struct {
 	*servertest.Server
 	header [2]string // of every request; "": none
 }
 
-// outside starts a server with cheap hashing and these variables.
+// outside starts a server with cheap hashing and the variables env.
 func outside(t *testing.T, env ...string) *outsider {
 	t.Helper()
 	return &outsider{Server: servertest.New(t, env...)}
 }
 
-// add makes a user whose address is name@example.com, with the password unless a flag says otherwise.
+// add makes a user with the address name@example.com; password "" means that a flag decides.
 func (o *outsider) add(t *testing.T, name, password string, flags ...string) {
 	t.Helper()
 	if password != "" {
@@ -35,7 +38,7 @@ func (o *outsider) add(t *testing.T, name, password string, flags ...string) {
 		"@example.com"}, flags)...)
 }
 
-// observed is an answer but for what differs with every one: its request id, and the date.
+// observed is a response without its request id and date, which differ each time.
 type observed struct {
 	status int
 	header http.Header
@@ -52,7 +55,7 @@ func (o *outsider) ask(t *testing.T, query string, variables map[string]any) obs
 	return o.send(t, body)
 }
 
-// send posts a body as it is.
+// send posts a raw body.
 func (o *outsider) send(t *testing.T, body []byte) observed {
 	t.Helper()
 	answer, err := o.trySend(http.DefaultClient, body)
@@ -82,12 +85,12 @@ func (o *outsider) trySend(client *http.Client, body []byte) (observed, error) {
 	return observed{resp.StatusCode, resp.Header, string(raw)}, err
 }
 
-// as is the same outsider with a header.
+// as returns an outsider that sends one more header.
 func (o *outsider) as(name, value string) *outsider {
 	return &outsider{Server: o.Server, header: [2]string{name, value}}
 }
 
-// logIn is the same outsider with a user's access token.
+// logIn returns an outsider with a user's access token.
 func (o *outsider) logIn(t *testing.T, name, password string) *outsider {
 	t.Helper()
 	session, err := o.Login(http.DefaultClient, name, password)
@@ -97,7 +100,7 @@ func (o *outsider) logIn(t *testing.T, name, password string) *outsider {
 	return o.as("Authorization", "JWT "+session.Token)
 }
 
-// mails takes the mails that lie in the spool, as "address subject".
+// mails takes all mails out of the spool, as "address subject".
 func (o *outsider) mails(t *testing.T) []string {
 	t.Helper()
 	list := []string{}

@@ -18,7 +18,7 @@ import (
 
 var rounds = flag.Int("rounds", 4, "how many times TestSecurityOneOwner lets everybody fight for an address")
 
-// volley sends requests, all released together, and gives the answers in their order.
+// volley sends requests at the same moment, and returns the responses in their order.
 func volley(t *testing.T, server *servertest.Server, requests []request) []*servertest.Answer {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: len(requests)}}
@@ -47,11 +47,11 @@ type request struct {
 	variables           map[string]any
 }
 
-// TestSecurityOneOwner lets 64 requests fight for one address at once: registrations, links that make it somebody's
-// secondary address, swaps that make it the primary one, and users who want it for a username. In the end one account
-// has it, and only one was told so.
+// TestSecurityOneOwner sends 64 parallel requests for one address: registrations, links that make it a secondary
+// address, swaps that make it a primary one, and changes of usernames to it. Afterwards one account has it, and only that
+// account's request has succeeded.
 //
-//	go test -run TestSecurityOneOwner -timeout 2h . -rounds 1000
+//	go test -run TestSecurityOneOwner -timeout 2h ./internal/acceptance/security -rounds 1000
 func TestSecurityOneOwner(t *testing.T) {
 	t.Parallel()
 	const n, password = 16, "quiet-otter-42"

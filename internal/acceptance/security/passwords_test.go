@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// codes are the codes of a refused mutation, by argument.
+// codes returns the codes of a refused mutation, by argument.
 func (a observed) codes(t *testing.T, mutation string) map[string][]string {
 	t.Helper()
 	var answer struct {
@@ -45,20 +45,21 @@ func (a observed) codes(t *testing.T, mutation string) map[string][]string {
 	return codes
 }
 
-// register asks for an account name@example.com.
+// register asks for an account with the address name@example.com.
 func (o *outsider) register(t *testing.T, name, password string) map[string][]string {
 	t.Helper()
 	return o.ask(t, askRegister, map[string]any{"e": name + "@example.com", "u": name, "p": password}).codes(t,
 		"register")
 }
 
-// opens says whether a password logs name in.
+// opens reports whether a password logs name in.
 func (o *outsider) opens(t *testing.T, name, password string) bool {
 	t.Helper()
 	return len(o.ask(t, askLogin, map[string]any{"u": name, "p": password}).codes(t, "tokenAuth")) == 0
 }
 
-// TestSecurityPasswordLengths: bounds are exact, nothing is cut off, and a body of ten megabytes is not read.
+// TestSecurityPasswordLengths: the limits are exact, no password is truncated, and a body of ten megabytes is not
+// read.
 func TestSecurityPasswordLengths(t *testing.T) {
 	t.Parallel()
 	o := outside(t)
@@ -99,7 +100,7 @@ func TestSecurityPasswordLengths(t *testing.T) {
 			t.Fatal(codes)
 		}
 		if !o.opens(t, "twin", twin+"one") || o.opens(t, "twin", twin+"two") || o.opens(t, "twin", twin) {
-			t.Error("passwords that differ after 72 bytes are not told apart")
+			t.Error("passwords that differ after 72 bytes are treated as equal")
 		}
 	})
 	t.Run("10 MB", func(t *testing.T) {
@@ -118,12 +119,12 @@ func TestSecurityPasswordLengths(t *testing.T) {
 	})
 }
 
-// sameCodes takes no codes at all for no codes.
+// sameCodes treats nil and an empty map as equal.
 func sameCodes(a, b map[string][]string) bool {
 	return len(a) == 0 && len(b) == 0 || cmp.Equal(a, b)
 }
 
-// TestSecurityPasswordRules: no rule asks for kinds of characters; what many have and what is known of the user is
+// TestSecurityPasswordRules: no rule requires kinds of characters. Common passwords and the user's own data are
 // refused, with the reason.
 func TestSecurityPasswordRules(t *testing.T) {
 	t.Parallel()
@@ -161,8 +162,8 @@ func TestSecurityPasswordRules(t *testing.T) {
 	}
 }
 
-// TestSecurityUnicodePasswords: a password is the same however it is typed and sent, and two that look alike to a
-// careless parser are not.
+// TestSecurityUnicodePasswords: a password works in every Unicode form and encoding. Passwords that only a careless
+// parser would confuse stay different.
 func TestSecurityUnicodePasswords(t *testing.T) {
 	t.Parallel()
 	o := outside(t)
@@ -236,8 +237,8 @@ func TestSecurityUnicodePasswords(t *testing.T) {
 	}
 }
 
-// TestSecurityPasswordSetOnce: of parallel uses of one link with different passwords one wins, and it is that password
-// which opens the account.
+// TestSecurityPasswordSetOnce: of parallel uses of one link with different passwords exactly one succeeds, and its
+// password opens the account.
 func TestSecurityPasswordSetOnce(t *testing.T) {
 	t.Parallel()
 	const rounds, tries = 5, 4
@@ -275,7 +276,7 @@ func TestSecurityPasswordSetOnce(t *testing.T) {
 	}
 }
 
-// TestSecurityPasswordChangeNeedsTheOldOne.
+// TestSecurityPasswordChangeNeedsTheOldOne: only the right old password changes the password.
 func TestSecurityPasswordChangeNeedsTheOldOne(t *testing.T) {
 	t.Parallel()
 	o := outside(t)
@@ -303,9 +304,8 @@ func TestSecurityPasswordChangeNeedsTheOldOne(t *testing.T) {
 	}
 }
 
-// TestSecurityPasswordsLeaveNoTrace: passwords, right and wrong, in variables and in literals, in requests that fail in
-// every way, are neither in the log, at its most talkative, nor in any file, nor in an answer, nor in the list of
-// processes.
+// TestSecurityPasswordsLeaveNoTrace: no password, right or wrong, of a good or a failing request, is in the debug
+// log, a file, a response or the list of processes.
 func TestSecurityPasswordsLeaveNoTrace(t *testing.T) {
 	t.Parallel()
 	const canary, wrong, next = "Canary-quiet-otter-42", "Canary-of-a-wrong-login", "Canary-brisk-heron-17"

@@ -20,17 +20,17 @@ import (
 	"accountd/internal/servertest"
 )
 
-// developmentPages are what is for this machine only.
+// developmentPages are the pages for this machine only.
 var developmentPages = []string{
 	"/dev/mail", "/dev/mail.json", "/dev/mail/x.eml", "/", "/?endpoint=relay", "/graphiql/x.js",
 }
 
-// shows reports whether an answer has one of these pages, or a mail to ada.
+// shows reports whether a response is one of these pages, or has a mail to ada.
 func shows(r servertest.Reply) bool {
 	return strings.Contains(r.Body, "ada@example.com") || strings.Contains(r.Body, "/graphiql/")
 }
 
-// sendRaw sends a request as it is written, line ends apart.
+// sendRaw sends a request byte for byte, except for line ends.
 func sendRaw(t *testing.T, server *servertest.Server, head, body string) servertest.Reply {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
@@ -54,8 +54,8 @@ func sendRaw(t *testing.T, server *servertest.Server, head, body string) servert
 	return servertest.Reply{Status: resp.StatusCode, Header: resp.Header, Body: string(raw)}
 }
 
-// TestSecurityForwardedPages: a server of this machine shows mails and GraphiQL to no proxy, as far as one shows:
-// by HTTP/1.0 or by a header.
+// TestSecurityForwardedPages: a server without public settings refuses its development pages to forwarded requests,
+// which it recognises by HTTP/1.0 or by a header.
 func TestSecurityForwardedPages(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
@@ -88,8 +88,8 @@ func TestSecurityForwardedPages(t *testing.T) {
 	}
 }
 
-// TestSecurityPublicSettings: each setting that is for users on other machines turns off the pages for developers.
-// The start says what is missing.
+// TestSecurityPublicSettings: each setting for users on other machines turns the development pages off. The start
+// reports a missing public_url.
 func TestSecurityPublicSettings(t *testing.T) {
 	t.Parallel()
 	for key, value := range map[string]string{
@@ -118,7 +118,7 @@ func TestSecurityPublicSettings(t *testing.T) {
 	}
 }
 
-// TestSecurityAskedForPage: GraphiQL that somebody has asked for is there for everybody, by a proxy as well; mails
+// TestSecurityAskedForPage: with graphql.graphiql = "on" GraphiQL is served to everyone, also through a proxy. Mails
 // are not.
 func TestSecurityAskedForPage(t *testing.T) {
 	t.Parallel()
@@ -132,9 +132,9 @@ func TestSecurityAskedForPage(t *testing.T) {
 	}
 }
 
-// TestSecurityUntrustedProxy: behind a proxy on the same machine that is not in server.trusted_proxies everybody is
-// one client, and nobody is without limits, whatever the proxy says of its clients. The start, the log and doctor
-// say so. Programs on this machine are exempt.
+// TestSecurityUntrustedProxy: behind a proxy on the same machine that is not in server.trusted_proxies all clients
+// share one rate limit, whatever the proxy's headers say. The start, the log and doctor report that. Programs on
+// this machine are exempt.
 func TestSecurityUntrustedProxy(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -206,8 +206,8 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 	}
 }
 
-// TestSecurityNamelessProxy: a trusted program on this machine that names no client is exempt, until a request shows
-// that it was forwarded. The log says both.
+// TestSecurityNamelessProxy: a trusted program on this machine that names no client is exempt from rate limits,
+// until a request shows that it was forwarded. The log reports both.
 func TestSecurityNamelessProxy(t *testing.T) {
 	t.Parallel()
 	env := slices.Concat(servertest.Public, []string{behindProxy, "ACCOUNTD_LIMITS_LOGINS_PER_IP=2/h"})

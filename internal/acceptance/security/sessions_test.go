@@ -27,8 +27,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityOneSuccessor: fifty refreshes of one token at once get one successor, and so does who asks again after
-// the server was killed before the answer arrived.
+// TestSecurityOneSuccessor: fifty parallel refreshes of one token get the same successor. So does a repeated refresh
+// after a kill that lost the response.
 func TestSecurityOneSuccessor(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -66,7 +66,7 @@ func TestSecurityOneSuccessor(t *testing.T) {
 	}
 }
 
-// TestSecuritySessionsPerUser: the oldest of sixty sessions have ended, fifty live.
+// TestSecuritySessionsPerUser: of sixty sessions the ten oldest have ended.
 func TestSecuritySessionsPerUser(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -95,7 +95,7 @@ func TestSecuritySessionsPerUser(t *testing.T) {
 	}
 }
 
-// signKeys are the access keys of a key ring, as keys.json has them.
+// signKeys returns the access keys of keys.json.
 func signKeys(t *testing.T, dir string) (secret []byte, id string) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(dir, "keys.json"))
@@ -117,13 +117,13 @@ func signKeys(t *testing.T, dir string) (secret []byte, id string) {
 // b64 is base64url without padding, as RFC 7515 has it.
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// forge signs header and payload with sign, whatever they say.
+// forge signs any header and payload.
 func forge(header, payload string, sign func(message []byte) []byte) string {
 	message := b64([]byte(header)) + "." + b64([]byte(payload))
 	return message + "." + b64(sign([]byte(message)))
 }
 
-// hs is HMAC with SHA-256.
+// hs returns an HMAC-SHA-256 signer.
 func hs(secret []byte) func([]byte) []byte {
 	return func(message []byte) []byte {
 		h := hmac.New(sha256.New, secret)
@@ -132,8 +132,8 @@ func hs(secret []byte) func([]byte) []byte {
 	}
 }
 
-// TestSecurityForgedTokens: access tokens that somebody has made up, many of them under the server's own key, are
-// nobody's. Each is the good token, which is tried first and last, with one thing changed.
+// TestSecurityForgedTokens: forged access tokens are refused, also those signed by the server's own key. Each
+// differs from a valid token in one thing; the valid one is tried first and last.
 func TestSecurityForgedTokens(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -285,7 +285,7 @@ func TestSecurityForgedTokens(t *testing.T) {
 	}
 }
 
-// TestSecurityPublicKeyAsSecret: a token that is signed by HMAC under the published key, in whatever form, is nobody's.
+// TestSecurityPublicKeyAsSecret: a token signed by HMAC with the published key, in any encoding, is refused.
 func TestSecurityPublicKeyAsSecret(t *testing.T) {
 	t.Parallel()
 	for _, algorithm := range []string{"EdDSA", "ES256", "RS256"} {

@@ -17,8 +17,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityLoginStorm: five hundred logins at once, each from another address, cost a bounded amount of memory,
-// those that are too many are told to come back, and whoever is logged in notices nothing but the load.
+// TestSecurityLoginStorm: five hundred parallel logins from different addresses need a bounded amount of memory.
+// Those beyond the queue get `busy`, and logged-in users keep working.
 func TestSecurityLoginStorm(t *testing.T) {
 	t.Parallel()
 	const (
@@ -103,7 +103,7 @@ func TestSecurityLoginStorm(t *testing.T) {
 	}
 }
 
-// highWater is the most memory that a process has had resident, in MiB, where the system tells.
+// highWater returns the peak resident memory of a process in MiB, where the system reports it.
 func highWater(t *testing.T, pid int) (mib int, known bool) {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

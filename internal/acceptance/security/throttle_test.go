@@ -23,10 +23,10 @@ import (
 
 const ownersPassword = "quiet-otter-42"
 
-// behindProxy lets the server believe who a request is forwarded for.
+// behindProxy makes the server trust the proxy's X-Forwarded-For.
 const behindProxy = "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.0/8"
 
-// viaProxy is a client whose requests come by a proxy, which names them.
+// viaProxy returns a client whose requests have an X-Forwarded-For header.
 func viaProxy(header string) *http.Client {
 	return &http.Client{Transport: forwarding(header)}
 }
@@ -45,7 +45,7 @@ func addOwner(t *testing.T, dir string) {
 		"--secondary-email=ada@home.example", "--verified", "--password-stdin")
 }
 
-// askRaw posts a request and returns its answer as it is, with ids of requests masked.
+// askRaw posts a query and returns the raw response.
 func askRaw(t *testing.T, client *http.Client, s *servertest.Server, token, query string,
 	variables map[string]any) (status int, header http.Header, body string) {
 	t.Helper()
@@ -106,7 +106,7 @@ func tryArchive(t *testing.T, s *servertest.Server, token, password string) stri
 
 var linkOfMail = regexp.MustCompile(`http://\S+/(activate|password-reset)/(\S+)`)
 
-// newestToken takes the newest token of a path out of the spool.
+// newestToken returns the token of the newest mail in the spool whose link has the path.
 func newestToken(t *testing.T, dir, path string) string {
 	t.Helper()
 	files := spooledMails(t, dir)
@@ -132,8 +132,8 @@ func spooledMails(t *testing.T, dir string) []string {
 	return files
 }
 
-// TestSecurityAccountBucket: ten wrong passwords, by whichever name and wherever a password is asked for, and the right
-// one is answered like a wrong one; also after a power cut. A reset by mail lets the owner in at once.
+// TestSecurityAccountBucket: after ten wrong passwords, by any name and in any operation, the right one is refused
+// as well, also after a kill. A reset by mail lets the owner in at once.
 func TestSecurityAccountBucket(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -191,7 +191,7 @@ func TestSecurityAccountBucket(t *testing.T) {
 	}
 }
 
-// TestSecurityReauthentication: eleven wrong passwords in archiveAccount close the account for logins, too.
+// TestSecurityReauthentication: eleven wrong passwords in archiveAccount limit logins, too.
 func TestSecurityReauthentication(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -214,8 +214,7 @@ func TestSecurityReauthentication(t *testing.T) {
 	}
 }
 
-// TestSecurityParallelGuesses: of 64 wrong passwords at once, ten are looked at. 64 right ones at once are none too
-// many.
+// TestSecurityParallelGuesses: of 64 parallel wrong passwords ten are checked. 64 parallel right ones all succeed.
 func TestSecurityParallelGuesses(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -256,7 +255,7 @@ func TestSecurityParallelGuesses(t *testing.T) {
 	}
 }
 
-// TestSecurityThrottledTime: a password that is not looked at costs as much as one that is.
+// TestSecurityThrottledTime: a rate-limited login takes as long as one whose password is checked.
 func TestSecurityThrottledTime(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
@@ -280,7 +279,7 @@ func TestSecurityThrottledTime(t *testing.T) {
 	}
 }
 
-// throttledAnswer reports whether an answer is the one of a full network, with all that belongs to it.
+// throttledAnswer reports whether a response is the complete one of a rate-limited network.
 func throttledAnswer(t *testing.T, status int, header http.Header, body string) bool {
 	t.Helper()
 	if status != http.StatusTooManyRequests {
@@ -293,9 +292,9 @@ func throttledAnswer(t *testing.T, status int, header http.Header, body string) 
 	return true
 }
 
-// TestSecurityNetworkBucket: wrong passwords are counted for the network that the trusted proxy names, of IPv6 for 64
-// bits of it; what a client writes into the header itself is nothing. A proxy on this machine that names nobody is
-// counted itself, a back end is not.
+// TestSecurityNetworkBucket: wrong passwords count for the network that the trusted proxy names, for IPv6 its first
+// 64 bits. Addresses that the client writes into the header do not count. A proxy on this machine that names no
+// valid client is counted itself; a back end without the header is exempt.
 func TestSecurityNetworkBucket(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -366,7 +365,7 @@ func TestSecurityNetworkBucket(t *testing.T) {
 	}
 }
 
-// TestSecurityThrottleBound: names that somebody makes up cost a bounded amount of disk.
+// TestSecurityThrottleBound: made-up names need a bounded amount of disk.
 func TestSecurityThrottleBound(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -398,8 +397,7 @@ func TestSecurityThrottleBound(t *testing.T) {
 	}
 }
 
-// TestSecurityOneCredentialMutation: a request that tries several passwords is refused before one of them is looked at,
-// however they are put together.
+// TestSecurityOneCredentialMutation: a request with several passwords is refused before any of them is checked.
 func TestSecurityOneCredentialMutation(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -425,7 +423,7 @@ func TestSecurityOneCredentialMutation(t *testing.T) {
 	}
 }
 
-// TestSecurityArrayBatch: a list of requests is none.
+// TestSecurityArrayBatch: an array of requests is refused.
 func TestSecurityArrayBatch(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
@@ -438,8 +436,8 @@ func TestSecurityArrayBatch(t *testing.T) {
 	}
 }
 
-// TestSecurityMailedTokens: tokens of mails are long, no two alike, and guesses of them are throttled; a good one is
-// not.
+// TestSecurityMailedTokens: action tokens are long and unique, and wrong ones are rate-limited; a valid one is
+// accepted.
 func TestSecurityMailedTokens(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -490,7 +488,7 @@ func TestSecurityMailedTokens(t *testing.T) {
 	}
 }
 
-// TestSecurityMailBombing: fifty requests for an address, however it is written, make three mails of a kind.
+// TestSecurityMailBombing: fifty requests for an address, in any spelling, send three mails of a kind.
 func TestSecurityMailBombing(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -517,8 +515,8 @@ func TestSecurityMailBombing(t *testing.T) {
 	}
 }
 
-// TestSecurityMailBudget: how many mails a network may still ask for does not tell whether those before went to
-// anybody.
+// TestSecurityMailBudget: how many mails a network may still ask for does not reveal whether its earlier requests
+// sent any.
 func TestSecurityMailBudget(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -574,8 +572,8 @@ func TestSecurityMailBudget(t *testing.T) {
 	}
 }
 
-// TestSecurityRegistrationFlood: one network makes thirty accounts an hour, and looking for accounts by registering
-// counts as well.
+// TestSecurityRegistrationFlood: one network can register thirty times an hour, and registrations of taken addresses
+// count.
 func TestSecurityRegistrationFlood(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -602,8 +600,8 @@ func TestSecurityRegistrationFlood(t *testing.T) {
 	}
 }
 
-// TestSecurityPurgeRefused: accounts are not deleted under those who may use them, or cannot verify them: the server
-// does not start.
+// TestSecurityPurgeRefused: the server refuses to start with purge_unverified if unverified users may log in or
+// cannot verify.
 func TestSecurityPurgeRefused(t *testing.T) {
 	t.Parallel()
 	for name, env := range map[string][]string{

@@ -16,7 +16,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// twoNames are guessed at the same time. The first is an address; the second is of kind other, and of the same
+// twoNames are two names whose wrong passwords are sent at the same time. The first is an address; the second is of kind other, and of the same
 // account or of another.
 type twoNames struct {
 	other  string // query field of the second name
@@ -26,11 +26,11 @@ type twoNames struct {
 
 // TestTimingPairs measures how long the built program takes for two wrong passwords at once, of two names that belong
 // to one account and of two that do not. Each sample has accounts of its own, and the two kinds take turns in random
-// order. They are told apart where Mann and Whitney's test gives p < 0.05, and again with fresh samples.
+// order. The test fails where the Mann-Whitney test gives p < 0.05 twice, with fresh samples.
 //
-//	go test -tags timing -run TestTimingPairs -v -timeout 3h .
+//	go test -tags timing -run TestTimingPairs -v -timeout 3h ./internal/acceptance/security
 //
-// It wants a machine that has nothing else to do.
+// It needs a machine without other load.
 func TestTimingPairs(t *testing.T) {
 	for name, p := range map[string]twoNames{
 		"address and username":                           {"username", "verified$", 0},
@@ -48,12 +48,12 @@ func TestTimingPairs(t *testing.T) {
 					return
 				}
 			}
-			t.Error("two names of one account are told apart from names of two")
+			t.Error("two names of one account take another time than names of two accounts")
 		})
 	}
 }
 
-// measurePairs gives the milliseconds of each sample.
+// measurePairs returns the milliseconds of each sample.
 func measurePairs(t *testing.T, p twoNames) (same, others []float64) {
 	const warmUp, accounts = 5, 3 // accounts of a sample
 	o := &outsider{Server: servertest.Start(t, filepath.Join(t.TempDir(), "data"), "ACCOUNTD_LOG_LEVEL=error")}

@@ -21,18 +21,17 @@ import (
 
 var timingSamples = flag.Int("samples", 400, "how often TestTiming measures each class")
 
-// timed is a class of requests; the first of an operation is what the others are compared with. $ is the number of the
-// sample: every one is about an account of its own, so that no limit on attempts or mails comes into it.
+// timed is a class of requests; the first class of an operation is the reference. $ is the number of the sample:
+// each has an account of its own, so no rate limit applies.
 type timed struct{ name, user, password string }
 
-// TestTiming measures how long the built program takes, with the default settings for hashing and with nothing
-// revealed, to answer what must not tell whether there is an account. Classes take turns in random order. Two are told
-// apart where their medians differ by 3 ms and 5 %, or where Mann and Whitney's test says so with p ≤ 0.01, and again
-// with fresh samples.
+// TestTiming measures the time of responses that must not reveal accounts, at the default cost of hashes. Classes are
+// sent in random order. Two differ if their medians differ by 3 ms and 5 %, or if the Mann-Whitney test gives p ≤ 0.01,
+// and again with fresh samples.
 //
-//	go test -tags timing -run TestTiming -v -timeout 3h .
+//	go test -tags timing -run TestTiming -v -timeout 3h ./internal/acceptance/security
 //
-// It wants a machine that has nothing else to do.
+// It needs a machine without other load.
 func TestTiming(t *testing.T) {
 	for _, op := range []struct {
 		name, query string
@@ -64,22 +63,22 @@ func TestTiming(t *testing.T) {
 			""}}},
 	} {
 		t.Run(op.name, func(t *testing.T) {
-			told := measureTiming(t, op.query, op.django, op.classes)
-			if len(told) == 0 {
+			differing := measureTiming(t, op.query, op.django, op.classes)
+			if len(differing) == 0 {
 				return
 			}
-			t.Logf("again, for %s", strings.Join(told, ", "))
+			t.Logf("again, for %s", strings.Join(differing, ", "))
 			for _, again := range measureTiming(t, op.query, op.django, op.classes) {
-				if slices.Contains(told, again) {
-					t.Errorf("%s is told apart from %s", again, op.classes[0].name)
+				if slices.Contains(differing, again) {
+					t.Errorf("%s is different from %s", again, op.classes[0].name)
 				}
 			}
 		})
 	}
 }
 
-// measureTiming logs a row for each class and returns the names of those that are told apart.
-func measureTiming(t *testing.T, query string, django bool, classes []timed) (told []string) {
+// measureTiming logs a row for each class and returns the names of those that differ from the reference.
+func measureTiming(t *testing.T, query string, django bool, classes []timed) (differing []string) {
 	o := &outsider{Server: servertest.Start(t, filepath.Join(t.TempDir(), "data"),
 		"ACCOUNTD_ACCOUNTS_REVEAL_ACCOUNTS=nothing", "ACCOUNTD_LOG_LEVEL=error")}
 	o.add(t, "caller", outsidersPassword, "--verified")
@@ -129,15 +128,15 @@ func measureTiming(t *testing.T, query string, django bool, classes []timed) (to
 		p := mannWhitney(took[0], took[c+1])
 		verdict := ""
 		if d := math.Abs(m - reference); d >= 3 && d >= 0.05*reference || p <= 0.01 {
-			verdict = "told apart"
-			told = append(told, class.name)
+			verdict = "differs"
+			differing = append(differing, class.name)
 		}
 		t.Logf("| %-32s | %8.2f ms | %+6.2f ms | p = %.3f | %s", class.name, m, m-reference, p, verdict)
 	}
-	return told
+	return differing
 }
 
-// populate writes users of each class: hundreds of default hashes would take minutes.
+// populate writes users of each class directly: hundreds of hashes at the default cost would take minutes.
 func populate(t *testing.T, o *outsider, django bool, users int) {
 	t.Helper()
 	db, err := store.Open(t.Context(), filepath.Join(o.DataDir, "accountd.db"), time.Now)
@@ -202,8 +201,8 @@ func median(samples []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// mannWhitney is the probability of samples at least as unlike as these if both come from one distribution: the
-// two-sided test of Mann and Whitney by its normal approximation, with the correction for ties.
+// mannWhitney returns the probability of a difference at least as large as that between two samples of one
+// distribution: the two-sided Mann-Whitney test by its normal approximation, corrected for ties.
 func mannWhitney(a, b []float64) float64 {
 	type sample struct {
 		value float64
@@ -251,7 +250,7 @@ func mannWhitney(a, b []float64) float64 {
 	return math.Erfc(z / math.Sqrt2)
 }
 
-// TestMannWhitney: samples that do not overlap, that alternate, and that are all the same, worked out by hand.
+// TestMannWhitney: disjoint, alternating and equal samples, calculated by hand.
 func TestMannWhitney(t *testing.T) {
 	for _, test := range []struct {
 		a, b []float64

@@ -19,33 +19,33 @@ import (
 	"accountd/internal/servertest"
 )
 
-// canaries are strings that nobody else sends, and where each was put.
+// canaries are unique strings, and where each was sent.
 type canaries struct {
 	*testing.T
 	server *servertest.Server
 	put    map[string]place
 }
 
-// place is where a canary was put.
+// place is where a canary was sent.
 type place struct {
 	where  string
 	stored bool // it may be in the database: an address or a name
 	echoed bool // it may be in the answer: a name of the document, or a clientMutationId
 }
 
-// new makes a canary: letters and digits only, so that no encoding of JSON, of URLs or of a log hides it.
+// new makes a canary: letters and digits only, so that every encoding of JSON, URLs and logs keeps it.
 func (c *canaries) new(p place) string {
 	name := fmt.Sprintf("kanari%05dq", len(c.put))
 	c.put[name] = p
 	return name
 }
 
-// secret is one that nothing but a request may have.
+// secret makes a canary that no response, log or file may have.
 func (c *canaries) secret(format string, args ...any) string {
 	return c.new(place{where: fmt.Sprintf(format, args...)})
 }
 
-// send posts a body, with an access token unless that is "", and looks for canaries in the answer.
+// send posts a body, with an access token unless that is "", and searches the response for canaries.
 func (c *canaries) send(token, method, target, body string, headers ...string) servertest.Reply {
 	c.Helper()
 	if token != "" {
@@ -70,7 +70,7 @@ func (c *canaries) send(token, method, target, body string, headers ...string) s
 
 var canary = regexp.MustCompile(`(?i)kanari[0-9]{5}q`)
 
-// found are the canaries in a text.
+// found returns the canaries in a text.
 func (c *canaries) found(text string) map[string]bool {
 	found := map[string]bool{}
 	for _, name := range canary.FindAllString(text, -1) {
@@ -102,7 +102,7 @@ func (c *canaries) do(token, call, selection string) (out struct{ Token, Refresh
 	return out
 }
 
-// mailed is the token of the newest mail.
+// mailed returns the token of the newest mail.
 func (c *canaries) mailed() string {
 	c.Helper()
 	files, err := filepath.Glob(filepath.Join(c.server.DataDir, "spool", "new", "*.eml"))
@@ -120,8 +120,8 @@ func (c *canaries) mailed() string {
 	return string(token[1])
 }
 
-// TestSecurityCanary: nothing that a client sends gets into the log, at any level and in either format, nor into names
-// of files; no secret gets into the database; no answer repeats a value.
+// TestSecurityCanary: no value of a request gets into the log, at any level and in either format, or into a file
+// name. No secret gets into the database, and no response repeats a value.
 func TestSecurityCanary(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"json", "text"} {
@@ -142,7 +142,7 @@ func TestSecurityCanary(t *testing.T) {
 	}
 }
 
-// token is an access token of a new account, for requests that have to get past who is asking.
+// token returns an access token of a new account, for requests that need authentication.
 func (c *canaries) token(secrets *[]string) string {
 	session, err := c.server.Register(http.DefaultClient, "walker", c.secret("a password"))
 	if err != nil || !session.Success {
@@ -152,7 +152,7 @@ func (c *canaries) token(secrets *[]string) string {
 	return session.Token
 }
 
-// life is an account from its registration to its end, and the tokens and hashes that came of it.
+// life takes an account from registration to deletion, and collects its tokens and hashes.
 func (c *canaries) life() (secrets []string) {
 	c.Helper()
 	name, first := c.new(place{"a username", true, false}), c.new(place{"a first name", true, false})
@@ -206,7 +206,7 @@ func (c *canaries) life() (secrets []string) {
 	return secrets
 }
 
-// everywhere puts canaries into every argument of every field in every form, and into every other part of a request.
+// everywhere sends canaries in every argument of every field, in every form, and in every other part of a request.
 func (c *canaries) everywhere(token string) {
 	c.Helper()
 	type typ struct {
@@ -287,7 +287,7 @@ func (c *canaries) everywhere(token string) {
 	c.elsewhere(token)
 }
 
-// argument puts a canary into one argument: as a literal and as a variable, of its type and of others.
+// argument sends a canary as one argument: as a literal and as a variable, of its type and of others.
 func (c *canaries) argument(token, path, kind, field, selection, wrap string, args map[string]string, target,
 	typeName string) {
 	c.Helper()
@@ -342,7 +342,7 @@ func (c *canaries) argument(token, path, kind, field, selection, wrap string, ar
 	}
 }
 
-// elsewhere puts canaries into every part of a request that is no argument.
+// elsewhere sends canaries in every part of a request that is no argument.
 func (c *canaries) elsewhere(token string) {
 	c.Helper()
 	echoed := func(where string) string { return c.new(place{where: where, echoed: true}) }
@@ -401,7 +401,7 @@ func (c *canaries) elsewhere(token string) {
 	}
 }
 
-// nowhere looks for canaries, and for tokens and hashes, in all that the server has left behind.
+// nowhere searches log and files of the server for canaries, tokens and hashes.
 func (c *canaries) nowhere(secrets []string) {
 	c.Helper()
 	log := c.server.Log()
@@ -452,7 +452,7 @@ func (c *canaries) nowhere(secrets []string) {
 	}
 }
 
-// events: the log tells who was let in and who was not (OWASP ASVS 16.3.1), by account and not by name.
+// events: the log has every login and every refusal (OWASP ASVS 16.3.1), by account id and not by name.
 func (c *canaries) events(format string) {
 	c.Helper()
 	log := c.server.Log()
@@ -484,7 +484,7 @@ func (c *canaries) events(format string) {
 	}
 }
 
-// lineWith is the first line of a text that has part in it.
+// lineWith returns the first line of a text that contains part.
 func lineWith(text, part string) string {
 	for line := range strings.Lines(text) {
 		if strings.Contains(strings.ToLower(line), part) {

@@ -15,8 +15,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityKindsOfAddress: introspection, the page and suggestions are for servers of this machine, and for others
-// if set so.
+// TestSecurityKindsOfAddress: introspection, GraphiQL and suggestions are on for servers of this machine, and for
+// public servers if configured.
 func TestSecurityKindsOfAddress(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -71,7 +71,7 @@ func TestSecurityKindsOfAddress(t *testing.T) {
 	}
 }
 
-// cop is what graphql-cop 1.15 looks for, as its tests send it, and whether the server is as the tool does not like it.
+// cop is a check of graphql-cop 1.15, and whether the server has what the tool reports.
 func cop(t *testing.T, server *servertest.Server) []string {
 	t.Helper()
 	var found []string
@@ -135,9 +135,9 @@ func cop(t *testing.T, server *servertest.Server) []string {
 	return found
 }
 
-// TestSecurityCop are the checks of graphql-cop (https://github.com/dolevf/graphql-cop), by what they send. Queries by
-// GET are what GraphQL over HTTP has, and without cookies for pages of other origins; a server of this machine also
-// explains itself.
+// TestSecurityCop runs the checks of graphql-cop (https://github.com/dolevf/graphql-cop). Queries by GET are part of
+// GraphQL over HTTP, and lose their cookies for pages of other origins; only a server of this machine shows its
+// schema.
 func TestSecurityCop(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

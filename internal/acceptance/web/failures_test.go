@@ -16,9 +16,9 @@ import (
 	"accountd/internal/store"
 )
 
-// TestSecurityFailures breaks the database under a running server. Whatever is asked then, the answer has the code
-// internal and the request's id and nothing of the cause: no path, no SQL, no name of a type; the log has it under that
-// id. Mended, the same process serves as before.
+// TestSecurityFailures breaks the database of a running server. Every response has the code internal and the request
+// id, and neither a path, SQL nor the name of a type; the log has the cause under that id. Once the database is
+// mended, the same process works as before.
 func TestSecurityFailures(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_TOKENS_COOKIES_ENABLED=true")
@@ -134,7 +134,7 @@ func TestSecurityFailures(t *testing.T) {
 	}
 }
 
-// TestSecurityUnreadyTellsNothing: readiness is public, and does not say what is wrong.
+// TestSecurityUnreadyTellsNothing: /readyz is public, and does not show the reason.
 func TestSecurityUnreadyTellsNothing(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)

@@ -12,8 +12,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityHeaders: every answer, whatever its path and status, has the headers that keep browsers from doing more
-// with it than it is for, and tells nothing of the program.
+// TestSecurityHeaders: every response, of any path and status, has the security headers and does not name the
+// program.
 func TestSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	const js, query = "application/json", `{"query":"{ me { id } }"}`
@@ -95,7 +95,7 @@ func TestSecurityHeaders(t *testing.T) {
 	}
 }
 
-// TestSecuritySharing: which pages may read answers, and what a preflight says, by server.cors_origins.
+// TestSecuritySharing: server.cors_origins decides which pages may read responses, and what a preflight returns.
 func TestSecuritySharing(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

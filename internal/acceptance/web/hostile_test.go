@@ -15,8 +15,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestHostileDocuments sends what kills or stalls other GraphQL servers. Each is refused with a GraphQL
-// error by one process, which then still answers.
+// TestHostileDocuments sends documents that crash or stall other GraphQL servers. Each is refused with a GraphQL
+// error, and the same process still works afterwards.
 func TestHostileDocuments(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)

@@ -1,5 +1,7 @@
 //go:build unix
 
+// Package web_test tests HTTP and GraphQL of the built program: limits, headers, origins, errors, and slow or hostile
+// clients.
 package web_test
 
 import (
@@ -11,7 +13,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// standardIntrospection is the query that GraphiQL and code generators send.
+// standardIntrospection is the introspection query of GraphiQL and code generators.
 const standardIntrospection = `query IntrospectionQuery { __schema { description queryType { name kind }
 	mutationType { name kind } subscriptionType { name kind }
 	types { ...FullType } directives { name description isRepeatable locations args(includeDeprecated: true) {
@@ -28,8 +30,8 @@ const standardIntrospection = `query IntrospectionQuery { __schema { description
 		name ofType { kind name
 		ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } } }`
 
-// TestSecurityLimits goes up to each limit of a document and one beyond, also through fragments. What is beyond is
-// refused for that limit, and whole; what is at the limit is not refused for it.
+// TestSecurityLimits sends documents at each limit and one beyond, also through fragments. Beyond, the whole
+// document is refused for that limit.
 func TestSecurityLimits(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
@@ -128,7 +130,7 @@ func TestSecurityLimits(t *testing.T) {
 	}
 }
 
-// TestSecurityNestedVariables: values of variables are as deep and as long as a body lets them be, and harm nobody.
+// TestSecurityNestedVariables: variables may be as deep and as long as a body allows, and do no harm.
 func TestSecurityNestedVariables(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
@@ -159,7 +161,7 @@ func TestSecurityNestedVariables(t *testing.T) {
 	}
 }
 
-// TestSecurityAnswers: pages, errors and bytes of an answer are bounded.
+// TestSecurityAnswers: the pages, errors and bytes of a response are limited.
 func TestSecurityAnswers(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t, "ACCOUNTD_QUERIES_USERS=public", "ACCOUNTD_LIMITS_PAGE=3",

@@ -15,8 +15,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestCrossOrigin holds the whole program, in cookie mode, against every combination of content type, method and what a
-// browser says of the page. A logged-in user's cookies come with each request, as SameSite would not always prevent.
+// TestCrossOrigin tries every combination of content type, method, Origin and Sec-Fetch-Site in cookie mode. Each
+// request has the cookies of a logged-in user, as SameSite does not always prevent that.
 func TestCrossOrigin(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t, "ACCOUNTD_TOKENS_COOKIES_ENABLED=true",
@@ -106,7 +106,7 @@ func TestCrossOrigin(t *testing.T) {
 	}
 }
 
-// TestSettingsOfTheWeb: what the settings say of cookies, arguments, errors and proxies is what the program does.
+// TestSettingsOfTheWeb: settings of cookies, token arguments, error shapes and proxies take effect.
 func TestSettingsOfTheWeb(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t, "ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.0/8", "ACCOUNTD_LOG_LEVEL=debug",
@@ -167,7 +167,7 @@ func TestSettingsOfTheWeb(t *testing.T) {
 	}
 }
 
-// loggedIn is a client with the cookies of ada.
+// loggedIn returns a client with the cookies of ada.
 func loggedIn(t *testing.T, server *servertest.Server) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -181,7 +181,7 @@ func loggedIn(t *testing.T, server *servertest.Server) *http.Client {
 	return client
 }
 
-// TestAuthRoute: what a proxy can ask the whole program, and how.
+// TestAuthRoute: forward auth at /auth, as a proxy asks for it.
 func TestAuthRoute(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
