@@ -17,11 +17,11 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Backup writes what is committed in the database at path, which others may be writing, to a new file at dest, mode 0600,
-// and checks it. It is there whole and durable, or not at all; a file that is there already stays. It is one file that
-// needs no other beside it, and has nothing of rows that were deleted.
+// Backup writes the committed state of the database at path, which other processes may be writing, to a new file at
+// dest of mode 0600, and checks the file. The backup is complete and durable, or does not exist; an existing file is
+// never overwritten. It is a single file without a WAL, and holds nothing of deleted rows.
 func Backup(ctx context.Context, path, dest string) (Condition, error) {
-	c, err := look(ctx, path)
+	c, err := connectTo(ctx, path)
 	if err != nil {
 		return Condition{}, fmt.Errorf("write the backup: %w", err)
 	}
@@ -39,11 +39,11 @@ func Backup(ctx context.Context, path, dest string) (Condition, error) {
 	return found, nil
 }
 
-// snapshot copies a database into a file of dir that is to be removed, and checks the copy. It ends c.
-func snapshot(ctx context.Context, c *looking, dir string) (tmp string, found Condition, err error) {
+// snapshot copies a database into a temporary file in dir, and checks the copy. The caller removes tmp. It closes c.
+func snapshot(ctx context.Context, c *fileConn, dir string) (tmp string, found Condition, err error) {
 	defer c.end()
 	tmp = filepath.Join(dir, backupPrefix+rand.Text())
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // VACUUM takes an empty file, and keeps its mode
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // VACUUM INTO accepts an empty file
 	if err != nil {
 		return "", found, err
 	}
@@ -62,10 +62,10 @@ func snapshot(ctx context.Context, c *looking, dir string) (tmp string, found Co
 	return tmp, found, err
 }
 
-// backupTime is the time in the name of a backup: names sort by it.
+// backupTime is the format of the time in the name of a backup. Names sort by time.
 const backupTime = "20060102T150405.000Z"
 
-// BackupName is the name of a backup made at a time.
+// BackupName returns the name of a backup made at a time.
 func BackupName(at time.Time) string { return "accountd-" + at.UTC().Format(backupTime) + ".db" }
 
 func isBackupName(name string) bool {
@@ -75,14 +75,14 @@ func isBackupName(name string) bool {
 	return begins && ends && err == nil
 }
 
-// backupBefore backs the file up before a migration. Where an earlier start has done so and got no further, that one is
-// enough: a server that is started again and again must not fill the disk.
+// backupBefore backs the file up before a migration, unless dir has a backup with the same content: a server that
+// fails and is restarted again and again must not fill the disk.
 func backupBefore(ctx context.Context, path, dir string, version int, now time.Time) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	prefix := fmt.Sprintf("accountd-schema-%d-", version)
-	c, err := lookOpened(ctx, path)
+	c, err := connectToOpen(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func sameContent(a, b string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		defer f.Close() // it was only read
+		defer f.Close() // only read
 		files[i] = f
 	}
 	var chunks [2][1 << 16]byte
@@ -132,7 +132,8 @@ func sameContent(a, b string) (bool, error) {
 	}
 }
 
-// Prune removes from dir all but the newest keep backups that BackupName has named, and says which.
+// Prune deletes all but the newest keep backups in dir, of those named by BackupName, and returns the names of the
+// deleted ones.
 func Prune(dir string, keep int) (removed []string, err error) {
 	entries, err := os.ReadDir(dir) // sorted by name, so by time
 	if err != nil {

@@ -234,8 +234,8 @@ func oldFile(t *testing.T, path string) {
 	}
 }
 
-// TestBackupBeforeMigration: a file with users is kept as it was, once however often the migration fails, and not at all where
-// it cannot be kept.
+// TestBackupBeforeMigration: a file with users is kept as it was, once however often the migration fails, and not at
+// all where it cannot be kept.
 func TestBackupBeforeMigration(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()

@@ -8,26 +8,26 @@ import (
 	"slices"
 )
 
-// Condition is what Check finds in a file.
+// Condition is the result of Check.
 type Condition struct {
-	Version, Newest int      // the schema's, and the one that this program would migrate it to
-	Users           int64    // how many there are
-	Problems        []string // what is wrong; none: nothing
+	Version, Newest int      // of the schema: that of the file, and the newest
+	Users           int64    // number of users
+	Problems        []string // nil: the file is sound
 }
 
-// maxProblems is how many of one kind are told.
+// maxProblems is the largest number of problems of one kind that are reported.
 const maxProblems = 10
 
-// Check reads the whole file at path: its pages, indexes and references, and whether it has everything that its schema has.
-// It changes nothing, and fails where there is nothing to be read.
+// Check reads the whole file at path: pages, indexes and foreign keys, and whether the schema is complete. It changes
+// nothing, and fails if the file cannot be read.
 func Check(ctx context.Context, path string) (Condition, error) {
 	var found Condition
-	c, err := look(ctx, path, "query_only(1)")
+	c, err := connectTo(ctx, path, "query_only(1)")
 	if err != nil {
 		return found, err
 	}
 	defer c.end()
-	if err = c.begin(ctx, "BEGIN"); err == nil { // one moment, whoever migrates it meanwhile
+	if err = c.begin(ctx, "BEGIN"); err == nil { // one snapshot, even if another process migrates the file
 		err = errors.Join(found.read(ctx, c.conn), c.rollback())
 	}
 	if err != nil {
@@ -49,7 +49,7 @@ func (f *Condition) read(ctx context.Context, c *conn) error {
 		return newer(f.Version, f.Newest)
 	}
 	if f.Version < 1 {
-		return notOurs("")
+		return notAccountd("")
 	}
 	want, err := expectedSchema(ctx, f.Version)
 	if err != nil {
@@ -61,7 +61,7 @@ func (f *Condition) read(ctx context.Context, c *conn) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if sql, ok := have[name]; !ok {
-			return notOurs(name)
+			return notAccountd(name)
 		} else if sql != want[name] {
 			f.Problems = append(f.Problems, "its "+name+" is not as accountd makes it")
 		}
@@ -69,7 +69,8 @@ func (f *Condition) read(ctx context.Context, c *conn) error {
 	if err := f.add(ctx, c, fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems), "ok"); err != nil {
 		return err
 	}
-	const references = `SELECT printf('row %s of %s refers to a row of %s that is not there', coalesce(rowid, '?'), "table", parent)
+	const references = `
+		SELECT printf('row %s of %s refers to a row of %s that is not there', coalesce(rowid, '?'), "table", parent)
 		FROM pragma_foreign_key_check LIMIT 10`
 	if err := f.add(ctx, c, references, ""); err != nil {
 		return err
@@ -77,7 +78,7 @@ func (f *Condition) read(ctx context.Context, c *conn) error {
 	return c.sql.QueryRowContext(ctx, `SELECT count(*) FROM users`).Scan(&f.Users)
 }
 
-// add takes what a query says for problems, except for fine.
+// add adds the rows of a query to the problems, except those equal to fine.
 func (f *Condition) add(ctx context.Context, c *conn, query, fine string) error {
 	rows, err := c.sql.QueryContext(ctx, query)
 	if err != nil {
@@ -96,7 +97,7 @@ func (f *Condition) add(ctx context.Context, c *conn, query, fine string) error 
 	return rows.Err()
 }
 
-// err is nil for a sound file.
+// err returns the problems as one error, nil if there are none.
 func (f Condition) err() error {
 	var errs []error
 	for _, problem := range f.Problems {

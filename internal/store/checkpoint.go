@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// The write-ahead log is copied into the file whenever so many pages have been written to it.
+// A checkpoint is due whenever so many pages have been written to the WAL.
 const (
-	copyPages = 500           // then it is copied beside the writer
-	maxPages  = 4 * copyPages // then the writer waits for that: it writes faster than the disk takes the copies
+	checkpointPages = 500                 // it runs beside the writer
+	maxWALPages     = 4 * checkpointPages // the writer waits for it: the disk is slower than the writes
 )
 
-// Checkpoint copies what committed transactions have left in the write-ahead log into the file, beside the writer, as far as no reader is
-// in the way. It happens by itself every 500 pages; whoever writes much that nobody waits for copies it before writing more, since a
-// commit takes several times as long while the disk is busy with copies.
+// Checkpoint copies committed pages from the WAL into the database, beside the writer, except those that a reader
+// still needs. The package runs one every 500 pages. A batch job calls it between its writes: a commit takes several
+// times as long while a checkpoint keeps the disk busy.
 func (db *DB) Checkpoint(ctx context.Context) error {
 	var complete bool
 	err := db.writer.health.usable()
@@ -24,7 +24,7 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 			return err
 		})
 	}
-	err = judged(err)
+	err = classify(err)
 	db.writer.health.copied(complete, err)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
@@ -32,11 +32,11 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 	return nil
 }
 
-// copyLog copies the log whenever the writer says that it is long, until that has stopped, and makes the reserve
-// whole again. When others have written meanwhile, SQLite has not waited for the disk to take the copies, so that
-// is done here. What they have written is left to the writer: only when nothing is left does the next write begin
-// the log anew, and that takes a moment in which nobody writes.
-func (db *DB) copyLog() {
+// runCheckpoints runs a checkpoint whenever the writer asks for one, until the writer has stopped, and refills the
+// reserve once a second. SQLite does not sync the database if pages were written meanwhile, so runCheckpoints does.
+// The writer then copies those pages: only a WAL that is copied completely is restarted by the next write, which
+// needs a moment without writes.
+func (db *DB) runCheckpoints() {
 	defer close(db.copying)
 	refill := time.NewTicker(time.Second)
 	defer refill.Stop()
@@ -44,12 +44,12 @@ func (db *DB) copyLog() {
 		select {
 		case <-db.writer.long:
 		case <-refill.C:
-			_ = db.writer.reserve.refill() // readiness says why not
+			_ = db.writer.reserve.refill() // readiness reports the error
 			continue
 		case <-db.writer.stopped:
 			return
 		}
-		if err := db.Checkpoint(context.Background()); err == nil { // else health knows
+		if err := db.Checkpoint(context.Background()); err == nil { // otherwise health has the error
 			if err := db.file.Sync(); err != nil {
 				db.writer.health.copied(false, fmt.Errorf("%w (%w)", ErrUnsynced, err))
 			}
@@ -61,36 +61,36 @@ func (db *DB) copyLog() {
 	}
 }
 
-// keepUp sees to it that what has been written is copied.
-func (wr *writer) keepUp() {
+// requestCheckpoint asks for a checkpoint if one is due, and waits for it if the WAL is too long.
+func (wr *writer) requestCheckpoint() {
 	switch {
-	case wr.pages < copyPages:
-	case wr.pages < maxPages:
+	case wr.pages < checkpointPages:
+	case wr.pages < maxWALPages:
 		select {
 		case wr.long <- struct{}{}:
-		default: // it is being copied
+		default: // one is running
 		}
 	default:
 		select {
 		case wr.long <- struct{}{}:
 		case <-wr.copied:
-			wr.copyRest()
+			wr.checkpointRest()
 		}
 	}
 }
 
-// copyFull copies the log after each commit on a full disk, so that the next one begins it anew. The file may have
-// to grow for that.
-func (wr *writer) copyFull() {
-	wr.copyRest()
+// checkpointFull runs a checkpoint after each commit on a full disk, so that the next commit restarts the WAL. The
+// database may have to grow for that, into space of the reserve.
+func (wr *writer) checkpointFull() {
+	wr.checkpointRest()
 	if noRoom(wr.health.failure()) && wr.reserve.release(reserveStep) {
-		wr.copyRest()
+		wr.checkpointRest()
 	}
 }
 
-// copyRest copies what is in the log: what has been written while it was copied, or all that a process leaves that ends.
-// It reports whether that was all.
-func (wr *writer) copyRest() (complete bool) {
+// checkpointRest copies what is left in the WAL, between two transactions or before the file is closed. It reports
+// whether the WAL was copied completely.
+func (wr *writer) checkpointRest() (complete bool) {
 	err := wr.health.usable()
 	if err == nil {
 		err = wr.conn.ready(context.Background())
@@ -98,7 +98,7 @@ func (wr *writer) copyRest() (complete bool) {
 	if err == nil {
 		complete, err = wr.conn.checkpoint(context.Background())
 	}
-	wr.health.copied(complete, judged(err))
+	wr.health.copied(complete, classify(err))
 	wr.pages = 0
 	return complete && err == nil
 }

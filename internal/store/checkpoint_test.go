@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestCheckpoint: what was committed is in the file itself after a checkpoint, so that the next write begins the log anew; a
-// reader keeps back what it does not see yet, and neither it nor the writer waits.
+// TestCheckpoint: what was committed is in the file itself after a checkpoint, so that the next write begins the log
+// anew; a reader keeps back what it does not see yet, and neither it nor the writer waits.
 func TestCheckpoint(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -83,7 +83,7 @@ func TestLogIsCopied(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := open(t, path)
-	fillLog(t, db, path, copyPages)
+	fillLog(t, db, path, checkpointPages)
 	await(t, path, "written-0")
 }
 
@@ -112,7 +112,7 @@ func TestCopyIsSynced(t *testing.T) {
 	if err := db.file.Close(); err != nil { // so that its fsync fails
 		t.Fatal(err)
 	}
-	fillLog(t, db, path, copyPages)
+	fillLog(t, db, path, checkpointPages)
 	select {
 	case <-db.Broken():
 	case <-time.After(patience):
@@ -120,7 +120,8 @@ func TestCopyIsSynced(t *testing.T) {
 	}
 }
 
-// TestWriterWaits: the log does not grow without end where copying is slower than writing. Here it has to wait for a reader.
+// TestWriterWaits: the log does not grow without end where copying is slower than writing. Here it has to wait for a
+// reader.
 func TestWriterWaits(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -140,11 +141,11 @@ func TestWriterWaits(t *testing.T) {
 		})
 	}
 	reading.Wait()
-	fillLog(t, db, path, maxPages)
+	fillLog(t, db, path, maxWALPages)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := db.Write(ctx, insertName("too early")); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a write when the log is %d pages long: %v", maxPages, err)
+		t.Errorf("a write when the log is %d pages long: %v", maxWALPages, err)
 	}
 	close(release)
 	read.Wait()
@@ -156,7 +157,8 @@ func TestWriterWaits(t *testing.T) {
 	}
 }
 
-// TestRestIsCopied: what was written while the log was copied is copied by the writer, so that the next write begins the log anew.
+// TestRestIsCopied: what was written while the log was copied is copied by the writer, so that the next write begins
+// the log anew.
 func TestRestIsCopied(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -177,19 +179,20 @@ func TestRestIsCopied(t *testing.T) {
 	}
 }
 
-// TestCopiedAtTheEnd: who closes the file while others have it open leaves them no log to copy, which they do not know of.
+// TestCopiedAtTheEnd: who closes the file while others have it open leaves them no log to copy, which they do not
+// know of.
 func TestCopiedAtTheEnd(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
 	open(t, path)
-	beside := open(t, path)
-	if err := beside.Write(t.Context(), insertName("beside")); err != nil {
+	companions := open(t, path)
+	if err := companions.Write(t.Context(), insertName("beside")); err != nil {
 		t.Fatal(err)
 	}
 	if contains(t, path, "beside") {
 		t.Fatal("it is copied at once")
 	}
-	if err := beside.Close(); err != nil {
+	if err := companions.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if !contains(t, path, "beside") {
@@ -197,8 +200,8 @@ func TestCopiedAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestNothingIsCopied: once an fsync has failed, what was written is not committed, the log is what the next start has to read, and the
-// file is left as it is.
+// TestNothingIsCopied: once an fsync has failed, what was written is not committed, the log is what the next start
+// has to read, and the file is left as it is.
 func TestNothingIsCopied(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")

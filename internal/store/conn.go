@@ -12,14 +12,13 @@ import (
 	"modernc.org/sqlite"
 )
 
-// conn is one connection with its prepared statements. It serves one transaction at a time, without the
-// goroutines that database/sql starts for each transaction and each query of one. It connects when it is
-// first needed, and again after drop.
+// conn is one connection with its prepared statements. It runs one transaction at a time, without the goroutines that
+// database/sql starts for each transaction and each query in one. It connects at its first use, and again after drop.
 type conn struct {
 	db    *sql.DB
 	sql   *sql.Conn            // nil: not connected
-	stmts map[string]*sql.Stmt // by query text, which is constant: the program's own text bounds it
-	lost  atomic.Bool          // the transaction is rolled back, be it by SQLite itself (disk full, I/O error)
+	stmts map[string]*sql.Stmt // by query text; constant texts bound their number
+	lost  atomic.Bool          // the transaction has been rolled back, perhaps by SQLite (disk full, I/O error)
 
 	counter *counter
 }
@@ -47,13 +46,13 @@ func (c *conn) connect(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return c.keepLog(true)
+	return c.persistWAL(true)
 }
 
-// drop gives up a connection whose state is not known; closing it rolls back.
+// drop closes a connection whose state is not known, which rolls back.
 func (c *conn) drop() {
 	c.finalize()
-	_ = c.sql.Raw(func(any) error { return driver.ErrBadConn }) // so that database/sql does not keep it
+	_ = c.sql.Raw(func(any) error { return driver.ErrBadConn }) // database/sql must not reuse it
 	c.sql = nil
 	c.lost.Store(true)
 }
@@ -66,15 +65,15 @@ func (c *conn) close() error {
 	return errors.Join(c.sql.Close(), c.db.Close())
 }
 
-// finalize ends the statements: a connection that has some stays open, with its locks.
+// finalize closes the statements: SQLite keeps a connection that has some open, with its locks.
 func (c *conn) finalize() {
 	for _, stmt := range c.stmts {
-		_ = stmt.Close() // repeats the error of its last use
+		_ = stmt.Close() // returns the error of its last use again
 	}
 	c.stmts = nil
 }
 
-// prepared gives the statement for a constant query.
+// prepared returns the statement for a constant query.
 func (c *conn) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	if stmt := c.stmts[query]; stmt != nil {
 		return stmt, nil
@@ -87,7 +86,7 @@ func (c *conn) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	return stmt, nil
 }
 
-// exec runs a statement of the transaction itself, which no context interrupts.
+// exec runs BEGIN, COMMIT and the like; no context interrupts it.
 func (c *conn) exec(query string) error {
 	stmt, err := c.prepared(context.Background(), query)
 	if err != nil {
@@ -97,7 +96,7 @@ func (c *conn) exec(query string) error {
 	return err
 }
 
-// ready makes the connection fit for a statement.
+// ready connects if necessary, for the next transaction.
 func (c *conn) ready(ctx context.Context) error {
 	c.lost.Store(false)
 	return c.connect(ctx)
@@ -114,7 +113,7 @@ func (c *conn) begin(ctx context.Context, query string) error {
 	return err
 }
 
-// commit rolls back when it fails.
+// commit commits, or rolls back and fails.
 func (c *conn) commit() error {
 	if c.lost.Load() {
 		return errRolledBack
@@ -126,7 +125,7 @@ func (c *conn) commit() error {
 	return nil
 }
 
-// rollback leaves the connection without a transaction, or drops it.
+// rollback rolls back, or drops the connection if that fails.
 func (c *conn) rollback() error {
 	if c.lost.Load() {
 		return nil
@@ -138,7 +137,7 @@ func (c *conn) rollback() error {
 	return nil
 }
 
-// checkForeignKeys fails when a deferred foreign key is violated, which COMMIT would refuse.
+// checkForeignKeys fails if a deferred foreign key is violated, which would make COMMIT fail.
 func (c *conn) checkForeignKeys() error {
 	violated, err := c.status(sqlite.DBStatusDeferredFKs, false)
 	if err == nil && violated != 0 {
@@ -147,20 +146,20 @@ func (c *conn) checkForeignKeys() error {
 	return err
 }
 
-// written is how many pages the connection has written since it was asked last.
+// written returns the number of pages that the connection has written since the last call.
 func (c *conn) written() int {
-	pages, _ := c.status(sqlite.DBStatusCacheWrite, true) // which fails where nothing is connected, and something is after a commit
+	pages, _ := c.status(sqlite.DBStatusCacheWrite, true) // fails only without a connection
 	return pages
 }
 
-// status gives one of SQLite's counters of the connection, and sets it to zero when reset.
+// status returns one of SQLite's counters of the connection, and sets it to zero if reset is set.
 func (c *conn) status(op sqlite.DBStatusOp, reset bool) (n int, err error) {
 	c.counter.op, c.counter.reset = op, reset
 	err = c.sql.Raw(c.counter.ask)
 	return c.counter.n, err
 }
 
-// counter is what conn.status asks for, and how: with a function that is made once.
+// counter holds the arguments and the result of conn.status, whose closure is allocated once.
 type counter struct {
 	op    sqlite.DBStatusOp
 	reset bool
@@ -177,23 +176,23 @@ func newCounter() *counter {
 	return c
 }
 
-// checkpoint copies what committed transactions have left in the log into the file, as far as no reader is in the way, and waits for nobody.
-// Complete is that all was copied that there was. SQLite does not do it by itself here (PRAGMA wal_autocheckpoint): it would in commits, each
-// of which then takes several times as long, and would tell nobody of an fsync that failed.
+// checkpoint copies committed pages from the WAL into the database, except those that a reader still needs, and waits
+// for nothing. It is complete if all pages were copied. Automatic checkpoints (PRAGMA wal_autocheckpoint) are off:
+// they run inside a commit, which then takes several times as long, and hide an fsync that failed.
 func (c *conn) checkpoint(ctx context.Context) (complete bool, err error) {
 	stmt, err := c.prepared(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
 	if err != nil {
 		return false, err
 	}
-	var busy, logged, copied int // busy: another one is at it
+	var busy, logged, copied int // busy: another checkpoint is running
 	err = stmt.QueryRowContext(ctx).Scan(&busy, &logged, &copied)
 	return err == nil && busy == 0 && copied == logged, err
 }
 
-// pool is the connections that read. The one given back last is taken first: it has its statements
-// prepared and its pages cached.
+// pool holds the connections that read. The connection returned last is taken first: its statements are prepared, and
+// its pages are cached.
 type pool struct {
-	turns   chan struct{} // one for each connection that is out
+	turns   chan struct{} // one for each connection in use
 	closing chan struct{}
 	mu      sync.Mutex
 	idle    []*conn // guarded by mu
@@ -237,7 +236,7 @@ func (p *pool) put(c *conn) {
 	<-p.turns
 }
 
-// wait lets nobody in any more, and waits for those who read.
+// wait refuses further reads, and waits for the running ones.
 func (p *pool) wait() {
 	close(p.closing)
 	for range cap(p.turns) {
@@ -245,7 +244,7 @@ func (p *pool) wait() {
 	}
 }
 
-// close closes the connections, after wait.
+// close closes the connections. Call wait first.
 func (p *pool) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -20,24 +20,25 @@ import (
 	"accountd/internal/durable"
 )
 
-// Names of what is being made beside a database, and left there by a process that was killed. Clean removes it.
+// Prefixes of temporary files beside a database. Clean deletes those of killed processes.
 const (
 	newPrefix    = ".accountd-new-"
 	backupPrefix = ".accountd-backup-"
 	copyPrefix   = ".accountd-restore-"
 )
 
+// restoreRemedy ends error messages about a damaged database.
 const restoreRemedy = "keep it aside, and bring a backup back with accountd restore FILE"
 
-// damaged is an error about a file that is not what it was.
+// damaged returns an error about a damaged file.
 func damaged(what string) error {
 	return fmt.Errorf("it is damaged (%s): %s", what, restoreRemedy)
 }
 
-// explain gives an error of SQLite about the whole file its remedy.
+// explain adds the remedy to an error of SQLite about the whole file.
 func explain(err error) error {
 	if errors.Is(err, ErrInUse) {
-		return err // explained already
+		return err // has its remedy
 	}
 	var e *sqlite.Error
 	if errors.As(err, &e) {
@@ -51,8 +52,8 @@ func explain(err error) error {
 	return err
 }
 
-// inspect looks at a file before SQLite does, which takes an empty one for a new database and repairs what it finds beside
-// it. It fails with fs.ErrNotExist when there is none.
+// inspect examines a file before SQLite does: SQLite takes an empty file for a new database, and recovers any WAL
+// that it finds. inspect fails with fs.ErrNotExist if there is no file.
 func inspect(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -93,7 +94,7 @@ func inspect(path string) error {
 		return damaged("its header is not SQLite's")
 	}
 	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
-		return nil // a checkpoint may have been at work on it
+		return nil // the header may be older than the WAL
 	}
 	pages := int64(binary.BigEndian.Uint32(header[28:]))
 	valid := binary.BigEndian.Uint32(header[24:]) == binary.BigEndian.Uint32(header[92:])
@@ -103,7 +104,8 @@ func inspect(path string) error {
 	return nil
 }
 
-// Gone fails where the database at path is gone, and its log or its mark is there. A new one must not be made.
+// Gone fails if the database at path is missing although its WAL or its mark exists: a new database must not take its
+// place.
 func Gone(path string) error {
 	for _, suffix := range []string{"-wal", markSuffix} {
 		if exists(path + suffix) {
@@ -114,8 +116,8 @@ func Gone(path string) error {
 	return nil
 }
 
-// create makes an empty database of the newest schema that is either whole or not there. One that another process
-// makes meanwhile is used.
+// create makes an empty database of the newest schema, which is complete or does not exist. It fails with fs.ErrExist
+// if another process has made one meanwhile.
 func create(ctx context.Context, path string, now func() time.Time) (err error) {
 	dir := filepath.Dir(path)
 	tmp := filepath.Join(dir, newPrefix+rand.Text())
@@ -124,13 +126,13 @@ func create(ctx context.Context, path string, now func() time.Time) (err error) 
 	if err != nil {
 		return err
 	}
-	if err := db.Close(); err != nil { // into one file
+	if err := db.Close(); err != nil { // which leaves a single file
 		return err
 	}
 	return publish(tmp, path)
 }
 
-// publish makes the file at tmp durable and gives it its name, which nothing has yet. tmp stays to be removed.
+// publish makes the file at tmp durable and links it to path, which must not exist. The caller removes tmp.
 func publish(tmp, path string) error {
 	if err := durable.SyncFile(tmp); err != nil {
 		return err
@@ -138,20 +140,20 @@ func publish(tmp, path string) error {
 	return durable.Link(tmp, path)
 }
 
-// beside are the files that belong to a database: they have its name and these endings.
-var beside = []string{"-wal", "-shm", "-journal", markSuffix}
+// companions are the suffixes of the files that belong to a database.
+var companions = []string{"-wal", "-shm", "-journal", markSuffix}
 
-// removeAll removes a database that nobody has open.
+// removeAll deletes a database that no process has open.
 func removeAll(path string) {
 	if path == "" {
 		return
 	}
-	for _, suffix := range append([]string{""}, beside...) {
-		_ = os.Remove(path + suffix) // most are not there; what stays is removed by Clean
+	for _, suffix := range append([]string{""}, companions...) {
+		_ = os.Remove(path + suffix) // most do not exist; Clean deletes the rest
 	}
 }
 
-// Clean removes what processes that were killed have left in dir. Call it only when none is at work there.
+// Clean deletes the temporary files that killed processes have left in dir. No process may be working there.
 func Clean(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -11,22 +11,23 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// ErrUnsynced says that an fsync failed. The kernel then takes the pages it could not write for written: another fsync
-// would succeed and lie. So nothing is written until the file has been opened again, which reads what is really there.
-var ErrUnsynced = errors.New("the disk has not taken what was written (fsync failed): nothing more is written until accountd is started again; look at the disk and at the kernel's log first")
+// ErrUnsynced means that an fsync has failed. The kernel then drops the pages that it could not write, and the next
+// fsync succeeds all the same. So nothing is written until the file is opened again, which reads what the disk has.
+var ErrUnsynced = errors.New("the disk has not taken what was written (fsync failed): nothing more is written " +
+	"until accountd is started again; look at the disk and at the kernel's log first")
 
-// health is whether the file takes writes.
+// health knows whether the file can be written.
 type health struct {
 	broken chan struct{} // closed: an fsync has failed
 
-	mu       sync.Mutex
-	last     error // guarded by mu; of the last write, nil: it was committed; or ErrUnsynced, whoever met it
-	uncopied error // guarded by mu; of copying the log, nil: it was copied
-	unmarked error // guarded by mu; of setting the mark, nil: it is there
+	mu              sync.Mutex
+	last            error // guarded by mu; error of the last write, nil: committed; ErrUnsynced stays
+	notCheckpointed error // guarded by mu; error of the last checkpoint
+	unmarked        error // guarded by mu; error of setting the mark
 }
 
-// judged is err, and ErrUnsynced if it is an fsync that has failed.
-func judged(err error) error {
+// classify returns err, wrapped in ErrUnsynced if an fsync has failed.
+func classify(err error) error {
 	var e *sqlite.Error
 	if errors.Is(err, ErrUnsynced) || !errors.As(err, &e) {
 		return err
@@ -37,26 +38,26 @@ func judged(err error) error {
 	return err
 }
 
-// ofFile says whether an error is the file's, and not the statement's.
-func ofFile(err error) bool {
+// isFileError reports whether an error comes from the file rather than from the statement.
+func isFileError(err error) bool {
 	var e *sqlite.Error
 	if errors.Is(err, ErrUnsynced) || !errors.As(err, &e) {
 		return errors.Is(err, ErrUnsynced)
 	}
 	switch e.Code() & 0xff {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
-		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB:
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT,
+		sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB:
 		return true
 	}
 	return false
 }
 
-// failed is told every error of a write, whoever's it is, and keeps those of the file.
+// failed records the error of a write if it comes from the file.
 func (h *health) failed(err error) {
 	if err == nil {
 		return
 	}
-	if err = judged(err); !ofFile(err) {
+	if err = classify(err); !isFileError(err) {
 		return
 	}
 	h.mu.Lock()
@@ -70,21 +71,21 @@ func (h *health) failed(err error) {
 	}
 }
 
-// copied is told how copying the log has ended: with an error, or with all of it, or because somebody was in the way. No write shows
-// what is wrong there, until the log has filled the disk.
+// copied records the result of a checkpoint. One that a reader kept from completing is no error. No write shows that
+// checkpoints fail, until the WAL has filled the disk.
 func (h *health) copied(complete bool, err error) {
 	if errors.Is(err, ErrUnsynced) {
 		h.failed(err)
 		return
 	}
-	if complete || ofFile(err) {
+	if complete || isFileError(err) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.uncopied = err
+		h.notCheckpointed = err
 	}
 }
 
-// wrote is told each commit, and why the mark could not be set after it, nil if it is there.
+// wrote records a commit, and the error of setting the mark after it.
 func (h *health) wrote(unmarked error) {
 	if errors.Is(unmarked, ErrUnsynced) {
 		h.failed(unmarked)
@@ -100,10 +101,10 @@ func (h *health) wrote(unmarked error) {
 func (h *health) failure() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return cmp.Or(h.last, h.uncopied, h.unmarked)
+	return cmp.Or(h.last, h.notCheckpointed, h.unmarked)
 }
 
-// usable fails once an fsync has failed.
+// usable fails with ErrUnsynced once an fsync has failed.
 func (h *health) usable() error {
 	if err := h.failure(); errors.Is(err, ErrUnsynced) {
 		return err
@@ -111,12 +112,12 @@ func (h *health) usable() error {
 	return nil
 }
 
-// Broken is closed when an fsync has failed: the process should end, and Healthy says why.
+// Broken is closed when an fsync has failed. The process should exit; Healthy returns the error.
 func (db *DB) Broken() <-chan struct{} { return db.writer.health.broken }
 
-// Healthy says that the log has been deleted, why the file cannot be read, why the last write failed, why the log could not be copied, or that the
-// disk has no room for the reserve. After either failed it tries both, writing a page that stays as it is: nobody
-// else may, where requests are no longer sent to a server that is not ready.
+// Healthy fails if the WAL has been deleted, the disk has no space for the reserve, the file cannot be read, or the
+// last write or checkpoint failed. After such a failure it tries both, with a write that changes nothing: a server
+// that is not ready gets no requests whose writes would show that the disk is well again.
 func (db *DB) Healthy(ctx context.Context) error {
 	if err := db.writer.reserve.lacks(); err != nil {
 		return err
@@ -127,7 +128,7 @@ func (db *DB) Healthy(ctx context.Context) error {
 	if db.writer.health.failure() == nil {
 		return db.Read(ctx, func(*Tx) error { return nil })
 	}
-	// The write comes first: in the room that a log which is begun anew has for it, it would say nothing about the disk.
+	// The write comes first: after a checkpoint it would fit into the restarted WAL, and say nothing about the disk.
 	if err := db.Write(ctx, func(tx *Tx) error {
 		var version int
 		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {

@@ -8,16 +8,17 @@ import (
 	"time"
 )
 
-// look connects to the file at path as it is: neither made nor migrated.
-func look(ctx context.Context, path string, pragmas ...string) (*looking, error) {
+// connectTo connects to the file at path without creating or migrating it.
+func connectTo(ctx context.Context, path string, pragmas ...string) (*fileConn, error) {
 	if err := inspect(path); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return lookOpened(ctx, path, pragmas...)
+	return connectToOpen(ctx, path, pragmas...)
 }
 
-// lookOpened is look for a file that this process has open: inspect closes the file, and with it go the locks on it.
-func lookOpened(ctx context.Context, path string, pragmas ...string) (*looking, error) {
+// connectToOpen is connectTo for a file that this process has open: inspect would close the file, and so drop the
+// locks on it (POSIX).
+func connectToOpen(ctx context.Context, path string, pragmas ...string) (*fileConn, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -29,24 +30,24 @@ func lookOpened(ctx context.Context, path string, pragmas ...string) (*looking, 
 	if err := c.connect(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, explain(err)), c.close())
 	}
-	return &looking{c, abs}, nil
+	return &fileConn{c, abs}, nil
 }
 
-// looking is a connection to a file as it is.
-type looking struct {
+// fileConn is a connection to an existing file, which may have any schema.
+type fileConn struct {
 	*conn
 	abs string
 }
 
-// end closes it, and leaves the file as whoever closes it last has to. What it was for has been read.
-func (l *looking) end() {
+// end closes the connection. Errors do not matter: everything has been read.
+func (l *fileConn) end() {
 	_ = l.close()
-	_ = endUse(context.Background(), l.abs, false)
+	_ = leaveAsOneFile(context.Background(), l.abs, false)
 }
 
-// Look runs fn on the file at path as it is: neither made, migrated nor changed.
+// Look runs fn on the file at path, which is neither created, migrated nor changed.
 func Look(ctx context.Context, path string, now func() time.Time, fn func(*Tx) error) error {
-	c, err := look(ctx, path, "query_only(1)")
+	c, err := connectTo(ctx, path, "query_only(1)")
 	if err != nil {
 		return err
 	}
@@ -61,10 +62,10 @@ func Look(ctx context.Context, path string, now func() time.Time, fn func(*Tx) e
 	return errors.Join(err, c.rollback())
 }
 
-// LastIDs are the ids that tables of the database at path have given out last. Ids that are newer than a backup must not be
-// given out again after it is restored: tokens name them.
+// LastIDs returns the last id that each table of the database at path has used. After a restore, ids that were used
+// since the backup must not be used again, because tokens name them.
 func LastIDs(ctx context.Context, path string) (map[string]int64, error) {
-	c, err := look(ctx, path, "query_only(1)")
+	c, err := connectTo(ctx, path, "query_only(1)")
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func LastIDs(ctx context.Context, path string) (map[string]int64, error) {
 	return last, rows.Err()
 }
 
-// NextID gives out an id of a table without a row, which then never gets one. The table has had a row before.
+// NextID uses up an id of a table without inserting a row. The table must have had a row before.
 func NextID(ctx context.Context, tx *Tx, table string) (id int64, err error) {
 	const query = `UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = ? RETURNING seq`
 	if err := tx.QueryRowContext(ctx, query, table).Scan(&id); err != nil {
@@ -95,17 +96,18 @@ func NextID(ctx context.Context, tx *Tx, table string) (id int64, err error) {
 	return id, nil
 }
 
-// unknownIDs is how many ids are left out where nobody can say which have been given out. Ids of users are 32-bit numbers
-// in the API.
+// unknownIDs is the number of ids that are skipped if the last ones are not known. Ids of users have 32 bits in the
+// API.
 const unknownIDs = 1 << 20
 
-// SkipIDs lets every table go on after the ids of last; nil: nobody knows them.
+// SkipIDs makes every table continue after the ids of last; nil: they are not known.
 func SkipIDs(ctx context.Context, tx *Tx, last map[string]int64) error {
 	if last == nil {
-		// A table that has given out none yet has no row.
+		// A table that has used no id yet has no row.
 		for _, query := range []string{
 			`UPDATE sqlite_sequence SET seq = seq + ?1`,
-			`INSERT INTO sqlite_sequence (name, seq) SELECT name, ?1 FROM sqlite_schema s WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'
+			`INSERT INTO sqlite_sequence (name, seq)
+				SELECT name, ?1 FROM sqlite_schema s WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'
 				AND NOT EXISTS (SELECT 1 FROM sqlite_sequence q WHERE q.name = s.name)`,
 		} {
 			if _, err := tx.ExecContext(ctx, query, unknownIDs); err != nil {
@@ -117,7 +119,8 @@ func SkipIDs(ctx context.Context, tx *Tx, last map[string]int64) error {
 	for name, id := range last {
 		for _, query := range []string{
 			`UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1`,
-			`INSERT INTO sqlite_sequence (name, seq) SELECT name, ?2 FROM sqlite_schema s WHERE type = 'table' AND name = ?1
+			`INSERT INTO sqlite_sequence (name, seq)
+				SELECT name, ?2 FROM sqlite_schema s WHERE type = 'table' AND name = ?1
 				AND NOT EXISTS (SELECT 1 FROM sqlite_sequence q WHERE q.name = s.name)`,
 		} {
 			if _, err := tx.ExecContext(ctx, query, name, id); err != nil {

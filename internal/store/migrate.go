@@ -12,7 +12,7 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// steps are the names of the migrations in their order. PRAGMA user_version counts the steps that a file has taken.
+// steps returns the names of the migrations in order. PRAGMA user_version counts the ones that a file has taken.
 func steps() ([]string, error) {
 	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted by name, so by number
 	for i, name := range names {
@@ -23,14 +23,14 @@ func steps() ([]string, error) {
 	return names, err
 }
 
-// judge refuses a file that this program cannot serve, untouched: one that a newer accountd has written, and one that is no
-// accountd's. It reports whether there are users in it.
-func judge(ctx context.Context, file string) (users bool, err error) {
+// validate fails, and changes nothing, if the file was written by a newer accountd or is not a database of accountd.
+// It reports whether the file has users.
+func validate(ctx context.Context, file string) (users bool, err error) {
 	names, err := steps()
 	if err != nil {
 		return false, err
 	}
-	c, err := look(ctx, file, "query_only(1)")
+	c, err := connectTo(ctx, file, "query_only(1)")
 	if err != nil {
 		return false, err
 	}
@@ -41,7 +41,7 @@ func judge(ctx context.Context, file string) (users bool, err error) {
 	}
 	switch {
 	case version == 0:
-		return false, notOurs("")
+		return false, notAccountd("")
 	case version > len(names):
 		return false, newer(version, len(names))
 	}
@@ -51,15 +51,15 @@ func judge(ctx context.Context, file string) (users bool, err error) {
 	}
 	for _, name := range []string{"users", "sessions", "outbox"} {
 		if _, ok := objects[name]; !ok {
-			return false, notOurs(name)
+			return false, notAccountd(name)
 		}
 	}
 	err = c.sql.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM users)`).Scan(&users)
 	return users, err
 }
 
-// migrate brings the file to the newest schema, one transaction a step: the version is part of the file and so of the step's
-// own transaction. A file whose directory of backups is named is backed up first.
+// migrate brings the file to the newest schema. Each step is one transaction, which also sets the version. The file
+// is backed up first if backups names a directory.
 func (db *DB) migrate(ctx context.Context, file string, backups string) error {
 	names, err := steps()
 	if err != nil {
@@ -89,7 +89,7 @@ func (db *DB) migrate(ctx context.Context, file string, backups string) error {
 	return nil
 }
 
-// step takes the file from one schema to the next, unless another process has done so meanwhile.
+// step takes the file from one schema to the next, unless another process has already done so.
 func (db *DB) step(ctx context.Context, name string, target int) error {
 	text, err := migrations.ReadFile(name)
 	if err != nil {
@@ -113,18 +113,21 @@ func (tx *Tx) version(ctx context.Context) (version int, err error) {
 }
 
 func newer(version, known int) error {
-	return fmt.Errorf("its schema version is %d, this accountd knows %d: it was written by a newer accountd; run that one, or restore a backup", version, known)
+	return fmt.Errorf("its schema version is %d, this accountd knows %d: it was written by a newer accountd; "+
+		"run that one, or restore a backup", version, known)
 }
 
-// notOurs is an error about a database that lacks a table, or all of them.
-func notOurs(missing string) error {
+// notAccountd returns an error about a database that lacks a table; "": all tables.
+func notAccountd(missing string) error {
 	if missing == "" {
 		missing = "all its tables"
 	}
-	return fmt.Errorf("it is no database of accountd's, or damaged: it lacks %s; name another directory, or bring a backup back with accountd restore FILE", missing)
+	return fmt.Errorf("it is no database of accountd's, or damaged: it lacks %s; name another directory, "+
+		"or bring a backup back with accountd restore FILE", missing)
 }
 
-// expectedSchema is every object that a file of a version has, by name, as SQLite writes it down.
+// expectedSchema returns the SQL of every object of a schema version, by name, as SQLite stores it. What migration 14
+// drops is not in it.
 func expectedSchema(ctx context.Context, version int) (map[string]string, error) {
 	names, err := steps()
 	if err != nil {

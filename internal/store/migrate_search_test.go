@@ -46,8 +46,8 @@ func earlierFile(t *testing.T, version int, queries ...string) (path string) {
 	return path
 }
 
-// TestMigrateSearch: a file of any earlier schema, with the index that it had for searching, is sound, and migrates to the same
-// schema and a full index.
+// TestMigrateSearch: a file of any earlier schema, with the index that it had for searching, is sound, and migrates
+// to the same schema and a full index.
 func TestMigrateSearch(t *testing.T) {
 	t.Parallel()
 	names, err := steps()

@@ -87,7 +87,8 @@ func TestMigrateValues(t *testing.T) {
 	}
 }
 
-// TestMigrateRefresh: the refresh tokens of a session keep their order, the live one being the last, and clearing finds what it did.
+// TestMigrateRefresh: the refresh tokens of a session keep their order, the live one being the last, and clearing
+// finds what it did.
 func TestMigrateRefresh(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")

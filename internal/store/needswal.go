@@ -16,36 +16,36 @@ import (
 	"accountd/internal/durable"
 )
 
-// markSuffix names the mark of a database that needs its write-ahead log: an empty file beside it. It is made
-// before the first write is acknowledged, and removed when everything has been copied out of the log. So a mark
-// without a log says that the log was lost, after whatever crash. To keep it so, no connection deletes the log (see
-// conn.connect) but the one of endUse, which has the file alone.
+// markSuffix is the suffix of the mark: an empty file beside a database that needs its WAL. The mark is made before
+// the first write is acknowledged, and removed when the WAL has been copied completely. So a mark without a WAL means
+// that the WAL was lost, after any crash. To keep it so, no connection deletes the WAL when it is closed (see
+// persistWAL), except that of leaveAsOneFile, which has the file alone.
 const markSuffix = "-needs-wal"
 
-// The header of the log: its size in bytes, and the number that it begins with, but for the lowest bit.
+// The header of the WAL: its size in bytes, and its magic number without the lowest bit.
 // https://www.sqlite.org/fileformat.html, section 4.1.
 const (
 	walHeader = 32
 	walMagic  = 0x377f0682
 )
 
-// ErrLostLog says that a database has lost its write-ahead log.
+// ErrLostLog means that a database has lost its WAL.
 var ErrLostLog = errors.New("its write-ahead log (-wal) is gone or empty, and with it what was acknowledged last, " +
-	"such as accounts, new passwords and logouts: put the -wal file back, or bring a backup back with accountd restore FILE, " +
-	"or go on without it with accountd serve --accept-lost-log; nothing is lost if another program, such as sqlite3 or " +
-	"an older accountd, has opened and closed the file since accountd last ran: then delete the file " +
+	"such as accounts, new passwords and logouts: put the -wal file back, " +
+	"or bring a backup back with accountd restore FILE, or go on without it with accountd serve --accept-lost-log; " +
+	"nothing is lost if another program, such as sqlite3 or an older accountd, has opened and closed the file since accountd last ran: then delete the file " +
 	"accountd.db-needs-wal, and nothing else")
 
-// errLogGone says that a file which is open has lost its log.
+// errLogGone means that the WAL was deleted while the file is open.
 var errLogGone = errors.New("its write-ahead log (-wal) has been deleted while accountd has it open: stop accountd " +
 	"with SIGTERM, which saves what was in it, and start it again; a crash would lose it")
 
-// ErrInUse says that another process has the file open.
+// ErrInUse means that another process has the file open.
 var ErrInUse = errors.New("another program has it open (lsof or fuser with its name tells which): " +
 	"end that program and run this again")
 
-// lostLog fails with ErrLostLog where the database at path has the mark and no log. The log is looked for again,
-// because another process may write the first one meanwhile.
+// lostLog fails with ErrLostLog if the database at path has the mark but no WAL. It looks twice, because another
+// process may be writing the first WAL.
 func lostLog(path string) error {
 	if hasLog(path) || !exists(path+markSuffix) || hasLog(path) || !exists(path+markSuffix) {
 		return nil
@@ -53,13 +53,13 @@ func lostLog(path string) error {
 	return ErrLostLog
 }
 
-// hasLog reports whether there is a log that has a header.
+// hasLog reports whether there is a WAL with a header.
 func hasLog(path string) bool {
 	f, err := os.Open(path + "-wal")
 	if err != nil {
 		return false
 	}
-	defer f.Close() // it is only read
+	defer f.Close() // only read
 	header := make([]byte, walHeader)
 	_, err = io.ReadFull(f, header)
 	return err == nil && binary.BigEndian.Uint32(header)&^1 == walMagic
@@ -70,7 +70,7 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// setMark makes sure that the database at path has the mark. It fails with ErrUnsynced when an fsync does.
+// setMark makes the mark of the database at path if it is missing. It fails with ErrUnsynced if the fsync fails.
 func setMark(path string) error {
 	if _, err := os.Lstat(path + markSuffix); err == nil {
 		return nil
@@ -88,7 +88,7 @@ func setMark(path string) error {
 	return nil
 }
 
-// clearMark removes the mark durably: afterwards the log may go.
+// clearMark removes the mark durably. After that the WAL may be deleted.
 func clearMark(path string) error {
 	if !exists(path + markSuffix) {
 		return nil
@@ -96,8 +96,8 @@ func clearMark(path string) error {
 	return errors.Join(os.Remove(path+markSuffix), durable.SyncDir(filepath.Dir(path)))
 }
 
-// openAlone connects to the file at abs, and keeps everybody else out until it is closed. It fails with ErrInUse
-// when any other connection has it open, of this process or another.
+// openAlone connects to the file at abs and locks it until the connection is closed. It fails with ErrInUse if
+// another connection has it open, in this process or another.
 func openAlone(ctx context.Context, abs string) (*conn, error) {
 	c, err := newConn(dsn(abs, "busy_timeout(0)", "locking_mode(EXCLUSIVE)"))
 	if err != nil {
@@ -113,12 +113,12 @@ func openAlone(ctx context.Context, abs string) (*conn, error) {
 	return c, nil
 }
 
-// copyOut copies all that is in the log into the file, clears the mark, and lets c delete the log. The connection
-// is one of openAlone: no other process can write in between.
-func (c *conn) copyOut(ctx context.Context, abs string) error {
+// checkpointAll copies the whole WAL into the database, clears the mark, and lets SQLite delete the WAL when c is
+// closed. The connection must be from openAlone, so that no other process writes meanwhile.
+func (c *conn) checkpointAll(ctx context.Context, abs string) error {
 	complete, err := c.checkpoint(ctx)
 	if err != nil {
-		return judged(err)
+		return classify(err)
 	}
 	if !complete {
 		return ErrInUse
@@ -126,14 +126,14 @@ func (c *conn) copyOut(ctx context.Context, abs string) error {
 	if err := clearMark(abs); err != nil {
 		return err
 	}
-	_ = os.Remove(abs + "-shm") // the index of the log: nobody has it open, and it is made anew
-	return c.keepLog(false)
+	_ = os.Remove(abs + "-shm") // no process has it open, and SQLite makes it again
+	return c.persistWAL(false)
 }
 
-// endUse leaves the file at abs as one file, unless another connection has it open: then the last of them does.
-// Where the log cannot be copied, the log and its mark stay for the next start. A log that is gone is lost unless
-// its content has been saved: by who had it open, and copied all of it.
-func endUse(ctx context.Context, abs string, saved bool) error {
+// leaveAsOneFile copies and deletes the WAL of the file at abs, unless another connection has the file open: the last
+// one does it. If the WAL cannot be copied, the WAL and its mark stay for the next start. saved says that the caller
+// had the file open and has copied a WAL that is now missing.
+func leaveAsOneFile(ctx context.Context, abs string, saved bool) error {
 	if err := lostLog(abs); err != nil && !saved {
 		return err
 	}
@@ -144,18 +144,18 @@ func endUse(ctx context.Context, abs string, saved bool) error {
 	if err != nil {
 		return err
 	}
-	err = c.copyOut(ctx, abs)
+	err = c.checkpointAll(ctx, abs)
 	return errors.Join(err, c.close())
 }
 
 // NeedsLog reports whether the database at path has the mark.
 func NeedsLog(path string) bool { return exists(path + markSuffix) }
 
-// Leave removes the mark of the database at path where another program alone keeps it from being left as one file.
-// All that is in the log is copied first: that program may delete it. No other process of accountd may have the
-// file open. Where that fails, on a full disk for one, nothing is lost: the log and its mark stay.
+// Leave removes the mark of the database at path if only a program other than accountd has the file open. It copies
+// the WAL first, because that program may delete it. No other process of accountd may have the file open. If it
+// fails, on a full disk for example, the WAL and its mark stay, and nothing is lost.
 func Leave(ctx context.Context, path string) {
-	c, err := look(ctx, path)
+	c, err := connectTo(ctx, path)
 	if err != nil {
 		return
 	}
@@ -165,9 +165,8 @@ func Leave(ctx context.Context, path string) {
 	}
 }
 
-// keepLog says whether SQLite leaves the log where it is when the connection is the last to be closed. A database
-// in memory has none.
-func (c *conn) keepLog(keep bool) error {
+// persistWAL sets whether SQLite keeps the WAL when the last connection is closed. An in-memory database has none.
+func (c *conn) persistWAL(keep bool) error {
 	mode := 0
 	if keep {
 		mode = 1

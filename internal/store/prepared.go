@@ -5,6 +5,6 @@ import (
 	"slices"
 )
 
-// Prepared is the texts of what the transaction's connection has prepared so far, be it for this transaction or for one before: what
-// was run, for tests of how it is done.
+// Prepared returns the constant queries that the transaction's connection has run so far, in this or earlier
+// transactions. Tests examine their plans.
 func (tx *Tx) Prepared() []string { return slices.Sorted(maps.Keys(tx.conn.stmts)) }

@@ -9,7 +9,8 @@ import (
 
 const countRows = `SELECT count(*) FROM outbox`
 
-// TestReadOne: one statement runs, prepared or not, and a second does not. What one read does wrong, the next does not suffer from.
+// TestReadOne: one statement runs, prepared or not, and a second does not. What one read does wrong, the next does
+// not suffer from.
 func TestReadOne(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))

@@ -13,8 +13,8 @@ import (
 	"accountd/internal/durable"
 )
 
-// Copy copies the database file at path into the directory dir, mode 0600 and durable, for OpenCopy and Replace. What is in
-// a -wal beside it would be missing in the copy, so a file that may have one is refused.
+// Copy copies the database file at path into the directory dir, durably and with mode 0600, for OpenCopy and Replace.
+// It refuses a file in WAL mode: the copy would lack what is in the WAL.
 func Copy(path, dir string) (copied string, err error) {
 	if err := inspect(path); err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
@@ -23,29 +23,31 @@ func Copy(path, dir string) (copied string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer in.Close() // it is only read
-	// https://www.sqlite.org/fileformat.html, section 1.3: 2 is WAL
+	defer in.Close() // only read
+	// Write version of https://www.sqlite.org/fileformat.html, section 1.3: 2 is WAL.
 	version := make([]byte, 1)
 	if _, err := in.ReadAt(version, 18); err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	if version[0] != 1 {
-		return "", fmt.Errorf("%s is no backup but the file of a server, or a copy of one: it may lack what that had in its -wal; make a backup of the directory that it belongs to with accountd backup --data-dir DIR, and restore that", path)
+		return "", fmt.Errorf("%s is no backup but the file of a server, or a copy of one: "+
+			"it may lack what that had in its -wal; make a backup of the directory that it belongs to "+
+			"with accountd backup --data-dir DIR, and restore that", path)
 	}
 	return copyFile(in, dir)
 }
 
-// LostLog reports whether the database at path is there and has lost its write-ahead log: everything but CopyWithoutLog then
-// fails with ErrLostLog.
+// LostLog reports whether the database at path exists and has lost its WAL. Everything except CopyWithoutLog fails
+// with ErrLostLog then.
 func LostLog(path string) bool { return exists(path) && lostLog(path) != nil }
 
-// CopyWithoutLog is Copy for a database that has lost its log. Whether the file is whole without it, Check has to say.
+// CopyWithoutLog is Copy for a database that has lost its WAL. Check tells whether the copy is sound.
 func CopyWithoutLog(path, dir string) (copied string, err error) {
 	in, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
-	defer in.Close() // it is only read
+	defer in.Close() // only read
 	return copyFile(in, dir)
 }
 
@@ -57,10 +59,10 @@ func copyFile(in *os.File, dir string) (copied string, err error) {
 	return copied, nil
 }
 
-// Discard removes a file that Copy has made and Replace was not called with.
+// Discard deletes a copy that was not given to Replace.
 func Discard(copied string) { removeAll(copied) }
 
-// replacement is what a file beside the database says while one takes the other's place. Names are of the same directory.
+// replacement is the content of the file that records a Replace in progress. Both names are of the same directory.
 type replacement struct {
 	New   string `json:"new"`
 	Aside string `json:"aside"`
@@ -68,9 +70,10 @@ type replacement struct {
 
 func replacementFile(path string) string { return path + ".replace" }
 
-// Replace puts the file that Copy has made in the place of the database at path, which is kept under the name aside in the same
-// directory, with its -wal if it has one. Nobody may have either open. Once it has written down what it does, an
-// interruption is made good by FinishReplace; before that, nothing has happened. Either way the copy is gone.
+// Replace puts a copy made by Copy in the place of the database at path, which is renamed to aside in the same
+// directory, along with its WAL. No process may have either open. The plan is written to a file first: FinishReplace
+// completes an interrupted Replace, and before the plan is written nothing has happened. The copy is used up in
+// either case.
 func Replace(path, copied, aside string) error {
 	dir := filepath.Dir(path)
 	raw, err := json.Marshal(replacement{filepath.Base(copied), aside})
@@ -94,14 +97,14 @@ func Replace(path, copied, aside string) error {
 	return err
 }
 
-// Replacing reports whether a Replace has not been finished.
+// Replacing reports whether a Replace was interrupted.
 func Replacing(path string) bool {
 	_, err := os.Lstat(replacementFile(path))
 	return err == nil
 }
 
-// FinishReplace finishes what an interrupted Replace has begun, and reports whether there was anything. Nobody may have the
-// database open.
+// FinishReplace completes an interrupted Replace, and reports whether there was one. No process may have the database
+// open.
 func FinishReplace(path string) (bool, error) {
 	dir := filepath.Dir(path)
 	raw, err := os.ReadFile(replacementFile(path))
@@ -119,8 +122,8 @@ func FinishReplace(path string) (bool, error) {
 		return false, fmt.Errorf("an interrupted restore cannot be finished: %s: %w", replacementFile(path), err)
 	}
 	copied, aside := filepath.Join(dir, r.New), filepath.Join(dir, r.Aside)
-	if _, err := os.Lstat(copied); err == nil { // what is at path is still the one to be replaced
-		for _, suffix := range append([]string{""}, beside...) {
+	if _, err := os.Lstat(copied); err == nil { // the database at path is still the old one
+		for _, suffix := range append([]string{""}, companions...) {
 			if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return false, err
 			}
@@ -140,8 +143,8 @@ func FinishReplace(path string) (bool, error) {
 	return true, durable.SyncDir(dir)
 }
 
-// Settle puts what a sound database has in its -wal into the file itself, so that it can be kept as one file. It
-// fails with ErrInUse when somebody has the database open.
+// Settle copies the WAL of a sound database into the file and turns WAL mode off, so that the database is a single
+// file. It fails with ErrInUse if a process has it open.
 func Settle(ctx context.Context, path string) error {
 	fail := func(err error) error { return fmt.Errorf("%s: %w", path, explain(err)) }
 	abs, err := filepath.Abs(path)
@@ -155,8 +158,8 @@ func Settle(ctx context.Context, path string) error {
 	if err != nil {
 		return fail(err)
 	}
-	defer c.close() // there is nothing in it that could be lost
-	if err := c.copyOut(ctx, abs); err != nil {
+	defer c.close() // the WAL is empty
+	if err := c.checkpointAll(ctx, abs); err != nil {
 		return fail(err)
 	}
 	var mode string

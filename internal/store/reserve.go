@@ -15,38 +15,38 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// The reserve is a file beside the database that takes room on the disk, in bytes. An urgent write that meets a
-// full disk gives its room back, one step at a time.
+// The reserve is a file beside the database. An urgent write that meets a full disk frees its space, one step at a
+// time. Sizes are in bytes.
 const (
 	reserveSuffix = "-reserve"
 	reserveSize   = 1 << 20
 	reserveStep   = 128 << 10
-	reserveBlock  = 4 << 10 // what makes it short
+	reserveBlock  = 4 << 10 // freed to mark the reserve as short
 )
 
-// ErrFull says that the disk is full.
+// ErrFull means that the disk is full.
 var ErrFull = errors.New("the disk is full: make room; until then only what ends sessions or sets passwords is written")
 
-// reserve is room on the disk for urgent writes. As long as its file is shorter than it should be, ordinary writes
-// are refused: in the room that is left they would use up what urgent ones need. Every process that has the
-// database open goes by the same file, and looks at it once a second. Without the file nothing is refused.
+// reserve is disk space for urgent writes, held by a file. While the file is shorter than it should be, ordinary
+// writes are refused, because they would use up the space that urgent writes need. All processes that have the
+// database open share the file, and check it once a second. Without the file no write is refused.
 type reserve struct {
 	path  string
 	short atomic.Bool // ordinary writes are refused
 
-	mu      sync.Mutex // one at a time changes the file
-	held    bool       // guarded by mu; this process makes the file when it is missing
-	lacking error      // guarded by mu; why the file is short, or missing though held; nil: it is neither
+	mu      sync.Mutex // held while the file is changed
+	held    bool       // guarded by mu; this process creates a missing file
+	lacking error      // guarded by mu; why the file is short, or missing although held
 }
 
 func newReserve(database string) *reserve {
 	r := &reserve{path: database + reserveSuffix}
-	r.look()
+	r.measure()
 	return r
 }
 
-// look sets short, and returns the size of the file in bytes, -1 where there is none. It requires r.mu held.
-func (r *reserve) look() int64 {
+// measure sets short, and returns the size of the file in bytes, -1 if there is none. Requires r.mu held.
+func (r *reserve) measure() int64 {
 	size := int64(-1)
 	if info, err := os.Stat(r.path); err == nil {
 		size = info.Size()
@@ -55,30 +55,30 @@ func (r *reserve) look() int64 {
 	return size
 }
 
-// release gives n bytes back to the disk, and reports whether there were any left.
+// release gives n bytes back to the disk, and reports whether any were left.
 func (r *reserve) release(n int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	defer r.look()
+	defer r.measure()
 	info, err := os.Stat(r.path)
 	return err == nil && info.Size() > 0 && os.Truncate(r.path, max(0, info.Size()-n)) == nil
 }
 
-// refill makes a short reserve whole again, and makes one that is missing though held. It fails with ErrFull when a
-// short one has no room for that and some more.
+// refill restores a short reserve, and creates a missing one if it is held. It fails with ErrFull if the disk has no
+// space for it and some more.
 func (r *reserve) refill() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lacking = nil
-	if size := r.look(); r.short.Load() || size < 0 && r.held {
+	if size := r.measure(); r.short.Load() || size < 0 && r.held {
 		r.lacking = r.fill(size)
-		r.look()
+		r.measure()
 	}
 	return r.lacking
 }
 
-// fill makes a file of a size whole, -1 where there is none, or leaves it as it is. It asks for the room first: what
-// is left of a disk is not taken for nothing. It requires r.mu held.
+// fill extends a file of the given size (-1: no file) to the full size, or leaves it as it is. It checks the free
+// space first, so that it does not use up the last of the disk for nothing. Requires r.mu held.
 func (r *reserve) fill(size int64) error {
 	const need = reserveSize + reserveStep
 	full := fmt.Errorf("%w (%d KiB have to be free)", ErrFull, (need-size)>>10)
@@ -93,9 +93,9 @@ func (r *reserve) fill(size int64) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() // nothing in it is ever read
+	defer f.Close() // the content does not matter
 	block := make([]byte, reserveBlock)
-	_, _ = rand.Read(block) // never fails; zeros would take no room on a file system that compresses
+	_, _ = rand.Read(block) // never fails; a file system that compresses would store zeros in no space
 	for at := max(0, size); err == nil && at < need; at += reserveBlock {
 		_, err = f.WriteAt(block, at)
 	}
@@ -111,7 +111,7 @@ func (r *reserve) fill(size int64) error {
 	return errors.Join(err, f.Truncate(size))
 }
 
-// lacks says why the reserve is not as it should be, as refill found it last.
+// lacks returns why the reserve is short or missing, as refill found it last.
 func (r *reserve) lacks() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -121,7 +121,7 @@ func (r *reserve) lacks() error {
 	return r.lacking
 }
 
-// noRoom says whether an error is that the disk is full.
+// noRoom reports whether an error means that the disk is full.
 func noRoom(err error) bool {
 	if errors.Is(err, ErrFull) {
 		return true
@@ -130,8 +130,8 @@ func noRoom(err error) bool {
 	return ok && (e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
 }
 
-// HoldReserve sets the reserve aside, for as long as the database is there, and makes it whole again whenever there
-// is room. Where there is none now it fails: with ErrFull if the reserve has been used, and ordinary writes with it.
+// HoldReserve creates the reserve, and from then on restores it whenever there is space. It fails if there is no
+// space now: with ErrFull if the reserve has been used, so that ordinary writes are refused.
 func (db *DB) HoldReserve() error {
 	r := db.writer.reserve
 	r.mu.Lock()
@@ -143,15 +143,14 @@ func (db *DB) HoldReserve() error {
 // ReserveShort reports whether the reserve of the database at path has been used.
 func ReserveShort(path string) bool { return newReserve(path).short.Load() }
 
-// WriteUrgent is Write for what has to succeed on a full disk as well: what ends sessions, or sets a password.
-// There fn is run again: after the log has been copied, so that it begins anew in the room that it has, and then in
-// the room of the reserve.
+// WriteUrgent is Write for what must succeed on a full disk as well: ending sessions, and setting passwords. There it
+// runs fn again: after a checkpoint, so that the commit restarts the WAL, and then with space of the reserve.
 func (db *DB) WriteUrgent(ctx context.Context, fn func(*Tx) error) error {
 	err := db.writer.write(ctx, fn, true)
 	if !noRoom(err) {
 		return err
 	}
-	_ = db.Checkpoint(ctx) // health hears of its failure; the reserve helps where the log cannot be copied
+	_ = db.Checkpoint(ctx) // health has its error; the reserve helps if the WAL cannot be copied
 	for err = db.writer.write(ctx, fn, true); noRoom(err) && db.writer.reserve.release(reserveStep); {
 		err = db.writer.write(ctx, fn, true)
 	}

@@ -21,11 +21,11 @@ import (
 //go:embed data/confusables.txt.gz
 var confusables []byte
 
-// confusablesVersion is the version of Unicode that the table is of, as are the tables of Go: no username has a
-// letter that is newer.
+// confusablesVersion is the version of Unicode of the table and of Go's tables. No username has a letter that is
+// newer.
 const confusablesVersion = "15.0.0"
 
-// prototypes are the lines of confusables. They are read when the first skeleton is made, which takes a few
+// prototypes maps each confusable character to its prototype. It is read when the first skeleton is made, in a few
 // milliseconds.
 var prototypes = sync.OnceValue(func() map[rune]string {
 	lines, err := gzip.NewReader(bytes.NewReader(confusables))
@@ -41,20 +41,20 @@ var prototypes = sync.OnceValue(func() map[rune]string {
 		source, target, _ := strings.Cut(strings.TrimSpace(line), ";")
 		table[codePoints(source)[0]] = string(codePoints(target))
 	}
-	// Unicode says i of U+04CF. Fonts draw the bar of its capital, U+04C0, whose prototype is l.
+	// Unicode maps U+04CF to i, but fonts draw it like its capital U+04C0, which maps to l.
 	table['\u04cf'] = "l"
 	return table
 })
 
-// smallCapitals are the prototypes that are small capitals, each with the prototype of its letter. Skeletons have no
-// case, so a small capital has to be the capital that it looks like. Folding leaves it alone: its case is lower.
+// smallCapitals replaces prototypes that are small capitals by the prototypes of their letters. Skeletons have no
+// case, and folding leaves small capitals alone, because they are lower case.
 var smallCapitals = strings.NewReplacer(
 	"\u1d00", "a", "\u0299", "b", "\u1d05", "d", "\u1d07", "e", "\ua730", "f", "\u0262", "g", "\u029c", "h",
 	"\u1d0a", "j", "\u0138", "k", "\u029f", "l", "\u028d", "rn", "\u0274", "n", "\u1d18", "p", "\ua7af", "q",
 	"\u0280", "r", "\u1d1b", "t",
 )
 
-// codePoints reads code points in hexadecimal.
+// codePoints parses code points in hexadecimal.
 func codePoints(text string) (list []rune) {
 	for word := range strings.FieldsSeq(text) {
 		code, err := strconv.ParseUint(word, 16, 32)
@@ -66,18 +66,18 @@ func codePoints(text string) (list []rune) {
 	return list
 }
 
-// Skeleton is the same for texts that look alike, whatever their case. It is that of UTS 39, section 4, but folded:
-// a capital I is an l, a capital Β of Greek is a b. It is for comparing only.
+// Skeleton returns the same text for texts that look alike, with or without case: the skeleton of UTS 39, section 4,
+// folded. So a capital I is an l, and a Greek capital Β is a b. Use it only to compare.
 func Skeleton(s string) string {
 	s = prototype(s)
-	for range 2 { // a prototype may be a capital, and what that is folded to may have a prototype, as have 0, O and o
+	for range 2 { // a prototype may be a capital, and its folded letter may have a prototype again: 0, O, o
 		s = prototype(Fold(s))
 	}
 	return s
 }
 
-// prototype replaces each character by its prototype, in NFD, and a small capital by its letter's. Invisible
-// characters are not left out: usernames have none.
+// prototype replaces each character of the NFD of a text by its prototype, and small capitals by their letters. It
+// keeps invisible characters: usernames have none.
 func prototype(s string) string {
 	var b strings.Builder
 	for _, r := range norm.NFD.String(s) {

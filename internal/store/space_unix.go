@@ -4,7 +4,7 @@ package store
 
 import "golang.org/x/sys/unix"
 
-// FreeSpace is how many bytes files in a directory can still take.
+// FreeSpace returns the number of bytes that files in a directory can still take.
 func FreeSpace(dir string) (uint64, error) {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {

@@ -2,7 +2,7 @@ package store
 
 import "golang.org/x/sys/windows"
 
-// FreeSpace is how many bytes files in a directory can still take.
+// FreeSpace returns the number of bytes that files in a directory can still take.
 func FreeSpace(dir string) (free uint64, err error) {
 	name, err := windows.UTF16PtrFromString(dir)
 	if err != nil {

@@ -1,11 +1,11 @@
-// Package store is the SQLite file: pools, transactions and migrations.
+// Package store opens the SQLite file and runs transactions, checkpoints, migrations and backups on it.
 //
-// It promises that what Write has acknowledged survives a power cut (WAL with synchronous=FULL), that
-// there is one writer at a time, and that readers never wait for it. Writes that come at the same time
-// share a commit and its fsync. It knows no table: SQL lives in query.go of the package that owns the rows.
+// What Write has acknowledged survives a power cut (WAL with synchronous=FULL). There is one writer at a time, and
+// readers never wait for it. Writes that arrive at the same time share a commit and its fsync (group commit). The
+// schema is in migrations/; other SQL is in the package that owns the table.
 //
-// Files: the database at the path given to Open, with SQLite's -wal and -shm and the mark -needs-wal and the
-// reserve (-reserve) beside it, all mode 0600.
+// Files, all of mode 0600: the database at the path given to [Open], SQLite's -wal and -shm, the mark -needs-wal, and
+// -reserve, which holds disk space for urgent writes.
 package store
 
 import (
@@ -21,8 +21,8 @@ import (
 	"time"
 )
 
-// readers is the size of the reading pool: with more, readers and the writer only contend for the cores. At most longReaders
-// of them are out for reads that may take long.
+// readers is the number of connections that read: more would only compete with the writer for the cores. ReadLong
+// uses at most longReaders of them.
 const (
 	readers     = 4
 	longReaders = readers / 2
@@ -34,35 +34,35 @@ var errClosed = errors.New("the database is closed")
 type DB struct {
 	writer  *writer
 	readers *pool
-	long    chan struct{} // one for each ReadLong
-	file    *os.File      // the database itself, for an fsync; not closed before the connections, whose locks would go with it
-	copying chan struct{} // closed: copyLog has ended
+	long    chan struct{} // one element for each ReadLong that runs
+	file    *os.File      // the database, for fsync; closed after the connections, because closing it drops their locks
+	copying chan struct{} // closed: runCheckpoints has ended
 	now     func() time.Time
 	close   func() error // once
 }
 
-// Open opens the file at path and migrates it to the newest schema; now is the clock of every transaction. Where there is no
-// file it makes one. A file that has users is backed up before it is migrated, into the directory backups beside it. One that
-// is damaged, empty, a link or somebody else's is refused and left as it is.
+// Open opens the database at path, or creates it, and migrates it to the newest schema. Every transaction reads its
+// time from now. A file that has users is backed up into the directory backups beside it before it is migrated. Open
+// refuses a file that is damaged, empty, a link, or not a database of accountd, and leaves it as it is.
 func Open(ctx context.Context, path string, now func() time.Time) (*DB, error) {
 	how := opening{backups: filepath.Join(filepath.Dir(path), "backups")}
 	db, err := openFile(ctx, path, now, how)
 	for room := newReserve(path); noRoom(err) && !errors.Is(err, ErrFull) && room.release(reserveStep); {
-		db, err = openFile(ctx, path, now, how) // the index of the log takes a little room
+		db, err = openFile(ctx, path, now, how) // the -shm needs a little space
 	}
 	return db, err
 }
 
-// OpenCopy is Open for a file that is a copy of another: it is migrated without a backup, and not made.
+// OpenCopy is Open for a copy of a database: it is migrated without a backup, and never created.
 func OpenCopy(ctx context.Context, path string, now func() time.Time) (*DB, error) {
 	return openFile(ctx, path, now, opening{copied: true})
 }
 
-// opening is how a file is opened.
+// opening says how a file is opened.
 type opening struct {
-	fresh   bool   // it may be empty
-	copied  bool   // it has to be there
-	backups string // where the backup before a migration goes; "": none is made
+	fresh   bool   // the file does not exist yet
+	copied  bool   // the file is a copy, and exists
+	backups string // directory for the backup before a migration; "": no backup
 }
 
 func openFile(ctx context.Context, path string, now func() time.Time, how opening) (*DB, error) {
@@ -74,13 +74,13 @@ func openFile(ctx context.Context, path string, now func() time.Time, how openin
 	err = inspect(abs)
 	if errors.Is(err, fs.ErrNotExist) && !how.copied {
 		if err = create(ctx, abs, now); errors.Is(err, fs.ErrExist) {
-			err = nil // made by another process meanwhile
+			err = nil // another process has created it
 		}
 	}
 	if err != nil {
 		return fail(err)
 	}
-	users, err := judge(ctx, abs)
+	users, err := validate(ctx, abs)
 	if err != nil {
 		return fail(err)
 	}
@@ -94,13 +94,13 @@ func openFile(ctx context.Context, path string, now func() time.Time, how openin
 	return db, nil
 }
 
-// dsn is the file at an absolute path as SQLite takes it, with the pragmas of every connection and those of this one.
+// dsn returns the SQLite URI of the file at an absolute path, with the pragmas of every connection and those given.
 func dsn(abs string, pragmas ...string) string {
 	all := append([]string{"foreign_keys(1)", "synchronous(FULL)", "wal_autocheckpoint(0)"}, pragmas...)
 	return "file:" + (&url.URL{Path: abs}).EscapedPath() + "?_pragma=" + strings.Join(all, "&_pragma=")
 }
 
-// wait is how long a connection waits for a lock of another process, which has it for moments.
+// wait is the pragma for connections that wait for a lock of another process, which is held for moments.
 const wait = "busy_timeout(5000)"
 
 // openAt opens and migrates the file at abs.
@@ -109,7 +109,7 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 	if how.fresh {
 		flags |= os.O_CREATE | os.O_EXCL
 	}
-	// SQLite gives -wal and -shm the mode of the file, so the file's is enough, whatever the umask.
+	// SQLite gives -wal and -shm the mode of the database, whatever the umask.
 	f, err := os.OpenFile(abs, flags, 0o600)
 	if err != nil {
 		return nil, err
@@ -130,83 +130,88 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 	}
 	marked := abs
 	if how.fresh || how.copied {
-		marked = "" // nobody is told what is written to it: it is whole, or removed
+		marked = "" // no write to it is acknowledged: the file is completed, or removed
 	}
 	db.writer = newWriter(c, now, marked, newReserve(abs))
-	go db.copyLog()
+	go db.runCheckpoints()
 	db.close = sync.OnceValue(func() error {
-		db.writer.stop() // first: what it runs may read
+		db.writer.stop() // first, since a function of Write may read
 		db.readers.wait()
 		<-db.copying
 		saved := false
 		if db.writer.pages > 0 || lostLog(abs) != nil {
-			saved = db.writer.copyRest() // endUse copies where this is the only process that has it open, and the log there
+			saved = db.writer.checkpointRest() // leaveAsOneFile does so only if no other process has the file open
 		}
 		if err := db.writer.health.usable(); err != nil {
-			return err // closing would write: what is in the WAL is left for the next start
+			return err // closing would write: the next start recovers the WAL
 		}
 		err := errors.Join(db.readers.close(), c.close())
-		if end := endUse(context.Background(), abs, saved); !noRoom(end) { // else nothing is lost: the log and its mark stay
+		// On a full disk the WAL and its mark stay, and nothing is lost.
+		if end := leaveAsOneFile(context.Background(), abs, saved); !noRoom(end) {
 			err = errors.Join(err, end)
 		}
 		err = errors.Join(err, f.Close())
 		if how.fresh || how.copied {
-			err = errors.Join(err, whole(abs))
+			err = errors.Join(err, checkNoWAL(abs))
 		}
 		return err
 	})
-	_ = db.writer.reserve.refill() // there may be room again for what a migration writes
+	_ = db.writer.reserve.refill() // a migration may write if there is space again
 	if err := db.migrate(ctx, abs, how.backups); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
 
-// check asks SQLite whether the pragmas of the DSN took effect: an unknown one is silently ignored.
+// check fails unless the pragmas of the DSN took effect: SQLite ignores an unknown pragma without an error.
 func check(ctx context.Context, c *conn) error {
 	if err := c.connect(ctx); err != nil {
 		return err
 	}
-	for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "wal_autocheckpoint": "0"} {
+	for pragma, want := range map[string]string{
+		"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "wal_autocheckpoint": "0",
+	} {
 		var got string
 		if err := c.sql.QueryRowContext(ctx, "PRAGMA "+pragma).Scan(&got); err != nil {
 			return err
 		}
 		if got != want {
-			return fmt.Errorf("PRAGMA %s is %s, not %s: the file system does not support what durability needs", pragma, got, want)
+			return fmt.Errorf("PRAGMA %s is %s, not %s: the file system does not support what durability needs",
+				pragma, got, want)
 		}
 	}
 	return nil
 }
 
-// whole fails when something is left in the log of a database that is closed and is going to be moved without it.
-func whole(abs string) error {
+// checkNoWAL fails if the WAL of a closed database is not empty: the database is about to be moved without its WAL.
+func checkNoWAL(abs string) error {
 	info, err := os.Stat(abs + "-wal")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err == nil && info.Size() > 0 {
-		return fmt.Errorf("what was written to %s is still in its -wal: the disk did not take the copy; look whether it is full", abs)
+		return fmt.Errorf("what was written to %s is still in its -wal: the disk did not take the copy; "+
+			"look whether it is full", abs)
 	}
 	return nil
 }
 
-// Close waits for running transactions and for writes that wait for their turn, and closes the file. It fails with ErrUnsynced when an
-// fsync has.
+// Close waits for running transactions and queued writes, and closes the file. It fails with ErrUnsynced if an fsync
+// has failed.
 func (db *DB) Close() error { return db.close() }
 
-// Now is the clock that transactions read.
+// Now reads the clock of transactions.
 func (db *DB) Now() time.Time { return db.now() }
 
-// Read runs fn in a read-only snapshot.
+// Read runs fn in a read transaction, which sees one snapshot.
 func (db *DB) Read(ctx context.Context, fn func(*Tx) error) error { return db.read(ctx, false, fn) }
 
-// ReadOne is Read for one statement that an index answers. It has a snapshot by itself, so nothing has to be begun and ended
-// around it, which takes as long, and no context interrupts it, which takes as long again. A second one fails.
+// ReadOne is Read for a single statement that an index answers. One statement is a snapshot by itself, so there is no
+// BEGIN and COMMIT, each as slow as the statement, and ctx does not interrupt it. A second statement fails.
 func (db *DB) ReadOne(ctx context.Context, fn func(*Tx) error) error { return db.read(ctx, true, fn) }
 
-// ReadLong is Read for what may look at much of the file. Half of the pool is all that such reads get, however many there are,
-// so that the others never wait for them.
+// ReadLong is Read for queries that may scan much of the file. They share half of the connections, so that other reads
+// never wait for them.
 func (db *DB) ReadLong(ctx context.Context, fn func(*Tx) error) error {
 	select {
 	case db.long <- struct{}{}:
@@ -242,10 +247,10 @@ func (db *DB) read(ctx context.Context, single bool, fn func(*Tx) error) (err er
 		switch {
 		case committed:
 		case single:
-			c.drop() // it may be the connection that failed
+			c.drop() // the connection itself may have failed
 		default:
 			if rerr := c.rollback(); rerr != nil {
-				err = errors.Join(err, rerr) // not without: err is to stay the value that fn returned
+				err = errors.Join(err, rerr) // only here: otherwise err stays the value that fn returned
 			}
 		}
 	}()

@@ -8,17 +8,17 @@ import (
 )
 
 var (
-	// errRolledBack is for writes that were well themselves.
+	// errRolledBack is for a write that succeeded in a transaction that did not.
 	errRolledBack = errors.New("the transaction was rolled back")
 	errOneOnly    = errors.New("the second statement of a ReadOne: its snapshot would be another")
 	errForeignKey = errors.New("FOREIGN KEY constraint failed when the transaction was about to end")
 )
 
-// Tx is one transaction. Now is read once, so every row it touches carries the same time.
+// Tx is one transaction. Now is read once, so all rows that it writes carry the same time.
 //
-// ExecContext, QueryContext and QueryRowContext prepare their query once and for all: give them
-// constant text. A query put together at run time goes through Tx.Tx, which prepares nothing.
-// Their context interrupts a statement of Read; what Write and ReadOne have begun is not interrupted.
+// ExecContext, QueryContext and QueryRowContext keep their statement prepared for ever, so the query must be
+// constant. A query that is put together at run time goes through Tx.Tx, which keeps nothing. The context interrupts
+// a statement of Read and ReadLong, but not one of Write and ReadOne.
 type Tx struct {
 	Tx  unprepared
 	Now time.Time
@@ -26,33 +26,33 @@ type Tx struct {
 	conn    *conn
 	writing bool
 	single  bool // for ReadOne
-	ran     bool // a statement; only told where single
+	ran     bool // a statement has run; set only if single
 	over    bool
-	rows    []*sql.Rows // asked for, maybe not closed
+	rows    []*sql.Rows // returned to the caller, perhaps not closed
 	after   []func(committed bool)
 }
 
-// After registers fn to run once, after the transaction has ended and its connection is free, before
-// Write returns and in its goroutine.
+// After registers fn to run once in the caller's goroutine, after the transaction has ended and its connection is free,
+// and before Write or Read returns.
 func (tx *Tx) After(fn func(committed bool)) { tx.after = append(tx.after, fn) }
 
-// ended runs what After registered.
+// ended runs the functions that After registered.
 func (tx *Tx) ended(committed bool) {
 	for _, f := range tx.after {
 		f(committed)
 	}
 }
 
-// end closes what was left open, and refuses every further statement: the connection belongs to others.
+// end closes rows that were left open, and makes further statements fail: the connection is for other transactions now.
 func (tx *Tx) end() {
 	tx.over = true
 	for _, rows := range tx.rows {
-		_ = rows.Close() // an error of reading has been the reader's
+		_ = rows.Close() // whoever read them has seen the error
 	}
 	tx.rows = nil
 }
 
-// usable fails where SQLite would run a statement outside of this transaction. It comes before each statement.
+// usable fails if SQLite would run a statement outside of this transaction. It is called before each statement.
 func (tx *Tx) usable() error {
 	switch {
 	case tx.over:
@@ -66,8 +66,8 @@ func (tx *Tx) usable() error {
 	return nil
 }
 
-// context is the one a statement runs under. An interrupted write can end the transaction, in which others
-// have written as well; and a context that can end costs a goroutine for each statement.
+// context returns the context for a statement. An interrupted statement of a write could end the transaction, which
+// other writes share. A context that can end costs a goroutine for each statement.
 func (tx *Tx) context(ctx context.Context) context.Context {
 	if tx.writing || tx.single {
 		return context.Background()
@@ -82,7 +82,7 @@ func (tx *Tx) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	return tx.conn.prepared(ctx, query)
 }
 
-// ExecContext runs a constant statement, prepared once.
+// ExecContext runs a constant statement, which stays prepared.
 func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	ctx = tx.context(ctx)
 	stmt, err := tx.prepared(ctx, query)
@@ -92,7 +92,7 @@ func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 	return stmt.ExecContext(ctx, args...)
 }
 
-// QueryContext runs a constant query, prepared once.
+// QueryContext runs a constant query, which stays prepared.
 func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	ctx = tx.context(ctx)
 	stmt, err := tx.prepared(ctx, query)
@@ -102,12 +102,12 @@ func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql
 	return tx.keep(stmt.QueryContext(ctx, args...))
 }
 
-// QueryRowContext runs a constant query of one row, prepared once.
+// QueryRowContext runs a constant query of one row, which stays prepared.
 func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *Row {
 	return newRow(tx.QueryContext(ctx, query, args...))
 }
 
-// keep remembers rows for end.
+// keep registers rows for end.
 func (tx *Tx) keep(rows *sql.Rows, err error) (*sql.Rows, error) {
 	if err == nil {
 		tx.rows = append(tx.rows, rows)
@@ -115,7 +115,7 @@ func (tx *Tx) keep(rows *sql.Rows, err error) (*sql.Rows, error) {
 	return rows, err
 }
 
-// unprepared runs queries that are put together at run time.
+// unprepared runs queries that are put together at run time, and keeps none prepared.
 type unprepared struct{ tx *Tx }
 
 // ExecContext runs one or more statements.
@@ -139,7 +139,7 @@ func (u unprepared) QueryRowContext(ctx context.Context, query string, args ...a
 	return newRow(u.QueryContext(ctx, query, args...))
 }
 
-// Row is the answer to QueryRowContext.
+// Row is the result of QueryRowContext.
 type Row struct {
 	rows *sql.Rows
 	err  error
@@ -147,7 +147,7 @@ type Row struct {
 
 func newRow(rows *sql.Rows, err error) *Row { return &Row{rows, err} }
 
-// Scan copies the first row into dest, and fails with sql.ErrNoRows when there is none.
+// Scan copies the first row into dest. It fails with sql.ErrNoRows if there is none.
 func (r *Row) Scan(dest ...any) error {
 	if r.err != nil {
 		return r.err

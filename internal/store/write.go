@@ -9,21 +9,20 @@ import (
 	"time"
 )
 
-// groupSize is how many functions share a commit at most: the first waits for the last.
+// groupSize is the largest number of writes that share a commit: the first waits for the last.
 const groupSize = 64
 
-// Write runs fn in a transaction that holds the only write lock: do nothing slow in it, least of all
-// hash a password. Its only effects are on tx and through tx.After. An error from fn, or a panic, rolls
-// everything back; ctx does so only until fn begins. Transactions do not nest: a Write inside a Write
-// waits for itself, and everybody else with it. A Write inside a Read keeps a connection from those who read, of whom
-// copying the log is one that writes may have to wait for.
+// Write runs fn in a transaction that holds the only write lock: do nothing slow in fn, and never hash a password.
+// Its only effects are on tx and through tx.After. An error from fn, or a panic, rolls its changes back. ctx cancels
+// the write only until fn begins. Transactions do not nest: a Write inside a Write deadlocks. A Write inside a Read
+// keeps a connection, and a checkpoint needs one.
 //
-// Writes that come while others run are committed with them, each acknowledged after that commit. To each
-// other they are transactions one after the other: what one did is undone alone when it fails. What is
-// nobody's fault or takes the transaction with it (a full disk, an I/O error) fails them all. After an fsync that
-// failed nothing is written any more: see Broken. On a full disk it fails with ErrFull, and WriteUrgent does not.
+// Writes that arrive while others run share their commit, and are acknowledged after it. Each runs behind a
+// savepoint, so a failed one is rolled back alone. A full disk and an I/O error fail the whole group. After an fsync
+// has failed, every write fails: see Broken. On a full disk Write fails with ErrFull; use WriteUrgent for what must
+// succeed.
 //
-// fn runs in the writer's goroutine; its panic goes on in the caller's, with the same value.
+// fn runs in the writer's goroutine. A panic of fn continues in the caller's goroutine, with the same value.
 func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	err := db.writer.write(ctx, fn, false)
 	if noRoom(err) && !errors.Is(err, ErrFull) {
@@ -32,29 +31,29 @@ func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
 	return err
 }
 
-// writer runs functions that write, one after the other in one goroutine.
+// writer runs the functions of Write, one after the other in one goroutine.
 type writer struct {
 	conn    *conn
 	now     func() time.Time
-	queue   chan *write   // unbuffered: who has not been received can leave
-	closing chan struct{} // closed: no more are taken on
+	queue   chan *write   // unbuffered: a caller that has not been received can leave
+	closing chan struct{} // closed: new writes are refused
 	stopped chan struct{} // closed: the goroutine has ended
-	group   []*write      // those that have begun in the open transaction
+	group   []*write      // writes that have begun in the open transaction
 	health  health
 	reserve *reserve
-	marked  string    // the path of the database that gets the mark; "": none does
-	markBy  *sql.Conn // under which the mark was set: as long as it has the file open, nobody removes the mark
+	marked  string    // path of the database, which gets the mark; "": no mark
+	markBy  *sql.Conn // the connection that set the mark: while it has the file open, no process removes the mark
 
-	pages  int           // written since the log was copied
-	long   chan struct{} // sent to: the log is long
-	copied chan struct{} // received from: it has been copied, but for what came meanwhile
+	pages  int           // written since the last checkpoint
+	long   chan struct{} // sent to: a checkpoint is due
+	copied chan struct{} // received from: it is done, except for what was written meanwhile
 }
 
-// write is one function on its way through the writer.
+// write is one call of Write.
 type write struct {
 	fn      func(*Tx) error
-	urgent  bool          // it is not refused on a full disk
-	claimed atomic.Bool   // by the writer, who runs fn, or by the caller, who leaves
+	urgent  bool          // runs on a full disk as well
+	claimed atomic.Bool   // by the writer, which runs fn, or by the caller, who leaves
 	done    chan struct{} // closed: the fields below are final
 
 	tx        *Tx // nil: fn did not run
@@ -66,8 +65,11 @@ type write struct {
 func (w *write) failed() bool { return w.err != nil || w.panicked != nil }
 
 func newWriter(c *conn, now func() time.Time, marked string, room *reserve) *writer {
-	wr := &writer{conn: c, now: now, marked: marked, reserve: room, queue: make(chan *write), closing: make(chan struct{}), stopped: make(chan struct{}),
-		health: health{broken: make(chan struct{})}, long: make(chan struct{}), copied: make(chan struct{})}
+	wr := &writer{
+		conn: c, now: now, marked: marked, reserve: room, health: health{broken: make(chan struct{})},
+		queue: make(chan *write), closing: make(chan struct{}), stopped: make(chan struct{}),
+		long: make(chan struct{}), copied: make(chan struct{}),
+	}
 	go wr.loop()
 	return wr
 }
@@ -94,7 +96,7 @@ func (wr *writer) write(ctx context.Context, fn func(*Tx) error, urgent bool) er
 	return w.wait(ctx)
 }
 
-// wait gives the outcome, or leaves when ctx ends before fn begins.
+// wait returns the outcome, or the error of ctx if that ends before fn begins.
 func (w *write) wait(ctx context.Context) error {
 	select {
 	case <-w.done:
@@ -113,7 +115,7 @@ func (w *write) wait(ctx context.Context) error {
 	return w.err
 }
 
-// stop waits for all who have called write.
+// stop refuses further writes, and waits for those that have been called.
 func (wr *writer) stop() {
 	close(wr.closing)
 	<-wr.stopped
@@ -133,7 +135,7 @@ func (wr *writer) loop() {
 			wr.transact(w)
 			continue
 		case <-wr.copied:
-			wr.copyRest()
+			wr.checkpointRest()
 			continue
 		case <-wr.closing:
 		}
@@ -147,7 +149,7 @@ func (wr *writer) loop() {
 	}
 }
 
-// next is who waits already, nil when nobody does.
+// next returns a write that is already waiting, or nil.
 func (wr *writer) next() *write {
 	select {
 	case w := <-wr.queue:
@@ -157,11 +159,11 @@ func (wr *writer) next() *write {
 	}
 }
 
-// transact runs first, and those who come meanwhile, in one transaction.
+// transact runs first, and the writes that arrive meanwhile, in one transaction.
 func (wr *writer) transact(first *write) {
 	full, size := wr.reserve.short.Load(), groupSize
 	if full {
-		size = 1 // each with as little room as it can have
+		size = 1 // each transaction as small as possible
 	}
 	if full && !first.urgent {
 		first.refuse(ErrFull)
@@ -184,7 +186,7 @@ func (wr *writer) transact(first *write) {
 			wr.failed(w.err)
 			if err != nil {
 				if noRoom(w.err) {
-					err = fmt.Errorf("%w: %w", err, ErrFull) // which the others may help themselves against
+					err = fmt.Errorf("%w: %w", err, ErrFull) // so that urgent writes of the group try again
 				}
 				wr.failed(err)
 				wr.abort(err)
@@ -195,13 +197,13 @@ func (wr *writer) transact(first *write) {
 			w = wr.next()
 		}
 	}
-	if err := wr.health.usable(); err != nil { // since it began
+	if err := wr.health.usable(); err != nil { // an fsync has failed meanwhile
 		wr.abort(err)
 		return
 	}
 	if err := wr.conn.commit(); err != nil {
 		wr.failed(err)
-		wr.finish(fmt.Errorf("commit: %w", judged(err)))
+		wr.finish(fmt.Errorf("commit: %w", classify(err)))
 		return
 	}
 	pages := wr.conn.written()
@@ -209,13 +211,13 @@ func (wr *writer) transact(first *write) {
 	wr.pages += pages
 	wr.finish(nil)
 	if full {
-		wr.copyFull()
+		wr.checkpointFull()
 	} else {
-		wr.keepUp()
+		wr.requestCheckpoint()
 	}
 }
 
-// failed is told every error of a write. After one that met a full disk the reserve is short.
+// failed records the error of a write. After a full disk the reserve is short, so ordinary writes are refused.
 func (wr *writer) failed(err error) {
 	if err == nil {
 		return
@@ -226,7 +228,7 @@ func (wr *writer) failed(err error) {
 	}
 }
 
-// refuse answers w, which has not begun.
+// refuse fails w, which has not begun.
 func (w *write) refuse(err error) {
 	if w.claimed.CompareAndSwap(false, true) {
 		w.err = fmt.Errorf("begin transaction: %w", err)
@@ -234,10 +236,10 @@ func (w *write) refuse(err error) {
 	}
 }
 
-// mark makes sure that the loss of a commit of so many pages is noticed, before anybody is told of it. Where that
-// fails, the commit is no less durable, and readiness says what is wrong.
+// mark sets the mark before a commit of this many pages is acknowledged, so that the loss of the WAL is noticed. If it
+// fails, the commit is durable all the same, and readiness reports the error.
 func (wr *writer) mark(pages int) error {
-	if wr.marked == "" || wr.markBy == wr.conn.sql || pages == 0 { // without pages there may be no log
+	if wr.marked == "" || wr.markBy == wr.conn.sql || pages == 0 { // without pages there may be no WAL
 		return nil
 	}
 	if err := setMark(wr.marked); err != nil {
@@ -247,9 +249,9 @@ func (wr *writer) mark(pages int) error {
 	return nil
 }
 
-// run gives w its turn and undoes what it did when it failed. An error is the whole group's.
+// run runs w, and rolls it back if it fails. An error fails the whole group.
 //
-// The first needs no savepoint: when it fails, there is nothing else to keep.
+// The first write of a group needs no savepoint: there is nothing else to keep.
 func (wr *writer) run(w *write) error {
 	first := len(wr.group) == 0
 	wr.group = append(wr.group, w)
@@ -262,7 +264,7 @@ func (wr *writer) run(w *write) error {
 	w.tx.Tx.tx = w.tx
 	w.call()
 	if !w.failed() && !wr.conn.lost.Load() {
-		w.err = wr.conn.checkForeignKeys() // here it is known whose they are; COMMIT would fail everybody
+		w.err = wr.conn.checkForeignKeys() // COMMIT would fail the whole group
 	}
 	switch {
 	case wr.conn.lost.Load(), first && w.failed():
@@ -280,7 +282,7 @@ func (wr *writer) run(w *write) error {
 	return nil
 }
 
-// call runs the function and catches its panic.
+// call runs fn and recovers its panic.
 func (w *write) call() {
 	defer func() {
 		w.panicked = recover()
@@ -289,13 +291,13 @@ func (w *write) call() {
 	w.err = w.fn(w.tx)
 }
 
-// abort rolls the open transaction back and answers its group: who has not failed by itself fails with err.
+// abort rolls the open transaction back. Writes of its group that have not failed by themselves fail with err.
 func (wr *writer) abort(err error) {
 	wr.finish(errors.Join(err, wr.conn.rollback()))
 }
 
-// finish answers the group after the transaction: nil is committed. Those who failed learn it only now,
-// because they may have failed over what another did, which had to be durable first.
+// finish ends the writes of the group after the transaction; nil: it was committed. Failed writes wait until then as
+// well, because they may have failed over a change of another write, which has to be durable first.
 func (wr *writer) finish(err error) {
 	for _, w := range wr.group {
 		if !w.failed() {

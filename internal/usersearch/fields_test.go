@@ -16,8 +16,8 @@ var (
 	born  = ConfiguredValue("born", "integer")
 )
 
-// TestFieldPlans: whole values are looked up in the index of the field, in the order of ids; parts are looked for user by
-// user, in that order, too.
+// TestFieldPlans: whole values are looked up in the index of the field, in the order of ids; parts are looked for
+// user by user, in that order, too.
 func TestFieldPlans(t *testing.T) {
 	t.Parallel()
 	f := open(t)

@@ -8,8 +8,8 @@ import (
 	"accountd/internal/store"
 )
 
-// Query is the users that conditions leave, as SQL over user_search f. What a client sent is in args only. It is for one
-// transaction.
+// Query is the users that conditions leave, as SQL over user_search f. What a client sent is in args only. It is for
+// one transaction.
 type Query struct {
 	where  []string // all have to hold
 	args   []any    // of where
@@ -73,7 +73,8 @@ func (q *Query) and(condition string, args ...any) {
 	q.where, q.args = append(q.where, condition), append(q.args, args...)
 }
 
-// flag adds the condition that a switch has a value. A + keeps SQLite from its index: between several it could not choose.
+// flag adds the condition that a switch has a value. A + keeps SQLite from its index: between several it could not
+// choose.
 func (q *Query) flag(field Field, value bool) {
 	condition := field.folded + map[bool]string{true: " = 1", false: " = 0"}[value]
 	if slices.Contains(field.indexed, value) {

@@ -56,8 +56,8 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// TestWeigh: of several ways the first that leads to few users is taken, or else the one that leads to the fewest, as far as
-// its first users tell.
+// TestWeigh: of several ways the first that leads to few users is taken, or else the one that leads to the fewest, as
+// far as its first users tell.
 func TestWeigh(t *testing.T) {
 	t.Parallel()
 	f := open(t)

@@ -11,8 +11,8 @@ import (
 	"accountd/internal/store"
 )
 
-// letters are what random texts are of: those that fold to others, compose, are beyond the BMP, or mean something to SQL, LIKE,
-// JSON or full-text search.
+// letters are what random texts are of: those that fold to others, compose, are beyond the BMP, or mean something to
+// SQL, LIKE, JSON or full-text search.
 var letters = []string{
 	"a", "A", "b", "ab", "ß", "ẞ", "ﬁ", "İ", "ı", "Σ", "ς", "é", "e\u0301", "\u212a", "日", "本", "😀", "👩‍👩‍👧", "𝒜", "𠀀", "\U0010ffff", "\ufffd",
 	"\ufffe", "%", "_", "*", "\"", "'", "\\", "^", "-", ":", "(", ")", "{", " AND ", "\x01", "\x02", "\x7f", "\u0080", ",", "@", ".",

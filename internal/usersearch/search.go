@@ -68,8 +68,8 @@ func (q *Query) last(ctx context.Context, tx *store.Tx, w way) (id int64, many b
 // NoEnd is greater than any id.
 const NoEnd = math.MaxInt64
 
-// Stretch is a part of a list by ids: the first ones after one id and before another or, with Descending, the last, in the
-// opposite order. Of these, Limit after the first Offset.
+// Stretch is a part of a list by ids: the first ones after one id and before another or, with Descending, the last,
+// in the opposite order. Of these, Limit after the first Offset.
 type Stretch struct {
 	After, Before int64
 	Descending    bool
@@ -96,8 +96,8 @@ func (q *Query) selectIDs(part Stretch) (query string, args []any) {
 	return query + " LIMIT ? OFFSET ?", args
 }
 
-// row runs a query of one row. Those of one condition are few and stay prepared; the many combinations of several are not
-// kept.
+// row runs a query of one row. Those of one condition are few and stay prepared; the many combinations of several are
+// not kept.
 func (q *Query) row(ctx context.Context, tx *store.Tx, text string, args []any) *store.Row {
 	if q.count <= 1 {
 		return tx.QueryRowContext(ctx, text, args...)
@@ -117,10 +117,12 @@ func (q *Query) Nth(ctx context.Context, tx *store.Tx, after int64, offset int) 
 	return id, nil
 }
 
-// Read reads the users of a stretch. show completes "SELECT (SELECT" to a query for one text about all users of page, whose
-// column id says who they are. others tells whether there is anybody in another stretch; nil: it is not asked. One row has
-// it all, because the driver interrupts nothing but the step to the first.
-func (q *Query) Read(ctx context.Context, tx *store.Tx, show string, part Stretch, other *Stretch) (shown string, others bool, err error) {
+// Read reads the users of a stretch. show completes "SELECT (SELECT" to a query for one text about all users of page,
+// whose column id says who they are. others tells whether there is anybody in another stretch; nil: it is not asked.
+// One row has it all, because the driver interrupts nothing but the step to the first.
+func (q *Query) Read(
+	ctx context.Context, tx *store.Tx, show string, part Stretch, other *Stretch,
+) (shown string, others bool, err error) {
 	if err := q.weigh(ctx, tx); err != nil {
 		return "", false, err
 	}

@@ -12,8 +12,8 @@ const mark = "\x02\x02"
 // the rest. More than the least are taken for a text of more than 24 letters, to cover it, up to 48.
 const leastTrigrams, mostTrigrams = 8, 16
 
-// trigrams is what an index of trigrams is asked for to find a folded text: some of its trigrams, the first and the last
-// among them. Some other texts have them, too. It is "" for a text of fewer than three letters.
+// trigrams is what an index of trigrams is asked for to find a folded text: some of its trigrams, the first and the
+// last among them. Some other texts have them, too. It is "" for a text of fewer than three letters.
 func trigrams(folded string) string {
 	letters := []rune(folded)
 	last := len(letters) - 3

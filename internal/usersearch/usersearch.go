@@ -108,8 +108,8 @@ func ConfiguredText(name string) Field {
 	return f
 }
 
-// ConfiguredValue is a field of a site's own that has no texts. A value is found if its type in SQLite is one of stored:
-// integer, real.
+// ConfiguredValue is a field of a site's own that has no texts. A value is found if its type in SQLite is one of
+// stored: integer, real.
 func ConfiguredValue(name string, stored ...string) Field {
 	return Field{kind: configured, values: named(name), stored: "'" + strings.Join(stored, "', '") + "'"}
 }
@@ -125,7 +125,7 @@ type Condition struct {
 	Field  Field
 	Lookup Lookup
 
-	// Value is a []string for In and for whole addresses, these in their canonical form; otherwise a text, not empty and
-	// without NUL; a bool for a switch; and for a configured field that has no texts what user_fields stores.
+	// Value is a []string for In and for whole addresses, these in their canonical form; otherwise a text, not empty
+	// and without NUL; a bool for a switch; and for a configured field that has no texts what user_fields stores.
 	Value any
 }

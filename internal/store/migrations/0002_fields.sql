@@ -1,4 +1,4 @@
--- Values of the fields that a site configures ([[accounts.fields]]), whether they are configured now or were once.
+-- Values of configured fields ([[accounts.fields]]), and of fields that are no longer configured.
 CREATE TABLE user_fields (
   user_id   INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
   name      TEXT NOT NULL,

@@ -1,5 +1,5 @@
--- What users are filtered by: one row for each user, kept right by triggers. Text is in the form that fold, a function
--- of this program, gives it: NFKC without case.
+-- What users are filtered by: one row for each user, which triggers keep up to date. Texts are made by the SQL
+-- function fold: NFKC without case.
 
 CREATE TABLE user_search (
   user_id         INTEGER PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
@@ -14,8 +14,8 @@ CREATE TABLE user_search (
   archived        INTEGER NOT NULL
 ) STRICT;
 
--- Each of these also has the row's id at its end, so that what it finds comes in the order of ids. Most users cost no
--- entry in the partial ones, and what most users have is soon found without.
+-- An entry of an index ends with the id of its row, so equal values come in the order of ids. The partial indexes
+-- leave out the value that most users have: a scan finds such users soon.
 CREATE INDEX user_search_username ON user_search (username);
 CREATE INDEX user_search_first_name ON user_search (first_name) WHERE first_name <> '';
 CREATE INDEX user_search_last_name ON user_search (last_name) WHERE last_name <> '';
@@ -33,7 +33,7 @@ CREATE VIEW user_search_source AS
   JOIN addresses p ON p.canonical = u.email
   LEFT JOIN addresses b ON b.canonical = s.secondary_email;
 
--- Inserting an id here brings its row up to date. Until a user has its three parts there is none.
+-- Inserting an id into this view updates the row of the user. A user without a status or an address has no row.
 CREATE VIEW user_search_refresh AS SELECT 0 AS user_id;
 CREATE TRIGGER user_search_refresh INSTEAD OF INSERT ON user_search_refresh BEGIN
   INSERT INTO user_search (user_id, username, email, first_name, last_name, secondary_email, is_active, is_staff, verified, archived)

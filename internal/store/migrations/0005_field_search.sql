@@ -1,9 +1,9 @@
--- What users are filtered by where a configured field is a text: the value in the form of user_search, kept right by
--- triggers. NULL for a value that is no text.
+-- The text of a configured field in the form of user_search, for filters. Triggers keep it up to date. NULL: the value
+-- is no text.
 ALTER TABLE user_fields ADD COLUMN folded TEXT;
 UPDATE user_fields SET folded = fold(value) WHERE typeof(value) = 'text';
 
--- Like user_fields_value it has the user's id at its end, so that what it finds comes in the order of ids.
+-- An entry ends with the id of the user, as in user_fields_value, so equal values come in the order of ids.
 CREATE INDEX user_fields_folded ON user_fields (name, folded) WHERE folded IS NOT NULL;
 
 CREATE TRIGGER user_fields_folded_insert AFTER INSERT ON user_fields WHEN typeof(NEW.value) = 'text' BEGIN

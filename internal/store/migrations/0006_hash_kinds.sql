@@ -1,2 +1,2 @@
--- Finds the kinds of password hashes that there are, one step each. A kind is the beginning of a hash: scheme and parameters.
+-- Finds each kind of password hash in one step. A kind is the beginning of a hash: scheme and parameters.
 CREATE INDEX users_hash ON users (substr(password, 1, 40)) WHERE password <> '';

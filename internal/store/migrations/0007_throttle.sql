@@ -1,4 +1,4 @@
--- What has been tried lately, one row for each account, name, network or recipient that something was counted for.
+-- Counters of attempts: one row for each account, name, network or recipient.
 CREATE TABLE throttles (
   kind     TEXT NOT NULL,
   key      TEXT NOT NULL,                         -- a user's id, or a pseudonym that the key file makes
@@ -11,7 +11,7 @@ CREATE TABLE throttles (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX throttles_used ON throttles (kind, used);
 
--- How many rows there are of each kind, kept right by triggers: counting 100,000 for each new one would take milliseconds.
+-- Number of rows of each kind, which triggers keep: counting 100,000 rows for each new one would take milliseconds.
 CREATE TABLE throttle_sizes (
   kind TEXT PRIMARY KEY,
   keys INTEGER NOT NULL

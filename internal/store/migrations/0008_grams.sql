@@ -1,1 +1,1 @@
--- This was an index of parts of texts, made by a function that no longer exists. Migration 14 drops what it left behind.
+-- This step made an index for searching, with an SQL function that no longer exists. Migration 14 drops that index.

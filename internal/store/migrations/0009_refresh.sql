@@ -1,5 +1,5 @@
--- The refresh tokens of a session lie beside each other and in their order, so that the one that is used and its successor are on one
--- page; and clearing learns from the session when to look at them, so that refreshing changes no index but that of the hashes.
+-- The refresh tokens of a session are stored side by side, so a token and its successor are usually on one page. The
+-- session says when tokens clear has to look at them, so a rotation changes no index except that of the hashes.
 ALTER TABLE refresh_tokens RENAME TO refresh_tokens_by_hash;
 
 CREATE TABLE refresh_tokens (
@@ -21,7 +21,8 @@ FROM refresh_tokens_by_hash ORDER BY 1, 2;
 DROP TABLE refresh_tokens_by_hash;
 CREATE UNIQUE INDEX refresh_tokens_hash ON refresh_tokens (hash);
 
--- When clearing looks at a session next: one of its refresh tokens may have expired then, or it has none and reaches its limit.
+-- When tokens clear looks at the session next: a refresh token may have expired by then, or the session has no token
+-- and reaches its limit.
 ALTER TABLE sessions ADD COLUMN clear_at INTEGER;
 UPDATE sessions SET clear_at = coalesce((SELECT min(expires_at) FROM refresh_tokens WHERE session_id = id), expires_at);
 DROP INDEX sessions_expires;

@@ -1,7 +1,8 @@
--- Usernames that look alike have the same skeleton, which no two accounts may have. NULL: no username, or one that
--- is an address: addresses belong to one account each, and nobody is refused their own.
+-- Usernames that look alike have the same skeleton, which must be unique. NULL: no username, or an address as
+-- username. An address belongs to one account anyway.
 ALTER TABLE users ADD COLUMN username_skeleton TEXT;
--- The account's own id where its username looked like another's when this column came: both keep theirs. Otherwise 0.
+-- The id of the account if its username looked like another one when this column was added: both keep their names.
+-- Otherwise 0.
 ALTER TABLE users ADD COLUMN sharer_id INTEGER NOT NULL DEFAULT 0;
 
 UPDATE users SET username_skeleton = skeleton(username) WHERE instr(username_key, '@') = 0;

@@ -1,5 +1,5 @@
--- What registrations of a claimed address would have taken, had it been free (accounts.reveal_accounts = "nothing"). Others get it no
--- sooner than they would get it from an unverified account.
+-- What registrations of a claimed address would have taken if the address had been free (accounts.reveal_accounts =
+-- "nothing"). Other users get it no sooner than they would get it from an unverified account.
 CREATE TABLE held_values (
   name         TEXT NOT NULL,                     -- of the field; "username skeleton" for that of a username
   value        ANY NOT NULL,
