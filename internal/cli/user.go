@@ -157,12 +157,8 @@ type userShowCmd struct {
 
 // Run prints one account.
 func (cmd *userShowCmd) Run(a *app) error {
-	return a.withAccounts(func(svc *accounts.Service) error {
-		u, err := svc.FindUser(a.ctx, cmd.User)
-		if err != nil {
-			return err
-		}
-		return cmd.print(a.Stdout, u)
+	return a.printed(cmd.asJSON, func(svc *accounts.Service) (*accounts.User, error) {
+		return svc.FindUser(a.ctx, cmd.User)
 	})
 }
 

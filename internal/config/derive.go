@@ -22,7 +22,7 @@ var loopbackNames = []string{"localhost", "127.0.0.1", "::1"}
 // Bound sets the port of server.listen to that of the listener, which differs if the setting has port 0. Values derived
 // from the address are right only afterwards. The host stays as it was written.
 func (c *Config) Bound(addr net.Addr) {
-	host, _, err := splitListen(c.Server.Listen)
+	host, err := listenHost(c.Server.Listen)
 	_, port, addrErr := net.SplitHostPort(addr.String())
 	if err == nil && addrErr == nil { // a Unix socket has no port
 		c.Server.Listen = net.JoinHostPort(host, port)
@@ -48,7 +48,7 @@ func (c *Config) Hosts() []string {
 		hosts = append(hosts, strings.ToLower(u.Hostname()))
 	}
 	if c.listensOnLoopback() {
-		host, _, _ := splitListen(c.Server.Listen) // cannot fail after listensOnLoopback
+		host, _ := listenHost(c.Server.Listen) // cannot fail after listensOnLoopback
 		hosts = append(append(hosts, loopbackNames...), strings.ToLower(host))
 	}
 	slices.Sort(hosts)

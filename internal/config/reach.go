@@ -25,7 +25,7 @@ func (c *Config) PublicSettings() []string {
 			keys = append(keys, key)
 		}
 	}
-	listen, _, _ := splitListen(c.Server.Listen) // "" is every address, and not loopback
+	listen, _ := listenHost(c.Server.Listen) // "" is every address, and not loopback
 	add("server.listen", listen)
 	add("server.public_url", hostsOf(c.Server.PublicURL)...)
 	add("server.allowed_hosts", c.Server.AllowedHosts...)
@@ -75,7 +75,7 @@ func isLoopback(host string) bool {
 }
 
 func (c *Config) listensOnLoopback() bool {
-	host, _, err := splitListen(c.Server.Listen)
+	host, err := listenHost(c.Server.Listen)
 	return err == nil && isLoopback(host)
 }
 
@@ -102,7 +102,7 @@ func (c *Config) ReachProblems() []Problem {
 		}}
 	}
 	address, loopback := "127.0.0.1", netip.MustParsePrefix("127.0.0.0/8")
-	if host, _, _ := splitListen(c.Server.Listen); strings.Contains(host, ":") {
+	if host, _ := listenHost(c.Server.Listen); strings.Contains(host, ":") {
 		address, loopback = "::1", netip.MustParsePrefix("::1/128")
 	}
 	trusted := slices.ContainsFunc(c.TrustedProxies(), loopback.Overlaps)

@@ -12,18 +12,19 @@ import (
 	"accountd/internal/pattern"
 )
 
-func splitListen(listen string) (host, port string, err error) {
-	host, port, err = net.SplitHostPort(listen)
+// listenHost returns the host of an address to listen on, "" for every address of the machine.
+func listenHost(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return "", "", err
+		return "", err
 	}
 	if host != "" && notHostName(host) {
-		return "", "", &net.AddrError{Err: "no host name", Addr: host}
+		return "", &net.AddrError{Err: "no host name", Addr: host}
 	}
-	return host, port, nil
+	return host, nil
 }
 
 // onlyAlphanumeric reports whether text has no characters but ASCII letters, digits and those of others.

@@ -23,7 +23,7 @@ func (l *loader) validate() {
 
 func (l *loader) validateServer() {
 	s := l.config.Server
-	_, _, listenErr := splitListen(s.Listen)
+	_, listenErr := listenHost(s.Listen)
 	l.require(listenErr == nil, "server.listen", "is not an address to listen on",
 		`use host:port, such as "127.0.0.1:8080" or ":8080"`)
 	l.require(s.PublicURL == "" || isBaseURL(s.PublicURL), "server.public_url", "is not a web address",
