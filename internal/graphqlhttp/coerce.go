@@ -71,10 +71,13 @@ func (h *Handler) variables(op *ast.OperationDefinition, given map[string]any) (
 	return out, nil
 }
 
-// input coerces decoded JSON.
+// input coerces decoded JSON, or what plain makes of a literal.
 func (h *Handler) input(t *ast.Type, value any) (any, *inputError) {
 	if value == nil {
 		return nil, nullError(t)
+	}
+	if variable, ok := value.(coerced); ok {
+		return variable.value, nil
 	}
 	if t.Elem != nil {
 		items, isList := value.([]any)
@@ -122,7 +125,7 @@ func (h *Handler) input(t *ast.Type, value any) (any, *inputError) {
 }
 
 func (h *Handler) parse(def *ast.Definition, value any) (any, *inputError) {
-	if v := h.leaves[def.Name].parse(value); v != nil {
+	if v := h.leaves[def.Name].parse(withoutCoerced(value)); v != nil {
 		return v, nil
 	}
 	found := kindOf(value)
@@ -132,53 +135,32 @@ func (h *Handler) parse(def *ast.Definition, value any) (any, *inputError) {
 	return nil, inputErrorf("expected %s, found %s", def.Name, found)
 }
 
-// literal coerces a value of the document. Validation has checked it without the variables. vars are coerced.
+// literal coerces a value of the document. vars are coerced.
 func (h *Handler) literal(t *ast.Type, v *ast.Value, vars map[string]any) (any, *inputError) {
-	switch {
-	case v.Kind == ast.Variable:
-		value, present := vars[v.Raw]
-		if !present || value == nil {
-			return nil, nullError(t)
-		}
-		return value, nil
-	case v.Kind == ast.NullValue:
-		return nil, nullError(t)
-	case t.Elem != nil:
-		if v.Kind != ast.ListValue {
-			item, err := h.literal(t.Elem, v, vars)
-			return []any{item}, err
-		}
-		list := make([]any, len(v.Children))
-		for i, child := range v.Children {
-			var err *inputError
-			if list[i], err = h.literal(t.Elem, child.Value, vars); err != nil {
-				return nil, err.at(fmt.Sprintf("[%d]", i))
-			}
-		}
-		return list, nil
+	if v.Kind == ast.Variable && vars[v.Raw] != nil {
+		return vars[v.Raw], nil
 	}
-	def := h.schema.Types[t.NamedType]
-	if def.Kind != ast.InputObject {
-		return h.parse(def, plain(v, vars))
-	}
-	if v.Kind != ast.ObjectValue {
-		return nil, inputErrorf("expected an object, found %s", kindOf(plain(v, vars)))
-	}
-	out := make(map[string]any, len(v.Children))
-	for _, f := range def.Fields {
-		child := v.Children.ForName(f.Name)
-		if child == nil || absent(child, vars) {
-			if f.Type.NonNull {
-				return nil, inputErrorf("%s is required", f.Type).at("." + f.Name)
-			}
-			continue
+	return h.input(t, plain(v, vars))
+}
+
+// coerced is the value of a variable in a literal.
+type coerced struct{ value any }
+
+// withoutCoerced replaces each coerced in a value of a scalar, which may be a list or an object, by its value.
+func withoutCoerced(value any) any {
+	switch value := value.(type) {
+	case coerced:
+		return value.value
+	case []any:
+		for i := range value {
+			value[i] = withoutCoerced(value[i])
 		}
-		var err *inputError
-		if out[f.Name], err = h.literal(f.Type, child, vars); err != nil {
-			return nil, err.at("." + f.Name)
+	case map[string]any:
+		for name := range value {
+			value[name] = withoutCoerced(value[name])
 		}
 	}
-	return out, nil
+	return value
 }
 
 // absent reports a variable without a value, which counts as an absent argument.
@@ -190,11 +172,14 @@ func absent(v *ast.Value, vars map[string]any) bool {
 	return !given
 }
 
-// plain returns a literal as decoded JSON, and enum values as enumName.
+// plain returns a literal as decoded JSON, with enum values as enumName and values of variables as coerced.
 func plain(v *ast.Value, vars map[string]any) any {
 	switch v.Kind {
 	case ast.Variable:
-		return vars[v.Raw]
+		if vars[v.Raw] == nil {
+			return nil
+		}
+		return coerced{vars[v.Raw]}
 	case ast.IntValue, ast.FloatValue:
 		return json.Number(v.Raw)
 	case ast.BooleanValue:
@@ -212,7 +197,9 @@ func plain(v *ast.Value, vars map[string]any) any {
 	case ast.ObjectValue:
 		object := make(map[string]any, len(v.Children))
 		for _, child := range v.Children {
-			object[child.Name] = plain(child.Value, vars)
+			if !absent(child.Value, vars) {
+				object[child.Name] = plain(child.Value, vars)
+			}
 		}
 		return object
 	default: // strings
