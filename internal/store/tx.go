@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -164,3 +166,7 @@ func (r *Row) Scan(dest ...any) error {
 	}
 	return r.rows.Close()
 }
+
+// Prepared returns the constant queries that the transaction's connection has run so far, in this or earlier
+// transactions. Tests examine their plans.
+func (tx *Tx) Prepared() []string { return slices.Sorted(maps.Keys(tx.conn.stmts)) }

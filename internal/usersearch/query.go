@@ -8,25 +8,24 @@ import (
 	"accountd/internal/store"
 )
 
-// Query is the users that conditions leave, as SQL over user_search f. What a client sent is in args only. It is for
-// one transaction.
+// Query finds the users that meet all conditions, by SQL over user_search f. Use it in one transaction only.
 type Query struct {
-	where  []string // all have to hold
-	args   []any    // of where
-	ways   []way    // of which one may be taken; none: that is decided
-	taken  way      // the zero way: where alone leads to the users, or each user is looked at
-	found  bool     // where leads to the users by an index
-	single bool     // to one at most
-	count  int      // of conditions
-	none   bool     // nobody can match
+	where  []string // conditions
+	args   []any    // arguments of where
+	ways   []way    // indexes that weigh chooses from
+	taken  way      // the chosen index; zero: none
+	found  bool     // where has a condition that an index answers, so no other index is needed
+	single bool     // that condition finds at most one user
+	count  int      // number of conditions
+	none   bool     // no user can match
 }
 
-// way is an index that leads to the users of one condition.
+// way is an index that finds the users of one condition.
 type way struct {
-	from, id, where string // a table, the id of the user of a row, and the condition on rows
-	args            []any
-	unordered       bool   // rows come in another order than that of ids, so they are sorted: for few only. id begins with +
-	check           string // the condition on user f where another way is taken, with the same args; "": where has it
+	from, id, where string // table, the user's id in it, and the condition on its rows
+	args            []any  // arguments of where, and of check
+	unordered       bool   // rows are not in the order of ids, so they are sorted; only for few users
+	check           string // the condition on a user f, if another way is taken; "": Query.where has it
 }
 
 // New returns the query for the users that meet all conditions.
@@ -45,7 +44,7 @@ func New(conditions []Condition) *Query {
 			q.oneOf(c.Field, items)
 		case whole && c.Field.values == "":
 			q.found, q.single = true, q.single || c.Field.unique
-			q.and(c.Field.folded+" <> '' AND "+c.Field.folded+" = ?", store.Fold(text)) // as its index is
+			q.and(c.Field.folded+" <> '' AND "+c.Field.folded+" = ?", store.Fold(text)) // for partial indexes
 			if c.Lookup == Exact {
 				q.and(c.Field.shown+" = ?", store.Normal(text))
 			}
@@ -60,21 +59,20 @@ func New(conditions []Condition) *Query {
 	return q
 }
 
-// None reports whether nobody can match.
+// None reports whether no user can match.
 func (q *Query) None() bool { return q.none }
 
-// All reports whether everybody matches.
+// All reports whether there are no conditions.
 func (q *Query) All() bool { return q.count == 0 }
 
-// Single reports whether one user matches at most, whom an index finds.
+// Single reports whether an index finds at most one user.
 func (q *Query) Single() bool { return q.single }
 
 func (q *Query) and(condition string, args ...any) {
 	q.where, q.args = append(q.where, condition), append(q.args, args...)
 }
 
-// flag adds the condition that a switch has a value. A + keeps SQLite from its index: between several it could not
-// choose.
+// flag adds a condition on a switch. The + keeps SQLite from using the index: weigh decides that.
 func (q *Query) flag(field Field, value bool) {
 	condition := field.folded + map[bool]string{true: " = 1", false: " = 0"}[value]
 	if slices.Contains(field.indexed, value) {
@@ -84,7 +82,7 @@ func (q *Query) flag(field Field, value bool) {
 	}
 }
 
-// value adds a condition on the row of user_fields v that has a configured field.
+// value adds a condition on the row of user_fields v of a configured field.
 func (q *Query) value(field Field, condition string, args ...any) {
 	w := way{from: "user_fields v", id: "v.user_id", where: field.values + " AND " + condition, args: args}
 	w.check = "EXISTS (SELECT 1 FROM user_fields v WHERE v.user_id = f.user_id AND " + w.where + ")"
@@ -94,9 +92,10 @@ func (q *Query) value(field Field, condition string, args ...any) {
 	q.ways = append(q.ways, w)
 }
 
-// oneOfList completes a column or an expression.
+// oneOfList follows a column or an expression. Its argument is a list in JSON.
 const oneOfList = " IN (SELECT value FROM json_each(?))"
 
+// oneOf adds the condition that a text is one of a list.
 func (q *Query) oneOf(field Field, items []string) {
 	q.none = q.none || len(items) == 0
 	folded, shown := list(items, store.Fold), list(items, store.Normal)
@@ -117,7 +116,7 @@ func (q *Query) oneOf(field Field, items []string) {
 	q.found = true
 }
 
-// list is the items, as change makes them, for oneOfList.
+// list returns the argument of oneOfList, after change has changed each item.
 func list(items []string, change func(string) string) string {
 	changed := make([]string, len(items))
 	for i, item := range items {
@@ -130,7 +129,7 @@ func list(items []string, change func(string) string) string {
 	return string(encoded)
 }
 
-// part adds the condition that a text has a part, or begins with it.
+// part adds the condition that a text contains a part or starts with it.
 func (q *Query) part(field Field, lookup Lookup, part string) {
 	folded, begins := store.Fold(part), lookup == StartsWith || lookup == IStartsWith
 	at := "> 0"
@@ -155,8 +154,8 @@ func (q *Query) part(field Field, lookup Lookup, part string) {
 	}
 }
 
-// beginning is the way to the texts that begin with a folded one. Of an address it is the canonical form that has an
-// index: as far as the @ the two are the same, and the rest is checked.
+// beginning returns the index of texts in order, as a way to those that start with a folded text. Addresses are in
+// order by their canonical form, which is the same as the folded one up to the @.
 func (f Field) beginning(folded string) way {
 	if local, _, found := strings.Cut(folded, "@"); found && f.kind == address {
 		folded = local + "@"
@@ -164,6 +163,6 @@ func (f Field) beginning(folded string) way {
 	return way{
 		from: f.table, id: "+" + f.id, unordered: true,
 		where: f.column + " <> '' AND " + f.column + " >= ? AND " + f.column + " < ?",
-		args:  []any{folded, folded + "\xff"}, // no text has this byte
+		args:  []any{folded, folded + "\xff"}, // UTF-8 never has this byte
 	}
 }

@@ -12,19 +12,20 @@ import (
 	"accountd/internal/store"
 )
 
-// few is how many users are looked at one by one, whatever the other conditions are: that takes a millisecond.
+// few is the largest number of users that are checked one by one, whatever the other conditions are. That takes a
+// millisecond.
 const few = 1024
 
-// weigh takes one of the ways: one that leads to few users, or else the one whose first users are the furthest apart.
+// weigh chooses a way: the first that finds few users, or else the one whose first users are the furthest apart.
 func (q *Query) weigh(ctx context.Context, tx *store.Tx) error {
 	ways, best, furthest := q.ways, -1, int64(0)
 	q.ways = nil
 	for i, w := range ways {
 		if q.found {
-			break // by a better way
+			break // an index of where is better
 		}
 		if !w.unordered && best < 0 && i == len(ways)-1 {
-			best = i // there is no other
+			best = i // the only one
 			break
 		}
 		last, many, err := q.last(ctx, tx, w)
@@ -49,7 +50,7 @@ func (q *Query) weigh(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
-// last is the last of the first few users of a way, if there are so many.
+// last returns the id of user number few of a way, if the way finds so many.
 func (q *Query) last(ctx context.Context, tx *store.Tx, w way) (id int64, many bool, err error) {
 	query := "SELECT " + w.id + " FROM " + w.from + " WHERE " + w.where
 	if !w.unordered {
@@ -68,15 +69,15 @@ func (q *Query) last(ctx context.Context, tx *store.Tx, w way) (id int64, many b
 // NoEnd is greater than any id.
 const NoEnd = math.MaxInt64
 
-// Stretch is a part of a list by ids: the first ones after one id and before another or, with Descending, the last,
-// in the opposite order. Of these, Limit after the first Offset.
+// Stretch is a part of a list in the order of ids: users after one id and before another, in the opposite order if
+// Descending is set. Offset users are skipped, and at most Limit are returned.
 type Stretch struct {
 	After, Before int64
 	Descending    bool
 	Limit, Offset int
 }
 
-// selectIDs is the query for the ids of a stretch.
+// selectIDs returns the query for the ids of a stretch.
 func (q *Query) selectIDs(part Stretch) (query string, args []any) {
 	from, id := "user_search f", "f.user_id"
 	var where []string
@@ -96,8 +97,8 @@ func (q *Query) selectIDs(part Stretch) (query string, args []any) {
 	return query + " LIMIT ? OFFSET ?", args
 }
 
-// row runs a query of one row. Those of one condition are few and stay prepared; the many combinations of several are
-// not kept.
+// row runs a query of one row. Queries of one condition are few and stay prepared; the many combinations of several
+// do not.
 func (q *Query) row(ctx context.Context, tx *store.Tx, text string, args []any) *store.Row {
 	if q.count <= 1 {
 		return tx.QueryRowContext(ctx, text, args...)
@@ -105,7 +106,7 @@ func (q *Query) row(ctx context.Context, tx *store.Tx, text string, args []any) 
 	return tx.Tx.QueryRowContext(ctx, text, args...)
 }
 
-// Nth is the id of the user at offset after one; 0 where there is none.
+// Nth returns the id of the user at offset after an id, or 0 if there is none.
 func (q *Query) Nth(ctx context.Context, tx *store.Tx, after int64, offset int) (id int64, err error) {
 	if err := q.weigh(ctx, tx); err != nil {
 		return 0, err
@@ -117,9 +118,9 @@ func (q *Query) Nth(ctx context.Context, tx *store.Tx, after int64, offset int) 
 	return id, nil
 }
 
-// Read reads the users of a stretch. show completes "SELECT (SELECT" to a query for one text about all users of page,
-// whose column id says who they are. others tells whether there is anybody in another stretch; nil: it is not asked.
-// One row has it all, because the driver interrupts nothing but the step to the first.
+// Read reads the users of a stretch. show follows "SELECT (SELECT" and returns one text about all users of the table
+// page, whose column id has their ids. others reports whether another stretch has users; nil: not asked. The result
+// is one row, because the driver interrupts a query only before its first row.
 func (q *Query) Read(
 	ctx context.Context, tx *store.Tx, show string, part Stretch, other *Stretch,
 ) (shown string, others bool, err error) {

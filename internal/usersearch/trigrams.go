@@ -5,15 +5,16 @@ import (
 	"strings"
 )
 
-// mark stands before each text of an index of trigrams (migration 14), so that its beginning has trigrams of its own.
+// mark precedes each text in an index of trigrams (migration 14), so that the beginning of a text has trigrams of its
+// own.
 const mark = "\x02\x02"
 
-// So many trigrams of a text are asked for, if it has them: each costs 5 ms where a million users have it and few have
-// the rest. More than the least are taken for a text of more than 24 letters, to cover it, up to 48.
+// A search asks for this many trigrams, if the text has them: 8 up to 24 letters, then as many as cover the text, up
+// to 16. Each costs 5 ms if a million users have it and few have the others.
 const leastTrigrams, mostTrigrams = 8, 16
 
-// trigrams is what an index of trigrams is asked for to find a folded text: some of its trigrams, the first and the
-// last among them. Some other texts have them, too. It is "" for a text of fewer than three letters.
+// trigrams returns the full-text query for a folded text: some of its trigrams, with the first and the last. Other
+// texts may match as well. It returns "" for a text of fewer than three letters.
 func trigrams(folded string) string {
 	letters := []rune(folded)
 	last := len(letters) - 3

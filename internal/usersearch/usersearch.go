@@ -1,14 +1,14 @@
-// Package usersearch finds users by filters: texts, addresses, switches and configured fields.
+// Package usersearch finds users by conditions on texts, addresses, switches and configured fields.
 //
-// It reads the table user_search, which holds the texts in NFKC without case, the full-text indexes of trigrams
-// search_username, search_email and so on over it, and the table user_fields. Triggers keep all of them up to date;
-// internal/store has these and the SQL functions that they call.
+// It reads the table user_search, which holds the texts in NFKC without case, one full-text index of trigrams for
+// each text (search_username and so on), and the table user_fields. Triggers keep them up to date; the triggers and
+// their SQL functions are in internal/store.
 //
-// An index only says where to look: each condition is checked on the row itself, so a search is exact. A part of one or
-// two letters has no trigram, so it is looked for user by user. What a client sent reaches SQL as an argument, never as
+// An index only narrows the search: every condition is checked on the row itself, so a search is exact. A part of one
+// or two letters has no trigram, so it is searched user by user. Values from clients reach SQL as arguments, never as
 // text.
 //
-// The caller decides who may search, by which fields, and what is read of the users that are found.
+// The caller decides who may search, by which fields, and which columns of the users are read.
 package usersearch
 
 import "strings"
@@ -36,33 +36,20 @@ const (
 	configured      // a configured field that has no texts
 )
 
-// Field is a field that users can be searched by, and where its values are.
+// Field is a field that users can be searched by.
 type Field struct {
-	kind kind
+	kind   kind
+	folded string // SQL for the value of user_search f: a text as store.Fold makes it, or a switch
+	shown  string // SQL for the text as store.Normal makes it
 
-	// folded is the value as store.Fold makes it, or the switch: an expression over user_search f.
-	folded string
+	trigrams          string // full-text index of the folded text; "": none
+	table, id, column string // where an index has the texts or canonical addresses in order, and the user's id
 
-	// shown is the value as store.Normal makes it, of a text.
-	shown string
+	values string // condition on the rows of user_fields v of a configured field; "": not a configured field
+	stored string // types in SQLite of the values of a configured field
 
-	// trigrams is the full-text index of the folded text; "": there is none.
-	trigrams string
-
-	// table, id and column are where an index has the texts, or the canonical addresses, in their order.
-	table, id, column string
-
-	// values is a condition for the rows of user_fields v that are the field's; "": it is not a configured one.
-	values string
-
-	// stored are the types that SQLite gives to the values of a configured field; no other is found.
-	stored string
-
-	// unique says that no two users have the same text.
-	unique bool
-
-	// indexed are the values of a switch that an index finds.
-	indexed []bool
+	unique  bool   // two users never have the same text
+	indexed []bool // values of a switch that have an index
 }
 
 // The fields that every user has.
@@ -97,10 +84,10 @@ var (
 	Archived = Field{kind: boolean, folded: "f.archived", indexed: []bool{true}}
 )
 
-// normalValue is the value of a row of user_fields v as store.Normal makes it, NULL for one that is no text.
+// normalValue is the value of a row of user_fields v in NFKC; NULL if it is not a text.
 const normalValue = "iif(typeof(v.value) = 'text', normal(v.value), NULL)"
 
-// ConfiguredText is a field of a site's own that has texts.
+// ConfiguredText returns a configured field of texts.
 func ConfiguredText(name string) Field {
 	const of, where = "(SELECT ", " FROM user_fields v WHERE v.user_id = f.user_id AND "
 	f := Field{kind: text, values: named(name)}
@@ -108,13 +95,13 @@ func ConfiguredText(name string) Field {
 	return f
 }
 
-// ConfiguredValue is a field of a site's own that has no texts. A value is found if its type in SQLite is one of
+// ConfiguredValue returns a configured field of other values. A value is found only if its type in SQLite is one of
 // stored: integer, real.
 func ConfiguredValue(name string, stored ...string) Field {
 	return Field{kind: configured, values: named(name), stored: "'" + strings.Join(stored, "', '") + "'"}
 }
 
-// named is the condition that a row of user_fields v is the field's.
+// named returns the condition that a row of user_fields v belongs to a field.
 func named(name string) string { return "v.name = '" + strings.ReplaceAll(name, "'", "''") + "'" }
 
 // Address reports whether the field has email addresses.
@@ -125,7 +112,7 @@ type Condition struct {
 	Field  Field
 	Lookup Lookup
 
-	// Value is a []string for In and for whole addresses, these in their canonical form; otherwise a text, not empty
-	// and without NUL; a bool for a switch; and for a configured field that has no texts what user_fields stores.
+	// Value is a []string for In, and for whole addresses, which are in their canonical form. Otherwise it is a text
+	// without NUL that is not empty, a bool for a switch, or the value that user_fields stores.
 	Value any
 }
