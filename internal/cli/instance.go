@@ -105,18 +105,18 @@ func checkLost(ctx context.Context, c *config.Config, now func() time.Time, log 
 	return nil
 }
 
-// makeDataDir creates the data directory, with mode 0700. An existing one that others can read is closed to them, which
-// warn is told, unless it has files and no database: then it is not ours.
+// makeDataDir creates the data directory with mode 0700. If others can read an existing one, it is closed to them and
+// warn is called. It is refused if it has files and no database: then it belongs to something else.
 func makeDataDir(c *config.Config, warn func(string)) error {
 	dir := c.Server.DataDir
-	entries, mode, err := lookAtDataDir(dir)
+	entries, mode, err := createDataDir(dir)
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	if mode == 0 {
 		return nil
 	}
-	_, err = os.Stat(filepath.Join(dir, filepath.Base(c.DatabaseFile())))
+	_, err = os.Stat(c.DatabaseFile())
 	if entries > 0 && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("data directory %s is open to others, and what it holds is not accountd's: "+
 			"name another with --data-dir, or chmod 700 it", dir)
@@ -131,9 +131,9 @@ func makeDataDir(c *config.Config, warn func(string)) error {
 	return nil
 }
 
-// lookAtDataDir creates the directory if it is missing. It returns the number of entries and the mode of one that
+// createDataDir creates the directory if it is missing. It returns the number of entries and the mode of one that
 // others can read, and 0 for one that they cannot.
-func lookAtDataDir(dir string) (entries int, mode fs.FileMode, err error) {
+func createDataDir(dir string) (entries int, mode fs.FileMode, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return 0, 0, err
 	}
