@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// newComposer gives one with settings that a test may change.
+// newComposer returns a composer with settings that a test may change.
 func newComposer(t *testing.T, change func(*Settings)) *Composer {
 	t.Helper()
 	c, err := NewComposer(testSettings(change))
@@ -41,14 +41,14 @@ func testSettings(change func(*Settings)) Settings {
 	return s
 }
 
-// parsed is a message as a strict reader sees it.
+// parsed is a message as a strict parser reads it.
 type parsed struct {
 	header     map[string]string // decoded
 	text, html string            // with \n
 }
 
-// parseMail fails for whatever a strict reader could stumble over: line ends, long lines, bytes that are no text in the
-// header, duplicate headers, parts that are others than the two forms of the text, the plain one first.
+// parseMail fails for everything that a strict parser may refuse: line ends, long lines, bytes in headers that are
+// not text, duplicate headers, and parts other than a plain text followed by HTML.
 func parseMail(t *testing.T, raw []byte) parsed {
 	t.Helper()
 	head, _, _ := strings.Cut(string(raw), "\r\n\r\n")
@@ -113,7 +113,7 @@ func nextPart(t *testing.T, parts *multipart.Reader, want string) string {
 	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }
 
-// TestMessages: headers are these and no others; subjects and paths are those of the API that we follow.
+// TestMessages: messages have exactly these headers; subjects and paths are those of the API.
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	c := newComposer(t, nil)
@@ -158,7 +158,8 @@ func TestMessages(t *testing.T) {
 				t.Error("the message shows another text than it has")
 			}
 			link := "https://acme.example" + test.path
-			if !strings.Contains(got.text, "\n"+link+"\n") || strings.Count(got.html, `href="`+link+`"`) != 2 || !strings.Contains(got.html, ">"+link+"</a>") {
+			if !strings.Contains(got.text, "\n"+link+"\n") || strings.Count(got.html, `href="`+link+`"`) != 2 ||
+				!strings.Contains(got.html, ">"+link+"</a>") {
 				t.Errorf("the link %s is missing in\n%s\n%s", link, got.text, got.html)
 			}
 			for _, text := range []string{got.text, got.html} {
@@ -192,13 +193,15 @@ func TestHTML(t *testing.T) {
 				t.Errorf("%s refers to %s", kind, address)
 			}
 		}
-		if strings.Contains(message.HTML, "<img") || strings.Contains(message.HTML, "url(") || !strings.HasPrefix(message.HTML, "<!DOCTYPE html>\n<html lang=\"en\">\n") {
+		if strings.Contains(message.HTML, "<img") || strings.Contains(message.HTML, "url(") ||
+			!strings.HasPrefix(message.HTML, "<!DOCTYPE html>\n<html lang=\"en\">\n") {
 			t.Errorf("%s: %s", kind, message.HTML)
 		}
 		// The texts are in two files: what the HTML says is in the text, sentence by sentence.
 		shown := strings.Split(htmlText(message.HTML), "\n\n")
 		for _, paragraph := range shown {
-			if strings.Contains(paragraph, "If the button") || strings.HasPrefix(paragraph, "Go to ") || strings.Count(paragraph, " ") < 4 {
+			if strings.Contains(paragraph, "If the button") || strings.HasPrefix(paragraph, "Go to ") ||
+				strings.Count(paragraph, " ") < 4 {
 				continue // the button
 			}
 			if !strings.Contains(message.Text, strings.TrimSpace(paragraph)) {
@@ -211,7 +214,7 @@ func TestHTML(t *testing.T) {
 	}
 }
 
-// TestHostileUsers: whatever users call themselves, messages stay what they are.
+// TestHostileUsers: names of users cannot change the structure of a message.
 func TestHostileUsers(t *testing.T) {
 	t.Parallel()
 	c := newComposer(t, func(s *Settings) {
@@ -221,15 +224,19 @@ func TestHostileUsers(t *testing.T) {
 		s.Fields = map[string]any{"motto": "sapere aude"}
 	})
 	names := []string{
-		"a{{7*7}}<script>alert(1)</script>", "x\r\nBcc: evil@example.com", "x\n\n\n.\n", "x\rBcc: evil", "%0d%0aBcc: evil@example.com", "\u2028Bcc:\u2029evil\u0085x",
-		"x\x00y\x1b[2J", `"quoted", 'and', commas; <evil@example.com>`, "=?utf-8?q?evil?=", "\u202egnp.exe", "\xff\xfe", strings.Repeat("long ", 400),
-		strings.Repeat("x", 3000), strings.Repeat("ü", 3000), "http://evil.example/x", "HTTPS://evil.example", "see www.evil.example now", "evil.example/login", "--accountd-1.ID--",
+		"a{{7*7}}<script>alert(1)</script>", "x\r\nBcc: evil@example.com", "x\n\n\n.\n", "x\rBcc: evil",
+		"%0d%0aBcc: evil@example.com", "\u2028Bcc:\u2029evil\u0085x",
+		"x\x00y\x1b[2J", `"quoted", 'and', commas; <evil@example.com>`, "=?utf-8?q?evil?=", "\u202egnp.exe", "\xff\xfe",
+		strings.Repeat("long ", 400),
+		strings.Repeat("x", 3000), strings.Repeat("ü", 3000), "http://evil.example/x", "HTTPS://evil.example",
+		"see www.evil.example now", "evil.example/login", "--accountd-1.ID--",
 		"", " ",
 	}
 	for _, name := range names {
 		for _, kind := range []Kind{Activation, PasswordReset, NoticePasswordChanged} {
 			m := Mail{Kind: kind, To: "ada@example.com", User: User{
-				ID: 1, Username: name, Email: "ada@example.com", FirstName: name, LastName: name, Fields: map[string]any{"motto": name, "secret": name},
+				ID: 1, Username: name, Email: "ada@example.com", FirstName: name, LastName: name,
+				Fields: map[string]any{"motto": name, "secret": name},
 			}}
 			if !kind.isNotice() {
 				m.Token = "tok"
@@ -261,11 +268,12 @@ func TestHostileUsers(t *testing.T) {
 	}
 }
 
-// TestHostileSettings: what a site may well be called, and be from.
+// TestHostileSettings: unusual names of sites and senders are accepted.
 func TestHostileSettings(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
-		"Bücher & Söhne", "日本語のとても長い名前のサイトでございますので折り返しが必要です", `Quote "this", please`, "a{{7*7}}<b>", "100%0d%0a", strings.Repeat("long name ", 9),
+		"Bücher & Söhne", "日本語のとても長い名前のサイトでございますので折り返しが必要です", `Quote "this", please`, "a{{7*7}}<b>", "100%0d%0a",
+		strings.Repeat("long name ", 9),
 	} {
 		from := mail.Address{Name: name, Address: "accounts@xn--bcher-kva.example"}
 		c := newComposer(t, func(s *Settings) { s.SiteName, s.From = name, from.String() })
@@ -275,7 +283,8 @@ func TestHostileSettings(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := parseMail(t, message.Raw)
-			if len(got.header) != 8 || got.header["Subject"] != message.Subject || !strings.Contains(message.Subject, strings.TrimSpace(name)) {
+			if len(got.header) != 8 || got.header["Subject"] != message.Subject ||
+				!strings.Contains(message.Subject, strings.TrimSpace(name)) {
 				t.Errorf("%q: headers %v", name, got.header)
 			}
 			raw, err := mail.ReadMessage(bytes.NewReader(message.Raw))
@@ -296,7 +305,9 @@ func TestHostileSettings(t *testing.T) {
 func TestRecipients(t *testing.T) {
 	t.Parallel()
 	c := newComposer(t, nil)
-	for _, to := range []string{"", "ada", "not an address\r\nBcc: evil@example.com", "ada@example.com, eve@example.com", "Ada <ada@example.com>", "ada@example.com (x)", "g: ada@example.com;", "ada@example.com\r\n"} {
+	for _, to := range []string{"", "ada", "not an address\r\nBcc: evil@example.com",
+		"ada@example.com, eve@example.com", "Ada <ada@example.com>", "ada@example.com (x)", "g: ada@example.com;",
+		"ada@example.com\r\n"} {
 		if _, err := c.compose(Mail{Kind: Activation, To: to, User: ada, Token: "t"}, "1.ID.eml", time.Unix(0, 0)); err == nil {
 			t.Errorf("mails %q", to)
 		}
@@ -314,7 +325,7 @@ func TestRecipients(t *testing.T) {
 	}
 }
 
-// TestSameBytes: a message that is made again is the same one.
+// TestSameBytes: composing a message again gives the same bytes.
 func TestSameBytes(t *testing.T) {
 	t.Parallel()
 	c := newComposer(t, nil)
@@ -331,7 +342,7 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
-// TestLongLines: a template may have lines that mail may not.
+// TestLongLines: long lines of a template are encoded.
 func TestLongLines(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("für Elise ", 300)
@@ -368,7 +379,8 @@ func TestVariables(t *testing.T) {
 			s.LinkBase, s.Variables = base, map[string]string{"support": "help@acme.example"}
 			s.Fields = map[string]any{"age": int64(42), "since": time.Unix(0, 0)}
 			s.TemplatesDir = overrides(t, map[string]string{
-				"password_reset.txt": strings.ReplaceAll(all, "{{.User.Fields.since.Year}}", "{{with .User.Fields.since}}{{.Year}}{{end}}"),
+				"password_reset.txt": strings.ReplaceAll(all, "{{.User.Fields.since.Year}}",
+					"{{with .User.Fields.since}}{{.Year}}{{end}}"),
 			})
 		})
 		message, err := c.Preview(PasswordReset, time.Unix(1_800_000_000, 0))
@@ -383,7 +395,7 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// TestFields: templates see further fields that are public, also those that an account does not have.
+// TestFields: templates see the public configured fields, also those that an account lacks.
 func TestFields(t *testing.T) {
 	t.Parallel()
 	c := newComposer(t, func(s *Settings) {
@@ -404,7 +416,8 @@ func TestFields(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _, _ := strings.Cut(message.Text, "https"); strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(want), " ") {
+		got, _, _ := strings.Cut(message.Text, "https")
+		if strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(want), " ") {
 			t.Errorf("%v shows %q, want %q", fields, got, want)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestDocumentation: docs/emails.md lists every kind, and every variable that templates have.
+// TestDocumentation: docs/emails.md lists every kind and every variable of templates.
 func TestDocumentation(t *testing.T) {
 	t.Parallel()
 	document, err := os.ReadFile(filepath.Join("..", "docs", "emails.md"))

@@ -29,7 +29,7 @@ func newFixture(t *testing.T) *fixture {
 	return openFixture(t, t.TempDir(), 3, func() time.Time { return at })
 }
 
-// openFixture opens what is in dir, as another process would.
+// openFixture opens the files in dir, as another process does.
 func openFixture(t *testing.T, dir string, maxOutbox int, now func() time.Time) *fixture {
 	t.Helper()
 	db, err := store.Open(t.Context(), filepath.Join(dir, "test.db"), now)
@@ -66,7 +66,7 @@ func (f *fixture) send(t *testing.T, m Mail, fail error) error {
 	})
 }
 
-// spooled reads what lies in the spool's new.
+// spooled reads the files in new.
 func (f *fixture) spooled(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(f.dir, "new", "*.eml"))
@@ -108,7 +108,8 @@ func TestPublishedBeforeWriteReturns(t *testing.T) {
 	if err := f.send(t, Mail{Kind: Activation, To: "ada@example.com", User: ada, Token: "to-ken_1"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if mails := f.spooled(t); len(mails) != 1 || !strings.Contains(mails[0], "\r\nhttps://acme.example/activate/to-ken_1\r\n") {
+	if mails := f.spooled(t); len(mails) != 1 || !strings.Contains(mails[0],
+		"\r\nhttps://acme.example/activate/to-ken_1\r\n") {
 		t.Errorf("the spool holds %q", mails)
 	}
 	failure := errors.New("failure")
@@ -154,14 +155,15 @@ func TestRowsWaitForTheProcessThatServes(t *testing.T) {
 	}
 }
 
-// TestStartWithoutSpool: a process that cannot use the spool takes messages all the same, and publishes them once it
-// can. What is half-written then is an earlier one's.
+// TestStartWithoutSpool: a process without a usable spool accepts messages and publishes them once the spool is
+// usable. Partial files are removed then.
 func TestStartWithoutSpool(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	retry := filepath.Join(f.dir, "retry")
 	half := filepath.Join(f.dir, "tmp", "half")
-	for _, err := range []error{os.Remove(retry), os.WriteFile(retry, nil, 0o600), os.WriteFile(half, nil, 0o600), f.Start(t.Context())} {
+	for _, err := range []error{os.Remove(retry), os.WriteFile(retry, nil, 0o600), os.WriteFile(half, nil, 0o600),
+		f.Start(t.Context())} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,12 +183,13 @@ func TestStartWithoutSpool(t *testing.T) {
 	if err != nil || f.Healthy() != nil || len(f.spooled(t)) != 1 || f.rows(t) != 0 || len(left) != 0 {
 		t.Errorf("healthy: %v, %d mails, %d rows, %v in tmp, %v", f.Healthy(), len(f.spooled(t)), f.rows(t), left, err)
 	}
-	if err := f.send(t, Mail{Kind: Activation, To: "ada@example.com", User: ada, Token: "t"}, nil); err != nil || len(f.spooled(t)) != 2 {
+	if err := f.send(t, Mail{Kind: Activation, To: "ada@example.com", User: ada, Token: "t"}, nil); err != nil ||
+		len(f.spooled(t)) != 2 {
 		t.Errorf("from then on: %v, %d mails", err, len(f.spooled(t)))
 	}
 }
 
-// TestSettle: a row stays until its message is durable in the spool, and no longer than Run runs.
+// TestSettle: a row stays until its message is durable in the spool, at most until Run returns.
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -230,7 +233,8 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// TestUnwritableSpool: the change stands, the message is kept, Healthy tells, and it comes when it can.
+// TestUnwritableSpool: the change is committed, the message stays in the outbox, Healthy fails, and the message is
+// published later.
 func TestUnwritableSpool(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -258,7 +262,7 @@ func TestUnwritableSpool(t *testing.T) {
 	}
 }
 
-// TestUnreadableRow: a message whose key is gone is kept, for the day that the key comes back, and holds up nothing.
+// TestUnreadableRow: a message whose key is missing stays in the outbox and delays no other.
 func TestUnreadableRow(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -312,7 +316,8 @@ func TestUnreadableRow(t *testing.T) {
 	}
 }
 
-// TestNoDuplicate: a crash between publishing and deleting the row leaves both; the next start only deletes.
+// TestNoDuplicate: after a crash between publishing and the deletion of the row, the next start only deletes the
+// row.
 func TestNoDuplicate(t *testing.T) {
 	t.Parallel()
 	for _, place := range []string{"new/%s", "cur/%s:2,S", "failed/%s"} {

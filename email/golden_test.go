@@ -13,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/mails")
 
-// TestGoldenMails compares a message of every kind, byte for byte, with the one that somebody has looked at.
+// TestGoldenMails compares a message of every kind, byte for byte, with a reviewed one.
 func TestGoldenMails(t *testing.T) {
 	t.Parallel()
 	c := newComposer(t, nil)

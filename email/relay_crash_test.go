@@ -17,8 +17,8 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// TestRelayKilled: whatever the step at which the process dies, the mail is delivered once, and twice only when the server
-// had taken it and its answer was lost; then both have one Message-ID.
+// TestRelayKilled: whatever step the process dies at, the mail is delivered once. It is delivered twice, with one
+// Message-ID, only if the reply of acceptance was lost.
 func TestRelayKilled(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -55,7 +55,8 @@ func TestRelayKilled(t *testing.T) {
 	}
 }
 
-// TestRelayKilledUnsettled: a process that dies after publishing and before its row is deleted has sent nothing.
+// TestRelayKilledUnsettled: a process that dies after publishing and before the deletion of the row has sent
+// nothing.
 func TestRelayKilledUnsettled(t *testing.T) {
 	t.Parallel()
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {
@@ -79,7 +80,7 @@ func TestRelayKilledUnsettled(t *testing.T) {
 	})
 }
 
-// TestRelayRemembers: a new process does not try again what has just failed, and gives up what was being given up.
+// TestRelayRemembers: a new process waits for the next attempt, and completes a mail that was being given up.
 func TestRelayRemembers(t *testing.T) {
 	t.Parallel()
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {
@@ -112,13 +113,15 @@ func TestRelayRemembers(t *testing.T) {
 		p.start()
 		time.Sleep(2 * time.Minute)
 		text, err := os.ReadFile(reason)
-		if err != nil || !strings.HasPrefix(string(text), "RCPT TO: 550 5.1.1 no such user: ") || len(p.in("failed")) != 2 || len(p.in("new"))+len(p.in("retry")) != 0 {
+		if err != nil || !strings.HasPrefix(string(text), "RCPT TO: 550 5.1.1 no such user: ") ||
+			len(p.in("failed")) != 2 || len(p.in("new"))+len(p.in("retry")) != 0 {
 			t.Errorf("%q, %v, in failed %q", text, err, p.in("failed"))
 		}
 	})
 }
 
-// TestRelayEnds: what is on its way when the process is told to end is finished if the server is quick, and kept if not.
+// TestRelayEnds: when the process ends, the mail that is being sent is completed if the server is quick, and kept
+// otherwise.
 func TestRelayEnds(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -150,8 +153,8 @@ func TestRelayEnds(t *testing.T) {
 	}
 }
 
-// TestRelayStalls: a server that stalls for a minute, or for good, on some mails delays no other. A slow answer to the
-// message is waited for, as giving up would make two of it.
+// TestRelayStalls: a server that stalls for a minute, or forever, on some mails delays no others. The relay waits
+// for a slow reply to the message, because giving up would duplicate it.
 func TestRelayStalls(t *testing.T) {
 	t.Parallel()
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {
@@ -192,7 +195,8 @@ func TestRelayStalls(t *testing.T) {
 	})
 }
 
-// TestRelayReconnects: a server may end a connection that has taken a mail; the next mail goes out by another at once.
+// TestRelayReconnects: after the server has closed a connection that delivered a mail, the next mail uses a new one
+// at once.
 func TestRelayReconnects(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]error{"cut": errCut, "421": &smtp.SMTPError{Code: 421, Message: "enough"}} {
@@ -225,7 +229,7 @@ func TestRelayReconnects(t *testing.T) {
 	}
 }
 
-// TestRelayHolds: what cannot be written down holds a mail back all the same, and is logged.
+// TestRelayHolds: an attempt that cannot be stored still delays the mail, and the failure is logged.
 func TestRelayHolds(t *testing.T) {
 	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
@@ -257,14 +261,14 @@ func TestRelayHolds(t *testing.T) {
 	})
 }
 
-// poison is how many mails that never go out TestRelayPoison and TestMailHarness put first.
+// poison is the number of undeliverable mails that TestRelayPoison and TestMailHarness put first.
 var poison = flag.Int("poison", 1000, "how many mails that never go out are queued first")
 
-// promptly is how long a mail may take to a server that answers: the rest of a second until the relay looks, and a second more.
+// promptly bounds the delivery to a working server: up to a second until the next scan, and a second more.
 const promptly = 2 * time.Second
 
-// TestRelayPoison: mails that never go out come first, and each costs the server time. A good one waits behind them neither
-// when they are tried for the first time, nor when they are tried again; and one that lies among them has its turn.
+// TestRelayPoison: undeliverable mails, each of which costs the server time, come first. They do not delay a good
+// mail, neither at their first attempt nor at later ones, and a good mail among them gets its turn.
 func TestRelayPoison(t *testing.T) {
 	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
@@ -306,8 +310,7 @@ func TestRelayPoison(t *testing.T) {
 	})
 }
 
-// TestRelayRefusedForNow: a server that refuses mails for now works. They do not add to what it is left alone for when
-// it breaks off.
+// TestRelayRefusedForNow: temporary refusals of mails do not extend the backoff after a broken connection.
 func TestRelayRefusedForNow(t *testing.T) {
 	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
@@ -334,8 +337,8 @@ func TestRelayRefusedForNow(t *testing.T) {
 	})
 }
 
-// TestRelayUndeletable: a mail that is delivered and cannot be deleted is not sent again by this process, and deleted when
-// that is possible.
+// TestRelayUndeletable: a delivered mail that cannot be deleted is not sent again by this process, and is deleted
+// when possible.
 func TestRelayUndeletable(t *testing.T) {
 	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
@@ -368,8 +371,8 @@ func TestRelayUndeletable(t *testing.T) {
 	})
 }
 
-// TestMailHarness has mails that never go out come first, processes that are killed, a server that misbehaves in every way, and
-// operations that are rolled back, and counts. Run it alone, with ten thousand of them:
+// TestMailHarness has mails that never go out come first, processes that are killed, a server that misbehaves in
+// every way, and operations that are rolled back, and counts. Run it alone, with ten thousand of them:
 //
 //	go test -count=1 -run '^TestMailHarness$' -v ./email -poison 10000 | grep committed
 func TestMailHarness(t *testing.T) {
@@ -478,8 +481,10 @@ func TestMailHarness(t *testing.T) {
 		lost := committed - (sent - unfounded) - failed - left
 		t.Logf("committed %d, sent %d, retried %d, cut %d, dead %d (beside %d poison), duplicated %d, lost %d, unfounded %d",
 			committed, sent, deferred, cuts, failed, *poison, duplicated, lost, unfounded)
-		if lost != 0 || unfounded != 0 || failed != dead || left != 0 || len(remembered) != waiting || len(p.in("tmp")) != 0 || p.rows(t) != 0 {
-			t.Errorf("dead %d, want %d; in new %d, in retry %d, in tmp %d; %d rows", failed, dead, len(p.in("new")), len(remembered), len(p.in("tmp")), p.rows(t))
+		if lost != 0 || unfounded != 0 || failed != dead || left != 0 || len(remembered) != waiting ||
+			len(p.in("tmp")) != 0 || p.rows(t) != 0 {
+			t.Errorf("dead %d, want %d; in new %d, in retry %d, in tmp %d; %d rows", failed, dead, len(p.in("new")),
+				len(remembered), len(p.in("tmp")), p.rows(t))
 		}
 		if deferred == 0 || cuts == 0 || duplicated == 0 {
 			t.Error("the server did not misbehave")

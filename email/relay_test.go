@@ -20,7 +20,7 @@ import (
 	"accountd/internal/store"
 )
 
-// post is an outbox with a relay to a mail server, all of it in a synctest bubble.
+// post is an outbox with a relay to a mail server in a synctest bubble.
 type post struct {
 	*fixture
 	t        *testing.T
@@ -34,7 +34,7 @@ type post struct {
 	crash func() // has them do nothing more; stop waits until they know
 }
 
-// safeBuffer may be written to by many.
+// safeBuffer is safe for concurrent use.
 type safeBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder
@@ -52,7 +52,7 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-// seededChance gives the same numbers each time.
+// seededChance returns the same numbers each time.
 func seededChance() func() float64 {
 	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(1, 2))
@@ -82,7 +82,7 @@ func inBubble(t *testing.T, mode TLSMode, test func(t *testing.T, p *post)) {
 	})
 }
 
-// start runs what a process that serves runs.
+// start runs the parts of a serving process.
 func (p *post) start() {
 	p.t.Helper()
 	outbox, err := New(p.db, p.Outbox.seal, p.Outbox.settings, p.Outbox.log)
@@ -96,7 +96,7 @@ func (p *post) start() {
 	p.run(outbox.Run)
 }
 
-// startRelay runs the relay alone.
+// startRelay runs the relay only.
 func (p *post) startRelay() {
 	p.t.Helper()
 	if err := p.claimSpool(); err != nil {
@@ -105,7 +105,7 @@ func (p *post) startRelay() {
 	p.run(func(context.Context) {})
 }
 
-// run runs the relay beside something else until stop.
+// run runs the relay until stop.
 func (p *post) run(beside func(context.Context)) {
 	p.t.Helper()
 	outbox := p.Outbox
@@ -126,7 +126,7 @@ func (p *post) run(beside func(context.Context)) {
 	}
 }
 
-// mail makes a mail to an address as an operation does, in a transaction.
+// mail sends a mail in a transaction, as an operation does.
 func (p *post) mail(to string) {
 	p.t.Helper()
 	if err := p.send(p.t, Mail{Kind: NoticePasswordChanged, To: to, User: ada}, nil); err != nil {
@@ -136,7 +136,7 @@ func (p *post) mail(to string) {
 
 func (p *post) script(fn func(at event) error) { p.server.do(func() { p.server.script = fn }) }
 
-// taken is how often the server has taken mail to an address.
+// taken counts the mails that the server accepted for an address.
 func (p *post) taken(to string) (n int) {
 	p.server.do(func() { n = len(p.server.accepted[to]) })
 	return n
@@ -155,7 +155,7 @@ func (p *post) list() []Queued {
 	return list
 }
 
-// in are the names of the files in a directory of the spool.
+// in lists the files in a directory of the spool.
 func (p *post) in(sub string) []string {
 	p.t.Helper()
 	entries, err := os.ReadDir(filepath.Join(p.dir, sub))
@@ -169,7 +169,7 @@ func (p *post) in(sub string) []string {
 	return names
 }
 
-// empty holds that nothing waits, and nothing is remembered.
+// empty fails the test if a mail or a state of one is left.
 func (p *post) empty() {
 	p.t.Helper()
 	for _, sub := range []string{"tmp", "new", "retry", "failed"} {
@@ -218,7 +218,7 @@ func TestRelayDelivers(t *testing.T) {
 	}
 }
 
-// write puts a file into the spool's new.
+// write writes a file to new.
 func (p *post) write(name, text string) {
 	p.t.Helper()
 	if err := os.WriteFile(p.spool.newPath(name), []byte(text), 0o600); err != nil {
@@ -226,9 +226,10 @@ func (p *post) write(name, text string) {
 	}
 }
 
-// letter is a whole mail to an address.
+// letter is a complete mail to an address.
 func letter(to string) string {
-	return "From: <accounts@example.org>\r\nTo: <" + to + ">\r\nMessage-ID: <" + to + ">\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n"
+	return "From: <accounts@example.org>\r\nTo: <" + to + ">\r\nMessage-ID: <" + to +
+		">\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n"
 }
 
 // TestRelayLeavesUnsettled: a mail whose row is still in the outbox is not sent, as a crash could publish it again.
@@ -278,7 +279,10 @@ func TestRelayLeavesUnsettled(t *testing.T) {
 		if p.taken("ada@example.com") != 0 {
 			t.Fatal("sent")
 		}
-		if err := p.db.Write(t.Context(), func(tx *store.Tx) error { return deleteRows(t.Context(), tx, []row{{id: id}}) }); err != nil {
+		if err := p.db.Write(t.Context(), func(tx *store.Tx) error {
+			return deleteRows(t.Context(), tx,
+				[]row{{id: id}})
+		}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
@@ -289,7 +293,7 @@ func TestRelayLeavesUnsettled(t *testing.T) {
 	})
 }
 
-// TestRelayRetries: a mail that is refused for now is tried again after a minute, two, four, a fifth more or less.
+// TestRelayRetries: a refused mail is retried after one, two, four minutes, ± 20 %.
 func TestRelayRetries(t *testing.T) {
 	t.Parallel()
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {
@@ -309,7 +313,8 @@ func TestRelayRetries(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		want := Queued{To: "<ada@example.com>", Attempts: 1, Error: "RCPT TO: 451 4.3.0 try later: check the address"}
 		list := p.list()
-		if len(list) != 1 || list[0].To != want.To || list[0].Attempts != 1 || !strings.HasPrefix(list[0].Error, want.Error) ||
+		if len(list) != 1 || list[0].To != want.To || list[0].Attempts != 1 ||
+			!strings.HasPrefix(list[0].Error, want.Error) ||
 			list[0].Next.Before(time.Now()) || list[0].Subject != "Your password on Acme has been changed" || list[0].Failed {
 			t.Errorf("the list has %+v", list)
 		}
@@ -333,14 +338,15 @@ func TestBackoff(t *testing.T) {
 		attempts int
 		chance   float64
 		want     time.Duration
-	}{{1, 0, 48 * time.Second}, {1, 0.5, time.Minute}, {1, 1, 72 * time.Second}, {3, 0.5, 4 * time.Minute}, {9, 0.5, longestWait}, {1_000_000, 1, longestWait * 12 / 10}} {
+	}{{1, 0, 48 * time.Second}, {1, 0.5, time.Minute}, {1, 1, 72 * time.Second}, {3, 0.5, 4 * time.Minute},
+		{9, 0.5, longestWait}, {1_000_000, 1, longestWait * 12 / 10}} {
 		if got := backoff(firstBackoff, longestWait, test.attempts, test.chance); got.Round(time.Millisecond) != test.want {
 			t.Errorf("backoff after %d attempts, chance %v: %v, want %v", test.attempts, test.chance, got, test.want)
 		}
 	}
 }
 
-// TestRelayGivesUp: what can never be delivered lies in failed with the reason, and holds nobody else up.
+// TestRelayGivesUp: an undeliverable mail is moved to failed with its reason and delays no other.
 func TestRelayGivesUp(t *testing.T) {
 	t.Parallel()
 	for _, step := range []string{"rcpt", "data"} {
@@ -386,7 +392,7 @@ func TestRelayGivesUp(t *testing.T) {
 	}
 }
 
-// TestRelayFiles: what others put into the spool is left alone or given up, and never followed.
+// TestRelayFiles: foreign files in the spool are ignored or given up, and links are never followed.
 func TestRelayFiles(t *testing.T) {
 	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
@@ -452,8 +458,8 @@ func TestRelayFiles(t *testing.T) {
 	})
 }
 
-// TestRelayServerTrouble: while nobody can be delivered to, no mail is counted as tried, the server is asked less and less,
-// the log has one line, the outbox is healthy, and the list says what is wrong and what to do.
+// TestRelayServerTrouble: while the server fails, no attempts of mails are counted, the backoff grows, one line is
+// logged, the outbox is healthy, and the list shows error and remedy.
 func TestRelayServerTrouble(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -463,11 +469,15 @@ func TestRelayServerTrouble(t *testing.T) {
 		mend  func(p *post)
 		want  string // in the list
 	}{
-		{"down", StartTLS, func(p *post) { p.server.down = true }, func(p *post) { p.server.do(func() { p.server.down = false }) },
+		{"down", StartTLS, func(p *post) { p.server.down = true },
+			func(p *post) { p.server.do(func() { p.server.down = false }) },
 			"connect: connection refused: check that a mail server listens on mail.example.com:587"},
-		{"no STARTTLS", NoTLS, func(p *post) { p.settings.TLS = StartTLS }, nil, `STARTTLS: the server does not offer it: use the server's port for submission (587), or set email.smtp.tls = "implicit"`},
-		{"TLS refused", StartTLS, func(p *post) { p.settings.TLS = ImplicitTLS }, nil, `TLS: no answer in time: the server does not begin with TLS on this port`},
-		{"another certificate", StartTLS, func(p *post) { p.settings.Host = "mail.example.org" }, nil, "write the name that the server's certificate is for into email.smtp.host"},
+		{"no STARTTLS", NoTLS, func(p *post) { p.settings.TLS = StartTLS }, nil,
+			`STARTTLS: the server does not offer it: use the server's port for submission (587), or set email.smtp.tls = "implicit"`},
+		{"TLS refused", StartTLS, func(p *post) { p.settings.TLS = ImplicitTLS }, nil,
+			`TLS: no answer in time: the server does not begin with TLS on this port`},
+		{"another certificate", StartTLS, func(p *post) { p.settings.Host = "mail.example.org" }, nil,
+			"write the name that the server's certificate is for into email.smtp.host"},
 		{"unknown issuer", StartTLS, func(p *post) { p.server.roots = nil }, nil, "make this machine trust who issued it"},
 		{"wrong password", StartTLS, func(p *post) {
 			p.settings.Username, p.settings.PasswordFile = "accountd", filepath.Join(p.root, "password")
@@ -494,7 +504,8 @@ func TestRelayServerTrouble(t *testing.T) {
 				}
 				return nil
 			}
-		}, func(p *post) { p.script(func(event) error { return nil }) }, "MAIL FROM: 550 5.1.1 no such user: set email.from to an address that this server may send for"},
+		}, func(p *post) { p.script(func(event) error { return nil }) },
+			"MAIL FROM: 550 5.1.1 no such user: set email.from to an address that this server may send for"},
 		{"stalls", StartTLS, func(p *post) {
 			p.server.script = func(at event) error {
 				if at.step == "mail" {
@@ -502,7 +513,8 @@ func TestRelayServerTrouble(t *testing.T) {
 				}
 				return nil
 			}
-		}, func(p *post) { p.script(func(event) error { return nil }) }, "MAIL FROM: no answer in time: the connection broke off"},
+		}, func(p *post) { p.script(func(event) error { return nil }) },
+			"MAIL FROM: no answer in time: the connection broke off"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -553,8 +565,7 @@ func TestRelayServerTrouble(t *testing.T) {
 	}
 }
 
-// TestRelayForgetsServer: an operator who wants the server tried at the moment when it comes back writes down what the relay
-// has forgotten; it does not stay.
+// TestRelayForgetsServer: a retry that an operator writes while the server recovers does not remain.
 func TestRelayForgetsServer(t *testing.T) {
 	t.Parallel()
 	inBubble(t, StartTLS, func(t *testing.T, p *post) {

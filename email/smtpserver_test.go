@@ -23,8 +23,8 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// mailServer is a mail server in this process that follows a script. Connections to it are pipes: in a synctest bubble
-// they have its clock, and so have their deadlines.
+// mailServer is a mail server in this process that follows a script. Its connections are pipes, which use the clock
+// of a synctest bubble, also for deadlines.
 type mailServer struct {
 	roots *x509.CertPool
 	conns chan net.Conn
@@ -41,7 +41,7 @@ type mailServer struct {
 	messages []string             // guarded by mu; what was taken, in order
 }
 
-// event is a step that a client has come to. The message has been taken when the step is "accepted".
+// event is a step of a client. At "accepted" the message has been accepted.
 type event struct {
 	step, to string
 	n        int // how often it has come to it with this recipient, this time included
@@ -59,7 +59,8 @@ const serverPassword = "quiet-otter-42"
 func newMailServer(t *testing.T, mode TLSMode) *mailServer {
 	t.Helper()
 	certificate, roots := newCertificate(t)
-	encryption := &tls.Config{Certificates: []tls.Certificate{certificate}, SessionTicketsDisabled: true} // a pipe has no buffer for tickets
+	encryption := &tls.Config{Certificates: []tls.Certificate{certificate},
+		SessionTicketsDisabled: true} // a pipe has no buffer for tickets
 	m := &mailServer{
 		roots: roots, conns: make(chan net.Conn), done: make(chan struct{}), script: func(event) error { return nil },
 		reached: map[string]int{}, accepted: map[string][]string{},
@@ -97,8 +98,9 @@ func newCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"mail.example.com"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
-		IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), DNSNames: []string{"mail.example.com"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().AddDate(1, 0, 0),
+		IsCA:     true, BasicConstraintsValid: true,
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -130,7 +132,7 @@ func (m *mailServer) Close() error {
 
 func (m *mailServer) Addr() net.Addr { return &net.UnixAddr{Name: "mail", Net: "pipe"} }
 
-// dial is what a relay is given.
+// dial is the dialer for a relay.
 func (m *mailServer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	m.mu.Lock()
 	m.dials++
@@ -155,7 +157,7 @@ func (m *mailServer) do(fn func()) {
 	fn()
 }
 
-// cut ends all connections.
+// cut closes all connections.
 func (m *mailServer) cut() {
 	m.do(func() {
 		for _, conn := range m.clients {
@@ -164,7 +166,7 @@ func (m *mailServer) cut() {
 	})
 }
 
-// come asks the script what happens at a step.
+// come asks the script for the result of a step.
 func (m *mailServer) come(step, to string, conn net.Conn) error {
 	m.mu.Lock()
 	m.reached[step+" "+to]++
@@ -229,7 +231,7 @@ func (s *mailSession) Data(r io.Reader) error {
 	return s.server.come("accepted", s.to, s.conn)
 }
 
-// local is the part of an address that scripts go by.
+// local is the local part of an address, which scripts use.
 func local(to string) string {
 	name, _, _ := strings.Cut(to, "@")
 	return strings.TrimRight(name, "0123456789")

@@ -32,11 +32,14 @@ func TestOverrides(t *testing.T) {
 		subject, text, html string // what they have, "": what the embedded ones have
 	}{
 		{"none", nil, "", "", ""},
-		{"the subject", map[string]string{"activation.subject": "\ufeff{{.Name}}: almost there\n"}, "ada: almost there", "", ""},
+		{"the subject", map[string]string{"activation.subject": "\ufeff{{.Name}}: almost there\n"}, "ada: almost there",
+			"", ""},
 		{"the text", map[string]string{"activation.txt": "Click {{.Link}}\n"}, "", "Click " + link + "\n", ""},
-		{"a document, and a text made of it", map[string]string{"activation.html": document}, "", "Hi ada\n\nActivate\n" + link + "\n",
+		{"a document, and a text made of it", map[string]string{"activation.html": document}, "",
+			"Hi ada\n\nActivate\n" + link + "\n",
 			"<!DOCTYPE html>\n<html><body><h2>Hi ada</h2><a href=\"" + link + "\">Activate</a></body></html>\n"},
-		{"a document and a text", map[string]string{"activation.html": document, "activation.txt": "{{.Link}}"}, "", link, "<h2>Hi ada</h2>"},
+		{"a document and a text", map[string]string{"activation.html": document, "activation.txt": "{{.Link}}"}, "",
+			link, "<h2>Hi ada</h2>"},
 		{"blocks of the layout", map[string]string{"activation.html": `{{define "body"}}<p>Welcome!</p>{{end}} {{define "label"}}Here{{end}}`}, "", "Welcome!\n\nHere\n\nIf the button", ">Here</a>"},
 		{"the layout", map[string]string{"layout.html": `<html><body>{{template "body" .}}{{template "button" .}}<p>Acme Ltd</p></body></html>{{define "button"}}<a href="{{.Link}}">{{block "label" .}}Go{{end}}</a>{{end}}`},
 			"", "Please confirm", ">Activate the account</a><p>Acme Ltd</p></body>"},
@@ -54,7 +57,8 @@ func TestOverrides(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, part := range []struct{ name, got, want, stock string }{
-				{"subject", got.Subject, test.subject, stock.Subject}, {"text", got.Text, test.text, stock.Text}, {"html", got.HTML, test.html, stock.HTML},
+				{"subject", got.Subject, test.subject, stock.Subject}, {"text", got.Text, test.text, stock.Text},
+				{"html", got.HTML, test.html, stock.HTML},
 			} {
 				if part.want == "" && part.got != part.stock || !strings.Contains(part.got, part.want) {
 					t.Errorf("%s:\n%s\nwant %q", part.name, part.got, part.want)
@@ -65,7 +69,7 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
-// TestBrokenOverrides: whatever is wrong is told at once, with file and line.
+// TestBrokenOverrides: every problem is reported with file and line.
 func TestBrokenOverrides(t *testing.T) {
 	t.Parallel()
 	dir := overrides(t, map[string]string{
@@ -124,9 +128,11 @@ func TestBrokenOverrides(t *testing.T) {
 
 func TestNoDirectory(t *testing.T) {
 	t.Parallel()
-	for _, dir := range []string{filepath.Join(t.TempDir(), "nowhere"), overrides(t, map[string]string{"file": ""}) + "/file"} {
+	for _, dir := range []string{filepath.Join(t.TempDir(), "nowhere"), overrides(t, map[string]string{"file": ""}) +
+		"/file"} {
 		_, err := NewComposer(testSettings(func(s *Settings) { s.TemplatesDir = dir }))
-		if err == nil || !strings.Contains(err.Error(), "  "+dir+": no") || !strings.Contains(err.Error(), "name a directory in email.templates_dir, or none") {
+		if err == nil || !strings.Contains(err.Error(), "  "+dir+": no") ||
+			!strings.Contains(err.Error(), "name a directory in email.templates_dir, or none") {
 			t.Errorf("%v", err)
 		}
 	}

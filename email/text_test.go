@@ -21,7 +21,8 @@ func TestHTMLText(t *testing.T) {
 		{"not displayed", `a<div style="x:y; display : NONE">b<div>c</div>d<br></div>e<span style="display:none">f</span>`, "ae"},
 		{"image", `<img src="x.png" alt="Acme &amp; Co"> b<img src=y.png>`, "Acme & Co b"},
 		{"link", `<a href="https://x.example/?a=1&amp;b=2">Go</a> on`, "Go\nhttps://x.example/?a=1&b=2\non"},
-		{"link that is shown", `<a href="https://x.example/">Go</a><p>or https://x.example/</p>`, "Go\n\nor https://x.example/"},
+		{"link that is shown", `<a href="https://x.example/">Go</a><p>or https://x.example/</p>`,
+			"Go\n\nor https://x.example/"},
 		{"links that lead nowhere", `<a href="#top">up</a> <a>x</a> <a href="javascript:x">y</a></a>`, "up x y"},
 		{"attributes", `<p title="a > b" data-x='"<i>'>c</p><a href=https://x.example/>d</a>`, "c\n\nd\nhttps://x.example/"},
 		{"no tag", "1 < 2 > 0 <3 <", "1 < 2 > 0 <3 <"},
@@ -38,14 +39,16 @@ func TestHTMLText(t *testing.T) {
 	}
 }
 
-// FuzzHTMLText: it ends, and what it gives is text.
+// FuzzHTMLText: htmlText terminates and returns normalised text.
 func FuzzHTMLText(f *testing.F) {
-	for _, seed := range []string{"<a href='x'>y</a>", "<style><p", "&#x3c;b>", strings.Repeat("<a ", 9), "İ<SCRIPT>İ</script>x"} {
+	for _, seed := range []string{"<a href='x'>y</a>", "<style><p", "&#x3c;b>", strings.Repeat("<a ", 9),
+		"İ<SCRIPT>İ</script>x"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		text := htmlText(in)
-		if strings.Contains(text, "\n\n\n") || strings.Contains(text, "  ") || strings.TrimSpace(text) != strings.TrimSuffix(text, "\n") {
+		if strings.Contains(text, "\n\n\n") || strings.Contains(text, "  ") ||
+			strings.TrimSpace(text) != strings.TrimSuffix(text, "\n") {
 			t.Errorf("htmlText(%q) = %q", in, text)
 		}
 	})

@@ -7,7 +7,8 @@ import (
 	"accountd/internal/store"
 )
 
-// BenchmarkSign makes access tokens, BenchmarkVerify checks one, BenchmarkRefresh is a rotation with its commit.
+// BenchmarkSign signs access tokens, BenchmarkVerify verifies one, BenchmarkRefresh rotates a refresh token and
+// commits.
 //
 //	go test -run '^$' -bench 'Sign|Verify|Refresh' -benchmem ./tokens
 func BenchmarkSign(b *testing.B) {

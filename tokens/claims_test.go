@@ -10,7 +10,7 @@ import (
 	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
-// referenceClaims are Claims as encoding/json writes them.
+// referenceClaims are the expected encoding of Claims.
 type referenceClaims struct {
 	Username string `json:"username"`
 	Exp      int64  `json:"exp"`
@@ -22,14 +22,16 @@ type referenceClaims struct {
 	Aud      string `json:"aud,omitempty"`
 }
 
-// TestClaimsAsJSON: byte for byte as encoding/json, and read back as they were.
+// TestClaimsAsJSON: claims are encoded byte for byte as expected and decode to the same values.
 func TestClaimsAsJSON(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"", "ada", "a.b@c+d-e_f", `"`, `\`, "<b>&'", "\x00\x1f\x7f\b\f\n\r\t", "Zoë", "日本", "\U0001f600", "\u2028\u2029", "a\xffb", "\ufffd",
+		"", "ada", "a.b@c+d-e_f", `"`, `\`, "<b>&'", "\x00\x1f\x7f\b\f\n\r\t", "Zoë", "日本", "\U0001f600", "\u2028\u2029",
+		"a\xffb", "\ufffd",
 	} {
 		for _, n := range []int64{0, -1, 1_800_000_000, 9223372036854775807, -9223372036854775808} {
-			c := Claims{Username: text, Subject: n, Session: n, ExpiresAt: n, IssuedAt: n, OrigIssuedAt: n, Issuer: text, Audience: text}
+			c := Claims{Username: text, Subject: n, Session: n, ExpiresAt: n, IssuedAt: n, OrigIssuedAt: n, Issuer: text,
+				Audience: text}
 			id := strconv.FormatInt(n, 10)
 			want, err := json.Marshal(referenceClaims{text, n, n, n, id, id, text, text})
 			if err != nil {
@@ -47,7 +49,7 @@ func TestClaimsAsJSON(t *testing.T) {
 	}
 }
 
-// TestSignedAsTheLibraryDoes: a token is what jws.Sign makes of its claims, and what jws.Verify takes.
+// TestSignedAsTheLibraryDoes: an access token equals the result of jws.Sign, and jws.Verify accepts it.
 func TestSignedAsTheLibraryDoes(t *testing.T) {
 	t.Parallel()
 	for _, algorithm := range []string{"HS256", "HS384", "HS512", "EdDSA", "ES256", "RS256"} {
@@ -88,8 +90,8 @@ func TestSignedAsTheLibraryDoes(t *testing.T) {
 	}
 }
 
-// TestOtherHeaders: what other programs sign with a key of the ring passes, whatever the order of the header, and with or
-// without the key's id.
+// TestOtherHeaders: tokens that another program signs with a key of the ring are accepted, with any order of header
+// members and with or without kid.
 func TestOtherHeaders(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)
@@ -98,7 +100,8 @@ func TestOtherHeaders(t *testing.T) {
 	payload, _, _ := strings.Cut(rest, ".")
 	key := f.keys.ring().signing
 	for _, header := range []string{
-		`{"alg":"HS256","typ":"JWT"}`, `{"typ":"JWT","alg":"HS256"}`, `{ "typ" : "JWT" , "alg" : "HS256" }`, `{"alg":"HS256","typ":"JWT","kid":null}`,
+		`{"alg":"HS256","typ":"JWT"}`, `{"typ":"JWT","alg":"HS256"}`, `{ "typ" : "JWT" , "alg" : "HS256" }`,
+		`{"alg":"HS256","typ":"JWT","kid":null}`,
 		`{"typ":"JWT","alg":"HS256","kid":"` + key.id + `"}`, `{"typ":"JWT","alg":"HS256","kid":"\u0041nother"}`,
 	} {
 		message := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + payload

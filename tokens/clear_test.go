@@ -10,8 +10,10 @@ import (
 	"accountd/internal/store"
 )
 
-// clear runs batches until there is no more, and counts what was deleted; no batch may be larger than most rows.
-func (f *fixture) clear(t *testing.T, batch func(context.Context, *store.Tx, time.Duration, int) (Cleared, bool, error), keep time.Duration) Cleared {
+// clear runs batches until no session is due and adds up the rows. No batch may exceed most rows.
+func (f *fixture) clear(
+	t *testing.T, batch func(context.Context, *store.Tx, time.Duration, int) (Cleared, bool, error), keep time.Duration,
+) Cleared {
 	t.Helper()
 	const most = 2 * ClearRows
 	var all Cleared
@@ -61,7 +63,8 @@ func TestClearExpired(t *testing.T) {
 	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{}) // an access token may have been given out at the last moment
 	f.advance(time.Second)
 	f.cleared(t, f.clear(t, f.ClearExpired, time.Second), Cleared{})
-	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: 2, RefreshTokens: 3}) // idle, ended, and the first token of alive
+	// These are idle, ended, and the first token of alive.
+	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: 2, RefreshTokens: 3})
 	if f.live(t, idle.Session) || !f.live(t, next.Session) {
 		t.Error("the wrong session is gone")
 	}
@@ -75,7 +78,7 @@ func TestClearExpired(t *testing.T) {
 	}
 }
 
-// TestClearKeepsWhatIsNeeded: as long as a rotated token could still be used by a thief, theft is found.
+// TestClearKeepsWhatIsNeeded: a rotated token is kept as long as its reuse can be detected.
 func TestClearKeepsWhatIsNeeded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)
@@ -115,7 +118,7 @@ func TestClearEnded(t *testing.T) {
 	}
 }
 
-// TestClearWithoutRefreshTokens: sessions that never had one are over with their limit.
+// TestClearWithoutRefreshTokens: sessions without refresh tokens are cleared after their limit.
 func TestClearWithoutRefreshTokens(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Settings){
@@ -142,7 +145,7 @@ func TestClearWithoutRefreshTokens(t *testing.T) {
 	}
 }
 
-// TestClearMany: more than one batch, and one session with more tokens than that.
+// TestClearMany clears more sessions than a batch has, and a session with more tokens than a batch.
 func TestClearMany(t *testing.T) {
 	t.Parallel()
 	fill := func(t *testing.T, f *fixture) {
@@ -168,8 +171,8 @@ func TestClearMany(t *testing.T) {
 	f.cleared(t, f.clear(t, f.ClearExpired, 0), want)
 }
 
-// TestClearExtended: tokens that stay good when they are used expire later than clearing thinks. It looks at a whole batch of such, and
-// goes on to those that have expired.
+// TestClearExtended: a token that was extended expires later than clear_at says. A batch of such sessions does not
+// stop the clearing of expired ones.
 func TestClearExtended(t *testing.T) {
 	t.Parallel()
 	s := testSettings
@@ -196,7 +199,8 @@ func TestClearExtended(t *testing.T) {
 	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: all, RefreshTokens: all})
 }
 
-// TestClearOldestFirst: of a session with more tokens than a batch, those go first that were used first; the live leaf stays good.
+// TestClearOldestFirst: of a session with more tokens than a batch, the oldest are cleared first, and the live leaf
+// stays valid.
 func TestClearOldestFirst(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)
@@ -228,7 +232,7 @@ func TestClearOldestFirst(t *testing.T) {
 	}
 }
 
-// TestClearPlans: no statement looks at all rows.
+// TestClearPlans: no statement scans a table.
 func TestClearPlans(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)

@@ -84,7 +84,8 @@ func ExampleIssuer_SignAction() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	settings := tokens.Settings{Algorithm: "HS256", RefreshBytes: 32, PasswordResetLifetime: time.Hour, ActivationLifetime: time.Hour}
+	settings := tokens.Settings{Algorithm: "HS256", RefreshBytes: 32, PasswordResetLifetime: time.Hour,
+		ActivationLifetime: time.Hour}
 	issuer, err := tokens.New(keys, settings, time.Now)
 	if err != nil {
 		log.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// both verifies a token as one that is not remembered and as one that may be: the answers must not differ.
+// both verifies a token without and with the cache. The results must not differ.
 func (f *fixture) both(t *testing.T, raw string) (Claims, error) {
 	t.Helper()
 	f.keys.ring().verified.forget()
@@ -28,11 +28,12 @@ func (v *verifiedTokens) forget() {
 	v.recent, v.older, v.size = nil, nil, 0
 }
 
-// FuzzVerify: the one access token that passes is the one that was issued, to the byte, remembered or not.
+// FuzzVerify: the only accepted access token is the issued one, byte for byte, cached or not.
 func FuzzVerify(f *testing.F) {
 	x := newFixture(f, testSettings)
 	live := x.start(f)
-	for _, seed := range []string{"", ".", "..", "a.b.c", live.Access, live.Access + "=", live.Access + "\n", strings.ToUpper(live.Access), live.Access[:len(live.Access)-1], live.Refresh} {
+	for _, seed := range []string{"", ".", "..", "a.b.c", live.Access, live.Access + "=", live.Access + "\n",
+		strings.ToUpper(live.Access), live.Access[:len(live.Access)-1], live.Refresh} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -48,8 +49,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzClaims: claims signed by the right key either give what they say, as encoding/json reads it, or ErrInvalid or ErrExpired,
-// and never outlive their exp or come before their iat; remembered or not.
+// FuzzClaims: for claims signed by the right key, Verify returns the values that encoding/json decodes, or
+// ErrInvalid or ErrExpired. It never accepts a token after its exp or before its iat, cached or not.
 func FuzzClaims(f *testing.F) {
 	x := newFixture(f, testSettings)
 	secret := x.keys.ring().signing.sign.([]byte)
@@ -77,7 +78,8 @@ func FuzzClaims(f *testing.F) {
 		`{"username":"ada","exp":2000000000,"iat":1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
 		`{"username":"ada","exp":1e99,"iat":-1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
 		`{"exp":9223372036854775807,"iat":-9223372036854775808,"origIat":0,"sub":"+1","sid":" 1","iss":"http://localhost:8080","nbf":null}`,
-		`{"EXP":2000000000,"Iat":1,"ORIGIAT":1,"SUB":"1","SID":"1","ISS":"http://localhost:8080"}`, `[]`, `null`, `{}`, `{"exp":{}}`, "\x00",
+		`{"EXP":2000000000,"Iat":1,"ORIGIAT":1,"SUB":"1","SID":"1","ISS":"http://localhost:8080"}`, `[]`, `null`, `{}`,
+		`{"exp":{}}`, "\x00",
 		` {"username" : "a\u0064\ud83d\ude00" ,"exp":2000000000,"iat":-0,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080","more":[{"exp":"]"}],"aud":null} `,
 		`{"exp":2000000000,"exp":2000000001,"iat":1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
 		`{"\u0065xp":2000000000,"iat":1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
@@ -97,10 +99,12 @@ func FuzzClaims(f *testing.F) {
 			}
 			return
 		}
-		if claims.ExpiresAt <= now || claims.IssuedAt > now || claims.Issuer != testSettings.Issuer || claims.Audience != testSettings.Audience {
+		if claims.ExpiresAt <= now || claims.IssuedAt > now || claims.Issuer != testSettings.Issuer ||
+			claims.Audience != testSettings.Audience {
 			t.Errorf("%s passes as %+v", payload, claims)
 		}
-		said := []string{claims.Username, strconv.FormatInt(claims.Subject, 10), strconv.FormatInt(claims.Session, 10), strconv.FormatInt(claims.ExpiresAt, 10),
+		said := []string{claims.Username, strconv.FormatInt(claims.Subject, 10), strconv.FormatInt(claims.Session, 10),
+			strconv.FormatInt(claims.ExpiresAt, 10),
 			strconv.FormatInt(claims.IssuedAt, 10), strconv.FormatInt(claims.OrigIssuedAt, 10), claims.Issuer, claims.Audience}
 		for at, name := range []string{"username", "sub", "sid", "exp", "iat", "origIat", "iss", "aud"} {
 			if want := text(payload, name); said[at] != want && !(want == "-0" && said[at] == "0") {
@@ -113,7 +117,8 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
-// FuzzAction: nothing but the token that was made is taken, to the byte, for its own purpose and in its time.
+// FuzzAction: the only accepted action token is the issued one, byte for byte, for its purpose and within its
+// lifetime.
 func FuzzAction(f *testing.F) {
 	x := newFixture(f, testSettings)
 	want := Action{Purpose: PasswordReset, User: 7, Address: "ada@example.com", Epoch: 3, IssuedAt: x.now().Unix()}
@@ -143,7 +148,7 @@ func FuzzAction(f *testing.F) {
 	})
 }
 
-// FuzzAlteredAction: a token says what was signed, and one with any other bit in it says nothing.
+// FuzzAlteredAction: a token decodes to what was signed. A token with any changed bit is invalid.
 func FuzzAlteredAction(f *testing.F) {
 	x := newFixture(f, testSettings)
 	f.Fuzz(func(t *testing.T, user, epoch int64, address string, at uint16, flip byte) {

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// publicKey is a JSON Web Key as RFC 7517 and RFC 7518 have it, read without our libraries.
+// publicKey is a JSON Web Key (RFC 7517, RFC 7518) decoded with the standard library only.
 type publicKey struct {
 	Kty, Kid, Alg, Use, Crv, N, E, X, Y string
 }
@@ -27,7 +27,7 @@ func bytesOf(t *testing.T, s string) []byte {
 	return b
 }
 
-// verifies checks a signature by the standard library alone.
+// verifies verifies a signature with the standard library only.
 func (k publicKey) verifies(t *testing.T, signed string, signature []byte) bool {
 	t.Helper()
 	sum := sha256.Sum256([]byte(signed))
@@ -42,7 +42,8 @@ func (k publicKey) verifies(t *testing.T, signed string, signature []byte) bool 
 		half := len(signature) / 2
 		return ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:]))
 	case "RSA RS256 ":
-		return rsa.VerifyPKCS1v15(&rsa.PublicKey{N: number(k.N), E: int(number(k.E).Int64())}, crypto.SHA256, sum[:], signature) == nil
+		return rsa.VerifyPKCS1v15(&rsa.PublicKey{N: number(k.N), E: int(number(k.E).Int64())}, crypto.SHA256, sum[:],
+			signature) == nil
 	}
 	t.Fatalf("%+v", k)
 	return false
@@ -66,7 +67,8 @@ func TestJWKS(t *testing.T) {
 			w := httptest.NewRecorder()
 			f.keys.ServeJWKS(w, nil)
 			for name, want := range map[string]string{
-				"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*",
+				"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300",
+				"Access-Control-Allow-Origin": "*",
 			} {
 				if got := w.Header().Get(name); got != want {
 					t.Errorf("%s: %q, want %q", name, got, want)
@@ -96,7 +98,8 @@ func TestJWKS(t *testing.T) {
 				if !key.verifies(t, token[:at], bytesOf(t, token[at+1:])) {
 					t.Error("an independent verifier refuses the token")
 				}
-				if key.verifies(t, token[:at]+"x", bytesOf(t, token[at+1:])) || set.Keys[1-i].verifies(t, token[:at], bytesOf(t, token[at+1:])) {
+				if key.verifies(t, token[:at]+"x", bytesOf(t, token[at+1:])) ||
+					set.Keys[1-i].verifies(t, token[:at], bytesOf(t, token[at+1:])) {
 					t.Error("the verifier takes everything")
 				}
 			}

@@ -13,7 +13,8 @@ func keepSettings() Settings {
 	return s
 }
 
-// TestKeep: the same token again and again, for another week each time, but not beyond the session.
+// TestKeep: without rotation the same token is refreshed repeatedly, for another week each time, until the limit of
+// the session.
 func TestKeep(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, keepSettings())
@@ -25,7 +26,8 @@ func TestKeep(t *testing.T) {
 			t.Fatal(err)
 		}
 		until := min(f.now().Add(7*24*time.Hour).Unix(), first.Claims.IssuedAt+90*24*3600)
-		if next.Refresh != first.Refresh || next.RefreshExpiresAt != until || next.Session != first.Session || next.Claims.OrigIssuedAt != first.Claims.OrigIssuedAt {
+		if next.Refresh != first.Refresh || next.RefreshExpiresAt != until || next.Session != first.Session ||
+			next.Claims.OrigIssuedAt != first.Claims.OrigIssuedAt {
 			t.Fatalf("%+v, want until %d", next, until)
 		}
 	}
@@ -72,7 +74,8 @@ func TestKeepAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// TestRotationChanges: sessions survive the setting in both directions, and theft before it is still theft.
+// TestRotationChanges: sessions survive a change of the setting in both directions, and the reuse of tokens rotated
+// before is still detected.
 func TestRotationChanges(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)

@@ -51,7 +51,7 @@ func TestKeyFile(t *testing.T) {
 	}
 }
 
-// breakages are key files that must not be used, and what is said about them.
+// breakages are unusable key files and what the error says.
 var breakages = []struct {
 	name, want string
 	breakIt    func(t *testing.T, path string)
@@ -69,8 +69,10 @@ var breakages = []struct {
 	{"empty", "copy it back from where it is kept", writing("")},
 	{"newer", "version 2 is not known", writing(`{"version": 2}`)},
 	{"no keys", "accountd keys rotate", writing(`{"version": 1}`)},
-	{"short secret", "access key a: a secret shorter than 32 bytes", writing(`{"version":1,"access":[{"id":"a","algorithm":"HS256","secret":"AAAA"}]}`)},
-	{"garbage for a key", "access key a: ", writing(`{"version":1,"access":[{"id":"a","algorithm":"EdDSA","secret":"AAAA"}]}`)},
+	{"short secret", "access key a: a secret shorter than 32 bytes",
+		writing(`{"version":1,"access":[{"id":"a","algorithm":"HS256","secret":"AAAA"}]}`)},
+	{"garbage for a key", "access key a: ",
+		writing(`{"version":1,"access":[{"id":"a","algorithm":"EdDSA","secret":"AAAA"}]}`)},
 	{"no id", "access key : another key has this id", editing(`"id": "`, `"di": "`)},
 	{"an algorithm of another key", "access key ", editing(`"HS256"`, `"ES256"`)},
 	{"no action key", "it lacks action or seal keys", editing(`"action"`, `"auction"`)},
@@ -116,13 +118,14 @@ func TestBrokenKeyFile(t *testing.T) {
 	t.Run("another algorithm", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "keys.json")
 		openKeys(t, path, "HS256")
-		if _, err := OpenKeys(path, "EdDSA", start); err == nil || !strings.Contains(err.Error(), "tokens.algorithm EdDSA: run accountd keys rotate") {
+		if _, err := OpenKeys(path, "EdDSA", start); err == nil ||
+			!strings.Contains(err.Error(), "tokens.algorithm EdDSA: run accountd keys rotate") {
 			t.Errorf("error %v", err)
 		}
 	})
 }
 
-// TestBrokenWhileServing: whatever becomes of the file, the keys in use stay, and the log says so once.
+// TestBrokenWhileServing: whatever happens to the file, the keys in use stay in force, and one line is logged.
 func TestBrokenWhileServing(t *testing.T) {
 	t.Parallel()
 	for _, test := range append(breakages, struct {
@@ -149,7 +152,8 @@ func TestBrokenWhileServing(t *testing.T) {
 			if err := f.keys.Healthy(); err == nil || !strings.Contains(err.Error(), f.keys.path) {
 				t.Errorf("healthy: %v", err)
 			}
-			if got := logged.String(); strings.Count(got, "level=ERROR") != 1 || strings.Count(got, "\n") != 1 || !strings.Contains(got, f.keys.path) {
+			if got := logged.String(); strings.Count(got, "level=ERROR") != 1 || strings.Count(got, "\n") != 1 ||
+				!strings.Contains(got, f.keys.path) {
 				t.Errorf("logged %q", got)
 			}
 			must(t, os.RemoveAll(f.keys.path))
@@ -166,7 +170,7 @@ func TestBrokenWhileServing(t *testing.T) {
 	}
 }
 
-// TestRotateWhileServing: the ring changes under load, and nobody notices.
+// TestRotateWhileServing: the ring changes under load, and every request succeeds.
 func TestRotateWhileServing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)
@@ -229,7 +233,7 @@ func decodeHeader(t *testing.T, token string) string {
 	return string(raw)
 }
 
-// TestKeyID: a token is held against the key that it names; one that names none of the ring against all of them.
+// TestKeyID: a token is verified with the key that its kid names, or with all keys if the ring lacks that key.
 func TestKeyID(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)
@@ -238,14 +242,17 @@ func TestKeyID(t *testing.T) {
 	f.keys.reload(slog.New(slog.DiscardHandler))
 	keys := f.keys.ring().access
 	now := f.now().Unix()
-	claims := map[string]any{"username": "ada", "exp": now + 300, "iat": now, "origIat": now, "sub": "1", "sid": "1", "iss": testSettings.Issuer}
+	claims := map[string]any{"username": "ada", "exp": now + 300, "iat": now, "origIat": now, "sub": "1", "sid": "1",
+		"iss": testSettings.Issuer}
 	for _, test := range []struct {
 		name, kid string
 		signer    int
 		good      bool
 	}{
-		{"the newer", keys[0].id, 0, true}, {"the older", keys[1].id, 1, true}, {"the newer's name, the older's work", keys[0].id, 1, false},
-		{"the older's name, the newer's work", keys[1].id, 0, false}, {"no name", "", 1, true}, {"another name", "../../etc/passwd", 1, true},
+		{"the newer", keys[0].id, 0, true}, {"the older", keys[1].id, 1, true},
+		{"the newer's name, the older's work", keys[0].id, 1, false},
+		{"the older's name, the newer's work", keys[1].id, 0, false}, {"no name", "", 1, true},
+		{"another name", "../../etc/passwd", 1, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			token := hmacToken(t, keys[test.signer].sign.([]byte), `{"alg":"HS256","kid":"`+test.kid+`","typ":"JWT"}`, claims)
@@ -256,7 +263,7 @@ func TestKeyID(t *testing.T) {
 	}
 }
 
-// TestFollow: it takes changes over by itself, and ends when it is told to.
+// TestFollow: Follow loads a changed file and returns when its context ends.
 func TestFollow(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)
@@ -281,7 +288,7 @@ func TestFollow(t *testing.T) {
 	<-done
 }
 
-// TestAlgorithmChange: a ring may have keys of several algorithms; those of the configured one work, and no others.
+// TestAlgorithmChange: of a ring with keys of several algorithms, only those of the configured one are used.
 func TestAlgorithmChange(t *testing.T) {
 	t.Parallel()
 	s := testSettings

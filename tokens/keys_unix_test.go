@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestKeepOwner: root rotates, and the server's user can still read.
+// TestKeepOwner: after a rotation by root the file still belongs to the user of the server.
 func TestKeepOwner(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

@@ -8,8 +8,9 @@ import (
 	"accountd/internal/store"
 )
 
-// TestRefreshPages: how many pages of the file a refresh changes decides how long it is on its way to the disk. Among sessions that lie
-// apart this is one of the table, and now and then those of a split: a token says itself where it lies, and no index has to.
+// TestRefreshPages counts the database pages that a refresh changes, which determine its time to disk. Among distant
+// sessions that is one page of the table, and sometimes those of a split, because tokens name their place and need
+// no index.
 func TestRefreshPages(t *testing.T) {
 	t.Parallel()
 	const sessions, refreshed = 4000, 100

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// TestPseudonym: it is the same for the same text and use, another one for every other and every other key file, and nothing that
-// could be handed in as a mailed token.
+// TestPseudonym: a pseudonym depends on the text, the label and the key file, and is no action token.
 func TestPseudonym(t *testing.T) {
 	t.Parallel()
 	i, other := newFixture(t, testSettings), newFixture(t, testSettings)

@@ -15,7 +15,7 @@ func shortSettings() Settings {
 	return s
 }
 
-// refreshAccess takes a read transaction: nothing may change.
+// refreshAccess uses a read transaction: nothing may change.
 func (f *fixture) refreshAccess(raw string) (Pair, error) {
 	var pair Pair
 	ctx := context.Background()
@@ -48,14 +48,16 @@ func TestRefreshAccess(t *testing.T) {
 	next, err := f.refreshAccess(first.Access)
 	want := first.Claims
 	want.IssuedAt, want.ExpiresAt = want.IssuedAt+60, want.ExpiresAt+60
-	if err != nil || next.Claims != want || next.Refresh != "" || next.RefreshExpiresAt != first.RefreshExpiresAt || next.Access == first.Access {
+	if err != nil || next.Claims != want || next.Refresh != "" || next.RefreshExpiresAt != first.RefreshExpiresAt ||
+		next.Access == first.Access {
 		t.Fatalf("%+v, %v, want claims %+v", next, err, want)
 	}
 	if _, err := f.refreshAccess(first.Access); err != nil {
 		t.Errorf("the first token is still live: %v", err)
 	}
 	f.advance(4 * time.Minute)
-	for name, raw := range map[string]string{"expired": first.Access, "empty": "", "garbage": "a.b.c", "altered": next.Access + "A"} {
+	for name, raw := range map[string]string{"expired": first.Access, "empty": "", "garbage": "a.b.c",
+		"altered": next.Access + "A"} {
 		if _, err := f.refreshAccess(raw); !errors.Is(err, ErrInvalid) || errors.Is(err, ErrExpired) {
 			t.Errorf("%s: %v, want ErrInvalid", name, err)
 		}
@@ -65,7 +67,7 @@ func TestRefreshAccess(t *testing.T) {
 	}
 }
 
-// chain refreshes every four minutes until the session is age old, and gives the last token.
+// chain refreshes every four minutes until the session has the given age, and returns the last token.
 func (f *fixture) chain(t *testing.T, pair Pair, age time.Duration) Pair {
 	t.Helper()
 	end := time.Unix(pair.Claims.OrigIssuedAt, 0).Add(age)

@@ -31,8 +31,8 @@ func TestRefreshPlace(t *testing.T) {
 	}
 }
 
-// TestRefreshFromBefore: a refresh token from before migration 0010 says nothing of its place, or seems to name another's. It goes on
-// as it would have, and what follows it has a place.
+// TestRefreshFromBefore: a refresh token from before migration 0010 has no place, or seems to name another one. It
+// still works, and its successor has a place.
 func TestRefreshFromBefore(t *testing.T) {
 	t.Parallel()
 	for name, begin := range map[string]func(other Pair) string{
@@ -46,7 +46,8 @@ func TestRefreshFromBefore(t *testing.T) {
 			other, first := f.start(t), f.start(t)
 			old := begin(other) + strings.Repeat("o", 40)
 			f.write(t, func(tx *store.Tx) error {
-				_, err := tx.ExecContext(t.Context(), `UPDATE refresh_tokens SET hash = ?, located = 0 WHERE session_id = ?`, hash(old), first.Session)
+				_, err := tx.ExecContext(t.Context(), `UPDATE refresh_tokens SET hash = ?, located = 0 WHERE session_id = ?`,
+					hash(old), first.Session)
 				return err
 			})
 			if _, err := f.refresh(first.Refresh); err == nil {
@@ -78,7 +79,7 @@ func TestRefreshFromBefore(t *testing.T) {
 	}
 }
 
-// FuzzRefreshToken: the refresh tokens that pass are those that were issued, to the byte, whatever place they name.
+// FuzzRefreshToken: the only accepted refresh tokens are the issued ones, byte for byte, whatever place they name.
 func FuzzRefreshToken(f *testing.F) {
 	x := newFixture(f, testSettings)
 	live, old := x.start(f), x.start(f)
@@ -86,7 +87,8 @@ func FuzzRefreshToken(f *testing.F) {
 		_, err := tx.ExecContext(f.Context(), `UPDATE refresh_tokens SET located = 0 WHERE session_id = ?`, old.Session)
 		return err
 	})
-	for _, seed := range []string{"", ".", live.Refresh, old.Refresh, live.Refresh + "=", live.Refresh + "\n", live.Refresh[:len(live.Refresh)-1], live.Refresh[:4], live.Access,
+	for _, seed := range []string{"", ".", live.Refresh, old.Refresh, live.Refresh + "=", live.Refresh + "\n",
+		live.Refresh[:len(live.Refresh)-1], live.Refresh[:4], live.Access,
 		old.Refresh[:4] + live.Refresh[4:], "\n\n\n\n" + live.Refresh, strings.ToUpper(live.Refresh)} {
 		f.Add(seed)
 	}

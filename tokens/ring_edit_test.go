@@ -52,7 +52,8 @@ func TestRotateAndRetire(t *testing.T) {
 				t.Fatalf("%+v", before)
 			}
 			old := before[0]
-			if _, err := f.Retire(old.ID); err == nil || !strings.Contains(err.Error(), "run accountd keys rotate --kind "+string(kind)) {
+			if _, err := f.Retire(old.ID); err == nil || !strings.Contains(err.Error(),
+				"run accountd keys rotate --kind "+string(kind)) {
 				t.Errorf("the only key: %v", err)
 			}
 			fresh, err := f.Rotate(kind, "HS256")
@@ -113,7 +114,7 @@ func TestRetiredKeyVerifiesNothing(t *testing.T) {
 	}
 }
 
-// TestRefusedEdits: what is refused changes no byte.
+// TestRefusedEdits: a refused edit changes no byte of the file.
 func TestRefusedEdits(t *testing.T) {
 	t.Parallel()
 	f := newKeyFile(t, "HS256")
@@ -142,7 +143,7 @@ func TestRefusedEdits(t *testing.T) {
 	}
 }
 
-// TestLeftover: a command that was killed half-way leaves a file that the next one does not mind.
+// TestLeftover: the temporary file of a killed command does not hinder the next one.
 func TestLeftover(t *testing.T) {
 	t.Parallel()
 	f := newKeyFile(t, "HS256")
@@ -210,11 +211,13 @@ func TestImport(t *testing.T) {
 		{"eight digits", "HS256", []byte(strings.Repeat("12345678", 20)), true, "too little variety"},
 		{"a password again and again", "HS256", []byte(strings.Repeat("quiet-otter-42!", 3)), true, "too little variety"},
 		{"a password with a number", "HS256", []byte("password1password2password3password4"), true, "too little variety"},
-		{"letters in their order", "HS256", []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"), true, "too little variety"},
+		{"letters in their order", "HS256", []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"),
+			true, "too little variety"},
 		{"random binary digits", "HS256", []byte(fmt.Sprintf("%b", rs.N)[:256]), true, "too little variety"},
 		{"zeros", "HS256", make([]byte, 64), true, "too little variety"},
 		{"Django's of today", "", []byte("django-insecure-z1v8_q@f0&2x$)e9t!7(kc5w^h3ub=m4+6j%pgl"), true, "HS384"},
-		{"openssl rand -hex 32", "", []byte("3f9c1e07b85a4d62c0f1973be4a86d5210cf7b93ae648d21f05c7be938a1d46f"), true, "HS384"},
+		{"openssl rand -hex 32", "", []byte("3f9c1e07b85a4d62c0f1973be4a86d5210cf7b93ae648d21f05c7be938a1d46f"), true,
+			"HS384"},
 		{"openssl rand -hex 16", "", []byte("9b1c04e7d25f8a63b0c7d91e4f6a2835"), true, "HS384"},
 		{"openssl rand -base64 32", "", []byte("q0Z7mJ4vT1xK9sYb2LwR8eHnU5cPdG3fAiVoXtCjM6E="), true, "HS384"},
 		{"two lines", "HS256", []byte(django + "\n" + django), true, "several lines"},
@@ -246,10 +249,12 @@ func TestImport(t *testing.T) {
 			}
 			f.Algorithm = test.want
 			keys := f.list(t)
-			if at := map[bool]int{true: 0, false: 1}[test.sign]; keys[at].ID != key.ID || keys[at].Signs != (test.sign || symmetric(test.want)) || !keys[at].Verifies {
+			if at := map[bool]int{true: 0, false: 1}[test.sign]; keys[at].ID != key.ID ||
+				keys[at].Signs != (test.sign || symmetric(test.want)) || !keys[at].Verifies {
 				t.Errorf("%+v", keys)
 			}
-			if _, err := f.Import(test.raw, test.algorithm, test.sign); err == nil || !strings.Contains(err.Error(), "already: "+key.ID) {
+			if _, err := f.Import(test.raw, test.algorithm, test.sign); err == nil ||
+				!strings.Contains(err.Error(), "already: "+key.ID) {
 				t.Errorf("once more: %v", err)
 			}
 			if !test.sign && !symmetric(test.want) {
@@ -268,7 +273,8 @@ func TestImport(t *testing.T) {
 	}
 }
 
-// TestVerifyOnlyKey: tokens that the holder of the private key signs are accepted, and none are signed with it.
+// TestVerifyOnlyKey: tokens signed by the holder of the private key are accepted, and none are signed with the
+// public key.
 func TestVerifyOnlyKey(t *testing.T) {
 	t.Parallel()
 	theirs, ours := newKeyFile(t, "EdDSA"), newKeyFile(t, "EdDSA")

@@ -22,7 +22,8 @@ func (f *fixture) sessions(t *testing.T, user int64) (list []SessionState) {
 	return list
 }
 
-// TestSessionIDs: an id begins with its time and ends at random. No clock makes one that a session before them had.
+// TestSessionIDs: an id begins with the time and ends with random bits. No clock produces an id that an earlier
+// session had.
 func TestSessionIDs(t *testing.T) {
 	t.Parallel()
 	const newest = 1<<sessionTimeBits - 1
@@ -44,8 +45,8 @@ func TestSessionIDs(t *testing.T) {
 	}
 }
 
-// TestSessionIDTaken: of thousands that begin in the same millisecond some draw the same id, and each gets one of its
-// own.
+// TestSessionIDTaken: among thousands of sessions of one millisecond some draw the same id, and each still gets a
+// unique one.
 func TestSessionIDTaken(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)
@@ -66,7 +67,7 @@ func TestSessionIDTaken(t *testing.T) {
 	}
 }
 
-// TestSessionsOfUser: when a session expires depends on what it has: a refresh token, an absolute limit, or only an access
+// TestSessionsOfUser: the expiry of a session follows from its refresh token, its absolute limit, or its access
 // token.
 func TestSessionsOfUser(t *testing.T) {
 	t.Parallel()
@@ -91,7 +92,8 @@ func TestSessionsOfUser(t *testing.T) {
 				pair, err = f.Start(t.Context(), tx, Subject{ID: 2})
 				return err
 			})
-			want := SessionState{ID: pair.Session, CreatedAt: start, RefreshedAt: start, ExpiresAt: test.limits, IdleUntil: test.idle}
+			want := SessionState{ID: pair.Session, CreatedAt: start, RefreshedAt: start, ExpiresAt: test.limits,
+				IdleUntil: test.idle}
 			if diff := cmp.Diff([]SessionState{want}, f.sessions(t, 2)); diff != "" {
 				t.Fatalf("(-want +got):\n%s", diff)
 			}
@@ -124,7 +126,7 @@ func TestSessionsOfUser(t *testing.T) {
 	}
 }
 
-// TestCountLive: ended and expired sessions do not count, with and without refresh tokens.
+// TestCountLive: ended and expired sessions are not counted, with and without refresh tokens.
 func TestCountLive(t *testing.T) {
 	t.Parallel()
 	for _, refreshes := range []bool{true, false} {
@@ -157,7 +159,7 @@ func TestCountLive(t *testing.T) {
 	}
 }
 
-// TestAccessTokenEndsWithItsSession: none is good for longer than the absolute limit, whoever checks it.
+// TestAccessTokenEndsWithItsSession: no access token outlives the absolute limit of its session.
 func TestAccessTokenEndsWithItsSession(t *testing.T) {
 	t.Parallel()
 	s := testSettings

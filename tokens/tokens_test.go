@@ -38,9 +38,12 @@ func (f *fixture) advance(d time.Duration) {
 }
 
 var testSettings = Settings{
-	Algorithm: "HS256", Issuer: "http://localhost:8080", AccessLifetime: 5 * time.Minute, RefreshLifetime: 7 * 24 * time.Hour,
-	SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true, Rotation: "rotate", RefreshBytes: 32, SessionsPerUser: 3,
-	ActivationLifetime: 7 * 24 * time.Hour, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour, SecondaryEmailLifetime: time.Hour,
+	Algorithm: "HS256", Issuer: "http://localhost:8080", AccessLifetime: 5 * time.Minute,
+	RefreshLifetime: 7 * 24 * time.Hour,
+	SessionLifetime: 90 * 24 * time.Hour, RotationGrace: 20 * time.Second, AllowRefresh: true, LongRunning: true,
+	Rotation: "rotate", RefreshBytes: 32, SessionsPerUser: 3,
+	ActivationLifetime: 7 * 24 * time.Hour, PasswordResetLifetime: time.Hour, PasswordSetLifetime: time.Hour,
+	SecondaryEmailLifetime: time.Hour,
 }
 
 func newFixture(t testing.TB, s Settings) *fixture {
@@ -61,10 +64,12 @@ func newFixture(t testing.TB, s Settings) *fixture {
 	f.write(t, func(tx *store.Tx) error {
 		for id := 1; id <= 2; id++ {
 			address := fmt.Sprintf("u%d@example.com", id)
-			if _, err := tx.ExecContext(t.Context(), `INSERT INTO users (id, email, date_joined) VALUES (?, ?, 0)`, id, address); err != nil {
+			if _, err := tx.ExecContext(t.Context(), `INSERT INTO users (id, email, date_joined) VALUES (?, ?, 0)`, id,
+				address); err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(t.Context(), `INSERT INTO addresses (canonical, user_id, address) VALUES (?, ?, ?)`, address, id, address); err != nil {
+			if _, err := tx.ExecContext(t.Context(), `INSERT INTO addresses (canonical, user_id, address) VALUES (?, ?, ?)`,
+				address, id, address); err != nil {
 				return err
 			}
 		}
@@ -97,7 +102,7 @@ func reused(err error) bool {
 	return errors.As(err, &reuse) && reuse.User == ada.ID
 }
 
-// refresh commits as a caller has to: also when the token was found to be stolen.
+// refresh commits as a caller has to, also after the detection of reuse.
 func (f *fixture) refresh(raw string) (Pair, error) {
 	var pair Pair
 	var verdict error
@@ -314,11 +319,12 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 }
 
-// TestSessionsAreBoundedByAnyClock: the session that begins is never the one that ends, wherever the clock goes.
+// TestSessionsAreBoundedByAnyClock: a new session is never the one that ends, even after the clock was set back.
 func TestSessionsAreBoundedByAnyClock(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)
-	for _, jump := range []time.Duration{0, 0, 0, 0, -24 * time.Hour, 0, -time.Millisecond, 200 * 365 * 24 * time.Hour, 0} {
+	for _, jump := range []time.Duration{0, 0, 0, 0, -24 * time.Hour, 0, -time.Millisecond,
+		200 * 365 * 24 * time.Hour, 0} {
 		f.advance(jump)
 		if session := f.start(t).Session; !f.live(t, session) {
 			t.Errorf("after a jump of %s session %d has ended", jump, session)
@@ -384,14 +390,15 @@ func TestAccessTokens(t *testing.T) {
 	}
 }
 
-// TestForgedAccessTokens signs with the right key what must not pass, and the other way round.
+// TestForgedAccessTokens signs invalid content with the right key, and valid content with wrong keys.
 func TestForgedAccessTokens(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)
 	pair := f.start(t)
 	secret := f.keys.ring().signing.sign.([]byte)
 	now := f.now().Unix()
-	good := map[string]any{"username": "ada", "exp": now + 300, "iat": now, "origIat": now, "sub": "1", "sid": "1", "iss": "http://localhost:8080"}
+	good := map[string]any{"username": "ada", "exp": now + 300, "iat": now, "origIat": now, "sub": "1", "sid": "1",
+		"iss": "http://localhost:8080"}
 	forge := func(header string, claims map[string]any) string { return hmacToken(t, secret, header, claims) }
 	with := func(key string, value any) map[string]any {
 		claims := map[string]any{}
@@ -404,13 +411,15 @@ func TestForgedAccessTokens(t *testing.T) {
 		return claims
 	}
 	const header = `{"alg":"HS256","typ":"JWT"}`
-	for _, control := range []map[string]any{good, with("jti", []any{map[string]any{"exp": "]}\\\""}}), with("nbf", now), with("username", "\U0001f600<\"")} {
+	for _, control := range []map[string]any{good, with("jti",
+		[]any{map[string]any{"exp": "]}\\\""}}), with("nbf", now), with("username", "\U0001f600<\"")} {
 		if claims, err := f.Verify(forge(header, control)); err != nil || claims.Username != control["username"] {
 			t.Fatalf("the control does not pass: %+v, %v", claims, err)
 		}
 	}
 	tests := map[string]string{
-		"empty": "", "one part": "a", "two parts": "a.b", "four parts": pair.Access + ".a", "white space": " " + pair.Access, "newline": pair.Access + "\n",
+		"empty": "", "one part": "a", "two parts": "a.b", "four parts": pair.Access + ".a", "white space": " " +
+			pair.Access, "newline": pair.Access + "\n",
 		"alg none":             forge(`{"alg":"none","typ":"JWT"}`, good),
 		"unsigned":             pair.Access[:strings.LastIndex(pair.Access, ".")+1],
 		"other alg":            forge(`{"alg":"HS512","typ":"JWT"}`, good),
@@ -443,15 +452,16 @@ func TestForgedAccessTokens(t *testing.T) {
 		"exp with a fraction":  forge(header, with("exp", json.RawMessage(`4000000000.0`))),
 		"exp with an exponent": forge(header, with("exp", json.RawMessage(`4e9`))),
 		"exp null":             forge(header, with("exp", json.RawMessage(`null`))),
-		"EXP":                  forge(header, map[string]any{"EXP": now + 300, "iat": now, "origIat": now, "sub": "1", "sid": "1", "iss": "http://localhost:8080"}),
-		"claims an array":      forge(header, nil),
-		"no origIat":           forge(header, with("origIat", nil)),
-		"sub with a sign":      forge(header, with("sub", "+1")),
-		"sub with a zero":      forge(header, with("sub", "01")),
-		"sid with space":       forge(header, with("sid", " 1")),
-		"sub too great":        forge(header, with("sub", "9223372036854775808")),
-		"username a list":      forge(header, with("username", []string{"ada"})),
-		"an action token":      mustAction(t, f, Action{Purpose: Activation, User: 1}),
+		"EXP": forge(header, map[string]any{"EXP": now + 300, "iat": now, "origIat": now, "sub": "1",
+			"sid": "1", "iss": "http://localhost:8080"}),
+		"claims an array": forge(header, nil),
+		"no origIat":      forge(header, with("origIat", nil)),
+		"sub with a sign": forge(header, with("sub", "+1")),
+		"sub with a zero": forge(header, with("sub", "01")),
+		"sid with space":  forge(header, with("sid", " 1")),
+		"sub too great":   forge(header, with("sub", "9223372036854775808")),
+		"username a list": forge(header, with("username", []string{"ada"})),
+		"an action token": mustAction(t, f, Action{Purpose: Activation, User: 1}),
 	}
 	for name, token := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -464,7 +474,7 @@ func TestForgedAccessTokens(t *testing.T) {
 	}
 }
 
-// hmacToken signs by hand.
+// hmacToken signs with the standard library.
 func hmacToken(t *testing.T, secret []byte, header string, claims map[string]any) string {
 	t.Helper()
 	payload, err := json.Marshal(claims)
@@ -516,14 +526,15 @@ func TestActionTokens(t *testing.T) {
 	if _, err := f.VerifyAction(token, PasswordReset); !errors.Is(err, ErrExpired) {
 		t.Errorf("a second later: %v, want ErrExpired", err)
 	}
-	for _, bad := range []string{"", "a", token[:len(token)-1], token + "A", token + "=", token + "\n", "B" + token[1:], strings.Repeat("A", 2000), f.start(t).Access} {
+	for _, bad := range []string{"", "a", token[:len(token)-1], token + "A", token + "=", token + "\n", "B" +
+		token[1:], strings.Repeat("A", 2000), f.start(t).Access} {
 		if _, err := f.VerifyAction(bad, PasswordReset); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%.20q: %v, want ErrInvalid", bad, err)
 		}
 	}
 }
 
-// TestVerifySettings: each setting that a token is held against, at its edge.
+// TestVerifySettings tests each setting of Verify at its boundary.
 func TestVerifySettings(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -535,8 +546,10 @@ func TestVerifySettings(t *testing.T) {
 		{"as issued", func(*Settings) {}, 0, nil},
 		{"a second before exp", func(*Settings) {}, 5*time.Minute - time.Second, nil},
 		{"at exp", func(*Settings) {}, 5 * time.Minute, ErrExpired},
-		{"before the end of the leeway", func(s *Settings) { s.Leeway = 10 * time.Second }, 5*time.Minute + 9*time.Second, nil},
-		{"at the end of the leeway", func(s *Settings) { s.Leeway = 10 * time.Second }, 5*time.Minute + 10*time.Second, ErrExpired},
+		{"before the end of the leeway", func(s *Settings) { s.Leeway = 10 * time.Second }, 5*time.Minute +
+			9*time.Second, nil},
+		{"at the end of the leeway", func(s *Settings) { s.Leeway = 10 * time.Second }, 5*time.Minute + 10*time.Second,
+			ErrExpired},
 		{"from a clock that is ahead", func(*Settings) {}, -time.Second, ErrInvalid},
 		{"from a clock ahead by the leeway", func(s *Settings) { s.Leeway = 10 * time.Second }, -10 * time.Second, nil},
 		{"from a clock ahead by more", func(s *Settings) { s.Leeway = 10 * time.Second }, -11 * time.Second, ErrInvalid},

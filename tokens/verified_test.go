@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestRememberedTokenOfRetiredKey: what a key has signed dies with it, however often it was found good before.
+// TestRememberedTokenOfRetiredKey: a cached token is invalid once its key is retired.
 func TestRememberedTokenOfRetiredKey(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)
@@ -40,8 +40,8 @@ func TestRememberedTokenOfRetiredKey(t *testing.T) {
 	verify("of the key that stays", young.Access, nil)
 }
 
-// TestRememberedTokenIsJudged: its times and names are held against the clock and the settings each time.
-func TestRememberedTokenIsJudged(t *testing.T) {
+// TestRememberedTokenIsChecked: times, issuer and audience of a cached token are checked each time.
+func TestRememberedTokenIsChecked(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, testSettings)
 	raw := f.start(t).Access
@@ -64,7 +64,7 @@ func TestRememberedTokenIsJudged(t *testing.T) {
 	verify("another audience", ErrInvalid)
 }
 
-// TestRememberedTokensAreBounded in number, and in bytes where they are long; and what is used stays.
+// TestRememberedTokensAreBounded: the cache is bounded in entries and bytes, and keeps entries in use.
 func TestRememberedTokensAreBounded(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
