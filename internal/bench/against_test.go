@@ -48,8 +48,8 @@ func BenchmarkAgainst(b *testing.B) {
 	}
 }
 
-// registered gives a server the users that the operations ask for. A data set would have a schema that an older
-// version refuses.
+// registered registers the users that the operations need. A data set would have a schema that an older version
+// refuses.
 func registered(b *testing.B, s *servertest.Server) *server {
 	b.Helper()
 	var running sync.WaitGroup

@@ -17,7 +17,7 @@ import (
 	"accountd/accountdtest"
 )
 
-// allocationsFile has how often memory is allocated for a request, and how much, by operation.
+// allocationsFile has the number and bytes of allocations of a request, by operation.
 var allocationsFile = filepath.Join("testdata", "allocations.json")
 
 // allocated is what one request allocates.
@@ -26,9 +26,9 @@ type allocated struct {
 	Bytes int `json:"bytes"`
 }
 
-// TestAllocations holds what the whole server allocates for a request, from HTTP to SQLite and back, against
-// testdata/allocations.json. Unlike time, that is the same on every machine: one allocation more fails, and some fewer
-// are to be written down, so that the file stays true: -update writes what is measured.
+// TestAllocations compares the allocations of a request, from HTTP to SQLite and back, with
+// testdata/allocations.json. They are the same on every machine. One more fails; some fewer have to be recorded, so
+// that the file stays true: -update writes what is measured.
 func TestAllocations(t *testing.T) {
 	if underRaceDetector() {
 		t.Skip("the race detector allocates as well")
@@ -59,15 +59,15 @@ func TestAllocations(t *testing.T) {
 	if err := json.Unmarshal(text, &want); err != nil {
 		t.Fatalf("%s: %v", allocationsFile, err)
 	}
-	for _, problem := range judge(want, got, vague) {
+	for _, problem := range checkAllocations(want, got, vague) {
 		t.Error(problem)
 	}
 }
 
-// judge compares what requests allocate. vague is how many allocations more tell nothing, of bytes one in a hundred:
-// they are as many as texts are long. Two fewer, and six bytes in a hundred, are let pass: on a machine that is busy
-// with something else, a part of what one request allocates is now and then counted for the next.
-func judge(want, got map[string]allocated, vague map[string]int) (problems []string) {
+// checkAllocations compares the allocations of requests with the recorded ones. It tolerates vague more allocations and
+// one percent more bytes, because bytes depend on the lengths of texts. It also tolerates two allocations and six percent
+// of bytes less: on a busy machine a part of one request's allocations may count for the next.
+func checkAllocations(want, got map[string]allocated, vague map[string]int) (problems []string) {
 	const renew = "go test ./internal/bench -run '^TestAllocations$' -update"
 	for _, name := range slices.Sorted(maps.Keys(got)) {
 		limit, ok := want[name]
@@ -108,11 +108,11 @@ func judge(want, got map[string]allocated, vague map[string]int) (problems []str
 type allocatingRequest struct {
 	name    string
 	runs    int // of which the lower quartile is taken
-	vague   int // allocations more that tell nothing
+	vague   int // more allocations that mean nothing
 	request Request
 }
 
-// allocating are the requests, on a server with 30 users.
+// allocating returns the requests, for a server with 30 users.
 func allocating(t *testing.T, s *accountdtest.Server) []allocatingRequest {
 	t.Helper()
 	admin := s.User(t, accountdtest.Staff)
@@ -152,10 +152,9 @@ func allocating(t *testing.T, s *accountdtest.Server) []allocatingRequest {
 	}
 }
 
-// allocations is what is allocated for a request on a connection that is kept, of which the client's part is next to
-// nothing. Each request is looked at by itself, and the lower quartile taken: what the server does by itself now and
-// then is in few of them, and in up to half of them there is one more block of 16 bytes, into which Go puts what is
-// smaller.
+// allocations returns the allocations of a request on a kept-alive connection; the client allocates next to nothing.
+// Each request is measured by itself, and the lower quartile counts: background work of the server is in few of
+// them, and up to half have one more block of 16 bytes, in which Go puts smaller objects.
 func allocations(t *testing.T, plan Plan, runs int) allocated {
 	t.Helper()
 	l, err := NewLoad(plan)
@@ -193,8 +192,8 @@ func underRaceDetector() bool {
 	return ok && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// TestJudge: more is refused, less is asked to be written down, and so is what is on one side only.
-func TestJudge(t *testing.T) {
+// TestCheckAllocations: more allocations are refused. Fewer, and requests that only one side has, have to be recorded.
+func TestCheckAllocations(t *testing.T) {
 	one := func(times, bytes int) map[string]allocated { return map[string]allocated{"me": {times, bytes}} }
 	for _, test := range []struct {
 		name      string
@@ -219,7 +218,7 @@ func TestJudge(t *testing.T) {
 		{"gone", one(1, 1), nil, 0, "is not measured"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			problems := judge(test.want, test.got, map[string]int{"me": test.vague})
+			problems := checkAllocations(test.want, test.got, map[string]int{"me": test.vague})
 			if test.problem == "" && len(problems) > 0 || test.problem != "" && (len(problems) != 1 ||
 				!strings.Contains(problems[0], test.problem)) {
 				t.Errorf("%q, which should be %q", problems, test.problem)

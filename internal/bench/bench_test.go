@@ -1,14 +1,13 @@
 //go:build linux
 
-// Package bench measures the built program over HTTP, each operation beside its floor: what the machine does at best
-// for the part that cannot be left out. They take turns in one run, because the machine's speed changes within seconds:
-// absolute figures drift with its neighbours, ratios less.
+// Package bench measures the built program over HTTP, each operation beside its floor: the best that the machine does for
+// the part that cannot be avoided. Both take turns in one run, because the speed of a machine changes within seconds, and
+// ratios depend less on that than absolute figures.
 //
 //	go test -run '^$' -bench . ./internal/bench
 //	bash testdata/bench/run
 //
-// The first prints the figures; the second takes its time, adds a file of a million users, and writes
-// docs/performance.md.
+// The first prints the figures; the second also measures a file of a million users, and writes docs/performance.md.
 package bench
 
 import (
@@ -53,7 +52,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// run runs tests and benchmarks, and tells what the benchmarks have found.
+// run runs tests and benchmarks, and writes the results of the benchmarks.
 func run(m *testing.M) (int, error) {
 	pace := pace{turns: *turnsFlag, turn: *turnFlag}
 	if err := pace.check(); err != nil {
@@ -87,13 +86,13 @@ func run(m *testing.M) (int, error) {
 	return code, file.Close()
 }
 
-// recorded is what the benchmarks have found.
+// recorded are the results of the benchmarks.
 var recorded struct {
 	sync.Mutex
 	list []Result // guarded
 }
 
-// record keeps a result, and what it was when the benchmark ran before is forgotten.
+// record keeps a result and replaces that of an earlier run of the same benchmark.
 func record(b *testing.B, r Result) {
 	recorded.Lock()
 	defer recorded.Unlock()
@@ -105,10 +104,10 @@ func record(b *testing.B, r Result) {
 	} else {
 		recorded.list = append(recorded.list, r)
 	}
-	b.ReportMetric(0, "ns/op") // of the whole measurement, which is nobody's business
+	b.ReportMetric(0, "ns/op") // the time of the whole measurement means nothing
 }
 
-// sizes is the flag users.
+// sizes parses the flag users.
 func sizes(tb testing.TB) (list []int) {
 	tb.Helper()
 	for field := range strings.SplitSeq(*usersFlag, ",") {
@@ -124,5 +123,5 @@ func sizes(tb testing.TB) (list []int) {
 	return list
 }
 
-// defaults is the pace that the flags say.
+// defaults returns the pace that the flags set.
 func defaults() pace { return pace{turns: *turnsFlag, turn: *turnFlag} }

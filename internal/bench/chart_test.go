@@ -54,7 +54,7 @@ const chartStyle = `
   }
 `
 
-// SVG is the picture, which goes with a light and a dark page.
+// SVG returns the picture, for light and dark pages.
 func (c Chart) SVG() string {
 	left, most := 0, 0.0
 	for _, b := range c.Bars {
@@ -108,7 +108,7 @@ func (c Chart) SVG() string {
 	return out.String()
 }
 
-// value is a figure as the chart shows it.
+// value formats a figure.
 func (c Chart) value(v float64) string {
 	switch {
 	case c.Unit == "×":
@@ -120,7 +120,8 @@ func (c Chart) value(v float64) string {
 	}
 }
 
-// afterBar is where a bar's figure begins: behind the bar, and behind the target's line where that would go through it.
+// afterBar returns where a bar's figure begins: behind the bar, or behind the line of the target if that would cross
+// the figure.
 func afterBar(end, target float64, has bool, length int) float64 {
 	begin := end + 8
 	if has && target > end-2 && target < begin+float64(letter*length) {
@@ -129,7 +130,7 @@ func afterBar(end, target float64, has bool, length int) float64 {
 	return begin
 }
 
-// tick is the distance of lines that makes four to eight of them.
+// tick returns the distance of grid lines that gives four to eight of them.
 func tick(most float64) float64 {
 	if most <= 0 {
 		return 1

@@ -75,7 +75,7 @@ func (c *client) close() {
 	}
 }
 
-// ask sends requests one after the other until the deadline, one at least, and takes the last one's answer.
+// ask sends requests one after the other until the deadline, at least one, and waits for the last response.
 func (c *client) ask(deadline time.Time) error {
 	for start := time.Now(); ; {
 		retry, err := c.once()
@@ -97,7 +97,7 @@ func (c *client) ask(deadline time.Time) error {
 	}
 }
 
-// once sends a request and checks the answer. When that is to come back later, it returns after which time.
+// once sends a request and checks the response. retry is the time of Retry-After if the server was busy.
 func (c *client) once() (retry time.Duration, err error) {
 	r := &c.requests[c.next]
 	c.next = (c.next + 1) % len(c.requests)
@@ -137,7 +137,7 @@ func (c *client) once() (retry time.Duration, err error) {
 	return 0, nil
 }
 
-// write appends the request with that body.
+// write appends the request with a body to out.
 func (c *client) write(out []byte, r *prepared, body string) []byte {
 	out = fmt.Appendf(out, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n",
 		r.Path, c.address, len(body))
@@ -147,7 +147,7 @@ func (c *client) write(out []byte, r *prepared, body string) []byte {
 	return append(append(out, "\r\n"...), body...)
 }
 
-// read reads an answer whose length is in its header; body has it then. retry is what Retry-After says, 0 without.
+// read reads a response with Content-Length into c.body. retry is the time of Retry-After, or 0.
 func (c *client) read() (status int, retry time.Duration, err error) {
 	line, err := c.line()
 	if err != nil {
@@ -189,7 +189,7 @@ func (c *client) read() (status int, retry time.Duration, err error) {
 	return status, retry, err
 }
 
-// line reads a line of the header, without its end. It is good until the next one.
+// line reads a line of the header without its end. It is valid until the next call.
 func (c *client) line() ([]byte, error) {
 	line, err := c.in.ReadSlice('\n')
 	if err != nil {
@@ -201,7 +201,7 @@ func (c *client) line() ([]byte, error) {
 	return bytes.TrimRight(line, "\r\n"), nil
 }
 
-// header is the value of a line of that name, which ends with a colon.
+// header returns the value of a header line if it has the name, which ends with a colon.
 func header(line []byte, name string) (string, bool) {
 	if len(line) < len(name) || !bytes.EqualFold(line[:len(name)], []byte(name)) {
 		return "", false

@@ -7,19 +7,18 @@ import (
 	"time"
 )
 
-// Plan is who asks for what.
+// Plan is a number of clients and their requests.
 type Plan struct {
 	Address  string    // host:port
 	Clients  int       // at once
 	Requests []Request // client c sends those with the numbers c, c+Clients and so on, again and again
 
-	// Busy lets the server answer 503 with Retry-After: the client comes back when it was told to, and the answer is
-	// counted by itself.
+	// Busy accepts 503 with Retry-After: the client waits that long, and the response counts as busy.
 	Busy bool
 }
 
-// Request is a POST of JSON. In its Body, {n} stands for a text of letters and digits that is another each time, and
-// {chain} for the Chain, which each answer replaces by the string that follows Next in it.
+// Request is a POST of JSON. In Body, {n} is replaced by a unique text of letters and digits, and {chain} by Chain.
+// Each response replaces Chain by the string that follows Next in it.
 type Request struct {
 	Path  string
 	Token string // access token; "" for none
@@ -29,7 +28,7 @@ type Request struct {
 	Chain, Next string
 }
 
-// Turn is what came of asking for a while.
+// Turn is the result of one turn of measuring.
 type Turn struct {
 	Done    int           // right answers
 	Busy    int           // 503

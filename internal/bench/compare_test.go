@@ -8,14 +8,13 @@ import (
 	"time"
 )
 
-// pace is how two things take turns.
+// pace is the number and length of turns.
 type pace struct {
 	turns int
 	turn  time.Duration
 }
 
-// check refuses what takes so long that access tokens, which live for five minutes, or connections would end in
-// between.
+// check refuses a pace that outlasts access tokens (five minutes) or idle connections.
 func (p pace) check() error {
 	const most, idle = 4 * time.Minute, time.Minute // connections are closed after two minutes without a request
 	if p.turns < 1 || p.turn <= 0 || p.turn > idle || 2*time.Duration(p.turns)*p.turn > most {
@@ -31,7 +30,7 @@ type contender struct {
 	pid  int                                     // of the process whose time and memory count
 }
 
-// measured is what a contender has done so far.
+// measured is the sum of a contender's turns so far.
 type measured struct {
 	done, busy int
 	took, cpu  time.Duration
@@ -39,7 +38,7 @@ type measured struct {
 	longest    time.Duration
 }
 
-// take takes a turn.
+// take measures one turn.
 func (c contender) take(tb testing.TB, m *measured, d time.Duration) {
 	tb.Helper()
 	before, err := cpuTime(c.pid)
@@ -61,7 +60,7 @@ func (c contender) take(tb testing.TB, m *measured, d time.Duration) {
 	m.p50, m.p99 = turn.P50, turn.P99
 }
 
-// side is the figures of a contender.
+// side returns the figures of a contender.
 func (c contender) side(tb testing.TB, m measured) Side {
 	tb.Helper()
 	if m.done == 0 {
@@ -78,7 +77,7 @@ func (c contender) side(tb testing.TB, m measured) Side {
 	}
 }
 
-// compare lets both take turns, after one that does not count.
+// compare measures both in turns, after one turn that does not count.
 func compare(tb testing.TB, p pace, ours, floor contender) (oursSide, floorSide Side) {
 	tb.Helper()
 	for _, c := range []contender{floor, ours} {

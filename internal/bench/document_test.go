@@ -14,10 +14,10 @@ import (
 
 var update = flag.Bool("update", false, "write testdata, or docs/performance.md and its charts, anew")
 
-// lastRuns are the files of the last three runs, the last one first. testdata/bench/run writes them.
+// lastRuns are the files of the last three runs, the last one first; testdata/bench/run writes them.
 var lastRuns = []string{"results.jsonl", "results-1.jsonl", "results-2.jsonl"}
 
-// readRuns reads those that are there.
+// readRuns reads the existing ones.
 func readRuns(t *testing.T, dir string) (runs []Measured) {
 	t.Helper()
 	for i, name := range lastRuns {
@@ -37,8 +37,8 @@ func readRuns(t *testing.T, dir string) (runs []Measured) {
 	return runs
 }
 
-// TestDocument: the tables and charts of docs/performance.md are those of testdata/bench/results.jsonl, which a run has
-// written, and of the two before it; nobody has edited them. -update makes them anew.
+// TestDocument: the tables and charts of docs/performance.md are those of the last three runs in testdata/bench.
+// -update writes them.
 func TestDocument(t *testing.T) {
 	root := filepath.Join("..", "..")
 	document := filepath.Join(root, "docs", "performance.md")

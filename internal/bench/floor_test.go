@@ -27,8 +27,8 @@ import (
 	"accountd/internal/bench/dataset"
 )
 
-// serveBare is net/http with nothing in it: it reads the request's body and answers that many bytes. With a directory,
-// it answers after a transaction in a file there.
+// serveBare is a bare net/http handler: it reads the body and answers that many bytes. With a directory, it first
+// commits a transaction in a file there.
 func serveBare(answer int, dir string) (address string, err error) {
 	first := func() error { return nil }
 	if dir != "" {
@@ -57,7 +57,7 @@ func serveBare(answer int, dir string) (address string, err error) {
 	return l.Addr().String(), nil
 }
 
-// floor is something that is done again and again, by threads at once.
+// floor is work that is repeated by several threads.
 type floor struct {
 	threads int
 	once    func() error
@@ -79,7 +79,7 @@ func newFloor(t task) (*floor, error) {
 	}
 }
 
-// turn does it for d, once at least, as Turn does.
+// turn repeats the work for d, at least once.
 func (f *floor) turn(d time.Duration, warm bool) (Turn, error) {
 	start := time.Now()
 	times, failed := make([][]time.Duration, f.threads), make([]error, f.threads)
@@ -111,9 +111,8 @@ func (f *floor) turn(d time.Duration, warm bool) (Turn, error) {
 	return done, errors.Join(failed...)
 }
 
-// bareHash is the library's hash with the default parameters (config.toml, passwords.argon2). Its 19 MiB of garbage are
-// collected at once: the next hash gets them again, which costs less than new memory from the system, and so is the
-// higher floor.
+// bareHash is the library's hash with the default parameters (config.toml, passwords.argon2). Its 19 MiB of garbage
+// are collected at once, because the next hash then gets the same memory, which is faster than new memory.
 func bareHash() error {
 	defer runtime.GC()
 	_, err := argon2id.CreateHash(dataset.Password, &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1,
@@ -144,7 +143,7 @@ func bareTransaction(dir string) (func() error, error) {
 	}, nil
 }
 
-// bareSignature is an HS256 signature of a token's size, and its verification.
+// bareSignature makes and verifies an HS256 signature of a token's size.
 func bareSignature() func() error {
 	key, claims := bytes.Repeat([]byte("k"), 32), bytes.Repeat([]byte("c"), 250)
 	return func() error {

@@ -12,14 +12,14 @@ import (
 	"accountd/internal/servertest"
 )
 
-// starts is of how many starts the median is taken.
+// starts is the number of starts; their median counts.
 const starts = 11
 
-// rest is how long after its first answer a server is taken for idle: what starting needed has been given back by then.
+// rest is the time after the first response until a server counts as idle and has returned the memory of its start.
 const rest = time.Second
 
-// BenchmarkStart is the time from the start of the process to its first answer, on an existing file, and its memory at
-// rest.
+// BenchmarkStart measures the time from the start of the process to its first response, on an existing file, and its
+// idle memory.
 func BenchmarkStart(b *testing.B) {
 	measureStart(b, seeded(b, sizes(b)[0]), sizes(b)[0])
 }

@@ -25,7 +25,7 @@ const (
 	queuedMails = 10_000 // in the spool, and as many in the outbox: its limit by default
 )
 
-// nuisance is something that others than the bystanders do.
+// nuisance is a load beside the measured clients.
 type nuisance struct {
 	name  string    // as the document has it
 	by    contender // what does it
@@ -35,8 +35,7 @@ type nuisance struct {
 	p99   float64   // milliseconds; 0: no target
 }
 
-// measureIsolation is what clients get while others are a nuisance, beside what they get alone, on a file of many
-// users.
+// measureIsolation compares what clients get beside a load with what they get alone, on a file of many users.
 func measureIsolation(b *testing.B, dir string, users int) {
 	s := start(b, dir, users)
 	me := Plan{Clients: bystanders, Requests: meRequests(b, s, bystanders)}
@@ -110,9 +109,9 @@ func measureIsolation(b *testing.B, dir string, users int) {
 		Unit: "ms", Bound: 20})
 }
 
-// fullQueue is a server whose mail goes nowhere: ten thousand wait in the spool for a mail server that says nothing,
-// and as many in the outbox, which takes no more, for a spool that cannot be written. It returns clients that ask for
-// me there, and others that ask for mails.
+// fullQueue starts a server with ten thousand mails in the spool, for a mail server that never answers, and a full
+// outbox, for a spool that cannot be written. It returns clients that ask for me there, and others that ask for
+// mails.
 func fullQueue(b *testing.B) (readers, mails contender) {
 	b.Helper()
 	users := leastUsers

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// describe says what a run is made on: the disk is the one of dir.
+// describe returns the description of a run; dir is on the measured disk.
 func describe(dir string) (Run, error) {
 	if dir == "" {
 		dir = os.TempDir()
@@ -43,7 +43,7 @@ func describe(dir string) (Run, error) {
 	}, nil
 }
 
-// first is what a pattern finds in a file, "unknown" if there is none.
+// first returns what a pattern finds in a file, or "unknown".
 func first(file, pattern string) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -56,7 +56,7 @@ func first(file, pattern string) string {
 	return strings.TrimSpace(found[1])
 }
 
-// fileSystem names the one of a directory. Memory is refused: nothing that is written to it is durable, and fsync costs
+// fileSystem names the file system of a directory. It refuses memory, where nothing is durable and fsync costs
 // nothing.
 func fileSystem(dir string) (string, error) {
 	var stat syscall.Statfs_t
@@ -76,7 +76,7 @@ func fileSystem(dir string) (string, error) {
 	}
 }
 
-// changed names the variables that change what is measured.
+// changed returns the variables that change what is measured.
 func changed(environ []string) string {
 	settings := regexp.MustCompile(`^(ACCOUNTD_|GOGC=|GOMEMLIMIT=|GOMAXPROCS=|GODEBUG=)`)
 	list := slices.DeleteFunc(slices.Clone(environ), func(v string) bool { return !settings.MatchString(v) })

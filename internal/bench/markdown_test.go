@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// Document puts the last run, and what became of the targets in those before it, into the text of docs/performance.md,
-// between its markers, and returns the new text and the charts by the names of their files. What is outside of the
-// markers is somebody's prose, and stays. Runs are the last one first.
+// Document puts the last run, and the targets of all runs, between the markers of docs/performance.md. It returns
+// the new text and the charts by file name. runs begin with the last one.
 func Document(text string, runs []Measured) (_ string, charts map[string]string, err error) {
 	if text, err = replace(text, "run", runs[0].Run.markdown()); err != nil {
 		return "", nil, err
@@ -32,7 +31,7 @@ func Document(text string, runs []Measured) (_ string, charts map[string]string,
 	return text, charts, nil
 }
 
-// targetTable is a table of each target that the last run had, and of what it came to in all of them.
+// targetTable has each target of the last run, and the figures of all runs.
 func targetTable(runs []Measured) string {
 	var out strings.Builder
 	out.WriteString("| target |")
@@ -63,7 +62,7 @@ func place(r Result) string {
 	return label(r)
 }
 
-// became is what the target with that number, of a result like r, came to, beside its own bound where that was another.
+// became returns the figure of a target in another run, with that run's bound if it differs.
 func (m Measured) became(r Result, target int) string {
 	for _, own := range m.Results {
 		if own.Table != r.Table || own.Name != r.Name || own.Clients != r.Clients || target >= len(own.Checks) {
@@ -82,7 +81,7 @@ func (m Measured) became(r Result, target int) string {
 	return "not measured"
 }
 
-// replace replaces what is between the markers of that name.
+// replace replaces the text between the markers of a name.
 func replace(text, name, part string) (string, error) {
 	between := regexp.MustCompile(`(?s)(<!-- measured: ` + name + ` -->\n).*?(<!-- end -->\n)`)
 	at := between.FindAllStringSubmatchIndex(text, -1)

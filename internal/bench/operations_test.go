@@ -11,7 +11,7 @@ import (
 	"accountd/internal/bench/dataset"
 )
 
-// targets are those for so many clients, and what came of them.
+// targets are the checks of an operation for a number of clients.
 type targets func(clients int, ours, floor Side) []Check
 
 // operation is something that clients ask for.
@@ -39,7 +39,7 @@ var (
 	register     = operation{"register", "hash", registerRequests, hashesAt16, false}
 	refreshToken = operation{"refreshToken", "transaction", refreshRequests, refreshes, false}
 
-	// committing is no operation of the program: it says how much of the floor is left to whoever is asked over HTTP.
+	// committing is no operation of the program: it shows what HTTP leaves of the floor.
 	committing = operation{"a bare handler with such a transaction", "transaction", refreshRequests, noTargets, true}
 )
 
@@ -51,7 +51,7 @@ var (
 		refreshToken}
 )
 
-// title is the name among all operations.
+// title is the unique name of the operation.
 func (o operation) title() string {
 	if o.table == signature.table {
 		return o.name + " beside signatures"
@@ -74,7 +74,7 @@ func verifyRequests(tb testing.TB, s *server, clients int) (list []Request) {
 	return list
 }
 
-// refreshRequests are a session for each client, and each refresh token is used once.
+// refreshRequests uses a session for each client, and each refresh token once.
 func refreshRequests(tb testing.TB, s *server, clients int) (list []Request) {
 	for _, session := range s.login(tb, clients) {
 		list = append(list, Request{Path: "/graphql", Body: refreshBody, Want: `"success":true`,
@@ -84,7 +84,7 @@ func refreshRequests(tb testing.TB, s *server, clients int) (list []Request) {
 	return list
 }
 
-// loginRequests are for many users, so that none has many sessions.
+// loginRequests spreads logins over many users, so that none has many sessions.
 func loginRequests(testing.TB, *server, int) (list []Request) {
 	for i := range leastUsers {
 		list = append(list, Request{Path: "/graphql", Body: loginBody(dataset.Username(i+1), dataset.Password),
@@ -93,16 +93,16 @@ func loginRequests(testing.TB, *server, int) (list []Request) {
 	return list
 }
 
-// registerRequests have names that are not in the file from an earlier run either.
+// registerRequests uses names that no earlier run has registered.
 func registerRequests(testing.TB, *server, int) []Request {
 	return []Request{{Path: "/graphql", Body: registerBody("new"+stamp()+"x{n}", dataset.Password),
 		Want: `"success":true`}}
 }
 
-// nextPage is in the answer of a page that is not the last.
+// nextPage is part of every page but the last.
 const nextPage = `"hasNextPage":true`
 
-// pageRequests are for 20 users, after so many percent of all, whose names contain a text.
+// pageRequests asks for 20 users whose names contain part, after percent of all users.
 func pageRequests(percent int, part, want string) func(testing.TB, *server, int) []Request {
 	return func(tb testing.TB, s *server, _ int) []Request {
 		admin, err := s.loginAs(dataset.Admin)
@@ -119,7 +119,7 @@ func pageRequests(percent int, part, want string) func(testing.TB, *server, int)
 
 func noTargets(int, Side, Side) []Check { return nil }
 
-// ratioAt wants so many percent of the floor at so many clients.
+// ratioAt is a target in percent of the floor, for a number of clients.
 func ratioAt(at int, percent float64) targets {
 	return func(clients int, ours, floor Side) []Check {
 		if clients != at {
@@ -129,7 +129,7 @@ func ratioAt(at int, percent float64) targets {
 	}
 }
 
-// hashesAt16 also wants that nobody waits for longer than twice the clients' turn.
+// hashesAt16 has a second target: the 99th percentile is at most twice the average wait.
 func hashesAt16(clients int, ours, floor Side) []Check {
 	list := ratioAt(16, 95)(clients, ours, floor)
 	if list == nil {
@@ -152,7 +152,7 @@ func pagesAt16(clients int, ours, _ Side) []Check {
 	return []Check{{Value: ours.Rate, Unit: "/s", Bound: 6000, Least: true}}
 }
 
-// measure measures an operation beside its floor.
+// measure measures an operation and its floor.
 func (o operation) measure(tb testing.TB, p pace, s *server, clients int) Result {
 	tb.Helper()
 	plan := Plan{Clients: clients, Requests: o.requests(tb, s, clients)}
@@ -170,8 +170,8 @@ func (o operation) contender(tb testing.TB, s *server, plan Plan) contender {
 	return s.contender(tb, plan)
 }
 
-// bare is a server that answers as many bytes to the same requests; with a directory, after a durable transaction in
-// it.
+// bare is a handler that answers as many bytes to the same requests; with a directory, after a durable transaction
+// in it.
 func (s *server) bare(tb testing.TB, plan Plan, dir string) contender {
 	tb.Helper()
 	bare := startWorker(tb, task{Kind: "handler", Answer: s.answerSize(tb, plan.Requests[0]), Dir: dir})
@@ -183,7 +183,7 @@ func (s *server) bare(tb testing.TB, plan Plan, dir string) contender {
 	return contender{startWorker(tb, task{Kind: "load", Plan: asked}).turn, bare.cmd.Process.Pid}
 }
 
-// floor is what the operation is measured beside.
+// floor is what the operation is compared with.
 func (o operation) floor(tb testing.TB, s *server, plan Plan) contender {
 	tb.Helper()
 	switch o.table {
@@ -199,7 +199,7 @@ func (o operation) floor(tb testing.TB, s *server, plan Plan) contender {
 // itself is a worker that does the work by itself.
 func itself(w *worker) contender { return contender{w.turn, w.cmd.Process.Pid} }
 
-// BenchmarkOperations is every operation for one, 16 and 64 clients, each on a new server and file.
+// BenchmarkOperations measures every operation for one, 16 and 64 clients, each on a new server and file.
 func BenchmarkOperations(b *testing.B) {
 	for _, o := range operations {
 		b.Run(o.title(), func(b *testing.B) {
@@ -221,7 +221,7 @@ func BenchmarkOperations(b *testing.B) {
 	}
 }
 
-// TestOperations: everything that is measured works, with two clients and for a moment.
+// TestOperations: every operation can be measured, with two clients and short turns.
 func TestOperations(t *testing.T) {
 	if underRaceDetector() {
 		t.Skip("the built program has no race detector")

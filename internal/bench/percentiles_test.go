@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Percentiles sorts times and returns the least that half of them, and 99 of 100, do not exceed (nearest rank); 0 of
-// none.
+// Percentiles sorts times and returns the 50th and 99th percentile by nearest rank, or 0 without times.
 func Percentiles(times []time.Duration) (p50, p99 time.Duration) {
 	if len(times) == 0 {
 		return 0, 0

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// userHZ is how many ticks a second /proc counts in, on every architecture that Go knows.
+// userHZ is the unit of CPU times in /proc, on every architecture of Go.
 const userHZ = 100
 
-// cpuTime is the time that a process has been on a core so far, user and system.
+// cpuTime returns the user and system time of a process so far.
 func cpuTime(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -40,7 +40,7 @@ func parseCPUTime(stat string) (time.Duration, error) {
 	return time.Duration(ticks) * time.Second / userHZ, nil
 }
 
-// memory is a line of /proc/PID/status in MiB, such as VmRSS or VmHWM, its maximum so far.
+// memory returns a line of /proc/PID/status in MiB, such as VmRSS or VmHWM (its peak).
 func memory(pid int, name string) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

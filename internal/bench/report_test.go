@@ -16,7 +16,7 @@ import (
 var sampleRun = Run{Date: "2026-01-02 03:04 UTC", Machine: "a processor, 2 cores, 24 GiB", System: "a system",
 	Go: "go1.26", Command: "bash run", Settings: "none", LoadBefore: "0.10 0.20 0.30"}
 
-// results has what every kind of row needs: met and missed, without a target, at the least and at the most.
+// results has every kind of row: met and missed, without a target, at the least and at the most.
 var results = []Result{
 	{Table: "http", Name: "me", Clients: 1, Ours: Side{Rate: 8000, P50: 0.12, P99: 0.345, CPU: 0.0945, Peak: 31.4},
 		Floor: Side{Rate: 16000, P50: 0.05, P99: 0.1, CPU: 0.02, Peak: 12}},
@@ -40,7 +40,7 @@ var results = []Result{
 	{Table: "limits", Name: "signature", Checks: []Check{{Value: 1.234, Unit: "µs"}}},
 }
 
-// before is an earlier run, which missed less and measured less.
+// before is an earlier run with fewer misses and fewer results.
 var before = Measured{
 	Run: Run{Date: "2026-01-01 03:04 UTC", Commit: "abc"},
 	Results: []Result{
@@ -98,7 +98,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// golden compares with a file of testdata.
+// golden compares text with a file of testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -149,7 +149,7 @@ func TestDocumentRefuses(t *testing.T) {
 	}
 }
 
-// TestCharts: a chart without bars, and one of zeros, are pictures as well.
+// TestCharts: charts without bars, or of zeros only, are valid pictures.
 func TestCharts(t *testing.T) {
 	for name, chart := range map[string]Chart{
 		"empty": {Title: "a & b", Unit: "%"},

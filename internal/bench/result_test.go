@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// Run is what a run was made on, and how.
+// Run describes a run: machine, versions, command.
 type Run struct {
 	Date       string // of its beginning
 	Machine    string // processor, cores, memory
@@ -26,7 +26,7 @@ type Measured struct {
 	Results []Result
 }
 
-// Result is what was measured of one thing.
+// Result is the measurement of one thing.
 type Result struct {
 	Table   string // the key of a Table
 	Name    string
@@ -36,7 +36,7 @@ type Result struct {
 	Checks  []Check
 }
 
-// Side is one of two things that were measured in turns.
+// Side is one of two things that are measured in turns.
 type Side struct {
 	Rate float64 // a second
 	P50  float64 // milliseconds, as is P99
@@ -54,7 +54,7 @@ type Check struct {
 	Least bool    // the target is the least, and not the most
 }
 
-// Ratio is our rate as a part of the floor's.
+// Ratio is our rate divided by the floor's.
 func (r Result) Ratio() float64 {
 	if r.Floor.Rate == 0 {
 		return 0
@@ -62,7 +62,7 @@ func (r Result) Ratio() float64 {
 	return r.Ours.Rate / r.Floor.Rate
 }
 
-// Met says that the figure is as the target wants it.
+// Met reports whether the target is met.
 func (c Check) Met() bool {
 	return c.Bound == 0 || c.Least && c.Value >= c.Bound || !c.Least && c.Value <= c.Bound
 }
@@ -94,7 +94,7 @@ func Write(w io.Writer, m Measured) error {
 	return nil
 }
 
-// Read reads what Write has written.
+// Read reads the lines of Write.
 func Read(r io.Reader) (m Measured, err error) {
 	lines := json.NewDecoder(bufio.NewReader(r))
 	lines.DisallowUnknownFields()

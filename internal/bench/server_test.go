@@ -20,16 +20,16 @@ import (
 	"accountd/internal/servertest"
 )
 
-// leastUsers is how many users a file has at least: more than the logins of one measurement are spread over.
+// leastUsers is the least number of users of a file: more than the logins of one measurement are spread over.
 const leastUsers = 1000
 
-// server is the built program with its default settings, on a data directory of so many users.
+// server is the built program with its default settings, over a data directory with that many users.
 type server struct {
 	*servertest.Server
 	users int
 }
 
-// data is a directory for data of the test's own, on the disk that is measured.
+// data returns a new directory on the measured disk.
 func data(tb testing.TB) string {
 	tb.Helper()
 	dir, err := os.MkdirTemp(*dirFlag, "accountd-bench-")
@@ -55,7 +55,7 @@ func start(tb testing.TB, dir string, users int) *server {
 	return &server{servertest.Start(tb, dir), users}
 }
 
-// seeded makes a data directory: with two sessions for each user, as the program would have it after a while.
+// seeded makes a data directory with two sessions for each user.
 func seeded(tb testing.TB, users int) string {
 	tb.Helper()
 	dir := filepath.Join(data(tb), "data")
@@ -106,7 +106,7 @@ func (s *server) loginAs(username string) (*servertest.Session, error) {
 	return session, err
 }
 
-// cursor is that of a user, as its administrator gets it.
+// cursor returns the cursor of a user.
 func (s *server) cursor(tb testing.TB, token string, offset int) string {
 	tb.Helper()
 	answer, err := s.Ask(http.DefaultClient, token,
@@ -125,7 +125,7 @@ func (s *server) cursor(tb testing.TB, token string, offset int) string {
 	return out.PageInfo.EndCursor
 }
 
-// answerSize asks once and returns how long the answer is.
+// answerSize sends a request and returns the length of the response.
 func (s *server) answerSize(tb testing.TB, r Request) int {
 	tb.Helper()
 	req, err := http.NewRequest(http.MethodPost, s.URL+r.Path, strings.NewReader(strings.ReplaceAll(r.Body, "{chain}",
@@ -149,5 +149,5 @@ func (s *server) answerSize(tb testing.TB, r Request) int {
 	return len(body)
 }
 
-// stamp is another text each time.
+// stamp returns a unique text.
 func stamp() string { return strconv.FormatInt(time.Now().UnixNano(), 36) }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// BenchmarkSize is every operation on a file of few users and on one of many, in turns, and, on the larger one, the
-// start and what clients get while others are a nuisance. It needs two numbers in -users.
+// BenchmarkSize measures every operation on a file of few users and on one of many, in turns; on the larger one also
+// the start and isolation. It needs two numbers in -users.
 func BenchmarkSize(b *testing.B) {
 	numbers := sizes(b)
 	if len(numbers) < 2 {

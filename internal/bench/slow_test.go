@@ -21,8 +21,8 @@ import (
 	"accountd/tokens"
 )
 
-// slow is clients that let a server wait: every second one sends the body of a request byte by byte, the others read
-// the first byte of an answer and no more.
+// slow are slow clients: every second one sends a body byte by byte, the others read the first byte of a response
+// and no more.
 type slow struct {
 	plan    Plan
 	reading []net.Conn // answers on these are on their way
@@ -31,8 +31,7 @@ type slow struct {
 // crawl is the time between two bytes.
 const crawl = 20 * time.Millisecond
 
-// turn keeps the server waiting for d. What the answers that are not read cost it, it has paid when the first turn
-// begins to count.
+// turn keeps the server waiting for d.
 func (s *slow) turn(d time.Duration, _ bool) (Turn, error) {
 	for len(s.reading) < s.plan.Clients/2 {
 		conn, err := s.request(s.plan.Requests[0].Body)
@@ -87,7 +86,7 @@ func (s *slow) crawl(end time.Time) error {
 	return err
 }
 
-// clearing is a process beside the server that clears sessions away which are over, as `accountd tokens clear` does.
+// clearing is a process that deletes ended sessions beside the server, as `accountd tokens clear` does.
 type clearing struct {
 	db       *store.DB
 	accounts *accounts.Service
@@ -139,7 +138,7 @@ func (c *clearing) turn(d time.Duration, _ bool) (Turn, error) {
 	return Turn{Done: int(cleared.Sessions), Elapsed: time.Since(start), Longest: c.longest}, nil
 }
 
-// silent is a server that takes connections and says nothing.
+// silent is a server that accepts connections and never answers.
 func silent() (address string, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,8 +156,8 @@ func silent() (address string, err error) {
 	return l.Addr().String(), nil
 }
 
-// hugePage asks for as much as the limits let one request have: twenty aliases, each for a hundred users with
-// everything about them.
+// hugePage asks for as much as the limits allow in one request: twenty aliases, each for a hundred users with all
+// fields.
 func hugePage() string {
 	var query strings.Builder
 	query.WriteString(`query H {`)

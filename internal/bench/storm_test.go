@@ -14,9 +14,8 @@ const (
 	crowd        = 500 // clients that log in where memory is looked at
 )
 
-// BenchmarkStorm is me while others log in as fast as they can. The cores are theirs as well, so me cannot be as fast
-// as it is alone; the target is half of that. For comparison it is measured beside as many bare hashes as there are
-// cores, too: what the operating system leaves for a program that others on the machine have no regard for.
+// BenchmarkStorm measures me during logins as fast as possible. Both need the cores, so the target is half of the
+// rate alone. For comparison, me is also measured beside as many bare hashes as there are cores.
 func BenchmarkStorm(b *testing.B) {
 	s := fresh(b, sizes(b)[0])
 	readers := Plan{Clients: stormReaders, Requests: meRequests(b, s, stormReaders)}
@@ -73,8 +72,7 @@ func during(b *testing.B, other contender, m *measured, turn time.Duration, f fu
 	}
 }
 
-// BenchmarkMemory is the most memory that the server needs when 500 clients log in at once. Most are told to come back,
-// and do.
+// BenchmarkMemory measures the peak memory of a server during 500 parallel logins. Most get `busy` and come back.
 func BenchmarkMemory(b *testing.B) {
 	s := fresh(b, sizes(b)[0])
 	logins := s.contender(b, Plan{Clients: crowd, Requests: loginRequests(b, s, crowd), Busy: true})
@@ -88,7 +86,7 @@ func BenchmarkMemory(b *testing.B) {
 		Bound: float64(own + hash*runtime.NumCPU())})
 }
 
-// fact keeps a figure that is not a rate.
+// fact records a figure that is not a rate.
 func fact(b *testing.B, name string, c Check) {
 	record(b, Result{Table: "limits", Name: name, Checks: []Check{c}})
 }

@@ -64,8 +64,7 @@ var Tables = []Table{
 	},
 }
 
-// beside is a table of operations and the floor that they cannot be faster than, or could only by doing things
-// together.
+// beside is a table of operations and their floor.
 func beside(key, title, floor string) Table {
 	return Table{
 		Key: key, Title: title, Axis: "of the rate of the " + floor + "; more is better", unit: "%",
@@ -93,7 +92,7 @@ func beside(key, title, floor string) Table {
 	}
 }
 
-// Markdown is the table of those of the results that belong to it.
+// Markdown returns the table of the results that belong to it.
 func (t Table) Markdown(results []Result) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "| %s |\n|%s\n", strings.Join(t.columns, " | "), strings.Repeat(" --- |", len(t.columns)))
@@ -103,7 +102,7 @@ func (t Table) Markdown(results []Result) string {
 	return out.String()
 }
 
-// Chart is its picture.
+// Chart returns its picture.
 func (t Table) Chart(results []Result) Chart {
 	c := Chart{Title: t.Title, Axis: t.Axis, Unit: t.unit}
 	for _, r := range t.of(results) {
@@ -114,7 +113,7 @@ func (t Table) Chart(results []Result) Chart {
 	return c
 }
 
-// of are the results of the table, in the order in which they were measured.
+// of returns the results of the table, in the order of measuring.
 func (t Table) of(results []Result) (list []Result) {
 	for _, r := range results {
 		if r.Table == t.Key {
@@ -124,7 +123,7 @@ func (t Table) of(results []Result) (list []Result) {
 	return list
 }
 
-// cost is the time for one as a multiple of the time for one of the floor's.
+// cost is our time for one operation divided by the floor's.
 func (r Result) cost() float64 {
 	if r.Ours.Rate == 0 {
 		return 0
@@ -141,7 +140,7 @@ func met(r Result) bool {
 	return true
 }
 
-// verdict is the last two cells of a row: the targets, and whether they were met.
+// verdict returns the last two cells of a row: the targets, and whether they were met.
 func verdict(r Result) []string {
 	var targets, missed []string
 	for _, c := range r.Checks {
@@ -184,7 +183,7 @@ func quantity(value float64, unit string) string {
 	}
 }
 
-// label is a result's name and its clients.
+// label is a result's name and number of clients.
 func label(r Result) string {
 	switch r.Clients {
 	case 0:
@@ -216,7 +215,7 @@ func millis(ms float64) string {
 	}
 }
 
-// number has three digits, and thousands in groups.
+// number formats three digits, with groups of thousands.
 func number(x float64) string {
 	switch {
 	case x < 10:

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// serve answers by handler and counts the connections.
+// serve starts a server and returns its address.
 func serve(t *testing.T, handler http.HandlerFunc) (address string) {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -68,7 +68,7 @@ func TestTurn(t *testing.T) {
 	}
 }
 
-// TestBodies: names are never used twice, and what an answer hands out is in the next request.
+// TestBodies: names are unique, and the string of a response is in the next request.
 func TestBodies(t *testing.T) {
 	var mu sync.Mutex
 	names, expected := map[string]bool{}, map[string]bool{"first": true, "second": true}
@@ -104,7 +104,7 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// TestWrongAnswers: what is not as it has to be ends the run, and the error shows it.
+// TestWrongAnswers: a wrong response ends the run with an error that shows it.
 func TestWrongAnswers(t *testing.T) {
 	for _, test := range []struct {
 		name, err string

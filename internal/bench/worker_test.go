@@ -18,8 +18,7 @@ import (
 // workerVariable is set in processes of this binary that do a task.
 const workerVariable = "ACCOUNTD_BENCH_WORKER"
 
-// task is what such a process is for. It does it in turns, whenever and for as long as its standard input says, and
-// ends when that does.
+// task is the work of a worker process. It works in turns, as its standard input says, and ends with it.
 type task struct {
 	Kind    string // "load", "slow", "clear", or a floor: "handler", "hash", "transaction", "signature"
 	Plan    Plan   // of load and slow
@@ -33,7 +32,7 @@ type ready struct {
 	Address string // of the handler
 }
 
-// order is a line of a worker's input, and each is answered by a Turn.
+// order is a line of a worker's input; a Turn is the response.
 type order struct {
 	For  time.Duration
 	Warm bool // it does not count
@@ -108,7 +107,7 @@ type worker struct {
 	answers *json.Decoder
 }
 
-// startWorker starts one that ends with the test.
+// startWorker starts a worker that ends with the test.
 func startWorker(tb testing.TB, t task) *worker {
 	tb.Helper()
 	w := &worker{kind: t.Kind, cmd: exec.Command(os.Args[0])}
@@ -139,7 +138,7 @@ func startWorker(tb testing.TB, t task) *worker {
 	return w
 }
 
-// turn lets it work for a while.
+// turn lets the worker work for a while.
 func (w *worker) turn(d time.Duration, warm bool) (Turn, error) {
 	if err := w.orders.Encode(order{d, warm}); err != nil {
 		return Turn{}, fmt.Errorf("%s: %w", w.kind, err)
@@ -151,7 +150,7 @@ func (w *worker) turn(d time.Duration, warm bool) (Turn, error) {
 	return done, nil
 }
 
-// TestWork: a task that cannot be done, and a turn with a wrong answer, end the worker with an error.
+// TestWork: an impossible task, and a turn with a wrong response, end the worker with an error.
 func TestWork(t *testing.T) {
 	address, err := serveBare(3, "")
 	if err != nil {

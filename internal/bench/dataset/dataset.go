@@ -1,11 +1,10 @@
-// Package dataset makes data directories with as many users and sessions as a measurement wants, in minutes where the
-// program itself would take a day to hash the passwords.
+// Package dataset makes data directories with many users and sessions for measurements, in minutes where the program would
+// need a day to hash the passwords.
 //
-// The directory, its key file, the database and the account of an administrator are made by the program's own command.
-// The other rows are written past it, in bulk: user number i, from 1, has the id, name and address that ID, Username
-// and Email say, is verified, and shares the administrator's password and hash. Session number j, from 1, has the id
-// SessionID, belongs to user number Owner, and has one refresh token, RefreshToken; every tenth session is over. What
-// is written is what the program would have written: a test compares each column.
+// The program's own command makes the directory, the key file, the database and an administrator. The other rows are
+// inserted in bulk: user i, from 1, has the id, name and address of ID, Username and Email, is verified, and shares the
+// administrator's password and hash. Session j, from 1, has the id SessionID, belongs to user Owner, and has one refresh
+// token, RefreshToken; every tenth session has expired. A test compares each column with a row of the program's.
 package dataset
 
 import (
@@ -29,17 +28,17 @@ const (
 	// Admin is the username of the administrator, staff and superuser.
 	Admin = "admin"
 
-	// Password is everybody's.
+	// Password is the password of all users.
 	Password = "quiet-otter-42"
 )
 
-// Size is how much is made.
+// Size is the number of rows.
 type Size struct {
 	Users    int // besides the administrator
 	Sessions int // of these users; not of the administrator
 }
 
-// maxUsers is how many the names have digits for.
+// maxUsers is the largest number that fits into the digits of a username.
 const maxUsers = 9_999_999
 
 func (s Size) check() error {
@@ -54,23 +53,23 @@ func (s Size) check() error {
 	return nil
 }
 
-// ID is the id of user number i: the administrator has the first.
+// ID is the id of user i: the administrator has the first.
 func ID(i int) int64 { return int64(i) + 1 }
 
-// Username is the username of user number i.
+// Username is the username of user i.
 func Username(i int) string { return fmt.Sprintf("user%07d", i) }
 
-// Email is the address of user number i.
+// Email is the address of user i.
 func Email(i int) string { return Username(i) + "@example.com" }
 
-// Owner is the number of the user that session number j belongs to, where there are so many users.
+// Owner is the number of the user that session j belongs to.
 func Owner(j, users int) int { return (j-1)%users + 1 }
 
-// Expired reports whether session number j is over, because its refresh token has expired for longer than such a one is
-// kept: every tenth, in such a way that no user has only those.
+// Expired reports whether session j has expired so long ago that the program would delete it: every tenth, and no user
+// has only such sessions.
 func Expired(j, users int) bool { return (Owner(j, users)+(j-1)/users)%10 == 0 }
 
-// SessionID is the id of session number j. As in the program it is unix milliseconds (42 bits) and 21 random bits; here
+// SessionID is the id of session j. As in the program it is unix milliseconds (42 bits) and 21 random bits; here
 // both follow from j, and the milliseconds are in January 2025, so that sessions which begin later have higher ids.
 func SessionID(j int) int64 {
 	const january2025 = 1_735_689_600_000
@@ -78,7 +77,7 @@ func SessionID(j int) int64 {
 	return (january2025+int64(j))<<21 | int64(binary.BigEndian.Uint32(sum[:]))&(1<<21-1)
 }
 
-// RefreshToken is the first refresh token of session number j: unpadded base64url of the session's id and the
+// RefreshToken is the first refresh token of session j: unpadded base64url of the session's id and the
 // generation 1, both as varints, and of the SHA-256 of the text "refresh token J".
 func RefreshToken(j int) string {
 	sum := sha256.Sum256([]byte("refresh token " + strconv.Itoa(j)))
@@ -86,8 +85,8 @@ func RefreshToken(j int) string {
 	return base64.RawURLEncoding.EncodeToString(append(place, sum[:]...))
 }
 
-// Make makes the directory at path, which is not there yet, with the settings that environ (NAME=value) and the working
-// directory have for the program; now is its clock. It is whole, or not there.
+// Make makes the directory at path, which must not exist, with the program's settings from environ (NAME=value) and the
+// working directory; now is the clock. After an error there is no directory.
 func Make(ctx context.Context, path string, size Size, environ []string, now func() time.Time) error {
 	if err := size.check(); err != nil {
 		return err
@@ -113,7 +112,7 @@ func Make(ctx context.Context, path string, size Size, environ []string, now fun
 	return os.Rename(tmp, path)
 }
 
-// addAdmin runs the program's command, which makes what is missing.
+// addAdmin adds the administrator by the program's command, which also makes directory, keys and database.
 func addAdmin(ctx context.Context, dir string, environ []string, now func() time.Time) error {
 	var printed bytes.Buffer
 	code := cli.Run(ctx, cli.Env{

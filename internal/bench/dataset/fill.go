@@ -14,11 +14,11 @@ import (
 	_ "accountd/internal/store" // the driver, and the functions that the schema calls
 )
 
-// fast are pragmas for a file that is thrown away when anything goes wrong.
+// fast are pragmas without durability: the file is deleted after any error.
 const fast = "?_pragma=journal_mode(OFF)&_pragma=synchronous(OFF)&_pragma=foreign_keys(0)" +
 	"&_pragma=locking_mode(EXCLUSIVE)&_pragma=cache_size(-262144)&_pragma=temp_store(MEMORY)"
 
-// fill writes all rows with indexes and triggers set aside, which are then made again from the same text.
+// fill inserts all rows without indexes and triggers, which it drops before and creates again afterwards.
 func fill(ctx context.Context, file string, size Size, now time.Time) error {
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+fast)
 	if err != nil {
@@ -69,7 +69,7 @@ func fillTables(ctx context.Context, db *sql.DB, size Size, now time.Time) error
 	return tx.Commit()
 }
 
-// setAside drops triggers and indexes and returns what makes them again.
+// setAside drops triggers and indexes and returns the statements that create them.
 func setAside(ctx context.Context, db *sql.DB) (again []string, err error) {
 	rows, err := db.QueryContext(ctx, `SELECT type, name, sql FROM sqlite_schema WHERE type IN ('index', 'trigger') `+
 		`AND sql IS NOT NULL`)
@@ -140,7 +140,7 @@ func fillUsers(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error 
 	})
 }
 
-// fillSearch does for all users what triggers do for one.
+// fillSearch fills the search index, which triggers would do for each user.
 var fillSearch = []string{
 	`INSERT INTO user_search (user_id, username, email, first_name, last_name, secondary_email, is_active,
 		is_staff, verified, archived)
@@ -153,14 +153,14 @@ var fillSearch = []string{
 	`UPDATE users SET username_skeleton = skeleton(username) WHERE id > 1`,
 }
 
-// By the default settings, in seconds: how long a session lasts, and a refresh token that nobody uses.
+// Lifetimes of a session and of an unused refresh token by the default settings, in seconds.
 const (
 	day             = 24 * 60 * 60
 	sessionLifetime = 90 * day
 	refreshLifetime = 7 * day
 )
 
-// began is when session number j began: within the last six days, or, if it is over, a month before.
+// began returns the start of session j: within the last six days, or a month before if it has expired.
 func began(j int, size Size, now time.Time) int64 {
 	at := now.Unix() - int64(j)*7919%(6*day)
 	if Expired(j, size.Users) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// names gives the same names each time: a few that many have, many that few have.
+// names generates the same names each time: a few common ones and many rare ones.
 type names struct{ random *rand.Rand }
 
 func newNames() names { return names{rand.New(rand.NewPCG(20, 26))} }
@@ -20,7 +20,7 @@ func (n names) next() (first, last string) {
 	return first, last
 }
 
-// pick prefers what comes early: the first of a hundred comes a hundred times as often as the last.
+// pick prefers early entries: the first of a hundred is a hundred times as frequent as the last.
 func (n names) pick(list []string) string {
 	return list[int(math.Pow(float64(len(list)+1), n.random.Float64()))-1]
 }

@@ -3,7 +3,7 @@
 //	go run ./internal/bench/seed -users 1000000 -sessions 2000000 -o /tmp/million
 //	accountd serve --data-dir /tmp/million
 //
-// The package dataset says who is in it. A million users and two million sessions take 1.1 GB and one to three minutes.
+// Package dataset describes the users. A million users and two million sessions take 1.1 GB and one to three minutes.
 package main
 
 import (
