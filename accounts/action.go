@@ -72,7 +72,7 @@ func (s *Service) signAction(purpose tokens.Purpose, u *account, address Address
 // redeem runs fn, the change of an operation with an action token, in a transaction of write on the account of the token,
 // and logs event when it is committed. It fails with Errors where the account is gone or inactive.
 func (s *Service) redeem(
-	ctx context.Context, write func(context.Context, func(*store.Tx) error) error, action tokens.Action, event string,
+	ctx context.Context, write transaction, action tokens.Action, event string,
 	fn func(tx *store.Tx, u *account) error,
 ) error {
 	err := write(ctx, func(tx *store.Tx) error {

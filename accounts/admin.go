@@ -110,12 +110,8 @@ func (s *Service) FindUser(ctx context.Context, ref string) (*User, error) {
 }
 
 // lookUp is resolve in a transaction of its own.
-func (s *Service) lookUp(ctx context.Context, ref string) (u *account, err error) {
-	err = s.db.Read(ctx, func(tx *store.Tx) error {
-		u, err = s.resolve(ctx, tx, ref)
-		return err
-	})
-	return u, err
+func (s *Service) lookUp(ctx context.Context, ref string) (*account, error) {
+	return read(ctx, s.db.Read, func(tx *store.Tx) (*account, error) { return s.resolve(ctx, tx, ref) })
 }
 
 // resolve returns the account that ref names by id, username or address. It fails with ErrNotFound.
@@ -142,10 +138,9 @@ func (s *Service) EachUser(ctx context.Context, fn func(*User) error) error {
 	const batch = 500
 	all, part := usersearch.New(nil), usersearch.Stretch{Before: usersearch.NoEnd, Limit: batch}
 	for {
-		var list []*User
-		err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
-			list, _, err = s.filteredUsers(ctx, tx, all, part, nil)
-			return err
+		list, err := read(ctx, s.db.Read, func(tx *store.Tx) ([]*User, error) {
+			list, _, err := s.filteredUsers(ctx, tx, all, part, nil)
+			return list, err
 		})
 		if err != nil {
 			return err

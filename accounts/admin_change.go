@@ -228,16 +228,13 @@ func (s *Service) DeleteUser(ctx context.Context, ref string, permanently bool) 
 
 // Sessions returns the sessions of a user, ended ones included, the newest first. It fails with ErrNotFound.
 func (s *Service) Sessions(ctx context.Context, ref string) ([]tokens.SessionState, error) {
-	var list []tokens.SessionState
-	err := s.db.Read(ctx, func(tx *store.Tx) error {
+	return read(ctx, s.db.Read, func(tx *store.Tx) ([]tokens.SessionState, error) {
 		u, err := s.resolve(ctx, tx, ref)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		list, err = s.tokens.Sessions(ctx, tx, u.ID)
-		return err
+		return s.tokens.Sessions(ctx, tx, u.ID)
 	})
-	return list, err
 }
 
 // ErrNoSession means that a user has no live session with an id.

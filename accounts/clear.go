@@ -177,10 +177,9 @@ func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) 
 	}
 	after, more := int64(0), true
 	for more {
-		var found []int64 // outside of a write: looking at a million accounts takes long
-		err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
-			found, err = unverified(ctx, tx, tx.Now.Add(-s.settings.PurgeUnverified), after, purgeBatch)
-			return err
+		// Outside of a write: looking at a million accounts takes long.
+		found, err := read(ctx, s.db.Read, func(tx *store.Tx) ([]int64, error) {
+			return unverified(ctx, tx, tx.Now.Add(-s.settings.PurgeUnverified), after, purgeBatch)
 		})
 		if err != nil {
 			return deleted, err

@@ -96,6 +96,18 @@ func (s *Service) readUsers(text string) ([]*User, error) {
 	return list, r.End()
 }
 
+// transaction is a method of store.DB that runs a function in a transaction.
+type transaction = func(context.Context, func(*store.Tx) error) error
+
+// read returns what fn reads in a transaction of run.
+func read[T any](ctx context.Context, run transaction, fn func(*store.Tx) (T, error)) (out T, err error) {
+	err = run(ctx, func(tx *store.Tx) error {
+		out, err = fn(tx)
+		return err
+	})
+	return out, err
+}
+
 // find returns the account of a query; nil for none.
 func (s *Service) find(ctx context.Context, tx *store.Tx, query string, args ...any) (*account, error) {
 	var text string

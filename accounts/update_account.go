@@ -57,15 +57,13 @@ func (f form) update(ctx context.Context, tx *store.Tx, u *account) error {
 	if err := setFields(ctx, tx, u.ID, f.custom()); err != nil {
 		return err
 	}
-	username, key, first, last := u.ownUsername(), u.usernameKey, u.FirstName, u.LastName
-	if _, given := f.values["username"]; given {
-		username, key = f.text("username"), f.usernameKey
+	choose := func(field, given, kept string) string {
+		if _, ok := f.values[field]; ok {
+			return given
+		}
+		return kept
 	}
-	if _, given := f.values["first_name"]; given {
-		first = f.text("first_name")
-	}
-	if _, given := f.values["last_name"]; given {
-		last = f.text("last_name")
-	}
-	return setProfile(ctx, tx, u.ID, username, key, first, last)
+	return setProfile(ctx, tx, u.ID,
+		choose("username", f.text("username"), u.ownUsername()), choose("username", f.usernameKey, u.usernameKey),
+		choose("first_name", f.text("first_name"), u.FirstName), choose("last_name", f.text("last_name"), u.LastName))
 }

@@ -45,12 +45,8 @@ func (s *Service) UserByID(ctx context.Context, id int64) (*User, error) {
 }
 
 // accountByID is userByID in a transaction of its own.
-func (s *Service) accountByID(ctx context.Context, id int64) (u *account, err error) {
-	err = s.db.ReadOne(ctx, func(tx *store.Tx) error {
-		u, err = s.userByID(ctx, tx, id)
-		return err
-	})
-	return u, err
+func (s *Service) accountByID(ctx context.Context, id int64) (*account, error) {
+	return read(ctx, s.db.ReadOne, func(tx *store.Tx) (*account, error) { return s.userByID(ctx, tx, id) })
 }
 
 // Users returns a page of users. It fails with *UsageError for invalid arguments, and with the context's error when

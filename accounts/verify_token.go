@@ -2,9 +2,9 @@ package accounts
 
 import (
 	"context"
+	"errors"
 
 	"accountd/internal/store"
-	"accountd/tokens"
 )
 
 // VerifyToken returns the claims of a valid access token. A token is invalid when its session has ended or its user is
@@ -14,7 +14,11 @@ func (s *Service) VerifyToken(ctx context.Context, in AccessTokenInput) (*Sessio
 	if err != nil {
 		return nil, tokenProblem(err)
 	}
-	live, err := s.sessionIsLive(ctx, claims)
+	live := false
+	err = s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
+		live, err = sessionUserExists(ctx, tx, claims.Session, claims.Subject)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -24,29 +28,16 @@ func (s *Service) VerifyToken(ctx context.Context, in AccessTokenInput) (*Sessio
 	return &Session{Payload: &claims}, nil
 }
 
-// LiveAccess reports whether an access token authenticates a user.
+// LiveAccess reports whether an access token is valid, as VerifyToken does.
 func (s *Service) LiveAccess(ctx context.Context, accessToken string) (bool, error) {
-	claims, err := s.tokens.Verify(accessToken)
-	if err != nil {
-		return false, nil // the reason does not matter
+	_, err := s.VerifyToken(ctx, AccessTokenInput{&accessToken})
+	if _, invalid := errors.AsType[Errors](err); invalid {
+		return false, nil
 	}
-	return s.sessionIsLive(ctx, claims)
-}
-
-// sessionIsLive reports whether the session of an access token is live and its user active.
-func (s *Service) sessionIsLive(ctx context.Context, claims tokens.Claims) (live bool, err error) {
-	err = s.db.ReadOne(ctx, func(tx *store.Tx) error {
-		live, err = sessionUserExists(ctx, tx, claims.Session, claims.Subject)
-		return err
-	})
-	return live, err
+	return err == nil, err
 }
 
 // LiveRefresh reports whether the session of a refresh token is live.
-func (s *Service) LiveRefresh(ctx context.Context, refreshToken string) (live bool, err error) {
-	err = s.db.ReadOne(ctx, func(tx *store.Tx) error {
-		live, err = s.tokens.LiveRefresh(ctx, tx, refreshToken)
-		return err
-	})
-	return live, err
+func (s *Service) LiveRefresh(ctx context.Context, refreshToken string) (bool, error) {
+	return read(ctx, s.db.ReadOne, func(tx *store.Tx) (bool, error) { return s.tokens.LiveRefresh(ctx, tx, refreshToken) })
 }
