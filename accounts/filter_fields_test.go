@@ -180,8 +180,9 @@ func TestFilterFields(t *testing.T) {
 	want := map[string]FieldType{
 		"username": String, "first_name": String, "last_name": String, "email": String,
 		"status__secondary_email": String,
-		"is_active":               Boolean, "is_staff": Boolean, "status__verified": Boolean, "status__archived": Boolean,
-		"phone_number": String, "plan": String, "about": String, "level": Int, "ratio": Float, "news": Boolean,
+		"is_active":               Boolean, "is_staff": Boolean, "status__verified": Boolean,
+		"status__archived": Boolean,
+		"phone_number":     String, "plan": String, "about": String, "level": Int, "ratio": Float, "news": Boolean,
 		"born": DateTime,
 	}
 	if diff := cmp.Diff(want, types); diff != "" {
@@ -205,7 +206,8 @@ func TestFilterFields(t *testing.T) {
 func TestFoldedFollows(t *testing.T) {
 	t.Parallel()
 	h := seedFields(t)
-	const wrong = `SELECT count(*) FROM user_fields WHERE folded IS NOT CASE typeof(value) WHEN 'text' THEN fold(value) END`
+	const wrong = `
+		SELECT count(*) FROM user_fields WHERE folded IS NOT CASE typeof(value) WHEN 'text' THEN fold(value) END`
 	check := func(change, about string, want ...string) {
 		t.Helper()
 		if n := h.count(t, wrong); n != 0 {

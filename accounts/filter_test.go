@@ -250,7 +250,8 @@ func TestSearchFollows(t *testing.T) {
 	h.exec(t, `UPDATE user_status SET archived = 1 WHERE user_id = ?`, ada)
 	check("archived")
 	h.exec(t,
-		`UPDATE users SET email = 'countess@example.com' WHERE id = ?; UPDATE user_status SET secondary_email = 'ada@example.com' WHERE user_id = ?`, ada, ada)
+		`UPDATE users SET email = 'countess@example.com' WHERE id = ?;
+		UPDATE user_status SET secondary_email = 'ada@example.com' WHERE user_id = ?`, ada, ada)
 	check("swap")
 	if got := h.names(t, Filter{"status__secondary_email", IStartsWith, "ada@"}); !slices.Equal(got,
 		[]string{"Augusta"}) {
@@ -262,7 +263,8 @@ func TestSearchFollows(t *testing.T) {
 	h.exec(t, `UPDATE addresses SET address = 'COUNTESS@example.com' WHERE canonical = 'countess@example.com'`)
 	check("address")
 	h.exec(t,
-		`UPDATE user_status SET secondary_email = NULL WHERE user_id = ?; DELETE FROM addresses WHERE canonical = 'ada@example.com'`, ada)
+		`UPDATE user_status SET secondary_email = NULL WHERE user_id = ?;
+		DELETE FROM addresses WHERE canonical = 'ada@example.com'`, ada)
 	check("removal")
 	h.move(t, ada, "new@example.com")
 	check("move")
@@ -324,7 +326,8 @@ func TestDeadline(t *testing.T) {
 	h.ada(t)
 	h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", NoPassword: true})
 	h.exec(t, `ALTER TABLE user_search RENAME TO finite; CREATE VIEW user_search AS
-		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS user_id, iif(i = 1, 'ada', '') AS first_name FROM n`)
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+		SELECT i AS user_id, iif(i = 1, 'ada', '') AS first_name FROM n`)
 	for name, q := range map[string]UserQuery{"page": {}, "offset": {Offset: ptr(2)}} {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		q.Limit, q.Filters = 10, []Filter{{"first_name", IExact, "ada"}}

@@ -103,7 +103,11 @@ func backupBefore(ctx context.Context, path, dir string, version int, now time.T
 			return nil
 		}
 	}
-	return publish(tmp, filepath.Join(dir, prefix+now.UTC().Format(backupTime)+".db"))
+	err = publish(tmp, filepath.Join(dir, prefix+now.UTC().Format(backupTime)+".db"))
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process has made it in the same millisecond
+	}
+	return err
 }
 
 func sameContent(a, b string) (bool, error) {

@@ -75,7 +75,8 @@ func TestBackupUnderWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Backup(t.Context(), path, filepath.Join(out, "0")); err == nil || !strings.Contains(err.Error(), "is there already: name another file") {
+	if _, err := Backup(t.Context(), path, filepath.Join(out, "0")); err == nil || !strings.Contains(err.Error(),
+		"is there already: name another file") {
 		t.Errorf("over another: %v", err)
 	}
 	if after, err := os.ReadFile(filepath.Join(out, "0")); err != nil || !bytes.Equal(before, after) {
@@ -84,7 +85,8 @@ func TestBackupUnderWrites(t *testing.T) {
 	if _, err := Backup(t.Context(), path, filepath.Join(out, "nowhere", "0")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("into no directory: %v", err)
 	}
-	if _, err := Backup(t.Context(), filepath.Join(out, "none.db"), filepath.Join(out, "9")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Backup(t.Context(), filepath.Join(out, "none.db"), filepath.Join(out, "9")); !errors.Is(err,
+		fs.ErrNotExist) {
 		t.Errorf("of nothing: %v", err)
 	}
 	if got := dir(t, out); got != "0 1 2 3 4" {
@@ -143,11 +145,21 @@ func TestDamagedFiles(t *testing.T) {
 		{"half a header", rewrite(func(b []byte) []byte { return b[:50] }), "shorter than its header"},
 		{"cut at a page", rewrite(func(b []byte) []byte { return b[:8192] }), "it has 8192 bytes of"},
 		{"one byte short", rewrite(func(b []byte) []byte { return b[:len(b)-1] }), "bytes of"},
-		{"header of zeros", rewrite(func(b []byte) []byte { return append(make([]byte, 100), b[100:]...) }), "header is not SQLite's"},
-		{"garbage", rewrite(func(b []byte) []byte { return bytes.Repeat([]byte("garbage "), len(b)/8) }), "header is not SQLite's"},
-		{"page size of nothing", rewrite(func(b []byte) []byte { b[16], b[17] = 0, 7; return b }), "header is not SQLite's"},
-		{"schema of garbage", rewrite(func(b []byte) []byte { copy(b[100:4096], bytes.Repeat([]byte{0xff}, 4096)); return b }), "damaged or no database"},
-		{"a directory", func(path string, _ []byte) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, "not a regular file"},
+		{"header of zeros", rewrite(func(b []byte) []byte { return append(make([]byte, 100), b[100:]...) }),
+			"header is not SQLite's"},
+		{"garbage", rewrite(func(b []byte) []byte { return bytes.Repeat([]byte("garbage "), len(b)/8) }),
+			"header is not SQLite's"},
+		{"page size of nothing", rewrite(func(b []byte) []byte { b[16], b[17] = 0, 7; return b }),
+			"header is not SQLite's"},
+		{"schema of garbage", rewrite(func(b []byte) []byte {
+			copy(b[100:4096], bytes.Repeat([]byte{0xff},
+				4096))
+			return b
+		}), "damaged or no database"},
+		{"a directory", func(path string, _ []byte) error {
+			return errors.Join(os.Remove(path), os.Mkdir(path,
+				0o700))
+		}, "not a regular file"},
 		{"a link", func(path string, _ []byte) error {
 			return errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path))
 		}, "not a regular file"},
@@ -155,12 +167,14 @@ func TestDamagedFiles(t *testing.T) {
 			return errors.Join(os.Remove(path), os.WriteFile(path+"-wal", []byte("x"), 0o600))
 		}, "it is gone, but its -wal is there"},
 		{"a database without tables", func(path string, _ []byte) error {
-			return errors.Join(os.Remove(path), execIn(path, "PRAGMA user_version = 0; CREATE TABLE x (y); DROP TABLE x"))
+			return errors.Join(os.Remove(path), execIn(path,
+				"PRAGMA user_version = 0; CREATE TABLE x (y); DROP TABLE x"))
 		}, "no database of accountd's"},
 		{"somebody else's database", func(path string, _ []byte) error {
 			return errors.Join(os.Remove(path), execIn(path, "CREATE TABLE photos (y); PRAGMA user_version = 3"))
 		}, "it lacks users"},
-		{"without a table", func(path string, _ []byte) error { return execIn(path, "DROP TABLE outbox") }, "it lacks outbox"},
+		{"without a table", func(path string, _ []byte) error { return execIn(path, "DROP TABLE outbox") },
+			"it lacks outbox"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := damage(t, c.spoil)
@@ -212,7 +226,8 @@ func TestCheck(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			found, err := Check(t.Context(), damage(t, c.spoil))
 			text := fmt.Sprint(found.Problems, err)
-			if sound := err == nil && len(found.Problems) == 0; sound != (c.want == "") || !strings.Contains(text, c.want) {
+			if sound := err == nil && len(found.Problems) == 0; sound != (c.want == "") || !strings.Contains(text,
+				c.want) {
 				t.Errorf("%s, want %q", text, c.want)
 			}
 		})
@@ -226,9 +241,7 @@ func oldFile(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = execIn(path, string(first)+`; PRAGMA user_version = 1; BEGIN;
-		INSERT INTO users (id, username, username_key, email, date_joined) VALUES (7, 'Ada', 'ada', 'ada@example.com', 1);
-		INSERT INTO addresses VALUES ('ada@example.com', 7, 'Ada@example.com'); INSERT INTO user_status (user_id) VALUES (7); COMMIT`)
+	err = execIn(path, string(first)+`; PRAGMA user_version = 1;`+ada)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +284,8 @@ func TestBackupBeforeMigration(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(filepath.Dir(blocked), "backups"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), blocked, time.Now); err == nil || !strings.Contains(err.Error(), "back up before the migration from schema 1 to") {
+	if _, err := Open(t.Context(), blocked, time.Now); err == nil || !strings.Contains(err.Error(),
+		"back up before the migration from schema 1 to") {
 		t.Errorf("without a backup: %v", err)
 	}
 	if found, err := Check(t.Context(), blocked); err != nil || found.Version != 1 {
@@ -333,7 +347,8 @@ func TestPrune(t *testing.T) {
 	home := t.TempDir()
 	at := time.Unix(1_800_000_000, 0)
 	for i := range 4 {
-		for _, name := range []string{BackupName(at.Add(time.Duration(i) * time.Hour)), fmt.Sprintf("accountd-schema-%d-20270115T090000.000Z.db", i), "accountd-2-mine.db", "accountd.db"} {
+		for _, name := range []string{BackupName(at.Add(time.Duration(i) * time.Hour)),
+			fmt.Sprintf("accountd-schema-%d-20270115T090000.000Z.db", i), "accountd-2-mine.db", "accountd.db"} {
 			if err := os.WriteFile(filepath.Join(home, name), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}

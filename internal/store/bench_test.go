@@ -71,7 +71,8 @@ func openBoth(b *testing.B) (ours, floor func(name int64) error) {
 		b.Fatal(err)
 	}
 	plain, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "floor.db")+
-		"?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=synchronous(FULL)&_pragma=journal_mode(WAL)&_txlock=immediate")
+		"?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=synchronous(FULL)"+
+		"&_pragma=journal_mode(WAL)&_txlock=immediate")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -52,7 +52,8 @@ func TestCheckpoint(t *testing.T) {
 		write(string(rune('A'+i)) + "x")
 	}
 	if large := logged(); large < 4*small {
-		t.Errorf("the log has %d bytes after 50 writes with checkpoints, and %d after 50 without: it is not begun anew", small, large)
+		t.Errorf("the WAL has %d bytes after 50 writes with checkpoints, and %d after 50 without, want less",
+			small, large)
 	}
 	if err := db.Read(t.Context(), func(tx *Tx) error {
 		var n int

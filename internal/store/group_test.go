@@ -162,16 +162,21 @@ var (
 			return errors.Join(insertName("open rows")(tx), errRefused)
 		},
 		"rollback": func(tx *Tx) error {
-			_, err := tx.ExecContext(context.Background(), `INSERT OR ROLLBACK INTO outbox (name, created_at, message) VALUES ('taken', 1, x'00')`)
+			_, err := tx.ExecContext(context.Background(),
+				`INSERT OR ROLLBACK INTO outbox (name, created_at, message) VALUES ('taken', 1, x'00')`)
 			return err
 		},
 		"rollback, unnoticed": func(tx *Tx) error {
 			ctx := context.Background()
-			_, _ = tx.ExecContext(ctx, `INSERT OR ROLLBACK INTO outbox (name, created_at, message) VALUES ('taken', 1, x'00')`)
+			_, _ = tx.ExecContext(ctx,
+				`INSERT OR ROLLBACK INTO outbox (name, created_at, message) VALUES ('taken', 1, x'00')`)
 			_ = insertName("after the rollback")(tx)
-			_, _ = tx.Tx.ExecContext(ctx, `INSERT INTO outbox (name, created_at, message) VALUES ('unprepared', 1, x'00')`)
-			_ = tx.QueryRowContext(ctx, `INSERT INTO outbox (name, created_at, message) VALUES ('returning', 1, x'00') RETURNING id`).Scan(new(int))
-			_ = tx.Tx.QueryRowContext(ctx, `INSERT INTO outbox (name, created_at, message) VALUES ('both', 1, x'00') RETURNING id`).Scan(new(int))
+			_, _ = tx.Tx.ExecContext(ctx,
+				`INSERT INTO outbox (name, created_at, message) VALUES ('unprepared', 1, x'00')`)
+			_ = tx.QueryRowContext(ctx,
+				`INSERT INTO outbox (name, created_at, message) VALUES ('third', 1, x'00') RETURNING id`).Scan(new(int))
+			_ = tx.Tx.QueryRowContext(ctx,
+				`INSERT INTO outbox (name, created_at, message) VALUES ('both', 1, x'00') RETURNING id`).Scan(new(int))
 			return nil
 		},
 		"disk full": func(tx *Tx) error {
@@ -183,7 +188,8 @@ var (
 			if _, err := tx.Tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, pages)); err != nil {
 				return err
 			}
-			_, err := tx.ExecContext(ctx, `INSERT INTO outbox (name, created_at, message) VALUES ('large', 1, zeroblob(1000000))`)
+			_, err := tx.ExecContext(ctx,
+				`INSERT INTO outbox (name, created_at, message) VALUES ('large', 1, zeroblob(1000000))`)
 			return err
 		},
 	}

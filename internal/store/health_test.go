@@ -14,18 +14,21 @@ func TestHealthy(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	big := make([]byte, 1<<20)
 	fill := func(tx *Tx) error {
-		_, err := tx.ExecContext(t.Context(), `INSERT INTO outbox (name, created_at, message) VALUES ('big', 1, ?)`, big)
+		_, err := tx.ExecContext(t.Context(), `INSERT INTO outbox (name, created_at, message) VALUES ('big', 1, ?)`,
+			big)
 		return err
 	}
 	limit := func(pages int) {
-		if _, err := db.writer.conn.sql.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
+		if _, err := db.writer.conn.sql.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d",
+			pages)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := db.Healthy(t.Context()); err != nil {
 		t.Errorf("at first: %v", err)
 	}
-	if err := db.Write(t.Context(), func(*Tx) error { return errRefused }); !errors.Is(err, errRefused) || db.writer.health.failure() != nil {
+	if err := db.Write(t.Context(), func(*Tx) error { return errRefused }); !errors.Is(err, errRefused) ||
+		db.writer.health.failure() != nil {
 		t.Errorf("a refusal is held against the file: %v", db.writer.health.failure())
 	}
 	limit(1) // as many as there are
@@ -61,7 +64,8 @@ func TestHealthyLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := db.Write(t.Context(), func(tx *Tx) error {
-		_, err := tx.ExecContext(t.Context(), `INSERT INTO outbox (name, created_at, message) VALUES ('big', 1, ?)`, make([]byte, 1<<20))
+		_, err := tx.ExecContext(t.Context(), `INSERT INTO outbox (name, created_at, message) VALUES ('big', 1, ?)`,
+			make([]byte, 1<<20))
 		return err
 	})
 	db.writer.health.copied(false, full)
@@ -71,8 +75,13 @@ func TestHealthyLog(t *testing.T) {
 		ends bool
 	}{
 		{"a write", func() error { return db.Write(t.Context(), insertName("a")) }, false},
-		{"a copy that nobody wants any more", func() error { db.writer.health.copied(false, context.Canceled); return nil }, false},
-		{"a copy that somebody was in the way of", func() error { db.writer.health.copied(false, nil); return nil }, false},
+		{"a copy that nobody wants any more", func() error {
+			db.writer.health.copied(false,
+				context.Canceled)
+			return nil
+		}, false},
+		{"a copy that somebody was in the way of", func() error { db.writer.health.copied(false, nil); return nil },
+			false},
 		{"asking", func() error { return db.Healthy(t.Context()) }, true},
 	} {
 		if err := step.run(); err != nil {

@@ -1,38 +1,49 @@
 package store
 
 import (
-	"database/sql"
+	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// TestMigrateFromFirst: a file of the first schema comes up to the newest one with everything in it, and once only.
-func TestMigrateFromFirst(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "test.db")
-	first, err := migrations.ReadFile("migrations/0001_init.sql")
+// ada is a user for files of any schema.
+const ada = `BEGIN;
+	INSERT INTO users (id, username, username_key, email, date_joined) VALUES (7, 'Ada', 'ada', 'ada@example.com', 1);
+	INSERT INTO addresses VALUES ('ada@example.com', 7, 'Ada@example.com');
+	INSERT INTO user_status (user_id) VALUES (7);
+	COMMIT`
+
+// earlierFile makes a file of an earlier schema and runs queries in it.
+func earlierFile(t *testing.T, version int, queries ...string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "test.db")
+	names, err := steps()
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, err := sql.Open("sqlite", "file:"+path)
-	if err != nil {
-		t.Fatal(err)
+	var all []string
+	for _, name := range names[:version] {
+		text, err := migrations.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(text))
 	}
-	for _, query := range []string{
-		string(first), "PRAGMA user_version = 1",
-		`BEGIN; INSERT INTO users (id, username, username_key, email, date_joined) VALUES (7, 'Ada', 'ada', 'ada@example.com', 1);
-		INSERT INTO addresses VALUES ('ada@example.com', 7, 'Ada@example.com'); INSERT INTO user_status (user_id) VALUES (7); COMMIT`,
-	} {
-		if _, err := old.Exec(query); err != nil {
+	all = append(all, fmt.Sprintf("PRAGMA user_version = %d", version))
+	for _, query := range append(all, queries...) {
+		if err := execIn(path, query); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := old.Close(); err != nil {
-		t.Fatal(err)
-	}
+	return path
+}
+
+// TestMigrateFromFirst: a file of the first schema comes up to the newest one with everything in it, and once only.
+func TestMigrateFromFirst(t *testing.T) {
+	t.Parallel()
+	path := earlierFile(t, 1, ada)
 	for range 2 {
 		db, err := Open(t.Context(), path, time.Now)
 		if err != nil {
@@ -40,10 +51,12 @@ func TestMigrateFromFirst(t *testing.T) {
 		}
 		var version, users int
 		err = db.Read(t.Context(), func(tx *Tx) error {
-			return tx.QueryRowContext(t.Context(), `SELECT user_version, (SELECT count(*) FROM users WHERE id = 7 AND username = 'Ada') FROM pragma_user_version`).Scan(&version, &users)
+			const query = `SELECT user_version, (SELECT count(*) FROM users WHERE id = 7 AND username = 'Ada')
+				FROM pragma_user_version`
+			return tx.QueryRowContext(t.Context(), query).Scan(&version, &users)
 		})
 		if err != nil || version < 2 || users != 1 {
-			t.Errorf("version %d, %d users, %v", version, users, err)
+			t.Errorf("version %d, %d users, %v, want at least 2 and 1 user", version, users, err)
 		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
@@ -54,85 +67,48 @@ func TestMigrateFromFirst(t *testing.T) {
 // TestMigrateValues: what users are searched by is there for values that are older than it.
 func TestMigrateValues(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "test.db")
-	old, err := sql.Open("sqlite", "file:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	queries := []string{"PRAGMA user_version = 4", `BEGIN; INSERT INTO users (id, username, username_key, email, date_joined) VALUES (7, 'Ada', 'ada', 'ada@example.com', 1);
-		INSERT INTO addresses VALUES ('ada@example.com', 7, 'Ada@example.com'); INSERT INTO user_status (user_id) VALUES (7);
-		INSERT INTO user_fields (user_id, name, value) VALUES (7, 'text', 'Straße'), (7, 'number', 5), (7, 'bytes', x'41'); COMMIT`}
-	for _, file := range []string{"0004_search", "0003_clear", "0002_fields", "0001_init"} {
-		text, err := migrations.ReadFile("migrations/" + file + ".sql")
-		if err != nil {
-			t.Fatal(err)
-		}
-		queries = append([]string{string(text)}, queries...)
-	}
-	for _, query := range queries {
-		if _, err := old.Exec(query); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := old.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db := open(t, path)
+	db := open(t, earlierFile(t, 4, ada, `INSERT INTO user_fields (user_id, name, value)
+		VALUES (7, 'text', 'Straße'), (7, 'number', 5), (7, 'bytes', x'41')`))
 	var folded string
-	err = db.Read(t.Context(), func(tx *Tx) error {
-		return tx.QueryRowContext(t.Context(), `SELECT group_concat(name || ' ' || coalesce(folded, 'NULL'), ', ' ORDER BY name) FROM user_fields`).Scan(&folded)
+	err := db.Read(t.Context(), func(tx *Tx) error {
+		const query = `
+			SELECT group_concat(name || ' ' || coalesce(folded, 'NULL'), ', ' ORDER BY name) FROM user_fields`
+		return tx.QueryRowContext(t.Context(), query).Scan(&folded)
 	})
 	if want := "bytes NULL, number NULL, text strasse"; err != nil || folded != want {
 		t.Errorf("%s, %v, want %s", folded, err, want)
 	}
 }
 
-// TestMigrateRefresh: the refresh tokens of a session keep their order, the live one being the last, and clearing
-// finds what it did.
+// TestMigrateRefresh: the refresh tokens of a session keep their order, the live one being the last, and clearing finds
+// what it did.
 func TestMigrateRefresh(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "test.db")
-	old, err := sql.Open("sqlite", "file:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old.SetMaxOpenConns(1)
-	names, err := steps()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var queries []string
-	for _, name := range names[:8] {
-		text, err := migrations.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		queries = append(queries, string(text))
-	}
-	for _, query := range append(queries, "PRAGMA user_version = 8", `BEGIN;
-		INSERT INTO users (id, email, date_joined) VALUES (1, 'ada@example.com', 1);
-		INSERT INTO addresses VALUES ('ada@example.com', 1, 'ada@example.com'); INSERT INTO user_status (user_id) VALUES (1);
-		INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES (1, 1, 1, 100), (2, 1, 1, 90), (3, 1, 1, NULL), (4, 1, 1, NULL);
-		INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at, rotated_at, successor) VALUES
-			(x'05', 1, 1, 11, 2, x'01'), (x'01', 1, 2, 12, 2, x'04'), (x'04', 1, 2, 12, 9, x'03'), (x'03', 1, 9, 19, NULL, NULL), (x'02', 3, 5, 15, NULL, NULL); COMMIT`) {
-		if _, err := old.Exec(query); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := old.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db := open(t, path)
-	for query, want := range map[string]string{
-		`SELECT group_concat(hex(hash) || ' ' || expires_at || ' ' || iif(successor IS NULL, 'live', hex(successor)), ', ' ORDER BY session_id, generation) FROM refresh_tokens`: "05 11 01, 01 12 04, 04 12 03, 03 19 live, 02 15 live",
-		`SELECT group_concat(session_id || '/' || generation, ' ' ORDER BY session_id, generation) FROM refresh_tokens`:                                                          "1/1 1/2 1/3 1/4 3/1",
-		`SELECT group_concat(hex(hash), ' ' ORDER BY hash) FROM refresh_tokens INDEXED BY refresh_tokens_hash WHERE located = 0`:                                                 "01 02 03 04 05",
-		`SELECT group_concat(coalesce(clear_at, 'never'), ' ' ORDER BY id) FROM sessions`:                                                                                        "11 90 15 never",
+	db := open(t, earlierFile(t, 8, ada, `
+		INSERT INTO sessions (id, user_id, created_at, expires_at)
+		VALUES (1, 7, 1, 100), (2, 7, 1, 90), (3, 7, 1, NULL), (4, 7, 1, NULL);
+		INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at, rotated_at, successor)
+		VALUES (x'05', 1, 1, 11, 2, x'01'), (x'01', 1, 2, 12, 2, x'04'), (x'04', 1, 2, 12, 9, x'03'),
+			(x'03', 1, 9, 19, NULL, NULL), (x'02', 3, 5, 15, NULL, NULL)`))
+	for _, test := range []struct{ query, want string }{
+		{`SELECT group_concat(
+				hex(hash) || ' ' || expires_at || ' ' || iif(successor IS NULL, 'live', hex(successor)), ', '
+			ORDER BY session_id, generation) FROM refresh_tokens`,
+			"05 11 01, 01 12 04, 04 12 03, 03 19 live, 02 15 live"},
+		{`SELECT group_concat(session_id || '/' || generation, ' ' ORDER BY session_id, generation)
+			FROM refresh_tokens`,
+			"1/1 1/2 1/3 1/4 3/1"},
+		{`SELECT group_concat(hex(hash), ' ' ORDER BY hash)
+			FROM refresh_tokens INDEXED BY refresh_tokens_hash WHERE located = 0`,
+			"01 02 03 04 05"},
+		{`SELECT group_concat(coalesce(clear_at, 'never'), ' ' ORDER BY id) FROM sessions`, "11 90 15 never"},
 	} {
 		var got string
-		err := db.Read(t.Context(), func(tx *Tx) error { return tx.QueryRowContext(t.Context(), query).Scan(&got) })
-		if err != nil || got != want {
-			t.Errorf("%s: %q, %v, want %q", query, got, err, want)
+		err := db.Read(t.Context(), func(tx *Tx) error {
+			return tx.QueryRowContext(t.Context(), test.query).Scan(&got)
+		})
+		if err != nil || got != test.want {
+			t.Errorf("%s: %q, %v, want %q", test.query, got, err, test.want)
 		}
 	}
 }
@@ -140,38 +116,13 @@ func TestMigrateRefresh(t *testing.T) {
 // TestMigrateSkeletons: usernames that look alike stay as they are, and no further one comes beside them.
 func TestMigrateSkeletons(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "test.db")
-	old, err := sql.Open("sqlite", "file:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old.SetMaxOpenConns(1)
-	names, err := steps()
-	if err != nil {
-		t.Fatal(err)
-	}
 	const insert = `INSERT INTO users (id, username, username_key, email, date_joined) VALUES `
 	const rest = `; INSERT OR IGNORE INTO addresses SELECT email, id, email FROM users;
 		INSERT OR IGNORE INTO user_status (user_id) SELECT id FROM users`
-	queries := []string{"PRAGMA user_version = 11", `BEGIN;` + insert + `
+	path := earlierFile(t, 11, `BEGIN;`+insert+`
 		(1, 'PayPal', 'paypal', 'a', 1), (2, 'paypɑl', 'paypɑl', 'b', 1), (3, 'ada', 'ada', 'c', 1),
 		(4, 'u1@example.com', 'u1@example.com', 'd', 1), (5, 'ul@example.com', 'ul@example.com', 'e', 1),
-		(6, NULL, NULL, 'f', 1)` + rest + `; COMMIT`}
-	for i, name := range names[:11] {
-		text, err := migrations.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		queries = slices.Insert(queries, i, string(text))
-	}
-	for _, query := range queries {
-		if _, err := old.Exec(query); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := old.Close(); err != nil {
-		t.Fatal(err)
-	}
+		(6, NULL, NULL, 'f', 1)`+rest+`; COMMIT`)
 	db := open(t, path)
 	for _, step := range []struct {
 		query   string
@@ -189,7 +140,8 @@ func TestMigrateSkeletons(t *testing.T) {
 		{`UPDATE users SET username = 'Bob', username_key = 'bob' WHERE id = 1`, false,
 			"1 bob 0, 2 paypal 2, 3 adarn 0, 7 paypal 0"},
 		{`UPDATE users SET username = 'PayPaI', username_key = 'paypai' WHERE id = 1`, true, ""},
-		{`UPDATE users SET username = NULL, username_key = NULL WHERE id = 1`, false, "2 paypal 2, 3 adarn 0, 7 paypal 0"},
+		{`UPDATE users SET username = NULL, username_key = NULL WHERE id = 1`, false,
+			"2 paypal 2, 3 adarn 0, 7 paypal 0"},
 		{`UPDATE users SET username = 'd', username_key = 'd' WHERE id = 4`, false,
 			"2 paypal 2, 3 adarn 0, 4 d 0, 7 paypal 0"},
 	} {
@@ -204,7 +156,8 @@ func TestMigrateSkeletons(t *testing.T) {
 		if step.refused {
 			continue
 		}
-		const query = `SELECT group_concat(id || ' ' || username_skeleton || ' ' || sharer_id, ', ' ORDER BY id) FROM users`
+		const query = `
+			SELECT group_concat(id || ' ' || username_skeleton || ' ' || sharer_id, ', ' ORDER BY id) FROM users`
 		var got string
 		err = db.Read(t.Context(), func(tx *Tx) error { return tx.QueryRowContext(t.Context(), query).Scan(&got) })
 		if err != nil || got != step.want {
@@ -224,7 +177,9 @@ func TestUserFields(t *testing.T) {
 		})
 	}
 	for i, name := range []string{"a", "b"} {
-		if err := exec(`INSERT INTO addresses VALUES (?1, ?2, ?1); INSERT INTO users (id, email, date_joined) VALUES (?2, ?1, 1)`, name, i+1); err != nil {
+		const query = `INSERT INTO addresses VALUES (?1, ?2, ?1);
+			INSERT INTO users (id, email, date_joined) VALUES (?2, ?1, 1)`
+		if err := exec(query, name, i+1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -244,7 +199,8 @@ func TestUserFields(t *testing.T) {
 		{"unique of one field", []any{1, "v", "1", 1}, ""},
 		{"unique, taken", []any{2, "v", "1", 1}, "UNIQUE"},
 	} {
-		if err := exec(insert, c.args...); (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+		if err := exec(insert, c.args...); (err == nil) != (c.refused == "") || err != nil &&
+			!strings.Contains(err.Error(), c.refused) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

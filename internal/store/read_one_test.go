@@ -36,10 +36,15 @@ func TestReadOne(t *testing.T) {
 			return errors.Join(tx.QueryRowContext(ctx, countRows).Scan(&n), tx.QueryRowContext(ctx, countRows).Scan(&n))
 		}, errOneOnly},
 		{"second unprepared", func(tx *Tx) error {
-			return errors.Join(tx.Tx.QueryRowContext(ctx, countRows).Scan(&n), tx.Tx.QueryRowContext(ctx, countRows).Scan(&n))
+			return errors.Join(tx.Tx.QueryRowContext(ctx, countRows).Scan(&n), tx.Tx.QueryRowContext(ctx,
+				countRows).Scan(&n))
 		}, errOneOnly},
-		{"failed", func(tx *Tx) error { return errors.Join(tx.QueryRowContext(ctx, countRows).Scan(&n), failure) }, failure},
-		{"context of the statement ended", func(tx *Tx) error { return tx.QueryRowContext(ended, countRows).Scan(&n) }, nil},
+		{"failed", func(tx *Tx) error { return errors.Join(tx.QueryRowContext(ctx, countRows).Scan(&n), failure) },
+			failure},
+		{"context of the statement ended", func(tx *Tx) error {
+			return tx.QueryRowContext(ended,
+				countRows).Scan(&n)
+		}, nil},
 		{"left open", func(tx *Tx) error {
 			rows, err := tx.QueryContext(ctx, `SELECT id FROM outbox UNION ALL SELECT 2`)
 			if err == nil && !rows.Next() {
@@ -101,7 +106,10 @@ func TestReadOne(t *testing.T) {
 	t.Run("sees what is committed", func(t *testing.T) {
 		for want := range 5 {
 			for range 2 {
-				if err := db.ReadOne(ctx, func(tx *Tx) error { return tx.QueryRowContext(ctx, countRows).Scan(&n) }); err != nil || n != want+1 {
+				if err := db.ReadOne(ctx, func(tx *Tx) error {
+					return tx.QueryRowContext(ctx,
+						countRows).Scan(&n)
+				}); err != nil || n != want+1 {
 					t.Fatalf("%d rows, %v; want %d", n, err, want+1)
 				}
 			}

@@ -143,7 +143,8 @@ func TestReplaceFails(t *testing.T) {
 		if err := os.WriteFile(path+".replace", []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := FinishReplace(path); err == nil || !strings.Contains(err.Error(), "an interrupted restore cannot be finished") {
+		if _, err := FinishReplace(path); err == nil || !strings.Contains(err.Error(),
+			"an interrupted restore cannot be finished") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -156,7 +157,8 @@ func TestReplaceFails(t *testing.T) {
 func TestCopyRefuses(t *testing.T) {
 	t.Parallel()
 	path, backup := twoFiles(t)
-	if _, err := Copy(path, t.TempDir()); err == nil || !strings.Contains(err.Error(), "is no backup but the file of a server") {
+	if _, err := Copy(path, t.TempDir()); err == nil || !strings.Contains(err.Error(),
+		"is no backup but the file of a server") {
 		t.Errorf("of a server's: %v", err)
 	}
 	if err := Settle(t.Context(), path); err != nil {
@@ -248,12 +250,15 @@ func TestSkipIDs(t *testing.T) {
 			}
 			var outbox, newest int64
 			err = db.Write(t.Context(), func(tx *Tx) error {
-				if _, err := tx.Tx.ExecContext(t.Context(), `INSERT INTO outbox (name, created_at, message) VALUES ('z', 1, x'00');
-					INSERT INTO addresses VALUES ('a@example.com', (SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'users'), 0) + 1), 'a@example.com');
+				if _, err := tx.Tx.ExecContext(t.Context(), `
+					INSERT INTO outbox (name, created_at, message) VALUES ('z', 1, x'00');
+					INSERT INTO addresses VALUES ('a@example.com', (SELECT coalesce((SELECT seq FROM sqlite_sequence
+						WHERE name = 'users'), 0) + 1), 'a@example.com');
 					INSERT INTO users (email, date_joined) VALUES ('a@example.com', 1)`); err != nil {
 					return err
 				}
-				return tx.QueryRowContext(t.Context(), `SELECT (SELECT max(id) FROM outbox), (SELECT max(id) FROM users)`).Scan(&outbox, &newest)
+				return tx.QueryRowContext(t.Context(),
+					`SELECT (SELECT max(id) FROM outbox), (SELECT max(id) FROM users)`).Scan(&outbox, &newest)
 			})
 			if err != nil || outbox != c.outbox || newest != c.user {
 				t.Errorf("the next are %d and %d, %v, want %d and %d", outbox, newest, err, c.outbox, c.user)
@@ -265,7 +270,8 @@ func TestSkipIDs(t *testing.T) {
 func TestClean(t *testing.T) {
 	t.Parallel()
 	home := t.TempDir()
-	for _, name := range []string{".accountd-new-A", ".accountd-new-A-wal", ".accountd-backup-B", ".accountd-backup-B-journal", ".accountd-restore-C", "accountd.db", ".mine"} {
+	for _, name := range []string{".accountd-new-A", ".accountd-new-A-wal", ".accountd-backup-B",
+		".accountd-backup-B-journal", ".accountd-restore-C", "accountd.db", ".mine"} {
 		if err := os.WriteFile(filepath.Join(home, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -55,7 +55,8 @@ func TestWriteUrgent(t *testing.T) {
 	if err := db.writer.conn.sql.QueryRowContext(t.Context(), "PRAGMA page_count").Scan(&pages); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.writer.conn.sql.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages+10)); err != nil {
+	if _, err := db.writer.conn.sql.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d",
+		pages+10)); err != nil {
 		t.Fatal(err)
 	}
 	begun, goOn := make(chan struct{}), make(chan struct{})
@@ -64,7 +65,8 @@ func TestWriteUrgent(t *testing.T) {
 		outcomes <- db.Write(t.Context(), func(tx *Tx) error {
 			close(begun)
 			<-goOn
-			_, err := tx.ExecContext(t.Context(), `INSERT INTO outbox (name, created_at, message) VALUES ('large', 1, zeroblob(1000000))`)
+			_, err := tx.ExecContext(t.Context(),
+				`INSERT INTO outbox (name, created_at, message) VALUES ('large', 1, zeroblob(1000000))`)
 			return err
 		})
 	}()
@@ -118,7 +120,8 @@ func TestReserveAsksForRoom(t *testing.T) {
 	})
 	r := newReserve(filepath.Join(dir, "test.db"))
 	r.held = true
-	if err := r.refill(); err == nil || errors.Is(err, ErrFull) || exists(r.path) || r.short.Load() || r.lacks() != err {
+	if err := r.refill(); err == nil || errors.Is(err, ErrFull) || exists(r.path) || r.short.Load() ||
+		r.lacks() != err {
 		t.Errorf("missing: %v, there %t, short %t, %v", err, exists(r.path), r.short.Load(), r.lacks())
 	}
 	if err := os.WriteFile(r.path, make([]byte, reserveStep), 0o600); err != nil {
@@ -131,7 +134,8 @@ func TestReserveAsksForRoom(t *testing.T) {
 	if err := r.refill(); !errors.Is(err, ErrFull) || !r.short.Load() || !errors.Is(r.lacks(), ErrFull) {
 		t.Errorf("short: %v, short %t, %v", err, r.short.Load(), r.lacks())
 	}
-	if after, err := os.Stat(r.path); err != nil || after.Size() != before.Size() || after.ModTime() != before.ModTime() {
+	if after, err := os.Stat(r.path); err != nil || after.Size() != before.Size() ||
+		after.ModTime() != before.ModTime() {
 		t.Errorf("the reserve was written, in room that does not suffice: %v, %v", after, err)
 	}
 }

@@ -9,7 +9,8 @@ import (
 func TestSkeleton(t *testing.T) {
 	t.Parallel()
 	if unicode.Version != confusablesVersion {
-		t.Errorf("Go knows the letters of Unicode %s: make confusables.txt.gz from that version's table", unicode.Version)
+		t.Errorf("Go knows the letters of Unicode %s: make confusables.txt.gz from that version's table",
+			unicode.Version)
 	}
 	if n := len(prototypes()); n != 6311 {
 		t.Errorf("%d characters have a prototype, want 6311", n)

@@ -105,7 +105,8 @@ func TestManyWriters(t *testing.T) {
 			for j := range writes {
 				err := db.Write(context.Background(), func(tx *Tx) error {
 					var n int
-					if err := tx.QueryRowContext(context.Background(), `SELECT count(*) FROM outbox`).Scan(&n); err != nil {
+					if err := tx.QueryRowContext(context.Background(),
+						`SELECT count(*) FROM outbox`).Scan(&n); err != nil {
 						return err
 					}
 					_, err := tx.ExecContext(context.Background(), insert, fmt.Sprintf("%d: %d of %d", n, j, i))
@@ -210,7 +211,8 @@ func TestMigrate(t *testing.T) {
 	}
 	schema := func(db *DB) (objects string) {
 		err := db.Read(t.Context(), func(tx *Tx) error {
-			return tx.QueryRowContext(t.Context(), `SELECT group_concat(sql, ';' ORDER BY name) FROM sqlite_schema`).Scan(&objects)
+			return tx.QueryRowContext(t.Context(),
+				`SELECT group_concat(sql, ';' ORDER BY name) FROM sqlite_schema`).Scan(&objects)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -221,7 +223,8 @@ func TestMigrate(t *testing.T) {
 	if n := count(t, db); n != 1 {
 		t.Errorf("%d rows", n)
 	}
-	if migrated, fresh := schema(db), schema(open(t, filepath.Join(t.TempDir(), "test.db"))); migrated != fresh || !strings.Contains(fresh, "sessions_ended") {
+	if migrated, fresh := schema(db), schema(open(t, filepath.Join(t.TempDir(), "test.db"))); migrated != fresh ||
+		!strings.Contains(fresh, "sessions_ended") {
 		t.Errorf("migrated\n%s\nfresh\n%s", migrated, fresh)
 	}
 }
@@ -257,8 +260,10 @@ func TestMigrateWithUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{string(first), `
-		INSERT INTO users (username, email, first_name, date_joined) VALUES ('Straße', 'a@example.com', 'Ada', 1), (NULL, 'b@example.com', '', 1);
-		INSERT INTO addresses (canonical, user_id, address) VALUES ('a@example.com', 1, 'A@example.com'), ('b@example.com', 2, 'B@example.com');
+		INSERT INTO users (username, email, first_name, date_joined)
+		VALUES ('Straße', 'a@example.com', 'Ada', 1), (NULL, 'b@example.com', '', 1);
+		INSERT INTO addresses (canonical, user_id, address)
+		VALUES ('a@example.com', 1, 'A@example.com'), ('b@example.com', 2, 'B@example.com');
 		INSERT INTO user_status (user_id, verified) VALUES (1, 1), (2, 0);
 		PRAGMA user_version = 1`} {
 		if _, err := old.Exec(statement); err != nil {
@@ -270,9 +275,10 @@ func TestMigrateWithUsers(t *testing.T) {
 	}
 	db := open(t, path)
 	for query, want := range map[string]string{
-		`SELECT group_concat(username || ' ' || email || ' ' || first_name || ' ' || verified, ', ') FROM user_search`: "strasse a@example.com ada 1, b@example.com b@example.com  0",
-		`SELECT group_concat(rowid) FROM search_username WHERE search_username MATCH '"ass"'`:                          "1",
-		`SELECT group_concat(rowid) FROM search_email WHERE search_email MATCH '"exa"'`:                                "1,2",
+		`SELECT group_concat(username || ' ' || email || ' ' || first_name || ' ' || verified, ', ')
+			FROM user_search`: "strasse a@example.com ada 1, b@example.com b@example.com  0",
+		`SELECT group_concat(rowid) FROM search_username WHERE search_username MATCH '"ass"'`: "1",
+		`SELECT group_concat(rowid) FROM search_email WHERE search_email MATCH '"exa"'`:       "1,2",
 		`PRAGMA integrity_check`: "ok",
 	} {
 		err := db.Read(t.Context(), func(tx *Tx) error {

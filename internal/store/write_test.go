@@ -81,7 +81,8 @@ func TestContextEnds(t *testing.T) {
 			}
 			close(release)
 			wg.Wait()
-			if err := db.Write(ctx, func(*Tx) error { t.Error("it ran"); return nil }); !errors.Is(err, context.Canceled) {
+			if err := db.Write(ctx, func(*Tx) error { t.Error("it ran"); return nil }); !errors.Is(err,
+				context.Canceled) {
 				t.Errorf("Write = %v", err)
 			}
 		})
@@ -124,7 +125,8 @@ func TestContextEnds(t *testing.T) {
 		for range 2 * readers {
 			ctx, cancel := context.WithCancel(t.Context())
 			err := db.Read(ctx, func(tx *Tx) error {
-				rows, err := tx.QueryContext(ctx, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n`)
+				rows, err := tx.QueryContext(ctx,
+					`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n`)
 				if err != nil {
 					return err
 				}
@@ -183,7 +185,8 @@ func TestClose(t *testing.T) {
 					if i == 0 {
 						<-release
 					}
-					return errors.Join(insertName(strconv.Itoa(i))(tx), db.Read(t.Context(), func(*Tx) error { return nil }))
+					return errors.Join(insertName(strconv.Itoa(i))(tx), db.Read(t.Context(),
+						func(*Tx) error { return nil }))
 				})
 				if err != nil {
 					t.Error(err)

@@ -39,27 +39,38 @@ func TestFieldPlans(t *testing.T) {
 		{name: "text", conditions: []Condition{{phone, Exact, "1"}}, want: byText},
 		{name: "any case", conditions: []Condition{{about, IExact, "a"}}, want: byFolded},
 		{name: "choice", conditions: []Condition{{plan, Exact, "free"}}, want: byText},
-		{name: "one of several", conditions: []Condition{{about, In, []string{"a", "b"}}}, want: "SEARCH v USING INDEX user_fields_folded (name=? AND folded=?)", sorts: true},
-		{name: "one of several that many have", conditions: []Condition{{plan, In, []string{"free", "paid"}}}, want: byID},
+		{name: "one of several", conditions: []Condition{{about, In, []string{"a", "b"}}},
+			want: "SEARCH v USING INDEX user_fields_folded (name=? AND folded=?)", sorts: true},
+		{name: "one of several that many have", conditions: []Condition{{plan, In, []string{"free", "paid"}}},
+			want: byID},
 		{name: "Int", conditions: []Condition{{level, Exact, int64(1)}}, want: byValue},
 		{name: "Float", conditions: []Condition{{ratio, Exact, 1.5}}, want: byValue},
 		{name: "Boolean", conditions: []Condition{{news, Exact, true}}, want: byValue},
 		{name: "DateTime", conditions: []Condition{{born, Exact, int64(1)}}, want: byValue},
 		{name: "part", conditions: []Condition{{about, IContains, "abcdef"}}, want: byID},
 		{name: "beginning", conditions: []Condition{{about, StartsWith, "a"}}, want: byID},
-		{name: "a whole text before a Boolean", conditions: []Condition{{news, Exact, true}, {about, IExact, "a"}}, want: byFolded},
-		{name: "two Booleans' worth", conditions: []Condition{{news, Exact, true}, {plan, Exact, "free"}}, want: byValue},
+		{name: "a whole text before a Boolean", conditions: []Condition{{news, Exact, true}, {about, IExact, "a"}},
+			want: byFolded},
+		{name: "two Booleans' worth", conditions: []Condition{{news, Exact, true}, {plan, Exact, "free"}},
+			want: byValue},
 		{name: "a usual switch", conditions: []Condition{{Active, Exact, true}, {news, Exact, true}}, want: byValue},
-		{name: "a rare switch before a Boolean", conditions: []Condition{{Staff, Exact, true}, {news, Exact, true}}, want: "user_search_staff (is_staff=? AND rowid>? AND rowid<?)"},
-		{name: "a text before a rare switch", conditions: []Condition{{phone, Exact, "1"}, {Staff, Exact, true}}, want: byText},
-		{name: "the part of a name before a Boolean", conditions: []Condition{{news, Exact, true}, {Username, IContains, "ada"}}, want: "SCAN x VIRTUAL TABLE INDEX"},
-		{name: "a text before the part of a name", conditions: []Condition{{phone, Exact, "1"}, {Username, IContains, "ada"}}, want: byText},
-		{name: "a username before a text", conditions: []Condition{{phone, Exact, "1"}, {Username, IExact, "ada"}}, want: "USING COVERING INDEX user_search_username"},
+		{name: "a rare switch before a Boolean", conditions: []Condition{{Staff, Exact, true}, {news, Exact, true}},
+			want: "user_search_staff (is_staff=? AND rowid>? AND rowid<?)"},
+		{name: "a text before a rare switch", conditions: []Condition{{phone, Exact, "1"}, {Staff, Exact, true}},
+			want: byText},
+		{name: "the part of a name before a Boolean", conditions: []Condition{{news, Exact, true}, {Username,
+			IContains, "ada"}}, want: "SCAN x VIRTUAL TABLE INDEX"},
+		{name: "a text before the part of a name", conditions: []Condition{{phone, Exact, "1"}, {Username, IContains,
+			"ada"}}, want: byText},
+		{name: "a username before a text", conditions: []Condition{{phone, Exact, "1"}, {Username, IExact, "ada"}},
+			want: "USING COVERING INDEX user_search_username"},
 	} {
 		for _, descending := range []bool{false, true} {
 			plan := f.plan(t, test.conditions, descending)
-			if steps := strings.Split(plan, "\n"); !strings.Contains(steps[1], test.want) || strings.Contains(plan, "TEMP B-TREE") != test.sorts {
-				t.Errorf("%s, descending %t:\n%s\nwant %s, sorted %t", test.name, descending, plan, test.want, test.sorts)
+			if steps := strings.Split(plan, "\n"); !strings.Contains(steps[1], test.want) || strings.Contains(plan,
+				"TEMP B-TREE") != test.sorts {
+				t.Errorf("%s, descending %t:\n%s\nwant %s, sorted %t", test.name, descending, plan, test.want,
+					test.sorts)
 			}
 		}
 	}

@@ -14,8 +14,10 @@ import (
 // letters are what random texts are of: those that fold to others, compose, are beyond the BMP, or mean something to
 // SQL, LIKE, JSON or full-text search.
 var letters = []string{
-	"a", "A", "b", "ab", "ß", "ẞ", "ﬁ", "İ", "ı", "Σ", "ς", "é", "e\u0301", "\u212a", "日", "本", "😀", "👩‍👩‍👧", "𝒜", "𠀀", "\U0010ffff", "\ufffd",
-	"\ufffe", "%", "_", "*", "\"", "'", "\\", "^", "-", ":", "(", ")", "{", " AND ", "\x01", "\x02", "\x7f", "\u0080", ",", "@", ".",
+	"a", "A", "b", "ab", "ß", "ẞ", "ﬁ", "İ", "ı", "Σ", "ς", "é", "e\u0301", "\u212a", "日", "本", "😀", "👩‍👩‍👧", "𝒜",
+	"𠀀", "\U0010ffff", "\ufffd",
+	"\ufffe", "%", "_", "*", "\"", "'", "\\", "^", "-", ":", "(", ")", "{", " AND ", "\x01", "\x02", "\x7f", "\u0080",
+	",", "@", ".",
 }
 
 func randomText(random *rand.Rand, n int) string {
@@ -67,7 +69,8 @@ func TestRandomSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.exec(t, `CREATE TABLE seed AS SELECT key + 1 AS id, value ->> 0 AS username, value ->> 1 AS first_name, value ->> 2 AS last_name,
+	f.exec(t, `CREATE TABLE seed AS
+		SELECT key + 1 AS id, value ->> 0 AS username, value ->> 1 AS first_name, value ->> 2 AS last_name,
 		value ->> 3 AS email, value ->> 4 AS second FROM json_each(?)`, string(rows))
 	canonical := func(column string) string { return "lower(replace(" + column + ", 'Ü', 'ue'))" }
 	f.exec(t, `
@@ -75,7 +78,8 @@ func TestRandomSearch(t *testing.T) {
 		SELECT id, username, id, `+canonical("email")+`, first_name, last_name, 1 FROM seed;
 		INSERT INTO addresses SELECT `+canonical("email")+`, id, email FROM seed;
 		INSERT INTO addresses SELECT `+canonical("second")+`, id, second FROM seed WHERE second <> '';
-		INSERT INTO user_status (user_id, secondary_email) SELECT id, iif(second = '', NULL, `+canonical("second")+`) FROM seed`)
+		INSERT INTO user_status (user_id, secondary_email)
+		SELECT id, iif(second = '', NULL, `+canonical("second")+`) FROM seed`)
 
 	fold, normal := memo(store.Fold), memo(store.Normal)
 	meets := func(u user, c Condition) bool {
@@ -96,7 +100,8 @@ func TestRandomSearch(t *testing.T) {
 		}
 		return compare(strings.HasPrefix, c.Value.(string))
 	}
-	lookups := []Lookup{Contains, IContains, StartsWith, IStartsWith, Contains, IContains, StartsWith, IStartsWith, Exact, IExact, In}
+	lookups := []Lookup{Contains, IContains, StartsWith, IStartsWith, Contains, IContains, StartsWith, IStartsWith,
+		Exact, IExact, In}
 	condition := func() Condition {
 		field := random.IntN(len(fields))
 		runes := []rune(users[random.IntN(len(users))][field])
@@ -161,14 +166,17 @@ func TestRandomSearch(t *testing.T) {
 		found++
 		at, limit := int64(random.IntN(len(users))), 1+random.IntN(30)
 		split, _ := slices.BinarySearch(want, at+1)
-		got, others := f.stretch(t, conditions, Stretch{After: at, Before: NoEnd, Limit: limit}, &Stretch{Before: at + 1, Limit: 1})
+		got, others := f.stretch(t, conditions, Stretch{After: at, Before: NoEnd, Limit: limit}, &Stretch{Before: at +
+			1, Limit: 1})
 		if next := want[split:min(split+limit, len(want))]; !slices.Equal(got, next) || others != (split > 0) {
 			t.Fatalf("%s after %d: users %d, others %t, want %d, %t", asked, at, got, others, next, split > 0)
 		}
-		got, others = f.stretch(t, conditions, Stretch{Before: at + 1, Limit: limit, Descending: true}, &Stretch{After: at, Before: NoEnd, Limit: 1})
+		got, others = f.stretch(t, conditions, Stretch{Before: at + 1, Limit: limit, Descending: true},
+			&Stretch{After: at, Before: NoEnd, Limit: 1})
 		slices.Sort(got)
 		if last := want[max(0, split-limit):split]; !slices.Equal(got, last) || others != (split < len(want)) {
-			t.Fatalf("%s before %d: users %d, others %t, want %d, %t", asked, at+1, got, others, last, split < len(want))
+			t.Fatalf("%s before %d: users %d, others %t, want %d, %t", asked, at+1, got, others, last,
+				split < len(want))
 		}
 	}
 	if found < 250 || nobody < 50 {

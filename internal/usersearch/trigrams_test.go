@@ -21,7 +21,8 @@ func TestTrigrams(t *testing.T) {
 		{"letters of several bytes", "日本😀é", `"日本😀" AND "本😀é"`},
 		{"quotes", `a"""`, `"a""""" AND """"""""`},
 		{"syntax", "a OR*", `"a O" AND " OR" AND "OR*"`},
-		{"some of a long text", "abcdefghijklmnopqrstuvwx", `"abc" AND "def" AND "ghi" AND "jkl" AND "mno" AND "pqr" AND "stu" AND "vwx"`},
+		{"some of a long text", "abcdefghijklmnopqrstuvwx",
+			`"abc" AND "def" AND "ghi" AND "jkl" AND "mno" AND "pqr" AND "stu" AND "vwx"`},
 	} {
 		if got := trigrams(test.text); got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
