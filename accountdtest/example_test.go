@@ -24,6 +24,9 @@ func Example() {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("got %s, want 200", response.Status)
+	}
 }
 
 // Settings of the app's config.toml can be tried out.
