@@ -86,17 +86,22 @@ func TestResponseDelayJitter(t *testing.T) {
 
 // TestResponseDelayEnds: waits end with the request and with the server.
 func TestResponseDelayEnds(t *testing.T) {
-	never := func(time.Duration) <-chan time.Time { return nil }
+	timers := 0 // none ever fires
 	t.Run("with the request", func(t *testing.T) {
 		d := NewResponseDelay(time.Now)
-		d.Timer = never
+		d.Timer = func(time.Duration) <-chan time.Time { timers++; return nil }
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		d.Wait(ctx, time.Now(), time.Hour)
+		if timers != 1 {
+			t.Errorf("%d timers, want 1", timers)
+		}
 	})
+	timers = 0
 	t.Run("with the server", func(t *testing.T) {
 		d := NewResponseDelay(time.Now)
 		d.Timer = func(time.Duration) <-chan time.Time {
+			timers++
 			d.Stop()
 			return nil
 		}
@@ -104,5 +109,8 @@ func TestResponseDelayEnds(t *testing.T) {
 			d.Wait(t.Context(), time.Now(), time.Hour)
 		}
 		d.Stop() // harmless
+		if timers == 0 {
+			t.Error("no timer, want at least one")
+		}
 	})
 }

@@ -5,6 +5,7 @@ package mutants_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,9 @@ func TestMutants(t *testing.T) {
 	for _, file := range mutantFiles(t) {
 		t.Run(mutantName(file), func(t *testing.T) {
 			t.Parallel()
+			defer func() { // -v shows the results of parallel tests at the end only
+				fmt.Printf("%s %s\n", map[bool]string{false: "red  ", true: "GREEN"}[t.Failed()], mutantName(file))
+			}()
 			m, dir := readMutant(t, file), t.TempDir()
 			cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-count=1", "-run", m.test, m.pkg},
 				m.flags...)...) // flags of the test binary have to come last
