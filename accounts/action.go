@@ -69,8 +69,8 @@ func (s *Service) signAction(purpose tokens.Purpose, u *account, address Address
 	return s.tokens.SignAction(a)
 }
 
-// redeem runs fn, the change of an operation with an action token, in a transaction of write on the account of the token,
-// and logs event when it is committed. It fails with Errors where the account is gone or inactive.
+// redeem runs fn, the change of an operation with an action token, in a transaction of write on the account of the
+// token, and logs event when it is committed. It fails with Errors where the account is gone or inactive.
 func (s *Service) redeem(
 	ctx context.Context, write transaction, action tokens.Action, event string,
 	fn func(tx *store.Tx, u *account) error,

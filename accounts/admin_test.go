@@ -146,7 +146,7 @@ func TestEachUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// It may be changed on the way: who is gone is not seen, or seen for the last time, and nobody is skipped for it.
+	// The list may change meanwhile: a deleted user is missing or the last one seen, and no other is skipped.
 	all := each(func(u *User) error {
 		if u.Username != "user"+strconv.FormatInt(u.ID-1, 10) || u.Email != u.Username+"@example.com" {
 			return fmt.Errorf("user %+v", u)

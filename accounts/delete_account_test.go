@@ -36,7 +36,7 @@ func TestDelete(t *testing.T) {
 	h.refused(t, emailInUse, register(registration("ada2@example.com", "new", password, password)))
 }
 
-// TestDeletePermanently: nothing is left, the names are free, and who takes them inherits nothing.
+// TestDeletePermanently: no row is left, the names are free, and their next holder inherits nothing.
 func TestDeletePermanently(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, notices, deletePermanently)
@@ -84,7 +84,7 @@ func TestDeletePermanently(t *testing.T) {
 	h.refused(t, invalidCredentials, h.tryLogin(t, byUsername("ada", password)))
 }
 
-// TestDeleteMeetsRefresh: whoever is first, no session is live afterwards.
+// TestDeleteMeetsRefresh: in either order no session is live afterwards.
 func TestDeleteMeetsRefresh(t *testing.T) {
 	t.Parallel()
 	for i := range 20 {

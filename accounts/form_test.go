@@ -184,7 +184,7 @@ func TestFieldRefusals(t *testing.T) {
 	})
 }
 
-// TestUniqueFieldAtOnce: of many who want one value, one gets it.
+// TestUniqueFieldAtOnce: of many registrations with one value, one succeeds.
 func TestUniqueFieldAtOnce(t *testing.T) {
 	t.Parallel()
 	const n = 32
@@ -246,7 +246,7 @@ func TestCheckFields(t *testing.T) {
 		!strings.Contains(log, `"field":"phone_number","values":1`) {
 		t.Errorf("logged %s, want one warning of phone_number", log)
 	}
-	// Who has such a value keeps it, whatever else they change; nobody else gets it.
+	// Accounts keep a value that they share, whatever else they change, and no other account gets it.
 	update := func(name string, in Values) error {
 		return h.UpdateAccount(t.Context(), h.verified(t, name), UpdateAccountInput{in})
 	}

@@ -55,8 +55,8 @@ func FuzzParseAddress(f *testing.F) {
 	})
 }
 
-// FuzzUsername: what is stored is stored the same again, is found by what was typed, is of visible characters, and is
-// nobody else's address.
+// FuzzUsername: a stored username is stored the same again, is found by the typed one, has visible characters only,
+// and is no other account's address.
 func FuzzUsername(f *testing.F) {
 	own := Address{Canonical: "ada@xn--bcher-kva.example", Shown: "Ada@bücher.example"}
 	f.Fuzz(func(t *testing.T, typed string) {

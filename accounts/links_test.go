@@ -53,7 +53,7 @@ func TestTokensWorkForOneThing(t *testing.T) {
 			}
 		}
 	}
-	// In their own they work, and the order spares the ones to come: a password kills what is out.
+	// Each token works for its own operation. The order matters: a new password revokes all links.
 	for _, kind := range []string{"activation", "secondary_email", "access", "refresh", "password_set"} {
 		if err := takers[kind](made[kind])(); err != nil {
 			t.Errorf("%s: error %v, want none", kind, err)

@@ -46,7 +46,8 @@ func (c *Caller) identify(ctx context.Context) error {
 }
 
 func (c *Caller) load(ctx context.Context, id int64) error {
-	return c.service.db.ReadOne(ctx, func(tx *store.Tx) (err error) { // not read, which costs each request 5 allocations
+	// Not by read, which would cost each request five allocations.
+	return c.service.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
 		c.account, err = c.service.sessionUser(ctx, tx, c.session, id)
 		return err
 	})

@@ -41,7 +41,8 @@ var ownOperations = []ownOperation{
 	}},
 	{"SendSecondaryEmailActivation", NeedsVerified | NeedsPassword, "password",
 		func(s *Service, ctx context.Context, owner Owner) error {
-			return s.SendSecondaryEmailActivation(ctx, owner, SendSecondaryEmailActivationInput{Email: "New@example.com"})
+			in := SendSecondaryEmailActivationInput{Email: "New@example.com"}
+			return s.SendSecondaryEmailActivation(ctx, owner, in)
 		}},
 	{"SwapEmails", NeedsVerified | NeedsSecondary | NeedsPassword, "password",
 		func(s *Service, ctx context.Context, owner Owner) error {
@@ -160,7 +161,7 @@ func TestPasswordReplacedForEver(t *testing.T) {
 	}
 }
 
-// TestOwnOperationMeetsChange: what is true of the caller in the transaction counts, not when the hash began.
+// TestOwnOperationMeetsChange: the state of the caller in the transaction counts, not the state when the hash began.
 func TestOwnOperationMeetsChange(t *testing.T) {
 	t.Parallel()
 	changes := []struct {

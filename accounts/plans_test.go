@@ -17,7 +17,7 @@ var bounded = []string{
 	"SCAN outbox",         // mails that wait: they have a limit
 }
 
-// exceptions are statements that may read or sort more, by what tells them apart.
+// exceptions are statements that may read or sort more, by a text that only they have.
 var exceptions = []string{
 	"SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1", // from the end, and one
 	// Users with one of at most a hundred names come by name, to be sorted by id.

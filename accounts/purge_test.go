@@ -78,7 +78,7 @@ func TestPurgeUnverified(t *testing.T) {
 	}
 }
 
-// TestPurgeMeetsVerification: who verifies their account while the run looks at it keeps it.
+// TestPurgeMeetsVerification: an account that is verified during the run stays.
 func TestPurgeMeetsVerification(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(s *Settings, _ *tokens.Settings) {
@@ -102,7 +102,7 @@ func TestPurgeMeetsVerification(t *testing.T) {
 	h.user(t, "ada")
 }
 
-// TestPurgeIsOff: without the setting nobody is deleted, however old.
+// TestPurgeIsOff: without the setting no account is deleted, however old.
 func TestPurgeIsOff(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

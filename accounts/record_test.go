@@ -150,11 +150,15 @@ func TestUserRecord(t *testing.T) {
 			{Name: "since", Type: DateTime}}
 	})
 	h.exec(t, `
-		INSERT INTO users (id, username, username_key, email, first_name, last_name, password, is_active, is_staff, is_superuser, date_joined, last_login)
-			VALUES (1, NULL, NULL, 'a@x', '"],["', char(0, 92), 'hash', 2, 1, 0, -1, 0), (2, '', '', 'b@x', cast(x'ff22' AS TEXT), 'ß', '', 0, 0, 1, 5, NULL);
-		INSERT INTO addresses (canonical, user_id, address) VALUES ('a@x', 1, 'A@x'), ('b@x', 2, 'null'), ('c@x', 2, 'C"@x');
+		INSERT INTO users (id, username, username_key, email, first_name, last_name, password, is_active, is_staff,
+				is_superuser, date_joined, last_login)
+			VALUES (1, NULL, NULL, 'a@x', '"],["', char(0, 92), 'hash', 2, 1, 0, -1, 0),
+				(2, '', '', 'b@x', cast(x'ff22' AS TEXT), 'ß', '', 0, 0, 1, 5, NULL);
+		INSERT INTO addresses (canonical, user_id, address) VALUES ('a@x', 1, 'A@x'),
+			('b@x', 2, 'null'), ('c@x', 2, 'C"@x');
 		INSERT INTO user_status (user_id, verified, archived, secondary_email) VALUES (1, 1, 0, NULL), (2, 0, 1, 'c@x');
-		INSERT INTO user_fields (user_id, name, value) VALUES (1, 'phone', x'00'), (1, 'ratio', 0.1), (1, 'level', '7'), (1, 'since', 60),
+		INSERT INTO user_fields (user_id, name, value)
+			VALUES (1, 'phone', x'00'), (1, 'ratio', 0.1), (1, 'level', '7'), (1, 'since', 60),
 			(2, 'phone', '],['), (2, 'ratio', 3), (2, 'level', 2.0)`)
 	at := func(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
 	want := []*User{

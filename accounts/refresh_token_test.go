@@ -48,7 +48,7 @@ func TestRefreshToken(t *testing.T) {
 		after.credentialEpoch != before.credentialEpoch {
 		t.Errorf("user %+v, want last login and epoch as before", after)
 	}
-	// Two tabs, or a lost reply: the same successor, in the grace period and as long as nobody has used it.
+	// Two tabs, or a lost reply: the same successor, during the grace period and until the successor is used.
 	for _, wait := range []time.Duration{20 * time.Second, time.Hour} {
 		h.advance(wait)
 		if again := h.refresh(t, first.RefreshToken); again.RefreshToken != second.RefreshToken {

@@ -139,7 +139,7 @@ func TestRevealNothing(t *testing.T) {
 			}
 		})
 	}
-	// Everything else is told as ever: forms, usernames, and a full outbox whoever asks.
+	// Other problems are reported as usual: forms, usernames, and a full outbox for every address.
 	h.refused(t, usernameInUse, h.register(t, registration("ada2@example.com", "ADA", password, password)))
 	h.refused(t, Errors{"password2": {mismatch}}, h.register(t, registration("ada2@example.com", "bob", password, "1")))
 	h.fillOutbox(t)
@@ -226,7 +226,7 @@ func TestHeldValues(t *testing.T) {
 	}
 }
 
-// TestHeldValuesOfOperators: what is held, an operator may give, and then it is held no more.
+// TestHeldValuesOfOperators: an operator may give a held value away, which releases it.
 func TestHeldValuesOfOperators(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, revealNothing)

@@ -34,7 +34,7 @@ func similar(attribute string) Problem {
 	return Problem{"The password is too similar to the " + attribute + ".", "password_too_similar"}
 }
 
-// TestRegisterRefusals: what a form is told, all of it at once; and what only a clean form is told.
+// TestRegisterRefusals: the problems of a form are reported all at once, those of the database for a clean form only.
 func TestRegisterRefusals(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -259,7 +259,7 @@ func TestRemoveSecondaryEmail(t *testing.T) {
 	h.add(t, AddUserInput{Username: "bob", Email: "ada2@example.com"}) // free again
 }
 
-// TestNoticesOff: every operation does its work, and tells nobody.
+// TestNoticesOff: every operation works and sends no notice.
 func TestNoticesOff(t *testing.T) {
 	t.Parallel()
 	for _, op := range ownOperations {

@@ -28,7 +28,7 @@ import (
 	"accountd/tokens"
 )
 
-// What users are told, spelled out: a changed text or code is a changed API.
+// The messages and codes of the API, spelled out: a change of one is a change of the API.
 var (
 	invalidToken       = Errors{"nonFieldErrors": {{"Invalid token.", "invalid_token"}}}
 	expiredToken       = Errors{"nonFieldErrors": {{"Expired token.", "expired_token"}}}
@@ -43,9 +43,11 @@ var (
 
 // The texts of forms, likewise.
 var (
-	required     = Problem{"This field is required.", "required"}
-	badEmail     = Problem{"Enter a valid email address.", "invalid"}
-	badUsername  = Problem{"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.", "invalid"}
+	required    = Problem{"This field is required.", "required"}
+	badEmail    = Problem{"Enter a valid email address.", "invalid"}
+	badUsername = Problem{
+		"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.", "invalid",
+	}
 	nullChars    = Problem{"Null characters are not allowed.", "null_characters_not_allowed"}
 	mismatch     = Problem{"The two password fields didn\u2019t match.", "password_mismatch"}
 	tooShort     = Problem{"This password is too short. It must contain at least 8 characters.", "password_too_short"}
@@ -192,7 +194,7 @@ func (h *harness) user(t testing.TB, ref string) *account {
 	return u
 }
 
-// leapt makes want what got is after its epochs have moved, and nobody can tell how far.
+// leapt checks that epochs have moved and copies them to want: how far they move is random.
 func leapt(t *testing.T, want, got *account, credential, secondary bool) {
 	t.Helper()
 	if credential {
@@ -240,7 +242,8 @@ func (h *harness) move(t *testing.T, id int64, address string) {
 func (h *harness) fillOutbox(t *testing.T) {
 	t.Helper()
 	h.exec(t, `INSERT INTO outbox (name, created_at, message)
-		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT 'filler' || i, 0, x'00' FROM n`, maxOutbox)
+		WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+		SELECT 'filler' || i, 0, x'00' FROM n`, maxOutbox)
 }
 
 func (h *harness) emptyOutbox(t *testing.T) {
@@ -490,7 +493,7 @@ func TestBusy(t *testing.T) {
 	h.login(t)
 }
 
-// TestCancelled: who goes away while waiting for a hash changes nothing and leaves no place taken.
+// TestCancelled: a request that is cancelled while it waits for a hash changes nothing and gives its place back.
 func TestCancelled(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, oneHashAtATime)

@@ -8,7 +8,7 @@ import (
 	"accountd/tokens"
 )
 
-// accessRefused checks what a token is told by verifyToken, and that it makes nobody a viewer.
+// accessRefused checks that verifyToken fails with want and that the caller is anonymous.
 func (h *harness) accessRefused(t *testing.T, want error, token *string) {
 	t.Helper()
 	h.refused(t, want, func() error { _, err := h.VerifyToken(t.Context(), AccessTokenInput{token}); return err })
@@ -31,7 +31,7 @@ func (h *harness) accessGood(t *testing.T, token string) {
 	}
 }
 
-// TestAccessToken: who a token authenticates, asked by verifyToken and by every protected field.
+// TestAccessToken: which tokens authenticate, by verifyToken and by the caller of a request.
 func TestAccessToken(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

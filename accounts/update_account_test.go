@@ -244,7 +244,7 @@ func TestEmailOnly(t *testing.T) {
 	})
 }
 
-// TestLoginFields: only what is configured logs in, and the text says what that is.
+// TestLoginFields: only configured fields log in, and the error names them.
 func TestLoginFields(t *testing.T) {
 	t.Parallel()
 	for fields, good := range map[string][]bool{"email": {true, false}, "username": {false, true},

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestFlags: each of what is true or false of a user is read from its own column, and from no other.
+// TestFlags: each flag of a user is read from its own column.
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -281,7 +281,7 @@ func TestUserByID(t *testing.T) {
 	}
 }
 
-// TestLongPages: pages that may look at many users wait for each other, and nobody else waits for them.
+// TestLongPages: pages that may read many users wait for each other, and other reads do not wait for them.
 func TestLongPages(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -221,7 +221,7 @@ func TestAddressCanonicalForm(t *testing.T) {
 	}
 }
 
-// TestLongDomainIsRefusedAtOnce: Punycode of a label this long takes seconds, and nobody has to log in to ask.
+// TestLongDomainIsRefusedAtOnce: Punycode of a label this long takes seconds, and no login is needed to send one.
 func TestLongDomainIsRefusedAtOnce(t *testing.T) {
 	t.Parallel()
 	label := make([]rune, 20_000)

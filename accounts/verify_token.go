@@ -39,5 +39,7 @@ func (s *Service) LiveAccess(ctx context.Context, accessToken string) (bool, err
 
 // LiveRefresh reports whether the session of a refresh token is live.
 func (s *Service) LiveRefresh(ctx context.Context, refreshToken string) (bool, error) {
-	return read(ctx, s.db.ReadOne, func(tx *store.Tx) (bool, error) { return s.tokens.LiveRefresh(ctx, tx, refreshToken) })
+	return read(ctx, s.db.ReadOne, func(tx *store.Tx) (bool, error) {
+		return s.tokens.LiveRefresh(ctx, tx, refreshToken)
+	})
 }
