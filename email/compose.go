@@ -100,12 +100,14 @@ func (c *Composer) compose(m Mail, name string, at time.Time) (Message, error) {
 	msg.Subject(out.Subject)
 	msg.SetBodyString(gomail.TypeTextPlain, crlf(out.Text))
 	msg.AddAlternativeString(gomail.TypeTextHTML, crlf(out.HTML))
+	out.Raw, err = encode(msg)
+	return out, err
+}
+
+func encode(msg *gomail.Msg) ([]byte, error) {
 	var raw bytes.Buffer
-	if _, err := msg.WriteTo(&raw); err != nil {
-		return Message{}, err
-	}
-	out.Raw = raw.Bytes()
-	return out, nil
+	_, err := msg.WriteTo(&raw)
+	return raw.Bytes(), err
 }
 
 // message makes a message without subject and body. id is part of the Message-ID and the MIME boundary.

@@ -1,7 +1,6 @@
 package email
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -44,9 +43,7 @@ func (c *Composer) testMessage(to string, at time.Time) ([]byte, error) {
 	}
 	msg.Subject(c.settings.SiteName + ": a test of accountd's mail")
 	msg.SetBodyString(gomail.TypeTextPlain, "This is a test: mail from "+c.settings.SiteName+" arrives here.\r\n")
-	var raw bytes.Buffer
-	_, err = msg.WriteTo(&raw)
-	return raw.Bytes(), err
+	return encode(msg)
 }
 
 // subjectOf is the decoded subject.

@@ -40,13 +40,17 @@ func OpenQueue(dir string) (Queue, error) {
 	return Queue{spool(dir)}, err
 }
 
+// undelivered are the names of the waiting mails and of those that were given up, oldest first.
+func (q Queue) undelivered() (waiting, failed []string, err error) {
+	if waiting, err = q.spool.mails("new"); err == nil {
+		failed, err = q.spool.mails("failed")
+	}
+	return waiting, failed, err
+}
+
 // List returns the waiting mails, oldest first, and then those that were given up.
 func (q Queue) List() ([]Queued, error) {
-	waiting, err := q.spool.mails("new")
-	if err != nil {
-		return nil, err
-	}
-	failed, err := q.spool.mails("failed")
+	waiting, failed, err := q.undelivered()
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +77,7 @@ func (q Queue) List() ([]Queued, error) {
 	for _, name := range failed {
 		m := q.describe("failed", name)
 		m.Failed = true
-		reason, err := os.ReadFile(filepath.Join(string(q.spool), "failed", reasonName(name)))
+		reason, err := os.ReadFile(q.spool.path("failed", reasonName(name)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // other readers write no reason
 			return nil, err
 		}
@@ -86,7 +90,7 @@ func (q Queue) List() ([]Queued, error) {
 // describe reads the headers of a mail. They stay empty if the file cannot be read, which the relay logs.
 func (q Queue) describe(sub, name string) Queued {
 	m := Queued{Name: name, Made: madeAt(name)}
-	raw, err := readMail(filepath.Join(string(q.spool), sub, name))
+	raw, err := readMail(q.spool.path(sub, name))
 	if err != nil {
 		return m
 	}
@@ -101,7 +105,7 @@ func (q Queue) find(name string) (sub, file string, err error) {
 	file = strings.TrimSuffix(name, ".eml") + ".eml"
 	if ownName().MatchString(file) {
 		for _, sub := range []string{"new", "failed"} {
-			info, err := os.Lstat(filepath.Join(string(q.spool), sub, file))
+			info, err := os.Lstat(q.spool.path(sub, file))
 			if err == nil && info.Mode().IsRegular() {
 				return sub, file, nil
 			}
@@ -119,7 +123,7 @@ func (q Queue) Read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readMail(filepath.Join(string(q.spool), sub, file))
+	return readMail(q.spool.path(sub, file))
 }
 
 // Retry schedules a waiting or failed mail for now and resets its attempts. A running server delivers it within a
@@ -133,7 +137,7 @@ func (q Queue) Retry(name string, now time.Time) error {
 		return err
 	}
 	if sub == "failed" {
-		if err := os.Rename(filepath.Join(string(q.spool), sub, file), q.spool.newPath(file)); err != nil {
+		if err := os.Rename(q.spool.path(sub, file), q.spool.newPath(file)); err != nil {
 			return err
 		}
 		if err := errors.Join(q.spool.sync(), q.removeReason(file)); err != nil {
@@ -145,11 +149,7 @@ func (q Queue) Retry(name string, now time.Time) error {
 
 // RetryAll retries every mail of List and counts them.
 func (q Queue) RetryAll(now time.Time) (int, error) {
-	waiting, err := q.spool.mails("new")
-	if err != nil {
-		return 0, err
-	}
-	failed, err := q.spool.mails("failed")
+	waiting, failed, err := q.undelivered()
 	if err != nil {
 		return 0, err
 	}
@@ -182,16 +182,12 @@ func (q Queue) Drop(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(string(q.spool), sub, file)); err != nil {
+	if err := os.Remove(q.spool.path(sub, file)); err != nil {
 		return err
 	}
 	return errors.Join(q.removeReason(file), q.spool.forget(file))
 }
 
 func (q Queue) removeReason(file string) error {
-	err := os.Remove(filepath.Join(string(q.spool), "failed", reasonName(file)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return removeFile(q.spool.path("failed", reasonName(file)))
 }

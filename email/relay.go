@@ -5,12 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -193,7 +191,7 @@ func (r *Relay) hasOutboxRow(ctx context.Context, name string) (waits bool, err 
 
 // remove deletes a delivered mail. It requires r.mu held.
 func (r *Relay) remove(name string) error {
-	if err := os.Remove(r.spool.newPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeFile(r.spool.newPath(name)); err != nil {
 		r.sent[name] = true
 		return fmt.Errorf("delete a mail that has been delivered: %w", err)
 	}

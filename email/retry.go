@@ -45,7 +45,7 @@ func backoff(first, most time.Duration, attempts int, chance float64) time.Durat
 	return time.Duration(float64(wait) * (0.8 + 0.4*chance))
 }
 
-func (s spool) retryPath(name string) string { return filepath.Join(string(s), "retry", name) }
+func (s spool) retryPath(name string) string { return s.path("retry", name) }
 
 // loadRetry reads the state of a mail. It is zero without a file, or with a damaged one as after a power cut.
 func (s spool) loadRetry(name string) (r retry, err error) {
@@ -79,16 +79,11 @@ func (s spool) saveRetry(name string, r retry) error {
 }
 
 // forget removes the state of a mail.
-func (s spool) forget(name string) error {
-	if err := os.Remove(s.retryPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
+func (s spool) forget(name string) error { return removeFile(s.retryPath(name)) }
 
 // nextAttempts are the times of the next attempts, by mail.
 func (s spool) nextAttempts() (map[string]time.Time, error) {
-	entries, err := os.ReadDir(filepath.Join(string(s), "retry"))
+	entries, err := os.ReadDir(s.path("retry"))
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +112,7 @@ func (s spool) forgetGone() error {
 
 // giveUp writes the reason and then moves the mail to failed. After a crash in between it does both again.
 func (s spool) giveUp(name, reason string) error {
-	failed := filepath.Join(string(s), "failed")
+	failed := s.path("failed")
 	if err := s.replace(filepath.Join(failed, reasonName(name)), []byte(reason+"\n"), time.Time{}); err != nil {
 		return fmt.Errorf("write the reason: %w", err)
 	}

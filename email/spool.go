@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,7 +22,7 @@ type spool string
 // open creates missing directories.
 func (s spool) open() error {
 	for _, sub := range []string{"", "tmp", "new", "cur", "failed", "retry"} {
-		path := filepath.Join(string(s), sub)
+		path := s.path(sub)
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return fmt.Errorf("spool: %w", err)
 		}
@@ -50,7 +50,7 @@ func fileName(at time.Time) string {
 
 // clean removes partial files of earlier processes.
 func (s spool) clean() error {
-	left, err := filepath.Glob(filepath.Join(string(s), "tmp", "*"))
+	left, err := filepath.Glob(s.path("tmp", "*"))
 	if err != nil {
 		return err
 	}
@@ -65,38 +65,26 @@ func (s spool) clean() error {
 func (s spool) published(names map[string]bool) (map[string]bool, error) {
 	found := map[string]bool{}
 	for _, sub := range []string{"new", "cur", "failed"} {
-		if err := s.find(filepath.Join(string(s), sub), names, found); err != nil {
+		dir, err := os.Open(s.path(sub))
+		if err != nil {
 			return nil, err
 		}
-	}
-	return found, nil
-}
-
-func (s spool) find(path string, names, found map[string]bool) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	for {
-		entries, err := dir.Readdirnames(1000)
+		entries, err := dir.Readdirnames(-1)
+		if err := errors.Join(err, dir.Close()); err != nil {
+			return nil, err
+		}
 		for _, entry := range entries {
 			if name, _, _ := strings.Cut(entry, ":"); names[name] {
 				found[name] = true
 			}
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
 	}
+	return found, nil
 }
 
 // publish writes the message to tmp, fsyncs it and renames it to new. The name is durable after sync.
 func (s spool) publish(name string, raw []byte) error {
-	tmp := filepath.Join(string(s), "tmp", rand.Text())
+	tmp := s.path("tmp", rand.Text())
 	if err := durable.Write(tmp, bytes.NewReader(raw)); err != nil {
 		return err
 	}
@@ -107,14 +95,25 @@ func (s spool) publish(name string, raw []byte) error {
 }
 
 // sync fsyncs the names in new.
-func (s spool) sync() error { return durable.SyncDir(filepath.Join(string(s), "new")) }
+func (s spool) sync() error { return durable.SyncDir(s.path("new")) }
 
-func (s spool) newPath(name string) string { return filepath.Join(string(s), "new", name) }
+// path is the path of a directory of the spool, or of a file in it.
+func (s spool) path(elem ...string) string { return filepath.Join(string(s), filepath.Join(elem...)) }
+
+func (s spool) newPath(name string) string { return s.path("new", name) }
+
+// removeFile removes a file that may be gone already.
+func removeFile(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
 
 // replace atomically writes a small file, with the modification time at unless that is zero. Without an fsync a power
 // cut may lose it, which costs one early attempt.
 func (s spool) replace(path string, raw []byte, at time.Time) error {
-	tmp := filepath.Join(string(s), "tmp", rand.Text())
+	tmp := s.path("tmp", rand.Text())
 	err := os.WriteFile(tmp, raw, 0o600)
 	if err == nil && !at.IsZero() {
 		err = os.Chtimes(tmp, at, at)

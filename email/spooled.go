@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/mail"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +45,7 @@ func madeAt(name string) time.Time {
 // mails are the names of the mails in a directory of the spool, oldest first. It ignores directories, links and files
 // with other names.
 func (s spool) mails(sub string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(string(s), sub)) // sorted by name and thus by time
+	entries, err := os.ReadDir(s.path(sub)) // sorted by name and thus by time
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,14 @@ const (
 
 // List describes every key, by kind, the one that signs or seals first.
 func (f KeyFile) List() ([]Key, error) {
+	file, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	return file.describe(f.Algorithm), nil
+}
+
+func (f KeyFile) read() (*ringFile, error) {
 	raw, err := readRing(f.Path)
 	if err != nil {
 		return nil, err
@@ -56,7 +64,7 @@ func (f KeyFile) List() ([]Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", f.Path, err)
 	}
-	return file.describe(f.Algorithm), nil
+	return file, nil
 }
 
 // Check validates the file as OpenKeys does. It creates none.
@@ -172,13 +180,9 @@ func (f *ringFile) list(kind KeyKind) *[]storedKey {
 
 // edit changes the file atomically. It describes the key whose id change returns.
 func (f KeyFile) edit(change func(*ringFile) (id string, err error)) (Key, error) {
-	raw, err := readRing(f.Path)
+	file, err := f.read()
 	if err != nil {
 		return Key{}, err
-	}
-	file, err := parseRing(raw)
-	if err != nil {
-		return Key{}, fmt.Errorf("key file %s: %w", f.Path, err)
 	}
 	id, err := change(file)
 	if err != nil {
@@ -189,7 +193,8 @@ func (f KeyFile) edit(change func(*ringFile) (id string, err error)) (Key, error
 			return Key{}, fmt.Errorf("the ring has %d keys of this kind: retire those that are not needed", maxKeys)
 		}
 	}
-	if raw, err = file.encode(); err == nil {
+	raw, err := file.encode()
+	if err == nil {
 		err = durable.Replace(f.Path, raw)
 	}
 	if err != nil {
