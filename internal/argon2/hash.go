@@ -34,9 +34,11 @@ func initialHash(password, salt, secret, data []byte, p *argon2id.Params) [blake
 // longHash is the hash function of variable length H' (section 3.3). length is in bytes, at least 1.
 func longHash(length uint32, in []byte) (out []byte) {
 	in = append(binary.LittleEndian.AppendUint32(nil, length), in...)
+	out = make([]byte, 0, length)
+	var v [blake2b.Size]byte // of all rounds: one allocation
 	rest := int(length)
 	for ; rest > blake2b.Size; rest -= blake2b.Size / 2 {
-		v := blake2b.Sum512(in)
+		v = blake2b.Sum512(in)
 		out, in = append(out, v[:blake2b.Size/2]...), v[:]
 	}
 	h, _ := blake2b.New(rest, nil) // fails for other lengths than 1 to 64 only
