@@ -1,8 +1,8 @@
 //go:build linux
 
-// Package bench measures the built program over HTTP, each operation beside its floor: the best that the machine does for
-// the part that cannot be avoided. Both take turns in one run, because the speed of a machine changes within seconds, and
-// ratios depend less on that than absolute figures.
+// Package bench measures the built program over HTTP, each operation beside its floor: the best that the machine does
+// for the part that cannot be avoided. Both take turns in one run, because the speed of a machine changes within
+// seconds, and ratios depend less on that than absolute figures.
 //
 //	go test -run '^$' -bench . ./internal/bench
 //	bash testdata/bench/run

@@ -1,10 +1,11 @@
-// Package dataset makes data directories with many users and sessions for measurements, in minutes where the program would
-// need a day to hash the passwords.
+// Package dataset makes data directories with many users and sessions for measurements, in minutes where the program
+// would need a day to hash the passwords.
 //
 // The program's own command makes the directory, the key file, the database and an administrator. The other rows are
 // inserted in bulk: user i, from 1, has the id, name and address of ID, Username and Email, is verified, and shares the
-// administrator's password and hash. Session j, from 1, has the id SessionID, belongs to user Owner, and has one refresh
-// token, RefreshToken; every tenth session has expired. A test compares each column with a row of the program's.
+// administrator's password and hash. Session j, from 1, has the id SessionID, belongs to user Owner, and has one
+// refresh token, RefreshToken; every tenth session has expired. A test compares each column with a row of the
+// program's.
 package dataset
 
 import (
