@@ -11,8 +11,8 @@ import (
 )
 
 // verifyAction verifies the token of a mail. It fails with Errors, and with *ThrottledError where the client's network
-// has sent too many wrong tokens. A good token is never refused: whoever guesses tokens in the owner's network must not
-// keep the owner out, and nobody guesses a signature of 256 bits.
+// has sent too many wrong tokens. A valid token is never refused: an attacker in the owner's network must not keep the
+// owner out by sending wrong ones. A signature of 256 bits cannot be found by trying.
 func (s *Service) verifyAction(ctx context.Context, token string, purpose tokens.Purpose) (tokens.Action, error) {
 	action, err := s.tokens.VerifyAction(token, purpose)
 	if !errors.Is(err, tokens.ErrInvalid) || len(s.networkRates(ctx, limitToken)) == 0 {

@@ -168,9 +168,9 @@ func (s *Service) checkClock(ctx context.Context) {
 	}
 }
 
-// PurgeUnverified permanently deletes accounts that were neither verified nor used within Settings.PurgeUnverified, so
-// that nobody can keep names and addresses from their owners. Staff and superusers stay. After an error what it has
-// deleted stays deleted.
+// PurgeUnverified permanently deletes accounts that were neither verified nor used within Settings.PurgeUnverified,
+// so that such accounts do not keep names and addresses from their owners. Staff and superusers stay. After an error
+// what it has deleted stays deleted.
 func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) {
 	if s.settings.PurgeUnverified == 0 {
 		return 0, nil

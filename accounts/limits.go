@@ -51,8 +51,8 @@ const (
 	limitMail         ratelimit.Kind = "mail"      // mails that a network has asked for
 )
 
-// accountLimit is the limit on the wrong passwords of an account, or of a name without an account (u is nil): answers
-// must not tell them apart. Clients in one of the user's own networks have a counter of their own, which wrong
+// accountLimit is the limit on the wrong passwords of an account, or of a name without an account (u is nil): their
+// answers must not differ. Clients in one of the user's own networks have a counter of their own, which wrong
 // passwords from elsewhere do not fill.
 func (s *Service) accountLimit(ctx context.Context, tx *store.Tx, u *account, name string) (ratelimit.Limit, error) {
 	network := s.networkPseudonym(ctx)
@@ -94,7 +94,7 @@ func (s *Service) limits(kind ratelimit.Kind, key string, rates []ratelimit.Rate
 	return list
 }
 
-// networkRates are the rates of a kind that counts by network. There are none for commands and exempt clients.
+// networkRates are the rates of a kind that counts by network. Commands and exempt clients have none.
 func (s *Service) networkRates(ctx context.Context, kind ratelimit.Kind) []ratelimit.Rate {
 	t := s.settings.Throttle
 	switch {
@@ -179,7 +179,7 @@ func clearFailures(ctx context.Context, tx *store.Tx, id int64) error {
 	return ratelimit.Reset(ctx, tx, counters...)
 }
 
-// logThrottled logs that a request was refused, where err says so.
+// logThrottled logs that a request was refused, if err is a *ThrottledError. It returns err.
 func (s *Service) logThrottled(ctx context.Context, event string, u *account, err error) error {
 	var throttled *ThrottledError
 	if errors.As(err, &throttled) {

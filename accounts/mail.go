@@ -50,7 +50,7 @@ func (s *Service) mayAsk(ctx context.Context, tx *store.Tx, u *account) (bool, e
 }
 
 // mayMail reports whether a mail may be sent, by the error of counting it. A limit that is reached is no failure: it is
-// logged, and the client is not told.
+// logged, and not reported to the client.
 func (s *Service) mayMail(ctx context.Context, tx *store.Tx, user int64, err error) (bool, error) {
 	var throttled *ThrottledError
 	if errors.As(err, &throttled) {

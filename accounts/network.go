@@ -39,8 +39,8 @@ func networkOf(ctx context.Context) string {
 	return c.network
 }
 
-// networkPseudonym stands for networkOf in the database, so that a copy of that does not tell where users are. It is ""
-// where networkOf is.
+// networkPseudonym stands for networkOf in the database, so that a copy of the database does not reveal where users
+// are. It is "" where networkOf is.
 func (s *Service) networkPseudonym(ctx context.Context) string {
 	network := networkOf(ctx)
 	if network == "" {
@@ -64,8 +64,8 @@ func siteOf(network string) (site string, share int) {
 	return network, 1
 }
 
-// client is the client of ctx for the queue of password hashes. Exempt clients and networks with a good login are known
-// to it. Where the database fails, a network is not.
+// client is the client of ctx for the queue of password hashes. Exempt clients and networks with a successful login are
+// known. If the database fails, the network counts as unknown.
 func (s *Service) client(ctx context.Context) passwords.Client {
 	network := clientOf(ctx).network
 	site, _ := siteOf(network)

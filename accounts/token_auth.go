@@ -19,9 +19,9 @@ type LoginInput struct {
 	Username *string `arg:"username,optional"`
 }
 
-// Login begins a session, and takes an archived account back. It costs one password hash whoever the name belongs to.
-// The answer is the same for a wrong password, an unknown or inactive user, a user without a password and an account
-// with too many wrong passwords. Nothing changes before the password is verified.
+// Login begins a session, and unarchives an archived account. It costs one password hash, also if the name has no
+// account. The answer is the same for a wrong password, an unknown or inactive user, a user without a password and an
+// account with too many wrong passwords. Nothing changes before the password is verified.
 //
 // It fails with Errors, *UsageError, *ThrottledError or *BusyError; with the latter also where the stored hash was
 // replaced during each of the attempts to compare it.
@@ -122,7 +122,7 @@ func (s *Service) login(ctx context.Context, field, name, password string) (*Ses
 	return out, nil
 }
 
-// loginUser returns the user that may log in by a name, nil where there is none.
+// loginUser returns the user that may log in by a name; nil for no user.
 func (s *Service) loginUser(ctx context.Context, tx *store.Tx, field, name string) (*account, error) {
 	if field == "username" {
 		return s.userByUsername(ctx, tx, name)

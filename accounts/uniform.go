@@ -2,9 +2,9 @@ package accounts
 
 import "context"
 
-// padDuration makes the duration of an operation constant (limits.uniform_time), so that it does not tell whether a
-// mail was sent. The returned function waits for the rest of the duration. Defer it first, so that it runs after places for
-// hashes and transactions are given back.
+// padDuration makes the duration of an operation constant (limits.uniform_time), so that it does not reveal whether a
+// mail was sent. The returned function waits for the rest of the duration. Defer it first, so that it runs after
+// places for hashes and transactions are given back.
 //
 // The duration begins with the operation and not with the request. A client could delay the time between them, by a
 // slow body or by other fields, until only one outcome of the operation is in time.

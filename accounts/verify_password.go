@@ -17,7 +17,7 @@ import (
 // *BusyError where too many wait for one.
 //
 // Attempts with one name run one at a time, whether it has an account or not: so attempts at once are no more than
-// attempts in sequence. Two names do not wait for each other: that would tell which names belong to one account.
+// attempts in sequence. Two names do not wait for each other: that would reveal which names belong to one account.
 //
 // A right password resets no counter: the caller's transaction does, by clearOwnFailures.
 func (s *Service) verifyPassword(
@@ -63,7 +63,7 @@ func (s *Service) verifyPassword(
 		return false, false, err
 	}
 	endAttempt()
-	// The name is held during the delay: otherwise the start of its next attempt would tell the kind of the stored
+	// The name is held during the delay: otherwise the start of its next attempt would reveal the kind of the stored
 	// hash.
 	ticket.DelayRefusal(ctx)
 	return false, false, nil

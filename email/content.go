@@ -17,8 +17,8 @@ type User struct {
 	DateJoined                                           time.Time
 	LastLogin                                            *time.Time // nil: never
 
-	// Fields are the values of configured fields: string, int64, float64, bool, time.Time or nil. Templates see only those
-	// in Settings.Fields.
+	// Fields are the values of configured fields: string, int64, float64, bool, time.Time or nil. Templates see only
+	// those in Settings.Fields.
 	Fields map[string]any
 }
 
@@ -87,8 +87,8 @@ var clickable = pattern.Lazy(`(?i)://|(?:^|[^\pL\pN@._+-])www\.|[^/]\.[^/]*/`)
 
 var breakLinks = strings.NewReplacer("://", " ", ".", " . ")
 
-// sanitizeName makes a name one short line without links. Whoever registers with the address of another person chooses
-// the name that this person reads.
+// sanitizeName makes a name one short line without links. A stranger who registers with somebody's address chooses the
+// name in the mail to that address.
 func sanitizeName(name string) string {
 	words := strings.Fields(oneLine(name))
 	for i, word := range words {

@@ -14,8 +14,8 @@ const (
 	maxBackoff   = time.Minute // between attempts while the spool cannot be written
 	drainBatch   = 100
 
-	// settleDelay lets several messages share one fsync of the directory and one transaction. Their rows stay until then.
-	// After a crash the remaining rows are compared with the spool, so no message is lost or published twice.
+	// settleDelay lets several messages share one fsync of the directory and one transaction. Their rows stay until
+	// then. After a crash the remaining rows are compared with the spool, so no message is lost or published twice.
 	settleDelay = 50 * time.Millisecond
 )
 
@@ -156,7 +156,7 @@ func (o *Outbox) publishLeft(ctx context.Context, r row, published bool) error {
 	}
 	raw, err := o.seal.Open(r.sealed, []byte(r.name))
 	if err != nil {
-		// The row stays claimed: each process tries it once, and goes on with the rows behind it.
+		// The row stays claimed: each process tries it once, and then continues with the next rows.
 		o.log.Error("mail cannot be opened and stays in the outbox: the key that sealed it is not in the key file",
 			"row", r.id, "error", err)
 		o.mu.Lock()

@@ -348,7 +348,7 @@ func (c *connection) stop() {
 	c.setDeadline(stopTime)
 }
 
-// remedy tells an operator what to do about an error of connect or send; "" if the error tells it.
+// remedy returns what an operator can do about an error of connect or send. It is "" if the error itself says that.
 func (s SMTPSettings) remedy(err error) string {
 	var failed *deliveryError
 	if !errors.As(err, &failed) {
@@ -387,7 +387,7 @@ func (s SMTPSettings) remedy(err error) string {
 	case code/100 == 5:
 		return "the server does not want this message: ask its operator, with what it replied"
 	default:
-		return "the connection broke off: try again, and ask the server's operator if it goes on"
+		return "the connection broke off: try again, and ask the server's operator if it happens again"
 	}
 }
 

@@ -35,7 +35,7 @@ func (i *Issuer) sign(who Subject, session int64, now time.Time, orig, expires i
 	b64 := base64.RawURLEncoding
 	token := append(make([]byte, 0, 512), key.header...)
 	token = b64.AppendEncode(append(token, '.'), payload)
-	// jws.Sign would encode the header anew for each token, which costs 5 % of a refresh.
+	// jws.Sign would encode the header again for each token, which costs 5 % of a refresh.
 	signature, err := key.signer.Sign(token, key.sign)
 	if err != nil {
 		return "", claims, fmt.Errorf("sign access token: %w", err)

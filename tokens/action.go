@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Purpose is the one thing that an action token is good for.
+// Purpose is the one operation that an action token authorises.
 type Purpose string
 
 // The purposes of action tokens.

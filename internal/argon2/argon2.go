@@ -5,8 +5,8 @@
 // for the next key, and gives it back to the system after ten idle seconds.
 //
 // Keys are computed in threads of their own with a lower priority (nice 5), where the system has priorities of threads:
-// requests that need less time are answered meanwhile. On amd64 with AVX2 an assembly version of the compression
-// function is used; the build tag purego leaves it out.
+// shorter requests need not wait for them. On amd64 with AVX2 an assembly version of the compression function is used;
+// the build tag purego leaves it out.
 package argon2
 
 import (
@@ -24,7 +24,8 @@ const idleTime = 10 * time.Second
 
 // Pool computes keys, and keeps their memory. It is safe for concurrent use.
 //
-// The memory is the system's and not Go's, so that the garbage collector neither waits for it nor sets its pace by it.
+// The memory is the system's and not Go's, so that it neither delays the garbage collector nor changes how often that
+// runs.
 type Pool struct {
 	places, length int           // how many areas of memory are kept, and the blocks of each
 	written        atomic.Uint64 // blocks
@@ -91,8 +92,8 @@ func (pool *Pool) take(length int) ([]block, error) {
 
 // give zeroes memory and keeps it for the next key, or frees it if it has another length or enough is kept.
 //
-// Zeroing costs 3 % of a key. Without it, an attacker who reads the memory could test guesses of the password cheaply:
-// from the last blocks the first ones can be checked without the memory and the passes.
+// Zeroing costs 3 % of a key. Without it, an attacker who reads the memory could test passwords cheaply: from the
+// last blocks the first ones can be checked without the memory and the passes.
 func (pool *Pool) give(blocks []block) {
 	if len(blocks) != pool.length {
 		freeBlocks(blocks)

@@ -63,7 +63,7 @@ func (a *app) load(flags config.Overrides) (*config.Config, error) {
 	return config.Load(a.commands.ConfigFile, a.Environ, flags)
 }
 
-// warn prints a warning of a command that goes on.
+// warn prints a warning. The command continues.
 func (a *app) warn(text string) { fmt.Fprintf(a.Stderr, "accountd: warning: %s\n", text) }
 
 // usageError is a mistake in the command line.

@@ -134,7 +134,7 @@ func (d *doctor) keys() {
 		d.lostKeys(subject)
 	case err != nil:
 		d.problem(subject, err.Error(),
-			"until that is mended, the server does not start, and a running one goes on with the keys that it has")
+			"until that is mended, the server does not start, and a running one continues with the keys that it has")
 	default:
 		d.fine(subject, d.config.KeysFile()+" can be read and signs for "+d.config.Tokens.Algorithm)
 	}

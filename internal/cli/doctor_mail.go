@@ -37,7 +37,7 @@ func (d *doctor) outbox(ctx context.Context, path string) {
 	}
 	if backlog.Unreadable > 0 {
 		d.problem(subject, fmt.Sprintf("%d mails were sealed with a key that is not in the key ring", backlog.Unreadable),
-			"copy the key ring back that had it, or leave them: they harm nobody")
+			"copy the key ring back that had it, or leave them: they do no harm")
 	}
 	if waited := d.app.Now().Unix() - backlog.Oldest; backlog.Waiting > 0 && waited > longWait {
 		text := fmt.Sprintf("%d mails wait for the spool, the oldest for %s",

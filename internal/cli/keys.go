@@ -28,7 +28,7 @@ func (a *app) keyFile(c *config.Config) tokens.KeyFile {
 	return tokens.KeyFile{Path: c.KeysFile(), Algorithm: c.Tokens.Algorithm, Now: a.Now}
 }
 
-// changeKeys runs fn on an existing key ring, which no other command changes meanwhile.
+// changeKeys runs fn on an existing key ring, which no other command can change at the same time.
 func (a *app) changeKeys(fn func(*config.Config, tokens.KeyFile) error) (err error) {
 	c, err := a.settings()
 	if err != nil {
@@ -126,7 +126,7 @@ type keysImportCmd struct {
 	keyJSON
 }
 
-// Run adds a key. It makes a key ring where there is none, so that the first start finds the imported key.
+// Run adds a key. It makes a missing key ring, so that the first start finds the imported key.
 func (cmd *keysImportCmd) Run(a *app, c *config.Config) error {
 	raw, err := a.readKey(cmd.File)
 	if err != nil {

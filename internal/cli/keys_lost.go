@@ -35,7 +35,7 @@ func lostWithoutKeys(c *config.Config, n keyNeeds) string {
 
 const lostKeysRemedy = "copy it back from where it is kept; only if it is lost for good, run accountd keys init"
 
-// keysNeeded reads what the database needs the key ring for: nothing where there is no database. It changes nothing.
+// keysNeeded counts what the database needs the key ring for. Without a database that is nothing. It changes nothing.
 func keysNeeded(ctx context.Context, c *config.Config, now func() time.Time) (n keyNeeds, err error) {
 	if _, err := os.Lstat(c.DatabaseFile()); errors.Is(err, fs.ErrNotExist) {
 		return n, nil
@@ -107,7 +107,7 @@ func (d *doctor) lostKeys(subject string) {
 
 type keysInitCmd struct{}
 
-// Run makes a key ring where there is none, and says what is lost with the one before.
+// Run makes a missing key ring, and prints what is lost with the previous one.
 func (cmd *keysInitCmd) Run(a *app, c *config.Config) error {
 	const served = "the server in %s (process %s) has its keys in memory, and goes on: copy the key file back; " +
 		"only if it is lost for good, stop the server and run this again"

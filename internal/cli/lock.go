@@ -74,7 +74,8 @@ func (e busyError) Error() string {
 	return fmt.Sprintf("another command is using the database in %s: run this again when that is done", e.dir)
 }
 
-// cleanUp does what lockExclusive does besides locking, unless a command is running.
+// cleanUp finishes an interrupted restore and removes temporary files, as lockExclusive does, unless a command is
+// running.
 func cleanUp(c *config.Config) error {
 	held, err := lockExclusive(c)
 	if errors.As(err, new(busyError)) {
@@ -129,8 +130,8 @@ func (e *servedError) Error() string {
 		"stop that one, or give this one a directory of its own with --data-dir", e.dir, e.process)
 }
 
-// withoutServer runs fn on a data directory that no server uses meanwhile, and creates the directory if need be.
-// served is the message where a server is running, with verbs for the directory and the process.
+// withoutServer runs fn on a data directory that no server can use at the same time. It creates a missing directory.
+// served is the error text if a server is running, with verbs for the directory and the process.
 func (a *app) withoutServer(c *config.Config, served string, fn func() error) (err error) {
 	privateFiles()
 	if err := makeDataDir(c, a.warn); err != nil {

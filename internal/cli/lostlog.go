@@ -8,9 +8,9 @@ import (
 	"accountd/internal/store"
 )
 
-// acceptLostLog goes on with a database that has lost its write-ahead log. The lost writes may have been logouts, new
-// passwords and used links, so sessions and links end as after a restore. The file without its log is kept. Nothing
-// happens where no log was lost.
+// acceptLostLog makes a database usable that has lost its WAL. The lost writes may have been logouts, new passwords and
+// used links, so sessions and links end as after a restore. The file without its WAL is kept. Nothing happens if no WAL
+// was lost.
 func acceptLostLog(a *app, c *config.Config, log *slog.Logger) (err error) {
 	path := c.DatabaseFile()
 	if !store.LostLog(path) {

@@ -22,7 +22,7 @@ import (
 	"accountd/schema"
 )
 
-// drainTime is how long running requests may take after the server was told to end.
+// drainTime is how long running requests may take after the signal to end.
 const drainTime = 10 * time.Second
 
 type serveCmd struct {
@@ -122,7 +122,7 @@ func holdReserve(h *instance, log *slog.Logger) {
 }
 
 // serve runs the HTTP server and the background work: publishing and delivering mails, following the key file, deleting
-// old sessions. The background work goes on until the last request is answered.
+// old sessions. The background work continues until the last request is answered.
 func serve(
 	a *app, h *instance, srv *server.Server, listener net.Listener, log *slog.Logger,
 	ready func(io.Writer, *config.Config) error,

@@ -104,7 +104,8 @@ func Load(path string, env []string, flags Overrides) (*Config, error) {
 	return c, nil
 }
 
-// read returns the text of the file at path and its name. The text is empty if no file was named and there is none.
+// read returns the text of the file at path and its name. Path "" stands for DefaultFile, whose text is empty if it
+// does not exist.
 func read(path string) ([]byte, string, error) {
 	named := path != ""
 	if !named {

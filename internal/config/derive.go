@@ -141,7 +141,7 @@ func (c *Config) EmailSettings() email.Settings {
 	return s
 }
 
-// SMTPSettings returns the settings of delivery. Host is "" if there is none.
+// SMTPSettings returns the settings of delivery. Host is "" if mails are not delivered.
 func (c *Config) SMTPSettings() email.SMTPSettings {
 	s := c.SMTP
 	if s.Port == 0 {

@@ -65,7 +65,8 @@ func conceal(p Problem) string {
 	return p.Value
 }
 
-// soundsSecret judges by the name without its section, because the settings of [tokens] and [passwords] are no secrets.
+// soundsSecret reports whether the name of a setting suggests a secret value. It ignores the section, because the
+// settings of [tokens] and [passwords] are no secrets.
 func soundsSecret(key string) bool {
 	name := strings.ToLower(strings.TrimPrefix(key, envPrefix))
 	for section := range sections {

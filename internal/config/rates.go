@@ -11,7 +11,7 @@ import (
 	"accountd/internal/ratelimit"
 )
 
-// A rate is written "10/15m"; several, "3/h, 10/d", hold together; "off" is none.
+// A rate is written "10/15m". Several rates, "3/h, 10/d", apply together. "off" is no limit.
 const (
 	ratesOff     = "off"
 	maxRateCount = 1_000_000

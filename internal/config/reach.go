@@ -49,8 +49,8 @@ func (c *Config) PublicSettings() []string {
 	return keys
 }
 
-// hostsOf returns the hosts of the URLs that are not empty. It is "", which does not count as this machine, for other
-// schemes than http and https: the localhost of capacitor://localhost is a phone.
+// hostsOf returns the hosts of the URLs that are not empty. The host of a scheme other than http and https is "", which
+// does not count as this machine: the localhost of capacitor://localhost is a phone.
 func hostsOf(urls ...string) []string {
 	var hosts []string
 	for _, text := range urls {

@@ -78,11 +78,11 @@ func (l *loader) validateCookies() {
 // webWarnings warns of cookies and origins without https.
 func (c *Config) webWarnings() (w warnings) {
 	w.when(c.Schema.Cookies.Enabled && !c.secureCookies() && !c.Loopback(),
-		"tokens.cookies are not Secure: whoever is on the way can read and set them")
+		"tokens.cookies are not Secure: others on the network path can read and set them")
 	for _, origin := range c.HTTP.Origins {
 		u, err := url.Parse(origin)
 		w.when(err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()), "server.cors_origins has "+origin+
-			", which is not https: whoever is on the way can act as any of its users")
+			", which is not https: others on the network path can act as any of its users")
 	}
 	return w
 }

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// ResponseDelay makes the time of responses constant, so that it does not tell what was found or done for them: they
-// wait until a whole number of steps after their beginning. The exported fields may be replaced before first use.
+// ResponseDelay makes the time of responses constant, so that it does not reveal what was found or done. A response
+// waits until a whole number of steps has passed since its beginning. The exported fields may be replaced before first
+// use.
 type ResponseDelay struct {
 	Now    func() time.Time
 	Timer  func(time.Duration) <-chan time.Time
@@ -28,7 +29,7 @@ func NewResponseDelay(now func() time.Time) *ResponseDelay {
 // Wait returns when a whole number of steps, at least one, have passed since began. It returns at once if step is 0,
 // when ctx ends, and after Stop. The caller should hold neither a transaction nor a place for a hash.
 //
-// Up to a tenth of a step is added at random. Otherwise hundreds of responses would tell how long the work took: a
+// Up to a tenth of a step is added at random. Otherwise hundreds of responses would reveal how long the work took: a
 // timer fires a little sooner or later depending on how long it was set for.
 func (d *ResponseDelay) Wait(ctx context.Context, began time.Time, step time.Duration) {
 	if step <= 0 {

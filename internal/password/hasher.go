@@ -14,7 +14,7 @@ import (
 	"accountd/internal/argon2"
 )
 
-// Hasher hashes and verifies passwords, a bounded number at once. It is safe for concurrent use, apart from Measure.
+// Hasher hashes and verifies passwords, a bounded number at once. It is safe for concurrent use, except Measure.
 type Hasher struct {
 	params   *argon2id.Params // of new hashes
 	maxBytes int              // of a password
@@ -62,9 +62,9 @@ func (h *Hasher) Hash(ctx context.Context, c Client, password string) (string, e
 	return encodeArgon2id(h.params, salt, key), nil
 }
 
-// Enter waits for a place to verify one password. name is what was typed at a login: tickets with one name hold it one
-// after the other. "" is no name. The caller must call Release. Enter returns *BusyError if the queue is full, or the
-// error of ctx if that ends first.
+// Enter waits for a place to verify one password. name is what was typed at a login, or "" for no name. Of several
+// tickets with the same name, only one at a time gets a place. The caller must call Release. Enter returns *BusyError
+// if the queue is full, or the error of ctx if that ends first.
 func (h *Hasher) Enter(ctx context.Context, c Client, name string) (*Ticket, error) {
 	t := &Ticket{Client: c, name: name, hasher: h}
 	if err := h.queue.enter(ctx, t); err != nil {
@@ -108,8 +108,8 @@ func (h *Hasher) compare(password, encoded string) (ok, upgrade bool, err error)
 	return ok, err == nil && *p != *h.params, err
 }
 
-// DelayRefusal returns when a wrong password may be answered: so long after the ticket got its place that the time does
-// not tell what kind of hash the account has. The ticket keeps its name meanwhile.
+// DelayRefusal waits until a wrong password may be answered: so long after the ticket got its place that the time does
+// not reveal which kind of hash the account has. The ticket keeps its name until then.
 func (t *Ticket) DelayRefusal(ctx context.Context) {
 	t.hasher.delay.Wait(ctx, t.began, time.Duration(t.hasher.refusal.Load()))
 }

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// hashSchemes are the beginnings of stored hashes. The first fields of a hash, each of which ends with "$", tell what
-// it costs: they are its kind. A part of scrypt's costs is behind the salt; hashes with one beginning count as one
-// kind.
+// hashSchemes are the prefixes of stored hashes. The kind of a hash is its first fields, each of which ends with "$":
+// they contain the costs. A part of scrypt's costs is behind the salt, and is not part of the kind.
 var hashSchemes = []struct {
 	prefix string
 	fields int

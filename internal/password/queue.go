@@ -15,9 +15,9 @@ const retryAfter = 2 * time.Second
 // hashQueue lets a bounded number of hashes run at once, since each takes a core and megabytes of memory. Other tickets
 // wait.
 //
-// A free place goes to the class of networks (known or other) whose last turn is the longest ago, in that to such a
-// site, in that to such a network. So a flood delays itself, from however many networks of its site it comes. Of one
-// name, one hash runs at a time.
+// A free place goes to the class of networks (known or other) whose last turn is the longest ago, within the class to
+// such a site, and within the site to such a network. So a flood delays only itself, even if it comes from many
+// networks of one site. Only one hash at a time runs for a name.
 //
 // A ticket that comes to a full queue displaces the newest ticket of the longest line, or is refused if its own line
 // is the longest. Half of the queue is reserved for known networks, so that a flood from many sites cannot displace
@@ -35,7 +35,7 @@ type hashQueue struct {
 	classes map[bool]uint64    // the last turn of known and of other networks
 }
 
-// Client is who asks for a hash: the queue is fair between clients.
+// Client is the sender of a request for a hash. The queue is fair between clients.
 type Client struct {
 	Network string      // an IPv4 address, or the first 64 bits of an IPv6 address; "": none
 	Site    string      // a group of networks that one owner can have at little cost
@@ -262,7 +262,7 @@ func longestLine(tickets []*Ticket, key func(*Ticket) string) (longest []*Ticket
 	return longest
 }
 
-// filter returns the tickets for which is reports true.
+// filter returns the tickets for which the function is returns true.
 func filter(tickets []*Ticket, is func(*Ticket) bool) []*Ticket {
 	return slices.DeleteFunc(slices.Clone(tickets), func(t *Ticket) bool { return !is(t) })
 }

@@ -71,8 +71,8 @@ type record struct {
 // forever is the end of a window that only a reset ends.
 const forever int64 = math.MaxInt64
 
-// remaining is how many more attempts are allowed at now, in unix seconds. If that is none, until is when the window
-// ends.
+// remaining is how many more attempts are allowed at now, in unix seconds. If that is 0, until is the end of the
+// window.
 func (l Limit) remaining(r record, now int64) (n int, until int64) {
 	n = math.MaxInt
 	if l.MaxConsecutive > 0 {
@@ -100,8 +100,9 @@ func (l Limit) add(r record, now int64) record {
 	return r
 }
 
-// at is the record at now, in a new window if the old one is over. A clock that was set back ends a window, so that
-// nobody waits for the time of before. A lockout begins again instead: a wrong clock must not allow more attempts.
+// at is the record at now, in a new window if the old one is over. A clock that was set back ends a window, which
+// would otherwise last until the clock has caught up. A lockout begins again instead: a wrong clock must not allow more
+// attempts.
 func (l Limit) at(r record, now int64) record {
 	switch {
 	case now < r.since && l.Lockout:
@@ -156,7 +157,7 @@ func Count(ctx context.Context, tx *store.Tx, limits ...Limit) error {
 }
 
 // Add counts an attempt even if a limit is reached. refused says that the attempt was refused: a full counter counts
-// those apart. A limit that is not Enforced counts nothing.
+// refused attempts separately. A limit that is not Enforced counts nothing.
 func Add(ctx context.Context, tx *store.Tx, refused bool, limits ...Limit) error {
 	now := tx.Now.Unix()
 	for _, l := range limits {
@@ -180,7 +181,7 @@ func Add(ctx context.Context, tx *store.Tx, refused bool, limits ...Limit) error
 	return nil
 }
 
-// State is what a full counter says.
+// State describes a full counter.
 type State struct {
 	Consecutive int       // attempts since the last reset
 	Refused     int       // refused attempts since the last reset

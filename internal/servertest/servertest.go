@@ -29,7 +29,7 @@ import (
 var build = sync.OnceValues(buildProgram)
 
 // Binary builds accountd as it is released, without symbols, and returns the path of the executable. All test processes
-// of one checkout share it: whoever comes after the first finds it up to date.
+// of one checkout share it: after the first build, go build finds it up to date.
 func Binary(tb testing.TB) string {
 	tb.Helper()
 	path, err := build()
