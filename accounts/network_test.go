@@ -39,7 +39,7 @@ const (
 // their own: those of earlier logins, verifications and new passwords. That gives no more attempts to other networks.
 func TestOwnNetworks(t *testing.T) {
 	t.Parallel()
-	for name, prove := range map[string]func(h *harness, ctx context.Context) error{
+	for name, authenticate := range map[string]func(h *harness, ctx context.Context) error{
 		"login": func(h *harness, ctx context.Context) error {
 			_, err := h.Login(ctx, byUsername("ada", password))
 			return err
@@ -63,7 +63,7 @@ func TestOwnNetworks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t, standard)
 			ada := h.ada(t)
-			if err := prove(h, from(t, home)); err != nil {
+			if err := authenticate(h, from(t, home)); err != nil {
 				t.Fatal(err)
 			}
 			h.failLoginsFrom(t, theirs, 10)

@@ -31,7 +31,7 @@ func BenchmarkAgainst(b *testing.B) {
 	}
 	ours := registered(b, servertest.Start(b, filepath.Join(data(b), "data")))
 	theirs := registered(b, servertest.StartProgram(b, []string{other}, filepath.Join(data(b), "data")))
-	p := pace{turns: *turnsFlag, turn: *turnFlag}
+	p := schedule{turns: *turnsFlag, turn: *turnFlag}
 	const clients = 16
 	for _, o := range []operation{me, tokenAuth, refreshToken, register} {
 		b.Run(o.name, func(b *testing.B) {

@@ -54,8 +54,8 @@ func TestMain(m *testing.M) {
 
 // run runs tests and benchmarks, and writes the results of the benchmarks.
 func run(m *testing.M) (int, error) {
-	pace := pace{turns: *turnsFlag, turn: *turnFlag}
-	if err := pace.check(); err != nil {
+	s := schedule{turns: *turnsFlag, turn: *turnFlag}
+	if err := s.check(); err != nil {
 		return 1, err
 	}
 	if flag.Lookup("test.bench").Value.String() == "" {
@@ -123,5 +123,5 @@ func sizes(tb testing.TB) (list []int) {
 	return list
 }
 
-// defaults returns the pace that the flags set.
-func defaults() pace { return pace{turns: *turnsFlag, turn: *turnFlag} }
+// defaults returns the schedule that the flags set.
+func defaults() schedule { return schedule{turns: *turnsFlag, turn: *turnFlag} }

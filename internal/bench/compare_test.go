@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// pace is the number and length of turns.
-type pace struct {
+// schedule is the number and length of turns.
+type schedule struct {
 	turns int
 	turn  time.Duration
 }
 
-// check refuses a pace that outlasts access tokens (five minutes) or idle connections.
-func (p pace) check() error {
+// check refuses a schedule that outlasts access tokens (five minutes) or idle connections.
+func (p schedule) check() error {
 	const most, idle = 4 * time.Minute, time.Minute // connections are closed after two minutes without a request
 	if p.turns < 1 || p.turn <= 0 || p.turn > idle || 2*time.Duration(p.turns)*p.turn > most {
 		return fmt.Errorf("-turns %d -turn %s: both take that many turns of that length, of at most %s and %s together",
@@ -78,7 +78,7 @@ func (c contender) side(tb testing.TB, m measured) Side {
 }
 
 // compare measures both in turns, after one turn that does not count.
-func compare(tb testing.TB, p pace, ours, floor contender) (oursSide, floorSide Side) {
+func compare(tb testing.TB, p schedule, ours, floor contender) (oursSide, floorSide Side) {
 	tb.Helper()
 	for _, c := range []contender{floor, ours} {
 		if _, err := c.turn(p.turn/4, true); err != nil {

@@ -153,7 +153,7 @@ func pagesAt16(clients int, ours, _ Side) []Check {
 }
 
 // measure measures an operation and its floor.
-func (o operation) measure(tb testing.TB, p pace, s *server, clients int) Result {
+func (o operation) measure(tb testing.TB, p schedule, s *server, clients int) Result {
 	tb.Helper()
 	plan := Plan{Clients: clients, Requests: o.requests(tb, s, clients)}
 	ours, floor := compare(tb, p, o.contender(tb, s, plan), o.floor(tb, s, plan))
@@ -226,7 +226,7 @@ func TestOperations(t *testing.T) {
 	if underRaceDetector() {
 		t.Skip("the built program has no race detector")
 	}
-	s, p := fresh(t, leastUsers), pace{turns: 1, turn: 50 * time.Millisecond}
+	s, p := fresh(t, leastUsers), schedule{turns: 1, turn: 50 * time.Millisecond}
 	for _, o := range operations {
 		t.Run(o.title(), func(t *testing.T) {
 			r := o.measure(t, p, s, 2)

@@ -35,7 +35,7 @@ func BenchmarkSize(b *testing.B) {
 }
 
 // measureSizes measures an operation on both files.
-func (o operation) measureSizes(tb testing.TB, p pace, small, large *server) Result {
+func (o operation) measureSizes(tb testing.TB, p schedule, small, large *server) Result {
 	tb.Helper()
 	const clients = 16
 	by := func(s *server) contender {

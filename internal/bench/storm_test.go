@@ -80,7 +80,7 @@ func BenchmarkMemory(b *testing.B) {
 	logins.take(b, &m, max(defaults().turn*3, 3*time.Second))
 	side := logins.side(b, m)
 	b.ReportMetric(side.Peak, "peak-MiB")
-	b.ReportMetric(float64(m.busy), "told-busy")
+	b.ReportMetric(float64(m.busy), "busy")
 	const own, hash = 60, 19 // MiB
 	fact(b, "most memory while 500 clients log in", Check{Value: side.Peak, Unit: "MiB",
 		Bound: float64(own + hash*runtime.NumCPU())})

@@ -329,11 +329,11 @@ func TestQueueKnownNetworks(t *testing.T) {
 // TestQueueWhenBothHappen: a ticket whose context ends at the moment in which it gets a place passes that on, and one
 // that is refused at that moment has none to pass on.
 func TestQueueWhenBothHappen(t *testing.T) {
-	tell := map[string]func(*hashQueue){
+	endings := map[string]func(*hashQueue){
 		"turn":     func(q *hashQueue) { q.free++; q.pass() },
 		"eviction": func(q *hashQueue) { q.evict(fromNetwork("quiet")); q.free++; q.pass() },
 	}
-	for _, tell := range tell {
+	for _, end := range endings {
 		for range 200 { // select picks either of two that are ready
 			q := newHashQueue(1, 2)
 			if err := q.enter(t.Context(), fromNetwork("flood")); err != nil {
@@ -352,7 +352,7 @@ func TestQueueWhenBothHappen(t *testing.T) {
 			q.mu.Lock() // keeps those that give up from leaving the queue by themselves
 			cancel()
 			runtime.Gosched()
-			tell(q)
+			end(q)
 			q.mu.Unlock()
 			<-left
 			<-left

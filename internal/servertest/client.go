@@ -150,9 +150,9 @@ func (s *Server) Refresh(token string) (*Session, error) {
 		refreshToken(refreshToken: $t) { success errors token refreshToken } }`, map[string]any{"t": token})
 }
 
-// Whose returns the username of an access token's owner, or "" if the token is refused. The query me and the mutation
+// UsernameOf returns the username of an access token's owner, or "" if the token is refused. The query me and the mutation
 // verifyToken have to agree.
-func (s *Server) Whose(tb testing.TB, token string) string {
+func (s *Server) UsernameOf(tb testing.TB, token string) string {
 	tb.Helper()
 	var me struct{ Username string }
 	var verified struct{ Success bool }

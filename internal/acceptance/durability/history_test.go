@@ -35,7 +35,7 @@ func (h *handedOut) mail(t *testing.T, dataDir, mutation string, link ...string)
 func (h *handedOut) worthless(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	for i, token := range h.access {
-		if name := s.Whose(t, token); name != "" {
+		if name := s.UsernameOf(t, token); name != "" {
 			t.Errorf("access token %d is %s's", i, name)
 		}
 	}

@@ -32,7 +32,7 @@ func TestSecurityKeyFileVanishes(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Await(t, func() bool { return ready(t, server) == http.StatusServiceUnavailable })
-	if name := server.Whose(t, session.Token); name != "ada" {
+	if name := server.UsernameOf(t, session.Token); name != "ada" {
 		t.Errorf("the access token is %q's", name)
 	}
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -131,13 +131,13 @@ func TestSecurityLostKeys(t *testing.T) {
 	}
 	server = servertest.Start(t, dataDir, environ...)
 	server.Await(t, func() bool { return ready(t, server) == http.StatusOK })
-	if name := server.Whose(t, session.Token); name != "" {
+	if name := server.UsernameOf(t, session.Token); name != "" {
 		t.Errorf("the access token of before is %q's", name)
 	}
 	verified := runMutation(t, server, "verifyAccount", "token: $token", "", map[string]any{"token": link})
 	invalidToken(t, "a link of before", verified)
 	next, err := server.Refresh(session.RefreshToken)
-	if err != nil || !next.Success || server.Whose(t, next.Token) != "ada" {
+	if err != nil || !next.Success || server.UsernameOf(t, next.Token) != "ada" {
 		t.Errorf("the session does not go on: %+v, %v", next, err)
 	}
 	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {

@@ -91,12 +91,12 @@ func TestSecurityOwnerBesideGuesses(t *testing.T) {
 	addOwner(t, dir)
 	s := servertest.Cheap(t, dir, behindProxy)
 	owner := viaProxy("192.0.2.7")
-	guesser := 0
-	guess := func(times int) {
+	client := 0
+	failLogins := func(times int) {
 		t.Helper()
 		for range times {
-			guesser++
-			_, _, body := askRaw(t, viaProxy(fmt.Sprintf("2001:db8:%x::1", guesser)), s, "", byName,
+			client++
+			_, _, body := askRaw(t, viaProxy(fmt.Sprintf("2001:db8:%x::1", client)), s, "", byName,
 				map[string]any{"name": "ada", "password": "wrong"})
 			if body != loginRefused {
 				t.Fatal(body)
@@ -104,7 +104,7 @@ func TestSecurityOwnerBesideGuesses(t *testing.T) {
 		}
 	}
 	for reset, password := range []string{"brisk-heron-71", "brisk-heron-72", "brisk-heron-73"} {
-		guess(25)
+		failLogins(25)
 		askRaw(t, owner, s, "", `mutation { sendPasswordResetEmail(email: "ada@example.com") { success } }`, nil)
 		_, _, body := askRaw(t, owner, s, "", `mutation($t: String!, $p: String!) { passwordReset(token: $t, `+
 			`newPassword1: $p, newPassword2: $p) { success errors } }`,
@@ -112,10 +112,10 @@ func TestSecurityOwnerBesideGuesses(t *testing.T) {
 		if !strings.Contains(body, `"success":true`) {
 			t.Fatal(body)
 		}
-		guess(77)
+		failLogins(77)
 		in := 0
 		for range 10 {
-			guess(2)
+			failLogins(2)
 			if _, _, body := askRaw(t, owner, s, "", byName, map[string]any{"name": "ada",
 				"password": password}); strings.Contains(body, `"success":true`) {
 				in++

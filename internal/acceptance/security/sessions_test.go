@@ -61,7 +61,7 @@ func TestSecurityOneSuccessor(t *testing.T) {
 	if err != nil || again.RefreshToken != successors[0] {
 		t.Errorf("after a crash the first token gives %+v, %v; want the same successor", again, err)
 	}
-	if name := s.Whose(t, again.Token); name != "ada" {
+	if name := s.UsernameOf(t, again.Token); name != "ada" {
 		t.Errorf("the access token is %q's", name)
 	}
 }
@@ -86,7 +86,7 @@ func TestSecuritySessionsPerUser(t *testing.T) {
 		if i >= 10 {
 			want = "ada"
 		}
-		if got := s.Whose(t, session.Token); got != want {
+		if got := s.UsernameOf(t, session.Token); got != want {
 			t.Errorf("session %d of 60 is %q's, want %q's", i+1, got, want)
 		}
 	}
@@ -267,7 +267,7 @@ func TestSecurityForgedTokens(t *testing.T) {
 	if len(forged) < 60 {
 		t.Errorf("%d forged tokens", len(forged))
 	}
-	if name := s.Whose(t, forge(header, string(payload), own)); name != "ada" {
+	if name := s.UsernameOf(t, forge(header, string(payload), own)); name != "ada" {
 		t.Fatalf("what is forged with nothing changed is %q's", name)
 	}
 	for what, token := range forged {
@@ -275,12 +275,12 @@ func TestSecurityForgedTokens(t *testing.T) {
 			if strings.ContainsAny(token, "\x00\n") {
 				t.Fatal("no header can carry it")
 			}
-			if name := s.Whose(t, token); name != "" {
+			if name := s.UsernameOf(t, token); name != "" {
 				t.Errorf("%.80s is %q's", token, name)
 			}
 		})
 	}
-	if name := s.Whose(t, session.Token); name != "ada" {
+	if name := s.UsernameOf(t, session.Token); name != "ada" {
 		t.Errorf("the good token is %q's afterwards", name)
 	}
 }
@@ -326,12 +326,12 @@ func TestSecurityPublicKeyAsSecret(t *testing.T) {
 			for form, secret := range secrets {
 				for _, alg := range []string{"HS256", algorithm} {
 					token := forge(`{"alg":"`+alg+`","kid":"`+kid+`","typ":"JWT"}`, string(payload), hs(secret))
-					if name := s.Whose(t, token); name != "" {
+					if name := s.UsernameOf(t, token); name != "" {
 						t.Errorf("HMAC under the public key in %s, said to be %s, is %q's", form, alg, name)
 					}
 				}
 			}
-			if name := s.Whose(t, session.Token); name != "ada" {
+			if name := s.UsernameOf(t, session.Token); name != "ada" {
 				t.Errorf("the good token is %q's", name)
 			}
 		})

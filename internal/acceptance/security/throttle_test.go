@@ -471,8 +471,8 @@ func TestSecurityMailedTokens(t *testing.T) {
 	}
 	throttled := 0
 	for i := range 1000 {
-		guess := first[:len(first)-4] + fmt.Sprintf("%04d", i)
-		status, header, body := askRaw(t, client, s, "", mutations[i%4], map[string]any{"t": guess})
+		token := first[:len(first)-4] + fmt.Sprintf("%04d", i)
+		status, header, body := askRaw(t, client, s, "", mutations[i%4], map[string]any{"t": token})
 		if throttledAnswer(t, status, header, body) {
 			throttled++
 		} else if !strings.Contains(body, `"invalid_token"`) {
@@ -480,7 +480,7 @@ func TestSecurityMailedTokens(t *testing.T) {
 		}
 	}
 	if throttled != 940 {
-		t.Errorf("%d of 1000 guesses were throttled, want 940", throttled)
+		t.Errorf("%d of 1000 wrong tokens were throttled, want 940", throttled)
 	}
 	if _, _, body := askRaw(t, client, s, "", mutations[2], map[string]any{"t": second}); !strings.Contains(body,
 		`"success":true`) {

@@ -35,8 +35,8 @@ func TestTimingPairs(t *testing.T) {
 	for name, p := range map[string]twoNames{
 		"address and username":                           {"username", "verified$", 0},
 		"primary and secondary address":                  {"email", "second-verified$@example.com", 0},
-		"address and username, the last but one guesses": {"username", "verified$", 8},
-		"address and username, the last guess":           {"username", "verified$", 9},
+		"address and username, the last attempt but one": {"username", "verified$", 8},
+		"address and username, the last attempt":         {"username", "verified$", 9},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 {
@@ -59,7 +59,7 @@ func measurePairs(t *testing.T, p twoNames) (same, others []float64) {
 	o := &outsider{Server: servertest.Start(t, filepath.Join(t.TempDir(), "data"), "ACCOUNTD_LOG_LEVEL=error")}
 	o.add(t, "caller", outsidersPassword, "--verified")
 	populate(t, o, false, accounts*(*timingSamples+warmUp))
-	guess := func(field, name string) {
+	logIn := func(field, name string) {
 		body, err := json.Marshal(map[string]any{
 			"query": `mutation($n: String!, $p: String!) { tokenAuth(` + field +
 				`: $n, password: $p) { success } }`,
@@ -78,23 +78,23 @@ func measurePairs(t *testing.T, p twoNames) (same, others []float64) {
 	const address = "verified$@example.com"
 	for sample := range *timingSamples + warmUp {
 		first := accounts * sample
-		for _, apart := range rand.Perm(2) { // 0: one account; 1: two
+		for _, twoAccounts := range rand.Perm(2) { // 0 or 1
 			account, second := first, first
-			if apart == 1 {
+			if twoAccounts == 1 {
 				account, second = first+1, first+2
 			}
 			for range p.before {
-				guess("email", name(address, account))
+				logIn("email", name(address, account))
 			}
 			var both sync.WaitGroup
 			began := time.Now()
-			both.Go(func() { guess("email", name(address, account)) })
-			both.Go(func() { guess(p.other, name(p.second, second)) })
+			both.Go(func() { logIn("email", name(address, account)) })
+			both.Go(func() { logIn(p.other, name(p.second, second)) })
 			both.Wait()
 			took := float64(time.Since(began)) / float64(time.Millisecond)
 			switch {
 			case sample < warmUp:
-			case apart == 1:
+			case twoAccounts == 1:
 				others = append(others, took)
 			default:
 				same = append(same, took)
