@@ -12,29 +12,45 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestSecurityTable: docs/security.md has a row for each of the seventy requirements. The tests, scripts, files and
+var (
+	requirement = regexp.MustCompile(`(?m)^### (\d+)\. `)
+	codeQuote   = regexp.MustCompile("`([^`]+)`")
+)
+
+// quoted returns the names of one item of a section, such as "- Tests: `TestA`, `TestB`".
+func quoted(section, item string) (names []string) {
+	_, rest, _ := strings.Cut(section, "\n- "+item+": ")
+	rest, _, _ = strings.Cut(rest, "\n- ")
+	rest, _, _ = strings.Cut(rest, "\n#")
+	for _, quote := range codeQuote.FindAllStringSubmatch(rest, -1) {
+		names = append(names, quote[1])
+	}
+	return names
+}
+
+// TestSecurityDocument: docs/security.md has a section for each of the requirements. The tests, scripts, files and
 // settings in it exist.
-func TestSecurityTable(t *testing.T) {
+func TestSecurityDocument(t *testing.T) {
+	const requirements = 72
 	text := servertest.Read(t, "docs/security.md")
 	tests, settings := testNames(t), settingNames(t)
-	code := regexp.MustCompile("`([^`]+)`")
 	seen := map[string]bool{}
-	for _, row := range regexp.MustCompile(`(?m)^\| *(\d+) *\|(.*)\|$`).FindAllStringSubmatch(text, -1) {
-		number, cells := row[1], strings.Split(row[2], "|")
-		if len(cells) != 4 {
-			t.Errorf("%s: %d columns after the number, not 4", number, len(cells))
-			continue
+	starts := requirement.FindAllStringSubmatchIndex(text, -1)
+	for i, at := range starts {
+		number, section := text[at[2]:at[3]], text[at[1]:]
+		if i+1 < len(starts) {
+			section = text[at[1]:starts[i+1][0]]
 		}
 		if seen[number] {
-			t.Errorf("%s: twice", number)
+			t.Errorf("%s: got two sections, want one", number)
 		}
 		seen[number] = true
-		named := code.FindAllStringSubmatch(cells[2], -1)
+		named := quoted(section, "Tests")
 		if len(named) == 0 {
-			t.Errorf("%s: no test", number)
+			t.Errorf("%s: got no test, want at least one", number)
 		}
 		for _, name := range named {
-			function, script, _ := strings.Cut(name[1], "/")
+			function, script, _ := strings.Cut(name, "/")
 			if !tests[function] {
 				t.Errorf("%s: there is no test %s", number, function)
 			}
@@ -42,24 +58,24 @@ func TestSecurityTable(t *testing.T) {
 				servertest.Read(t, "testdata/e2e/"+script+".script")
 			}
 		}
-		for _, name := range code.FindAllStringSubmatch(cells[1], -1) {
-			if !settings[name[1]] {
-				t.Errorf("%s: there is no setting %s", number, name[1])
+		for _, name := range quoted(section, "Settings") {
+			if !settings[name] {
+				t.Errorf("%s: there is no setting %s", number, name)
 			}
 		}
-		places := code.FindAllStringSubmatch(cells[3], -1)
+		places := quoted(section, "Code")
 		if len(places) == 0 {
-			t.Errorf("%s: no file", number)
+			t.Errorf("%s: got no file, want at least one", number)
 		}
 		for _, name := range places {
-			if _, err := os.Stat(servertest.File(t, name[1])); err != nil {
+			if _, err := os.Stat(servertest.File(t, name)); err != nil {
 				t.Errorf("%s: %v", number, err)
 			}
 		}
 	}
-	for number := 1; number <= 70; number++ {
+	for number := 1; number <= requirements; number++ {
 		if !seen[strconv.Itoa(number)] {
-			t.Errorf("%d: no row", number)
+			t.Errorf("%d: got no section", number)
 		}
 	}
 }
