@@ -24,7 +24,7 @@ import (
 // Errors is the scalar ExpectedErrorType: problems by argument.
 type Errors map[string][]Problem
 
-// Problem is what a user is told.
+// Problem is an error for the user.
 type Problem struct{ Message, Code string }
 
 // session adds the access token that it holds to requests.
