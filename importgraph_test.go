@@ -39,11 +39,11 @@ var allowed = map[string]string{
 	"internal/bench":                 "",
 	"internal/bench/dataset":         "internal/cli internal/store",
 	"internal/bench/seed":            "internal/bench/dataset",
-	"internal/cli": "accounts email internal/config internal/devmail internal/graphiql internal/server internal/store " +
-		"schema tokens github.com/alecthomas/kong github.com/lmittmann/tint github.com/mattn/go-isatty " +
-		"golang.org/x/sys",
-	"internal/config": "accounts email internal/pattern internal/ratelimit internal/server internal/spelling schema tokens " +
-		"github.com/pelletier/go-toml/v2",
+	"internal/cli": "accounts email internal/config internal/devmail internal/graphiql internal/server " +
+		"internal/store schema tokens github.com/alecthomas/kong github.com/lmittmann/tint " +
+		"github.com/mattn/go-isatty golang.org/x/sys",
+	"internal/config": "accounts email internal/pattern internal/ratelimit internal/server internal/spelling " +
+		"schema tokens github.com/pelletier/go-toml/v2",
 	"internal/devmail":  "internal/pattern",
 	"internal/durable":  "",
 	"internal/graphiql": "",
@@ -76,7 +76,8 @@ func TestArchitectureNamesPackages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range allowed {
-		if family, _, _ := strings.Cut(strings.TrimPrefix(name, "internal/"), "/"); family == "acceptance" || family == "bench" {
+		if family, _, _ := strings.Cut(strings.TrimPrefix(name, "internal/"), "/"); family == "acceptance" ||
+			family == "bench" {
 			name = "internal/" + family + "/…"
 		}
 		if !strings.Contains(string(text), "| `"+name+"` |") {

@@ -50,7 +50,8 @@ func TestSetUser(t *testing.T) {
 			func(u *account) { u.SecondaryEmail, u.secondary = "", "" }, "address changed", [2]bool{true, true}},
 		{"addresses swapped", SetUserInput{Email: ptr("Ada2@example.com"), SecondaryEmail: ptr("Ada@example.com")},
 			func(u *account) {
-				u.Email, u.SecondaryEmail, u.canonical, u.secondary = u.SecondaryEmail, u.Email, u.secondary, u.canonical
+				u.Email, u.SecondaryEmail = u.SecondaryEmail, u.Email
+				u.canonical, u.secondary = u.secondary, u.canonical
 			}, "address changed", [2]bool{true, true}},
 		{"secondary address becomes the primary one", SetUserInput{Email: ptr("ada2@example.com"),
 			SecondaryEmail: ptr("")}, func(u *account) {

@@ -58,7 +58,8 @@ func TestClearingLetsOthersIn(t *testing.T) {
 			})
 			h.ada(t)
 			h.exec(t,
-				fmt.Sprintf(`CREATE TEMP TABLE generate_series AS WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < %d) SELECT value FROM n; %s`, old, test.fill))
+				fmt.Sprintf(`CREATE TEMP TABLE generate_series AS WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL `+
+					`SELECT value + 1 FROM n WHERE value < %d) SELECT value FROM n; %s`, old, test.fill))
 			left := old
 			w := &stopwatch{at: h.now()}
 			w.during = func() {
@@ -176,7 +177,8 @@ func TestSlowBatchesAreSmall(t *testing.T) {
 			h := newHarness(t)
 			h.ada(t)
 			h.exec(t,
-				`INSERT INTO sessions (user_id, created_at, ended_at) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45) SELECT 1, 0, 1 FROM n`)
+				`INSERT INTO sessions (user_id, created_at, ended_at) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL `+
+					`SELECT i + 1 FROM n WHERE i < 45) SELECT 1, 0, 1 FROM n`)
 			w := &stopwatch{at: h.now()}
 			h.delay = w.delay()
 			h.delay.Now = func() time.Time { w.at = w.at.Add(test.step); return w.at }

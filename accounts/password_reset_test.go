@@ -130,7 +130,8 @@ func TestSendPasswordResetEmail(t *testing.T) {
 			}
 			for _, address := range []string{"new@example.com", "new2@example.com"} {
 				err := h.sendReset(t, address)()
-				want := map[Reveal]error{RevealAll: Errors{"email": {{"Verify your account. A new verification email was sent.", "not_verified"}}}}[reveal]
+				want := map[Reveal]error{RevealAll: Errors{"email": {{"Verify your account. A new verification " +
+					"email was sent.", "not_verified"}}}}[reveal]
 				if !equalErrors(err, want) {
 					t.Errorf("%s: %#v, want %#v", address, err, want)
 				}

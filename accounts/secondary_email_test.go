@@ -105,8 +105,9 @@ func TestAddressText(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string]string{
 		"Ada@Example.com": "Ada@example.com", "Ada@BÜCHER.example": "Ada@bücher.example",
-		"a@XN--BCHER-KVA.example":                   "a@xn--bcher-kva.example",
-		"a@example.ΒΑΣ":                             "a@example.xn--mxab6c", // shown with a final sigma, which is another domain
+		"a@XN--BCHER-KVA.example": "a@xn--bcher-kva.example",
+		// shown with a final sigma, which is another domain
+		"a@example.ΒΑΣ": "a@example.xn--mxab6c",
 		"a@" + strings.Repeat("中", 50) + ".example": "a@" + strings.Repeat("中", 50) + ".example",
 	} {
 		address, err := ParseAddress(typed)

@@ -45,7 +45,8 @@ func (h *harness) seed(t *testing.T, n int) {
 	const numbers = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) `
 	h.exec(t, numbers+`INSERT INTO users (id, username, username_key, email, is_active, date_joined)
 		SELECT i, 'User' || i, 'user' || i, 'u' || i || '@example.com', i % 3 > 0, 0 FROM n;`+
-		numbers+`INSERT INTO addresses (canonical, user_id, address) SELECT 'u' || i || '@example.com', i, 'U' || i || '@example.com' FROM n;`+
+		numbers+`INSERT INTO addresses (canonical, user_id, address) SELECT 'u' || i || '@example.com', i, 'U' || `+
+		`i || '@example.com' FROM n;`+
 		numbers+`INSERT INTO user_status (user_id, verified) SELECT i, i % 2 FROM n`, n, n, n)
 }
 

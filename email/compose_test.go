@@ -32,8 +32,10 @@ func newComposer(t *testing.T, change func(*Settings)) *Composer {
 
 func testSettings(change func(*Settings)) Settings {
 	s := Settings{
-		From: "Acme <accounts@example.org>", SiteName: "Acme", LinkBase: "https://acme.example/", ActivationPath: "activate",
-		SecondaryEmailPath: "activate-second", PasswordResetPath: "password-reset", PasswordSetPath: "account/password-set",
+		From: "Acme <accounts@example.org>", SiteName: "Acme", LinkBase: "https://acme.example/",
+		ActivationPath:     "activate",
+		SecondaryEmailPath: "activate-second", PasswordResetPath: "password-reset",
+		PasswordSetPath: "account/password-set",
 	}
 	if change != nil {
 		change(&s)
@@ -149,7 +151,8 @@ func TestMessages(t *testing.T) {
 			want := map[string]string{
 				"From": `"Acme" <accounts@example.org>`, "To": "<ada@example.com>", "Subject": test.subject,
 				"Message-Id": "<1.ID@example.org>", "Auto-Submitted": "auto-generated", "Mime-Version": "1.0",
-				"Date": "Fri, 15 Jan 2027 08:00:00 +0000", "Content-Type": "multipart/alternative; boundary=accountd-1.ID",
+				"Date":         "Fri, 15 Jan 2027 08:00:00 +0000",
+				"Content-Type": "multipart/alternative; boundary=accountd-1.ID",
 			}
 			if diff := cmp.Diff(want, got.header); diff != "" {
 				t.Errorf("header (-want +got):\n%s", diff)
@@ -169,7 +172,8 @@ func TestMessages(t *testing.T) {
 					}
 				}
 			}
-			if kind.isNotice() && kind != NoticeRegistration && !strings.Contains(got.text, "15 January 2027 at 08:00 UTC") {
+			if kind.isNotice() && kind != NoticeRegistration &&
+				!strings.Contains(got.text, "15 January 2027 at 08:00 UTC") {
 				t.Errorf("does not say when:\n%s", got.text)
 			}
 		})
@@ -246,13 +250,15 @@ func TestHostileUsers(t *testing.T) {
 				t.Fatalf("%q: %v", name, err)
 			}
 			got := parseMail(t, message.Raw)
-			if len(got.header) != 8 || got.header["To"] != "<ada@example.com>" || got.header["Subject"] != message.Subject {
+			if len(got.header) != 8 ||
+				got.header["To"] != "<ada@example.com>" || got.header["Subject"] != message.Subject {
 				t.Errorf("%q: headers %v", name, got.header)
 			}
 			if utf8.RuneCountInString(message.Subject) > 4+3*(maxShown+1) {
 				t.Errorf("%q: a subject of %d bytes", name, len(message.Subject))
 			}
-			if strings.Contains(got.html, "<script") || strings.Contains(got.html, "49") || strings.Contains(got.text, "49") {
+			if strings.Contains(got.html, "<script") ||
+				strings.Contains(got.html, "49") || strings.Contains(got.text, "49") {
 				t.Errorf("%q is not data in\n%s", name, got.html)
 			}
 			for _, text := range []string{got.text, got.html, message.Subject} {
@@ -308,7 +314,8 @@ func TestRecipients(t *testing.T) {
 	for _, to := range []string{"", "ada", "not an address\r\nBcc: evil@example.com",
 		"ada@example.com, eve@example.com", "Ada <ada@example.com>", "ada@example.com (x)", "g: ada@example.com;",
 		"ada@example.com\r\n"} {
-		if _, err := c.compose(Mail{Kind: Activation, To: to, User: ada, Token: "t"}, "1.ID.eml", time.Unix(0, 0)); err == nil {
+		if _, err := c.compose(Mail{Kind: Activation, To: to, User: ada, Token: "t"}, "1.ID.eml",
+			time.Unix(0, 0)); err == nil {
 			t.Errorf("mails %q", to)
 		}
 	}
@@ -348,7 +355,8 @@ func TestLongLines(t *testing.T) {
 	long := strings.Repeat("für Elise ", 300)
 	c := newComposer(t, func(s *Settings) {
 		s.TemplatesDir = overrides(t, map[string]string{
-			"password_reset.txt": long + "\r\n{{.Link}}\rend\n", "password_reset.html": "<p>" + long + "</p><p>{{.Link}}</p>",
+			"password_reset.txt":  long + "\r\n{{.Link}}\rend\n",
+			"password_reset.html": "<p>" + long + "</p><p>{{.Link}}</p>",
 		})
 	})
 	message, err := c.Preview(PasswordReset, time.Unix(1_800_000_000, 0))
@@ -366,8 +374,10 @@ func TestLongLines(t *testing.T) {
 
 func TestVariables(t *testing.T) {
 	t.Parallel()
-	all := "{{.User.ID}} {{.User.Username}} {{.User.Email}} {{.User.SecondaryEmail}} {{.User.FirstName}} {{.User.LastName}} {{.User.Verified}} " +
-		"{{when .User.DateJoined}} {{with .User.LastLogin}}{{when .}}{{end}} {{.User.Fields.age}} {{.User.Fields.since.Year}} {{.Name}} {{.Token}} {{.Link}} {{.SiteName}} " +
+	all := "{{.User.ID}} {{.User.Username}} {{.User.Email}} {{.User.SecondaryEmail}} {{.User.FirstName}} " +
+		"{{.User.LastName}} {{.User.Verified}} " +
+		"{{when .User.DateJoined}} {{with .User.LastLogin}}{{when .}}{{end}} {{.User.Fields.age}} " +
+		"{{.User.Fields.since.Year}} {{.Name}} {{.Token}} {{.Link}} {{.SiteName}} " +
 		"{{.Domain}} {{.Protocol}} {{.Port}} {{.Path}} {{.Timestamp.Unix}} {{.Variables.support}}"
 	for base, want := range map[string]string{
 		"https://acme.example":          "acme.example https 443",
@@ -387,7 +397,8 @@ func TestVariables(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantText := fmt.Sprintf("1 ada ada@example.com ada@home.example Ada Lovelace true 15 January 2027 at 08:00 UTC 15 January 2027 at 08:00 UTC 42 1970 ada sample-token "+
+		wantText := fmt.Sprintf("1 ada ada@example.com ada@home.example Ada Lovelace true 15 January 2027 at "+
+			"08:00 UTC 15 January 2027 at 08:00 UTC 42 1970 ada sample-token "+
 			"%s/password-reset/sample-token Acme %s password-reset 1800000000 help@acme.example", base, want)
 		if diff := cmp.Diff(wantText, message.Text); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -401,7 +412,8 @@ func TestFields(t *testing.T) {
 	c := newComposer(t, func(s *Settings) {
 		s.Fields = map[string]any{"phone": "123", "age": int64(42)}
 		s.TemplatesDir = overrides(t, map[string]string{
-			"password_reset.txt": "[{{.User.Fields.phone}}] {{with .User.Fields.age}}{{.}}{{end}} {{len .User.Fields}} {{.Link}}",
+			"password_reset.txt": "[{{.User.Fields.phone}}] {{with .User.Fields.age}}{{.}}{{end}} {{len " +
+				".User.Fields}} {{.Link}}",
 		})
 	})
 	for want, fields := range map[string]map[string]any{

@@ -43,7 +43,8 @@ func openFixture(t *testing.T, dir string, maxOutbox int, now func() time.Time) 
 	}
 	f := &fixture{db: db, dir: filepath.Join(dir, "spool")}
 	f.Outbox, err = New(db, keys, Settings{
-		From: "Acme <accounts@example.org>", SiteName: "Acme", LinkBase: "https://acme.example/", ActivationPath: "activate",
+		From: "Acme <accounts@example.org>", SiteName: "Acme", LinkBase: "https://acme.example/",
+		ActivationPath:     "activate",
 		SecondaryEmailPath: "activate", PasswordResetPath: "password-reset", PasswordSetPath: "password-set",
 		SpoolDir: f.dir, MaxOutbox: maxOutbox,
 	}, slog.New(slog.NewTextHandler(t.Output(), nil)))
@@ -113,7 +114,8 @@ func TestPublishedBeforeWriteReturns(t *testing.T) {
 		t.Errorf("the spool holds %q", mails)
 	}
 	failure := errors.New("failure")
-	if err := f.send(t, Mail{Kind: Activation, To: "ada@example.com", User: ada, Token: "t"}, failure); !errors.Is(err, failure) {
+	if err := f.send(t, Mail{Kind: Activation, To: "ada@example.com", User: ada, Token: "t"}, failure); !errors.Is(err,
+		failure) {
 		t.Fatal(err)
 	}
 	if len(f.spooled(t)) != 1 || f.rows(t) != 1 {
@@ -129,7 +131,8 @@ func TestRowsWaitForTheProcessThatServes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := f.send(t, Mail{Kind: PasswordReset, To: "ada@example.com", User: ada, Token: "t"}, nil); !errors.Is(err, ErrFull) {
+	if err := f.send(t, Mail{Kind: PasswordReset, To: "ada@example.com", User: ada, Token: "t"}, nil); !errors.Is(err,
+		ErrFull) {
 		t.Errorf("beyond the bound: %v, want ErrFull", err)
 	}
 	err := f.db.Write(t.Context(), func(tx *store.Tx) error {
@@ -332,7 +335,8 @@ func TestNoDuplicate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(f.dir, strings.Replace(place, "%s", name, 1)), []byte("published"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(f.dir, strings.Replace(place, "%s", name, 1)), []byte("published"),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := f.Start(t.Context()); err != nil {
@@ -352,7 +356,8 @@ func TestNoDuplicate(t *testing.T) {
 func TestSealedAtRest(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	if err := f.send(t, Mail{Kind: PasswordReset, To: "ada@example.com", User: ada, Token: "canary-token"}, nil); err != nil {
+	if err := f.send(t, Mail{Kind: PasswordReset, To: "ada@example.com", User: ada, Token: "canary-token"},
+		nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, suffix := range []string{"", "-wal"} {

@@ -35,8 +35,9 @@ func ExampleOutbox() {
 	}
 	spool := filepath.Join(dir, "spool")
 	outbox, err := email.New(db, keys, email.Settings{
-		From: "Acme <accounts@acme.example>", SiteName: "Acme", LinkBase: "https://acme.example", ActivationPath: "activate",
-		SpoolDir: spool, MaxOutbox: 1000,
+		From: "Acme <accounts@acme.example>", SiteName: "Acme", LinkBase: "https://acme.example",
+		ActivationPath: "activate",
+		SpoolDir:       spool, MaxOutbox: 1000,
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		log.Fatal(err)

@@ -21,7 +21,8 @@ func TestGoldenMails(t *testing.T) {
 		t.Run(string(kind), func(t *testing.T) {
 			at := time.Unix(1_800_000_000, 0)
 			m := Mail{Kind: kind, To: "ada@xn--bcher-kva.example", User: User{
-				ID: 1, Username: "Ada <3", Email: "ada@bücher.example", FirstName: "Ada", DateJoined: at.Add(-time.Hour),
+				ID: 1, Username: "Ada <3", Email: "ada@bücher.example", FirstName: "Ada",
+				DateJoined: at.Add(-time.Hour),
 			}}
 			if !kind.isNotice() {
 				m.Token = "to-ken_1:2"
@@ -41,7 +42,8 @@ func TestGoldenMails(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got.Raw, want) {
-				t.Errorf("go test ./email -update writes it anew (-want +got):\n%s", cmp.Diff(string(want), string(got.Raw)))
+				t.Errorf("go test ./email -update writes it anew (-want +got):\n%s",
+					cmp.Diff(string(want), string(got.Raw)))
 			}
 		})
 	}

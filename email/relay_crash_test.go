@@ -428,7 +428,8 @@ func TestMailHarness(t *testing.T) {
 			to := fmt.Sprintf("%s%d@example.com", kind, i)
 			switch {
 			case i%10 == 9:
-				err := p.send(t, Mail{Kind: NoticePasswordChanged, To: fmt.Sprintf("ghost%d@example.com", i), User: ada}, refused)
+				err := p.send(t, Mail{Kind: NoticePasswordChanged, To: fmt.Sprintf("ghost%d@example.com", i),
+					User: ada}, refused)
 				if !errors.Is(err, refused) {
 					t.Fatal(err)
 				}
@@ -459,7 +460,8 @@ func TestMailHarness(t *testing.T) {
 				p.start()
 			}
 		}
-		time.Sleep(30 * time.Minute) // what is refused twice is tried again after a minute and two more, and the server breaks off
+		// what is refused twice is tried again after a minute and two more, and the server breaks off
+		time.Sleep(30 * time.Minute)
 		p.stop()
 
 		var sent, duplicated, unfounded int
@@ -479,7 +481,8 @@ func TestMailHarness(t *testing.T) {
 		left := len(p.in("new")) - waiting
 		remembered := slices.DeleteFunc(p.in("retry"), func(name string) bool { return name == serverRetry })
 		lost := committed - (sent - unfounded) - failed - left
-		t.Logf("committed %d, sent %d, retried %d, cut %d, dead %d (beside %d poison), duplicated %d, lost %d, unfounded %d",
+		t.Logf("committed %d, sent %d, retried %d, cut %d, dead %d (beside %d poison), duplicated %d, lost %d, "+
+			"unfounded %d",
 			committed, sent, deferred, cuts, failed, *poison, duplicated, lost, unfounded)
 		if lost != 0 || unfounded != 0 || failed != dead || left != 0 || len(remembered) != waiting ||
 			len(p.in("tmp")) != 0 || p.rows(t) != 0 {

@@ -190,7 +190,8 @@ func TestRelayDelivers(t *testing.T) {
 					}
 					if login {
 						p.settings.Username, p.settings.PasswordFile = "accountd", filepath.Join(p.root, "password")
-						if err := os.WriteFile(p.settings.PasswordFile, []byte(serverPassword+"\n"), 0o600); err != nil {
+						if err := os.WriteFile(p.settings.PasswordFile, []byte(serverPassword+"\n"),
+							0o600); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -205,7 +206,8 @@ func TestRelayDelivers(t *testing.T) {
 						t.Fatalf("taken: %q", p.server.messages)
 					}
 					for _, want := range raw {
-						if !slices.Contains(p.server.messages, want) || !strings.HasPrefix(want, "Auto-Submitted: auto-generated\r\n") {
+						if !slices.Contains(p.server.messages, want) ||
+							!strings.HasPrefix(want, "Auto-Submitted: auto-generated\r\n") {
 							t.Errorf("the server was not given %.300q", want)
 						}
 					}
@@ -315,7 +317,8 @@ func TestRelayRetries(t *testing.T) {
 		list := p.list()
 		if len(list) != 1 || list[0].To != want.To || list[0].Attempts != 1 ||
 			!strings.HasPrefix(list[0].Error, want.Error) ||
-			list[0].Next.Before(time.Now()) || list[0].Subject != "Your password on Acme has been changed" || list[0].Failed {
+			list[0].Next.Before(time.Now()) ||
+			list[0].Subject != "Your password on Acme has been changed" || list[0].Failed {
 			t.Errorf("the list has %+v", list)
 		}
 		time.Sleep(time.Hour)
@@ -340,7 +343,8 @@ func TestBackoff(t *testing.T) {
 		want     time.Duration
 	}{{1, 0, 48 * time.Second}, {1, 0.5, time.Minute}, {1, 1, 72 * time.Second}, {3, 0.5, 4 * time.Minute},
 		{9, 0.5, longestWait}, {1_000_000, 1, longestWait * 12 / 10}} {
-		if got := backoff(firstBackoff, longestWait, test.attempts, test.chance); got.Round(time.Millisecond) != test.want {
+		if got := backoff(firstBackoff, longestWait, test.attempts,
+			test.chance); got.Round(time.Millisecond) != test.want {
 			t.Errorf("backoff after %d attempts, chance %v: %v, want %v", test.attempts, test.chance, got, test.want)
 		}
 	}
@@ -415,14 +419,16 @@ func TestRelayFiles(t *testing.T) {
 		left = append(left, link, dir)
 		bad := map[string]string{}
 		for reason, text := range map[string]string{
-			"the file is empty\n":                                   "",
-			"the file is no mail: ":                                 "\x00\x01",
-			"the file has 2 headers To, and not one\n":              "To: <b@example.com>\r\n" + letter("a@example.com"),
-			"the file has 0 headers Message-Id, and not one\n":      "From: <a@example.com>\r\nTo: <a@example.com>\r\n\r\n",
-			"the file has the header Bcc, which none of ours has\n": "Bcc: <b@example.com>\r\n" + letter("a@example.com"),
-			"the file has no usable address in its header To\n":     letter("a@example.com>, <b@example.com"),
-			"the file is larger than 8388608 bytes\n":               letter("a@example.com") + strings.Repeat("x", maxMail),
-			"the file has waited for more than 5 days\n":            letter("late@example.com"),
+			"the file is empty\n":   "",
+			"the file is no mail: ": "\x00\x01",
+			"the file has 2 headers To, and not one\n": "To: <b@example.com>\r\n" +
+				letter("a@example.com"),
+			"the file has 0 headers Message-Id, and not one\n": "From: <a@example.com>\r\nTo: <a@example.com>\r\n\r\n",
+			"the file has the header Bcc, which none of ours has\n": "Bcc: <b@example.com>\r\n" +
+				letter("a@example.com"),
+			"the file has no usable address in its header To\n": letter("a@example.com>, <b@example.com"),
+			"the file is larger than 8388608 bytes\n":           letter("a@example.com") + strings.Repeat("x", maxMail),
+			"the file has waited for more than 5 days\n":        letter("late@example.com"),
 		} {
 			file := name()
 			if strings.Contains(reason, "5 days") {
@@ -433,7 +439,8 @@ func TestRelayFiles(t *testing.T) {
 		}
 		almost := fileName(time.Now().Add(-maxAge + time.Minute))
 		p.write(almost, letter("almost@example.com"))
-		if err := p.spool.saveRetry(fileName(time.Now()), retry{Attempts: 1, next: time.Now()}); err != nil { // its mail is gone
+		// its mail is gone
+		if err := p.spool.saveRetry(fileName(time.Now()), retry{Attempts: 1, next: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		p.start()
@@ -473,12 +480,14 @@ func TestRelayServerTrouble(t *testing.T) {
 			func(p *post) { p.server.do(func() { p.server.down = false }) },
 			"connect: connection refused: check that a mail server listens on mail.example.com:587"},
 		{"no STARTTLS", NoTLS, func(p *post) { p.settings.TLS = StartTLS }, nil,
-			`STARTTLS: the server does not offer it: use the server's port for submission (587), or set email.smtp.tls = "implicit"`},
+			`STARTTLS: the server does not offer it: use the server's port for submission (587), or set ` +
+				`email.smtp.tls = "implicit"`},
 		{"TLS refused", StartTLS, func(p *post) { p.settings.TLS = ImplicitTLS }, nil,
 			`TLS: no answer in time: the server does not begin with TLS on this port`},
 		{"another certificate", StartTLS, func(p *post) { p.settings.Host = "mail.example.org" }, nil,
 			"write the name that the server's certificate is for into email.smtp.host"},
-		{"unknown issuer", StartTLS, func(p *post) { p.server.roots = nil }, nil, "make this machine trust who issued it"},
+		{"unknown issuer", StartTLS, func(p *post) { p.server.roots = nil }, nil,
+			"make this machine trust who issued it"},
 		{"wrong password", StartTLS, func(p *post) {
 			p.settings.Username, p.settings.PasswordFile = "accountd", filepath.Join(p.root, "password")
 			if err := os.WriteFile(p.settings.PasswordFile, []byte("wrong\n"), 0o600); err != nil {

@@ -37,7 +37,8 @@ func (s spool) open() error {
 func (s spool) checkPath() error {
 	info, err := os.Stat(string(s))
 	if err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("spool: %s is a file, or lies under one; a directory is needed: name another in email.spool_dir, "+
+		return fmt.Errorf("spool: %s is a file, or lies under one; a directory is needed: name another in "+
+			"email.spool_dir, "+
 			"or move the file away", s)
 	}
 	return nil

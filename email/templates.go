@@ -130,7 +130,8 @@ func (p *parser) file(name string) (string, bool) {
 
 // overrides reports whether a template of the kind is overridden.
 func (p *parser) overrides(kind Kind) bool {
-	for _, name := range []string{string(kind) + ".subject", string(kind) + ".txt", string(kind) + ".html", layoutFile} {
+	for _, name := range []string{string(kind) + ".subject", string(kind) + ".txt", string(kind) + ".html",
+		layoutFile} {
 		if _, ok := p.files[name]; ok {
 			return true
 		}
@@ -248,7 +249,8 @@ func reason(at, text string) string {
 		if field[2] == "email.User" {
 			names = userVariables
 		}
-		return "there is no " + field[1] + ": " + spelling.Suggest(field[1], names, "possible are "+strings.Join(names, ", "))
+		return "there is no " + field[1] + ": " + spelling.Suggest(field[1], names,
+			"possible are "+strings.Join(names, ", "))
 	}
 	if key := unknownKey().FindStringSubmatch(text); key != nil {
 		if strings.Contains(at, "Fields") {

@@ -24,7 +24,8 @@ func overrides(t *testing.T, files map[string]string) string {
 
 func TestOverrides(t *testing.T) {
 	t.Parallel()
-	const document = "<!DOCTYPE html>\n<html><body><h2>Hi {{.Name}}</h2><a href=\"{{.Link}}\">Activate</a></body></html>\n"
+	const document = "<!DOCTYPE html>\n<html><body><h2>Hi {{.Name}}</h2><a " +
+		"href=\"{{.Link}}\">Activate</a></body></html>\n"
 	link := "https://acme.example/activate/sample-token"
 	for _, test := range []struct {
 		name                string
@@ -40,8 +41,12 @@ func TestOverrides(t *testing.T) {
 			"<!DOCTYPE html>\n<html><body><h2>Hi ada</h2><a href=\"" + link + "\">Activate</a></body></html>\n"},
 		{"a document and a text", map[string]string{"activation.html": document, "activation.txt": "{{.Link}}"}, "",
 			link, "<h2>Hi ada</h2>"},
-		{"blocks of the layout", map[string]string{"activation.html": `{{define "body"}}<p>Welcome!</p>{{end}} {{define "label"}}Here{{end}}`}, "", "Welcome!\n\nHere\n\nIf the button", ">Here</a>"},
-		{"the layout", map[string]string{"layout.html": `<html><body>{{template "body" .}}{{template "button" .}}<p>Acme Ltd</p></body></html>{{define "button"}}<a href="{{.Link}}">{{block "label" .}}Go{{end}}</a>{{end}}`},
+		{"blocks of the layout",
+			map[string]string{"activation.html": `{{define "body"}}<p>Welcome!</p>{{end}} {{define ` +
+				`"label"}}Here{{end}}`}, "", "Welcome!\n\nHere\n\nIf the button", ">Here</a>"},
+		{"the layout", map[string]string{"layout.html": `<html><body>{{template "body" .}}{{template "button" ` +
+			`.}}<p>Acme Ltd</p></body></html>{{define "button"}}<a href="{{.Link}}">{{block "label" ` +
+			`.}}Go{{end}}</a>{{end}}`},
 			"", "Please confirm", ">Activate the account</a><p>Acme Ltd</p></body>"},
 		{"what desktops leave", map[string]string{".DS_Store": "\xff", ".activation.txt.swp": "{{"}, "", "", ""},
 	} {

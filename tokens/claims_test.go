@@ -26,11 +26,13 @@ type referenceClaims struct {
 func TestClaimsAsJSON(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"", "ada", "a.b@c+d-e_f", `"`, `\`, "<b>&'", "\x00\x1f\x7f\b\f\n\r\t", "Zoë", "日本", "\U0001f600", "\u2028\u2029",
+		"", "ada", "a.b@c+d-e_f", `"`, `\`, "<b>&'", "\x00\x1f\x7f\b\f\n\r\t", "Zoë", "日本", "\U0001f600",
+		"\u2028\u2029",
 		"a\xffb", "\ufffd",
 	} {
 		for _, n := range []int64{0, -1, 1_800_000_000, 9223372036854775807, -9223372036854775808} {
-			c := Claims{Username: text, Subject: n, Session: n, ExpiresAt: n, IssuedAt: n, OrigIssuedAt: n, Issuer: text,
+			c := Claims{Username: text, Subject: n, Session: n, ExpiresAt: n, IssuedAt: n, OrigIssuedAt: n,
+				Issuer:   text,
 				Audience: text}
 			id := strconv.FormatInt(n, 10)
 			want, err := json.Marshal(referenceClaims{text, n, n, n, id, id, text, text})

@@ -77,10 +77,12 @@ func FuzzClaims(f *testing.F) {
 	for _, payload := range []string{
 		`{"username":"ada","exp":2000000000,"iat":1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
 		`{"username":"ada","exp":1e99,"iat":-1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
-		`{"exp":9223372036854775807,"iat":-9223372036854775808,"origIat":0,"sub":"+1","sid":" 1","iss":"http://localhost:8080","nbf":null}`,
+		`{"exp":9223372036854775807,"iat":-9223372036854775808,"origIat":0,"sub":"+1","sid":" 1",` +
+			`"iss":"http://localhost:8080","nbf":null}`,
 		`{"EXP":2000000000,"Iat":1,"ORIGIAT":1,"SUB":"1","SID":"1","ISS":"http://localhost:8080"}`, `[]`, `null`, `{}`,
 		`{"exp":{}}`, "\x00",
-		` {"username" : "a\u0064\ud83d\ude00" ,"exp":2000000000,"iat":-0,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080","more":[{"exp":"]"}],"aud":null} `,
+		` {"username" : "a\u0064\ud83d\ude00" ,"exp":2000000000,"iat":-0,"origIat":1,"sub":"1","sid":"1",` +
+			`"iss":"http://localhost:8080","more":[{"exp":"]"}],"aud":null} `,
 		`{"exp":2000000000,"exp":2000000001,"iat":1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
 		`{"\u0065xp":2000000000,"iat":1,"origIat":1,"sub":"1","sid":"1","iss":"http://localhost:8080"}`,
 	} {
@@ -105,7 +107,8 @@ func FuzzClaims(f *testing.F) {
 		}
 		said := []string{claims.Username, strconv.FormatInt(claims.Subject, 10), strconv.FormatInt(claims.Session, 10),
 			strconv.FormatInt(claims.ExpiresAt, 10),
-			strconv.FormatInt(claims.IssuedAt, 10), strconv.FormatInt(claims.OrigIssuedAt, 10), claims.Issuer, claims.Audience}
+			strconv.FormatInt(claims.IssuedAt, 10), strconv.FormatInt(claims.OrigIssuedAt, 10), claims.Issuer,
+			claims.Audience}
 		for at, name := range []string{"username", "sub", "sid", "exp", "iat", "origIat", "iss", "aud"} {
 			if want := text(payload, name); said[at] != want && !(want == "-0" && said[at] == "0") {
 				t.Errorf("%s: %s is %q, not %q", payload, name, said[at], want)

@@ -34,7 +34,8 @@ func parseImported(raw []byte, algorithm, fallback string) (storedKey, error) {
 	case bytes.ContainsAny(secret, "\r\n"):
 		return storedKey{}, errors.New("the file has several lines: a secret is one")
 	case len(secret) < minSecret:
-		return storedKey{}, fmt.Errorf("the secret has %d bytes: with less than %d, %s", len(secret), minSecret, guessable)
+		return storedKey{}, fmt.Errorf("the secret has %d bytes: with less than %d, %s", len(secret), minSecret,
+			guessable)
 	case variety(secret) < minVariety:
 		return storedKey{}, fmt.Errorf("the secret has too little variety: %s", guessable)
 	}
@@ -103,7 +104,8 @@ func parseBlock(block *pem.Block) (key storedKey, public any, err error) {
 	case block.Type == "RSA PUBLIC KEY":
 		public, err = x509.ParsePKCS1PublicKey(block.Bytes)
 	case strings.HasSuffix(block.Type, "CERTIFICATE"):
-		return key, nil, errors.New("the file has a certificate: take its key out first, as with openssl x509 -pubkey -noout")
+		return key, nil, errors.New("the file has a certificate: take its key out first, as with openssl x509 " +
+			"-pubkey -noout")
 	default:
 		return key, nil, fmt.Errorf("a PEM block of type %q is no key that access tokens can have", block.Type)
 	}

@@ -27,7 +27,8 @@ func publicKeys(algorithm string, keys []accessKey) ([]byte, error) {
 func (k *Keys) ServeJWKS(w http.ResponseWriter, _ *http.Request) {
 	set := k.ring().jwks
 	if set == nil {
-		http.Error(w, "Access tokens are signed with "+k.algorithm+", whose key is secret, so there is none to publish "+
+		http.Error(w, "Access tokens are signed with "+
+			k.algorithm+", whose key is secret, so there is none to publish "+
 			"here. With tokens.algorithm EdDSA, ES256 or RS256 there is.", http.StatusNotFound)
 		return
 	}

@@ -40,7 +40,8 @@ func (k publicKey) verifies(t *testing.T, signed string, signature []byte) bool 
 		public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
 		must(t, err)
 		half := len(signature) / 2
-		return ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:]))
+		return ecdsa.Verify(public, sum[:], new(big.Int).SetBytes(signature[:half]),
+			new(big.Int).SetBytes(signature[half:]))
 	case "RSA RS256 ":
 		return rsa.VerifyPKCS1v15(&rsa.PublicKey{N: number(k.N), E: int(number(k.E).Int64())}, crypto.SHA256, sum[:],
 			signature) == nil
@@ -109,7 +110,8 @@ func TestJWKS(t *testing.T) {
 		f := newFixture(t, testSettings)
 		w := httptest.NewRecorder()
 		f.keys.ServeJWKS(w, nil)
-		if w.Code != 404 || !strings.Contains(w.Body.String(), "signed with HS256") || w.Header().Get("Cache-Control") != "" {
+		if w.Code != 404 || !strings.Contains(w.Body.String(), "signed with HS256") ||
+			w.Header().Get("Cache-Control") != "" {
 			t.Errorf("status %d, %v, %s", w.Code, w.Header(), w.Body)
 		}
 	})

@@ -76,7 +76,8 @@ var breakages = []struct {
 	{"no id", "access key : another key has this id", editing(`"id": "`, `"di": "`)},
 	{"an algorithm of another key", "access key ", editing(`"HS256"`, `"ES256"`)},
 	{"no action key", "it lacks action or seal keys", editing(`"action"`, `"auction"`)},
-	{"short action key", "is shorter than 32 bytes", editing(`"action": [`, `"action": [{"id": "x", "secret": "AAAA"},`)},
+	{"short action key", "is shorter than 32 bytes",
+		editing(`"action": [`, `"action": [{"id": "x", "secret": "AAAA"},`)},
 	{"short seal key", "it has 3 bytes, not 32", editing(`"seal": [`, `"seal": [{"id": "x", "secret": "AAAA"},`)},
 }
 
@@ -163,7 +164,8 @@ func TestBrokenWhileServing(t *testing.T) {
 			if err := f.keys.Healthy(); err != nil {
 				t.Errorf("mended, healthy: %v", err)
 			}
-			if got := logged.String(); strings.Count(got, "key file was read again") != 1 || strings.Count(got, "\n") != 2 {
+			if got := logged.String(); strings.Count(got, "key file was read again") != 1 ||
+				strings.Count(got, "\n") != 2 {
 				t.Errorf("mended, logged %q", got)
 			}
 		})
@@ -220,7 +222,8 @@ func TestRotateWhileServing(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	if !strings.Contains(decodeHeader(t, f.start(t).Access), f.keys.ring().signing.id) || len(f.keys.ring().access) != 9 {
+	if !strings.Contains(decodeHeader(t, f.start(t).Access), f.keys.ring().signing.id) ||
+		len(f.keys.ring().access) != 9 {
 		t.Error("the newest key does not sign")
 	}
 }
@@ -255,7 +258,8 @@ func TestKeyID(t *testing.T) {
 		{"another name", "../../etc/passwd", 1, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			token := hmacToken(t, keys[test.signer].sign.([]byte), `{"alg":"HS256","kid":"`+test.kid+`","typ":"JWT"}`, claims)
+			token := hmacToken(t, keys[test.signer].sign.([]byte), `{"alg":"HS256","kid":"`+test.kid+`","typ":"JWT"}`,
+				claims)
 			if _, err := f.Verify(token); (err == nil) != test.good {
 				t.Errorf("Verify: %v", err)
 			}

@@ -37,14 +37,16 @@ func insertSession(ctx context.Context, tx *store.Tx, user int64, limit, clearAt
 func endOldest(ctx context.Context, tx *store.Tx, user, session int64, keep int) error {
 	_, err := exec(ctx, tx, "end the oldest sessions", `
 		UPDATE sessions SET ended_at = ?, end_reason = 'too many sessions' WHERE id IN (
-			SELECT id FROM sessions WHERE user_id = ? AND ended_at IS NULL AND id <> ? ORDER BY id DESC LIMIT -1 OFFSET ?)`,
+			SELECT id FROM sessions WHERE user_id = ? AND ended_at IS NULL AND id <> ?
+			ORDER BY id DESC LIMIT -1 OFFSET ?)`,
 		tx.Now.Unix(), user, session, keep-1)
 	return err
 }
 
 func endSession(ctx context.Context, tx *store.Tx, session int64, reason string) error {
 	_, err := exec(ctx, tx, "end session",
-		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL`, tx.Now.Unix(), reason, session)
+		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL`, tx.Now.Unix(), reason,
+		session)
 	return err
 }
 
@@ -111,7 +113,8 @@ type refreshRow struct {
 
 func insertRefresh(ctx context.Context, tx *store.Tx, session, generation int64, hash []byte, expires int64) error {
 	_, err := exec(ctx, tx, "insert refresh token",
-		`INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at) VALUES (?, ?, 1, ?, ?, ?)`,
+		`INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at) VALUES (?, ?, `+
+			`1, ?, ?, ?)`,
 		session, generation, hash, tx.Now.Unix(), expires)
 	return err
 }

@@ -102,7 +102,8 @@ func TestRefreshAccessLimits(t *testing.T) {
 			f := newFixture(t, s)
 			pair := f.chain(t, f.start(t), test.last)
 			if pair.RefreshExpiresAt != pair.Claims.OrigIssuedAt+3600 {
-				t.Errorf("it says it can be refreshed until %d s of age", pair.RefreshExpiresAt-pair.Claims.OrigIssuedAt)
+				t.Errorf("it says it can be refreshed until %d s of age",
+					pair.RefreshExpiresAt-pair.Claims.OrigIssuedAt)
 			}
 			last, err := f.refreshAccess(pair.Access)
 			if err != nil {

@@ -46,7 +46,8 @@ func TestRefreshFromBefore(t *testing.T) {
 			other, first := f.start(t), f.start(t)
 			old := begin(other) + strings.Repeat("o", 40)
 			f.write(t, func(tx *store.Tx) error {
-				_, err := tx.ExecContext(t.Context(), `UPDATE refresh_tokens SET hash = ?, located = 0 WHERE session_id = ?`,
+				_, err := tx.ExecContext(t.Context(),
+					`UPDATE refresh_tokens SET hash = ?, located = 0 WHERE session_id = ?`,
 					hash(old), first.Session)
 				return err
 			})

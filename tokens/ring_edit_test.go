@@ -63,7 +63,8 @@ func TestRotateAndRetire(t *testing.T) {
 				t.Errorf("-want +got\n%s", diff)
 			}
 			if kind == SealKeys {
-				if _, err := f.Retire(old.ID); err == nil || !strings.Contains(err.Error(), "was in use until 0 s ago") {
+				if _, err := f.Retire(old.ID); err == nil ||
+					!strings.Contains(err.Error(), "was in use until 0 s ago") {
 					t.Errorf("at once: %v", err)
 				}
 				f.Now = func() time.Time { return start().Add(time.Minute) }
@@ -125,7 +126,10 @@ func TestRefusedEdits(t *testing.T) {
 		"unknown id":        func() (Key, error) { return f.Retire("x") },
 		"no id":             func() (Key, error) { return f.Retire("") },
 		"bad import":        func() (Key, error) { return f.Import(nil, "HS256", true) },
-		"no file":           func() (Key, error) { return KeyFile{Path: f.Path + "x", Now: start}.Rotate(ActionKeys, "") },
+		"no file": func() (Key,
+			error) {
+			return KeyFile{Path: f.Path + "x", Now: start}.Rotate(ActionKeys, "")
+		},
 	} {
 		if key, err := edit(); err == nil {
 			t.Errorf("%s: %+v", name, key)
@@ -202,15 +206,18 @@ func TestImport(t *testing.T) {
 		{"PKCS #8 RSA", "RS256", pkcs8(rs), true, "RS256"},
 		{"PKCS #1", "", pemOf(t, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rs), nil), true, "RS256"},
 		{"public Ed25519", "", pkix(ed.Public()), false, "EdDSA"},
-		{"public PKCS #1", "", pemOf(t, "RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rs.PublicKey), nil), false, "RS256"},
+		{"public PKCS #1", "", pemOf(t, "RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&rs.PublicKey), nil), false,
+			"RS256"},
 
 		{"31 bytes", "HS256", []byte(django[:31]), true, "the secret has 31 bytes: with less than 32"},
 		{"nothing", "HS256", []byte("\n"), true, "the secret has 0 bytes"},
 		{"one letter", "HS256", []byte(strings.Repeat("a", 40)), true, "too little variety"},
 		{"two letters", "HS512", []byte(strings.Repeat("ab", 40)), false, "accountd keys rotate"},
 		{"eight digits", "HS256", []byte(strings.Repeat("12345678", 20)), true, "too little variety"},
-		{"a password again and again", "HS256", []byte(strings.Repeat("quiet-otter-42!", 3)), true, "too little variety"},
-		{"a password with a number", "HS256", []byte("password1password2password3password4"), true, "too little variety"},
+		{"a password again and again", "HS256", []byte(strings.Repeat("quiet-otter-42!", 3)), true,
+			"too little variety"},
+		{"a password with a number", "HS256", []byte("password1password2password3password4"), true,
+			"too little variety"},
 		{"letters in their order", "HS256", []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"),
 			true, "too little variety"},
 		{"random binary digits", "HS256", []byte(fmt.Sprintf("%b", rs.N)[:256]), true, "too little variety"},
@@ -229,7 +236,9 @@ func TestImport(t *testing.T) {
 		{"a public key to sign", "", pkix(ed.Public()), true, "a public key cannot sign"},
 		{"two keys", "", append(pkcs8(ed), pkcs8(ec)...), true, "several PEM blocks"},
 		{"encrypted", "", pemOf(t, "ENCRYPTED PRIVATE KEY", []byte("x"), nil), true, "encrypted with a passphrase"},
-		{"encrypted as of old", "", []byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"), true, "encrypted with a passphrase"},
+		{"encrypted as of old", "",
+			[]byte("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC," +
+				"00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n"), true, "encrypted with a passphrase"},
 		{"a certificate", "", pemOf(t, "CERTIFICATE", []byte("x"), nil), true, "openssl x509 -pubkey"},
 		{"something else", "", pemOf(t, "DSA PRIVATE KEY", []byte("x"), nil), true, `"DSA PRIVATE KEY" is no key`},
 		{"garbage in PEM", "", pemOf(t, "PRIVATE KEY", []byte("x"), nil), true, "the key cannot be read"},
@@ -239,7 +248,8 @@ func TestImport(t *testing.T) {
 			f := newKeyFile(t, "HS384")
 			key, err := f.Import(test.raw, test.algorithm, test.sign)
 			if strings.Contains(test.want, " ") {
-				if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), django[:31]) {
+				if err == nil || !strings.Contains(err.Error(), test.want) ||
+					strings.Contains(err.Error(), django[:31]) {
 					t.Errorf("%+v, %v; want an error with %q", key, err, test.want)
 				}
 				return

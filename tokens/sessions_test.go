@@ -104,7 +104,8 @@ func TestSessionsOfUser(t *testing.T) {
 				t.Errorf("another user's: %+v", others)
 			}
 			end := func(user, session int64) (err error) {
-				return f.db.Write(t.Context(), func(tx *store.Tx) error { return f.End(t.Context(), tx, user, session, "because") })
+				return f.db.Write(t.Context(),
+					func(tx *store.Tx) error { return f.End(t.Context(), tx, user, session, "because") })
 			}
 			for _, wrong := range [][2]int64{{1, pair.Session}, {2, pair.Session + 1}, {2, 0}} {
 				if err := end(wrong[0], wrong[1]); !errors.Is(err, ErrInvalid) {

@@ -56,8 +56,8 @@ type Settings struct {
 	AllowRefresh bool `toml:"tokens.allow_refresh"`
 	LongRunning  bool `toml:"tokens.long_running"`
 
-	// RefreshLifetime is how long an unused refresh token is valid, SessionLifetime how long a session is, however often
-	// it is refreshed; 0: no limit.
+	// RefreshLifetime is how long an unused refresh token is valid, SessionLifetime how long a session is, however
+	// often it is refreshed; 0: no limit.
 	RefreshLifetime time.Duration `toml:"tokens.refresh_lifetime" min:"1s" max:"3650d"`
 	SessionLifetime time.Duration `toml:"tokens.session_lifetime" min:"0s" max:"3650d"`
 

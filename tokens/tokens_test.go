@@ -68,7 +68,8 @@ func newFixture(t testing.TB, s Settings) *fixture {
 				address); err != nil {
 				return err
 			}
-			if _, err := tx.ExecContext(t.Context(), `INSERT INTO addresses (canonical, user_id, address) VALUES (?, ?, ?)`,
+			if _, err := tx.ExecContext(t.Context(),
+				`INSERT INTO addresses (canonical, user_id, address) VALUES (?, ?, ?)`,
 				address, id, address); err != nil {
 				return err
 			}
@@ -232,7 +233,8 @@ func TestRefreshLimits(t *testing.T) {
 		pair := f.start(t)
 		refused := errors.New("refused")
 		err := f.db.Write(t.Context(), func(tx *store.Tx) error {
-			_, err := f.Refresh(t.Context(), tx, pair.Refresh, func(id int64) (Subject, error) { return Subject{}, refused })
+			_, err := f.Refresh(t.Context(), tx, pair.Refresh,
+				func(id int64) (Subject, error) { return Subject{}, refused })
 			return err
 		})
 		if !errors.Is(err, refused) {
@@ -552,11 +554,13 @@ func TestVerifySettings(t *testing.T) {
 			ErrExpired},
 		{"from a clock that is ahead", func(*Settings) {}, -time.Second, ErrInvalid},
 		{"from a clock ahead by the leeway", func(s *Settings) { s.Leeway = 10 * time.Second }, -10 * time.Second, nil},
-		{"from a clock ahead by more", func(s *Settings) { s.Leeway = 10 * time.Second }, -11 * time.Second, ErrInvalid},
+		{"from a clock ahead by more", func(s *Settings) { s.Leeway = 10 * time.Second }, -11 * time.Second,
+			ErrInvalid},
 		{"another audience", func(s *Settings) { s.Audience = "other" }, 0, ErrInvalid},
 		{"no audience wanted", func(s *Settings) { s.Audience = "" }, 0, ErrInvalid},
 		{"another issuer", func(s *Settings) { s.Issuer = "https://other.example" }, 0, ErrInvalid},
-		{"another issuer, and expired", func(s *Settings) { s.Issuer = "https://other.example" }, time.Hour, ErrInvalid},
+		{"another issuer, and expired", func(s *Settings) { s.Issuer = "https://other.example" }, time.Hour,
+			ErrInvalid},
 		{"no issuer wanted", func(s *Settings) { s.Issuer = "" }, 0, ErrInvalid},
 		{"access_lifetime is the issuer's", func(s *Settings) { s.AccessLifetime = time.Second }, time.Minute, nil},
 	} {

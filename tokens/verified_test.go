@@ -92,7 +92,8 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if len(v.recent) > maxVerified || len(v.older) > maxVerified || v.size > maxVerifiedBytes+maxAccessToken {
+				if len(v.recent) > maxVerified ||
+					len(v.older) > maxVerified || v.size > maxVerifiedBytes+maxAccessToken {
 					t.Fatalf("after %d: %d and %d tokens, %d bytes", n, len(v.recent), len(v.older), v.size)
 				}
 			}

@@ -65,8 +65,8 @@ func TestAllocations(t *testing.T) {
 }
 
 // checkAllocations compares the allocations of requests with the recorded ones. It tolerates vague more allocations and
-// one percent more bytes, because bytes depend on the lengths of texts. It also tolerates two allocations and six percent
-// of bytes less: on a busy machine a part of one request's allocations may count for the next.
+// one percent more bytes, because bytes depend on the lengths of texts. It also tolerates two allocations and six
+// percent of bytes less: on a busy machine a part of one request's allocations may count for the next.
 func checkAllocations(want, got map[string]allocated, vague map[string]int) (problems []string) {
 	const renew = "go test ./internal/bench -run '^TestAllocations$' -update"
 	for _, name := range slices.Sorted(maps.Keys(got)) {

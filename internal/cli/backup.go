@@ -12,7 +12,7 @@ import (
 )
 
 type backupCmd struct {
-	File string `arg:"" optional:"" help:"Where to write it: a new file, or a directory (backups/ in the data directory)."`
+	File string `arg:"" optional:"" help:"A new file, or a directory (default: backups/ in the data directory)."`
 	Keep int    `placeholder:"N" help:"Delete all but the newest N of the backups in that directory."`
 	JSON bool   `name:"json" help:"Print one JSON object."`
 }

@@ -121,7 +121,8 @@ func TestUsage(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if out := newWorld(t).ok("version"); !regexp.MustCompile(`^accountd \S+ \(go1\.\S+, \w+/\w+\)\n$`).MatchString(out) {
+	version := regexp.MustCompile(`^accountd \S+ \(go1\.\S+, \w+/\w+\)\n$`)
+	if out := newWorld(t).ok("version"); !version.MatchString(out) {
 		t.Errorf("got %q, want version, Go version and platform", out)
 	}
 }

@@ -213,8 +213,10 @@ func (d *doctor) space() {
 	}
 	if store.ReserveShort(d.config.DatabaseFile()) {
 		d.problem(subject,
-			"the disk has been full: only what ends sessions or sets passwords is written, in room that was set aside for that",
-			fmt.Sprintf("make room in %s: a running server then writes everything again by itself", d.config.Server.DataDir))
+			"the disk has been full: only what ends sessions or sets passwords is written, in room that was set "+
+				"aside for that",
+			fmt.Sprintf("make room in %s: a running server then writes everything again by itself",
+				d.config.Server.DataDir))
 		return
 	}
 	need := uint64(leastSpace)

@@ -36,14 +36,16 @@ func (d *doctor) outbox(ctx context.Context, path string) {
 		return
 	}
 	if backlog.Unreadable > 0 {
-		d.problem(subject, fmt.Sprintf("%d mails were sealed with a key that is not in the key ring", backlog.Unreadable),
+		d.problem(subject, fmt.Sprintf("%d mails were sealed with a key that is not in the key ring",
+			backlog.Unreadable),
 			"copy the key ring back that had it, or leave them: they do no harm")
 	}
 	if waited := d.app.Now().Unix() - backlog.Oldest; backlog.Waiting > 0 && waited > longWait {
 		text := fmt.Sprintf("%d mails wait for the spool, the oldest for %s",
 			backlog.Waiting, time.Duration(waited)*time.Second)
-		d.problem(subject, text, "start the server if it does not run; if it does, its log says why it cannot write to "+
-			d.config.SpoolDir())
+		d.problem(subject, text,
+			"start the server if it does not run; if it does, its log says why it cannot write to "+
+				d.config.SpoolDir())
 		return
 	}
 	if backlog.Unreadable == 0 {

@@ -109,7 +109,8 @@ func TestDoctorAddresses(t *testing.T) {
 			"127.0.0.1, " +
 			"where every request comes from: limits per network may not hold, and cannot tell users apart\n         " +
 			"set server.",
-		"ACCOUNTD_SERVER_PUBLIC_URL=https://a.example ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1": "ok       addresses: users see ",
+		"ACCOUNTD_SERVER_PUBLIC_URL=https://a.example ACCOUNTD_SERVER_TRUSTED_PROXIES=127.0.0.1": "" +
+			"ok       addresses: users see ",
 	} {
 		w.environ = slices.Concat(before, strings.Fields(settings))
 		if _, out, _ := w.run("doctor"); !strings.Contains(out, want) {

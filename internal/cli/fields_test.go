@@ -38,7 +38,8 @@ func TestUserFields(t *testing.T) {
 	equal(t, w.ok("user", "add", "--email=ada@example.com", "--no-password", "--field", "phone=+1, 2=3",
 		"--field=level=2", "--field=ratio=0.1",
 		"--field=news_letter=false", "--field=born=1815-12-10T01:00:00.9+01:00", "--json"),
-		`{"id":1,"username":"ada@example.com","email":"ada@example.com","verified":false,"archived":false,"is_active":true,"is_staff":false,"secondary_email":null,`+
+		`{"id":1,"username":"ada@example.com","email":"ada@example.com","verified":false,"archived":false,`+
+			`"is_active":true,"is_staff":false,"secondary_email":null,`+
 			`"fields":{"born":"1815-12-10T00:00:00+00:00","level":2,"news_letter":false,"phone":"+1, `+
 			`2=3","ratio":0.1}}`+"\n")
 	equal(t, w.ok("user", "show", "ada@example.com"), `id:        1

@@ -51,7 +51,8 @@ func (a *app) lockedKeys(c *config.Config, fn func(*config.Config, tokens.KeyFil
 }
 
 func noKeys(err error) error {
-	return fmt.Errorf("no key ring here: %w: name the server's directory with --data-dir; a file that is gone is to be "+
+	return fmt.Errorf("no key ring here: %w: name the server's directory with --data-dir; a file that is gone "+
+		"is to be "+
 		"copied back, and only if it is lost for good, accountd keys init makes a new one", err)
 }
 
@@ -95,7 +96,7 @@ func (cmd *keysListCmd) Run(a *app, c *config.Config) error {
 }
 
 type keysRotateCmd struct {
-	Kind      string `enum:"access,action,seal" default:"access" help:"For access tokens, mailed links or waiting mails."`
+	Kind      string `enum:"access,action,seal" default:"access" help:"Access tokens, mailed links or waiting mails."`
 	Algorithm string `enum:"${algorithms}" default:"" help:"Of an access key, if tokens.algorithm is to change next."`
 	keyJSON
 }
@@ -121,7 +122,7 @@ func (cmd *keysRotateCmd) Run(a *app) error {
 
 type keysImportCmd struct {
 	File      string `arg:"" help:"PEM, or one line with the secret; - reads standard input."`
-	Algorithm string `enum:"${algorithms}" default:"" help:"Of the key (default: that of the PEM, or tokens.algorithm)."`
+	Algorithm string `enum:"${algorithms}" default:"" help:"Of the key (default: the PEM's, or tokens.algorithm)."`
 	Sign      bool   `help:"Sign with it from now on; otherwise it only verifies."`
 	keyJSON
 }

@@ -29,7 +29,8 @@ func lostWithoutKeys(c *config.Config, n keyNeeds) string {
 	if !c.Tokens.LongRunning || !c.Tokens.AllowRefresh {
 		sessions = "end"
 	}
-	return fmt.Sprintf("live sessions (%d) %s, mails that wait in the outbox (%d) can never be read, and links in mails "+
+	return fmt.Sprintf("live sessions (%d) %s, mails that wait in the outbox (%d) can never be read, and links "+
+		"in mails "+
 		"stop working", n.sessions, sessions, n.mails)
 }
 
@@ -101,7 +102,8 @@ func (d *doctor) lostKeys(subject string) {
 			lostKeysRemedy+"; until then the server does not start")
 	default:
 		d.problem(subject, gone,
-			"copy it back from where it is kept; the server makes a new one at its next start, and links in mails stop working")
+			"copy it back from where it is kept; the server makes a new one at its next start, and links in mails "+
+				"stop working")
 	}
 }
 

@@ -26,7 +26,8 @@ func lockShared(c *config.Config) (io.Closer, error) {
 			continue
 		}
 		if errors.Is(err, errLocked) {
-			return nil, fmt.Errorf("a backup is being restored into %s: run this again when that is done", c.Server.DataDir)
+			return nil, fmt.Errorf("a backup is being restored into %s: run this again when that is done",
+				c.Server.DataDir)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("lock data directory: %w", err)

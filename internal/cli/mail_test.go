@@ -90,7 +90,8 @@ func TestOverrideExample(t *testing.T) {
 	for _, file := range files {
 		w.write(file[1], file[2])
 	}
-	shown := regexp.MustCompile("(?s)```text\n\\$ accountd mail preview activation --text\n(.*?)```").FindStringSubmatch(string(document))
+	block := regexp.MustCompile("(?s)```text\n\\$ accountd mail preview activation --text\n(.*?)```")
+	shown := block.FindStringSubmatch(string(document))
 	if shown == nil {
 		t.Fatal("docs/emails.md does not show what the example makes")
 	}

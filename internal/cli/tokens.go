@@ -8,7 +8,7 @@ import (
 )
 
 type tokensCmd struct {
-	Clear tokensClearCmd `cmd:"" help:"Delete sessions that have ended or expired, and refresh tokens that have expired."`
+	Clear tokensClearCmd `cmd:"" help:"Delete sessions that have ended or expired, and expired refresh tokens."`
 }
 
 type tokensClearCmd struct {
@@ -21,7 +21,8 @@ func (cmd *tokensClearCmd) Run(a *app) error {
 	return a.withAccounts(func(svc *accounts.Service) error {
 		cleared, err := svc.ClearSessions(a.ctx, accounts.ClearInput{ExpiredOnly: cmd.Expired})
 		if err != nil {
-			return fmt.Errorf("after %d sessions and %d refresh tokens: %w", cleared.Sessions, cleared.RefreshTokens, err)
+			return fmt.Errorf("after %d sessions and %d refresh tokens: %w", cleared.Sessions,
+				cleared.RefreshTokens, err)
 		}
 		if cmd.JSON {
 			return json.NewEncoder(a.Stdout).Encode(struct {

@@ -22,7 +22,7 @@ type userCmd struct {
 	Show        userShowCmd        `cmd:"" help:"Print one account."`
 	List        userListCmd        `cmd:"" help:"Print all accounts."`
 	Set         userSetCmd         `cmd:"" help:"Change an account. No mail is sent."`
-	SetPassword userSetPasswordCmd `cmd:"" help:"Give an account another password, and end its sessions. No mail is sent."`
+	SetPassword userSetPasswordCmd `cmd:"" help:"Set the password of an account and end its sessions. No mail is sent."`
 	Delete      userDeleteCmd      `cmd:"" help:"Deactivate an account, or delete it for good. No mail is sent."`
 	Sessions    userSessionsCmd    `cmd:"" help:"Print the sessions of an account, and end them."`
 	Link        userLinkCmd        `cmd:"" help:"Make the link of a mail without mailing it."`

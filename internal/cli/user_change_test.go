@@ -58,7 +58,8 @@ joined:    2027-01-15 08:00:00 UTC
 	equal(t, w.ok("user", "set", "countess", "--first-name=", "--last-name=", "--verified", "--no-archived", "--active",
 		"--no-staff", "--no-superuser",
 		"--secondary-email=Second@example.com", "--json"),
-		`{"id":1,"username":"Countess","email":"New@example.com","verified":true,"archived":false,"is_active":true,"is_staff":false,"secondary_email":"Second@example.com"}`+"\n")
+		`{"id":1,"username":"Countess","email":"New@example.com","verified":true,"archived":false,`+
+			`"is_active":true,"is_staff":false,"secondary_email":"Second@example.com"}`+"\n")
 	before := w.ok("user", "show", "1")
 	w.fails(exitFailure, "accountd: email: Enter a valid email address.\naccountd: username: This field is required.\n",
 		"user", "set", "1", "--staff", "--email=x", "--username=")
@@ -145,7 +146,8 @@ func TestUserDelete(t *testing.T) {
 	w.addAda()
 	w.login()
 	equal(t, w.ok("user", "delete", "ada", "--json"),
-		`{"id":1,"username":"ada","email":"ada@example.com","verified":true,"archived":false,"is_active":false,"is_staff":false,"secondary_email":"ada@home.example"}`+"\n")
+		`{"id":1,"username":"ada","email":"ada@example.com","verified":true,"archived":false,"is_active":false,`+
+			`"is_staff":false,"secondary_email":"ada@home.example"}`+"\n")
 	if out := w.ok("user", "sessions", "1"); !strings.Contains(out, "ended: account deleted") {
 		t.Errorf("got %q, want text with %q", out, "ended: account deleted")
 	}

@@ -91,7 +91,8 @@ func refusal(t *accounts.Throttled) string {
 			"except from networks of their own", until, t.Failures))
 	}
 	if t.OwnNetworks > 0 {
-		from = append(from, fmt.Sprintf("refused from %d networks of their own, after wrong passwords there", t.OwnNetworks))
+		from = append(from, fmt.Sprintf("refused from %d networks of their own, after wrong passwords there",
+			t.OwnNetworks))
 	}
 	return strings.Join(append(from, "user set --unlock lets them in"), "; ")
 }

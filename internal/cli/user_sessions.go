@@ -70,7 +70,8 @@ func sessionLines(out io.Writer, list []tokens.SessionState, now int64) error {
 			EndedAt     *int64  `json:"ended_at"`
 			State       string  `json:"state"`
 			EndReason   *string `json:"end_reason"`
-		}{s.ID, s.CreatedAt, s.RefreshedAt, s.Ends(), s.EndedAt, sessionState(s, now), orNull(s.EndReason)}); err != nil {
+		}{s.ID, s.CreatedAt, s.RefreshedAt, s.Ends(), s.EndedAt, sessionState(s, now),
+			orNull(s.EndReason)}); err != nil {
 			return err
 		}
 	}

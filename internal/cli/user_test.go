@@ -27,10 +27,12 @@ joined:    2027-01-15 08:00:00 UTC
 	w.stdin = ""
 	equal(t, w.ok("user", "add", "--username=bob", "--email=bob@example.com", "--no-password", "--archived",
 		"--inactive", "--superuser", "--json"),
-		`{"id":2,"username":"bob","email":"bob@example.com","verified":false,"archived":true,"is_active":false,"is_staff":false,"secondary_email":null}`+"\n")
+		`{"id":2,"username":"bob","email":"bob@example.com","verified":false,"archived":true,"is_active":false,`+
+			`"is_staff":false,"secondary_email":null}`+"\n")
 	for _, ref := range []string{"1", "ADA", "ada@EXAMPLE.com", "ada@home.example"} {
 		equal(t, w.ok("user", "show", ref, "--json"),
-			`{"id":1,"username":"ada","email":"Ada@example.com","verified":true,"archived":false,"is_active":true,"is_staff":true,"secondary_email":"ada@home.example"}`+"\n")
+			`{"id":1,"username":"ada","email":"Ada@example.com","verified":true,"archived":false,"is_active":true,`+
+				`"is_staff":true,"secondary_email":"ada@home.example"}`+"\n")
 	}
 	equal(t, w.ok("user", "show", "bob"),
 		"id:        2\nusername:  bob\nemail:     bob@example.com\nsecondary: -\nname:      -\nstate:     "+

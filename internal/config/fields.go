@@ -89,7 +89,8 @@ func (l *loader) validateFields() {
 	l.fieldList(login, a.LoginFields, []string{"email", "username"}, nil)
 	l.require(len(a.LoginFields) > 0, login, "is empty", `use ["email", "username"], or one of them`)
 	l.require(slices.Contains(a.LoginFields, "email") || slices.Contains(a.RegisterFields, "username"), login,
-		`lacks "email", while accounts.register_fields lacks "username": accounts without a username could never log in`,
+		`lacks "email", while accounts.register_fields lacks "username": accounts without a username could `+
+			`never log in`,
 		`add "email" here, or "username" to accounts.register_fields`, register)
 	l.require(a.Reveal != "nothing" || l.config.Schema.Users != "public", "accounts.reveal_accounts",
 		`hides who has an account, while queries.users = "public" shows everybody`,

@@ -28,7 +28,8 @@ func (l *loader) validateQueries() {
 		case name == "id":
 			l.complain(exclude, "has id, by which clients tell accounts apart", `leave it out; "pk" can be excluded`)
 		case hidden[name]:
-			l.complain(exclude, "has "+quote(name)+", which is not public", "leave it out: UserNode does not have it anyway")
+			l.complain(exclude, "has "+quote(name)+", which is not public",
+				"leave it out: UserNode does not have it anyway")
 		case !slices.Contains(shown, name) && !neverShown(name) && !unsure:
 			l.complain(exclude, "has "+quote(name)+", which UserNode does not have",
 				spelling.Suggest(name, shown, "use some of "+strings.Join(shown[1:], ", ")))

@@ -149,7 +149,8 @@ func TestQueryWarnings(t *testing.T) {
 				"queries.exclude_fields hides"}},
 		{"configured, hidden", "[queries]\nusers = \"verified\"\nexclude_fields = [\"level\"]\nfilter_fields = { " +
 			"level = [\"exact\"], news = [\"exact\"] }" + configured, []string{
-			"queries.filter_fields has level: whoever may list users finds out by it what queries.exclude_fields hides"}},
+			"queries.filter_fields has level: whoever may list users finds out by it " +
+				"what queries.exclude_fields hides"}},
 		{"hidden well", "[queries]\nusers = \"verified\"\nexclude_fields = [\"email\"]\nfilter_fields = { email = [] }",
 			nil},
 	} {

@@ -66,7 +66,8 @@ func isBaseURL(text string) bool {
 
 func isPath(text string) bool {
 	inner := strings.Trim(text, "/")
-	return inner != "" && path.Clean(inner) == inner && !strings.HasPrefix(inner, "..") && onlyAlphanumeric(inner, "-_./~")
+	return inner != "" && path.Clean(inner) == inner && !strings.HasPrefix(inner, "..") && onlyAlphanumeric(inner,
+		"-_./~")
 }
 
 // isToken reports whether text is a token of RFC 9110: the syntax of header names and authentication schemes.

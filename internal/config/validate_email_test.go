@@ -57,7 +57,8 @@ func TestSMTPPort(t *testing.T) {
 
 func TestSMTPWarnings(t *testing.T) {
 	for text, want := range map[string]string{
-		"[email.smtp]\nhost = \"smtp.example.com\"":                                                  "email.from is an address at localhost",
+		"[email.smtp]\nhost = \"smtp.example.com\"": "" +
+			"email.from is an address at localhost",
 		"[email]\nfrom = \"a@a.example\"\n[email.smtp]\nhost = \"smtp.example.com\"\ntls = \"none\"": "travel in clear",
 		"[email.smtp]\nhost = \"localhost\"\ntls = \"none\"":                                         "",
 		"[email]\nfrom = \"a@a.example\"\n[email.smtp]\nhost = \"smtp.example.com\"":                 "",

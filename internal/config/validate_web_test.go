@@ -132,7 +132,8 @@ func TestWebWarnings(t *testing.T) {
 		httpsSite + cookies:                    "",
 		cookies:                                "",
 		`server.cors_origins = ["https://app.example.com", "http://localhost:3000", "http://127.0.0.1:1"]`: "",
-		`server.cors_origins = ["http://app.example.com"]`:                                                 "server.cors_origins has http://app.example.com, which is not https",
+		`server.cors_origins = ["http://app.example.com"]`: "" +
+			"server.cors_origins has http://app.example.com, which is not https",
 	} {
 		warnings := mustLoad(t, text).webWarnings()
 		if found := slices.ContainsFunc(warnings,

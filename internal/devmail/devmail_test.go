@@ -146,7 +146,8 @@ func TestJSON(t *testing.T) {
 			t.Errorf("%q: %q, want %q", query, got, want)
 		}
 	}
-	want := `[{"name":"1001.A.eml","to":"Ada@example.com","subject":"third","date":"2027-01-15T08:00:00Z","link":"https://x.example/` + token + `","token":"` + token +
+	want := `[{"name":"1001.A.eml","to":"Ada@example.com","subject":"third","date":"2027-01-15T08:00:00Z",` +
+		`"link":"https://x.example/` + token + `","token":"` + token +
 		`","text":"https://x.example/` + token + `","html":""}]` + "\n"
 	if got := ask(spool, "GET", "/dev/mail.json?to=ada@example.com&limit=1").Body.String(); got != want {
 		t.Errorf("%s, want %s", got, want)

@@ -4,7 +4,7 @@
 //
 //  1. It is created under a temporary name, so that no reader finds half a file under its own name.
 //  2. It is written and fsynced. A file system may otherwise keep a name and lose the bytes behind it.
-//  3. It is linked or renamed to its own name. Both are atomic. A link refuses a name that exists, a rename replaces it.
+//  3. It is linked or renamed to its own name. Both are atomic. A link refuses an existing name, a rename replaces it.
 //  4. Its directory is fsynced, because a name is stored in the directory and not in the file.
 //
 // Nothing may depend on the file before step 4 has succeeded. A failed fsync is not repeated: the kernel drops the

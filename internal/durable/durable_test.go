@@ -37,7 +37,8 @@ func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")
 	failed := errors.New("no more")
-	if err := Write(path, io.MultiReader(strings.NewReader("half"), iotest.ErrReader(failed))); !errors.Is(err, failed) {
+	if err := Write(path, io.MultiReader(strings.NewReader("half"), iotest.ErrReader(failed))); !errors.Is(err,
+		failed) {
 		t.Errorf("of content that fails: %v, want %v", err, failed)
 	}
 	holds(t, dir, nil)

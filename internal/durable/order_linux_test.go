@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestOrder holds the system calls of Create and Replace against the order that a power cut needs. It traces itself with
-// strace, and skips where that is not installed or not allowed.
+// TestOrder holds the system calls of Create and Replace against the order that a power cut needs. It traces itself
+// with strace, and skips where that is not installed or not allowed.
 func TestOrder(t *testing.T) {
 	if dir := os.Getenv("DURABLE_TEST_DIR"); dir != "" {
 		path := filepath.Join(dir, "a")

@@ -22,20 +22,21 @@ import (
 // Limits bound the cost of one request. Fields, aliases and depth are counted with fragments expanded. The upper
 // bound of Fields is low because validating n equal fields takes time in n².
 type Limits struct {
-	Body               int           `toml:"limits.body" min:"256B" max:"16MiB"` // bytes of the HTTP body
-	Query              int           `toml:"limits.query" min:"64B" max:"1MiB"`  // bytes of the document
-	Tokens             int           `toml:"limits.tokens" min:"1" max:"100000"` // in the document
-	Nesting            int           `toml:"limits.nesting" min:"1" max:"500"`   // of brackets in the document
-	Fields             int           `toml:"limits.fields" min:"1" max:"2000"`
-	Aliases            int           `toml:"limits.aliases" min:"0" max:"2000"`
-	Depth              int           `toml:"limits.depth" min:"1" max:"500"`               // of selections
-	IntrospectionDepth int           `toml:"limits.introspection_depth" min:"1" max:"500"` // inside __schema and __type
-	Fragments          int           `toml:"limits.fragments" min:"0" max:"1000"`          // definitions
-	Variables          int           `toml:"limits.variables" min:"0" max:"1000"`          // of one operation
-	Directives         int           `toml:"limits.directives" min:"0" max:"1000"`         // in the document
-	Errors             int           `toml:"limits.errors" min:"1" max:"1000"`             // in one response
-	Response           int           `toml:"limits.response" min:"1KiB" max:"64MiB"`       // bytes of data in a response
-	Timeout            time.Duration `toml:"limits.timeout" min:"100ms" max:"10m"`         // of all resolvers together
+	Body               int `toml:"limits.body" min:"256B" max:"16MiB"` // bytes of the HTTP body
+	Query              int `toml:"limits.query" min:"64B" max:"1MiB"`  // bytes of the document
+	Tokens             int `toml:"limits.tokens" min:"1" max:"100000"` // in the document
+	Nesting            int `toml:"limits.nesting" min:"1" max:"500"`   // of brackets in the document
+	Fields             int `toml:"limits.fields" min:"1" max:"2000"`
+	Aliases            int `toml:"limits.aliases" min:"0" max:"2000"`
+	Depth              int `toml:"limits.depth" min:"1" max:"500"`               // of selections
+	IntrospectionDepth int `toml:"limits.introspection_depth" min:"1" max:"500"` // inside __schema and __type
+	Fragments          int `toml:"limits.fragments" min:"0" max:"1000"`          // definitions
+	Variables          int `toml:"limits.variables" min:"0" max:"1000"`          // of one operation
+	Directives         int `toml:"limits.directives" min:"0" max:"1000"`         // in the document
+	Errors             int `toml:"limits.errors" min:"1" max:"1000"`             // in one response
+	// bytes of data in a response
+	Response int           `toml:"limits.response" min:"1KiB" max:"64MiB"`
+	Timeout  time.Duration `toml:"limits.timeout" min:"100ms" max:"10m"` // of all resolvers together
 
 	// Documents is how many validated documents are kept, in at most 4 KiB of memory each on average.
 	Documents int `toml:"limits.documents" min:"1" max:"100000"`

@@ -13,8 +13,9 @@ var forwardingHeaders = map[string]bool{
 	"Via":       true, // RFC 9110, section 7.6.3
 	"Cdn-Loop":  true, // RFC 8586
 
-	"Client-Ip": true, "Proxy-Client-Ip": true, "X-Client-Ip": true, "X-Cluster-Client-Ip": true, "X-Proxyuser-Ip": true,
-	"X-Real-Ip": true, "X-Remote-Addr": true, "X-Remote-Ip": true,
+	"Client-Ip": true, "Proxy-Client-Ip": true, "X-Client-Ip": true, "X-Cluster-Client-Ip": true,
+	"X-Proxyuser-Ip": true,
+	"X-Real-Ip":      true, "X-Remote-Addr": true, "X-Remote-Ip": true,
 	"X-Original-Forwarded-For": true, "X-Original-Host": true, "X-Original-Url": true,
 
 	"True-Client-Ip": true, "Akamai-Origin-Hop": true, // Akamai

@@ -12,7 +12,8 @@ func TestDirectOnly(t *testing.T) {
 	s, asked := newSite(t), newSite(t, func(s *Settings) { s.PageByProxy = true })
 	heads := map[string]int{
 		"HTTP/1.1\nHost: localhost": 200, "HTTP/1.0\nHost: localhost": 403,
-		"HTTP/1.1\nHost: localhost\nUser-Agent: x\nReferer: http://localhost/\nX-Request-Id: 1\nX-Requested-With: x": 200,
+		"HTTP/1.1\nHost: localhost\nUser-Agent: x\nReferer: http://localhost/\nX-Request-Id: 1\n" +
+			"X-Requested-With: x": 200,
 	}
 	for name := range forwardingHeaders {
 		if http.CanonicalHeaderKey(name) != name {

@@ -150,8 +150,8 @@ func (s *Server) Refresh(token string) (*Session, error) {
 		refreshToken(refreshToken: $t) { success errors token refreshToken } }`, map[string]any{"t": token})
 }
 
-// UsernameOf returns the username of an access token's owner, or "" if the token is refused. The query me and the mutation
-// verifyToken have to agree.
+// UsernameOf returns the username of an access token's owner, or "" if the token is refused. The query me and the
+// mutation verifyToken have to agree.
 func (s *Server) UsernameOf(tb testing.TB, token string) string {
 	tb.Helper()
 	var me struct{ Username string }

@@ -109,7 +109,8 @@ func inspect(path string) error {
 func Gone(path string) error {
 	for _, suffix := range []string{"-wal", markSuffix} {
 		if exists(path + suffix) {
-			return fmt.Errorf("it is gone, but its %s is there: put the file back, or bring a backup back with accountd "+
+			return fmt.Errorf("it is gone, but its %s is there: put the file back, or bring a backup back with "+
+				"accountd "+
 				"restore FILE", suffix)
 		}
 	}

@@ -33,7 +33,8 @@ const (
 var ErrLostLog = errors.New("its write-ahead log (-wal) is gone or empty, and with it what was acknowledged last, " +
 	"such as accounts, new passwords and logouts: put the -wal file back, " +
 	"or bring a backup back with accountd restore FILE, or go on without it with accountd serve --accept-lost-log; " +
-	"nothing is lost if another program, such as sqlite3 or an older accountd, has opened and closed the file since accountd last ran: then delete the file " +
+	"nothing is lost if another program, such as sqlite3 or an older accountd, has opened and closed the file " +
+	"since accountd last ran: then delete the file " +
 	"accountd.db-needs-wal, and nothing else")
 
 // errLogGone means that the WAL was deleted while the file is open.

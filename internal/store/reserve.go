@@ -83,7 +83,8 @@ func (r *reserve) fill(size int64) error {
 	const need = reserveSize + reserveStep
 	full := fmt.Errorf("%w (%d KiB have to be free)", ErrFull, (need-size)>>10)
 	if size < 0 {
-		full = fmt.Errorf("%d KiB have to be free for %s: without it, sessions cannot be ended on a full disk; make room",
+		full = fmt.Errorf("%d KiB have to be free for %s: without it, sessions cannot be ended on a full disk; "+
+			"make room",
 			need>>10, r.path)
 	}
 	if free, err := FreeSpace(filepath.Dir(r.path)); err == nil && free < uint64(need-max(0, size)) {

@@ -57,8 +57,8 @@ var (
 	Username = Field{
 		kind: text, unique: true, folded: "f.username", trigrams: "search_username",
 		table: "user_search k", id: "k.user_id", column: "k.username",
-		shown: "(SELECT normal(coalesce(u.username, p.address)) FROM users u JOIN addresses p ON p.canonical = u.email" +
-			" WHERE u.id = f.user_id)",
+		shown: "(SELECT normal(coalesce(u.username, p.address)) FROM users u" +
+			" JOIN addresses p ON p.canonical = u.email WHERE u.id = f.user_id)",
 	}
 	FirstName = Field{
 		kind: text, folded: "f.first_name", trigrams: "search_first_name",

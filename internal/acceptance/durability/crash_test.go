@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package durability_test tests files of the built program: crashes, full and failing disks, backup, restore, migrations,
-// lost keys and a lost WAL.
+// Package durability_test tests files of the built program: crashes, full and failing disks, backup, restore,
+// migrations, lost keys and a lost WAL.
 package durability_test
 
 import (

@@ -1,6 +1,7 @@
 //go:build unix
 
-// Package mail_test tests mails of the built program: their contents, the spool, delivery by SMTP, and kills in between.
+// Package mail_test tests mails of the built program: their contents, the spool, delivery by SMTP, and kills in
+// between.
 package mail_test
 
 import (

@@ -23,10 +23,10 @@ import (
 
 var everyStep = flag.Bool("everystep", false, "TestSecurityMailSteps kills at each write and each opened file, too")
 
-// TestSecurityMailSteps kills the built program (SIGKILL) at its first system call of a kind, its second and so on, until
-// it survives from a registration to the delivered mail and its own end. It logs each place and its outcome. The calls
-// are those of the outbox row, the file in tmp, the rename to new, fsync, SMTP and the deletion. It needs strace. All
-// kinds of calls take a few minutes:
+// TestSecurityMailSteps kills the built program (SIGKILL) at its first system call of a kind, its second and so on,
+// until it survives from a registration to the delivered mail and its own end. It logs each place and its outcome.
+// The calls are those of the outbox row, the file in tmp, the rename to new, fsync, SMTP and the deletion. It needs
+// strace. All kinds of calls take a few minutes:
 //
 //	go test -count=1 -run '^TestSecurityMailSteps$' -v -timeout 30m . -everystep
 func TestSecurityMailSteps(t *testing.T) {

@@ -2,7 +2,8 @@
 
 // Package security_test tests accounts, passwords, sessions and rate limits of the built program from outside.
 //
-// The tests with the build tag timing measure whether the time of a response reveals accounts; they need a quiet machine.
+// The tests with the build tag timing measure whether the time of a response reveals accounts; they need a quiet
+// machine.
 package security_test
 
 import (

@@ -48,8 +48,8 @@ type request struct {
 }
 
 // TestSecurityOneOwner sends 64 parallel requests for one address: registrations, links that make it a secondary
-// address, swaps that make it a primary one, and changes of usernames to it. Afterwards one account has it, and only that
-// account's request has succeeded.
+// address, swaps that make it a primary one, and changes of usernames to it. Afterwards one account has it, and only
+// that account's request has succeeded.
 //
 //	go test -run TestSecurityOneOwner -timeout 2h ./internal/acceptance/security -rounds 1000
 func TestSecurityOneOwner(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"accountd/internal/servertest"
 )
 
-// twoNames are two names whose wrong passwords are sent at the same time. The first is an address; the second is of kind other, and of the same
-// account or of another.
+// twoNames are two names whose wrong passwords are sent at the same time. The first is an address; the second is of
+// kind other, and of the same account or of another.
 type twoNames struct {
 	other  string // query field of the second name
 	second string // its form; $ is the number of its account

@@ -87,7 +87,8 @@ func converse(ctx context.Context) (steps []string, err error) {
 	if err != nil {
 		return steps, err
 	}
-	if got := refused.Register.Errors["password2"]; refused.Register.Success || len(got) != 1 || got[0].Code != "password_mismatch" {
+	if got := refused.Register.Errors["password2"]; refused.Register.Success ||
+		len(got) != 1 || got[0].Code != "password_mismatch" {
 		return steps, fmt.Errorf("two passwords: %+v", refused.Register)
 	}
 	registered, err := Register(ctx, client, email, "ada", password, password)
@@ -116,7 +117,8 @@ func converse(ctx context.Context) (steps []string, err error) {
 	if err != nil {
 		return steps, err
 	}
-	if in := login.TokenAuth; !in.Success || in.Payload["username"] != "ada" || time.Unix(int64(in.RefreshExpiresIn), 0).Before(time.Now()) {
+	if in := login.TokenAuth; !in.Success ||
+		in.Payload["username"] != "ada" || time.Unix(int64(in.RefreshExpiresIn), 0).Before(time.Now()) {
 		return steps, fmt.Errorf("tokenAuth: %+v", in)
 	}
 	auth.access = login.TokenAuth.Token
@@ -126,7 +128,8 @@ func converse(ctx context.Context) (steps []string, err error) {
 	if err != nil {
 		return steps, err
 	}
-	if me.Me == nil || me.Me.Username != "ada" || !me.Me.Verified || me.Me.SecondaryEmail != nil || time.Since(me.Me.DateJoined) > time.Hour {
+	if me.Me == nil || me.Me.Username != "ada" ||
+		!me.Me.Verified || me.Me.SecondaryEmail != nil || time.Since(me.Me.DateJoined) > time.Hour {
 		return steps, fmt.Errorf("me: %+v", me.Me)
 	}
 	steps = append(steps, "me")
