@@ -213,10 +213,8 @@ func (d *doctor) space() {
 	}
 	if store.ReserveShort(d.config.DatabaseFile()) {
 		d.problem(subject,
-			"the disk has been full: only what ends sessions or sets passwords is written, in room that was set "+
-				"aside for that",
-			fmt.Sprintf("make room in %s: a running server then writes everything again by itself",
-				d.config.Server.DataDir))
+			"the disk has been full: only writes that end sessions or set passwords are accepted, in reserved space",
+			fmt.Sprintf("make room in %s: a running server then accepts all writes again", d.config.Server.DataDir))
 		return
 	}
 	need := uint64(leastSpace)
@@ -226,7 +224,7 @@ func (d *doctor) space() {
 	if free < need {
 		d.problem(subject, fmt.Sprintf("%d MiB are free in %s", free>>20, d.config.Server.DataDir),
 			fmt.Sprintf("make room: backups and migrations need %d MiB; "+
-				"a server whose disk is full changes nothing any more", need>>20))
+				"a server on a full disk cannot store changes", need>>20))
 		return
 	}
 	d.fine(subject, fmt.Sprintf("%d MiB in %s", free>>20, d.config.Server.DataDir))

@@ -111,7 +111,7 @@ type keysInitCmd struct{}
 
 // Run makes a missing key ring, and prints what is lost with the previous one.
 func (cmd *keysInitCmd) Run(a *app, c *config.Config) error {
-	const served = "the server in %s (process %s) has its keys in memory, and goes on: copy the key file back; " +
+	const served = "the server in %s (process %s) has its keys in memory, and keeps running: copy the key file back; " +
 		"only if it is lost for good, stop the server and run this again"
 	return a.withoutServer(c, served, func() (err error) {
 		held, err := lockShared(c)

@@ -138,7 +138,7 @@ func lookAtOriginal(ctx context.Context, c *config.Config) (o original, err erro
 	if errors.Is(err, store.ErrInUse) {
 		return o, err
 	}
-	o.note = " (it is damaged or of a newer accountd, and lies there as it was, with its -wal if it has one)"
+	o.note = " (it is damaged or of a newer accountd, and unchanged, with its -wal if it has one)"
 	return o, nil
 }
 

@@ -237,11 +237,11 @@ func (l *loader) validatePurge() {
 		"use their accounts, which would be deleted under them",
 		`set accounts.allow_login_not_verified = false, or this to "0s"`, "accounts.allow_login_not_verified")
 	l.require(a.SendActivationEmail, purge,
-		"is set while accounts.send_activation_email is false, so that nobody could verify their account in time",
+		"is set while accounts.send_activation_email is false, so that users could not verify their accounts in time",
 		`set accounts.send_activation_email = true, or this to "0s"`, "accounts.send_activation_email")
 	links := l.config.Tokens.ActivationLifetime
 	l.require(a.PurgeUnverified >= links, purge, "is shorter than tokens.activation_lifetime, "+
-		quote(Duration(links).String())+": links would be good for accounts that are gone",
+		quote(Duration(links).String())+": links would be valid longer than their accounts exist",
 		"raise it to at least that, or lower tokens.activation_lifetime", "tokens.activation_lifetime")
 }
 
@@ -250,7 +250,7 @@ func (c *Config) throttleWarnings() (w warnings) {
 	tooLong := func(r ratelimit.Rate) bool { return r.Per < day && r.Per > c.Tokens.PasswordResetLifetime }
 	w.when(slices.ContainsFunc(c.Accounts.Throttle.MailsPerRecipient, tooLong),
 		"limits.mails_per_recipient counts for longer than tokens.password_reset_lifetime: "+
-			"whoever asks for another's reset mails leaves them without a link that is good")
+			"an attacker who requests a user's reset mails leaves that user without a valid link")
 	return w
 }
 

@@ -13,8 +13,8 @@ import (
 
 // ErrUnsynced means that an fsync has failed. The kernel then drops the pages that it could not write, and the next
 // fsync succeeds all the same. So nothing is written until the file is opened again, which reads what the disk has.
-var ErrUnsynced = errors.New("the disk has not taken what was written (fsync failed): nothing more is written " +
-	"until accountd is started again; look at the disk and at the kernel's log first")
+var ErrUnsynced = errors.New("the disk has not stored the last writes (fsync failed): nothing more is written " +
+	"until accountd is started again; check the disk and the kernel's log first")
 
 // health knows whether the file can be written.
 type health struct {

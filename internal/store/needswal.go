@@ -32,17 +32,17 @@ const (
 // ErrLostLog means that a database has lost its WAL.
 var ErrLostLog = errors.New("its write-ahead log (-wal) is gone or empty, and with it what was acknowledged last, " +
 	"such as accounts, new passwords and logouts: put the -wal file back, " +
-	"or bring a backup back with accountd restore FILE, or go on without it with accountd serve --accept-lost-log; " +
-	"nothing is lost if another program, such as sqlite3 or an older accountd, has opened and closed the file " +
-	"since accountd last ran: then delete the file " +
-	"accountd.db-needs-wal, and nothing else")
+	"or bring a backup back with accountd restore FILE, or continue without it with " +
+	"accountd serve --accept-lost-log; nothing is lost if another program, such as sqlite3 or an older " +
+	"accountd, has opened and closed the file since accountd last ran: " +
+	"then delete the file accountd.db-needs-wal, and nothing else")
 
 // errLogGone means that the WAL was deleted while the file is open.
 var errLogGone = errors.New("its write-ahead log (-wal) has been deleted while accountd has it open: stop accountd " +
 	"with SIGTERM, which saves what was in it, and start it again; a crash would lose it")
 
 // ErrInUse means that another process has the file open.
-var ErrInUse = errors.New("another program has it open (lsof or fuser with its name tells which): " +
+var ErrInUse = errors.New("another program has it open (lsof or fuser with the name of the file shows which): " +
 	"end that program and run this again")
 
 // lostLog fails with ErrLostLog if the database at path has the mark but no WAL. It looks twice, because another

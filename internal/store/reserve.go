@@ -25,7 +25,8 @@ const (
 )
 
 // ErrFull means that the disk is full.
-var ErrFull = errors.New("the disk is full: make room; until then only what ends sessions or sets passwords is written")
+var ErrFull = errors.New("the disk is full: make room; until then only writes that end sessions or set passwords " +
+	"are accepted")
 
 // reserve is disk space for urgent writes, held by a file. While the file is shorter than it should be, ordinary
 // writes are refused, because they would use up the space that urgent writes need. All processes that have the

@@ -190,8 +190,8 @@ func checkNoWAL(abs string) error {
 		return err
 	}
 	if err == nil && info.Size() > 0 {
-		return fmt.Errorf("what was written to %s is still in its -wal: the disk did not take the copy; "+
-			"look whether it is full", abs)
+		return fmt.Errorf("the last writes to %s are still in its -wal, because the disk refused the copy: "+
+			"check whether it is full", abs)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 var (
 	// errRolledBack is for a write that succeeded in a transaction that did not.
 	errRolledBack = errors.New("the transaction was rolled back")
-	errOneOnly    = errors.New("the second statement of a ReadOne: its snapshot would be another")
+	errOneOnly    = errors.New("a ReadOne has a second statement, which would read another snapshot")
 	errForeignKey = errors.New("FOREIGN KEY constraint failed when the transaction was about to end")
 )
 
