@@ -19,3 +19,24 @@ func (s *Service) Archive(ctx context.Context, owner Owner, _ PasswordInput) err
 		return s.notify(ctx, tx, email.NoticeAccountArchived, u)
 	})
 }
+
+// Delete deactivates the account: its username and addresses stay reserved. With Settings.DeletePermanently it deletes
+// every row of the account. All sessions end.
+func (s *Service) Delete(ctx context.Context, owner Owner, _ PasswordInput) error {
+	return s.change(ctx, s.db.WriteUrgent, owner, "account_deleted", func(tx *store.Tx, u *account) error {
+		if err := s.remove(ctx, tx, u.ID, s.settings.DeletePermanently); err != nil {
+			return err
+		}
+		return s.notify(ctx, tx, email.NoticeAccountDeleted, u)
+	})
+}
+
+func (s *Service) remove(ctx context.Context, tx *store.Tx, id int64, permanently bool) error {
+	if permanently {
+		return deleteUser(ctx, tx, id)
+	}
+	if err := deactivate(ctx, tx, id); err != nil {
+		return err
+	}
+	return s.tokens.EndAll(ctx, tx, id, 0, "account deleted")
+}

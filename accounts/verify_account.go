@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 
+	"accountd/email"
 	"accountd/internal/store"
 	"accountd/tokens"
 )
@@ -25,5 +26,64 @@ func (s *Service) VerifyAccount(ctx context.Context, in TokenInput) error {
 			return err
 		}
 		return s.rememberNetwork(ctx, tx, u.ID)
+	})
+}
+
+// ResendActivationEmail sends the activation mail to the stored primary address once more. Only under RevealAll does
+// the result reveal that an account is verified.
+func (s *Service) ResendActivationEmail(ctx context.Context, in EmailInput) error {
+	defer s.padDuration(ctx)()
+	return s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *account, _ Address) error {
+		switch {
+		case !u.Verified:
+			return s.sendLink(ctx, tx, u, u.primary(), email.ActivationResend)
+		case s.settings.Reveal == RevealAll:
+			return one("email", errAlreadyVerified)
+		default:
+			return nil
+		}
+	})
+}
+
+// mailOwner validates the argument email and runs send in a transaction for the active account with that address.
+// matched is the address as it is stored. For an unknown address, and for a network over its limit of mails, it counts
+// the request and succeeds without send.
+func (s *Service) mailOwner(
+	ctx context.Context, typed string, send func(tx *store.Tx, u *account, matched Address) error,
+) error {
+	errs := Errors{}
+	address, ok := cleanEmail("email", typed, errs)
+	if !ok {
+		return errs
+	}
+	find := func(tx *store.Tx) (*account, error) {
+		u, err := s.userByAddress(ctx, tx, address.Canonical)
+		if err != nil || u == nil || !u.IsActive {
+			return nil, err
+		}
+		return u, nil
+	}
+	found := false
+	err := s.db.Read(ctx, func(tx *store.Tx) error {
+		if err := s.accepting(ctx, tx); err != nil {
+			return err
+		}
+		u, err := find(tx)
+		found = u != nil
+		return err
+	})
+	if err != nil || !found && len(s.networkRates(ctx, limitMail)) == 0 {
+		return err
+	}
+	return s.db.Write(ctx, func(tx *store.Tx) error {
+		u, err := find(tx)
+		if err != nil {
+			return err
+		}
+		if ok, err := s.mayAsk(ctx, tx, u); !ok || u == nil {
+			return err
+		}
+		matched, _ := u.address(address.Canonical)
+		return send(tx, u, matched)
 	})
 }
