@@ -1,5 +1,6 @@
-// An app whose pages are at another origin than accountd, in cookie mode: at another port of the same host, and at another site,
-// which takes SameSite=None and a browser that lets it. Pages of origins that server.cors_origins does not name can do nothing of it.
+// An app on another origin than accountd, in cookie mode: on another port of the same host, and on another site, which
+// needs SameSite=None and a browser that allows third-party cookies. Pages of origins that server.cors_origins does not
+// name are refused.
 // The variable ACCOUNTD is the binary.
 import assert from "node:assert/strict";
 import { activation, ada, step } from "../clients/accountd.mjs";
@@ -15,7 +16,7 @@ const adaHerself = { username: "ada", verified: true };
 const done = { success: true, errors: null };
 const invalid = { success: false, errors: { nonFieldErrors: [{ message: "Invalid token.", code: "invalid_token" }] } };
 
-// App is accountd and a page of an app that may use it.
+// App is accountd with a page of an app on an allowed origin.
 class App {
 	static async open(context, origin, settings) {
 		const app = new App();
@@ -32,7 +33,7 @@ class App {
 		return page;
 	}
 
-	// does gives the one field of an answer that a page reads.
+	// does returns the only field of a response that the page reads.
 	async does(query, page = this.page) {
 		const { status, body, failure } = await ask(page, this.accountd.graphql, query);
 		assert.deepEqual([status, failure], [200, undefined]);
@@ -41,8 +42,8 @@ class App {
 		return Object.values(data)[0];
 	}
 
-	// isIn says that act, which gives out tokens, makes ada of the page. An access token may have ended again where the machine stood
-	// still.
+	// isIn checks that the page is logged in as ada after act, which sets tokens. On a stalled machine the access token may
+	// have expired again.
 	async isIn(act, page = this.page) {
 		for (let tries = 0; tries < 5; tries++) {
 			assert.deepEqual(await this.does(act, page), done);
@@ -66,7 +67,7 @@ class App {
 	}
 }
 
-// conversation is what a user does on pages of the app.
+// conversation runs the steps of a user on pages of the app.
 async function conversation(app, where, [access, lasting]) {
 	await step(`${where}: register`, async () => {
 		assert.deepEqual(await app.does(register), done);
@@ -104,7 +105,7 @@ async function conversation(app, where, [access, lasting]) {
 	});
 }
 
-// refused is what a page of a foreign origin gets, for somebody who is in and for somebody who is not.
+// refused checks that a page of a foreign origin is refused, logged in or not.
 async function refused(app, origin) {
 	const page = await app.tab(origin);
 	const api = app.accountd.graphql;
@@ -119,7 +120,7 @@ async function refused(app, origin) {
 		}
 	};
 	await attempts();
-	assert.deepEqual(await app.cookies(), []); // nobody can be logged in as somebody else
+	assert.deepEqual(await app.cookies(), []); // a foreign page cannot log the browser in
 	await app.isIn(login);
 	const held = async () => (await app.context.cookies(app.accountd.url)).find(({ name }) => name.endsWith("JWT-refresh-token")).value;
 	const before = await held();

@@ -1,4 +1,4 @@
-// What a browser lets pages do with accountd's cookies: pages of its own origin, of an allowed one, of another port of
+// Use of accountd's cookies by pages in a browser: pages of its own origin, of an allowed one, of another port of
 // the same site, and of another site. The variable ACCOUNTD is the binary.
 import assert from "node:assert/strict";
 import { step } from "../clients/accountd.mjs";

@@ -1,5 +1,5 @@
-// GraphiQL as somebody new uses it: the first conversation on its tabs, one by one, in both flavours of the API, with the mail
-// read at /dev/mail. All that is asserted is what the page shows. The variable ACCOUNTD is the binary.
+// The tour of GraphiQL: the steps on its tabs, one by one, in both flavours of the API, with the mail read at /dev/mail.
+// The assertions concern only what the page shows. The variable ACCOUNTD is the binary.
 import assert from "node:assert/strict";
 import { start, step } from "../clients/accountd.mjs";
 import { browser as launch, complaintsOf, row } from "./start.mjs";
@@ -27,7 +27,7 @@ class Tour {
 		await this.page.waitForFunction((name) => document.querySelector(".graphiql-query-editor .CodeMirror").CodeMirror.operationName === name, name);
 	}
 
-	// shown is the answer as the page has it, or null while there is none that is whole.
+	// shown returns the response on the page, or null until it is complete.
 	async shown() {
 		try {
 			return JSON.parse(await texts(this.result));
@@ -36,7 +36,7 @@ class Tour {
 		}
 	}
 
-	// send presses the button, and gives what the page shows once that is the answer.
+	// send presses the button, waits for the response and returns it.
 	async send() {
 		const [answer] = await Promise.all([this.page.waitForResponse((r) => r.request().method() === "POST"), this.page.getByLabel(/^Execute query/).click()]);
 		const want = JSON.stringify(await answer.json());
@@ -54,7 +54,7 @@ class Tour {
 		await this.page.keyboard.insertText(text);
 	}
 
-	// authorize makes text what follows JWT in the header.
+	// authorize sets the token after JWT in the header.
 	async authorize(text) {
 		await this.headers.locator(".cm-string", { hasText: /^"JWT/ }).click();
 		await this.page.keyboard.press("Home");
@@ -64,7 +64,7 @@ class Tour {
 	}
 }
 
-// conversation is the whole of it, on the page of one flavour.
+// conversation runs all steps, on the page of one flavour.
 async function conversation(flavour) {
 	const server = await start();
 	const context = await browser.newContext();
@@ -95,7 +95,7 @@ async function conversation(flavour) {
 		const { register } = await tour.send();
 		assert.deepEqual([register.success, register.errors], [true, null]);
 		assert.match(register.token, /^[\w-]+\.[\w-]+\.[\w-]+$/);
-		assert.match(register.refreshToken, /^[\w-]{46,}$/); // 32 random bytes, after two that say where it lies
+		assert.match(register.refreshToken, /^[\w-]{46,}$/); // 32 random bytes, after two or more of its place
 	});
 
 	await step("mail, verify", async () => {
@@ -105,7 +105,7 @@ async function conversation(flavour) {
 		const [mail] = await Promise.all([context.waitForEvent("page"), page.getByText("Mail", { exact: true }).click()]);
 		await mail.locator("#list").getByText("Activate your account").click();
 		const shown = mail.locator(".token code");
-		await shown.click(); // and all of it is chosen
+		await shown.click(); // selects all of it
 		const token = await mail.evaluate(() => String(getSelection()));
 		assert.equal(token, await shown.innerText());
 		await mail.close();

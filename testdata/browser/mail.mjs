@@ -9,7 +9,7 @@ import { browser as launch, complaintsOf, row } from "./start.mjs";
 const { graphql, mail, data_dir: data, url, stop } = await start();
 const browser = await launch();
 const page = await browser.newPage();
-const complaints = complaintsOf(page, /^Blocked script execution in 'about:srcdoc'/); // what Playwright looks into the frame with
+const complaints = complaintsOf(page, /^Blocked script execution in 'about:srcdoc'/); // the script by which Playwright inspects the frame
 
 await step("a mail shows up and its link opens", async () => {
 	await page.goto(mail);

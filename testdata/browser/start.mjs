@@ -1,5 +1,5 @@
-// What the programs of this folder share, beside what they have from testdata/clients: Chromium, pages of other origins, and how
-// a page asks.
+// Shared code of the programs in this folder, in addition to that of testdata/clients: Chromium, pages of other origins,
+// and requests from a page.
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
@@ -9,8 +9,8 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { ran, start } from "../clients/accountd.mjs";
 
-// Debian's Chromium, or the one that CHROMIUM names, without what it would ask the network for by itself. Names below example are
-// this machine: sites that have nothing to do with it, by a browser's rules.
+// Debian's Chromium, or the one that CHROMIUM names, without its background requests. Names below example resolve to this
+// machine: a browser treats them as other sites.
 const launch = {
 	executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
 	args: [
@@ -25,8 +25,8 @@ export async function browser() {
 	return browser;
 }
 
-// thirdParty is a browser of its own whose user lets pages use the cookies of other sites, which the contexts of browser do not. Its
-// profile is left to whoever has set TMPDIR.
+// thirdParty is another browser, which allows third-party cookies; the contexts of browser do not. Its profile stays in
+// TMPDIR.
 export async function thirdParty() {
 	const profile = await mkdtemp(join(tmpdir(), "accountd-browser-"));
 	await mkdir(join(profile, "Default"));
@@ -34,7 +34,7 @@ export async function thirdParty() {
 	return chromium.launchPersistentContext(profile, launch);
 }
 
-// pages serves empty pages, and says on which port.
+// pages serves empty pages, and returns the port.
 export async function pages() {
 	const server = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end("<!doctype html><title>page</title>"));
 	server.listen(0, "127.0.0.1");
@@ -48,7 +48,7 @@ export function cookieMode(settings) {
 	return start({ ACCOUNTD_TOKENS_COOKIES_ENABLED: "true", ...settings });
 }
 
-// ask posts a query from a page, and gives status, body and what may be read of the headers, or the failure's name.
+// ask posts a query from a page, and returns status, body and readable headers, or the name of the failure.
 export function ask(page, url, query, init = {}) {
 	return page.evaluate(async ([url, query, init]) => {
 		try {
@@ -63,7 +63,7 @@ export function ask(page, url, query, init = {}) {
 	}, [url, query, init]);
 }
 
-// complaintsOf is a list that grows with what a page complains of: errors of scripts, and what a policy stops.
+// complaintsOf returns a list to which errors of scripts and violations of policies on a page are added.
 export function complaintsOf(page, expected) {
 	const complaints = [];
 	page.on("console", (message) => message.type() === "error" && !expected?.test(message.text()) && complaints.push(message.text()));
@@ -71,7 +71,7 @@ export function complaintsOf(page, expected) {
 	return complaints;
 }
 
-// row prints what has run. Debian's Chromium moves on by itself, so the version is that of what drives it.
+// row prints a line for list.mjs. Debian updates Chromium, so the version is that of playwright-core.
 export function row(name) {
 	const { packages } = JSON.parse(readFileSync(new URL("package-lock.json", import.meta.url), "utf8"));
 	ran(`Chromium: ${name}`, `playwright-core ${packages["node_modules/playwright-core"].version}`);

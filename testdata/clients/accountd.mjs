@@ -1,5 +1,5 @@
-// What the programs of this folder share: a server of their own, its mails, and the row that says what has run. They run in this
-// folder, with the binary's path in ACCOUNTD.
+// Shared code of the programs in this folder: a server of their own, its mails, and the line for list.mjs. They run in
+// this folder, with the binary's path in ACCOUNTD.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 export const password = "quiet-otter-42";
 export const ada = { email: "ada@example.com", username: "ada", password };
 
-// start starts a server with these variables as its settings: its URLs, and stop().
+// start starts a server with settings in variables, and returns its URLs and stop().
 export async function start(settings = {}) {
 	const child = spawn(process.env.ACCOUNTD, ["serve", "--ephemeral"], {
 		env: { ...process.env, ACCOUNTD_LOG_LEVEL: "error", ...settings }, stdio: ["pipe", "pipe", "inherit"],
@@ -27,14 +27,14 @@ export async function start(settings = {}) {
 	return { ...JSON.parse(line), stop };
 }
 
-// addUser makes a user beside the running server, with flags such as --staff.
+// addUser adds a user to the running server, with flags such as --staff.
 export function addUser(accountd, username, ...flags) {
 	execFileSync(process.env.ACCOUNTD, [
 		"user", "add", "--data-dir", accountd.data_dir, "--username", username, "--email", `${username}@example.com`, "--password-stdin", "--verified", ...flags,
 	], { input: password, stdio: ["pipe", "ignore", "inherit"] });
 }
 
-// activation is the token of the activation mail to an address, which has come with the answer of register.
+// activation returns the token of the activation mail to an address. The mail exists once register is answered.
 export async function activation(accountd, to) {
 	const response = await fetch(`${accountd.mail}.json?limit=1&to=${encodeURIComponent(to)}`);
 	const [mail] = await response.json();
@@ -48,12 +48,12 @@ export function expiry(token) {
 	return JSON.parse(atob(claims)).exp * 1000;
 }
 
-// expired waits until an access token has ended, by its own word.
+// expired waits until the exp of an access token has passed.
 export async function expired(token) {
 	while (Date.now() < expiry(token)) await sleep(expiry(token) - Date.now());
 }
 
-// counted is a fetch that keeps what it sent in sent: the method and the query.
+// counted is a fetch that records the method and the query of each request in sent.
 export function counted() {
 	const counting = (url, init) => {
 		const query = init.body ? JSON.parse(init.body).query : new URL(url).searchParams.get("query");
@@ -66,7 +66,7 @@ export function counted() {
 
 const steps = [];
 
-// step does a part of the conversation, and notes that it went well.
+// step runs one step, and records its success.
 export async function step(name, body) {
 	try {
 		const result = await body();
@@ -78,14 +78,14 @@ export async function step(name, body) {
 	}
 }
 
-// row prints what has run, by the packages of npm that it was about, with the versions that package-lock.json pins.
+// row prints a line for list.mjs, with the tested packages of npm and their versions in package-lock.json.
 export function row(...packages) {
 	const { packages: locked } = JSON.parse(readFileSync("package-lock.json", "utf8"));
 	const versions = packages.map((name) => locked[`node_modules/${name}`].version);
 	ran(packages.join(", "), [...new Set(versions)].join(", "));
 }
 
-// ran prints what has run, for what is no package of this folder.
+// ran prints a line for list.mjs about something else than a package of this folder.
 export function ran(name, version) {
 	console.log(`${name} | ${version} | ${steps.join(", ")} | ok`);
 }

@@ -1,5 +1,5 @@
-// From the SDL that accountd prints, and once more from the introspection of a running server, named by SCHEMA_URL: the
-// same must come of both.
+// Generates code from the SDL that accountd prints, or from the introspection of a running server at SCHEMA_URL. Both
+// must give the same.
 const generates = {
 	preset: "client",
 	documents: "codegen/main.ts",

@@ -1,4 +1,4 @@
-// graphql-request: a client that holds a header and throws what is wrong with a request.
+// graphql-request: a client that keeps a header and throws errors of requests.
 import assert from "node:assert/strict";
 import { ClientError, GraphQLClient, gql } from "graphql-request";
 import { activation, ada, row, start, step } from "./accountd.mjs";

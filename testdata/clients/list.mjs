@@ -1,4 +1,4 @@
-// Prints the list of what has run and holds docs/clients.md to it. Any program, in any language, adds an item by printing one
+// Prints the list of tested clients and compares docs/clients.md with it. Any program, in any language, adds an item by printing one
 // line, "name | version | steps | ok". Usage: node list.mjs RUN < lines. RUN is the script that ran the programs, for example
 // "testdata/clients/run": its list is the one under "<!-- rows of RUN -->".
 import { readFileSync } from "node:fs";

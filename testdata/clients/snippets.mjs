@@ -1,4 +1,4 @@
-// Holds what docs/clients.md shows to what has run: the text of each block "```language FILE" is in FILE of this folder.
+// Compares docs/clients.md with the tested programs: the text of each block "```language FILE" is in FILE of this folder.
 import { readFileSync } from "node:fs";
 
 const document = readFileSync(new URL("../../docs/clients.md", import.meta.url), "utf8");

@@ -1,4 +1,4 @@
-// urql with its auth exchange: access tokens that end are refreshed once for all that wait.
+// urql with its auth exchange: an expired access token is refreshed once for all waiting requests.
 import assert from "node:assert/strict";
 import { Client, cacheExchange, fetchExchange, gql } from "@urql/core";
 import { authExchange } from "@urql/exchange-auth";
@@ -30,7 +30,7 @@ const auth = authExchange(async ({ appendHeaders, mutate }) => ({
 }));
 const client = new Client({ url: accountd.graphql, exchanges: [cacheExchange, auth, fetchExchange], fetch });
 
-// done is what came of an operation without an error.
+// done returns the data of an operation, and fails for an error.
 async function done(source) {
 	const { data, error } = await source.toPromise();
 	assert.equal(error, undefined);
