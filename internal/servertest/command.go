@@ -16,11 +16,16 @@ import (
 // that still runs after a minute is killed: one that should have been refused may be serving.
 func Command(tb testing.TB, dataDir, stdin string, args ...string) (output string, code int) {
 	tb.Helper()
+	return command(tb, CheapHashing, dataDir, stdin, args)
+}
+
+func command(tb testing.TB, env []string, dataDir, stdin string, args []string) (output string, code int) {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, Binary(tb), append(args, "--data-dir", dataDir)...)
 	cmd.Dir = tb.TempDir() // no config.toml there
-	cmd.Env = append(os.Environ(), CheapHashing...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
@@ -33,6 +38,16 @@ func Command(tb testing.TB, dataDir, stdin string, args ...string) (output strin
 func Run(tb testing.TB, dataDir, stdin string, args ...string) (output string) {
 	tb.Helper()
 	out, code := Command(tb, dataDir, stdin, args...)
+	if code != 0 {
+		tb.Fatalf("accountd %q exits with %d, want 0\n%s", args, code, out)
+	}
+	return out
+}
+
+// Run is Run with the settings of the server, beside it.
+func (s *Server) Run(tb testing.TB, stdin string, args ...string) (output string) {
+	tb.Helper()
+	out, code := command(tb, s.env, s.DataDir, stdin, args)
 	if code != 0 {
 		tb.Fatalf("accountd %q exits with %d, want 0\n%s", args, code, out)
 	}

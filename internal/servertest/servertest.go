@@ -89,6 +89,7 @@ type Server struct {
 	Cmd     *exec.Cmd
 
 	tb     testing.TB
+	env    []string
 	exited chan struct{} // closed after Wait
 	err    error         // of Wait; read after exited
 	logged chan struct{} // closed when log is complete
@@ -130,7 +131,7 @@ func StartProgram(tb testing.TB, program []string, dataDir string, env ...string
 		tb.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = in, in
-	s := &Server{DataDir: dataDir, Cmd: cmd, tb: tb, exited: make(chan struct{}), logged: make(chan struct{})}
+	s := &Server{DataDir: dataDir, Cmd: cmd, tb: tb, env: env, exited: make(chan struct{}), logged: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}

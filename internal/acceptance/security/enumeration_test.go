@@ -101,7 +101,7 @@ func TestSecurityLoginRefusals(t *testing.T) {
 					}
 				}
 			}
-			if users := servertest.Run(t, o.DataDir, "", "user", "show", "archived", "--json"); !strings.Contains(users,
+			if users := o.Run(t, "", "user", "show", "archived", "--json"); !strings.Contains(users,
 				`"archived":true`) {
 				t.Errorf("a wrong password takes an account back: %s", users)
 			}

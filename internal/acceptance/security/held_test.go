@@ -43,7 +43,7 @@ uniform_time = "0s" # other tests look at it
 			}
 			o := &outsider{Server: servertest.Cheap(t, filepath.Join(dir, "data"))}
 			o.add(t, "holder", outsidersPassword, "--verified")
-			servertest.Run(t, o.DataDir, "", "user", "add", "--username", "named@example.com", "--email",
+			o.Run(t, "", "user", "add", "--username", "named@example.com", "--email",
 				"named@example.com",
 				"--no-password")
 			o.add(t, "caller", outsidersPassword, "--verified")
@@ -58,7 +58,7 @@ uniform_time = "0s" # other tests look at it
 			}
 			id := func(name string) int {
 				var u struct{ ID int }
-				if err := json.Unmarshal([]byte(servertest.Run(t, o.DataDir, "", "user", "show", name, "--json")),
+				if err := json.Unmarshal([]byte(o.Run(t, "", "user", "show", name, "--json")),
 					&u); err != nil {
 					t.Fatal(err)
 				}
@@ -118,7 +118,7 @@ uniform_time = "0s" # other tests look at it
 				}
 			}
 			// An operator gives a held name, and is the only one who can.
-			servertest.Run(t, o.DataDir, "", "user", "set", "caller", "--username", "twol")
+			o.Run(t, "", "user", "set", "caller", "--username", "twol")
 			if got := o.ask(t, register, map[string]any{"e": "y@example.net", "u": "twol",
 				"f": "9"}); !strings.Contains(got.body, `"code":"unique"`) {
 				t.Error(got.body)

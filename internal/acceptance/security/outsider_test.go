@@ -35,7 +35,7 @@ func (o *outsider) add(t *testing.T, name, password string, flags ...string) {
 	if password != "" {
 		flags = append(flags, "--password-stdin")
 	}
-	servertest.Run(t, o.DataDir, password, slices.Concat([]string{"user", "add", "--username", name, "--email", name +
+	o.Run(t, password, slices.Concat([]string{"user", "add", "--username", name, "--email", name +
 		"@example.com"}, flags)...)
 }
 

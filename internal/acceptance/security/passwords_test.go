@@ -346,8 +346,8 @@ func TestSecurityPasswordsLeaveNoTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	places := map[string][]byte{"users": []byte(servertest.Run(t, o.DataDir, "", "user", "list", "--json")),
-		"settings": []byte(servertest.Run(t, o.DataDir, "", "config", "show"))}
+	places := map[string][]byte{"users": []byte(o.Run(t, "", "user", "list", "--json")),
+		"settings": []byte(o.Run(t, "", "config", "show"))}
 	for _, file := range []string{"cmdline", "environ"} {
 		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", o.Cmd.Process.Pid, file)); err == nil { // Linux has it
 			places[file] = text
