@@ -133,7 +133,7 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// TestConfig: settings are heeded, by the client too, and what is fixed stays so.
+// TestConfig: settings of Config are in force, also for the client, and fixed settings keep their values.
 func TestConfig(t *testing.T) {
 	server := accountdtest.New(t, accountdtest.Config(`
 [server]
@@ -186,7 +186,7 @@ func TestExamples(parent *testing.T) {
 	}
 }
 
-// TestSignUp is a whole story: somebody registers, follows the link in the mail, and is verified.
+// TestSignUp: a user registers, follows the link in the mail, and is verified.
 func TestSignUp(t *testing.T) {
 	server := accountdtest.New(t)
 	ask(t, http.DefaultClient, server, `mutation { register(

@@ -29,8 +29,8 @@ func TestArchive(t *testing.T) {
 	}
 }
 
-// TestArchiveMeetsLogin: in whatever order, an archived account has no session, and one that has been taken back has
-// the login's.
+// TestArchiveMeetsLogin: in every order, an archived account has no session, and an unarchived one has that of the
+// login.
 func TestArchiveMeetsLogin(t *testing.T) {
 	t.Parallel()
 	for range 20 {

@@ -13,8 +13,8 @@ import (
 	"accountd/tokens"
 )
 
-// TestClearingLetsOthersIn: what is old goes a few rows at a time, and after each few nobody writes for as long as that
-// took, so that others do.
+// TestClearingLetsOthersIn: old sessions are deleted in batches, and after each batch the deletion pauses for as long
+// as the batch took, so that others can write.
 func TestClearingLetsOthersIn(t *testing.T) {
 	t.Parallel()
 	const old = 450
@@ -140,8 +140,8 @@ func TestPauseIsShort(t *testing.T) {
 	}
 }
 
-// TestBatchesFit: what holds the writer for too long is halved, down to a row, and what does not grows by a row, up to
-// the most.
+// TestBatchesFit: a batch that holds the write lock for too long is halved, down to one row. Any other batch grows by a
+// row, up to the maximum.
 func TestBatchesFit(t *testing.T) {
 	t.Parallel()
 	n := batchRows(tokens.ClearRows / 4)
@@ -161,7 +161,7 @@ func TestBatchesFit(t *testing.T) {
 	}
 }
 
-// TestSlowBatchesAreSmall: sessions go one by one where each batch takes long, and none stays.
+// TestSlowBatchesAreSmall: if each batch takes long, sessions are deleted one by one, and all of them are deleted.
 func TestSlowBatchesAreSmall(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

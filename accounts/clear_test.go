@@ -48,7 +48,7 @@ func TestClearSessions(t *testing.T) {
 	}
 }
 
-// TestClearOld: the hourly run deletes what has been over for a week, unless the clock has been moved.
+// TestClearOld: the hourly run deletes sessions that ended a week ago, unless the clock has been moved.
 func TestClearOld(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

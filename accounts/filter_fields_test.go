@@ -26,7 +26,7 @@ func searchable(s *Settings, _ *tokens.Settings) {
 	}
 }
 
-// seedFields makes one account for each case that filters by configured fields have to tell apart.
+// seedFields makes one account for each case that filters by configured fields have to distinguish.
 func seedFields(t *testing.T) *harness {
 	h := newHarness(t, searchable)
 	for _, u := range []struct {
@@ -160,7 +160,7 @@ func TestFieldFilters(t *testing.T) {
 	}
 }
 
-// TestFilterFields: which fields there are to filter by and to show, with what types and lookups.
+// TestFilterFields: the fields for filters and for UserNode, with their types and lookups.
 func TestFilterFields(t *testing.T) {
 	t.Parallel()
 	var s Settings
@@ -202,7 +202,7 @@ func TestFilterFields(t *testing.T) {
 	}
 }
 
-// TestFoldedFollows: what a text is found by changes and goes with it, in the same transaction.
+// TestFoldedFollows: the search text of a field is changed and deleted in the transaction that changes the field.
 func TestFoldedFollows(t *testing.T) {
 	t.Parallel()
 	h := seedFields(t)

@@ -13,7 +13,7 @@ import (
 	"accountd/internal/store"
 )
 
-// TestRandomParts: whatever part is looked for, and from wherever, a page has the users that reading all names finds.
+// TestRandomParts: for random parts and positions, a page has the same users as a comparison with all names.
 func TestRandomParts(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

@@ -28,7 +28,7 @@ func (h *harness) names(t *testing.T, filters ...Filter) []string {
 	return names
 }
 
-// seedNames makes one account for each case that filters have to tell apart; first names say which.
+// seedNames makes one account for each case that filters have to distinguish; first names say which.
 func seedNames(t *testing.T) *harness {
 	h := newHarness(t)
 	h.add(t, AddUserInput{FirstName: "Ada", LastName: "King", Username: "Ada", Email: "Ada@Example.com",
@@ -184,7 +184,7 @@ func TestFilters(t *testing.T) {
 	})
 }
 
-// TestFilterMistakes: what the settings would have refused is a programmer's mistake.
+// TestFilterMistakes: a filter that the settings would have refused makes the query panic.
 func TestFilterMistakes(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, searchable)
@@ -206,7 +206,7 @@ func TestFilterMistakes(t *testing.T) {
 	}
 }
 
-// TestSearchFollows: whatever changes a user changes what filters find, in the same transaction.
+// TestSearchFollows: every change of a user changes the results of filters, in the same transaction.
 func TestSearchFollows(t *testing.T) {
 	t.Parallel()
 	h := seedNames(t)

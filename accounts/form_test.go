@@ -296,7 +296,7 @@ func TestDateTimes(t *testing.T) {
 	}
 }
 
-// TestStoredValues: what does not fit the type that a field has now is not shown.
+// TestStoredValues: a stored value that does not fit the present type of its field is not shown.
 func TestStoredValues(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -11,8 +11,8 @@ import (
 	"accountd/internal/usersearch"
 )
 
-// FuzzParseAddress: what is read as an address is one mailbox, whichever way it was typed: its canonical form is stable
-// and that of what mail goes to, of what a token carries, and of the same in other letters.
+// FuzzParseAddress: an accepted text is one mailbox. Its canonical form is stable, and equals that of the mailbox for
+// mails, of the text in tokens, and of the same address in other case.
 func FuzzParseAddress(f *testing.F) {
 	f.Fuzz(func(t *testing.T, typed string) {
 		a, err := ParseAddress(typed)

@@ -170,8 +170,8 @@ func TestMostExpensiveKindSetsTheDelay(t *testing.T) {
 	}
 }
 
-// TestOneHashForEverybody counts hashes by what they write to memory: a refused login is exactly one at the current
-// parameters, and so is a registration that keeps a taken address to itself.
+// TestOneHashForEverybody counts hashes by the memory that they write. A refused login costs exactly one at the current
+// parameters, and so does a registration that must not reveal a claimed address.
 func TestOneHashForEverybody(t *testing.T) {
 	t.Parallel()
 	const size = 64

@@ -179,7 +179,7 @@ func TestThrottleClock(t *testing.T) {
 	}
 }
 
-// TestWaysBackIn: what ends the lockout of an account.
+// TestWaysBackIn: the events that end the lockout of an account.
 func TestWaysBackIn(t *testing.T) {
 	t.Parallel()
 	ways := map[string]func(h *harness, u *account) error{
@@ -314,8 +314,8 @@ func isThrottled(err error) bool {
 	return errors.As(err, &throttled)
 }
 
-// TestOwnersStorm: of many right passwords at once none is refused, not even where one more wrong one would be too
-// many.
+// TestOwnersStorm: of many correct passwords at once none is refused, not even if one more wrong password would reach
+// the limit.
 func TestOwnersStorm(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard, hashesAtOnce(16))
@@ -548,7 +548,7 @@ func (f callOnWrite) Write(p []byte) (int, error) {
 }
 
 // TestNamesDoNotWait: while the answer to a wrong password of one name is delayed, another name of the account and its
-// session are answered. If they waited, that would tell that they belong together.
+// session are answered. Waiting would reveal that they belong together.
 func TestNamesDoNotWait(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard, hashesAtOnce(2))

@@ -12,8 +12,8 @@ import (
 	"accountd/tokens"
 )
 
-// TestMailsPerRecipient: three of a kind an hour and ten a day, however the address is written and whoever asks; what
-// is too much is answered like the rest.
+// TestMailsPerRecipient: three mails of a kind an hour and ten a day, for every spelling of the address and every
+// client. Beyond the limit the answer is the same.
 func TestMailsPerRecipient(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard)
@@ -53,8 +53,7 @@ func TestMailsPerRecipient(t *testing.T) {
 	}
 }
 
-// TestMailsOfEveryKind: each mutation that makes a mail go to an address that somebody typed is bounded, apart from the
-// others; a notice of what has happened is not.
+// TestMailsOfEveryKind: each mutation that sends a mail to a typed address has its own limit. Notices have none.
 func TestMailsOfEveryKind(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) { s.Reveal = RevealNothing })
@@ -122,8 +121,8 @@ func TestMailsOfEveryKind(t *testing.T) {
 	}
 }
 
-// TestResetMailsHaveNoDailyLimit: whoever has lost their password is to get in, however many mails somebody else has
-// asked for.
+// TestResetMailsHaveNoDailyLimit: a user who has lost the password gets a reset mail, however many mails others have
+// requested.
 func TestResetMailsHaveNoDailyLimit(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard)
@@ -165,8 +164,8 @@ func TestMailsPerNetwork(t *testing.T) {
 	}
 }
 
-// TestRegistrationsPerNetwork: every clean form counts, one for a taken address too, so that nobody looks for accounts
-// that way.
+// TestRegistrationsPerNetwork: every valid form counts, one with a taken address too, so that registrations cannot be
+// used to search for accounts.
 func TestRegistrationsPerNetwork(t *testing.T) {
 	t.Parallel()
 	for _, reveal := range []Reveal{RevealNothing, RevealRegister, RevealAll} {
@@ -218,7 +217,7 @@ func TestRegistrationsPerNetwork(t *testing.T) {
 	}
 }
 
-// TestParallelRegistrations: what comes at once is no more than what comes one after the other.
+// TestParallelRegistrations: registrations at once are no more than registrations in sequence.
 func TestParallelRegistrations(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {

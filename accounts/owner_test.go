@@ -230,7 +230,7 @@ func TestOwnOperationMeetsChange(t *testing.T) {
 	}
 }
 
-// TestOwnOperationsAtOnce: whatever the order, one caller's changes leave one of the states that some order gives.
+// TestOwnOperationsAtOnce: parallel changes by one caller leave a state that some sequence of them gives.
 func TestOwnOperationsAtOnce(t *testing.T) {
 	t.Parallel()
 	swap, remove := operation(t, "SwapEmails"), operation(t, "RemoveSecondaryEmail")

@@ -166,7 +166,7 @@ func TestResendRevealsUnderAll(t *testing.T) {
 	h.refused(t, emailFail, resend("ada@example.com"))
 }
 
-// TestResetPassword: what a reset changes, by either address.
+// TestResetPassword: the effects of a reset, by either address.
 func TestResetPassword(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"ada@example.com", "ada2@example.com"} {

@@ -12,7 +12,7 @@ import (
 	"accountd/tokens"
 )
 
-// TestPurgeUnverified: the hourly run deletes what was registered and never verified, and nothing else; the names are
+// TestPurgeUnverified: the hourly run deletes old accounts that were never verified, and nothing else. Their names are
 // free then.
 func TestPurgeUnverified(t *testing.T) {
 	t.Parallel()
@@ -112,7 +112,7 @@ func TestPurgeIsOff(t *testing.T) {
 	h.user(t, "ada")
 }
 
-// TestClearThrottles: what no rate counts any more goes with the hourly run; failures of an account stay.
+// TestClearThrottles: the hourly run deletes counters that no limit needs. Counters of accounts stay.
 func TestClearThrottles(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard)

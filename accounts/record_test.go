@@ -96,7 +96,7 @@ func TestRecord(t *testing.T) {
 	})
 }
 
-// TestRecordBroken: what SQLite would not write is an error.
+// TestRecordBroken: a record that SQLite would not write is an error.
 func TestRecordBroken(t *testing.T) {
 	t.Parallel()
 	s := &Service{}
@@ -142,7 +142,7 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// TestUserRecord: a page and a look-up by id show the same of a user, whatever the database has of them.
+// TestUserRecord: a page and a look-up by id show the same user, for every content of the database.
 func TestUserRecord(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard, func(s *Settings, _ *tokens.Settings) {

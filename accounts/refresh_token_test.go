@@ -215,7 +215,7 @@ func TestRefreshAccessTokenUnverified(t *testing.T) {
 	}
 }
 
-// TestKeptRefreshToken: it is the same event by another name, and the users who may not go on are the same.
+// TestKeptRefreshToken: without rotation a refresh logs another event, and the same users are refused.
 func TestKeptRefreshToken(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(_ *Settings, ts *tokens.Settings) { ts.Rotation = "keep" })

@@ -167,8 +167,8 @@ func TestRevealNothing(t *testing.T) {
 	})
 }
 
-// TestHeldValues: what a registration of a claimed address holds is as free as what an unverified account has: not
-// before that would be deleted, and then at once, in the order of the registrations.
+// TestHeldValues: values held for a registration of a claimed address stay for as long as an unverified account would.
+// Then they are free at once, in the order of the registrations.
 func TestHeldValues(t *testing.T) {
 	t.Parallel()
 	const month = 30 * 24 * time.Hour

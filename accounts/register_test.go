@@ -219,7 +219,8 @@ func TestRegisterSettings(t *testing.T) {
 	})
 }
 
-// TestRegisterAtOnce: whatever the check before the hash saw, one wins and everybody else hears the same as later.
+// TestRegisterAtOnce: of parallel registrations one succeeds, whatever the checks before the hash have found. The
+// others get the same errors as a later one.
 func TestRegisterAtOnce(t *testing.T) {
 	t.Parallel()
 	const n = 64

@@ -6,7 +6,7 @@ import (
 	"accountd/tokens"
 )
 
-// TestRevokeAll: no session goes on, no link of any kind works, no mail waits, and every epoch moves.
+// TestRevokeAll: all sessions end, links of every kind are revoked, no mail waits, and every epoch moves.
 func TestRevokeAll(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

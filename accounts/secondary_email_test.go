@@ -100,7 +100,7 @@ func TestSendSecondaryEmailActivation(t *testing.T) {
 	}
 }
 
-// TestAddressText: what a token carries is read back as the same mailbox, and shown alike where that is possible.
+// TestAddressText: the address in a token is read back as the same mailbox, and shown alike where that is possible.
 func TestAddressText(t *testing.T) {
 	t.Parallel()
 	for typed, want := range map[string]string{

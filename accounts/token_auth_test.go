@@ -95,7 +95,7 @@ func TestLoginRefusals(t *testing.T) {
 	}
 }
 
-// TestLogin: the ways in, and what a login changes.
+// TestLogin: the names for a login, and its effects.
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
@@ -250,7 +250,7 @@ func TestLoginAtOnce(t *testing.T) {
 	}
 }
 
-// TestLoginMeetsChange: what is true of the account when the session begins counts, not when the hash began.
+// TestLoginMeetsChange: the state of the account when the session begins counts, not that when the hash began.
 func TestLoginMeetsChange(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

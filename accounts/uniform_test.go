@@ -53,8 +53,8 @@ func TestUniformTimeEnds(t *testing.T) {
 
 func uniform(s *Settings, _ *tokens.Settings) { s.UniformTime = 100 * time.Millisecond }
 
-// TestEvenAnswers: an operation that may send a mail waits, whatever its outcome, and holds neither a transaction nor a
-// place for a hash meanwhile.
+// TestEvenAnswers: an operation that may send a mail waits for every outcome. It holds neither a transaction nor a
+// place for a hash during the wait.
 func TestEvenAnswers(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, uniform, oneHashAtATime, revealNothing)

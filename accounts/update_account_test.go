@@ -109,8 +109,8 @@ func TestUpdateAccountRefusals(t *testing.T) {
 	h.refused(t, Errors{"nonFieldErrors": {{"Unauthenticated.", "unauthenticated"}}}, update)
 }
 
-// TestLookAlikes: nobody gets a username that looks like another's, or like one of two that looked alike before
-// there were skeletons. Whoever has one may spell it in another way, and it is free when they are gone.
+// TestLookAlikes: a username must not look like another one, nor like one of two that looked alike before there were
+// skeletons. Its owner may change the spelling, and it is free after the account is gone.
 func TestLookAlikes(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(s *Settings, _ *tokens.Settings) { s.UpdateFields = []string{"username"} })

@@ -142,8 +142,7 @@ func TestVerifyAccountRefusals(t *testing.T) {
 	}
 }
 
-// TestActivationDoesNotComeBack: an operator who takes a verification back is not outdone by a link that was mailed
-// before, used or not.
+// TestActivationDoesNotComeBack: when an operator withdraws a verification, earlier links stay invalid, used or not.
 func TestActivationDoesNotComeBack(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)

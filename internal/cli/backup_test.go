@@ -182,8 +182,8 @@ func tree(t *testing.T, dir string) string {
 	return strings.Join(append(hidden, files...), "\n") + "\n"
 }
 
-// TestRestoreOverDamage: a database that cannot be read is replaced, and kept with its WAL; nobody can say which ids
-// it gave out.
+// TestRestoreOverDamage: a database that cannot be read is replaced, and kept with its WAL. The ids that it gave out
+// are unknown.
 func TestRestoreOverDamage(t *testing.T) {
 	w := newWorld(t)
 	w.addUser("ada")
@@ -233,7 +233,7 @@ func TestLostDatabase(t *testing.T) {
 	equal(t, w.names(), "ada")
 }
 
-// TestConfigCheckKeys: the key ring is among what the settings name.
+// TestConfigCheckKeys: config check reads the key ring.
 func TestConfigCheckKeys(t *testing.T) {
 	w := newWorld(t)
 	w.addUser("ada")

@@ -187,7 +187,7 @@ func drive(b *testing.B, addr string, request []byte, want string) (body []byte)
 	return body
 }
 
-// cpuTime is what this process has used.
+// cpuTime returns the CPU time that this process has used.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage

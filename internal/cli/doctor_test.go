@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestDoctor: all is well, and then each thing that can be wrong is said with what to do about it, and left as it is.
+// TestDoctor: doctor reports a sound directory, and then each possible problem with its remedy. It changes nothing.
 func TestDoctor(t *testing.T) {
 	w := newWorld(t)
 	w.fails(exitFailure, "accountd: no data directory here: stat PATH/data: no such file or directory: name the "+

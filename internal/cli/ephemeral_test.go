@@ -77,7 +77,8 @@ func gone(t *testing.T, r ready, out io.Reader) {
 	}
 }
 
-// TestEphemeral: everything is where the line says, apart from what settings say of it, and nothing is left.
+// TestEphemeral: the addresses and paths of the line exist, other settings that name them have no effect, and nothing
+// is left afterwards.
 func TestEphemeral(t *testing.T) {
 	// Where the test was started under nohup, or in the background, the server would inherit that these are ignored.
 	caught := make(chan os.Signal, 1)
@@ -133,7 +134,7 @@ func TestEphemeral(t *testing.T) {
 	}
 }
 
-// TestEphemeralFollowsItsParent: when whoever started it is killed, it goes, and so does its directory.
+// TestEphemeralFollowsItsParent: when its parent process is killed, the server ends and its directory is deleted.
 func TestEphemeralFollowsItsParent(t *testing.T) {
 	t.Parallel()
 	// The shell stays, so it is the parent.
@@ -187,7 +188,7 @@ func TestEphemeralFollowsStdin(t *testing.T) {
 	}
 }
 
-// TestEphemeralRefuses: what does not go together is said before anything is made.
+// TestEphemeralRefuses: contradicting flags are reported before any file is created.
 func TestEphemeralRefuses(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{

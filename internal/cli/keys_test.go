@@ -110,7 +110,7 @@ K6  seal    AES-256-GCM  2027-01-15 08:00:00 UTC  seals and opens
 	}
 }
 
-// TestAlgorithmChange: the way from one algorithm to another that an operator is told.
+// TestAlgorithmChange: the documented steps from one algorithm to another.
 func TestAlgorithmChange(t *testing.T) {
 	w := newWorld(t)
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")

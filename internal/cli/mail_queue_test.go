@@ -204,7 +204,7 @@ func TestMailTest(t *testing.T) {
 		"mail", "test", "ada@example.com")
 }
 
-// TestPasswordFile: what is wrong with the file is said at start, and never what is in it.
+// TestPasswordFile: problems of the file are reported at start, without its content.
 func TestPasswordFile(t *testing.T) {
 	w := newWorld(t)
 	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_USERNAME=accountd",

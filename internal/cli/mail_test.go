@@ -48,7 +48,7 @@ func TestMailPreview(t *testing.T) {
 	}
 }
 
-// TestBrokenTemplates: every command that makes mails says what is wrong, and the server does not start.
+// TestBrokenTemplates: every command that makes mails reports the problem, and the server does not start.
 func TestBrokenTemplates(t *testing.T) {
 	w := newWorld(t)
 	w.write("config.toml", "[email]\ntemplates_dir = \"mails\"\n")

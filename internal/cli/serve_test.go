@@ -21,7 +21,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// refuse starts a server that has to exit 1 before it answers anything, and gives what it prints.
+// refuse starts a server that has to exit with 1 before it answers, and returns its output.
 func refuse(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -35,7 +35,7 @@ func refuse(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// TestLostKeys: a server whose key ring is gone and needed for nothing starts with a new one, and says what that ends.
+// TestLostKeys: a server whose key ring is gone and not needed starts with a new one, and reports what ends.
 func TestLostKeys(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
 	const warning = "there are accounts and no keys"
@@ -53,7 +53,7 @@ func TestLostKeys(t *testing.T) {
 	}
 }
 
-// TestReady: the block that is printed names what is there.
+// TestReady: the printed block names the pages that are served.
 func TestReady(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dataDir, servertest.CheapHashing...)
@@ -117,7 +117,8 @@ func TestMailLink(t *testing.T) {
 	}
 }
 
-// TestOneServerPerDirectory: the second one says who has it. Other commands work beside.
+// TestOneServerPerDirectory: a second server names the process of the first one. Other commands work while the server
+// runs.
 func TestOneServerPerDirectory(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dataDir, servertest.CheapHashing...)
@@ -183,7 +184,7 @@ func TestRefusesToStart(t *testing.T) {
 	}
 }
 
-// TestDrain: both signals end the server in order: a request that has begun is answered, a new one finds nobody.
+// TestDrain: both signals end the server in order: a running request is answered, and a new one is not accepted.
 func TestDrain(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {

@@ -33,7 +33,7 @@ func part(t *testing.T, token string, i int) map[string]any {
 	return out
 }
 
-// username is who me says a token belongs to, "" for nobody.
+// username returns the name of the user whom me shows for a token, "" for null.
 func username(s *servertest.Server, token string) (string, error) {
 	answer, err := s.Ask(http.DefaultClient, token, "{ me { username } }", nil)
 	if err != nil {
@@ -269,7 +269,7 @@ func TestTokenSettings(t *testing.T) {
 	})
 }
 
-// TestClearBesideServer: the command clears what a running server's users have left.
+// TestClearBesideServer: the command deletes ended sessions while a server runs.
 func TestClearBesideServer(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dataDir, servertest.CheapHashing...)

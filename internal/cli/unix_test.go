@@ -37,7 +37,7 @@ func modes(t *testing.T, dir string) string {
 	return b.String()
 }
 
-// TestDataDirectory: what commands create is their owner's alone, and what is somebody else's stays so.
+// TestDataDirectory: only the owner can read what commands create. Files of others are not changed.
 func TestDataDirectory(t *testing.T) {
 	w := newWorld(t)
 	old := umask(0)

@@ -10,7 +10,7 @@ import (
 	"accountd/internal/servertest"
 )
 
-// TestChangeBesideServer: what a command changes counts at once for the server that runs.
+// TestChangeBesideServer: a change by a command is in force at once for the running server.
 func TestChangeBesideServer(t *testing.T) {
 	servertest.Binary(t) // before the world changes the directory
 	w := newWorld(t)

@@ -75,7 +75,7 @@ joined:    2027-01-15 08:00:00 UTC
 	}
 }
 
-// TestUserUnlock: user show says that logins are refused, how long, and what helps; user set --unlock does.
+// TestUserUnlock: user show reports refused logins, for how long, and the remedy, which user set --unlock is.
 func TestUserUnlock(t *testing.T) {
 	w := newWorld(t)
 	w.environ = append(w.environ, "ACCOUNTD_LIMITS_CONSECUTIVE_FAILURES=20")

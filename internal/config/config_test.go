@@ -181,7 +181,7 @@ session_lifetime = 0
 	}
 }
 
-// TestEphemeral: what a test server fixes wins over every other source, and nothing else is touched.
+// TestEphemeral: the fixed settings of a test server override all other sources, and nothing else changes.
 func TestEphemeral(t *testing.T) {
 	path := writeFile(t, "config.toml", `
 server = { listen = ":443", public_url = "https://a.example", allowed_hosts = ["b.example"], trusted_proxies = ["10.0.0.1"], cors_origins = ["https://app.example"] }

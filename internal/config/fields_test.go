@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestAccountFields: what the lists of fields may not say, each with the reason and the remedy.
+// TestAccountFields: the invalid values of the lists of fields, each with its reason and remedy.
 func TestAccountFields(t *testing.T) {
 	const phone = "\n[[accounts.fields]]\nname = \"phone\"\ntype = \"String\"\n"
 	for _, test := range []struct {

@@ -49,7 +49,7 @@ public = false
 
 const everyLookup = `["exact", "iexact", "contains", "icontains", "startswith", "istartswith", "in"]`
 
-// TestConfiguredQueryFields: what may be said of configured fields, and of names beside them.
+// TestConfiguredQueryFields: valid and invalid names of configured and other fields.
 func TestConfiguredQueryFields(t *testing.T) {
 	for _, test := range []struct {
 		name, queries string
@@ -104,7 +104,7 @@ func TestConfiguredQueryFields(t *testing.T) {
 	})
 }
 
-// TestFilterArguments: whatever fields are called, no two filters are one argument.
+// TestFilterArguments: for all names of fields, two filters never have the same argument.
 func TestFilterArguments(t *testing.T) {
 	text := "[queries.filter_fields]\n"
 	fields := ""

@@ -78,7 +78,7 @@ func TestThrottleContradictions(t *testing.T) {
 	}
 }
 
-// TestResetMailWarning: who asks for the reset mails of another must not leave them without a good link.
+// TestResetMailWarning: an attacker who requests a user's reset mails must not leave that user without a valid link.
 func TestResetMailWarning(t *testing.T) {
 	warns := func(text string) bool {
 		return slices.ContainsFunc(mustLoad(t, text).Warnings(),
@@ -90,7 +90,7 @@ func TestResetMailWarning(t *testing.T) {
 	}
 }
 
-// TestEphemeralThrottles: a test server lets a suite fail logins, register and ask for mails at will, unless it is told
+// TestEphemeralThrottles: a test server has no limits on failed logins, registrations and mails, unless settings say
 // otherwise.
 func TestEphemeralThrottles(t *testing.T) {
 	path := writeFile(t, "config.toml", "[limits]\nmails_per_recipient = \"3/h\"\n")

@@ -65,7 +65,7 @@ func TestPublicSettings(t *testing.T) {
 	}
 }
 
-// TestReachProblems: what a public server lacks for limits to see its users.
+// TestReachProblems: the settings that a public server lacks for limits that distinguish users.
 func TestReachProblems(t *testing.T) {
 	const missing = "server.trusted_proxies does not have "
 	for _, test := range []struct{ listen, public, proxies, want string }{

@@ -141,7 +141,7 @@ func rates(of ...any) (list []ratelimit.Rate) {
 	return list
 }
 
-// TestSampleFields: templates are tried with what accounts may have, and see nothing that is not public.
+// TestSampleFields: templates are tried with possible values of fields, and do not see fields that are not public.
 func TestSampleFields(t *testing.T) {
 	c := mustLoad(t, `[accounts]
 fields = [

@@ -142,7 +142,7 @@ func TestMail(t *testing.T) {
 	}
 }
 
-// TestMethods: the page and its files are only read, and what is not there is not there for any method.
+// TestMethods: the page and its files accept only GET and HEAD, and a missing file is missing for every method.
 func TestMethods(t *testing.T) {
 	handler := Handler(true)
 	ask := func(method, path string) *httptest.ResponseRecorder {

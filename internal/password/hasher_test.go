@@ -116,7 +116,7 @@ func TestDjangoHashes(t *testing.T) {
 	}
 }
 
-// TestStoredCostIsBounded tests what is decoded, not how long it takes: the most expensive of these hashes would take
+// TestStoredCostIsBounded tests the decoded parameters and not the time: the most expensive of these hashes would take
 // minutes.
 func TestStoredCostIsBounded(t *testing.T) {
 	h := testHasher(t)
@@ -153,7 +153,7 @@ func TestStoredCostIsBounded(t *testing.T) {
 	}
 }
 
-// TestHashPanics: a panic in the thread of a hash goes on in the caller, and gives the place back.
+// TestHashPanics: a panic in the thread of a hash continues in the caller, and gives the place back.
 func TestHashPanics(t *testing.T) {
 	h := testHasher(t)
 	memory := h.memory

@@ -326,8 +326,8 @@ func TestQueueKnownNetworks(t *testing.T) {
 	idle(t, q, 1)
 }
 
-// TestQueueWhenBothHappen: a ticket whose context ends at the moment in which it gets a place passes that on, and one
-// that is refused at that moment has none to pass on.
+// TestQueueWhenBothHappen: a ticket whose context ends at the moment when it gets a place passes the place on. A ticket
+// that is refused at that moment has no place to pass on.
 func TestQueueWhenBothHappen(t *testing.T) {
 	endings := map[string]func(*hashQueue){
 		"turn":     func(q *hashQueue) { q.free++; q.pass() },

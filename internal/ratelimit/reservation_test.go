@@ -11,8 +11,8 @@ import (
 	"accountd/internal/store"
 )
 
-// TestReserve: an attempt waits while those before it may yet reach the limit, and goes on or is refused when they have
-// ended.
+// TestReserve: an attempt waits while earlier ones may still reach the limit. When they have ended, it continues or is
+// refused.
 func TestReserve(t *testing.T) {
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"), time.Now)
 	if err != nil {

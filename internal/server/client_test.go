@@ -98,9 +98,8 @@ func TestForwarded(t *testing.T) {
 	}
 }
 
-// FuzzClientAddr: whatever stands in X-Forwarded-For, the client is an address or a network, of the peer or of a hop
-// that is no proxy; a stranger's header counts for nothing; and who can only write before what proxies append changes
-// nothing.
+// FuzzClientAddr: for every X-Forwarded-For, the client is an address or a network, of the peer or of a hop that is not
+// a proxy. The header of an untrusted peer is ignored, and hops before those that proxies append change nothing.
 func FuzzClientAddr(f *testing.F) {
 	for _, peer := range []string{"10.1.2.3:1", "198.51.100.1:1", "[2001:db8:ffff::1]:1", "[fe80::1%eth0]:1", "@"} {
 		for _, forwarded := range []string{

@@ -96,7 +96,7 @@ func TestConnections(t *testing.T) {
 	ask()
 }
 
-// TestConnectionStates: a connection whose books are closed does not count again, whatever the server still says of it.
+// TestConnectionStates: a connection counts as closed once, also if the server reports further states of it.
 func TestConnectionStates(t *testing.T) {
 	c := newConnections(1)
 	first, second := &net.TCPConn{}, &net.TCPConn{}
@@ -121,7 +121,7 @@ func TestConnectionStates(t *testing.T) {
 	}
 }
 
-// TestSlowClients: who does not send or take what there is, is cut off.
+// TestSlowClients: clients that do not send a request or read a response in time are cut off.
 func TestSlowClients(t *testing.T) {
 	const soon = 50 * time.Millisecond
 	cut := make(chan error, 1)

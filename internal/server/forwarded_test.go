@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestDirectOnly: what shows that it came through a proxy gets neither mails nor the page, unless the page was
-// asked for.
+// TestDirectOnly: a request with signs of a proxy gets no mails, and the page only if settings allow it.
 func TestDirectOnly(t *testing.T) {
 	s, asked := newSite(t), newSite(t, func(s *Settings) { s.PageByProxy = true })
 	heads := map[string]int{

@@ -11,8 +11,8 @@ func shared(s *Settings) {
 	s.Origins, s.TokenHeader = []string{"https://app.example", "http://localhost:3000"}, "X-Token"
 }
 
-// TestOrigins is every combination of method and what a browser says of the page: who may post, whose cookies count,
-// and who may read the answer.
+// TestOrigins: every combination of method and headers of a page: whether a POST is accepted, cookies count, and the
+// page may read the response.
 func TestOrigins(t *testing.T) {
 	s := newSite(t, shared)
 	const forbidden = `{"errors":[{"message":"Pages of other origins may not use this server; server.cors_origins ` +

@@ -241,7 +241,7 @@ func TestHeaderLimit(t *testing.T) {
 	}
 }
 
-// TestAccessLog: at debug level there is a line a request, without what may be secret in it.
+// TestAccessLog: at debug level each request has one line, without possible secrets.
 func TestAccessLog(t *testing.T) {
 	var log bytes.Buffer
 	s := newSite(t, func(s *Settings) {

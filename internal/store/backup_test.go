@@ -94,7 +94,7 @@ func TestBackupUnderWrites(t *testing.T) {
 	}
 }
 
-// countIn counts the rows of a file that nobody has open, without touching it.
+// countIn counts the rows of a file that no process has open, without changing it.
 func countIn(t *testing.T, path string) (n int) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
@@ -133,7 +133,7 @@ func rewrite(change func([]byte) []byte) func(string, []byte) error {
 	return func(path string, raw []byte) error { return os.WriteFile(path, change(raw), 0o600) }
 }
 
-// TestDamagedFiles: what is no longer what it was is refused, says so, and stays as it is. Nothing new takes its place.
+// TestDamagedFiles: a changed file is refused with a reason, and left as it is. No new file takes its place.
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -203,7 +203,7 @@ func execIn(path, query string) error {
 	return errors.Join(err, db.Close())
 }
 
-// TestCheck finds what opening does not: damage inside, references to nothing, tables of another make.
+// TestCheck finds problems that opening does not: damage in pages, missing references, tables of other programs.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -366,7 +366,7 @@ func TestPrune(t *testing.T) {
 	}
 }
 
-// TestCheckBesideMigration: a check sees one moment of a file whose schema changes meanwhile.
+// TestCheckBesideMigration: a check reads one snapshot of a file while its schema changes.
 func TestCheckBesideMigration(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")

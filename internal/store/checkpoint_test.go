@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestCheckpoint: what was committed is in the file itself after a checkpoint, so that the next write begins the log
-// anew; a reader keeps back what it does not see yet, and neither it nor the writer waits.
+// TestCheckpoint: after a checkpoint the file itself has all committed pages, so that the next write restarts the WAL.
+// Pages that a reader still needs are not copied, and neither the reader nor the writer waits.
 func TestCheckpoint(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -88,7 +88,7 @@ func TestLogIsCopied(t *testing.T) {
 	await(t, path, "written-0")
 }
 
-// TestWriterIsTold: when the log has been copied, the writer is told, for what it has written meanwhile.
+// TestWriterIsTold: after a checkpoint the writer copies the pages that were written during it.
 func TestWriterIsTold(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
@@ -105,7 +105,7 @@ func TestWriterIsTold(t *testing.T) {
 	}
 }
 
-// TestCopyIsSynced: when an fsync of what was copied fails, nothing more is written.
+// TestCopyIsSynced: after a failed fsync of a checkpoint nothing more is written.
 func TestCopyIsSynced(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -158,8 +158,8 @@ func TestWriterWaits(t *testing.T) {
 	}
 }
 
-// TestRestIsCopied: what was written while the log was copied is copied by the writer, so that the next write begins
-// the log anew.
+// TestRestIsCopied: the writer copies pages that were written during a checkpoint, so that the next write restarts the
+// WAL.
 func TestRestIsCopied(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -180,8 +180,7 @@ func TestRestIsCopied(t *testing.T) {
 	}
 }
 
-// TestCopiedAtTheEnd: who closes the file while others have it open leaves them no log to copy, which they do not
-// know of.
+// TestCopiedAtTheEnd: a process that closes the file while others have it open copies its part of the WAL first.
 func TestCopiedAtTheEnd(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -201,8 +200,8 @@ func TestCopiedAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestNothingIsCopied: once an fsync has failed, what was written is not committed, the log is what the next start
-// has to read, and the file is left as it is.
+// TestNothingIsCopied: after a failed fsync no write is committed, no checkpoint runs, and the next start reads the
+// WAL.
 func TestNothingIsCopied(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -285,7 +284,7 @@ func contains(t *testing.T, path, text string) bool {
 	return bytes.Contains(raw, []byte(text))
 }
 
-// logHeader is what SQLite writes at the beginning of a log: another one each time that it begins anew.
+// logHeader returns the header of the WAL, which SQLite changes each time it restarts the WAL.
 func logHeader(t *testing.T, path string) []byte {
 	t.Helper()
 	raw, err := os.ReadFile(path + "-wal")

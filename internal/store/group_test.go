@@ -24,7 +24,7 @@ type outcome struct {
 	after    []bool // what its hook was told
 }
 
-// call writes, and tells the outcome.
+// call writes, and sends the outcome.
 func call(ctx context.Context, db *DB, fn func(*Tx) error) (o outcome) {
 	defer func() { o.panicked = recover() }()
 	o.err = db.Write(ctx, func(tx *Tx) error {
@@ -250,7 +250,7 @@ func TestWriteFailsInGroup(t *testing.T) {
 	}
 }
 
-// prepare makes what the failing functions run into.
+// prepare makes the tables and the row that the failing functions need.
 func prepare(t *testing.T, db *DB) {
 	t.Helper()
 	err := db.Write(t.Context(), func(tx *Tx) error {

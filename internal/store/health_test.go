@@ -56,7 +56,7 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
-// TestHealthyLog: a log that could not be copied is remembered whatever is written, until it is copied.
+// TestHealthyLog: a failed checkpoint is reported until one succeeds, whatever is written in between.
 func TestHealthyLog(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))

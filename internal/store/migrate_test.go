@@ -64,7 +64,7 @@ func TestMigrateFromFirst(t *testing.T) {
 	}
 }
 
-// TestMigrateValues: what users are searched by is there for values that are older than it.
+// TestMigrateValues: the search index has the values that are older than it.
 func TestMigrateValues(t *testing.T) {
 	t.Parallel()
 	db := open(t, earlierFile(t, 4, ada, `INSERT INTO user_fields (user_id, name, value)
@@ -80,8 +80,8 @@ func TestMigrateValues(t *testing.T) {
 	}
 }
 
-// TestMigrateRefresh: the refresh tokens of a session keep their order, the live one being the last, and clearing finds
-// what it did.
+// TestMigrateRefresh: the refresh tokens of a session keep their order, with the live one last, and clearing finds the
+// same rows.
 func TestMigrateRefresh(t *testing.T) {
 	t.Parallel()
 	db := open(t, earlierFile(t, 8, ada, `

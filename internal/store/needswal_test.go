@@ -17,8 +17,8 @@ func put(t *testing.T, db *DB, name string) {
 	}
 }
 
-// TestMark: the mark is there from the first commit until the last of those who have the file open closes it, and
-// then it goes with the log. Who only looks, or is not the last, deletes neither.
+// TestMark: the mark exists from the first commit until the last process closes the file, and is then removed with the
+// WAL. A process that only reads, or is not the last, removes neither.
 func TestMark(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -67,7 +67,7 @@ func TestMark(t *testing.T) {
 	}
 }
 
-// crashed copies what a process that is killed leaves of an open database.
+// crashed copies the files that a killed process leaves of an open database.
 func crashed(t *testing.T, path string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -83,8 +83,8 @@ func crashed(t *testing.T, path string) string {
 	return filepath.Join(dir, "test.db")
 }
 
-// TestLostLog: after a crash everything that opens the file finds what was written, whatever looked at it before;
-// without the log everything refuses, and changes nothing.
+// TestLostLog: after a crash, every opening finds all acknowledged writes, whatever has read the file before. Without
+// the WAL every opening fails, and changes nothing.
 func TestLostLog(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -139,7 +139,7 @@ func TestLostLog(t *testing.T) {
 	}
 }
 
-// TestInUse: what needs the file alone says that another program has it open, and leaves it as it is.
+// TestInUse: operations that need the file alone report that another program has it open, and change nothing.
 func TestInUse(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestReadLong: however many reads take long, two connections are left for others, a place comes free again whatever
-// has happened in it, and who waits for one goes when its context ends or the file is closed.
+// TestReadLong: long reads leave two connections for others. A read gives its place back after every outcome, and a
+// waiting one ends when its context ends or the file is closed.
 func TestReadLong(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))

@@ -153,7 +153,7 @@ func TestReplaceFails(t *testing.T) {
 	}
 }
 
-// TestCopyRefuses: the file of a server may lack what its WAL has.
+// TestCopyRefuses: the file of a running server is refused, because pages may be in its WAL only.
 func TestCopyRefuses(t *testing.T) {
 	t.Parallel()
 	path, backup := twoFiles(t)
@@ -188,7 +188,7 @@ func TestCopyRefuses(t *testing.T) {
 	}
 }
 
-// TestLook: a file is read as it is, and nothing is made where there is none.
+// TestLook: an existing file is read without a change, and a missing file is not created.
 func TestLook(t *testing.T) {
 	t.Parallel()
 	path, _ := twoFiles(t)

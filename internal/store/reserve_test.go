@@ -42,8 +42,8 @@ func TestReserve(t *testing.T) {
 	}
 }
 
-// TestWriteUrgent: an urgent write does not fail for the room that an ordinary one in its group wanted, and all who
-// were in the group know why.
+// TestWriteUrgent: an urgent write does not fail because of the space that an ordinary one of its group needs, and all
+// writes of the group return the reason.
 func TestWriteUrgent(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -102,7 +102,7 @@ func TestShortReserveMigrates(t *testing.T) {
 	}
 }
 
-// TestReserveAsksForRoom: a disk without room for the whole reserve keeps what it has left. A short reserve refuses
+// TestReserveAsksForRoom: a disk without space for the whole reserve keeps its remaining space. A short reserve refuses
 // ordinary writes, and a missing one does not.
 func TestReserveAsksForRoom(t *testing.T) {
 	t.Parallel()

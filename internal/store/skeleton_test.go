@@ -5,7 +5,7 @@ import (
 	"unicode"
 )
 
-// TestSkeleton: what looks alike has one skeleton, by the letter of Unicode's table.
+// TestSkeleton: texts that look alike have one skeleton, by Unicode's table.
 func TestSkeleton(t *testing.T) {
 	t.Parallel()
 	if unicode.Version != confusablesVersion {

@@ -94,7 +94,7 @@ func TestReadersDoNotWrite(t *testing.T) {
 	}
 }
 
-// TestManyWriters meets statements that nobody has prepared yet from many goroutines at once.
+// TestManyWriters: many goroutines use statements at once that are not prepared yet.
 func TestManyWriters(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))

@@ -79,8 +79,8 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// TestWeigh: of several ways the first that leads to few users is taken, or else the one that leads to the fewest, as
-// far as its first users tell.
+// TestWeigh: of several ways, the first one with few users is taken, or else the one with the fewest users, estimated
+// by its first users.
 func TestWeigh(t *testing.T) {
 	t.Parallel()
 	f := open(t)

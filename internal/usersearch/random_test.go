@@ -28,7 +28,7 @@ func randomText(random *rand.Rand, n int) string {
 	return b.String()
 }
 
-// memo remembers what f makes of texts.
+// memo caches the results of f.
 func memo(f func(string) string) func(string) string {
 	known := map[string]string{}
 	return func(text string) string {
@@ -41,7 +41,7 @@ func memo(f func(string) string) func(string) string {
 	}
 }
 
-// TestRandomSearch: whatever is searched for, the users are those that a comparison with each text finds.
+// TestRandomSearch: for random searches, the users are those that a comparison with each text finds.
 func TestRandomSearch(t *testing.T) {
 	t.Parallel()
 	f := open(t)
