@@ -57,7 +57,7 @@ var allowed = map[string]string{
 	"internal/server":     "github.com/rs/cors",
 	"internal/servertest": "internal/store",
 	"internal/spelling":   "github.com/agnivade/levenshtein",
-	"internal/store":      "internal/durable golang.org/x/sys golang.org/x/text modernc.org/sqlite",
+	"internal/store":      "internal/durable golang.org/x/sys golang.org/x/text modernc.org/libc modernc.org/sqlite",
 	"internal/usersearch": "internal/store",
 }
 

@@ -24,6 +24,7 @@ type conn struct {
 }
 
 func newConn(dsn string) (*conn, error) {
+	keepPlans()
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, err
