@@ -57,7 +57,7 @@ func BenchmarkKey(b *testing.B) {
 	}
 }
 
-// cpuTime is what this process has used, which does not depend on what else the machine does.
+// cpuTime returns the CPU time that this process has used. Other load on the machine hardly changes it.
 func cpuTime(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

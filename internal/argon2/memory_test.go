@@ -44,7 +44,7 @@ func TestMemoryIsUsedAgain(t *testing.T) {
 	}
 }
 
-// TestMemoryIsZeroed: what a key leaves in memory would let an attacker test guesses of the password cheaply.
+// TestMemoryIsZeroed: the old content of the memory of a key would let an attacker test passwords cheaply.
 func TestMemoryIsZeroed(t *testing.T) {
 	for _, lanes := range []uint8{1, 3} {
 		p := &argon2id.Params{Memory: 96, Iterations: 2, Parallelism: lanes, KeyLength: 32}

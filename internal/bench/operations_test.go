@@ -161,7 +161,7 @@ func (o operation) measure(tb testing.TB, p schedule, s *server, clients int) Re
 		ours, floor)}
 }
 
-// contender is what the operation is done by.
+// contender returns the program that is measured.
 func (o operation) contender(tb testing.TB, s *server, plan Plan) contender {
 	tb.Helper()
 	if o.bare {
@@ -183,7 +183,7 @@ func (s *server) bare(tb testing.TB, plan Plan, dir string) contender {
 	return contender{startWorker(tb, task{Kind: "load", Plan: asked}).turn, bare.cmd.Process.Pid}
 }
 
-// floor is what the operation is compared with.
+// floor returns the minimum that the operation is compared with.
 func (o operation) floor(tb testing.TB, s *server, plan Plan) contender {
 	tb.Helper()
 	switch o.table {

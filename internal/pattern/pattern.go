@@ -1,5 +1,6 @@
-// Package pattern has regular expressions that are compiled when they are first used. Compiling all of them would take
-// a large part of the start of the program, and most runs use none.
+// Package pattern has regular expressions that are compiled when they are first used.
+//
+// Compiling all of them would take a large part of the start of the program, and most runs use none.
 package pattern
 
 import (

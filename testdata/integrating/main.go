@@ -1,5 +1,7 @@
-// What the examples of docs/integrating.md make of access tokens: for each line of the input, the user by verifying
-// and the user by asking, or "nobody".
+// Command integrating tests the Go examples of docs/integrating.md.
+//
+// For each access token, a line of the input, it prints the user by verifying the token and the user by asking
+// verifyToken, or "nobody".
 package main
 
 import (

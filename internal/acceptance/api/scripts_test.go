@@ -1,5 +1,6 @@
-// Package api_test tests the API of the built program: scripts, and matrices of mutations, callers, columns and hostile
-// inputs.
+// Package api_test tests the API: scripts, and matrices of mutations, callers, columns and hostile inputs.
+//
+// TestScripts runs the scripts of testdata/e2e, whose README describes their syntax, in the plain and the Relay style.
 package api_test
 
 import (

@@ -1,4 +1,6 @@
-// Package documents_test runs the examples of docs, and checks tables and lists in docs and testdata against the code.
+// Package documents_test runs the examples of docs, and compares tables and lists in docs and testdata with the code.
+//
+// Some examples need other programs, such as Node.js, nginx and Caddy. Their tests are skipped without them.
 package documents_test
 
 import (

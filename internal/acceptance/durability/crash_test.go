@@ -2,6 +2,8 @@
 
 // Package durability_test tests files of the built program: crashes, full and failing disks, backup, restore,
 // migrations, lost keys and a lost WAL.
+//
+// Tests of failing system calls need strace and are skipped without it.
 package durability_test
 
 import (

@@ -2,6 +2,8 @@
 
 // Package mail_test tests mails of the built program: their contents, the spool, delivery by SMTP, and kills in
 // between.
+//
+// Tests that kill the program at a system call need strace and are skipped without it.
 package mail_test
 
 import (

@@ -2,6 +2,8 @@
 
 // Package web_test tests HTTP and GraphQL of the built program: limits, headers, origins, errors, and slow or hostile
 // clients.
+//
+// The canary tests look for secrets of requests in responses, logs and files.
 package web_test
 
 import (

@@ -1,4 +1,6 @@
-// genqlient: a typed function for each operation, generated from the SDL that accountd prints.
+// Command genqlient tests genqlient, which generates a typed function for each operation from the SDL.
+//
+// It runs the operations of operations.graphql against a server of its own, and prints a line for list.mjs.
 package main
 
 import (
