@@ -117,5 +117,5 @@ func (u *account) passwordOwner() passwords.Owner {
 	return passwords.Owner{Username: u.ownUsername(), FirstName: u.FirstName, LastName: u.LastName, Email: u.Email}
 }
 
-// hasPassword reports whether a password is set. Django stores an exclamation mark and random text where there is none.
+// hasPassword reports whether a password is set. Django stores an exclamation mark and random text for no password.
 func (u *account) hasPassword() bool { return u.password != "" && u.password[0] != '!' }

@@ -50,7 +50,7 @@ type accessKey struct {
 	verify jwk.Key
 }
 
-// OpenKeys reads the key ring at path. If there is none it creates one for algorithm (HS256, HS384, HS512, EdDSA,
+// OpenKeys reads the key ring at path. If the file is missing it creates one for algorithm (HS256, HS384, HS512, EdDSA,
 // ES256 or RS256) with the time of now. It fails if the file is a symbolic link, if other users can read it, or if no
 // key signs for algorithm.
 func OpenKeys(path, algorithm string, now func() time.Time) (*Keys, error) {

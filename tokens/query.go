@@ -199,7 +199,7 @@ func CountLive(ctx context.Context, tx *store.Tx) (n int64, err error) {
 	return n, nil
 }
 
-// LastBegan is the time at which the newest session began, zero if there is none.
+// LastBegan is the time at which the newest session began, zero without sessions.
 func LastBegan(ctx context.Context, tx *store.Tx) (time.Time, error) {
 	var at int64
 	err := tx.QueryRowContext(ctx, `SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1`).Scan(&at)

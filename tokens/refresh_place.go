@@ -18,8 +18,8 @@ func newRefresh(session, generation int64, n int) string {
 	return base64.RawURLEncoding.EncodeToString(append(b, randomBytes(n)...))
 }
 
-// refreshPlace decodes the place of a refresh token: 0 and 0 if there is none. For tokens from before migration 0010,
-// which have none, it may return any place.
+// refreshPlace decodes the place of a refresh token: 0 and 0 for a text without a place. For tokens from before
+// migration 0010, which have none, it may return any place.
 func refreshPlace(raw string) (session, generation int64) {
 	var place [maxPlace]byte
 	head := raw[:min(len(raw)&^3, base64.RawURLEncoding.EncodedLen(maxPlace))] // in whole groups of four characters

@@ -17,8 +17,8 @@ type backupCmd struct {
 	JSON bool   `name:"json" help:"Print one JSON object."`
 }
 
-// Run writes a snapshot of all accounts to one file. The file has no keys: it can be restored without the key ring, and
-// nobody can make tokens with it.
+// Run writes a snapshot of all accounts to one file. The file has no keys: it can be restored without the key ring,
+// and it cannot be used to make tokens.
 func (cmd *backupCmd) Run(a *app, c *config.Config) (err error) {
 	if cmd.Keep < 0 {
 		return usageError{errors.New("--keep takes how many backups are to stay, 1 or more")}

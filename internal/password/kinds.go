@@ -36,7 +36,7 @@ const maxKinds = 32
 
 // StoredKinds returns one stored hash of each kind, by kind. It calls first once for each kind, however many hashes are
 // stored. first returns the stored hash that sorts first of those whose beginning is in [from, end), and that
-// beginning; "" if there is none.
+// beginning; "" for no such hash.
 func StoredKinds(first func(from, end string) (beginning, encoded string, err error)) (map[string]string, error) {
 	kinds := map[string]string{}
 	for _, scheme := range hashSchemes {

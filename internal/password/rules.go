@@ -69,7 +69,7 @@ func trim(s string) string {
 	return strings.TrimFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f })
 }
 
-// similarAttribute returns the name of the first attribute that the password is too similar to, "" if there is none.
+// similarAttribute returns the name of the first attribute that the password is too similar to; "" for none.
 func (s Settings) similarAttribute(password string, o Owner) string {
 	if s.Similarity == 0 {
 		return ""

@@ -39,7 +39,7 @@ type Limit struct {
 	Counter
 	Rate
 
-	// Lockout makes a window begin anew with the attempt that fills the counter, and doubles its length each time the
+	// Lockout starts a new window with the attempt that fills the counter, and doubles its length each time the
 	// counter is filled, up to maxLockout, until the counter is reset.
 	Lockout bool
 

@@ -13,7 +13,7 @@ import (
 type Reservations struct {
 	mu       sync.Mutex
 	attempts []*attempt    // guarded by mu
-	ended    chan struct{} // closed when one of the attempts ends; nil: nobody waits for that; guarded by mu
+	ended    chan struct{} // closed when one of the attempts ends; nil: no attempt waits; guarded by mu
 }
 
 type attempt struct{ limits []Limit }

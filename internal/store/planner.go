@@ -10,7 +10,7 @@ import (
 
 // keepPlans turns SQLite's query planner stability guarantee on (SQLITE_DBCONFIG_ENABLE_QPSG) for every connection that
 // is opened from now on: a statement is planned when it is prepared, and never again. Otherwise SQLite plans some
-// statements anew when another value is bound. Without the guarantee the server answered 87 % as many requests for me
+// statements again when another value is bound. Without the guarantee the server answered 87 % as many requests for me
 // (go test -run '^$' -bench Against/me ./internal/bench -against BINARY). The driver has no option for it, so it is set
 // by an automatic extension.
 var keepPlans = sync.OnceFunc(func() {

@@ -41,7 +41,7 @@ func Copy(path, dir string) (copied string, err error) {
 // with ErrLostLog then.
 func LostLog(path string) bool { return exists(path) && lostLog(path) != nil }
 
-// CopyWithoutLog is Copy for a database that has lost its WAL. Check tells whether the copy is sound.
+// CopyWithoutLog is Copy for a database that has lost its WAL. Check reports whether the copy is sound.
 func CopyWithoutLog(path, dir string) (copied string, err error) {
 	in, err := os.Open(path)
 	if err != nil {

@@ -49,7 +49,7 @@ func (tx *Tx) ended(committed bool) {
 func (tx *Tx) end() {
 	tx.over = true
 	for _, rows := range tx.rows {
-		_ = rows.Close() // whoever read them has seen the error
+		_ = rows.Close() // the reader of the rows has seen the error
 	}
 	tx.rows = nil
 }
@@ -149,7 +149,7 @@ type Row struct {
 
 func newRow(rows *sql.Rows, err error) *Row { return &Row{rows, err} }
 
-// Scan copies the first row into dest. It fails with sql.ErrNoRows if there is none.
+// Scan copies the first row into dest. It fails with sql.ErrNoRows if there is no row.
 func (r *Row) Scan(dest ...any) error {
 	if r.err != nil {
 		return r.err

@@ -16,7 +16,8 @@ import (
 // millisecond.
 const few = 1024
 
-// weigh chooses a way: the first that finds few users, or else the one whose first users are the furthest apart.
+// weigh chooses a way: the first that finds few users, or else the one whose first users spread over the most ids,
+// which probably finds the fewest users.
 func (q *Query) weigh(ctx context.Context, tx *store.Tx) error {
 	ways, best, furthest := q.ways, -1, int64(0)
 	q.ways = nil
@@ -106,7 +107,7 @@ func (q *Query) row(ctx context.Context, tx *store.Tx, text string, args []any) 
 	return tx.Tx.QueryRowContext(ctx, text, args...)
 }
 
-// Nth returns the id of the user at offset after an id, or 0 if there is none.
+// Nth returns the id of the user at offset after an id, or 0 for no such user.
 func (q *Query) Nth(ctx context.Context, tx *store.Tx, after int64, offset int) (id int64, err error) {
 	if err := q.weigh(ctx, tx); err != nil {
 		return 0, err
