@@ -57,9 +57,9 @@ func (h *harness) mayLogIn(t *testing.T) bool {
 	return h.mayLogInFrom(t, "")
 }
 
-// TestLoginBucket: every name of an account, and every operation that asks for its password, count in one counter. When
-// that is full, the right password is answered like a wrong one, wherever it is given.
-func TestLoginBucket(t *testing.T) {
+// TestAccountLimit: every name of an account, and every operation that asks for its password, count in one counter.
+// When that is full, the right password is answered like a wrong one, wherever it is given.
+func TestAccountLimit(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard)
 	ada := h.ada(t)
@@ -130,9 +130,9 @@ func (h *harness) failures(t *testing.T, id int64) int {
 		fmt.Sprint(id))
 }
 
-// TestLoginBucketGrows: after each lockout ten more passwords are tried, and the next lockout is twice as long. After a
+// TestLockoutGrows: after each lockout ten more passwords are tried, and the next lockout is twice as long. After a
 // hundred wrong passwords in a row only a new password helps.
-func TestLoginBucketGrows(t *testing.T) {
+func TestLockoutGrows(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard)
 	h.ada(t)
@@ -255,9 +255,9 @@ func TestThrottledLoginCosts(t *testing.T) {
 	}
 }
 
-// TestParallelGuesses: of 64 wrong passwords at once with one name as many are compared as in sequence. With several
+// TestParallelAttempts: of 64 wrong passwords at once with one name as many are compared as in sequence. With several
 // names of one account at most one more is compared for each further name: names do not wait for each other.
-func TestParallelGuesses(t *testing.T) {
+func TestParallelAttempts(t *testing.T) {
 	t.Parallel()
 	three := []LoginInput{byUsername("ada", ""), byEmail("ada@example.com", ""), byEmail("ada2@example.com", "")}
 	for _, test := range []struct {
@@ -336,9 +336,9 @@ func TestOwnersStorm(t *testing.T) {
 	}
 }
 
-// TestWaitingGuess: an attempt that waits for another one, of the same name or the same network, ends with its request
-// and leaves nothing behind.
-func TestWaitingGuess(t *testing.T) {
+// TestWaitingAttempt: an attempt that waits for another one, of the same name or the same network, ends with its
+// request and leaves nothing behind.
+func TestWaitingAttempt(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard, hashesAtOnce(2))
 	h.ada(t)
@@ -381,9 +381,9 @@ func TestWaitingGuess(t *testing.T) {
 	}
 }
 
-// TestNetworkBucket: wrong passwords from one network are counted, whichever accounts they are for. Beyond the limit
+// TestNetworkLimit: wrong passwords from one network are counted, whichever accounts they are for. Beyond the limit
 // the answer says so, before anything is hashed.
-func TestNetworkBucket(t *testing.T) {
+func TestNetworkLimit(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard)
 	h.ada(t)
@@ -424,9 +424,9 @@ func TestNetworkBucket(t *testing.T) {
 	}
 }
 
-// TestMailTokenBucket: wrong tokens from one network are counted, whichever mutation they are for. A good one is taken
+// TestMailTokenLimit: wrong tokens from one network are counted, whichever mutation they are for. A good one is taken
 // all the same.
-func TestMailTokenBucket(t *testing.T) {
+func TestMailTokenLimit(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, standard)
 	h.ada(t)

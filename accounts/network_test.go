@@ -148,9 +148,9 @@ func TestOwnNetworksAreBounded(t *testing.T) {
 	}
 }
 
-// TestSiteBucket: a site has a limit as well: four times as much as one of its networks for IPv6, sixteen times for
+// TestSiteLimit: a site has a limit as well: four times as much as one of its networks for IPv6, sixteen times for
 // IPv4. It does not apply to networks with a good login.
-func TestSiteBucket(t *testing.T) {
+func TestSiteLimit(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		network string

@@ -122,9 +122,9 @@ func TestRefusedStates(t *testing.T) {
 	}
 }
 
-// TestResendTellsNothing: the answer is the same for every address. Only an unverified account gets mail, at its
+// TestResendRevealsNothing: the answer is the same for every address. Only an unverified account gets mail, at its
 // stored address.
-func TestResendTellsNothing(t *testing.T) {
+func TestResendRevealsNothing(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
 		s := newSite(t)

@@ -122,8 +122,8 @@ func TestFieldsBetweenRuns(t *testing.T) {
 		`,"fields":{"a":"x","b":7,"c":2.5}`)
 }
 
-// TestClashesAreTold: a field becomes unique after two accounts have the same value.
-func TestClashesAreTold(t *testing.T) {
+// TestClashesAreLogged: a field becomes unique after two accounts have the same value.
+func TestClashesAreLogged(t *testing.T) {
 	w := newWorld(t)
 	w.write("config.toml", `accounts.fields = [{name="phone", type="String"}]`)
 	for _, name := range []string{"ada", "bob"} {

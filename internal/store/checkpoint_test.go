@@ -88,8 +88,8 @@ func TestLogIsCopied(t *testing.T) {
 	await(t, path, "written-0")
 }
 
-// TestWriterIsTold: after a checkpoint the writer copies the pages that were written during it.
-func TestWriterIsTold(t *testing.T) {
+// TestWriterCopiesRest: after a checkpoint the writer copies the pages that were written during it.
+func TestWriterCopiesRest(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	if err := db.Write(t.Context(), func(*Tx) error { // which is the writer's turn until it returns

@@ -337,7 +337,7 @@ func TestSecurityNetworkBucket(t *testing.T) {
 		throttled = fail(fmt.Sprintf("198.51.100.%d, 203.0.113.9", i), 1)
 	}
 	if throttled != 1 {
-		t.Error("an address that the client wrote itself changes the bucket")
+		t.Error("an address that the client wrote itself changes the counter")
 	}
 	if got := fail("198.51.100.1, 203.0.113.10", 1); got != 0 {
 		t.Error("another client of the proxy is throttled")
