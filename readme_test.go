@@ -41,7 +41,8 @@ func TestREADME(t *testing.T) {
 
 	server := exec.Command("bash", "-c", blocks[0][1])
 	server.Dir = dir
-	server.Env = append(os.Environ(), "ACCOUNTD_SERVER_LISTEN=127.0.0.1:"+port)
+	server.Env = append(os.Environ(), "ACCOUNTD_SERVER_LISTEN=127.0.0.1:"+port,
+		"GOFLAGS=-trimpath", "CGO_ENABLED=0") // as servertest builds it: nothing is compiled twice
 	server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // go run does not pass signals on
 	log, err := os.Create(filepath.Join(t.TempDir(), "server.log"))
 	if err != nil {
