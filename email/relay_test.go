@@ -424,7 +424,7 @@ func TestRelayFiles(t *testing.T) {
 			"the file has 2 headers To, and not one\n": "To: <b@example.com>\r\n" +
 				letter("a@example.com"),
 			"the file has 0 headers Message-Id, and not one\n": "From: <a@example.com>\r\nTo: <a@example.com>\r\n\r\n",
-			"the file has the header Bcc, which none of ours has\n": "Bcc: <b@example.com>\r\n" +
+			"the file has the header Bcc, which accountd's mails do not have\n": "Bcc: <b@example.com>\r\n" +
 				letter("a@example.com"),
 			"the file has no usable address in its header To\n": letter("a@example.com>, <b@example.com"),
 			"the file is larger than 8388608 bytes\n":           letter("a@example.com") + strings.Repeat("x", maxMail),

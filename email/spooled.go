@@ -102,7 +102,7 @@ func recipient(raw []byte) (string, error) {
 	}
 	for _, name := range []string{"Cc", "Bcc"} {
 		if len(message.Header[name]) != 0 {
-			return "", badMail("has the header " + name + ", which none of ours has")
+			return "", badMail("has the header " + name + ", which accountd's mails do not have")
 		}
 	}
 	to := message.Header.Get("To")

@@ -201,7 +201,7 @@ func (p *parser) checkBody(name, text, token string) {
 	case strings.TrimSpace(text) == "":
 		p.problem(name, 0, "shows no text")
 	case !strings.Contains(text, token):
-		p.problem(name, 0, "shows neither {{.Link}} nor {{.Token}}: whoever reads the message could not go on")
+		p.problem(name, 0, "shows neither {{.Link}} nor {{.Token}}: the reader needs one of them")
 	}
 }
 

@@ -123,7 +123,7 @@ func TestBrokenOverrides(t *testing.T) {
   DIR/notice_sessions_ended.txt:1: <index .Variables 1>: error calling index: value has type int; should be string
   DIR/password_reset.html: shows no text
   DIR/password_reset.subject: has more than one line: a subject is one
-  DIR/password_reset.txt: shows neither {{.Link}} nor {{.Token}}: whoever reads the message could not go on
+  DIR/password_reset.txt: shows neither {{.Link}} nor {{.Token}}: the reader needs one of them
   DIR/password_set.subject:2: <.Variables.none>: there is no none: add it to [email.variables]
   DIR/secondary_email_activation.subject: is empty: write the subject into it, in one line`
 	if diff := cmp.Diff(want, strings.ReplaceAll(err.Error(), dir, "DIR")); diff != "" {

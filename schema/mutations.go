@@ -19,7 +19,7 @@ const (
 // mutations is the table of mutations. A row adds its mutation to both styles.
 func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mutation {
 	user := output[accounts.Session]{
-		name: "user", typ: userNode, doc: "Who has logged in.",
+		name: "user", typ: userNode, doc: "The account that has logged in.",
 		get: func(s *accounts.Session) any { return s.User },
 	}
 	var session []output[accounts.Session]
@@ -48,12 +48,12 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		}, svc.VerifyAccount),
 		openErr(mutation{
 			name: "resendActivationEmail", typ: "ResendActivationEmail",
-			doc: "Mails the activation link once more. The answer does not tell whether there is such an account.",
+			doc: "Mails the activation link once more. The answer does not reveal whether the account exists.",
 		}, svc.ResendActivationEmail),
 		openErr(mutation{
 			name: "sendPasswordResetEmail", typ: "SendPasswordResetEmail",
 			doc: "Mails the link for a new password, or to an unverified user the activation link. " +
-				"The answer does not tell whether there is such an account.",
+				"The answer does not reveal whether the account exists.",
 		}, svc.SendPasswordResetEmail),
 		openErr(mutation{
 			name: "passwordReset", typ: "PasswordReset",
@@ -69,7 +69,7 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		}, svc.ChangePassword, session...),
 		guardedErr(mutation{
 			name: "archiveAccount", typ: "ArchiveAccount", needs: verified | password,
-			doc: "Puts the caller's account away until the next login, and ends all sessions.",
+			doc: "Archives the caller's account until the next login, and ends all sessions.",
 		}, svc.Archive),
 		guardedErr(mutation{
 			name: "deleteAccount", typ: "DeleteAccount", needs: verified | password,
@@ -86,11 +86,11 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		}, svc.VerifySecondaryEmail),
 		guardedErr(mutation{
 			name: "swapEmails", typ: "SwapEmails", needs: verified | secondary | password,
-			doc: "Lets the caller's primary and secondary address change places, and ends all other sessions.",
+			doc: "Swaps the caller's primary and secondary address, and ends all other sessions.",
 		}, svc.SwapEmails),
 		guardedErr(mutation{
 			name: "removeSecondaryEmail", typ: "RemoveSecondaryEmail", needs: verified | secondary | password,
-			doc: "Gives the caller's secondary address up, and ends all other sessions.",
+			doc: "Removes the caller's secondary address, and ends all other sessions.",
 		}, svc.RemoveSecondaryEmail),
 		open(mutation{
 			name: "tokenAuth", typ: "ObtainJSONWebToken", without: notIn(s.Accounts.LoginFields, "email", "username"),
@@ -98,17 +98,17 @@ func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mu
 		}, svc.Login, append([]output[accounts.Session]{unarchiving, user, payload, refreshExpiresIn}, session...)...),
 		open(mutation{
 			name: "verifyToken", typ: "VerifyToken", repeatable: true, fromCookie: true,
-			doc: "Tells what a good access token claims.",
+			doc: "Returns the claims of a valid access token.",
 		}, svc.VerifyToken, payload),
 		refresh(svc, s, append([]output[accounts.Session]{payload, refreshExpiresIn}, session...)),
 		revoke(svc, s),
 		open(mutation{
 			name: "deleteTokenCookie", typ: "DeleteJSONWebTokenCookie", repeatable: true, bare: true,
-			doc: "Makes the browser forget the access token. The session goes on: revokeToken ends it.",
+			doc: "Removes the access token from the browser. The session continues: revokeToken ends it.",
 		}, deleteCookie(func(c *cookies) *cookie { return &c.access }), deleted),
 		open(mutation{
 			name: "deleteRefreshTokenCookie", typ: "DeleteRefreshTokenCookie", repeatable: true, bare: true,
-			doc: "Makes the browser forget the refresh token. The session goes on: revokeToken ends it.",
+			doc: "Removes the refresh token from the browser. The session continues: revokeToken ends it.",
 		}, deleteCookie(func(c *cookies) *cookie { return &c.refresh }), deleted),
 	}
 	if fields := s.Accounts.UpdateArguments(); len(fields) > 0 {

@@ -30,7 +30,7 @@ func queries(svc *accounts.Service, s Settings, userNode *graphql.Object) (graph
 			},
 		},
 		"user": {
-			Type: userNode, Description: "The account with that id; null where there is none.",
+			Type: userNode, Description: "The account with that id; null if there is none.",
 			Args: graphql.FieldConfigArgument{"id": {Type: graphql.NewNonNull(graphql.ID)}},
 			Resolve: func(p graphql.ResolveParams) (any, error) {
 				if err := s.permit(p.Context); err != nil {

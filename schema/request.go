@@ -51,7 +51,8 @@ func withTokenArgument(svc *accounts.Service, fields graphql.Fields, name string
 				name, query)
 		}
 		f.Args[name] = &graphql.ArgumentConfig{Type: graphql.String,
-			Description: "An access token, which counts instead of the request's. One that is no good is nobody's."}
+			Description: "An access token that replaces the one of the request. " +
+				"An invalid token makes the field anonymous."}
 		resolve := f.Resolve
 		f.Resolve = func(p graphql.ResolveParams) (any, error) {
 			if token, given := p.Args[name].(string); given {

@@ -88,17 +88,17 @@ var (
 		get: func(s *accounts.Session) any { return orNull(s.RefreshToken) },
 	}
 	payload = output[accounts.Session]{
-		name: "payload", typ: genericScalar, doc: "What the access token claims.",
+		name: "payload", typ: genericScalar, doc: "The claims of the access token.",
 		get: func(s *accounts.Session) any { return s.Payload },
 	}
 	refreshExpiresIn = output[accounts.Session]{
 		name: "refreshExpiresIn", typ: graphql.Int,
-		doc: "Until when refreshToken goes on with the session, in seconds since 1970.",
+		doc: "The time until which the session can be refreshed, in seconds since 1970.",
 		get: func(s *accounts.Session) any { return orNull(s.RefreshExpiresIn) },
 	}
 	unarchiving = output[accounts.Session]{
 		name: "unarchiving", typ: graphql.Boolean,
-		doc: "Whether this login took the account back from the archive.",
+		doc: "Whether this login unarchived the account.",
 		get: func(s *accounts.Session) any { return s.Unarchived }, failed: false,
 	}
 	revoked = output[accounts.Revocation]{
@@ -107,7 +107,7 @@ var (
 	}
 	deleted = output[deletion]{
 		name: "deleted", typ: graphql.NewNonNull(graphql.Boolean),
-		doc: "Whether the cookie came; false where tokens do not travel in cookies.",
+		doc: "Whether the request had the cookie; false without cookie mode.",
 		get: func(d *deletion) any { return d.deleted },
 	}
 )

@@ -43,7 +43,7 @@ func parseImported(raw []byte, algorithm, fallback string) (storedKey, error) {
 }
 
 const guessable = "whoever has a token can find it by trying; " +
-	"run accountd keys rotate to make a strong one, and give that to whoever checks tokens"
+	"run accountd keys rotate to make a strong one, and give it to the services that verify tokens"
 
 // minVariety is the least variety of an imported secret. Random secrets of 32 bytes have about 30. Of a million with 32
 // hexadecimal digits, four have less than 24.

@@ -52,7 +52,7 @@ func (cmd *doctorCmd) Run(a *app, c *config.Config) error {
 		}
 	}
 	if problems > 0 {
-		return fmt.Errorf("%d of %d things need looking after", problems, len(d.findings))
+		return fmt.Errorf("%d of %d checks found a problem", problems, len(d.findings))
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func TestDoctor(t *testing.T) {
 			}
 			code, stdout, stderr := w.run("doctor")
 			if code != exitFailure || !strings.Contains(stdout, "PROBLEM  ") || !strings.Contains(stdout, c.want) ||
-				!strings.Contains(stderr, "need looking after") {
+				!strings.Contains(stderr, "found a problem") {
 				t.Errorf("exits %d\n%s%s\nwant %q", code, stdout, stderr, c.want)
 			}
 			if err := os.RemoveAll("data"); err != nil {

@@ -206,7 +206,7 @@ func (cmd *keysRetireCmd) Run(a *app) error {
 		case key.Kind == tokens.AccessKeys && c.Tokens.LongRunning && c.Tokens.AllowRefresh:
 			what = "Access tokens that it signed are refused; refreshToken gives new ones."
 		case key.Kind == tokens.AccessKeys:
-			what = "Access tokens that it signed are refused; who has one logs in again."
+			what = "Access tokens that it signed are refused; users who have one log in again."
 		}
 		_, err = fmt.Fprintf(a.Stdout, "The %s key %s is gone. %s\n", key.Kind, key.ID, what)
 		return err

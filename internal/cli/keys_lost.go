@@ -25,7 +25,7 @@ func (n keyNeeds) any() bool { return n != keyNeeds{} }
 
 // lostWithoutKeys says what is lost, in half a sentence.
 func lostWithoutKeys(c *config.Config, n keyNeeds) string {
-	sessions := "go on only by their refresh tokens"
+	sessions := "continue only with their refresh tokens"
 	if !c.Tokens.LongRunning || !c.Tokens.AllowRefresh {
 		sessions = "end"
 	}

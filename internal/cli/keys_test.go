@@ -132,7 +132,7 @@ func TestKeysRetireWithoutRefreshTokens(t *testing.T) {
 	w.ok("keys", "rotate")
 	old := w.key("access", "  verifies")
 	equal(t, w.ok("keys", "retire", old), "The access key "+old+
-		" is gone. Access tokens that it signed are refused; who has one logs in again.\n")
+		" is gone. Access tokens that it signed are refused; users who have one log in again.\n")
 }
 
 // sql changes the database behind the commands' back.
@@ -193,12 +193,12 @@ func TestKeysImport(t *testing.T) {
 	w.write("short", "too short\n")
 	w.fails(exitFailure, "accountd: short: the secret has 9 bytes: with less than 32, whoever has a token can find "+
 		"it by trying; "+
-		"run accountd keys rotate to make a strong one, and give that to whoever checks tokens\n", "keys", "import",
+		"run accountd keys rotate to make a strong one, and give it to the services that verify tokens\n", "keys", "import",
 		"short", "--sign")
 	w.write("plain", strings.Repeat("a", 40)+"\n")
 	w.fails(exitFailure, "accountd: plain: the secret has too little variety: whoever has a token can find it by "+
 		"trying; "+
-		"run accountd keys rotate to make a strong one, and give that to whoever checks tokens\n", "keys", "import",
+		"run accountd keys rotate to make a strong one, and give it to the services that verify tokens\n", "keys", "import",
 		"plain", "--sign")
 	w.fails(exitFailure, "accountd: key to import: open nowhere: no such file or directory\n", "keys", "import",
 		"nowhere")

@@ -13,7 +13,7 @@ import (
 type mailCmd struct {
 	Preview mailPreviewCmd `cmd:"" help:"Print a mail with sample data, to check settings and templates."`
 	List    mailListCmd    `cmd:"" help:"List the mails in the spool, with next attempt and last error."`
-	Show    mailShowCmd    `cmd:"" help:"Print a mail in the spool. Its links are valid: show it to nobody."`
+	Show    mailShowCmd    `cmd:"" help:"Print a mail in the spool. Its links are valid, so keep it secret."`
 	Retry   mailRetryCmd   `cmd:"" help:"Try a mail now, even if its delivery has failed."`
 	Drop    mailDropCmd    `cmd:"" help:"Delete a mail in the spool."`
 	Test    mailTestCmd    `cmd:"" help:"Send a test message, and say what fails and what to do."`

@@ -65,7 +65,7 @@ func mailTable(out io.Writer, list []email.Queued, relayed bool) error {
 		return err
 	}
 	if waiting > 0 {
-		_, err := fmt.Fprintln(out, "\nMails wait for whatever you like to take them from the spool: "+
+		_, err := fmt.Fprintln(out, "\nMails wait in the spool for a program of yours: "+
 			"there is no email.smtp.host to send them to.")
 		return err
 	}

@@ -112,7 +112,7 @@ func TestMailQueue(t *testing.T) {
 			"RCPT TO: 550 no such user\n"
 	}
 	equal(t, w.ok("mail", "list"), table("-")+
-		"\nMails wait for whatever you like to take them from the spool: there is no email.smtp.host to send "+
+		"\nMails wait in the spool for a program of yours: there is no email.smtp.host to send "+
 		"them to.\n")
 	equal(t, w.ok("mail", "show", waiting),
 		"From: <accounts@localhost>\r\nTo: <ada@example.com>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n")

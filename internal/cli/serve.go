@@ -28,7 +28,7 @@ const drainTime = 10 * time.Second
 type serveCmd struct {
 	Listen        string `placeholder:"HOST:PORT" help:"Where to listen (server.listen)."`
 	PublicURL     string `placeholder:"URL" help:"The address that users see (server.public_url)."`
-	AcceptLostLog bool   `help:"Go on without a lost write-ahead log. Every session and mailed link ends."`
+	AcceptLostLog bool   `help:"Start without a lost write-ahead log. All sessions and mailed links end."`
 	Ephemeral     bool   `help:"For tests: temporary data, free local port, cheap hashing, JSON when ready."`
 }
 
