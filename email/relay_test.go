@@ -2,6 +2,7 @@ package email
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -223,7 +224,10 @@ func TestRelayDelivers(t *testing.T) {
 // write writes a file to new.
 func (p *post) write(name, text string) {
 	p.t.Helper()
-	if err := os.WriteFile(p.spool.newPath(name), []byte(text), 0o600); err != nil {
+	// The relay may scan at any moment: it must not see a part of the file.
+	half := filepath.Join(p.dir, name)
+	err := errors.Join(os.WriteFile(half, []byte(text), 0o600), os.Rename(half, p.spool.newPath(name)))
+	if err != nil {
 		p.t.Fatal(err)
 	}
 }
