@@ -193,12 +193,14 @@ func TestKeysImport(t *testing.T) {
 	w.write("short", "too short\n")
 	w.fails(exitFailure, "accountd: short: the secret has 9 bytes: with less than 32, whoever has a token can find "+
 		"it by trying; "+
-		"run accountd keys rotate to make a strong one, and give it to the services that verify tokens\n", "keys", "import",
+		"run accountd keys rotate to make a strong one, and give it to the services that verify tokens\n", "keys",
+		"import",
 		"short", "--sign")
 	w.write("plain", strings.Repeat("a", 40)+"\n")
 	w.fails(exitFailure, "accountd: plain: the secret has too little variety: whoever has a token can find it by "+
 		"trying; "+
-		"run accountd keys rotate to make a strong one, and give it to the services that verify tokens\n", "keys", "import",
+		"run accountd keys rotate to make a strong one, and give it to the services that verify tokens\n", "keys",
+		"import",
 		"plain", "--sign")
 	w.fails(exitFailure, "accountd: key to import: open nowhere: no such file or directory\n", "keys", "import",
 		"nowhere")

@@ -103,7 +103,8 @@ func TestSecurityLostKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	const stake = "live sessions (1) continue only with their refresh tokens, mails that wait in the outbox (1) can never " +
+	const stake = "live sessions (1) continue only with their refresh tokens, mails that wait in the outbox (1) " +
+		"can never " +
 		"be read, " +
 		"and links in mails stop working"
 	before := contents(t, dataDir)
