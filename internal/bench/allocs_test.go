@@ -148,7 +148,7 @@ func allocating(t *testing.T, s *accountdtest.Server) []allocatingRequest {
 		// fewer than limits.sessions_per_user
 		{"tokenAuth", 30, 0, Request{Body: loginBody(admin.Username, admin.Password), Want: `"success":true`}},
 		// vague: indexes grow
-		{"register", 100, 2, Request{Body: registerBody("new{n}", admin.Password), Want: `"success":true`}},
+		{"register", 100, 4, Request{Body: registerBody("new{n}", admin.Password), Want: `"success":true`}},
 	}
 }
 
