@@ -22,10 +22,12 @@ type Query struct {
 
 // way is an index that finds the users of one condition.
 type way struct {
-	from, id, where string // table, the user's id in it, and the condition on its rows
-	args            []any  // arguments of where, and of check
-	unordered       bool   // rows are not in the order of ids, so they are sorted; only for few users
-	check           string // the condition on a user f, if another way is taken; "": Query.where has it
+	from, id, where string   // table, the user's id in it, and the condition on its rows
+	args            []any    // arguments of where, and of check
+	unordered       bool     // rows are not in the order of ids, so they are sorted; only for few users
+	check           string   // the condition on a user f, if another way is taken; "": Query.where has it
+	index           string   // full-text index, of which args is to be the rarest of trigrams; "": args is complete
+	trigrams        []string // full-text queries
 }
 
 // New returns the query for the users that meet all conditions.
@@ -98,7 +100,7 @@ const oneOfList = " IN (SELECT value FROM json_each(?))"
 // oneOf adds the condition that a text is one of a list.
 func (q *Query) oneOf(field Field, items []string) {
 	q.none = q.none || len(items) == 0
-	folded, shown := list(items, store.Fold), list(items, store.Normal)
+	folded, shown := list(changed(items, store.Fold)), list(changed(items, store.Normal))
 	switch {
 	case field.values != "":
 		q.value(field, "v.folded"+oneOfList+" AND "+normalValue+oneOfList, folded, shown)
@@ -107,8 +109,7 @@ func (q *Query) oneOf(field Field, items []string) {
 		q.single = true
 		q.and("f.user_id = (SELECT "+field.id+" FROM "+field.table+" WHERE "+field.column+" = ?)", items[0])
 	case field.kind == address:
-		all := list(items, func(canonical string) string { return canonical })
-		q.and("f.user_id IN (SELECT "+field.id+" FROM "+field.table+" WHERE "+field.column+oneOfList+")", all)
+		q.and("f.user_id IN (SELECT "+field.id+" FROM "+field.table+" WHERE "+field.column+oneOfList+")", list(items))
 	default:
 		q.and(field.folded+" <> '' AND "+field.folded+oneOfList, folded)
 		q.and(field.shown+oneOfList, shown)
@@ -116,17 +117,21 @@ func (q *Query) oneOf(field Field, items []string) {
 	q.found = true
 }
 
-// list returns the argument of oneOfList, after change has changed each item.
-func list(items []string, change func(string) string) string {
-	changed := make([]string, len(items))
-	for i, item := range items {
-		changed[i] = change(item)
-	}
-	encoded, err := json.Marshal(changed)
+// list returns texts in JSON, as the argument of json_each.
+func list(texts []string) string {
+	encoded, err := json.Marshal(texts)
 	if err != nil {
 		panic("list: " + err.Error()) // strings always encode
 	}
 	return string(encoded)
+}
+
+func changed(texts []string, change func(string) string) []string {
+	all := make([]string, len(texts))
+	for i, text := range texts {
+		all[i] = change(text)
+	}
+	return all
 }
 
 // part adds the condition that a text contains a part or starts with it.
@@ -147,9 +152,10 @@ func (q *Query) part(field Field, lookup Lookup, part string) {
 		q.ways = append(q.ways, field.beginning(folded))
 		folded = mark + folded
 	}
-	if match := trigrams(folded); match != "" {
+	if found := trigrams(folded); found != nil {
 		q.ways = append(q.ways, way{
-			from: field.trigrams + " x", id: "x.rowid", where: "x." + field.trigrams + " MATCH ?", args: []any{match},
+			from: field.trigrams + " x", id: "x.rowid", where: "x." + field.trigrams + " MATCH ?",
+			index: field.trigrams, trigrams: found,
 		})
 	}
 }

@@ -21,15 +21,23 @@ const few = 1024
 func (q *Query) weigh(ctx context.Context, tx *store.Tx) error {
 	ways, best, furthest := q.ways, -1, int64(0)
 	q.ways = nil
-	for i, w := range ways {
+	for i := range ways {
 		if q.found {
 			break // an index of where is better
+		}
+		w := &ways[i]
+		if w.index != "" {
+			match, err := q.rarest(ctx, tx, w.index, w.trigrams)
+			if err != nil {
+				return err
+			}
+			w.args = []any{match}
 		}
 		if !w.unordered && best < 0 && i == len(ways)-1 {
 			best = i // the only one
 			break
 		}
-		last, many, err := q.last(ctx, tx, w)
+		last, many, err := q.last(ctx, tx, *w)
 		if err != nil {
 			return err
 		}
