@@ -146,8 +146,8 @@ func TestSetUserRefusals(t *testing.T) {
 	}
 }
 
-// TestNobodyToChange: each operation of commands says so, and changes nothing.
-func TestNobodyToChange(t *testing.T) {
+// TestUnknownUser: each operation of commands says so, and changes nothing.
+func TestUnknownUser(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	h.ada(t)

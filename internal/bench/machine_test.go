@@ -115,7 +115,7 @@ func TestMachine(t *testing.T) {
 	}
 }
 
-func TestPace(t *testing.T) {
+func TestSchedule(t *testing.T) {
 	for p, ok := range map[schedule]bool{
 		{3, time.Second}: true, {1, time.Millisecond}: true, {0, time.Second}: false, {1, 0}: false,
 		{60, 3 * time.Second}: false,

@@ -47,8 +47,8 @@ func BenchmarkStorm(b *testing.B) {
 		Bound: 50, Least: true})
 	fact(b, "the same, of its rate beside bare hashes of another program on all cores",
 		Check{Value: 100 * storm.Rate / bare.Rate, Unit: "%"})
-	fact(b, "logins meanwhile", Check{Value: stormed.Rate, Unit: "/s"})
-	fact(b, "logins meanwhile that were told to come back",
+	fact(b, "logins at the same time", Check{Value: stormed.Rate, Unit: "/s"})
+	fact(b, "logins at the same time that are answered `busy`",
 		Check{Value: 100 * float64(stormDone.busy) / float64(stormDone.done+stormDone.busy), Unit: "%"})
 }
 

@@ -209,16 +209,16 @@ func TestNewLoadRefuses(t *testing.T) {
 	}
 }
 
-func TestNobody(t *testing.T) {
+func TestNoServer(t *testing.T) {
 	l, err := NewLoad(Plan{Address: "127.0.0.1:0", Clients: 1, Requests: []Request{{Path: "/"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Turn(time.Millisecond, false); err == nil {
-		t.Error("nobody is there, and a turn has no error")
+		t.Error("a turn without a server has no error")
 	}
 	if err := l.Once(); err == nil {
-		t.Error("nobody is there, and asking once has no error")
+		t.Error("one request without a server has no error")
 	}
 	l.Close()
 }

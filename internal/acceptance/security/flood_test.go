@@ -83,9 +83,9 @@ func TestSecurityLoginsBesideFlood(t *testing.T) {
 	}
 }
 
-// TestSecurityOwnerBesideGuesses: an owner who has reset the password by mail can log in from that network during
+// TestSecurityOwnerBesideAttempts: an owner who has reset the password by mail can log in from that network during
 // attacks from other networks. From any other network even the right password is refused.
-func TestSecurityOwnerBesideGuesses(t *testing.T) {
+func TestSecurityOwnerBesideAttempts(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)

@@ -132,9 +132,9 @@ func spooledMails(t *testing.T, dir string) []string {
 	return files
 }
 
-// TestSecurityAccountBucket: after ten wrong passwords, by any name and in any operation, the right one is refused
+// TestSecurityAccountLimit: after ten wrong passwords, by any name and in any operation, the right one is refused
 // as well, also after a kill. A reset by mail lets the owner in at once.
-func TestSecurityAccountBucket(t *testing.T) {
+func TestSecurityAccountLimit(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
@@ -214,8 +214,8 @@ func TestSecurityReauthentication(t *testing.T) {
 	}
 }
 
-// TestSecurityParallelGuesses: of 64 parallel wrong passwords ten are checked. 64 parallel right ones all succeed.
-func TestSecurityParallelGuesses(t *testing.T) {
+// TestSecurityParallelAttempts: of 64 parallel wrong passwords ten are checked. 64 parallel right ones all succeed.
+func TestSecurityParallelAttempts(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)
@@ -292,10 +292,10 @@ func throttledAnswer(t *testing.T, status int, header http.Header, body string) 
 	return true
 }
 
-// TestSecurityNetworkBucket: wrong passwords count for the network that the trusted proxy names, for IPv6 its first
+// TestSecurityNetworkLimit: wrong passwords count for the network that the trusted proxy names, for IPv6 its first
 // 64 bits. Addresses that the client writes into the header do not count. A proxy on this machine that names no
 // valid client is counted itself; a back end without the header is exempt.
-func TestSecurityNetworkBucket(t *testing.T) {
+func TestSecurityNetworkLimit(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	addOwner(t, dir)

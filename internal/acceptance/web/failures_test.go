@@ -134,8 +134,8 @@ func TestSecurityFailures(t *testing.T) {
 	}
 }
 
-// TestSecurityUnreadyTellsNothing: /readyz is public, and does not show the reason.
-func TestSecurityUnreadyTellsNothing(t *testing.T) {
+// TestSecurityUnreadyRevealsNothing: /readyz is public, and does not show the reason.
+func TestSecurityUnreadyRevealsNothing(t *testing.T) {
 	t.Parallel()
 	server := servertest.New(t)
 	spool := filepath.Join(server.DataDir, "spool")
