@@ -110,33 +110,42 @@ func firstLine(text string) string {
 	return line
 }
 
+// insertRows runs a statement n times, with the arguments of each row from 1.
+func insertRows(ctx context.Context, tx *sql.Tx, statement string, n int, row func(i int) []any) error {
+	insert, err := tx.PrepareContext(ctx, statement)
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	for i := 1; i <= n; i++ {
+		if _, err := insert.ExecContext(ctx, row(i)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // fillUsers has each user join a few seconds after the one before.
 func fillUsers(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error {
 	var hash string
 	if err := tx.QueryRowContext(ctx, `SELECT password FROM users WHERE username = ?`, Admin).Scan(&hash); err != nil {
 		return err
 	}
-	insert, err := tx.PrepareContext(ctx, `
+	names := newNames()
+	if err := insertRows(ctx, tx, `
 		INSERT INTO users (id, username, username_key, email, first_name, last_name, password, is_active, is_staff,
 			is_superuser, date_joined)
-		VALUES (?, ?, ?, ?, ?, ?, ?, 1, 0, 0, ?)`)
-	if err != nil {
-		return err
-	}
-	defer insert.Close()
-	names := newNames()
-	for i := 1; i <= size.Users; i++ {
+		VALUES (?, ?, ?, ?, ?, ?, ?, 1, 0, 0, ?)`, size.Users, func(i int) []any {
 		first, last := names.next()
-		username := Username(i)
-		if _, err := insert.ExecContext(ctx, ID(i), username, username, Email(i), first, last, hash,
-			now.Unix()-3*int64(size.Users-i)); err != nil {
-			return err
-		}
+		joined := now.Unix() - 3*int64(size.Users-i)
+		return []any{ID(i), Username(i), Username(i), Email(i), first, last, hash, joined}
+	}); err != nil {
+		return err
 	}
 	return execAll(ctx, tx, []string{
 		`INSERT INTO user_status (user_id, verified, archived) SELECT id, 1, 0 FROM users WHERE id > 1 ORDER BY id`,
-		`INSERT INTO addresses (canonical, user_id, address) SELECT email, id, email FROM users WHERE id > 1 ORDER ` +
-			`BY email`,
+		`INSERT INTO addresses (canonical, user_id, address)
+		SELECT email, id, email FROM users WHERE id > 1 ORDER BY email`,
 	})
 }
 
@@ -170,35 +179,20 @@ func began(j int, size Size, now time.Time) int64 {
 }
 
 func fillSessions(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error {
-	insert, err := tx.PrepareContext(ctx,
-		`INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES `+
-			`(?, ?, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer insert.Close()
-	for j := 1; j <= size.Sessions; j++ {
-		at := began(j, size, now)
-		if _, err := insert.ExecContext(ctx, SessionID(j), ID(Owner(j, size.Users)), at, at+sessionLifetime,
-			at+refreshLifetime); err != nil {
-			return err
-		}
-	}
-	return nil
+	return insertRows(ctx, tx, `
+		INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES (?, ?, ?, ?, ?)`,
+		size.Sessions, func(j int) []any {
+			at := began(j, size, now)
+			return []any{SessionID(j), ID(Owner(j, size.Users)), at, at + sessionLifetime, at + refreshLifetime}
+		})
 }
 
 func fillRefreshTokens(ctx context.Context, tx *sql.Tx, size Size, now time.Time) error {
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO refresh_tokens (session_id, generation, located, hash, `+
-		`issued_at, expires_at) VALUES (?, 1, 1, ?, ?, ?)`)
-	if err != nil {
-		return err
-	}
-	defer insert.Close()
-	for j := 1; j <= size.Sessions; j++ {
-		at, hash := began(j, size, now), sha256.Sum256([]byte(RefreshToken(j)))
-		if _, err := insert.ExecContext(ctx, SessionID(j), hash[:], at, at+refreshLifetime); err != nil {
-			return err
-		}
-	}
-	return nil
+	return insertRows(ctx, tx, `
+		INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at)
+		VALUES (?, 1, 1, ?, ?, ?)`,
+		size.Sessions, func(j int) []any {
+			at, hash := began(j, size, now), sha256.Sum256([]byte(RefreshToken(j)))
+			return []any{SessionID(j), hash[:], at, at + refreshLifetime}
+		})
 }
