@@ -170,6 +170,8 @@ func TestRules(t *testing.T) {
 		{"two anonymous operations", `{ color } { agent }`, CodeValidation},
 		{"two operations of a name", `query A { color } query A { agent }`, CodeValidation},
 		{"half a surrogate pair", `{ str(v: "\uD83D") }`, CodeBadString},
+		{"half a pair after other letters", `{ a: str(v: "é😀") str(v: "é\n\ud83d\ud83D\uDE00") }`, CodeBadString},
+		{"a pair after other letters", `{ a: str(v: "é😀") str(v: "é\n\ud83d\uDE00") }`, ""},
 		{"the other half", `{ str(v: "a\uDE00\uD83D") }`, CodeBadString},
 		{"a surrogate in braces", `{ str(v: "\u{D83D}") }`, CodeSyntax},
 		{"half a pair in a comment", "{ color } # \\uD83D \" \\uD83D", ""},

@@ -1,11 +1,15 @@
 package graphqlhttp
 
 import (
-	"strconv"
 	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/lexer"
+
+	"accountd/internal/pattern"
 )
 
-// scanned is what one pass over a document finds without parsing it.
+// scanned is what the tokens of a document tell before it is parsed.
 type scanned struct {
 	nesting   int  // deepest nesting of (), [] and {}
 	parts     int  // upper bound of the nodes that the parser makes of it, __typename counted twice
@@ -13,107 +17,54 @@ type scanned struct {
 	surrogate bool // a string has half of a surrogate pair, which the parser would read as U+FFFD
 }
 
-// scanDocument looks through a text that may or may not be a GraphQL document.
+// scanDocument reads the tokens of a text, up to the first error.
 func scanDocument(text string) scanned {
 	var s scanned
+	var runes []rune // of the text, in which the lexer counts
+	if strings.Contains(text, `\u`) {
+		runes = []rune(text)
+	}
 	depth := 0
-	for i := 0; i < len(text); {
-		switch c := text[i]; {
-		case c == '#':
-			s.parts++
-			for i < len(text) && text[i] != '\n' && text[i] != '\r' {
-				i++
-			}
-			continue
-		case c == '"':
-			s.strings = true
-			if strings.HasPrefix(text[i:], `"""`) {
-				i = skipBlockString(text, i+3)
-			} else {
-				var lone bool
-				i, lone = skipString(text, i+1)
-				s.surrogate = s.surrogate || lone
-			}
-			continue
-		case isWord(c):
-			start := i
-			for i < len(text) && isWord(text[i]) {
-				i++
-			}
-			s.parts++
-			if text[start:i] == "__typename" {
-				s.parts++ // validation makes a definition for each
-			}
-			continue
-		case c == '(' || c == '[' || c == '{':
+	for lex := lexer.New(&ast.Source{Input: text}); ; {
+		token, err := lex.ReadToken()
+		if err != nil {
+			return s
+		}
+		switch token.Kind {
+		case lexer.EOF:
+			return s
+		case lexer.ParenL, lexer.BracketL, lexer.BraceL:
 			depth++
 			s.nesting = max(s.nesting, depth)
-			if c != '(' {
-				s.parts++
-			}
-		case c == ')' || c == ']' || c == '}':
+			s.parts++
+		case lexer.ParenR, lexer.BracketR, lexer.BraceR:
 			depth--
-		}
-		i++
-	}
-	return s
-}
-
-// isWord reports whether c is part of a name or a number.
-func isWord(c byte) bool {
-	return c == '_' || c >= '0' && c <= '9' || c|' ' >= 'a' && c|' ' <= 'z'
-}
-
-func skipBlockString(text string, i int) int {
-	for i < len(text) {
-		switch {
-		case strings.HasPrefix(text[i:], `\"""`):
-			i += 4
-		case strings.HasPrefix(text[i:], `"""`):
-			return i + 3
-		default:
-			i++
-		}
-	}
-	return i
-}
-
-// skipString returns where the string that i is in ends, and whether it has half of a surrogate pair.
-func skipString(text string, i int) (end int, lone bool) {
-	for i < len(text) {
-		switch text[i] {
-		case '"':
-			return i + 1, lone
-		case '\n', '\r':
-			return i, lone // not closed: the parser refuses it
-		case '\\':
-			unit, ok := unicodeEscape(text, i)
-			switch {
-			case !ok:
-				i += 2
-				continue
-			case unit >= 0xD800 && unit < 0xDC00:
-				if next, ok := unicodeEscape(text, i+6); ok && next >= 0xDC00 && next < 0xE000 {
-					i += 6
-				} else {
-					lone = true
-				}
-			case unit >= 0xDC00 && unit < 0xE000:
-				lone = true
+		case lexer.Comment, lexer.Int, lexer.Float:
+			s.parts++
+		case lexer.Name:
+			s.parts++
+			if token.Value == "__typename" {
+				s.parts++ // validation makes a definition for each
 			}
-			i += 6
-		default:
-			i++
+		case lexer.BlockString:
+			s.strings = true
+		case lexer.String:
+			s.strings = true
+			if runes != nil {
+				s.surrogate = s.surrogate || hasLoneSurrogate(string(runes[token.Pos.Start:token.Pos.End]))
+			}
 		}
 	}
-	return i, lone
 }
 
-// unicodeEscape reads \uXXXX at i.
-func unicodeEscape(text string, i int) (unit uint64, ok bool) {
-	if len(text) < i+6 || text[i:i+2] != `\u` {
-		return 0, false
+// escapes matches every escape sequence of a string, and captures half of a surrogate pair.
+var escapes = pattern.Lazy(`(?i)\\(?:ud[89ab]..\\ud[c-f]..|(ud[89a-f])|.)`)
+
+func hasLoneSurrogate(text string) bool {
+	for _, match := range escapes().FindAllStringSubmatch(text, -1) {
+		if match[1] != "" {
+			return true
+		}
 	}
-	unit, err := strconv.ParseUint(text[i+2:i+6], 16, 16)
-	return unit, err == nil
+	return false
 }
