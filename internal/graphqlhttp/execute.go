@@ -21,7 +21,7 @@ type execution struct {
 	vars    map[string]any
 	*scratch
 	errs   []*wireError
-	status int // the highest of the errors
+	status int // of the answer: the highest of the errors, or else 200
 	retry  time.Duration
 }
 
@@ -219,8 +219,6 @@ func (x *execution) call(f *field, source any, args map[string]any) (value any, 
 	}()
 	return f.resolve(graphql.ResolveParams{
 		Source: source, Args: args, Context: x.ctx,
-		Info: graphql.ResolveInfo{
-			FieldName: f.def.Name, ReturnType: f.typ, ParentType: f.parent, VariableValues: x.vars,
-		},
+		Info: graphql.ResolveInfo{FieldName: f.def.Name},
 	})
 }

@@ -85,8 +85,6 @@ type object struct {
 type field struct {
 	def     *ast.FieldDefinition
 	resolve graphql.FieldResolveFn
-	typ     graphql.Output // nil for introspection
-	parent  *graphql.Object
 
 	// The type of the value or of the elements of the list. An interface or union has neither.
 	leaf   leaf
@@ -152,7 +150,7 @@ func (h *Handler) addObject(t *graphql.Object) error {
 		if f.Resolve == nil {
 			return fmt.Errorf("field %s.%s has no resolver", t.Name(), name)
 		}
-		o.fields[name] = &field{def: def.Fields.ForName(name), resolve: f.Resolve, typ: f.Type, parent: t}
+		o.fields[name] = &field{def: def.Fields.ForName(name), resolve: f.Resolve}
 	}
 	h.objects[o.name] = o
 	return nil

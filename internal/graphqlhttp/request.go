@@ -2,6 +2,7 @@ package graphqlhttp
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,23 +44,25 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Bu
 	return nil
 }
 
-// params are the parameters of a request as decoded JSON. null counts as absent.
-type params struct{ query, operation, variables, extensions any }
-
-// named returns the parameter of that name, and for other names one that is not used.
-func (p *params) named(name string) *any {
+// set sets a parameter to a JSON value. null counts as absent, and parameters of other names are not used.
+func (req *request) set(name string, value any) *refusal {
+	kind, ok := "a string", true
 	switch name {
 	case "query":
-		return &p.query
+		req.query, ok = value.(string)
 	case "operationName":
-		return &p.operation
+		req.operation, ok = value.(string)
 	case "variables":
-		return &p.variables
+		kind = "an object"
+		req.variables, ok = value.(map[string]any)
 	case "extensions":
-		return &p.extensions
-	default:
-		return new(any)
+		kind = "an object"
+		_, ok = value.(map[string]any)
 	}
+	if !ok && value != nil {
+		return malformed("%q has to be %s.", name, kind)
+	}
+	return nil
 }
 
 func parseBody(body []byte) (*request, *refusal) {
@@ -70,10 +73,11 @@ func parseBody(body []byte) (*request, *refusal) {
 		return nil, refuseHTTP(http.StatusBadRequest, CodeWrongUsage,
 			"Batches are not supported: send one request at a time.")
 	}
-	r, p := jsontext.NewReader(string(body)), params{}
+	req := &request{}
+	var refused *refusal
+	r := jsontext.NewReader(string(body))
 	for r.Open('{'); r.More('}'); {
-		param := p.named(r.Name())
-		*param = r.Value()
+		refused = cmp.Or(refused, req.set(r.Name(), r.Value()))
 	}
 	switch err := r.End(); {
 	case errors.Is(err, jsontext.ErrSurrogate):
@@ -81,7 +85,7 @@ func parseBody(body []byte) (*request, *refusal) {
 	case err != nil:
 		return nil, malformed("The body is not a JSON object: %s.", jsonProblem(body))
 	}
-	return parseParams(p)
+	return req, refused
 }
 
 // parseURL parses the parameters of a GET. variables and extensions are JSON, the others text.
@@ -90,7 +94,7 @@ func parseURL(u *url.URL) (*request, *refusal) {
 	if err != nil {
 		return nil, malformed("The URL's parameters cannot be read.")
 	}
-	var p params
+	req := &request{}
 	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
 		text := values.Get(name)
 		if text == "" {
@@ -108,39 +112,11 @@ func parseURL(u *url.URL) (*request, *refusal) {
 		case err != nil:
 			return nil, malformed("%q has to be an object and nothing after it.", name)
 		}
-		*p.named(name) = value
-	}
-	return parseParams(p)
-}
-
-func parseParams(p params) (*request, *refusal) {
-	req := &request{}
-	for _, param := range []struct {
-		name, kind string
-		fits       bool
-	}{
-		{"query", "a string", orNull(p.query, &req.query)},
-		{"operationName", "a string", orNull(p.operation, &req.operation)},
-		{"variables", "an object", orNull(p.variables, &req.variables)},
-		{"extensions", "an object", orNull(p.extensions, new(map[string]any))},
-	} {
-		if !param.fits {
-			return nil, malformed("%q has to be %s.", param.name, param.kind)
+		if refused := req.set(name, value); refused != nil {
+			return nil, refused
 		}
 	}
-	if req.query == "" {
-		return nil, malformed(`There is no "query".`)
-	}
 	return req, nil
-}
-
-// orNull sets target to value, unless that is nil, and reports whether value was a T or nil.
-func orNull[T any](value any, target *T) (ok bool) {
-	if value == nil {
-		return true
-	}
-	*target, ok = value.(T)
-	return ok
 }
 
 func malformed(format string, args ...any) *refusal {

@@ -52,7 +52,7 @@ func newError(code, message string, at *ast.Position) *wireError {
 // refusal says why a request is not executed.
 type refusal struct {
 	errs   []*wireError
-	status int    // of HTTP; 0: the GraphQL is faulty, see refusalStatus
+	status int    // of HTTP; 0: the GraphQL is faulty, see writeRefusal
 	allow  string // the Allow header
 }
 
@@ -74,24 +74,21 @@ const (
 	legacyJSON      mediaType = "application/json"
 )
 
-// refusalStatus returns the HTTP status of a refusal. Faulty GraphQL has the status 200 as application/json, because
-// clients of that type take every other status for a failure of the transport.
-func refusalStatus(r *refusal, t mediaType) int {
-	switch {
-	case r.status != 0:
-		return r.status
-	case t == graphqlResponse:
-		return http.StatusBadRequest
-	default:
-		return http.StatusOK
-	}
-}
-
+// writeRefusal writes a refusal. Faulty GraphQL has the status 200 as application/json, because clients of that type
+// take every other status for a failure of the transport.
 func writeRefusal(w http.ResponseWriter, r *refusal, t mediaType) {
 	if r.allow != "" {
 		w.Header().Set("Allow", r.allow)
 	}
-	write(w, refusalStatus(r, t), t, withErrors(r.errs, nil))
+	status := r.status
+	switch {
+	case status != 0:
+	case t == graphqlResponse:
+		status = http.StatusBadRequest
+	default:
+		status = http.StatusOK
+	}
+	write(w, status, t, withErrors(r.errs, nil))
 }
 
 // beforeData begins an answer without errors. "}\n" ends every answer.

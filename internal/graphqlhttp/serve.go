@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,7 +33,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.settings.Limits.Timeout)
 	defer cancel()
-	x := &execution{handler: h, ctx: h.settings.Context(ctx, r), vars: vars, scratch: scratches.Get().(*scratch)}
+	x := &execution{
+		handler: h, ctx: h.settings.Context(ctx, r), vars: vars, status: http.StatusOK,
+		scratch: scratches.Get().(*scratch),
+	}
 	x.run(op)
 	if h.settings.Finish != nil {
 		h.settings.Finish(x.ctx, header)
@@ -46,6 +50,9 @@ func (h *Handler) prepare(w http.ResponseWriter, r *http.Request) (*ast.Operatio
 	req, refused := h.read(w, r)
 	if refused != nil {
 		return nil, nil, refused
+	}
+	if req.query == "" {
+		return nil, nil, malformed(`There is no "query".`)
 	}
 	doc, refused := h.document(req.query)
 	if refused != nil {
@@ -71,19 +78,15 @@ func (h *Handler) answer(w http.ResponseWriter, t mediaType, x *execution) {
 		writeRefusal(w, refuse(CodeTooLarge, message), t)
 		return
 	}
-	status := http.StatusOK
-	if x.status != 0 {
-		status = x.status
-	}
 	if x.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(x.retry)))
 	}
 	if len(x.errs) > 0 {
-		write(w, status, t, withErrors(x.errs, data))
+		write(w, x.status, t, withErrors(x.errs, data))
 		return
 	}
 	x.out = append(x.out, "}\n"...)
-	write(w, status, t, x.out)
+	write(w, x.status, t, x.out)
 }
 
 // bodies are buffers for requests. What is made of a body does not share its memory.
@@ -126,7 +129,7 @@ func negotiate(accept []string) (mediaType, bool) {
 	}
 	type offer struct {
 		quality     float64
-		specificity int
+		specificity int // 0: of another type
 	}
 	best := map[mediaType]offer{}
 	for part := range strings.SplitSeq(wanted, ",") {
@@ -141,16 +144,7 @@ func negotiate(accept []string) (mediaType, bool) {
 			}
 		}
 		for _, t := range []mediaType{graphqlResponse, legacyJSON} {
-			switch name {
-			case string(t):
-				o.specificity = 3
-			case "application/*":
-				o.specificity = 2
-			case "*/*":
-				o.specificity = 1
-			default:
-				continue
-			}
+			o.specificity = 1 + slices.Index([]string{"*/*", "application/*", string(t)}, name)
 			if o.specificity > best[t].specificity {
 				best[t] = o
 			}
