@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jws"
@@ -85,14 +86,15 @@ func (i *Issuer) verifySigned(raw string) (claimed, error) {
 // verify returns the claims of a token that a key of the ring has signed.
 func (r *ring) verify(raw, algorithm string) (c claimed, ok bool) {
 	// jws.Verify accepts several spellings of base64, but a token must have one only.
-	header, rest, _ := strings.Cut(raw, ".")
-	payload, signature, _ := strings.Cut(rest, ".")
-	for _, segment := range []string{header, payload, signature} {
-		if _, err := decodeSegment(segment); err != nil {
+	var segments [3][]byte
+	for n, segment := range strings.SplitN(raw, ".", len(segments)) {
+		decoded, err := decodeSegment(segment)
+		if err != nil {
 			return claimed{}, false
 		}
+		segments[n] = decoded
 	}
-	candidates, ok := r.candidates(header, algorithm)
+	candidates, ok := r.candidates(segments[0], algorithm)
 	if !ok {
 		return claimed{}, false
 	}
@@ -110,13 +112,9 @@ func (r *ring) verify(raw, algorithm string) (c claimed, ok bool) {
 // candidates are the keys that may have signed a token with this header: the one that its kid names, or all of them
 // if the ring has no such key. ok is false for another type or algorithm, and for any other member: extensions (crit)
 // and keys that the token brings along (jku, jwk, x5u, x5c).
-func (r *ring) candidates(header, algorithm string) (keys []accessKey, ok bool) {
-	raw, err := decodeSegment(header)
-	if err != nil {
-		return nil, false
-	}
+func (r *ring) candidates(header []byte, algorithm string) (keys []accessKey, ok bool) {
 	var alg, typ, kid string
-	if !parseObject(raw, map[string]any{"alg": &alg, "typ": &typ, "kid": &kid}, false) {
+	if !parseObject(header, map[string]any{"alg": &alg, "typ": &typ, "kid": &kid}, false) {
 		return nil, false
 	}
 	if typ != "JWT" || alg != algorithm {
@@ -128,4 +126,51 @@ func (r *ring) candidates(header, algorithm string) (keys []accessKey, ok bool) 
 		}
 	}
 	return r.access, true
+}
+
+// Bounds of each of the two generations of verifiedTokens.
+const (
+	maxVerified      = 4096    // tokens
+	maxVerifiedBytes = 1 << 20 // texts of the claims, and verifiedBytes for each token
+	verifiedBytes    = 192
+)
+
+// verifiedTokens caches the claims of tokens with a valid signature, by the SHA-256 of the whole token. Times, issuer
+// and session are checked at each use. The cache belongs to one ring, so that tokens of a retired key leave it with
+// the key.
+//
+// Entries that are used move to the recent generation. When that is full, it becomes the older one, and the former
+// older one is dropped.
+type verifiedTokens struct {
+	mu            sync.Mutex
+	recent, older map[[sha256.Size]byte]claimed // guarded by mu
+	size          int                           // guarded by mu; bytes of recent
+}
+
+func (v *verifiedTokens) find(sum [sha256.Size]byte) (claimed, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if c, ok := v.recent[sum]; ok {
+		return c, true
+	}
+	c, ok := v.older[sum]
+	if ok {
+		v.put(sum, c)
+	}
+	return c, ok
+}
+
+func (v *verifiedTokens) add(sum [sha256.Size]byte, c claimed) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.put(sum, c)
+}
+
+// put requires v.mu held.
+func (v *verifiedTokens) put(sum [sha256.Size]byte, c claimed) {
+	if v.recent == nil || len(v.recent) >= maxVerified || v.size >= maxVerifiedBytes {
+		v.older, v.recent, v.size = v.recent, map[[sha256.Size]byte]claimed{}, 0
+	}
+	v.recent[sum] = c
+	v.size += verifiedBytes + len(c.Username) + len(c.Issuer) + len(c.Audience)
 }

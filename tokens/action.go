@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -69,7 +70,8 @@ func (i *Issuer) VerifyAction(raw string, want Purpose) (Action, error) {
 		return Action{}, ErrInvalid
 	}
 	b, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
-	if !i.signedAction(b, sum) || b[0] != actionVersion {
+	signed := func(key []byte) bool { return hmac.Equal(mac(key, b), sum) }
+	if !slices.ContainsFunc(i.keys.ring().action, signed) || b[0] != actionVersion {
 		return Action{}, ErrInvalid
 	}
 	a, code := Action{Purpose: want}, b[1]
@@ -89,15 +91,6 @@ func (i *Issuer) VerifyAction(raw string, want Purpose) (Action, error) {
 		return Action{}, ErrInvalid
 	}
 	return a, nil
-}
-
-func (i *Issuer) signedAction(message, sum []byte) bool {
-	for _, key := range i.keys.ring().action {
-		if hmac.Equal(mac(key, message), sum) {
-			return true
-		}
-	}
-	return false
 }
 
 func mac(key, message []byte) []byte {

@@ -2,6 +2,9 @@ package tokens
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -42,33 +45,57 @@ func (i *Issuer) ClearEnded(
 	return clearBatch(ctx, tx, clearEnded, tx.Now.Add(-keep).Unix(), math.MaxInt64, int64(rows))
 }
 
-// clearBatch takes the first sessions that query finds for due. It deletes their refresh tokens that expired by before,
-// and then the sessions that have none left.
+// Statements of clearing. No refresh token of a session expires before an earlier generation, so the first few rows
+// of a session suffice.
+const (
+	clearDue   = `SELECT id FROM sessions WHERE clear_at <= ? ORDER BY clear_at LIMIT 1`
+	clearEnded = `SELECT id FROM sessions WHERE ended_at <= ? ORDER BY ended_at, id LIMIT 1`
+
+	// clearRefresh deletes refresh tokens ?3 at most, the oldest, that expired by ?2.
+	clearRefresh = `
+		DELETE FROM refresh_tokens WHERE session_id = ?1 AND expires_at <= ?2 AND generation IN (
+			SELECT generation FROM refresh_tokens WHERE session_id = ?1 ORDER BY generation LIMIT ?3)`
+	clearEmptySession = `
+		DELETE FROM sessions WHERE id = ? AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE session_id = sessions.id)`
+	// clearLater has the session looked at again when its oldest refresh token expires.
+	clearLater = `
+		UPDATE sessions SET clear_at =
+			(SELECT expires_at FROM refresh_tokens WHERE session_id = sessions.id ORDER BY generation LIMIT 1)
+		WHERE id = ?`
+)
+
+// clearBatch takes one session after the other that query finds for due. It deletes its refresh tokens that expired by
+// before, and then the session if it has none left.
 func clearBatch(
 	ctx context.Context, tx *store.Tx, query string, due, before, rows int64,
 ) (cleared Cleared, more bool, err error) {
-	sessions, err := sessionsToClear(ctx, tx, query, due, rows)
-	if err != nil {
-		return Cleared{}, false, err
-	}
-	for _, session := range sessions {
+	for range rows {
+		var session int64
+		err := tx.QueryRowContext(ctx, query, due).Scan(&session)
+		if errors.Is(err, sql.ErrNoRows) {
+			break
+		}
+		if err != nil {
+			return cleared, more, fmt.Errorf("look for a session to clear: %w", err)
+		}
+		more = true
 		expired, err := exec(ctx, tx, "clear refresh tokens", clearRefresh, session, before, rows-cleared.RefreshTokens)
 		if err != nil {
-			return Cleared{}, false, err
+			return cleared, more, err
 		}
 		empty, err := exec(ctx, tx, "clear session", clearEmptySession, session)
 		if err != nil {
-			return Cleared{}, false, err
+			return cleared, more, err
 		}
 		cleared.Add(Cleared{Sessions: empty, RefreshTokens: expired})
 		if empty == 0 {
 			if _, err := exec(ctx, tx, "clear session later", clearLater, session); err != nil {
-				return Cleared{}, false, err
+				return cleared, more, err
 			}
 		}
 		if cleared.RefreshTokens == rows {
 			break
 		}
 	}
-	return cleared, len(sessions) > 0, nil
+	return cleared, more, nil
 }

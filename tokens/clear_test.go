@@ -46,7 +46,7 @@ func (f *fixture) cleared(t *testing.T, got, want Cleared) {
 
 func (f *fixture) end(t *testing.T, session int64) {
 	t.Helper()
-	f.write(t, func(tx *store.Tx) error { return endSession(t.Context(), tx, session, "test") })
+	f.write(t, func(tx *store.Tx) error { return endSession(t.Context(), tx, ada.ID, session, "test") })
 }
 
 func TestClearExpired(t *testing.T) {

@@ -43,11 +43,23 @@ func endOldest(ctx context.Context, tx *store.Tx, user, session int64, keep int)
 	return err
 }
 
-func endSession(ctx context.Context, tx *store.Tx, session int64, reason string) error {
-	_, err := exec(ctx, tx, "end session",
-		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? AND ended_at IS NULL`, tx.Now.Unix(), reason,
-		session)
+// endSession fails with ErrInvalid when the user has no such session or it has ended.
+func endSession(ctx context.Context, tx *store.Tx, user, session int64, reason string) error {
+	n, err := exec(ctx, tx, "end session",
+		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? AND user_id = ? AND ended_at IS NULL`,
+		tx.Now.Unix(), reason, session, user)
+	if err == nil && n == 0 {
+		err = ErrInvalid
+	}
 	return err
+}
+
+// End ends one live session of a user. It fails with ErrInvalid when the user has no such session.
+func (i *Issuer) End(ctx context.Context, tx *store.Tx, user, session int64, reason string) error {
+	if _, err := limitOf(ctx, tx, user, session); err != nil {
+		return err
+	}
+	return endSession(ctx, tx, user, session, reason)
 }
 
 // EndAll ends every session of a user but the one given (0: every one).
@@ -64,52 +76,45 @@ func EndAll(ctx context.Context, tx *store.Tx, reason string) (int64, error) {
 		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE ended_at IS NULL`, tx.Now.Unix(), reason)
 }
 
-// sessionRow is the part of a session that decides whether it is live.
-type sessionRow struct {
-	limit *int64 // absolute, unix seconds; nil: none
-	ended bool
-}
-
-func (s sessionRow) live(now int64) bool { return !s.ended && (s.limit == nil || *s.limit > now) }
-
 // LiveSession is a condition in SQL: session ?2 belongs to user ?1 and at ?3, in unix seconds, has neither ended nor
 // reached its absolute limit. A query of users includes it, which saves a query of its own.
 const LiveSession = `EXISTS (SELECT 1 FROM sessions WHERE id = ?2 AND ` +
 	`user_id = ?1 AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > ?3))`
 
-func isLive(ctx context.Context, tx *store.Tx, session, user int64) (live bool, err error) {
-	if err := tx.QueryRowContext(ctx, `SELECT `+LiveSession, user, session, tx.Now.Unix()).Scan(&live); err != nil {
-		return false, fmt.Errorf("look up session: %w", err)
-	}
-	return live, nil
+// limitOf is the absolute limit of a live session, nil for none. It fails with ErrInvalid when the user has no such
+// session.
+func limitOf(ctx context.Context, tx *store.Tx, user, session int64) (limit *int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT expires_at FROM sessions WHERE id = ?2 AND `+LiveSession, user, session,
+		tx.Now.Unix()).Scan(&limit)
+	return limit, lookUpError(err, "session")
 }
 
-// findSession fails with ErrInvalid when the user has no such session.
-func findSession(ctx context.Context, tx *store.Tx, session, user int64) (sessionRow, error) {
-	var row sessionRow
-	err := tx.QueryRowContext(ctx,
-		`SELECT expires_at, ended_at IS NOT NULL FROM sessions WHERE id = ? AND user_id = ?`, session, user).
-		Scan(&row.limit, &row.ended)
-	if errors.Is(err, sql.ErrNoRows) {
-		return row, ErrInvalid
+// lookUpError is ErrInvalid when there is no such row.
+func lookUpError(err error, what string) error {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return ErrInvalid
+	case err != nil:
+		return fmt.Errorf("look up %s: %w", what, err)
 	}
-	if err != nil {
-		return row, fmt.Errorf("look up session: %w", err)
-	}
-	return row, nil
+	return nil
 }
 
 // refreshRow is a refresh token with its session. Times are unix seconds.
 type refreshRow struct {
-	sessionRow
 	session    int64
 	generation int64
 	user       int64
 	started    int64
+	limit      *int64 // of the session, absolute; nil: none
+	ended      bool   // the session has
 	expires    int64
 	rotatedAt  *int64 // nil: the live leaf
 	successor  []byte // sealed
 }
+
+// live reports whether the session is live.
+func (r refreshRow) live(now int64) bool { return !r.ended && (r.limit == nil || *r.limit > now) }
 
 func insertRefresh(ctx context.Context, tx *store.Tx, session, generation int64, hash []byte, expires int64) error {
 	_, err := exec(ctx, tx, "insert refresh token",
@@ -136,13 +141,7 @@ func findRefresh(ctx context.Context, tx *store.Tx, raw string) (refreshRow, err
 	err := tx.QueryRowContext(ctx, lookUpRefresh, session, generation, hash(raw)).
 		Scan(&row.session, &row.generation, &row.user, &row.started, &row.limit, &row.ended,
 			&row.expires, &row.rotatedAt, &row.successor)
-	if errors.Is(err, sql.ErrNoRows) {
-		return row, ErrInvalid
-	}
-	if err != nil {
-		return row, fmt.Errorf("look up refresh token: %w", err)
-	}
-	return row, nil
+	return row, lookUpError(err, "refresh token")
 }
 
 // extendRefresh moves the idle limit of a refresh token that was used without rotation.

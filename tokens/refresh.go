@@ -1,13 +1,11 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"accountd/internal/store"
@@ -43,7 +41,7 @@ func (i *Issuer) Start(ctx context.Context, tx *store.Tx, who Subject) (Pair, er
 	case i.settings.LongRunning:
 		pair.Refresh, pair.RefreshExpiresAt, err = i.issueLeaf(ctx, tx, session, 1, limit)
 	default:
-		pair.RefreshExpiresAt = i.refreshableUntil(tx.Now.Unix(), limit)
+		pair.RefreshExpiresAt = i.idleUntil(tx.Now, limit)
 	}
 	return pair, err
 }
@@ -52,19 +50,13 @@ func (i *Issuer) Start(ctx context.Context, tx *store.Tx, who Subject) (Pair, er
 // tokens always has one, because nothing else says when its row can be deleted.
 func (i *Issuer) limit(now time.Time) *int64 {
 	s := i.settings
-	lasting := s.SessionLifetime
-	shorten := func(d time.Duration) {
-		if lasting == 0 || d < lasting {
-			lasting = d
-		}
-	}
+	lasting := cmp.Or(s.SessionLifetime, math.MaxInt64)
 	switch {
 	case !s.AllowRefresh:
-		shorten(i.accessMargin())
+		lasting = min(lasting, i.accessMargin())
 	case !s.LongRunning:
-		shorten(s.RefreshLifetime + i.accessMargin())
-	}
-	if lasting == 0 {
+		lasting = min(lasting, s.RefreshLifetime+i.accessMargin())
+	case s.SessionLifetime == 0:
 		return nil
 	}
 	at := now.Add(lasting).Unix()
@@ -76,10 +68,7 @@ func (i *Issuer) accessMargin() time.Duration { return i.settings.AccessLifetime
 
 // pair makes the access token. It expires no later than its session, for verifiers that check nothing but the token.
 func (i *Issuer) pair(who Subject, session int64, now time.Time, orig int64, limit *int64) (Pair, error) {
-	expires := now.Add(i.settings.AccessLifetime).Unix()
-	if limit != nil {
-		expires = min(expires, *limit)
-	}
+	expires := atMost(limit, now.Add(i.settings.AccessLifetime).Unix())
 	access, claims, err := i.sign(who, session, now, orig, expires)
 	return Pair{Access: access, Claims: claims, Session: session}, err
 }
@@ -93,9 +82,13 @@ func (i *Issuer) issueLeaf(
 	return raw, expires, insertRefresh(ctx, tx, session, generation, hash(raw), expires)
 }
 
-// idleUntil is the time at which an unused refresh token expires.
+// idleUntil is when a refresh token that is issued now expires unless it is used.
 func (i *Issuer) idleUntil(now time.Time, limit *int64) int64 {
-	at := now.Add(i.settings.RefreshLifetime).Unix()
+	return atMost(limit, now.Add(i.settings.RefreshLifetime).Unix())
+}
+
+// atMost is the earlier one of a session's absolute limit, if it has one, and another time.
+func atMost(limit *int64, at int64) int64 {
 	if limit != nil {
 		at = min(at, *limit)
 	}
@@ -176,7 +169,7 @@ func (i *Issuer) liveLeaf(ctx context.Context, tx *store.Tx, row refreshRow, raw
 			return row, "", fmt.Errorf("find the successor of a refresh token: %w", err)
 		}
 		if first && successor.rotatedAt != nil && max(distance, -distance) > grace {
-			if err := endSession(ctx, tx, row.session, "reuse"); err != nil {
+			if err := endSession(ctx, tx, row.user, row.session, "reuse"); err != nil {
 				return row, "", err
 			}
 			return row, "", &ReuseError{row.user}
@@ -194,10 +187,7 @@ func (i *Issuer) Revoke(ctx context.Context, tx *store.Tx, raw string) (userID i
 	if err != nil {
 		return 0, err
 	}
-	if row.ended {
-		return 0, ErrInvalid
-	}
-	return row.user, endSession(ctx, tx, row.session, "revoked")
+	return row.user, endSession(ctx, tx, row.user, row.session, "revoked")
 }
 
 // LiveRefresh reports whether a refresh token, be it live, rotated or expired, belongs to a session that has not ended.
@@ -209,37 +199,39 @@ func (i *Issuer) LiveRefresh(ctx context.Context, tx *store.Tx, raw string) (boo
 	return err == nil && !row.ended, err
 }
 
-func hash(raw string) []byte {
-	sum := sha256.Sum256([]byte(raw))
-	return sum[:]
+// RefreshAccess exchanges a live access token for one of the same session with the same origIat, when there are no
+// refresh tokens (Settings.LongRunning off). It does so until Settings.RefreshLifetime after origIat. allow is as in
+// Refresh. It fails with ErrInvalid. A read transaction suffices, because it writes nothing.
+func (i *Issuer) RefreshAccess(
+	ctx context.Context, tx *store.Tx, raw string, allow func(userID int64) (Subject, error),
+) (Pair, error) {
+	claims, err := i.Verify(raw)
+	if err != nil || !i.settings.AllowRefresh {
+		return Pair{}, ErrInvalid // also when it has expired
+	}
+	limit, err := limitOf(ctx, tx, claims.Subject, claims.Session)
+	if err != nil {
+		return Pair{}, err
+	}
+	until := i.idleUntil(time.Unix(claims.OrigIssuedAt, 0), limit)
+	if tx.Now.Unix() > until {
+		return Pair{}, ErrInvalid
+	}
+	who, err := allow(claims.Subject)
+	if err != nil {
+		return Pair{}, err
+	}
+	pair, err := i.pair(who, claims.Session, tx.Now, claims.OrigIssuedAt, limit)
+	pair.RefreshExpiresAt = until
+	return pair, err
 }
 
-// sealSuccessor encrypts the token next under a key derived from the token raw, which the database does not have.
-func sealSuccessor(raw, next string) ([]byte, error) {
-	aead, err := successorAEAD(raw)
+// RevokeAccess ends the session of an access token, which may have expired, and returns the user. It fails with
+// ErrInvalid when the token is not signed by a key of the ring or its session has ended.
+func (i *Issuer) RevokeAccess(ctx context.Context, tx *store.Tx, raw string) (userID int64, err error) {
+	claims, err := i.verifySigned(raw)
 	if err != nil {
-		return nil, fmt.Errorf("seal the successor of a refresh token: %w", err)
+		return 0, err
 	}
-	return aead.Seal(nil, nil, []byte(next), nil), nil
-}
-
-func openSuccessor(raw string, sealed []byte) (string, error) {
-	aead, err := successorAEAD(raw)
-	if err != nil {
-		return "", err
-	}
-	next, err := aead.Open(nil, nil, sealed, nil)
-	return string(next), err
-}
-
-func successorAEAD(raw string) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, []byte(raw), nil, "accountd refresh token successor", 32)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCMWithRandomNonce(block)
+	return claims.Subject, endSession(ctx, tx, claims.Subject, claims.Session, "revoked")
 }

@@ -180,14 +180,17 @@ func algorithmOf(public any) (string, error) {
 	return "", fmt.Errorf("a %T is for no algorithm that access tokens can have", public)
 }
 
-// newKey generates an access key.
+// newKey generates a key for an algorithm of access tokens, or an action or seal key, which has none.
 func newKey(algorithm string, now time.Time) (storedKey, error) {
+	stored := storedKey{ID: newID(), Algorithm: algorithm, Created: now.Unix()}
 	var key any
 	var err error
 	switch algorithm {
+	case "":
+		stored.Secret = randomBytes(32)
+		return stored, nil
 	case "HS256", "HS384", "HS512":
-		stored := newSecret(secretBytes, now)
-		stored.Algorithm = algorithm
+		stored.Secret = randomBytes(secretBytes)
 		return stored, nil
 	case "EdDSA":
 		_, key, err = ed25519.GenerateKey(rand.Reader)
@@ -196,18 +199,13 @@ func newKey(algorithm string, now time.Time) (storedKey, error) {
 	case "RS256":
 		key, err = rsa.GenerateKey(rand.Reader, 3072)
 	default:
-		return storedKey{}, fmt.Errorf("unknown algorithm %q", algorithm)
+		err = fmt.Errorf("unknown algorithm %q", algorithm)
 	}
 	if err != nil {
 		return storedKey{}, err
 	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	return storedKey{ID: newID(), Algorithm: algorithm, Created: now.Unix(), Secret: secret}, err
-}
-
-// newSecret generates a key of n random bytes.
-func newSecret(n int, now time.Time) storedKey {
-	return storedKey{ID: newID(), Created: now.Unix(), Secret: randomBytes(n)}
+	stored.Secret, err = x509.MarshalPKCS8PrivateKey(key)
+	return stored, err
 }
 
 func newID() string { return rand.Text()[:12] }
@@ -221,13 +219,11 @@ func randomBytes(n int) []byte {
 // createRing writes a new ring durably, because every session and every link in a mail depends on it. It keeps a ring
 // that another process has created meanwhile.
 func createRing(path, algorithm string, now time.Time) error {
-	access, err := newKey(algorithm, now)
-	if err != nil {
-		return err
-	}
-	file := &ringFile{
-		Version: 1, Access: []storedKey{access},
-		Action: []storedKey{newSecret(32, now)}, Seal: []storedKey{newSecret(32, now)},
+	file := &ringFile{Version: 1}
+	for _, kind := range keyKinds {
+		if _, err := file.generate(kind, algorithm, now); err != nil {
+			return err
+		}
 	}
 	raw, err := file.encode()
 	if err != nil {

@@ -20,6 +20,8 @@ const (
 	SealKeys   KeyKind = "seal"   // encrypt mails that wait in the outbox
 )
 
+var keyKinds = []KeyKind{AccessKeys, ActionKeys, SealKeys}
+
 // Key is the public description of a key.
 type Key struct {
 	ID        string
@@ -77,23 +79,22 @@ func (f KeyFile) Check() error {
 }
 
 func (f *ringFile) describe(algorithm string) []Key {
-	var list []Key
-	add := func(kind KeyKind, stored storedKey, alg string, signs, verifies bool) {
-		k := Key{ID: stored.ID, Kind: kind, Algorithm: alg, Signs: signs, Verifies: verifies}
-		if stored.Created != 0 {
-			k.Created = time.Unix(stored.Created, 0).UTC()
-		}
-		list = append(list, k)
-	}
 	signing := slices.IndexFunc(f.Access, func(k storedKey) bool { return k.Algorithm == algorithm && k.Secret != nil })
-	for i, stored := range f.Access {
-		add(AccessKeys, stored, stored.Algorithm, i == signing, stored.Algorithm == algorithm)
-	}
-	for i, stored := range f.Action {
-		add(ActionKeys, stored, "HMAC-SHA256", i == 0, true)
-	}
-	for i, stored := range f.Seal {
-		add(SealKeys, stored, "AES-256-GCM", i == 0, true)
+	var list []Key
+	for _, kind := range keyKinds {
+		for i, stored := range *f.list(kind) {
+			k := Key{ID: stored.ID, Kind: kind, Algorithm: "HMAC-SHA256", Signs: i == 0, Verifies: true}
+			switch kind {
+			case AccessKeys:
+				k.Algorithm, k.Signs, k.Verifies = stored.Algorithm, i == signing, stored.Algorithm == algorithm
+			case SealKeys:
+				k.Algorithm = "AES-256-GCM"
+			}
+			if stored.Created != 0 {
+				k.Created = time.Unix(stored.Created, 0).UTC()
+			}
+			list = append(list, k)
+		}
 	}
 	return list
 }
@@ -101,17 +102,17 @@ func (f *ringFile) describe(algorithm string) []Key {
 // Rotate generates a key that signs or seals from now on. The older keys still verify or open. algorithm is for access
 // keys only. If it is not the configured one, the key is used once the setting changes.
 func (f KeyFile) Rotate(kind KeyKind, algorithm string) (Key, error) {
-	return f.edit(func(file *ringFile) (string, error) {
-		if kind == AccessKeys {
-			key, err := newKey(algorithm, f.Now())
-			file.Access = slices.Insert(file.Access, 0, key)
-			return key.ID, err
-		}
-		key := newSecret(32, f.Now())
-		list := file.list(kind)
-		*list = slices.Insert(*list, 0, key)
-		return key.ID, nil
-	})
+	return f.edit(func(file *ringFile) (string, error) { return file.generate(kind, algorithm, f.Now()) })
+}
+
+func (f *ringFile) generate(kind KeyKind, algorithm string, now time.Time) (id string, err error) {
+	if kind != AccessKeys {
+		algorithm = ""
+	}
+	key, err := newKey(algorithm, now)
+	list := f.list(kind)
+	*list = slices.Insert(*list, 0, key)
+	return key.ID, err
 }
 
 // Import adds an access key from PEM or from the text of an HMAC secret of at least 32 bytes. If algorithm is "", a
@@ -188,8 +189,8 @@ func (f KeyFile) edit(change func(*ringFile) (id string, err error)) (Key, error
 	if err != nil {
 		return Key{}, err
 	}
-	for _, list := range [][]storedKey{file.Access, file.Action, file.Seal} {
-		if len(list) > maxKeys {
+	for _, kind := range keyKinds {
+		if len(*file.list(kind)) > maxKeys {
 			return Key{}, fmt.Errorf("the ring has %d keys of this kind: retire those that are not needed", maxKeys)
 		}
 	}

@@ -1,11 +1,8 @@
 package tokens
 
 import (
-	"context"
 	"encoding/binary"
 	"time"
-
-	"accountd/internal/store"
 )
 
 // A session id is the time at which the session began, in unix milliseconds, followed by random bits. A counter would
@@ -45,16 +42,4 @@ func (s SessionState) Ends() *int64 {
 // Live reports whether the session has neither ended nor expired at now, in unix seconds.
 func (s SessionState) Live(now int64) bool {
 	return s.EndedAt == nil && (s.Ends() == nil || *s.Ends() > now)
-}
-
-// End ends one live session of a user. It fails with ErrInvalid when the user has no such session.
-func (i *Issuer) End(ctx context.Context, tx *store.Tx, user, session int64, reason string) error {
-	live, err := isLive(ctx, tx, session, user)
-	if err != nil {
-		return err
-	}
-	if !live {
-		return ErrInvalid
-	}
-	return endSession(ctx, tx, session, reason)
 }

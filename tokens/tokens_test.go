@@ -125,7 +125,7 @@ func (f *fixture) live(t *testing.T, session int64) bool {
 	t.Helper()
 	var live bool
 	err := f.db.Read(t.Context(), func(tx *store.Tx) (err error) {
-		live, err = isLive(t.Context(), tx, session, ada.ID)
+		err = tx.QueryRowContext(t.Context(), `SELECT `+LiveSession, ada.ID, session, tx.Now.Unix()).Scan(&live)
 		return err
 	})
 	if err != nil {

@@ -1,8 +1,12 @@
 package tokens
 
 import (
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 )
 
 // maxPlace is the length of the longest place in a refresh token, in bytes: two positive 64-bit varints.
@@ -36,4 +40,35 @@ func refreshPlace(raw string) (session, generation int64) {
 		return 0, 0
 	}
 	return int64(first), int64(second)
+}
+
+func hash(raw string) []byte {
+	sum := sha256.Sum256([]byte(raw))
+	return sum[:]
+}
+
+// sealSuccessor encrypts the token next under a key derived from the token raw, which the database does not have.
+func sealSuccessor(raw, next string) ([]byte, error) {
+	aead, err := successorAEAD(raw)
+	if err != nil {
+		return nil, fmt.Errorf("seal the successor of a refresh token: %w", err)
+	}
+	return aead.Seal(nil, nil, []byte(next), nil), nil
+}
+
+func openSuccessor(raw string, sealed []byte) (string, error) {
+	aead, err := successorAEAD(raw)
+	if err != nil {
+		return "", err
+	}
+	next, err := aead.Open(nil, nil, sealed, nil)
+	return string(next), err
+}
+
+func successorAEAD(raw string) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, []byte(raw), nil, "accountd refresh token successor", 32)
+	if err != nil {
+		return nil, err
+	}
+	return newAEAD(key)
 }
