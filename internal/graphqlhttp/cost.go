@@ -1,10 +1,6 @@
 package graphqlhttp
 
-import (
-	"fmt"
-
-	"github.com/vektah/gqlparser/v2/ast"
-)
+import "github.com/vektah/gqlparser/v2/ast"
 
 // cost is the size of a selection set with its fragments expanded. Counts stop at tooMany.
 type cost struct {
@@ -26,8 +22,7 @@ func (c *cost) add(other cost) {
 // each fragment once, and leaves cycles to validation.
 type counter struct {
 	fragments    ast.FragmentDefinitionList
-	done         map[string]cost
-	open         map[string]bool
+	counted      map[string]cost // by the name of a fragment, zero while it is open
 	directives   int
 	introspected bool // a field is __schema or __type
 }
@@ -35,7 +30,7 @@ type counter struct {
 // checkCost refuses a document that exceeds a limit.
 func (h *Handler) checkCost(doc *ast.QueryDocument) *refusal {
 	l := h.settings.Limits
-	c := &counter{fragments: doc.Fragments, done: map[string]cost{}, open: map[string]bool{}}
+	c := &counter{fragments: doc.Fragments, counted: map[string]cost{}}
 	if n := len(doc.Fragments); n > l.Fragments {
 		return tooComplex("fragments", n, l.Fragments)
 	}
@@ -45,9 +40,6 @@ func (h *Handler) checkCost(doc *ast.QueryDocument) *refusal {
 	}
 	for _, op := range doc.Operations {
 		c.directives += len(op.Directives)
-		if n := len(op.VariableDefinitions); n > l.Variables {
-			return tooComplex("variables", n, l.Variables)
-		}
 		for _, v := range op.VariableDefinitions {
 			c.directives += len(v.Directives)
 		}
@@ -56,6 +48,7 @@ func (h *Handler) checkCost(doc *ast.QueryDocument) *refusal {
 			what       string
 			got, limit int
 		}{
+			{"variables", len(op.VariableDefinitions), l.Variables},
 			{"fields", total.fields, l.Fields},
 			{"aliases", total.aliases, l.Aliases},
 			{"levels of selections", total.depth, l.Depth},
@@ -109,23 +102,19 @@ func (c *counter) field(f *ast.Field) cost {
 }
 
 func (c *counter) fragment(name string) cost {
-	if total, ok := c.done[name]; ok || c.open[name] {
+	if total, ok := c.counted[name]; ok {
 		return total
 	}
-	f := c.fragments.ForName(name)
-	if f == nil {
-		return cost{}
+	c.counted[name] = cost{}
+	if f := c.fragments.ForName(name); f != nil {
+		c.counted[name] = c.set(f.SelectionSet)
 	}
-	c.open[name] = true
-	total := c.set(f.SelectionSet)
-	delete(c.open, name)
-	c.done[name] = total
-	return total
+	return c.counted[name]
 }
 
 func tooComplex(what string, got, limit int) *refusal {
 	if got >= tooMany {
-		return refuse(CodeTooComplex, fmt.Sprintf("The document has too many %s; at most %d are allowed.", what, limit))
+		return refuse(CodeTooComplex, "The document has too many %s; at most %d are allowed.", what, limit)
 	}
-	return refuse(CodeTooComplex, fmt.Sprintf("The document has %d %s; at most %d are allowed.", got, what, limit))
+	return refuse(CodeTooComplex, "The document has %d %s; at most %d are allowed.", got, what, limit)
 }

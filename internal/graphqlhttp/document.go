@@ -2,7 +2,6 @@ package graphqlhttp
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -16,8 +15,7 @@ import (
 func (h *Handler) document(query string) (*ast.QueryDocument, *refusal) {
 	limits := &h.settings.Limits
 	if len(query) > limits.Query {
-		message := fmt.Sprintf("The query has %d bytes; at most %d are allowed.", len(query), limits.Query)
-		return nil, refuse(CodeTooLarge, message)
+		return nil, refuse(CodeTooLarge, "The query has %d bytes; at most %d are allowed.", len(query), limits.Query)
 	}
 	if doc := h.documents.get(query); doc != nil {
 		return doc, nil
@@ -60,11 +58,11 @@ func (h *Handler) syntaxError(err error) *refusal {
 	// Only the error of the token limit has no position. It has no type of its own.
 	var at *gqlerror.Error
 	if errors.As(err, &at) && len(at.Locations) > 0 {
-		r := refuse(CodeSyntax, "Syntax error: "+clip(withoutToken(at.Message)))
+		r := refuse(CodeSyntax, "Syntax error: %s", clip(withoutToken(at.Message)))
 		r.errs[0].Locations = at.Locations
 		return r
 	}
-	return refuse(CodeTooComplex, fmt.Sprintf("The document has more than %d tokens.", h.settings.Limits.Tokens))
+	return refuse(CodeTooComplex, "The document has more than %d tokens.", h.settings.Limits.Tokens)
 }
 
 // withoutToken removes the value, which is quoted at the end, from a message of the parser. A value may be a secret
@@ -138,7 +136,7 @@ func (h *Handler) operation(doc *ast.QueryDocument, name string) (*ast.Operation
 		return nil, refuse(CodeOperation, "The document has no operation.")
 	case name != "":
 		if op = doc.Operations.ForName(name); op == nil {
-			return nil, refuse(CodeOperation, fmt.Sprintf("The document has no operation named %s.", quoteShort(name)))
+			return nil, refuse(CodeOperation, "The document has no operation named %s.", quoteShort(name))
 		}
 	case len(doc.Operations) > 1:
 		return nil, refuse(CodeOperation, "The document has several operations: operationName has to name one of them.")

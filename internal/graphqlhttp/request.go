@@ -37,7 +37,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Bu
 	switch {
 	case errors.As(err, &tooLarge):
 		return refuseHTTP(http.StatusRequestEntityTooLarge, CodeTooLarge,
-			fmt.Sprintf("The body has more than %d bytes.", h.settings.Limits.Body))
+			"The body has more than %d bytes.", h.settings.Limits.Body)
 	case err != nil:
 		return refuseHTTP(http.StatusBadRequest, CodeSyntax, "The body did not arrive whole.")
 	}
@@ -107,8 +107,7 @@ func parseURL(u *url.URL) (*request, *refusal) {
 		}
 		switch {
 		case !utf8.ValidString(text) || errors.Is(err, jsontext.ErrSurrogate):
-			return nil, refuseHTTP(http.StatusBadRequest, CodeBadString,
-				fmt.Sprintf("The parameter %s is not UTF-8.", name))
+			return nil, refuseHTTP(http.StatusBadRequest, CodeBadString, "The parameter %s is not UTF-8.", name)
 		case err != nil:
 			return nil, malformed("%q has to be an object and nothing after it.", name)
 		}
@@ -120,7 +119,7 @@ func parseURL(u *url.URL) (*request, *refusal) {
 }
 
 func malformed(format string, args ...any) *refusal {
-	return refuseHTTP(http.StatusBadRequest, CodeSyntax, fmt.Sprintf(format, args...))
+	return refuseHTTP(http.StatusBadRequest, CodeSyntax, format, args...)
 }
 
 // jsonProblem says why body is not a JSON object: the error of encoding/json, without names of Go types.

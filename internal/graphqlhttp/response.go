@@ -2,6 +2,7 @@ package graphqlhttp
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -56,14 +57,10 @@ type refusal struct {
 	allow  string // the Allow header
 }
 
-func refuse(code, message string) *refusal {
-	return &refusal{errs: []*wireError{newError(code, message, nil)}}
-}
+func refuse(code, format string, args ...any) *refusal { return refuseHTTP(0, code, format, args...) }
 
-func refuseHTTP(status int, code, message string) *refusal {
-	r := refuse(code, message)
-	r.status = status
-	return r
+func refuseHTTP(status int, code, format string, args ...any) *refusal {
+	return &refusal{errs: []*wireError{newError(code, fmt.Sprintf(format, args...), nil)}, status: status}
 }
 
 // mediaType is a media type of answers.

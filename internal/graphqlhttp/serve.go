@@ -3,7 +3,6 @@ package graphqlhttp
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"mime"
 	"net/http"
 	"slices"
@@ -74,8 +73,7 @@ func (h *Handler) prepare(w http.ResponseWriter, r *http.Request) (*ast.Operatio
 func (h *Handler) answer(w http.ResponseWriter, t mediaType, x *execution) {
 	data := x.out[len(beforeData):]
 	if limit := h.settings.Limits.Response; len(data) > limit {
-		message := fmt.Sprintf("The answer has more than %d bytes: ask for less at a time.", limit)
-		writeRefusal(w, refuse(CodeTooLarge, message), t)
+		writeRefusal(w, refuse(CodeTooLarge, "The answer has more than %d bytes: ask for less at a time.", limit), t)
 		return
 	}
 	if x.retry > 0 {
@@ -112,8 +110,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (*request, *refus
 	case http.MethodGet:
 		return parseURL(r.URL)
 	default:
-		refused := refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage,
-			"A request has to be sent by POST, or by GET.")
+		refused := refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage, "A request has to be sent by POST, or by GET.")
 		refused.allow = "GET, POST"
 		return nil, refused
 	}
