@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/graphql-go/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"accountd/internal/jsontext"
@@ -40,22 +39,14 @@ func (x *execution) complete(t *ast.Type, value any, i int) bool {
 		return x.list(t.Elem, value, i)
 	}
 	f := x.selections[i].def
-	if f.leaf.serialize != nil {
-		serialized := f.leaf.serialize(value)
-		if serialized == nil {
-			return x.fail(i, fmt.Errorf("%s cannot represent a %T", t.NamedType, value))
-		}
-		return x.scalar(serialized, i)
+	if f.object != nil {
+		return x.object(f.object, value, i)
 	}
-	o := f.object
-	if o == nil {
-		resolved := x.handler.abstracts[t.NamedType](graphql.ResolveTypeParams{Value: value, Context: x.ctx})
-		if resolved == nil {
-			return x.fail(i, fmt.Errorf("a %T is no %s", value, t.NamedType))
-		}
-		o = x.handler.objects[resolved.Name()]
+	serialized := f.leaf.serialize(value)
+	if serialized == nil {
+		return x.fail(i, fmt.Errorf("%s cannot represent a %T", t.NamedType, value))
 	}
-	return x.object(o, value, i)
+	return x.scalar(serialized, i)
 }
 
 func (x *execution) list(elem *ast.Type, value any, i int) bool {

@@ -248,7 +248,7 @@ func TestNoHintsWithoutIntrospection(t *testing.T) {
 		`{ colour }`, `{ passphras }`, `{ me { nam } }`, `{ str(w: "a") }`, `query($v: Strin) { str(v: $v) }`,
 		`{ me { ...F } } fragment F on Usr { name }`,
 		`{ paint(v: RDE) }`, `{ paint(v: "RED") }`, `{ find(filter: {nam: "a"}) }`, `{ me }`,
-		`{ color @skp(if: true) }`, `{ being { legs } }`,
+		`{ color @skp(if: true) }`, `{ me { legs } }`,
 		`query($c: Color = RDE) { paint(v: $c) }`,
 	} {
 		if _, got := open.post(t, query, ""); strings.Contains(got, "Did you mean") {

@@ -46,8 +46,7 @@ type selection struct {
 	more  []*ast.Field
 	def   *field
 
-	of         *object // whose fields are the subselections; nil: nothing is collected
-	first, end int     // range of the subselections
+	first, end int // range of the subselections; 0, 0: not collected yet
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -79,30 +78,17 @@ func (x *execution) run(op *ast.OperationDefinition) {
 
 // object writes an object, the value of selection i.
 func (x *execution) object(o *object, source any, i int) bool {
-	s := &x.selections[i]
-	if s.of == o {
-		return x.fields(source, s.first, s.end)
-	}
-	first, end := x.collectAll(o, i)
-	if s = &x.selections[i]; s.of == nil { // collectAll may have moved it
-		s.of, s.first, s.end = o, first, end
-		return x.fields(source, first, end)
-	}
-	ok := x.fields(source, first, end) // an interface or union that was another object before
-	clear(x.selections[first:])
-	x.selections = x.selections[:first]
-	return ok
-}
-
-// collectAll collects the subselections of selection i.
-func (x *execution) collectAll(o *object, i int) (first, end int) {
 	s := x.selections[i]
-	first = len(x.selections)
-	x.collect(o, s.field.SelectionSet, first)
-	for _, f := range s.more {
-		x.collect(o, f.SelectionSet, first)
+	if s.end == 0 {
+		s.first = len(x.selections)
+		x.collect(o, s.field.SelectionSet, s.first)
+		for _, f := range s.more {
+			x.collect(o, f.SelectionSet, s.first)
+		}
+		s.end = len(x.selections)
+		x.selections[i] = s
 	}
-	return first, len(x.selections)
+	return x.fields(source, s.first, s.end)
 }
 
 // fields writes an object with the fields of the selections from first to end. If a field fails that may not be null,

@@ -69,8 +69,7 @@ type Handler struct {
 	sdl       string
 	schema    *ast.Schema
 	objects   map[string]*object
-	abstracts map[string]graphql.ResolveTypeFn // by name of the interface or union
-	leaves    map[string]leaf                  // by name of the scalar or enum
+	leaves    map[string]leaf // by name of the scalar or enum
 	documents *cache
 }
 
@@ -86,13 +85,13 @@ type field struct {
 	def     *ast.FieldDefinition
 	resolve graphql.FieldResolveFn
 
-	// The type of the value or of the elements of the list. An interface or union has neither.
+	// The type of the value or of the elements of the list.
 	leaf   leaf
-	object *object
+	object *object // nil for a leaf
 }
 
-// New prepares a schema for serving. It returns an error for what the executor does not support: subscriptions, default
-// values, and fields without a resolver.
+// New prepares a schema for serving. It returns an error for what the executor does not support: subscriptions, unions,
+// fields of an interface's type, default values, and fields without a resolver.
 func New(schema graphql.Schema, s Settings) (*Handler, error) {
 	if schema.SubscriptionType() != nil {
 		return nil, fmt.Errorf("schema has subscriptions")
@@ -112,7 +111,7 @@ func New(schema graphql.Schema, s Settings) (*Handler, error) {
 	}
 	h := &Handler{
 		settings: s, sdl: sdl, schema: parsed, documents: documents,
-		objects: map[string]*object{}, abstracts: map[string]graphql.ResolveTypeFn{}, leaves: map[string]leaf{},
+		objects: map[string]*object{}, leaves: map[string]leaf{},
 	}
 	for name, t := range schema.TypeMap() {
 		switch t := t.(type) {
@@ -120,10 +119,6 @@ func New(schema graphql.Schema, s Settings) (*Handler, error) {
 			h.leaves[name] = scalarLeaf(t)
 		case *graphql.Enum:
 			h.leaves[name] = enumLeaf(t)
-		case *graphql.Interface:
-			h.abstracts[name] = typeResolver(t.ResolveType, schema.PossibleTypes(t))
-		case *graphql.Union:
-			h.abstracts[name] = typeResolver(t.ResolveType, schema.PossibleTypes(t))
 		case *graphql.Object:
 			if err := h.addObject(t); err != nil {
 				return nil, err
@@ -135,6 +130,9 @@ func New(schema graphql.Schema, s Settings) (*Handler, error) {
 		for _, f := range o.fields {
 			name := f.def.Type.Name()
 			f.leaf, f.object = h.leaves[name], h.objects[name]
+			if f.leaf.serialize == nil && f.object == nil {
+				return nil, fmt.Errorf("field %s.%s is a %s, which is no scalar, enum or object", o.name, f.def.Name, name)
+			}
 		}
 	}
 	return h, nil
@@ -162,22 +160,6 @@ func newObject(name string) *object {
 		def:     &ast.FieldDefinition{Name: "__typename", Type: ast.NonNullNamedType("String", nil)},
 		resolve: func(graphql.ResolveParams) (any, error) { return name, nil },
 	}}}
-}
-
-// typeResolver returns the ResolveType of an interface or union, or else one that calls IsTypeOf of the possible types.
-// graphql-go has checked that these have it.
-func typeResolver(own graphql.ResolveTypeFn, possible []*graphql.Object) graphql.ResolveTypeFn {
-	if own != nil {
-		return own
-	}
-	return func(p graphql.ResolveTypeParams) *graphql.Object {
-		for _, t := range possible {
-			if t.IsTypeOf(graphql.IsTypeOfParams{Value: p.Value, Context: p.Context}) {
-				return t
-			}
-		}
-		return nil
-	}
 }
 
 // SDL returns the schema in the schema definition language, sorted by name.

@@ -9,7 +9,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// node is an object of introspection, such as a __Type or a __Field, by the names of its fields. What is absent is null.
+// node is an object of introspection, such as a __Type or a __Field, by the names of its fields. An absent field is
+// null.
 type node map[string]any
 
 // addIntrospection adds __schema and __type to the fields of Query (specification, section 4). Their types are those
@@ -114,7 +115,7 @@ func typeNodes(s *ast.Schema) typesByName {
 			}
 			n["enumValues"] = values
 		}
-		if def.IsAbstractType() {
+		if def.Kind == ast.Interface {
 			possible := []node{}
 			for _, t := range s.PossibleTypes[name] {
 				possible = append(possible, types[t.Name])

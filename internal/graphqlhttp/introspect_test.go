@@ -92,10 +92,8 @@ func TestIntrospection(t *testing.T) {
 				`{"name":"size","defaultValue":null,"type":{"kind":"SCALAR","name":"Int","ofType":null}},` +
 				`{"name":"tags","defaultValue":null,"type":{"kind":"LIST","name":null,"ofType":{"kind":"SCALAR",` +
 				`"name":"String"}}}]}}`},
-		{`{ being: __type(name: "Being") { kind possibleTypes { name } fields { name } } named: __type(name: ` +
-			`"Named") { kind possibleTypes { name } } }`,
-			`{"being":{"kind":"UNION","possibleTypes":[{"name":"Pet"},{"name":"User"}],"fields":null},` +
-				`"named":{"kind":"INTERFACE","possibleTypes":[{"name":"Pet"},{"name":"User"}]}}`},
+		{`{ __type(name: "Named") { kind possibleTypes { name } fields { name } } }`,
+			`{"__type":{"kind":"INTERFACE","possibleTypes":[{"name":"Pet"},{"name":"User"}],"fields":[{"name":"name"}]}}`},
 		{`{ __type(name: "__Type") { fields { name args { name defaultValue } } } }`, ``},
 		{`{ __type(name: "Nope") { name } }`, `{"__type":null}`},
 		{`{ __schema { __typename queryType { name } mutationType { name } subscriptionType { name } description ` +
@@ -119,6 +117,10 @@ func TestNewRefuses(t *testing.T) {
 		return graphql.NewObject(graphql.ObjectConfig{Name: name, Fields: graphql.Fields{"a": f}})
 	}
 	fine := &graphql.Field{Type: graphql.Int, Resolve: constant(1)}
+	thing := query("Thing", fine)
+	thing.IsTypeOf = func(graphql.IsTypeOfParams) bool { return true }
+	union := graphql.NewUnion(graphql.UnionConfig{Name: "Either", Types: []*graphql.Object{thing}})
+	named := graphql.NewInterface(graphql.InterfaceConfig{Name: "Named", Fields: graphql.Fields{"a": {Type: graphql.Int}}})
 	tests := []struct {
 		name, want string
 		config     graphql.SchemaConfig
@@ -129,6 +131,10 @@ func TestNewRefuses(t *testing.T) {
 			Type: graphql.Int, Resolve: constant(1), Args: graphql.FieldConfigArgument{"b": {Type: graphql.Int,
 				DefaultValue: 1}},
 		})}},
+		{"a union", "Either", graphql.SchemaConfig{Query: query("Query", &graphql.Field{Type: union,
+			Resolve: constant(1)})}},
+		{"an interface", "Query.a is a Named", graphql.SchemaConfig{Query: query("Query", &graphql.Field{
+			Type: graphql.NewList(named), Resolve: constant(1)})}},
 		{"another name for the root", "root types", graphql.SchemaConfig{Query: query("Root", fine)}},
 		{"a subscription", "subscriptions", graphql.SchemaConfig{Query: query("Query", fine),
 			Subscription: query("Subscription", fine)}},

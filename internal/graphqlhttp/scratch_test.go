@@ -15,8 +15,8 @@ import (
 func TestScratch(t *testing.T) {
 	var bodies []string
 	for _, query := range []string{
-		"{ color }", "{ big }", "{ being { __typename } }", "{ names { name } }",
-		"{ mixed { ... on Pet { legs } ... on User { friend { name } } } }",
+		"{ color }", "{ big }", "{ users { __typename } }", "{ names { name } }",
+		"{ users { ... on Named { name } ... on User { friend { name } } } }",
 		"{ me { name friend { friend { name } } } }",
 		"{ me { name } me { age } ...F } fragment F on Query { me { friend { name } } }",
 		"{ me { name broken } }", "{ strict }", "{ panics color }", "{ notList badInt big }", "{ nothing }", "{ color",
@@ -77,7 +77,7 @@ func TestScratchKeepsNothing(t *testing.T) {
 		t.Errorf("got %+v, want nothing in it", kept)
 	}
 	for _, s := range kept.selections[:cap(kept.selections)] {
-		if s.key != "" || s.field != nil || s.more != nil || s.def != nil || s.of != nil {
+		if s.key != "" || s.field != nil || s.more != nil || s.def != nil || s.end != 0 {
 			t.Errorf("got %+v kept, want zero", s)
 		}
 	}

@@ -51,13 +51,6 @@ func (p *printer) definition(t graphql.Type) {
 		fmt.Fprintf(p, "scalar %s\n", t.Name())
 	case *graphql.Enum:
 		p.enum(t)
-	case *graphql.Union:
-		var names []string
-		for _, member := range t.Types() {
-			names = append(names, member.Name())
-		}
-		slices.Sort(names)
-		fmt.Fprintf(p, "union %s = %s\n", t.Name(), strings.Join(names, " | "))
 	case *graphql.Interface:
 		fmt.Fprintf(p, "interface %s {\n", t.Name())
 		p.fields(t.Fields())
