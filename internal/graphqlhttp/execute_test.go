@@ -21,8 +21,8 @@ func TestExecution(t *testing.T) {
 		{"all skipped", `{ me { name @skip(if: true) } }`, "", `{"data":{"me":{}}}`},
 		{"typename", `{ __typename me { __typename } users { t: __typename } }`, "",
 			`{"data":{"__typename":"Query","me":{"__typename":"User"},"users":[{"t":"User"},{"t":"User"}]}}`},
-		{"fragments of an interface and of another type", `{ me { ... on Named { ... on Pet { legs } name } ... on User ` +
-			`{ age } ...N } } fragment N on Named { __typename }`, "",
+		{"fragments of an interface and of another type", `{ me { ... on Named { ... on Pet { legs } name } ` +
+			`... on User { age } ...N } } fragment N on Named { __typename }`, "",
 			`{"data":{"me":{"name":"bob","age":7,"__typename":"User"}}}`},
 		{"a list of objects", `{ users { name friend { name age } } users { ... on User { age friend { zip } } ` +
 			`... on Named { n: name } } color }`, "",

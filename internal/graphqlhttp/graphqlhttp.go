@@ -131,7 +131,7 @@ func New(schema graphql.Schema, s Settings) (*Handler, error) {
 			name := f.def.Type.Name()
 			f.leaf, f.object = h.leaves[name], h.objects[name]
 			if f.leaf.serialize == nil && f.object == nil {
-				return nil, fmt.Errorf("field %s.%s is a %s, which is no scalar, enum or object", o.name, f.def.Name, name)
+				return nil, fmt.Errorf("field %s.%s is a %s: no scalar, enum or object", o.name, f.def.Name, name)
 			}
 		}
 	}

@@ -93,7 +93,8 @@ func TestIntrospection(t *testing.T) {
 				`{"name":"tags","defaultValue":null,"type":{"kind":"LIST","name":null,"ofType":{"kind":"SCALAR",` +
 				`"name":"String"}}}]}}`},
 		{`{ __type(name: "Named") { kind possibleTypes { name } fields { name } } }`,
-			`{"__type":{"kind":"INTERFACE","possibleTypes":[{"name":"Pet"},{"name":"User"}],"fields":[{"name":"name"}]}}`},
+			`{"__type":{"kind":"INTERFACE","possibleTypes":[{"name":"Pet"},{"name":"User"}],` +
+				`"fields":[{"name":"name"}]}}`},
 		{`{ __type(name: "__Type") { fields { name args { name defaultValue } } } }`, ``},
 		{`{ __type(name: "Nope") { name } }`, `{"__type":null}`},
 		{`{ __schema { __typename queryType { name } mutationType { name } subscriptionType { name } description ` +
@@ -120,7 +121,8 @@ func TestNewRefuses(t *testing.T) {
 	thing := query("Thing", fine)
 	thing.IsTypeOf = func(graphql.IsTypeOfParams) bool { return true }
 	union := graphql.NewUnion(graphql.UnionConfig{Name: "Either", Types: []*graphql.Object{thing}})
-	named := graphql.NewInterface(graphql.InterfaceConfig{Name: "Named", Fields: graphql.Fields{"a": {Type: graphql.Int}}})
+	named := graphql.NewInterface(graphql.InterfaceConfig{Name: "Named",
+		Fields: graphql.Fields{"a": {Type: graphql.Int}}})
 	tests := []struct {
 		name, want string
 		config     graphql.SchemaConfig

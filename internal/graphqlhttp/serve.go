@@ -110,7 +110,8 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (*request, *refus
 	case http.MethodGet:
 		return parseURL(r.URL)
 	default:
-		refused := refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage, "A request has to be sent by POST, or by GET.")
+		refused := refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage,
+			"A request has to be sent by POST, or by GET.")
 		refused.allow = "GET, POST"
 		return nil, refused
 	}
