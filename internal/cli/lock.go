@@ -58,8 +58,7 @@ func lockExclusive(c *config.Config) (io.Closer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
-	_, err = store.FinishReplace(c.DatabaseFile())
-	if err == nil {
+	if err = store.FinishReplace(c.DatabaseFile()); err == nil {
 		err = errors.Join(store.Clean(c.Server.DataDir), store.Clean(c.BackupsDir()))
 	}
 	if err != nil {

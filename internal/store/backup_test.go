@@ -370,30 +370,15 @@ func TestPrune(t *testing.T) {
 func TestCheckBesideMigration(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "test.db")
-	names, err := steps()
-	if err != nil {
-		t.Fatal(err)
-	}
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for _, name := range names[:6] {
-		text, err := migrations.ReadFile(name)
-		if err == nil {
-			_, err = db.Exec(string(text))
-		}
-		if err != nil {
+	for _, step := range steps()[:6] {
+		if _, err := db.Exec(step.sql); err != nil {
 			t.Fatal(err)
 		}
-	}
-	index, err := migrations.ReadFile(names[5])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Exec("PRAGMA user_version = 6"); err != nil {
-		t.Fatal(err)
 	}
 	stop, stopped := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -405,7 +390,7 @@ func TestCheckBesideMigration(t *testing.T) {
 			default:
 			}
 			if _, err := db.Exec("BEGIN IMMEDIATE; DROP INDEX users_hash; PRAGMA user_version = 5; COMMIT; " +
-				"BEGIN IMMEDIATE;" + string(index) + "; PRAGMA user_version = 6; COMMIT"); err != nil {
+				"BEGIN IMMEDIATE;" + steps()[5].sql + "; COMMIT"); err != nil {
 				stopped <- err
 				return
 			}

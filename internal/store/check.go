@@ -15,47 +15,29 @@ type Condition struct {
 	Problems        []string // nil: the file is sound
 }
 
-// maxProblems is the largest number of problems of one kind that are reported.
-const maxProblems = 10
-
-// Check reads the whole file at path: pages, indexes and foreign keys, and whether the schema is complete. It changes
-// nothing, and fails if the file cannot be read.
+// Check reads the whole file at path: pages, indexes and foreign keys, and whether the schema is complete. It reports
+// at most ten problems of pages and indexes, and ten of foreign keys. It changes nothing, and fails if the file cannot
+// be read.
 func Check(ctx context.Context, path string) (Condition, error) {
-	var found Condition
-	c, err := connectTo(ctx, path, "query_only(1)")
-	if err != nil {
-		return found, err
-	}
-	defer c.end()
-	if err = c.begin(ctx, "BEGIN"); err == nil { // one snapshot, even if another process migrates the file
-		err = errors.Join(found.read(ctx, c.conn), c.rollback())
-	}
-	if err != nil {
-		return found, fmt.Errorf("%s: %w", path, explain(err))
-	}
-	return found, nil
+	found := Condition{Newest: len(steps())}
+	err := look(ctx, path, func(tx *Tx) error { // one snapshot, even if another process migrates the file
+		if err := found.read(ctx, tx); err != nil {
+			return fmt.Errorf("%s: %w", path, explain(err))
+		}
+		return nil
+	})
+	return found, err
 }
 
-func (f *Condition) read(ctx context.Context, c *conn) error {
-	names, err := steps()
-	if err != nil {
+func (f *Condition) read(ctx context.Context, tx *Tx) (err error) {
+	if f.Version, err = tx.version(ctx); err != nil {
 		return err
-	}
-	f.Newest = len(names)
-	if err := c.sql.QueryRowContext(ctx, "PRAGMA user_version").Scan(&f.Version); err != nil {
-		return err
-	}
-	if f.Version > f.Newest {
-		return newer(f.Version, f.Newest)
-	}
-	if f.Version < 1 {
-		return notAccountd("")
 	}
 	want, err := expectedSchema(ctx, f.Version)
 	if err != nil {
 		return err
 	}
-	have, err := readSchema(ctx, c)
+	have, err := pairs[string](tx.QueryContext(ctx, schemaQuery))
 	if err != nil {
 		return err
 	}
@@ -66,21 +48,21 @@ func (f *Condition) read(ctx context.Context, c *conn) error {
 			f.Problems = append(f.Problems, "its "+name+" is not as accountd makes it")
 		}
 	}
-	if err := f.add(ctx, c, fmt.Sprintf("PRAGMA integrity_check(%d)", maxProblems), "ok"); err != nil {
+	if err := f.add(ctx, tx, `PRAGMA integrity_check(10)`); err != nil {
 		return err
 	}
 	const references = `
 		SELECT printf('row %s of %s refers to a row of %s that is not there', coalesce(rowid, '?'), "table", parent)
 		FROM pragma_foreign_key_check LIMIT 10`
-	if err := f.add(ctx, c, references, ""); err != nil {
+	if err := f.add(ctx, tx, references); err != nil {
 		return err
 	}
-	return c.sql.QueryRowContext(ctx, `SELECT count(*) FROM users`).Scan(&f.Users)
+	return tx.QueryRowContext(ctx, `SELECT count(*) FROM users`).Scan(&f.Users)
 }
 
-// add adds the rows of a query to the problems, except those equal to fine.
-func (f *Condition) add(ctx context.Context, c *conn, query, fine string) error {
-	rows, err := c.sql.QueryContext(ctx, query)
+// add adds the rows of a query to the problems, except "ok".
+func (f *Condition) add(ctx context.Context, tx *Tx, query string) error {
+	rows, err := tx.QueryContext(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -90,7 +72,7 @@ func (f *Condition) add(ctx context.Context, c *conn, query, fine string) error 
 		if err := rows.Scan(&text); err != nil {
 			return err
 		}
-		if text != fine {
+		if text != "ok" {
 			f.Problems = append(f.Problems, text)
 		}
 	}

@@ -24,7 +24,6 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 			return err
 		})
 	}
-	err = classify(err)
 	db.writer.health.copied(complete, err)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
@@ -98,7 +97,7 @@ func (wr *writer) checkpointRest() (complete bool) {
 	if err == nil {
 		complete, err = wr.conn.checkpoint(context.Background())
 	}
-	wr.health.copied(complete, classify(err))
+	wr.health.copied(complete, err)
 	wr.pages = 0
 	return complete && err == nil
 }

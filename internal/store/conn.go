@@ -10,31 +10,46 @@ import (
 	"sync/atomic"
 
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // conn is one connection with its prepared statements. It runs one transaction at a time, without the goroutines that
 // database/sql starts for each transaction and each query in one. It connects at its first use, and again after drop.
 type conn struct {
-	db    *sql.DB
+	dsn   string
+	db    *sql.DB              // of this connection only; nil: not used yet
 	sql   *sql.Conn            // nil: not connected
 	stmts map[string]*sql.Stmt // by query text; constant texts bound their number
 	lost  atomic.Bool          // the transaction has been rolled back, perhaps by SQLite (disk full, I/O error)
 
-	counter *counter
+	driver driverConn // of sql, which no other goroutine uses
 }
 
-func newConn(dsn string) (*conn, error) {
-	keepPlans()
-	db, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, err
+// driverConn is what the driver offers beyond database/sql.
+type driverConn interface {
+	sqlite.DBStatus
+	sqlite.FileControl
+	sqlite.HookRegisterer
+}
+
+// dial returns a connection that is open.
+func dial(ctx context.Context, dsn string) (*conn, error) {
+	c := &conn{dsn: dsn}
+	if err := c.connect(ctx); err != nil {
+		return nil, errors.Join(err, c.close())
 	}
-	return &conn{db: db, counter: newCounter()}, nil
+	return c, nil
 }
 
-func (c *conn) connect(ctx context.Context) error {
+func (c *conn) connect(ctx context.Context) (err error) {
 	if c.sql != nil {
 		return nil
+	}
+	if c.db == nil {
+		keepPlans()
+		if c.db, err = sql.Open("sqlite", c.dsn); err != nil {
+			return err
+		}
 	}
 	sc, err := c.db.Conn(ctx)
 	if err != nil {
@@ -42,12 +57,16 @@ func (c *conn) connect(ctx context.Context) error {
 	}
 	c.sql, c.stmts = sc, map[string]*sql.Stmt{}
 	if err := sc.Raw(func(dc any) error {
-		dc.(sqlite.HookRegisterer).RegisterRollbackHook(func() { c.lost.Store(true) })
+		c.driver = dc.(driverConn)
 		return nil
 	}); err != nil {
 		return err
 	}
-	return c.persistWAL(true)
+	c.driver.RegisterRollbackHook(func() { c.lost.Store(true) })
+	if _, err = c.driver.FileControlPersistWAL("main", 1); resultCode(err) == sqlite3.SQLITE_NOTFOUND {
+		return nil // a database in memory has no WAL
+	}
+	return err
 }
 
 // drop closes a connection whose state is not known, which rolls back.
@@ -58,12 +77,15 @@ func (c *conn) drop() {
 	c.lost.Store(true)
 }
 
-func (c *conn) close() error {
-	if c.sql == nil {
-		return c.db.Close()
+func (c *conn) close() (err error) {
+	if c.sql != nil {
+		c.finalize()
+		err = c.sql.Close()
 	}
-	c.finalize()
-	return errors.Join(c.sql.Close(), c.db.Close())
+	if c.db != nil {
+		err = errors.Join(err, c.db.Close())
+	}
+	return err
 }
 
 // finalize closes the statements: SQLite keeps a connection that has some open, with its locks.
@@ -140,7 +162,7 @@ func (c *conn) rollback() error {
 
 // checkForeignKeys fails if a deferred foreign key is violated, which would make COMMIT fail.
 func (c *conn) checkForeignKeys() error {
-	violated, err := c.status(sqlite.DBStatusDeferredFKs, false)
+	violated, _, err := c.driver.Status(sqlite.DBStatusDeferredFKs, false)
 	if err == nil && violated != 0 {
 		err = errForeignKey
 	}
@@ -149,37 +171,14 @@ func (c *conn) checkForeignKeys() error {
 
 // written returns the number of pages that the connection has written since the last call.
 func (c *conn) written() int {
-	pages, _ := c.status(sqlite.DBStatusCacheWrite, true) // fails only without a connection
+	pages, _, _ := c.driver.Status(sqlite.DBStatusCacheWrite, true) // fails only for an unknown counter
 	return pages
 }
 
-// status returns one of SQLite's counters of the connection, and sets it to zero if reset is set.
-func (c *conn) status(op sqlite.DBStatusOp, reset bool) (n int, err error) {
-	c.counter.op, c.counter.reset = op, reset
-	err = c.sql.Raw(c.counter.ask)
-	return c.counter.n, err
-}
-
-// counter holds the arguments and the result of conn.status, whose closure is allocated once.
-type counter struct {
-	op    sqlite.DBStatusOp
-	reset bool
-	n     int
-	ask   func(driverConn any) error
-}
-
-func newCounter() *counter {
-	c := &counter{}
-	c.ask = func(dc any) (err error) {
-		c.n, _, err = dc.(sqlite.DBStatus).Status(c.op, c.reset)
-		return err
-	}
-	return c
-}
-
 // checkpoint copies committed pages from the WAL into the database, except those that a reader still needs, and waits
-// for nothing. It is complete if all pages were copied. Automatic checkpoints (PRAGMA wal_autocheckpoint) are off:
-// they run inside a commit, which then takes several times as long, and hide an fsync that failed.
+// for nothing. It is complete if all pages were copied, and fails with ErrUnsynced if an fsync fails. Automatic
+// checkpoints (PRAGMA wal_autocheckpoint) are off: they run inside a commit, which then takes several times as long,
+// and hide an fsync that failed.
 func (c *conn) checkpoint(ctx context.Context) (complete bool, err error) {
 	stmt, err := c.prepared(ctx, `PRAGMA wal_checkpoint(PASSIVE)`)
 	if err != nil {
@@ -187,7 +186,7 @@ func (c *conn) checkpoint(ctx context.Context) (complete bool, err error) {
 	}
 	var busy, logged, copied int // busy: another checkpoint is running
 	err = stmt.QueryRowContext(ctx).Scan(&busy, &logged, &copied)
-	return err == nil && busy == 0 && copied == logged, err
+	return err == nil && busy == 0 && copied == logged, classify(err)
 }
 
 // pool holds the connections that read. The connection returned last is taken first: its statements are prepared, and
@@ -199,16 +198,12 @@ type pool struct {
 	idle    []*conn // guarded by mu
 }
 
-func newPool(dsn string, size int) (*pool, error) {
+func newPool(dsn string, size int) *pool {
 	p := &pool{turns: make(chan struct{}, size), closing: make(chan struct{})}
 	for range size {
-		c, err := newConn(dsn)
-		if err != nil {
-			return nil, err // nothing is connected yet
-		}
-		p.idle = append(p.idle, c)
+		p.idle = append(p.idle, &conn{dsn: dsn})
 	}
-	return p, nil
+	return p
 }
 
 func (p *pool) take(ctx context.Context) (*conn, error) {
@@ -237,21 +232,14 @@ func (p *pool) put(c *conn) {
 	<-p.turns
 }
 
-// wait refuses further reads, and waits for the running ones.
-func (p *pool) wait() {
+// close refuses further reads, waits for the running ones, and closes the connections.
+func (p *pool) close() (err error) {
 	close(p.closing)
 	for range cap(p.turns) {
 		p.turns <- struct{}{}
 	}
-}
-
-// close closes the connections. Call wait first.
-func (p *pool) close() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var errs []error
 	for _, c := range p.idle {
-		errs = append(errs, c.close())
+		err = errors.Join(err, c.close())
 	}
-	return errors.Join(errs...)
+	return err
 }

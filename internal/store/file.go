@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -40,50 +39,52 @@ func explain(err error) error {
 	if errors.Is(err, ErrInUse) {
 		return err // has its remedy
 	}
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		switch e.Code() & 0xff {
-		case sqlite3.SQLITE_BUSY:
-			return fmt.Errorf("%w (%w)", ErrInUse, err)
-		case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
-			return fmt.Errorf("it is damaged or no database (%w): %s", err, restoreRemedy)
-		}
+	switch resultCode(err) & 0xff {
+	case sqlite3.SQLITE_BUSY:
+		return fmt.Errorf("%w (%w)", ErrInUse, err)
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+		return fmt.Errorf("it is damaged or no database (%w): %s", err, restoreRemedy)
 	}
 	return err
 }
 
+// resultCode returns SQLite's extended result code (https://www.sqlite.org/rescode.html), whose last byte is the
+// primary one. It returns 0 for an error that is not SQLite's.
+func resultCode(err error) int {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code()
+	}
+	return 0
+}
+
 // inspect examines a file before SQLite does: SQLite takes an empty file for a new database, and recovers any WAL
-// that it finds. inspect fails with fs.ErrNotExist if there is no file.
-func inspect(path string) error {
+// that it finds. inspect returns the header, and fails with fs.ErrNotExist if there is no file.
+func inspect(path string) (header []byte, err error) {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return cmp.Or(Gone(path), err)
+		return nil, cmp.Or(Gone(path), err)
 	}
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case !info.Mode().IsRegular():
-		return errors.New("it is not a regular file: put the file itself there, not a link")
+		return nil, errors.New("it is not a regular file: put the file itself there, not a link")
 	case info.Size() == 0:
-		return damaged("it is empty")
+		return nil, damaged("it is empty")
 	}
 	if err := lostLog(path); err != nil {
-		return err
+		return nil, err
 	}
-	header := make([]byte, 100)
 	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = io.ReadFull(f, header)
-	if closeErr := f.Close(); closeErr != nil {
-		return closeErr
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return damaged("it is shorter than its header")
-	}
-	if err != nil {
-		return err
+	defer f.Close() // only read
+	header = make([]byte, 100)
+	if _, err := io.ReadFull(f, header); errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, damaged("it is shorter than its header")
+	} else if err != nil {
+		return nil, err
 	}
 	// https://www.sqlite.org/fileformat.html, section 1.3
 	page := int64(binary.BigEndian.Uint16(header[16:]))
@@ -91,17 +92,17 @@ func inspect(path string) error {
 		page = 1 << 16
 	}
 	if string(header[:16]) != "SQLite format 3\x00" || page < 512 || page&(page-1) != 0 {
-		return damaged("its header is not SQLite's")
+		return nil, damaged("its header is not SQLite's")
 	}
 	if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
-		return nil // the header may be older than the WAL
+		return header, nil // the header may be older than the WAL
 	}
 	pages := int64(binary.BigEndian.Uint32(header[28:]))
 	valid := binary.BigEndian.Uint32(header[24:]) == binary.BigEndian.Uint32(header[92:])
 	if valid && info.Size() < pages*page {
-		return damaged(fmt.Sprintf("it has %d bytes of %d", info.Size(), pages*page))
+		return nil, damaged(fmt.Sprintf("it has %d bytes of %d", info.Size(), pages*page))
 	}
-	return nil
+	return header, nil
 }
 
 // Gone fails if the database at path is missing although its WAL or its mark exists: a new database must not take its
@@ -110,8 +111,7 @@ func Gone(path string) error {
 	for _, suffix := range []string{"-wal", markSuffix} {
 		if exists(path + suffix) {
 			return fmt.Errorf("it is gone, but its %s is there: put the file back, or bring a backup back with "+
-				"accountd "+
-				"restore FILE", suffix)
+				"accountd restore FILE", suffix)
 		}
 	}
 	return nil
@@ -119,15 +119,15 @@ func Gone(path string) error {
 
 // create makes an empty database of the newest schema, which is complete or does not exist. It fails with fs.ErrExist
 // if another process has made one meanwhile.
-func create(ctx context.Context, path string, now func() time.Time) (err error) {
-	dir := filepath.Dir(path)
-	tmp := filepath.Join(dir, newPrefix+rand.Text())
-	defer removeAll(tmp)
-	db, err := openAt(ctx, tmp, now, opening{fresh: true})
+func create(ctx context.Context, path string) error {
+	c, err := inMemory(ctx, len(steps()))
 	if err != nil {
 		return err
 	}
-	if err := db.Close(); err != nil { // which leaves a single file
+	defer c.close()
+	tmp := filepath.Join(filepath.Dir(path), newPrefix+rand.Text())
+	defer Discard(tmp)
+	if err := c.copyTo(ctx, tmp); err != nil {
 		return err
 	}
 	return publish(tmp, path)
@@ -144,11 +144,8 @@ func publish(tmp, path string) error {
 // companions are the suffixes of the files that belong to a database.
 var companions = []string{"-wal", "-shm", "-journal", markSuffix}
 
-// removeAll deletes a database that no process has open.
-func removeAll(path string) {
-	if path == "" {
-		return
-	}
+// Discard deletes a database that no process has open, such as a copy that was not given to Replace.
+func Discard(path string) {
 	for _, suffix := range append([]string{""}, companions...) {
 		_ = os.Remove(path + suffix) // most do not exist; Clean deletes the rest
 	}

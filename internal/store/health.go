@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"sync"
 
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -20,96 +19,73 @@ var ErrUnsynced = errors.New("the disk has not stored the last writes (fsync fai
 type health struct {
 	broken chan struct{} // closed: an fsync has failed
 
-	mu              sync.Mutex
-	last            error // guarded by mu; error of the last write, nil: committed; ErrUnsynced stays
-	notCheckpointed error // guarded by mu; error of the last checkpoint
-	unmarked        error // guarded by mu; error of setting the mark
+	mu sync.Mutex // guards the errors below; nil: there was none
+	// unsynced is the fsync that failed, and stays. The others are those of the last write, of the last checkpoint, and
+	// of setting the mark.
+	unsynced, write, checkpoint, mark error
+}
+
+// set replaces one of the last errors, unless err is a failed fsync.
+func (h *health) set(last *error, err error) {
+	err = classify(err)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !errors.Is(err, ErrUnsynced) {
+		*last = err
+	} else if h.unsynced == nil {
+		h.unsynced = err
+		close(h.broken)
+	}
 }
 
 // classify returns err, wrapped in ErrUnsynced if an fsync has failed.
 func classify(err error) error {
-	var e *sqlite.Error
-	if errors.Is(err, ErrUnsynced) || !errors.As(err, &e) {
-		return err
-	}
-	if code := e.Code(); code == sqlite3.SQLITE_IOERR_FSYNC || code == sqlite3.SQLITE_IOERR_DIR_FSYNC {
-		return fmt.Errorf("%w (%w)", ErrUnsynced, err)
+	switch resultCode(err) {
+	case sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC:
+		if !errors.Is(err, ErrUnsynced) {
+			return fmt.Errorf("%w (%w)", ErrUnsynced, err)
+		}
 	}
 	return err
 }
 
 // isFileError reports whether an error comes from the file rather than from the statement.
 func isFileError(err error) bool {
-	var e *sqlite.Error
-	if errors.Is(err, ErrUnsynced) || !errors.As(err, &e) {
-		return errors.Is(err, ErrUnsynced)
-	}
-	switch e.Code() & 0xff {
+	switch resultCode(err) & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT,
 		sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB:
 		return true
 	}
-	return false
+	return errors.Is(err, ErrUnsynced)
 }
 
 // failed records the error of a write if it comes from the file.
 func (h *health) failed(err error) {
-	if err == nil {
-		return
-	}
-	if err = classify(err); !isFileError(err) {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if errors.Is(h.last, ErrUnsynced) {
-		return
-	}
-	h.last = err
-	if errors.Is(err, ErrUnsynced) {
-		close(h.broken)
+	if isFileError(err) {
+		h.set(&h.write, err)
 	}
 }
 
 // copied records the result of a checkpoint. One that a reader kept from completing is no error. No write shows that
 // checkpoints fail, until the WAL has filled the disk.
 func (h *health) copied(complete bool, err error) {
-	if errors.Is(err, ErrUnsynced) {
-		h.failed(err)
-		return
-	}
 	if complete || isFileError(err) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.notCheckpointed = err
+		h.set(&h.checkpoint, err)
 	}
 }
 
-// wrote records a commit, and the error of setting the mark after it.
-func (h *health) wrote(unmarked error) {
-	if errors.Is(unmarked, ErrUnsynced) {
-		h.failed(unmarked)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !errors.Is(h.last, ErrUnsynced) {
-		h.last = nil
-	}
-	h.unmarked = unmarked
-}
-
+// failure returns why the file cannot be written, nil if it can.
 func (h *health) failure() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return cmp.Or(h.last, h.notCheckpointed, h.unmarked)
+	return cmp.Or(h.unsynced, h.write, h.checkpoint, h.mark)
 }
 
 // usable fails with ErrUnsynced once an fsync has failed.
 func (h *health) usable() error {
-	if err := h.failure(); errors.Is(err, ErrUnsynced) {
-		return err
-	}
-	return nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.unsynced
 }
 
 // Broken is closed when an fsync has failed. The process should exit; Healthy returns the error.
@@ -119,7 +95,7 @@ func (db *DB) Broken() <-chan struct{} { return db.writer.health.broken }
 // last write or checkpoint failed. After such a failure it tries both, with a write that changes nothing: a server
 // that is not ready gets no requests whose writes would show that the disk is well again.
 func (db *DB) Healthy(ctx context.Context) error {
-	if err := db.writer.reserve.lacks(); err != nil {
+	if err := db.writer.reserve.refill(); err != nil {
 		return err
 	}
 	if lostLog(db.writer.marked) != nil {
@@ -130,11 +106,11 @@ func (db *DB) Healthy(ctx context.Context) error {
 	}
 	// The write comes first: after a checkpoint it would fit into the restarted WAL, and say nothing about the disk.
 	if err := db.Write(ctx, func(tx *Tx) error {
-		var version int
-		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		version, err := tx.version(ctx)
+		if err != nil {
 			return err
 		}
-		_, err := tx.Tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version))
+		_, err = tx.Tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version))
 		return err
 	}); err != nil {
 		return err

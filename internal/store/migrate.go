@@ -2,170 +2,142 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// steps returns the names of the migrations in order. PRAGMA user_version counts the ones that a file has taken.
-func steps() ([]string, error) {
-	names, err := fs.Glob(migrations, "migrations/*.sql") // sorted by name, so by number
+// migration brings a file from one schema version to the next, and sets PRAGMA user_version, which counts them.
+type migration struct{ name, sql string }
+
+// steps returns the migrations in order.
+var steps = sync.OnceValue(func() (list []migration) {
+	names, _ := fs.Glob(migrations, "migrations/*.sql") // sorted by name, so by number
 	for i, name := range names {
-		if !strings.HasPrefix(path.Base(name), fmt.Sprintf("%04d_", i+1)) {
+		text, err := migrations.ReadFile(name)
+		if err != nil || !strings.HasPrefix(path.Base(name), fmt.Sprintf("%04d_", i+1)) {
 			panic("store: migrations are not numbered without gaps: " + name)
 		}
+		list = append(list, migration{path.Base(name), fmt.Sprintf("%s; PRAGMA user_version = %d", text, i+1)})
 	}
-	return names, err
-}
+	return list
+})
 
 // validate fails, and changes nothing, if the file was written by a newer accountd or is not a database of accountd.
-// It reports whether the file has users.
-func validate(ctx context.Context, file string) (users bool, err error) {
-	names, err := steps()
-	if err != nil {
-		return false, err
-	}
-	c, err := connectTo(ctx, file, "query_only(1)")
-	if err != nil {
-		return false, err
-	}
-	defer c.end()
-	var version int
-	if err := c.sql.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return false, err
-	}
-	switch {
-	case version == 0:
-		return false, notAccountd("")
-	case version > len(names):
-		return false, newer(version, len(names))
-	}
-	objects, err := readSchema(ctx, c.conn)
-	if err != nil {
-		return false, err
-	}
-	for _, name := range []string{"users", "sessions", "outbox"} {
-		if _, ok := objects[name]; !ok {
-			return false, notAccountd(name)
+// It returns the schema version, and whether the file has users.
+func validate(ctx context.Context, file string) (version int, users bool, err error) {
+	err = look(ctx, file, func(tx *Tx) error {
+		if version, err = tx.version(ctx); err != nil {
+			return err
 		}
-	}
-	err = c.sql.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM users)`).Scan(&users)
-	return users, err
+		objects, err := pairs[string](tx.QueryContext(ctx, schemaQuery))
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{"users", "sessions", "outbox"} {
+			if _, ok := objects[name]; !ok {
+				return notAccountd(name)
+			}
+		}
+		return tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM users)`).Scan(&users)
+	})
+	return version, users, err
 }
 
-// migrate brings the file to the newest schema. Each step is one transaction, which also sets the version. The file
-// is backed up first if backups names a directory.
-func (db *DB) migrate(ctx context.Context, file string, backups string) error {
-	names, err := steps()
-	if err != nil {
-		return err
-	}
+// migrate brings the file to the newest schema. Each step is one transaction.
+func (db *DB) migrate(ctx context.Context) error {
 	var version int
-	err = db.Read(ctx, func(tx *Tx) error {
+	if err := db.Read(ctx, func(tx *Tx) (err error) {
 		version, err = tx.version(ctx)
 		return err
-	})
-	if err != nil {
+	}); err != nil {
 		return fmt.Errorf("read schema version: %w", err)
 	}
-	if version >= len(names) {
-		return nil
-	}
-	if backups != "" {
-		if err := backupBefore(ctx, file, backups, version, db.now()); err != nil {
-			return fmt.Errorf("back up before the migration from schema %d to %d: %w", version, len(names), err)
-		}
-	}
-	for i, name := range names[version:] {
-		if err := db.step(ctx, name, version+i+1); err != nil {
-			return fmt.Errorf("migrate to schema %d (%s): %w", version+i+1, path.Base(name), err)
+	for i, step := range steps()[version:] {
+		target := version + i + 1
+		if err := db.Write(ctx, func(tx *Tx) error {
+			if version, err := tx.version(ctx); err != nil || version >= target {
+				return err // another process has done it
+			}
+			_, err := tx.Tx.ExecContext(ctx, step.sql)
+			return err
+		}); err != nil {
+			return fmt.Errorf("migrate to schema %d (%s): %w", target, step.name, err)
 		}
 	}
 	return nil
 }
 
-// step takes the file from one schema to the next, unless another process has already done so.
-func (db *DB) step(ctx context.Context, name string, target int) error {
-	text, err := migrations.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	return db.Write(ctx, func(tx *Tx) error {
-		if version, err := tx.version(ctx); err != nil || version >= target {
-			return err
-		}
-		if _, err := tx.Tx.ExecContext(ctx, string(text)); err != nil {
-			return err
-		}
-		_, err := tx.Tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", target))
-		return err
-	})
-}
-
+// version returns the schema version. It fails if the file is no database of accountd, or of a newer one.
 func (tx *Tx) version(ctx context.Context) (version int, err error) {
-	err = tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
-	return version, err
-}
-
-func newer(version, known int) error {
-	return fmt.Errorf("its schema version is %d, this accountd knows %d: it was written by a newer accountd; "+
-		"run that one, or restore a backup", version, known)
-}
-
-// notAccountd returns an error about a database that lacks a table; "": all tables.
-func notAccountd(missing string) error {
-	if missing == "" {
-		missing = "all its tables"
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return 0, err
 	}
+	if version < 1 {
+		return 0, notAccountd("all its tables")
+	}
+	if known := len(steps()); version > known {
+		return version, fmt.Errorf("its schema version is %d, this accountd knows %d: it was written by a newer "+
+			"accountd; run that one, or restore a backup", version, known)
+	}
+	return version, nil
+}
+
+// notAccountd returns an error about a database that lacks a table.
+func notAccountd(missing string) error {
 	return fmt.Errorf("it is no database of accountd's, or damaged: it lacks %s; name another directory, "+
 		"or bring a backup back with accountd restore FILE", missing)
 }
 
-// expectedSchema returns the SQL of every object of a schema version, by name, as SQLite stores it. What migration 14
-// drops is not in it.
-func expectedSchema(ctx context.Context, version int) (map[string]string, error) {
-	names, err := steps()
+// inMemory connects to a new database in memory, of a schema version.
+func inMemory(ctx context.Context, version int) (*conn, error) {
+	c, err := dial(ctx, "file::memory:")
 	if err != nil {
 		return nil, err
 	}
-	c, err := newConn("file::memory:")
+	for _, step := range steps()[:version] {
+		if _, err := c.sql.ExecContext(ctx, step.sql); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+	}
+	return c, nil
+}
+
+// expectedSchema returns the rows of schemaQuery for a schema version. What migration 14 drops is not in it.
+func expectedSchema(ctx context.Context, version int) (map[string]string, error) {
+	c, err := inMemory(ctx, version)
 	if err != nil {
 		return nil, err
 	}
 	defer c.close()
-	if err := c.connect(ctx); err != nil {
-		return nil, err
-	}
-	for _, name := range names[:version] {
-		text, err := migrations.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := c.sql.ExecContext(ctx, string(text)); err != nil {
-			return nil, err
-		}
-	}
-	return readSchema(ctx, c)
+	return pairs[string](c.sql.QueryContext(ctx, schemaQuery))
 }
 
-func readSchema(ctx context.Context, c *conn) (map[string]string, error) {
-	rows, err := c.sql.QueryContext(ctx, `SELECT name, coalesce(sql, '') FROM sqlite_schema`)
+// schemaQuery returns the name of every object of the schema, and its SQL.
+const schemaQuery = `SELECT name, coalesce(sql, '') FROM sqlite_schema`
+
+// pairs returns the rows of a query with two columns, by the first.
+func pairs[V any](rows *sql.Rows, err error) (map[string]V, error) {
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	objects := map[string]string{}
+	all := map[string]V{}
 	for rows.Next() {
-		var name, sql string
-		if err := rows.Scan(&name, &sql); err != nil {
+		var key string
+		var value V
+		if err := rows.Scan(&key, &value); err != nil {
 			return nil, err
 		}
-		objects[name] = sql
+		all[key] = value
 	}
-	return objects, rows.Err()
+	return all, rows.Err()
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,19 +18,10 @@ const ada = `BEGIN;
 func earlierFile(t *testing.T, version int, queries ...string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "test.db")
-	names, err := steps()
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []string
-	for _, name := range names[:version] {
-		text, err := migrations.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, string(text))
+	for _, step := range steps()[:version] {
+		all = append(all, step.sql)
 	}
-	all = append(all, fmt.Sprintf("PRAGMA user_version = %d", version))
 	for _, query := range append(all, queries...) {
 		if err := execIn(path, query); err != nil {
 			t.Fatal(err)

@@ -10,16 +10,13 @@ import (
 	"os"
 	"path/filepath"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"accountd/internal/durable"
 )
 
 // markSuffix is the suffix of the mark: an empty file beside a database that needs its WAL. The mark is made before
 // the first write is acknowledged, and removed when the WAL has been copied completely. So a mark without a WAL means
 // that the WAL was lost, after any crash. To keep it so, no connection deletes the WAL when it is closed (see
-// persistWAL), except that of leaveAsOneFile, which has the file alone.
+// conn.connect), except that of leaveAsOneFile, which has the file alone.
 const markSuffix = "-needs-wal"
 
 // The header of the WAL: its size in bytes, and its magic number without the lowest bit.
@@ -76,11 +73,7 @@ func setMark(path string) error {
 	if _, err := os.Lstat(path + markSuffix); err == nil {
 		return nil
 	}
-	f, err := os.OpenFile(path+markSuffix, os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
+	if err := os.WriteFile(path+markSuffix, nil, 0o600); err != nil {
 		return err
 	}
 	if err := durable.SyncDir(filepath.Dir(path)); err != nil {
@@ -100,15 +93,11 @@ func clearMark(path string) error {
 // openAlone connects to the file at abs and locks it until the connection is closed. It fails with ErrInUse if
 // another connection has it open, in this process or another.
 func openAlone(ctx context.Context, abs string) (*conn, error) {
-	c, err := newConn(dsn(abs, "busy_timeout(0)", "locking_mode(EXCLUSIVE)"))
+	c, err := dial(ctx, dsn(abs, "busy_timeout(0)", "locking_mode(EXCLUSIVE)"))
 	if err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
-	err = c.connect(ctx)
-	if err == nil {
-		_, err = c.sql.ExecContext(ctx, "SELECT 1 FROM sqlite_schema") // takes the lock
-	}
-	if err != nil {
+	if _, err := c.sql.ExecContext(ctx, "SELECT 1 FROM sqlite_schema"); err != nil { // takes the lock
 		return nil, errors.Join(explain(err), c.close())
 	}
 	return c, nil
@@ -119,7 +108,7 @@ func openAlone(ctx context.Context, abs string) (*conn, error) {
 func (c *conn) checkpointAll(ctx context.Context, abs string) error {
 	complete, err := c.checkpoint(ctx)
 	if err != nil {
-		return classify(err)
+		return err
 	}
 	if !complete {
 		return ErrInUse
@@ -128,7 +117,8 @@ func (c *conn) checkpointAll(ctx context.Context, abs string) error {
 		return err
 	}
 	_ = os.Remove(abs + "-shm") // no process has it open, and SQLite makes it again
-	return c.persistWAL(false)
+	_, err = c.driver.FileControlPersistWAL("main", 0)
+	return err
 }
 
 // leaveAsOneFile copies and deletes the WAL of the file at abs, unless another connection has the file open: the last
@@ -156,27 +146,12 @@ func NeedsLog(path string) bool { return exists(path + markSuffix) }
 // the WAL first, because that program may delete it. No other process of accountd may have the file open. If it
 // fails, on a full disk for example, the WAL and its mark stay, and nothing is lost.
 func Leave(ctx context.Context, path string) {
-	c, err := connectTo(ctx, path)
-	if err != nil {
-		return
-	}
-	complete, err := c.checkpoint(ctx)
-	if err := errors.Join(err, c.close()); err == nil && complete && durable.SyncFile(path) == nil {
-		_ = clearMark(path)
-	}
-}
-
-// persistWAL sets whether SQLite keeps the WAL when the last connection is closed. An in-memory database has none.
-func (c *conn) persistWAL(keep bool) error {
-	mode := 0
-	if keep {
-		mode = 1
-	}
-	return c.sql.Raw(func(dc any) error {
-		_, err := dc.(sqlite.FileControl).FileControlPersistWAL("main", mode)
-		if e := new(sqlite.Error); errors.As(err, &e) && e.Code() == sqlite3.SQLITE_NOTFOUND {
-			return nil
-		}
+	complete := false
+	err := visit(ctx, path, func(c *conn) (err error) {
+		complete, err = c.checkpoint(ctx)
 		return err
 	})
+	if err == nil && complete && durable.SyncFile(path) == nil { // closing a file drops its locks: not in visit
+		_ = clearMark(path)
+	}
 }

@@ -69,8 +69,8 @@ func TestReplace(t *testing.T) {
 	if n := countIn(t, path); n != 3 {
 		t.Errorf("%d rows", n)
 	}
-	if done, err := FinishReplace(path); done || err != nil {
-		t.Errorf("a second end: %t, %v", done, err)
+	if err := FinishReplace(path); Replacing(path) || err != nil {
+		t.Errorf("a second end: %t, %v", Replacing(path), err)
 	}
 }
 
@@ -105,9 +105,8 @@ func TestReplaceInterrupted(t *testing.T) {
 		if Replacing(path) != (n > 0) {
 			t.Errorf("after %d steps Replacing = %t", n, Replacing(path))
 		}
-		done, err := FinishReplace(path)
-		if err != nil || done != (n > 0) {
-			t.Fatalf("after %d steps: %t, %v", n, done, err)
+		if err := FinishReplace(path); err != nil || Replacing(path) {
+			t.Fatalf("after %d steps: %t, %v", n, Replacing(path), err)
 		}
 		if n == 0 {
 			continue
@@ -143,7 +142,7 @@ func TestReplaceFails(t *testing.T) {
 		if err := os.WriteFile(path+".replace", []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := FinishReplace(path); err == nil || !strings.Contains(err.Error(),
+		if err := FinishReplace(path); err == nil || !strings.Contains(err.Error(),
 			"an interrupted restore cannot be finished") {
 			t.Errorf("%q: %v", text, err)
 		}

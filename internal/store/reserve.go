@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -34,10 +33,8 @@ var ErrFull = errors.New("the disk is full: make room; until then only writes th
 type reserve struct {
 	path  string
 	short atomic.Bool // ordinary writes are refused
-
-	mu      sync.Mutex // held while the file is changed
-	held    bool       // guarded by mu; this process creates a missing file
-	lacking error      // guarded by mu; why the file is short, or missing although held
+	held  atomic.Bool // this process creates a missing file
+	mu    sync.Mutex  // held while the file is changed
 }
 
 func newReserve(database string) *reserve {
@@ -46,7 +43,7 @@ func newReserve(database string) *reserve {
 	return r
 }
 
-// measure sets short, and returns the size of the file in bytes, -1 if there is none. Requires r.mu held.
+// measure sets short, and returns the size of the file in bytes, -1 if there is none.
 func (r *reserve) measure() int64 {
 	size := int64(-1)
 	if info, err := os.Stat(r.path); err == nil {
@@ -70,12 +67,11 @@ func (r *reserve) release(n int64) bool {
 func (r *reserve) refill() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lacking = nil
-	if size := r.measure(); r.short.Load() || size < 0 && r.held {
-		r.lacking = r.fill(size)
-		r.measure()
+	defer r.measure()
+	if size := r.measure(); r.short.Load() || size < 0 && r.held.Load() {
+		return r.fill(size)
 	}
-	return r.lacking
+	return nil
 }
 
 // fill extends a file of the given size (-1: no file) to the full size, or leaves it as it is. It checks the free
@@ -85,8 +81,7 @@ func (r *reserve) fill(size int64) error {
 	full := fmt.Errorf("%w (%d KiB have to be free)", ErrFull, (need-size)>>10)
 	if size < 0 {
 		full = fmt.Errorf("%d KiB have to be free for %s: without it, sessions cannot be ended on a full disk; "+
-			"make room",
-			need>>10, r.path)
+			"make room", need>>10, r.path)
 	}
 	if free, err := FreeSpace(filepath.Dir(r.path)); err == nil && free < uint64(need-max(0, size)) {
 		return full
@@ -96,15 +91,12 @@ func (r *reserve) fill(size int64) error {
 		return err
 	}
 	defer f.Close() // the content does not matter
-	block := make([]byte, reserveBlock)
-	_, _ = rand.Read(block) // never fails; a file system that compresses would store zeros in no space
-	for at := max(0, size); err == nil && at < need; at += reserveBlock {
-		_, err = f.WriteAt(block, at)
-	}
-	switch {
-	case err == nil:
+	content := make([]byte, need-max(0, size))
+	_, _ = rand.Read(content) // never fails; a file system that compresses would store zeros in no space
+	if _, err = f.WriteAt(content, max(0, size)); err == nil {
 		return f.Truncate(reserveSize)
-	case errors.Is(err, syscall.ENOSPC):
+	}
+	if errors.Is(err, syscall.ENOSPC) {
 		err = full
 	}
 	if size < 0 {
@@ -113,33 +105,17 @@ func (r *reserve) fill(size int64) error {
 	return errors.Join(err, f.Truncate(size))
 }
 
-// lacks returns why the reserve is short or missing, as refill found it last.
-func (r *reserve) lacks() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.lacking == nil && r.short.Load() {
-		return ErrFull
-	}
-	return r.lacking
-}
-
 // noRoom reports whether an error means that the disk is full.
 func noRoom(err error) bool {
-	if errors.Is(err, ErrFull) {
-		return true
-	}
-	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (e.Code()&0xff == sqlite3.SQLITE_FULL || e.Code() == sqlite3.SQLITE_IOERR_SHMSIZE)
+	code := resultCode(err)
+	return code&0xff == sqlite3.SQLITE_FULL || code == sqlite3.SQLITE_IOERR_SHMSIZE || errors.Is(err, ErrFull)
 }
 
 // HoldReserve creates the reserve, and from then on restores it whenever there is space. It fails if there is no
 // space now: with ErrFull if the reserve has been used, so that ordinary writes are refused.
 func (db *DB) HoldReserve() error {
-	r := db.writer.reserve
-	r.mu.Lock()
-	r.held = true
-	r.mu.Unlock()
-	return r.refill()
+	db.writer.reserve.held.Store(true)
+	return db.writer.reserve.refill()
 }
 
 // ReserveShort reports whether the reserve of the database at path has been used.

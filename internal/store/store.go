@@ -45,51 +45,54 @@ type DB struct {
 // time from now. A file that has users is backed up into the directory backups beside it before it is migrated. Open
 // refuses a file that is damaged, empty, a link, or not a database of accountd, and leaves it as it is.
 func Open(ctx context.Context, path string, now func() time.Time) (*DB, error) {
-	how := opening{backups: filepath.Join(filepath.Dir(path), "backups")}
-	db, err := openFile(ctx, path, now, how)
+	db, err := openFile(ctx, path, now, false)
 	for room := newReserve(path); noRoom(err) && !errors.Is(err, ErrFull) && room.release(reserveStep); {
-		db, err = openFile(ctx, path, now, how) // the -shm needs a little space
+		db, err = openFile(ctx, path, now, false) // the -shm needs a little space
 	}
 	return db, err
 }
 
-// OpenCopy is Open for a copy of a database: it is migrated without a backup, and never created.
+// OpenCopy is Open for a copy of a database: it is migrated without a backup, and never created. Close fails if the
+// copy is not a single file.
 func OpenCopy(ctx context.Context, path string, now func() time.Time) (*DB, error) {
-	return openFile(ctx, path, now, opening{copied: true})
+	return openFile(ctx, path, now, true)
 }
 
-// opening says how a file is opened.
-type opening struct {
-	fresh   bool   // the file does not exist yet
-	copied  bool   // the file is a copy, and exists
-	backups string // directory for the backup before a migration; "": no backup
-}
-
-func openFile(ctx context.Context, path string, now func() time.Time, how opening) (*DB, error) {
-	fail := func(err error) (*DB, error) { return nil, fmt.Errorf("open database %s: %w", path, explain(err)) }
+func openFile(ctx context.Context, path string, now func() time.Time, copied bool) (_ *DB, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open database %s: %w", path, explain(err))
+		}
+	}()
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	err = inspect(abs)
-	if errors.Is(err, fs.ErrNotExist) && !how.copied {
-		if err = create(ctx, abs, now); errors.Is(err, fs.ErrExist) {
+	_, err = inspect(abs)
+	if errors.Is(err, fs.ErrNotExist) && !copied {
+		if err = create(ctx, abs); errors.Is(err, fs.ErrExist) {
 			err = nil // another process has created it
 		}
 	}
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	users, err := validate(ctx, abs)
+	version, users, err := validate(ctx, abs)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	if !users {
-		how.backups = ""
+	if version < len(steps()) && users && !copied {
+		if err := backupBefore(ctx, abs, filepath.Join(filepath.Dir(abs), "backups"), version, now()); err != nil {
+			return nil, fmt.Errorf("back up before the migration from schema %d to %d: %w", version, len(steps()), err)
+		}
 	}
-	db, err := openAt(ctx, abs, now, how)
+	db, err := openAt(ctx, abs, now, copied)
 	if err != nil {
-		return fail(err)
+		return nil, err
+	}
+	_ = db.writer.reserve.refill() // a migration may write if there is space again
+	if err := db.migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
@@ -103,40 +106,33 @@ func dsn(abs string, pragmas ...string) string {
 // wait is the pragma for connections that wait for a lock of another process, which is held for moments.
 const wait = "busy_timeout(5000)"
 
-// openAt opens and migrates the file at abs.
-func openAt(ctx context.Context, abs string, now func() time.Time, how opening) (*DB, error) {
-	flags := os.O_RDWR
-	if how.fresh {
-		flags |= os.O_CREATE | os.O_EXCL
-	}
-	// SQLite gives -wal and -shm the mode of the database, whatever the umask.
-	f, err := os.OpenFile(abs, flags, 0o600)
+// openAt opens the file at abs.
+func openAt(ctx context.Context, abs string, now func() time.Time, copied bool) (*DB, error) {
+	f, err := os.OpenFile(abs, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
+	// SQLite gives -wal and -shm the mode of the database, whatever the umask.
 	if err := f.Chmod(0o600); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	c, err := newConn(dsn(abs, wait, "journal_mode(WAL)"))
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
+	c := &conn{dsn: dsn(abs, wait, "journal_mode(WAL)")}
 	if err := check(ctx, c); err != nil {
 		return nil, errors.Join(err, c.close(), f.Close())
 	}
-	db := &DB{now: now, long: make(chan struct{}, longReaders), file: f, copying: make(chan struct{})}
-	if db.readers, err = newPool(dsn(abs, wait, "query_only(1)"), readers); err != nil {
-		return nil, errors.Join(err, c.close(), f.Close())
+	db := &DB{
+		readers: newPool(dsn(abs, wait, "query_only(1)"), readers), now: now, file: f,
+		long: make(chan struct{}, longReaders), copying: make(chan struct{}),
 	}
 	marked := abs
-	if how.fresh || how.copied {
-		marked = "" // no write to it is acknowledged: the file is completed, or removed
+	if copied {
+		marked = "" // no write to it is acknowledged: the copy is completed, or removed
 	}
 	db.writer = newWriter(c, now, marked, newReserve(abs))
 	go db.runCheckpoints()
 	db.close = sync.OnceValue(func() error {
 		db.writer.stop() // first, since a function of Write may read
-		db.readers.wait()
+		err := db.readers.close()
 		<-db.copying
 		saved := false
 		if db.writer.pages > 0 || lostLog(abs) != nil {
@@ -145,21 +141,17 @@ func openAt(ctx context.Context, abs string, now func() time.Time, how opening) 
 		if err := db.writer.health.usable(); err != nil {
 			return err // closing would write: the next start recovers the WAL
 		}
-		err := errors.Join(db.readers.close(), c.close())
+		err = errors.Join(err, c.close())
 		// On a full disk the WAL and its mark stay, and nothing is lost.
 		if end := leaveAsOneFile(context.Background(), abs, saved); !noRoom(end) {
 			err = errors.Join(err, end)
 		}
-		err = errors.Join(err, f.Close())
-		if how.fresh || how.copied {
-			err = errors.Join(err, checkNoWAL(abs))
+		if copied && hasLog(abs) {
+			err = errors.Join(err, fmt.Errorf("the last writes to %s are still in its -wal, "+
+				"because the disk refused the copy: check whether it is full", abs))
 		}
-		return err
+		return errors.Join(err, f.Close())
 	})
-	_ = db.writer.reserve.refill() // a migration may write if there is space again
-	if err := db.migrate(ctx, abs, how.backups); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
 	return db, nil
 }
 
@@ -179,19 +171,6 @@ func check(ctx context.Context, c *conn) error {
 			return fmt.Errorf("PRAGMA %s is %s, not %s: the file system does not support what durability needs",
 				pragma, got, want)
 		}
-	}
-	return nil
-}
-
-// checkNoWAL fails if the WAL of a closed database is not empty: the database is about to be moved without its WAL.
-func checkNoWAL(abs string) error {
-	info, err := os.Stat(abs + "-wal")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err == nil && info.Size() > 0 {
-		return fmt.Errorf("the last writes to %s are still in its -wal, because the disk refused the copy: "+
-			"check whether it is full", abs)
 	}
 	return nil
 }
@@ -229,8 +208,8 @@ func (db *DB) read(ctx context.Context, single bool, fn func(*Tx) error) (err er
 	if err != nil {
 		return err
 	}
-	tx := &Tx{Now: db.now().UTC(), conn: c, single: single}
-	tx.Tx.tx = tx
+	tx := newTx(c, db.now())
+	tx.single = single
 	committed := false
 	defer func() { tx.ended(committed) }()
 	defer db.readers.put(c)

@@ -197,17 +197,10 @@ func TestMigrate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := newConn("file:" + path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, query := range []string{string(first), "PRAGMA user_version = 1", strings.Replace(insert, "?", "'a'", 1)} {
-		if _, err := c.db.Exec(query); err != nil {
+		if err := execIn(path, query); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := c.close(); err != nil {
-		t.Fatal(err)
 	}
 	schema := func(db *DB) (objects string) {
 		err := db.Read(t.Context(), func(tx *Tx) error {

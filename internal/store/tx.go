@@ -34,6 +34,12 @@ type Tx struct {
 	after   []func(committed bool)
 }
 
+func newTx(c *conn, now time.Time) *Tx {
+	tx := &Tx{Now: now.UTC(), conn: c}
+	tx.Tx.tx = tx
+	return tx
+}
+
 // After registers fn to run once in the caller's goroutine, after the transaction has ended and its connection is free,
 // and before Write or Read returns.
 func (tx *Tx) After(fn func(committed bool)) { tx.after = append(tx.after, fn) }

@@ -161,10 +161,7 @@ func (wr *writer) next() *write {
 
 // transact runs first, and the writes that arrive meanwhile, in one transaction.
 func (wr *writer) transact(first *write) {
-	full, size := wr.reserve.short.Load(), groupSize
-	if full {
-		size = 1 // each transaction as small as possible
-	}
+	full := wr.reserve.short.Load()
 	if full && !first.urgent {
 		first.refuse(ErrFull)
 		return
@@ -179,9 +176,7 @@ func (wr *writer) transact(first *write) {
 		return
 	}
 	for w := first; w != nil; {
-		if full && !w.urgent {
-			w.refuse(ErrFull)
-		} else if w.claimed.CompareAndSwap(false, true) {
+		if w.claimed.CompareAndSwap(false, true) {
 			err := wr.run(w)
 			wr.failed(w.err)
 			if err != nil {
@@ -193,7 +188,7 @@ func (wr *writer) transact(first *write) {
 				return
 			}
 		}
-		if w = nil; len(wr.group) < size {
+		if w = nil; !full && len(wr.group) < groupSize { // on a full disk, each transaction as small as possible
 			w = wr.next()
 		}
 	}
@@ -207,8 +202,9 @@ func (wr *writer) transact(first *write) {
 		return
 	}
 	pages := wr.conn.written()
-	wr.health.wrote(wr.mark(pages))
 	wr.pages += pages
+	wr.health.set(&wr.health.write, nil)
+	wr.health.set(&wr.health.mark, wr.mark(pages))
 	wr.finish(nil)
 	if full {
 		wr.checkpointFull()
@@ -219,9 +215,6 @@ func (wr *writer) transact(first *write) {
 
 // failed records the error of a write. After a full disk the reserve is short, so ordinary writes are refused.
 func (wr *writer) failed(err error) {
-	if err == nil {
-		return
-	}
 	wr.health.failed(err)
 	if noRoom(err) && !wr.reserve.short.Load() {
 		wr.reserve.release(reserveBlock)
@@ -260,8 +253,8 @@ func (wr *writer) run(w *write) error {
 			return fmt.Errorf("begin transaction: %w", err)
 		}
 	}
-	w.tx = &Tx{Now: wr.now().UTC(), conn: wr.conn, writing: true}
-	w.tx.Tx.tx = w.tx
+	w.tx = newTx(wr.conn, wr.now())
+	w.tx.writing = true
 	w.call()
 	if !w.failed() && !wr.conn.lost.Load() {
 		w.err = wr.conn.checkForeignKeys() // COMMIT would fail the whole group
