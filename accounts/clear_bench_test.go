@@ -23,7 +23,7 @@ func BenchmarkClearing(b *testing.B) {
 		b.Fatal(err)
 	}
 	if err := s.db.Write(b.Context(), func(tx *store.Tx) error {
-		_, err := tx.Tx.ExecContext(b.Context(), `
+		_, err := tx.ExecContext(b.Context(), `
 			INSERT INTO sessions (user_id, created_at, clear_at)
 			WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 399999) SELECT i % 100000 + 1, 0, abs(random()) % 1000 FROM n;
 			INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at) SELECT id, 1, 1, randomblob(32), 0, clear_at FROM sessions`)
@@ -41,7 +41,7 @@ func BenchmarkClearing(b *testing.B) {
 		}},
 		{"unverified accounts", func(tx *store.Tx) error {
 			const oldest = `SELECT user_id FROM user_status WHERE verified = 0 ORDER BY user_id LIMIT 1`
-			_, err := tx.Tx.ExecContext(b.Context(), `DELETE FROM users WHERE id = (`+oldest+`)`)
+			_, err := tx.ExecContext(b.Context(), `DELETE FROM users WHERE id = (`+oldest+`)`)
 			return err
 		}},
 	} {

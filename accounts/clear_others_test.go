@@ -65,11 +65,11 @@ func TestClearingLetsOthersIn(t *testing.T) {
 			w.during = func() {
 				var now int
 				err := h.db.Write(t.Context(), func(tx *store.Tx) error { // another's, which does not wait for the end
-					if _, err := tx.Tx.ExecContext(t.Context(),
+					if _, err := tx.ExecContext(t.Context(),
 						`UPDATE users SET last_name = last_name || 'x' WHERE id = 1`); err != nil {
 						return err
 					}
-					return tx.Tx.QueryRowContext(t.Context(), test.count).Scan(&now)
+					return tx.QueryRowContext(t.Context(), test.count).Scan(&now)
 				})
 				if err != nil {
 					t.Error(err)

@@ -280,7 +280,7 @@ func TestSearchFollows(t *testing.T) {
 	failure := errors.New("failure")
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
 		const change = `UPDATE users SET first_name = 'Changed', username = 'changed' || id`
-		if _, err := tx.Tx.ExecContext(t.Context(), change); err != nil {
+		if _, err := tx.ExecContext(t.Context(), change); err != nil {
 			return err
 		}
 		return failure

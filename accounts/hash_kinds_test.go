@@ -98,7 +98,7 @@ func TestKindsAreFoundByIndex(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
-		rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+selectHashBetween, "a", "b")
+		rows, err := tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+selectHashBetween, "a", "b")
 		if err != nil {
 			return err
 		}

@@ -134,7 +134,7 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 func (h *harness) steps(t *testing.T, statement string) (steps []string) {
 	t.Helper()
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
-		rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement,
+		rows, err := tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+statement,
 			make([]any, strings.Count(statement, "?"))...)
 		if err != nil {
 			return err

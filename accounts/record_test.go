@@ -20,7 +20,7 @@ func (h *harness) recorded(t *testing.T, values ...any) (text string) {
 	t.Helper()
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
 		query := "SELECT json_array(?" + strings.Repeat(", ?", len(values)-1) + ")"
-		return tx.Tx.QueryRowContext(t.Context(), query, values...).Scan(&text)
+		return tx.QueryRowContext(t.Context(), query, values...).Scan(&text)
 	})
 	if err != nil {
 		t.Fatal(err)

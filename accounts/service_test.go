@@ -214,7 +214,7 @@ func leapt(t *testing.T, want, got *account, credential, secondary bool) {
 func (h *harness) exec(t testing.TB, query string, args ...any) {
 	t.Helper()
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
-		_, err := tx.Tx.ExecContext(t.Context(), query, args...)
+		_, err := tx.ExecContext(t.Context(), query, args...)
 		return err
 	})
 	if err != nil {
@@ -254,7 +254,7 @@ func (h *harness) emptyOutbox(t *testing.T) {
 func (h *harness) count(t *testing.T, query string, args ...any) (n int) {
 	t.Helper()
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
-		return tx.Tx.QueryRowContext(t.Context(), query, args...).Scan(&n)
+		return tx.QueryRowContext(t.Context(), query, args...).Scan(&n)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -269,7 +269,7 @@ func (h *harness) dump(t *testing.T) map[string][]string {
 	err := h.db.Read(t.Context(), func(tx *store.Tx) error {
 		for _, table := range []string{"users", "user_status", "addresses", "user_fields", "held_values", "sessions",
 			"refresh_tokens", "outbox"} {
-			rows, err := tx.Tx.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1, 2")
+			rows, err := tx.QueryContext(t.Context(), "SELECT * FROM "+table+" ORDER BY 1, 2")
 			if err != nil {
 				return err
 			}

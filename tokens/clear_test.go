@@ -242,7 +242,7 @@ func TestClearPlans(t *testing.T) {
 			for i := range args {
 				args[i] = 1
 			}
-			rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+			rows, err := tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
 			if err != nil {
 				return err
 			}

@@ -141,7 +141,7 @@ func (w *world) sql(query string, args ...any) {
 	db, err := store.Open(w.t.Context(), filepath.Join(w.dir, "data", "accountd.db"), time.Now)
 	if err == nil {
 		err = errors.Join(db.Write(w.t.Context(), func(tx *store.Tx) error {
-			_, err := tx.Tx.ExecContext(w.t.Context(), query, args...)
+			_, err := tx.ExecContext(w.t.Context(), query, args...)
 			return err
 		}), db.Close())
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync"
@@ -16,14 +15,18 @@ import (
 // conn is one connection with its prepared statements. It runs one transaction at a time, without the goroutines that
 // database/sql starts for each transaction and each query in one. It connects at its first use, and again after drop.
 type conn struct {
-	dsn   string
-	db    *sql.DB              // of this connection only; nil: not used yet
-	sql   *sql.Conn            // nil: not connected
-	stmts map[string]*sql.Stmt // by query text; constant texts bound their number
-	lost  atomic.Bool          // the transaction has been rolled back, perhaps by SQLite (disk full, I/O error)
-
+	dsn    string
+	db     *sql.DB    // of this connection only
+	sql    *sql.Conn  // of db; nil: not connected
 	driver driverConn // of sql, which no other goroutine uses
+
+	stmts map[string]*sql.Stmt // by query text, about maxStatements
+	lost  atomic.Bool          // the transaction has been rolled back, perhaps by SQLite (disk full, I/O error)
 }
+
+// maxStatements is the number of statements after which a connection forgets all of them. Those of constant text are
+// fewer than 200. Searches of several conditions have many texts.
+const maxStatements = 500
 
 // driverConn is what the driver offers beyond database/sql.
 type driverConn interface {
@@ -45,23 +48,18 @@ func (c *conn) connect(ctx context.Context) (err error) {
 	if c.sql != nil {
 		return nil
 	}
-	if c.db == nil {
-		keepPlans()
-		if c.db, err = sql.Open("sqlite", c.dsn); err != nil {
-			return err
-		}
+	keepPlans()
+	if c.db, err = sql.Open("sqlite", c.dsn); err != nil {
+		return err
 	}
 	sc, err := c.db.Conn(ctx)
+	if err == nil {
+		err = sc.Raw(func(dc any) error { c.driver = dc.(driverConn); return nil })
+	}
 	if err != nil {
-		return err
+		return errors.Join(err, c.db.Close())
 	}
 	c.sql, c.stmts = sc, map[string]*sql.Stmt{}
-	if err := sc.Raw(func(dc any) error {
-		c.driver = dc.(driverConn)
-		return nil
-	}); err != nil {
-		return err
-	}
 	c.driver.RegisterRollbackHook(func() { c.lost.Store(true) })
 	if _, err = c.driver.FileControlPersistWAL("main", 1); resultCode(err) == sqlite3.SQLITE_NOTFOUND {
 		return nil // a database in memory has no WAL
@@ -71,32 +69,29 @@ func (c *conn) connect(ctx context.Context) (err error) {
 
 // drop closes a connection whose state is not known, which rolls back.
 func (c *conn) drop() {
-	c.finalize()
-	_ = c.sql.Raw(func(any) error { return driver.ErrBadConn }) // database/sql must not reuse it
-	c.sql = nil
+	_ = c.close()
 	c.lost.Store(true)
 }
 
-func (c *conn) close() (err error) {
-	if c.sql != nil {
-		c.finalize()
-		err = c.sql.Close()
+func (c *conn) close() error {
+	if c.sql == nil {
+		return nil
 	}
-	if c.db != nil {
-		err = errors.Join(err, c.db.Close())
-	}
+	c.finalize() // SQLite keeps a connection that has statements, with its locks
+	err := errors.Join(c.sql.Close(), c.db.Close())
+	c.sql = nil
 	return err
 }
 
-// finalize closes the statements: SQLite keeps a connection that has some open, with its locks.
+// finalize closes the statements.
 func (c *conn) finalize() {
 	for _, stmt := range c.stmts {
 		_ = stmt.Close() // returns the error of its last use again
 	}
-	c.stmts = nil
+	clear(c.stmts)
 }
 
-// prepared returns the statement for a constant query.
+// prepared returns the statement for a query.
 func (c *conn) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	if stmt := c.stmts[query]; stmt != nil {
 		return stmt, nil
@@ -122,6 +117,9 @@ func (c *conn) exec(query string) error {
 // ready connects if necessary, for the next transaction.
 func (c *conn) ready(ctx context.Context) error {
 	c.lost.Store(false)
+	if len(c.stmts) > maxStatements {
+		c.finalize()
+	}
 	return c.connect(ctx)
 }
 

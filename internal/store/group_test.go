@@ -171,11 +171,11 @@ var (
 			_, _ = tx.ExecContext(ctx,
 				`INSERT OR ROLLBACK INTO outbox (name, created_at, message) VALUES ('taken', 1, x'00')`)
 			_ = insertName("after the rollback")(tx)
-			_, _ = tx.Tx.ExecContext(ctx,
+			_, _ = tx.ExecContext(ctx,
 				`INSERT INTO outbox (name, created_at, message) VALUES ('unprepared', 1, x'00')`)
 			_ = tx.QueryRowContext(ctx,
 				`INSERT INTO outbox (name, created_at, message) VALUES ('third', 1, x'00') RETURNING id`).Scan(new(int))
-			_ = tx.Tx.QueryRowContext(ctx,
+			_ = tx.QueryRowContext(ctx,
 				`INSERT INTO outbox (name, created_at, message) VALUES ('both', 1, x'00') RETURNING id`).Scan(new(int))
 			return nil
 		},
@@ -185,7 +185,7 @@ var (
 			if err := tx.QueryRowContext(ctx, `PRAGMA page_count`).Scan(&pages); err != nil {
 				return err
 			}
-			if _, err := tx.Tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, pages)); err != nil {
+			if _, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA max_page_count = %d`, pages)); err != nil {
 				return err
 			}
 			_, err := tx.ExecContext(ctx,
@@ -254,7 +254,7 @@ func TestWriteFailsInGroup(t *testing.T) {
 func prepare(t *testing.T, db *DB) {
 	t.Helper()
 	err := db.Write(t.Context(), func(tx *Tx) error {
-		_, err := tx.Tx.ExecContext(t.Context(), `
+		_, err := tx.ExecContext(t.Context(), `
 			CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
 			CREATE TABLE parent (id INTEGER PRIMARY KEY);
 			INSERT INTO outbox (name, created_at, message) VALUES ('taken', 1, x'00')`)
@@ -293,7 +293,7 @@ func TestDiskFull(t *testing.T) {
 			t.Errorf("one who was rolled back with it: %v", err)
 		}
 		if err := db.Write(t.Context(), func(tx *Tx) error {
-			if _, err := tx.Tx.ExecContext(t.Context(), `PRAGMA max_page_count = 1000000`); err != nil {
+			if _, err := tx.ExecContext(t.Context(), `PRAGMA max_page_count = 1000000`); err != nil {
 				return err
 			}
 			return insertName("c")(tx)

@@ -110,7 +110,7 @@ func (db *DB) Healthy(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version))
+		_, err = tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version))
 		return err
 	}); err != nil {
 		return err

@@ -35,7 +35,7 @@ func look(ctx context.Context, path string, fn func(*Tx) error) error {
 		if err := c.begin(ctx, "BEGIN"); err != nil {
 			return fmt.Errorf("%s: %w", path, explain(err))
 		}
-		tx := newTx(c, time.Time{})
+		tx := &Tx{conn: c}
 		err := fn(tx)
 		tx.end()
 		return errors.Join(err, c.rollback())

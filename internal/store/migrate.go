@@ -67,7 +67,7 @@ func (db *DB) migrate(ctx context.Context) error {
 			if version, err := tx.version(ctx); err != nil || version >= target {
 				return err // another process has done it
 			}
-			_, err := tx.Tx.ExecContext(ctx, step.sql)
+			_, err := tx.ExecContext(ctx, step.sql)
 			return err
 		}); err != nil {
 			return fmt.Errorf("migrate to schema %d (%s): %w", target, step.name, err)

@@ -136,7 +136,7 @@ func TestMigrateSkeletons(t *testing.T) {
 			"2 paypal 2, 3 adarn 0, 4 d 0, 7 paypal 0"},
 	} {
 		err := db.Write(t.Context(), func(tx *Tx) error {
-			_, err := tx.Tx.ExecContext(t.Context(), step.query)
+			_, err := tx.ExecContext(t.Context(), step.query)
 			return err
 		})
 		const refusal = "UNIQUE constraint failed: users.username_skeleton"
@@ -162,7 +162,7 @@ func TestUserFields(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	exec := func(query string, args ...any) error {
 		return db.Write(t.Context(), func(tx *Tx) error {
-			_, err := tx.Tx.ExecContext(t.Context(), query, args...)
+			_, err := tx.ExecContext(t.Context(), query, args...)
 			return err
 		})
 	}

@@ -13,7 +13,7 @@ func TestStablePlans(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
 	ctx := t.Context()
 	if err := db.Write(ctx, func(tx *Tx) error {
-		_, err := tx.Tx.ExecContext(ctx, `
+		_, err := tx.ExecContext(ctx, `
 			CREATE TABLE plans (a INTEGER, b TEXT);
 			CREATE INDEX some ON plans (b) WHERE a = 1`)
 		return err
@@ -29,7 +29,7 @@ func TestStablePlans(t *testing.T) {
 		if err := db.Read(ctx, func(tx *Tx) error {
 			var id, parent, unused int
 			var step string
-			row := tx.Tx.QueryRowContext(ctx, test.query, test.args...)
+			row := tx.QueryRowContext(ctx, test.query, test.args...)
 			if err := row.Scan(&id, &parent, &unused, &step); err != nil {
 				return err
 			}

@@ -9,8 +9,7 @@ import (
 
 const countRows = `SELECT count(*) FROM outbox`
 
-// TestReadOne: one statement runs, prepared or not, and a second does not. What one read does wrong, the next does
-// not suffer from.
+// TestReadOne: one statement runs, and a second does not. What one read does wrong, the next does not suffer from.
 func TestReadOne(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "test.db"))
@@ -30,14 +29,9 @@ func TestReadOne(t *testing.T) {
 		fn   func(tx *Tx) error
 		want error
 	}{
-		{"prepared", func(tx *Tx) error { return tx.QueryRowContext(ctx, countRows).Scan(&n) }, nil},
-		{"unprepared", func(tx *Tx) error { return tx.Tx.QueryRowContext(ctx, countRows).Scan(&n) }, nil},
-		{"second prepared", func(tx *Tx) error {
+		{"one", func(tx *Tx) error { return tx.QueryRowContext(ctx, countRows).Scan(&n) }, nil},
+		{"second", func(tx *Tx) error {
 			return errors.Join(tx.QueryRowContext(ctx, countRows).Scan(&n), tx.QueryRowContext(ctx, countRows).Scan(&n))
-		}, errOneOnly},
-		{"second unprepared", func(tx *Tx) error {
-			return errors.Join(tx.Tx.QueryRowContext(ctx, countRows).Scan(&n), tx.Tx.QueryRowContext(ctx,
-				countRows).Scan(&n))
 		}, errOneOnly},
 		{"failed", func(tx *Tx) error { return errors.Join(tx.QueryRowContext(ctx, countRows).Scan(&n), failure) },
 			failure},

@@ -249,7 +249,7 @@ func TestSkipIDs(t *testing.T) {
 			}
 			var outbox, newest int64
 			err = db.Write(t.Context(), func(tx *Tx) error {
-				if _, err := tx.Tx.ExecContext(t.Context(), `
+				if _, err := tx.ExecContext(t.Context(), `
 					INSERT INTO outbox (name, created_at, message) VALUES ('z', 1, x'00');
 					INSERT INTO addresses VALUES ('a@example.com', (SELECT coalesce((SELECT seq FROM sqlite_sequence
 						WHERE name = 'users'), 0) + 1), 'a@example.com');

@@ -208,8 +208,7 @@ func (db *DB) read(ctx context.Context, single bool, fn func(*Tx) error) (err er
 	if err != nil {
 		return err
 	}
-	tx := newTx(c, db.now())
-	tx.single = single
+	tx := &Tx{Now: db.now().UTC(), conn: c, single: single}
 	committed := false
 	defer func() { tx.ended(committed) }()
 	defer db.readers.put(c)

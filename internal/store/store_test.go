@@ -157,7 +157,7 @@ func TestRefusedFiles(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "test.db")
 		db := open(t, path)
 		if err := db.Write(t.Context(), func(tx *Tx) error {
-			_, err := tx.Tx.ExecContext(t.Context(), "PRAGMA user_version = 9999")
+			_, err := tx.ExecContext(t.Context(), "PRAGMA user_version = 9999")
 			return err
 		}); err != nil {
 			t.Fatal(err)

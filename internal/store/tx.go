@@ -18,11 +18,8 @@ var (
 
 // Tx is one transaction. Now is read once, so all rows that it writes carry the same time.
 //
-// ExecContext, QueryContext and QueryRowContext keep their statement prepared for ever, so the query must be
-// constant. A query that is put together at run time goes through Tx.Tx, which keeps nothing. The context interrupts
-// a statement of Read and ReadLong, but not one of Write and ReadOne.
+// Queries stay prepared. The context interrupts a statement of Read and ReadLong, but not one of Write and ReadOne.
 type Tx struct {
-	Tx  unprepared
 	Now time.Time
 
 	conn    *conn
@@ -32,12 +29,6 @@ type Tx struct {
 	over    bool
 	rows    []*sql.Rows // returned to the caller, perhaps not closed
 	after   []func(committed bool)
-}
-
-func newTx(c *conn, now time.Time) *Tx {
-	tx := &Tx{Now: now.UTC(), conn: c}
-	tx.Tx.tx = tx
-	return tx
 }
 
 // After registers fn to run once in the caller's goroutine, after the transaction has ended and its connection is free,
@@ -60,91 +51,53 @@ func (tx *Tx) end() {
 	tx.rows = nil
 }
 
-// usable fails if SQLite would run a statement outside of this transaction. It is called before each statement.
-func (tx *Tx) usable() error {
+// prepare returns a statement and the context to run it with. It fails if SQLite would run the statement outside of
+// this transaction.
+func (tx *Tx) prepare(ctx context.Context, query string) (context.Context, *sql.Stmt, error) {
 	switch {
 	case tx.over:
-		return sql.ErrTxDone
+		return nil, nil, sql.ErrTxDone
 	case tx.conn.lost.Load():
-		return errRolledBack
+		return nil, nil, errRolledBack
 	case tx.ran:
-		return errOneOnly
+		return nil, nil, errOneOnly
 	}
 	tx.ran = tx.single
-	return nil
-}
-
-// context returns the context for a statement. An interrupted statement of a write could end the transaction, which
-// other writes share. A context that can end costs a goroutine for each statement.
-func (tx *Tx) context(ctx context.Context) context.Context {
+	// An interrupted statement of a write could end the transaction, which other writes share. A context that can end
+	// costs a goroutine for each statement.
 	if tx.writing || tx.single {
-		return context.Background()
+		ctx = context.Background()
 	}
-	return ctx
+	stmt, err := tx.conn.prepared(ctx, query)
+	return ctx, stmt, err
 }
 
-func (tx *Tx) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
-	if err := tx.usable(); err != nil {
-		return nil, err
-	}
-	return tx.conn.prepared(ctx, query)
-}
-
-// ExecContext runs a constant statement, which stays prepared.
+// ExecContext runs a statement.
 func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	ctx = tx.context(ctx)
-	stmt, err := tx.prepared(ctx, query)
+	ctx, stmt, err := tx.prepare(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	return stmt.ExecContext(ctx, args...)
 }
 
-// QueryContext runs a constant query, which stays prepared.
+// QueryContext runs a query.
 func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	ctx = tx.context(ctx)
-	stmt, err := tx.prepared(ctx, query)
+	ctx, stmt, err := tx.prepare(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	return tx.keep(stmt.QueryContext(ctx, args...))
-}
-
-// QueryRowContext runs a constant query of one row, which stays prepared.
-func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *Row {
-	return newRow(tx.QueryContext(ctx, query, args...))
-}
-
-// keep registers rows for end.
-func (tx *Tx) keep(rows *sql.Rows, err error) (*sql.Rows, error) {
+	rows, err := stmt.QueryContext(ctx, args...)
 	if err == nil {
 		tx.rows = append(tx.rows, rows)
 	}
 	return rows, err
 }
 
-// unprepared runs queries that are put together at run time, and keeps none prepared.
-type unprepared struct{ tx *Tx }
-
-// ExecContext runs one or more statements.
-func (u unprepared) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if err := u.tx.usable(); err != nil {
-		return nil, err
-	}
-	return u.tx.conn.sql.ExecContext(u.tx.context(ctx), query, args...)
-}
-
-// QueryContext runs a query.
-func (u unprepared) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if err := u.tx.usable(); err != nil {
-		return nil, err
-	}
-	return u.tx.keep(u.tx.conn.sql.QueryContext(u.tx.context(ctx), query, args...))
-}
-
 // QueryRowContext runs a query of one row.
-func (u unprepared) QueryRowContext(ctx context.Context, query string, args ...any) *Row {
-	return newRow(u.QueryContext(ctx, query, args...))
+func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *Row {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	return &Row{rows, err}
 }
 
 // Row is the result of QueryRowContext.
@@ -152,8 +105,6 @@ type Row struct {
 	rows *sql.Rows
 	err  error
 }
-
-func newRow(rows *sql.Rows, err error) *Row { return &Row{rows, err} }
 
 // Scan copies the first row into dest. It fails with sql.ErrNoRows if there is no row.
 func (r *Row) Scan(dest ...any) error {
@@ -173,6 +124,6 @@ func (r *Row) Scan(dest ...any) error {
 	return r.rows.Close()
 }
 
-// Prepared returns the constant queries that the transaction's connection has run so far, in this or earlier
+// Prepared returns the queries that the transaction's connection has run so far, in this or earlier
 // transactions. Tests examine their plans.
 func (tx *Tx) Prepared() []string { return slices.Sorted(maps.Keys(tx.conn.stmts)) }

@@ -253,8 +253,7 @@ func (wr *writer) run(w *write) error {
 			return fmt.Errorf("begin transaction: %w", err)
 		}
 	}
-	w.tx = newTx(wr.conn, wr.now())
-	w.tx.writing = true
+	w.tx = &Tx{Now: wr.now().UTC(), conn: wr.conn, writing: true}
 	w.call()
 	if !w.failed() && !wr.conn.lost.Load() {
 		w.err = wr.conn.checkForeignKeys() // COMMIT would fail the whole group

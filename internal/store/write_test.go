@@ -28,7 +28,7 @@ func TestConnectionInUnknownState(t *testing.T) {
 			var before *sql.Conn
 			err := run(t.Context(), func(tx *Tx) error {
 				c, before = tx.conn, tx.conn.sql
-				if _, err := tx.Tx.ExecContext(t.Context(), "COMMIT"); err != nil {
+				if _, err := tx.ExecContext(t.Context(), "COMMIT"); err != nil {
 					t.Error(err)
 				}
 				return want
@@ -141,6 +141,25 @@ func TestContextEnds(t *testing.T) {
 			count(t, db)
 		}
 	})
+}
+
+// TestStatementsAreBounded: a connection does not keep every query that it has run.
+func TestStatementsAreBounded(t *testing.T) {
+	t.Parallel()
+	db := open(t, filepath.Join(t.TempDir(), "test.db"))
+	for i := range maxStatements + 10 {
+		err := db.Write(t.Context(), func(tx *Tx) error {
+			var n int
+			err := tx.QueryRowContext(t.Context(), "SELECT "+strconv.Itoa(i)).Scan(&n)
+			if kept := len(tx.Prepared()); err != nil || n != i || kept > maxStatements+2 {
+				t.Errorf("query %d: got %d, %v, %d statements, want at most %d", i, n, err, kept, maxStatements+2)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestTxIsOver(t *testing.T) {

@@ -65,7 +65,7 @@ func (q *Query) last(ctx context.Context, tx *store.Tx, w way) (id int64, many b
 	if !w.unordered {
 		query += " ORDER BY " + w.id
 	}
-	err = q.row(ctx, tx, query+" LIMIT 1 OFFSET ?", append(slices.Clip(w.args), few)).Scan(&id)
+	err = tx.QueryRowContext(ctx, query+" LIMIT 1 OFFSET ?", append(slices.Clip(w.args), few)...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
 	}
@@ -106,22 +106,13 @@ func (q *Query) selectIDs(part Stretch) (query string, args []any) {
 	return query + " LIMIT ? OFFSET ?", args
 }
 
-// row runs a query of one row. Queries of one condition are few and stay prepared; the many combinations of several
-// do not.
-func (q *Query) row(ctx context.Context, tx *store.Tx, text string, args []any) *store.Row {
-	if q.count <= 1 {
-		return tx.QueryRowContext(ctx, text, args...)
-	}
-	return tx.Tx.QueryRowContext(ctx, text, args...)
-}
-
 // Nth returns the id of the user at offset after an id, or 0 for no such user.
 func (q *Query) Nth(ctx context.Context, tx *store.Tx, after int64, offset int) (id int64, err error) {
 	if err := q.weigh(ctx, tx); err != nil {
 		return 0, err
 	}
 	text, args := q.selectIDs(Stretch{After: after, Before: NoEnd, Limit: 1, Offset: offset})
-	if err := q.row(ctx, tx, text, args).Scan(&id); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := tx.QueryRowContext(ctx, text, args...).Scan(&id); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("look for users: %w", err)
 	}
 	return id, nil
@@ -143,6 +134,7 @@ func (q *Query) Read(
 		beyond, args = "("+id+")", append(args, more...)
 	}
 	var id sql.NullInt64
-	err = q.row(ctx, tx, "WITH page (id) AS ("+ids+") SELECT (SELECT "+show+"), "+beyond, args).Scan(&shown, &id)
+	query := "WITH page (id) AS (" + ids + ") SELECT (SELECT " + show + "), " + beyond
+	err = tx.QueryRowContext(ctx, query, args...).Scan(&shown, &id)
 	return shown, id.Valid, err
 }

@@ -45,11 +45,11 @@ func (q *Query) rarest(ctx context.Context, tx *store.Tx, index string, trigrams
 	if len(trigrams) <= mostAsked {
 		return strings.Join(trigrams, " AND "), nil
 	}
-	err = q.row(ctx, tx, `
+	err = tx.QueryRowContext(ctx, `
 		SELECT group_concat(value, ' AND ') FROM (
 			SELECT value FROM json_each(?) ORDER BY (
 				SELECT rowid FROM `+index+` WHERE `+index+` MATCH value ORDER BY rowid LIMIT 1 OFFSET 32
-			) DESC NULLS FIRST LIMIT ?)`, []any{list(trigrams), mostAsked}).Scan(&match)
+			) DESC NULLS FIRST LIMIT ?)`, list(trigrams), mostAsked).Scan(&match)
 	if err != nil {
 		return "", fmt.Errorf("compare trigrams: %w", err)
 	}

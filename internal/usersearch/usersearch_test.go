@@ -28,7 +28,7 @@ func open(t *testing.T) *file {
 func (f *file) exec(t *testing.T, query string, args ...any) {
 	t.Helper()
 	err := f.Write(t.Context(), func(tx *store.Tx) error {
-		_, err := tx.Tx.ExecContext(t.Context(), query, args...)
+		_, err := tx.ExecContext(t.Context(), query, args...)
 		return err
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ func (f *file) plan(t *testing.T, conditions []Condition, descending bool) strin
 		}
 		fmt.Fprintln(&plan, q.taken.from)
 		text, args := q.selectIDs(Stretch{Before: NoEnd, Descending: descending, Limit: 1})
-		rows, err := tx.Tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
+		rows, err := tx.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
 		if err != nil {
 			return err
 		}

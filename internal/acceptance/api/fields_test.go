@@ -22,7 +22,7 @@ func columns(t *testing.T, db *store.DB) []string {
 	names := map[string]bool{"admin": true, "role": true, "roles": true, "permissions": true, "groups": true,
 		"verified_at": true, "userId": true, "__proto__": true, "constructor": true}
 	err := db.Read(t.Context(), func(tx *store.Tx) error {
-		rows, err := tx.Tx.QueryContext(t.Context(), `SELECT c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+		rows, err := tx.QueryContext(t.Context(), `SELECT c.name FROM sqlite_schema t, pragma_table_info(t.name) c
 			WHERE t.type = 'table' AND t.name IN ('users', 'user_status', 'addresses', 'sessions', 'refresh_tokens',
 				'user_fields', 'user_search')`)
 		if err != nil {
@@ -54,7 +54,7 @@ func accountRows(t *testing.T, db *store.DB) string {
 	t.Helper()
 	var all strings.Builder
 	err := db.Read(t.Context(), func(tx *store.Tx) error {
-		rows, err := tx.Tx.QueryContext(t.Context(),
+		rows, err := tx.QueryContext(t.Context(),
 			`SELECT json_array(u.id, username, email, first_name, last_name, password, is_active, is_staff,
 				is_superuser, date_joined, verified, archived, secondary_email)
 			FROM users u JOIN user_status s ON s.user_id = u.id ORDER BY u.id`)

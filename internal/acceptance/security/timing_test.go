@@ -146,7 +146,7 @@ func populate(t *testing.T, o *outsider, django bool, users int) {
 	defer db.Close()
 	err = db.Write(t.Context(), func(tx *store.Tx) error {
 		var hash string
-		if err := tx.Tx.QueryRowContext(t.Context(),
+		if err := tx.QueryRowContext(t.Context(),
 			`SELECT password FROM users WHERE username = 'caller'`).Scan(&hash); err != nil {
 			return err
 		}
@@ -182,7 +182,7 @@ func populate(t *testing.T, o *outsider, django bool, users int) {
 					`'second-' || ` +
 					`?3 || i || '@example.com', ?4, ?5 FROM n`, []any{class.verified, class.archived}},
 			} {
-				if _, err := tx.Tx.ExecContext(t.Context(), insert.statement, append([]any{users, first, class.name},
+				if _, err := tx.ExecContext(t.Context(), insert.statement, append([]any{users, first, class.name},
 					insert.args...)...); err != nil {
 					return err
 				}

@@ -31,7 +31,7 @@ func TestSecurityFailures(t *testing.T) {
 		t.Helper()
 		err := db.Write(t.Context(), func(tx *store.Tx) error {
 			for _, statement := range statements {
-				if _, err := tx.Tx.ExecContext(context.Background(), statement); err != nil {
+				if _, err := tx.ExecContext(context.Background(), statement); err != nil {
 					return err
 				}
 			}
