@@ -134,7 +134,7 @@ func TestSecurityCanary(t *testing.T) {
 			secrets := c.life()
 			c.everywhere(c.token(&secrets))
 			if err := server.Stop(); err != nil {
-				t.Fatalf("%v\n%s", err, server.Log())
+				t.Fatalf("stop: got %v, want no error\n%s", err, server.Log())
 			}
 			c.nowhere(secrets)
 			c.events(format)

@@ -40,7 +40,8 @@ func TestSecurityKindsOfAddress(t *testing.T) {
 					got := server.Post(t, path, query, "")
 					if test.introspection != (got.Status == 200 && strings.Contains(got.Body, "UserNode")) ||
 						test.introspection == got.Has("validation") {
-						t.Errorf("%s %.40s: status %d, %.200s", path, query, got.Status, got.Body)
+						t.Errorf("%s %.40s: got status %d, %.200s; want introspection %t", path, query, got.Status,
+							got.Body, test.introspection)
 					}
 				}
 				for _, misspelt := range []string{"{mee{id}}", "{me{usernam}}", "mutation{tokenAut{success}}",
@@ -50,22 +51,23 @@ func TestSecurityKindsOfAddress(t *testing.T) {
 					got := server.Post(t, path, misspelt, "")
 					if hint := strings.Contains(got.Body, "Did you mean"); hint && !test.introspection ||
 						!got.Has("validation") {
-						t.Errorf("%s %s: %s", path, misspelt, got.Body)
+						t.Errorf("%s %s: got %s, want validation and a hint %t", path, misspelt, got.Body,
+							test.introspection)
 					}
 				}
 				if hint := server.Post(t, path, "{me{usernam}}", ""); test.introspection != strings.Contains(hint.Body,
 					"Did you mean") {
-					t.Errorf("%s: %s", path, hint.Body)
+					t.Errorf("%s: got %s, want a hint %t", path, hint.Body, test.introspection)
 				}
 				if got := server.Post(t, path, "{__typename me{__typename}}",
 					""); got.Body != `{"data":{"__typename":"Query","me":null}}`+"\n" {
-					t.Errorf("%s: %s", path, got.Body)
+					t.Errorf("%s: got %s, want the typename and no account", path, got.Body)
 				}
 			}
 			got := server.Send(t, "GET", "/", "", "Accept", "text/html")
 			if want := map[bool]int{true: 200, false: 404}[test.page]; got.Status != want ||
 				(want == 200) != strings.Contains(strings.ToLower(got.Body), "graphiql") {
-				t.Errorf("page: status %d, %.200s", got.Status, got.Body)
+				t.Errorf("page: got status %d, %.200s; want status %d", got.Status, got.Body, want)
 			}
 		})
 	}

@@ -83,7 +83,7 @@ func TestSecurityFailures(t *testing.T) {
 				failed := got.Has("internal")
 				for _, must := range damage.mustFail {
 					if must == name && !failed {
-						t.Errorf("%s: status %d, %s", name, got.Status, got.Body)
+						t.Errorf("%s: got status %d, %s; want a failure", name, got.Status, got.Body)
 					}
 				}
 				if failed {
@@ -93,24 +93,25 @@ func TestSecurityFailures(t *testing.T) {
 					}
 					if id, _ := answer.Errors[0].Extensions["requestId"].(string); id == "" ||
 						id != got.Header.Get("X-Request-Id") {
-						t.Errorf("%s: the request %q is %q in the answer", name, got.Header.Get("X-Request-Id"), id)
+						t.Errorf("%s: got the request id %q in the answer, want %q of the header", name, id,
+							got.Header.Get("X-Request-Id"))
 					} else {
 						ids = append(ids, id)
 					}
 				}
 				if failed && !internal.MatchString(got.Body) || telling.MatchString(places.ReplaceAllString(got.Body,
 					"")) {
-					t.Errorf("%s: %s", name, got.Body)
+					t.Errorf("%s: got %s, want no detail of the failure", name, got.Body)
 				}
 				if got := server.Post(t, "/graphql",
 					`mutation { deleteTokenCookie { deleted } verifyToken { success } }`, "",
 					"Cookie", "JWT="+session.Token); telling.MatchString(places.ReplaceAllString(got.Body, "")) {
-					t.Errorf("with a cookie: %s", got.Body)
+					t.Errorf("with a cookie: got %s, want no detail of the failure", got.Body)
 				}
 			}
 			auth := server.Send(t, "GET", "/auth", "", "Authorization", "JWT "+session.Token)
 			if (auth.Status == 500) != damage.authRefuses || telling.MatchString(auth.Body) {
-				t.Errorf("/auth: status %d, %s", auth.Status, auth.Body)
+				t.Errorf("/auth: got status %d, %s; want status 500 %t", auth.Status, auth.Body, damage.authRefuses)
 			}
 			change(t, damage.cure...)
 		})
@@ -118,18 +119,18 @@ func TestSecurityFailures(t *testing.T) {
 	for _, name := range []string{"me", "login"} {
 		if got := server.Post(t, "/graphql", requests[name], "", "Authorization", "JWT "+
 			session.Token); !strings.Contains(got.Body, `"ada"`) && !strings.Contains(got.Body, `"success":true`) {
-			t.Errorf("mended: %s: %s", name, got.Body)
+			t.Errorf("mended: %s: got %s, want success", name, got.Body)
 		}
 	}
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	if len(ids) < 10 {
-		t.Errorf("only %d requests failed: nothing is tested here", len(ids))
+		t.Errorf("got %d requests that failed, want at least 10", len(ids))
 	}
 	for _, id := range ids {
 		if !strings.Contains(server.Log(), id) {
-			t.Errorf("the log does not have the request %s", id)
+			t.Errorf("the log: got no line with the request %s, want one", id)
 		}
 	}
 }
@@ -149,9 +150,9 @@ func TestSecurityUnreadyRevealsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := server.Send(t, "GET", "/readyz", ""); got.Status != 503 || got.Body != "not ready\n" {
-		t.Errorf("status %d, %q", got.Status, got.Body)
+		t.Errorf("/readyz: got status %d, %q; want 503, not ready", got.Status, got.Body)
 	}
 	if !strings.Contains(server.Log(), "spool") {
-		t.Errorf("the log does not say why: %s", server.Log())
+		t.Errorf("got the log %s, want the spool as the reason", server.Log())
 	}
 }

@@ -75,7 +75,7 @@ func TestSecurityHeaders(t *testing.T) {
 				if policy := got.Header.Get("Content-Security-Policy"); !strings.Contains(policy,
 					"default-src 'none'") ||
 					!strings.Contains(policy, "frame-ancestors 'none'") {
-					t.Errorf("%s, policy %q", what, policy)
+					t.Errorf("%s: got the policy %q, want everything refused, frames too", what, policy)
 				}
 			}
 			for header, value := range want {
@@ -85,11 +85,11 @@ func TestSecurityHeaders(t *testing.T) {
 			}
 			for _, header := range []string{"Server", "X-Powered-By", "Via", "X-Aspnet-Version"} {
 				if value := got.Header.Get(header); value != "" {
-					t.Errorf("%s, %s: %q", what, header, value)
+					t.Errorf("%s, %s: got %q, want no such header", what, header, value)
 				}
 			}
 			if r.method == "TRACE" && strings.Contains(got.Body, "TRACE") {
-				t.Errorf("%s, %s", what, got.Body)
+				t.Errorf("%s: got %s, want no echo of the request", what, got.Body)
 			}
 		}
 	}
@@ -135,15 +135,17 @@ func TestSecuritySharing(t *testing.T) {
 					}
 					if got.Header.Get("Access-Control-Allow-Origin") != want ||
 						got.Header.Get("Access-Control-Allow-Credentials") != credentials {
-						t.Errorf("%s: allows %q, credentials %q", what, got.Header["Access-Control-Allow-Origin"],
-							got.Header["Access-Control-Allow-Credentials"])
+						t.Errorf("%s: got the origin %q and credentials %q allowed, want %q and %q", what,
+							got.Header["Access-Control-Allow-Origin"], got.Header["Access-Control-Allow-Credentials"],
+							want, credentials)
 					}
 					if allows := got.Header.Get("Access-Control-Allow-Methods"); (allows != "") != (want != "" &&
 						method == http.MethodOptions) {
-						t.Errorf("%s: allows the methods %q", what, allows)
+						t.Errorf("%s: got the methods %q allowed, want some for a preflight of an allowed origin only",
+							what, allows)
 					}
 					if endpoint && !strings.Contains(strings.Join(got.Header["Vary"], ","), "Origin") {
-						t.Errorf("%s: varies by %q", what, got.Header["Vary"])
+						t.Errorf("%s: got Vary %q, want Origin in it", what, got.Header["Vary"])
 					}
 				}
 			}

@@ -69,7 +69,7 @@ func TestHostileDocuments(t *testing.T) {
 			}
 			var answer servertest.Answer
 			if err := json.Unmarshal(raw, &answer); err != nil {
-				t.Fatalf("%q: %v", raw, err)
+				t.Fatalf("got %q, want JSON: %v", raw, err)
 			}
 			if len(answer.Errors) == 0 || answer.Errors[0].Extensions["code"] != test.code ||
 				resp.StatusCode != test.status ||
@@ -77,15 +77,15 @@ func TestHostileDocuments(t *testing.T) {
 				t.Errorf("status %d, %s; want %d and code %s", resp.StatusCode, raw, test.status, test.code)
 			}
 			if len(raw) > 4096 {
-				t.Errorf("the refusal has %d bytes", len(raw))
+				t.Errorf("got a refusal of %d bytes, want at most 4096", len(raw))
 			}
 		})
 	}
 	if err := server.Cmd.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Fatalf("the process is gone: %v\n%s", err, server.Log())
+		t.Fatalf("got %v, want a process that goes on\n%s", err, server.Log())
 	}
 	answer, err := server.Ask(http.DefaultClient, "", "{ me { id } }", nil)
 	if err != nil || len(answer.Errors) > 0 || string(answer.Data["me"]) != "null" {
-		t.Errorf("afterwards me answers %+v, %v", answer, err)
+		t.Errorf("me afterwards: got %+v, %v; want null", answer, err)
 	}
 }

@@ -123,10 +123,10 @@ func TestSecurityLimits(t *testing.T) {
 					got.Status == 400 && !strings.Contains(got.Body, `"data"`), got.Body
 			}
 			if is, body := refused(test.limit); is {
-				t.Errorf("%d: %.300s", test.limit, body)
+				t.Errorf("%d: got a refusal, want none: %.300s", test.limit, body)
 			}
 			if is, body := refused(test.limit + 1); !is {
-				t.Errorf("%d: %.300s", test.limit+1, body)
+				t.Errorf("%d: got no refusal, want one: %.300s", test.limit+1, body)
 			}
 		})
 	}
@@ -149,7 +149,7 @@ func TestSecurityNestedVariables(t *testing.T) {
 				value+`}}`,
 				"Content-Type", "application/json", "Accept", "application/graphql-response+json")
 			if got.Status != 400 || strings.Contains(got.Body, `"data"`) || len(got.Body) > 5000 {
-				t.Errorf("%s for %s: status %d, %.300s", name, typ, got.Status, got.Body)
+				t.Errorf("%s for %s: got status %d, %.300s; want 400 and no data", name, typ, got.Status, got.Body)
 			}
 		}
 	}
@@ -159,7 +159,7 @@ func TestSecurityNestedVariables(t *testing.T) {
 		fmt.Fprintf(&many, `"v%d":[[1]],`, i)
 	}
 	if got := server.Post(t, "/graphql", "{ me { id } }", "{"+many.String()+`"w":1}`); got.Status != 200 {
-		t.Errorf("undeclared variables: status %d, %.300s", got.Status, got.Body)
+		t.Errorf("undeclared variables: got status %d, %.300s; want 200", got.Status, got.Body)
 	}
 }
 
@@ -185,7 +185,7 @@ func TestSecurityAnswers(t *testing.T) {
 		got := server.Post(t, "/graphql", "{ users"+test.args+" { edges { node { username } } } }", "")
 		if n := strings.Count(got.Body, `"username"`); test.nodes >= 0 && n != test.nodes ||
 			(test.nodes < 0) != got.Has("wrong_usage") {
-			t.Errorf("users%s: %s", test.args, got.Body)
+			t.Errorf("users%s: got %s, want %d nodes (-1: wrong_usage)", test.args, got.Body, test.nodes)
 		}
 	}
 	// Errors of documents, of variables and of fields.
@@ -199,7 +199,7 @@ func TestSecurityAnswers(t *testing.T) {
 	for _, query := range []string{"{ " + fields + "}", "query(" + declared + ") { " + used + "}", "{ " + failing +
 		"}"} {
 		if got := server.Post(t, "/graphql", query, ""); strings.Count(got.Body, `"message"`) != 10 {
-			t.Errorf("%.40s: %s", query, got.Body)
+			t.Errorf("%.40s: got %s, want 10 errors", query, got.Body)
 		}
 	}
 	within := "{ users(first: 3) { edges { node { username } } } }"
@@ -208,11 +208,11 @@ func TestSecurityAnswers(t *testing.T) {
 		beyond += fmt.Sprintf("a%d: users(first: 3) { edges { node { id email username dateJoined } } } ", i)
 	}
 	if got := server.Post(t, "/graphql", within, ""); got.Status != 200 {
-		t.Errorf("status %d, %s", got.Status, got.Body)
+		t.Errorf("within the limit: got status %d, %s; want 200", got.Status, got.Body)
 	}
 	if got := server.Post(t, "/graphql", beyond+"}", ""); !got.Has("too_large") ||
 		strings.Contains(got.Body, `"data"`) ||
 		len(got.Body) > 500 {
-		t.Errorf("status %d, %s", got.Status, got.Body)
+		t.Errorf("beyond the limit: got status %d, %s; want too_large without data", got.Status, got.Body)
 	}
 }

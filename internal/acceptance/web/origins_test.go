@@ -90,15 +90,16 @@ func TestCrossOrigin(t *testing.T) {
 						t.Errorf("%s: status %d, want %d with %s", name, resp.StatusCode, status, want)
 					}
 					if set := resp.Header["Set-Cookie"]; (len(set) > 0) != (want == done && isMutation) {
-						t.Errorf("%s: sets %q", name, set)
+						t.Errorf("%s: got the cookies %q, want some %t", name, set, want == done && isMutation)
 					}
 					allowed := resp.Header.Get("Access-Control-Allow-Origin")
 					if page.reads && (method == "GET" || method == "POST") != (allowed == page.origin) || !page.reads &&
 						allowed != "" {
-						t.Errorf("%s: allows %q", name, allowed)
+						t.Errorf("%s: got the origin %q allowed, want %q for pages that may read: %t", name, allowed,
+							page.origin, page.reads)
 					}
 					if !strings.Contains(strings.Join(resp.Header.Values("Vary"), ","), "Origin") {
-						t.Errorf("%s: varies by %q", name, resp.Header.Values("Vary"))
+						t.Errorf("%s: got Vary %q, want Origin in it", name, resp.Header.Values("Vary"))
 					}
 				}
 			}
@@ -143,27 +144,27 @@ func TestSettingsOfTheWeb(t *testing.T) {
 		Data struct{ Register struct{ Token string } }
 	}
 	if err := json.Unmarshal([]byte(got), &answer); err != nil {
-		t.Fatalf("%s: %v", got, err)
+		t.Fatalf("got %s, want JSON: %v", got, err)
 	}
 	for i, name := range []string{"__Host-JWT=", "__Host-JWT-refresh-token="} {
 		if set := header["Set-Cookie"]; len(set) != 2 || !strings.HasPrefix(set[i], name) ||
 			!strings.HasSuffix(set[i], "; HttpOnly; Secure; SameSite=Strict") {
-			t.Errorf("sets %q", set)
+			t.Errorf("got the cookies %q, want two, and %s with the settings' attributes", set, name)
 		}
 	}
 	if got, _ := ask(`{ me(jwt: "` + answer.Data.Register.Token +
 		`") { username } }`); got != `{"data":{"me":{"username":"ada"}}}` {
-		t.Errorf("by argument: %s", got)
+		t.Errorf("by argument: got %s, want ada", got)
 	}
 	if got, _ := ask(`mutation { verifyAccount(token: "") { errors } }`); got != `{"data":{"verifyAccount":{"errors":`+
 		`[{"field":"nonFieldErrors","message":"Invalid token.","code":"invalid_token"}]}}}` {
-		t.Errorf("errors: %s", got)
+		t.Errorf("got the errors %s, want a list with invalid_token", got)
 	}
 	if log := server.Log(); !strings.Contains(log, `"client":"203.0.113.9"`) || strings.Contains(log, "192.0.2.200") {
-		t.Errorf("log: %s", log)
+		t.Errorf("got the log %s, want the client 203.0.113.9 and not 192.0.2.200", log)
 	}
 	if header.Get("Strict-Transport-Security") != "" {
-		t.Error("the scheme of a header was believed")
+		t.Errorf("got HSTS %q by the scheme of a header, want none", header.Get("Strict-Transport-Security"))
 	}
 }
 
@@ -217,7 +218,8 @@ func TestAuthRoute(t *testing.T) {
 		if resp.StatusCode != test.status || h.Get("X-Accountd-User") != test.user ||
 			h.Get("Cache-Control") != "no-store" ||
 			h.Get("Access-Control-Allow-Origin") != "" {
-			t.Errorf("%s for %q: status %d, %v", test.method, test.host, resp.StatusCode, h)
+			t.Errorf("%s for %q: got status %d, %v; want status %d, user %q", test.method, test.host, resp.StatusCode,
+				h, test.status, test.user)
 		}
 	}
 }

@@ -67,12 +67,12 @@ func TestSecuritySlowClients(t *testing.T) {
 			for _, target := range []string{"/livez", "/readyz"} {
 				begun := time.Now()
 				if got := server.Send(t, "GET", target, "", "Connection", "close"); got.Status != 200 {
-					t.Errorf("%s: status %d", target, got.Status)
+					t.Errorf("%s: got status %d, want 200", target, got.Status)
 				}
 				t.Logf("%s with %d slow connections: %s", target, len(conns), time.Since(begun))
 			}
 			if got := server.Post(t, "/graphql", "{ me { id } }", "", "Connection", "close"); got.Status != 200 {
-				t.Errorf("the API: status %d", got.Status)
+				t.Errorf("the API: got status %d, want 200", got.Status)
 			}
 			for _, conn := range conns {
 				if err := conn.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
@@ -81,7 +81,7 @@ func TestSecuritySlowClients(t *testing.T) {
 				if _, err := conn.Read(make([]byte, 1)); err == nil {
 					continue // the beginning of an answer that says so
 				} else if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
-					t.Fatal("a client that does not end its header is still connected")
+					t.Fatal("got an open connection of a client that does not end its header, want it closed")
 				}
 			}
 		})
@@ -105,7 +105,7 @@ func TestSecurityHeaderSize(t *testing.T) {
 		}()
 		answer := make([]byte, 12)
 		if _, err := conn.Read(answer); err != nil || string(answer) != fmt.Sprintf("HTTP/1.1 %d", want) {
-			t.Errorf("%d bytes: %q, %v", size, answer, err)
+			t.Errorf("%d bytes: got %q, %v; want status %d", size, answer, err, want)
 		}
 		conn.Close()
 	}
