@@ -59,7 +59,7 @@ func TestMutationsDocument(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := json.Compact(&want, []byte(turn[3])); err != nil {
-			t.Fatalf("%s: %v", turn[3], err)
+			t.Fatalf("got the answer %s, want JSON: %v", turn[3], err)
 		}
 		for name, field := range tokenFields {
 			if value := field.FindSubmatch(got.Bytes()); value != nil {
@@ -78,6 +78,6 @@ func TestMutationsDocument(t *testing.T) {
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
-		t.Errorf("mutations without a section: %q", missing)
+		t.Errorf("got no section for %q, want one for each mutation", missing)
 	}
 }

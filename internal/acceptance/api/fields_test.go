@@ -44,7 +44,7 @@ func columns(t *testing.T, db *store.DB) []string {
 		return rows.Err()
 	})
 	if err != nil || len(names) < 60 {
-		t.Fatalf("%d columns, %v", len(names), err)
+		t.Fatalf("got %d columns, %v; want at least 60", len(names), err)
 	}
 	return slices.Sorted(maps.Keys(names))
 }
@@ -110,7 +110,7 @@ func TestSecurityWritableFields(t *testing.T) {
 				"/relay": "mutation { " + name + "(input: {" + call + "}) { __typename } }"}[path]
 			got := server.Post(t, path, document, "", "Authorization", "JWT "+session.Token)
 			if !got.Has("validation") || strings.Contains(got.Body, `"data"`) {
-				t.Errorf("%s: status %d, %s", document, got.Status, got.Body)
+				t.Errorf("%s: got status %d, %s; want validation", document, got.Status, got.Body)
 			}
 			// An input object as a variable.
 			input := strings.ToUpper(name[:1]) + name[1:] + "Input"
@@ -127,15 +127,16 @@ func TestSecurityWritableFields(t *testing.T) {
 				string(values),
 				"Authorization", "JWT "+session.Token)
 			if !got.Has("variables") {
-				t.Errorf("%s with %s as a variable: status %d, %s", name, column, got.Status, got.Body)
+				t.Errorf("%s with %s as a variable: got status %d, %s; want variables", name, column, got.Status,
+					got.Body)
 			}
 		}
 	}
 	if after := accountRows(t, db); after != before {
-		t.Errorf("it was\n%s\nand is\n%s", before, after)
+		t.Errorf("the accounts: got\n%s\nwant\n%s", after, before)
 	}
 	if tried < 1000 {
-		t.Errorf("only %d arguments were tried", tried)
+		t.Errorf("got %d arguments tried, want at least 1000", tried)
 	}
 }
 
@@ -169,12 +170,13 @@ func TestSecurityJSONTypes(t *testing.T) {
 				}
 				got := server.Post(t, "/graphql", query, `{"v":`+value+`}`, "Authorization", "JWT "+session.Token)
 				if !got.Has("variables") || got.Status != 400 {
-					t.Errorf("%s of %s is %s: status %d, %s", argument, name, value, got.Status, got.Body)
+					t.Errorf("%s of %s is %s: got status %d, %s; want 400 variables", argument, name, value, got.Status,
+						got.Body)
 				}
 			}
 		}
 	}
 	if after := accountRows(t, db); after != before {
-		t.Errorf("it was\n%s\nand is\n%s", before, after)
+		t.Errorf("the accounts: got\n%s\nwant\n%s", after, before)
 	}
 }

@@ -64,7 +64,8 @@ func TestSecurityInjection(t *testing.T) {
 					`{"v":`+string(value)+`}`, "Authorization", "JWT "+session.Token)
 				if got.Has("internal") || strings.Contains(got.Body, `"success":true`) && argument != "email" ||
 					got.Status != 200 && !got.Has("bad_string") {
-					t.Errorf("%s of %s is %q: status %d, %s", argument, name, text, got.Status, got.Body)
+					t.Errorf("%s of %s is %q: got status %d, %s; want a refusal", argument, name, text, got.Status,
+						got.Body)
 				}
 			}
 		}
@@ -72,12 +73,12 @@ func TestSecurityInjection(t *testing.T) {
 			got := server.Post(t, "/graphql", "mutation { verifyToken { success } }", "", "Cookie", name+"="+
 				strings.Trim(strings.Map(printable, text), " "))
 			if got.Has("internal") || strings.Contains(got.Body, `"success":true`) {
-				t.Errorf("the cookie %s is %q: %s", name, text, got.Body)
+				t.Errorf("the cookie %s is %q: got %s, want a refusal", name, text, got.Body)
 			}
 		}
 	}
 	if after := accountRows(t, db); after != before {
-		t.Errorf("it was\n%s\nand is\n%s", before, after)
+		t.Errorf("the accounts: got\n%s\nwant\n%s", after, before)
 	}
 }
 
@@ -109,7 +110,7 @@ func TestSecurityNamesToTheLetter(t *testing.T) {
 				string(value)+`}`, "Authorization", "JWT "+session.Token)
 		stored := strings.Contains(got.Body, `"success":true`)
 		if refuse := strings.Contains(text, "\x00") || len(text) > 150; stored == refuse || got.Has("internal") {
-			t.Errorf("%q: %s", text, got.Body)
+			t.Errorf("%q: got %s, want a refusal %t", text, got.Body, refuse)
 		}
 		if !stored {
 			continue
@@ -120,7 +121,7 @@ func TestSecurityNamesToTheLetter(t *testing.T) {
 		me := server.Post(t, "/graphql", "{ me { firstName } }", "", "Authorization", "JWT "+session.Token)
 		if err := json.Unmarshal([]byte(me.Body), &answer); err != nil ||
 			answer.Data.Me.FirstName != strings.TrimSpace(text) {
-			t.Errorf("%q is given back as %q, %v", text, answer.Data.Me.FirstName, err)
+			t.Errorf("got %q, %v; want %q", answer.Data.Me.FirstName, err, strings.TrimSpace(text))
 		}
 	}
 }
@@ -142,7 +143,7 @@ status__secondary_email = ["exact", "icontains"]
 	server := servertest.Cheap(t, filepath.Join(dir, "data"), "ACCOUNTD_QUERIES_USERS=public")
 	for _, name := range []string{"ada", "bob", "a_d", "x-y", "a.b+c"} {
 		if session, err := server.Register(http.DefaultClient, name, "quiet-otter-42"); err != nil || !session.Success {
-			t.Fatalf("%s: %+v, %v", name, session, err)
+			t.Fatalf("%s: got %+v, %v; want a registration", name, session, err)
 		}
 	}
 	find := func(argument, text string) (string, servertest.Reply) {
@@ -162,7 +163,7 @@ status__secondary_email = ["exact", "icontains"]
 			}
 		}
 		if err := json.Unmarshal([]byte(got.Body), &answer); err != nil {
-			t.Fatalf("%s: %v", got.Body, err)
+			t.Fatalf("got %s, want JSON: %v", got.Body, err)
 		}
 		names := ""
 		for _, edge := range answer.Data.Users.Edges {
@@ -196,12 +197,12 @@ status__secondary_email = ["exact", "icontains"]
 		}
 		for _, argument := range arguments {
 			if names, got := find(argument, text); names != "" || got.Has("internal") {
-				t.Errorf("%s: %q finds %q: %s", argument, text, names, got.Body)
+				t.Errorf("%s: %q: got the users %q, want none: %s", argument, text, names, got.Body)
 			}
 		}
 		for _, argument := range []string{"after", "before"} {
 			if names, got := find(argument, text); names != "" || !got.Has("wrong_usage") {
-				t.Errorf("%s: %q: %s", argument, text, got.Body)
+				t.Errorf("%s: %q: got the users %q and %s, want wrong_usage", argument, text, names, got.Body)
 			}
 		}
 		value, err := json.Marshal(text)
@@ -210,13 +211,13 @@ status__secondary_email = ["exact", "icontains"]
 		}
 		if got := server.Post(t, "/graphql", "query($v: ID!) { user(id: $v) { username } }", `{"v":`+string(value)+
 			`}`); got.Body != `{"data":{"user":null}}`+"\n" {
-			t.Errorf("user: %q: %s", text, got.Body)
+			t.Errorf("user: %q: got %s, want null", text, got.Body)
 		}
 	}
 	for _, argument := range []string{"orderBy", "order_by", "sort", "where", "filter"} {
 		if got := server.Post(t, "/graphql", fmt.Sprintf(`{ users(%s: "password") { edges { cursor } } }`, argument),
 			""); !got.Has("validation") {
-			t.Errorf("%s: %s", argument, got.Body)
+			t.Errorf("%s: got %s, want validation", argument, got.Body)
 		}
 	}
 }

@@ -85,7 +85,7 @@ func TestSecurityQueries(t *testing.T) {
 			})
 			// places in a list that is refused
 			if !used && !slices.Contains([]string{"last", "before", "offset"}, arg.Name) {
-				t.Errorf("no row asks %s by %s", f.Name, arg.Name)
+				t.Errorf("got no row that asks %s by %s, want one for each argument", f.Name, arg.Name)
 			}
 		}
 	}
@@ -144,7 +144,8 @@ func (s *script) caller(t *testing.T, c caller, user string, id func(pk string) 
 				if refusal := s.vars["refusal "+field]; refusal == "" {
 					s.vars["refusal "+field] = string(whole)
 				} else if err != nil || refusal != string(whole) {
-					t.Errorf("%s asks %s: %s, elsewhere %s, %v", c.name, r.query, whole, refusal, err)
+					t.Errorf("%s asks %s: got %s, want the same as elsewhere, %s, %v", c.name, r.query, whole, refusal,
+						err)
 				}
 			}
 		}

@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(servertest.File(t, "testdata/e2e/*.script"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("scripts %q, %v", files, err)
+		t.Fatalf("got the scripts %q, %v; want at least one", files, err)
 	}
 	for _, file := range files {
 		for _, style := range []string{"plain", "relay"} {
