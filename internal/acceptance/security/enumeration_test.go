@@ -103,10 +103,10 @@ func TestSecurityLoginRefusals(t *testing.T) {
 			}
 			if users := o.Run(t, "", "user", "show", "archived", "--json"); !strings.Contains(users,
 				`"archived":true`) {
-				t.Errorf("a wrong password takes an account back: %s", users)
+				t.Errorf("after a wrong password: got %s, want an archived account", users)
 			}
 			if sent := o.mails(t); len(sent) > 0 {
-				t.Errorf("mails %v", sent)
+				t.Errorf("got the mails %v, want none", sent)
 			}
 		})
 	}
@@ -170,11 +170,11 @@ func TestSecurityReveal(t *testing.T) {
 						"p": outsidersPassword})
 					if address == "nobody" {
 						if nobody = got; !strings.Contains(got.body, `"success":true,"errors":null`) {
-							t.Fatal(got.body)
+							t.Fatalf("%s of an unknown address: got %s, want success", op.name, got.body)
 						}
 						hasTokens := strings.Contains(got.body, `"token":"`)
 						if hasTokens != (op.query == askRegister && mode != "nothing") {
-							t.Errorf("tokens for a free address: %t", hasTokens)
+							t.Errorf("tokens for a free address: got %t, want %t", hasTokens, !hasTokens)
 						}
 					}
 					if code := op.reveals[address]; code != "" {
@@ -245,7 +245,7 @@ func TestSecurityResetWithoutSpool(t *testing.T) {
 	}
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("readiness %s", resp.Status)
+		t.Errorf("readiness: got %s, want 503", resp.Status)
 	}
 }
 
@@ -266,7 +266,7 @@ func TestSecurityUniformTime(t *testing.T) {
 				caller.ask(t, query, map[string]any{"e": address + "@example.com", "u": fmt.Sprintf("new%d", i),
 					"p": outsidersPassword})
 				if took := time.Since(began); took < due {
-					t.Errorf("%s, %s: after %v", query, address, took)
+					t.Errorf("%s, %s: got an answer after %v, want at least %v", query, address, took, due)
 				}
 			})
 		}
@@ -283,17 +283,17 @@ func TestSecurityUniformTimeEnds(t *testing.T) {
 	go func() { answer <- o.ask(t, askReset, map[string]any{"e": "verified@example.com"}) }()
 	for len(o.mails(t)) == 0 {
 		if time.Since(began) > 4*time.Second {
-			t.Fatal("no mail") // and the answer is what cannot be waited for
+			t.Fatal("got no mail within 4 s, want one before the answer")
 		}
 	}
 	if err := o.Stop(); err != nil {
 		t.Error(err)
 	}
 	if got := <-answer; !strings.Contains(got.body, `"success":true`) {
-		t.Error(got.body)
+		t.Errorf("got %s, want success", got.body)
 	}
 	if took := time.Since(began); took >= 5*time.Second {
-		t.Errorf("the server ends after %v", took)
+		t.Errorf("the server: got an end after %v, want less than 5 s", took)
 	}
 }
 
@@ -326,7 +326,8 @@ func TestSecurityDearestHash(t *testing.T) {
 			began := time.Now()
 			o.ask(t, askLogin, map[string]any{"u": class.user, "p": class.password})
 			if took := time.Since(began); took < fastest/2 {
-				t.Errorf("%s takes %v, Django's hash %v", class.name, took, fastest)
+				t.Errorf("%s: got an answer after %v, want at least half of Django's hash, %v", class.name, took,
+					fastest)
 			}
 		})
 	}

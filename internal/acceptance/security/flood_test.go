@@ -40,7 +40,7 @@ func TestSecurityLoginsBesideFlood(t *testing.T) {
 				return strings.Contains(body, `"success":true`)
 			}
 			if test.known && !login() {
-				t.Fatal("the owner cannot log in before the flood")
+				t.Fatal("the owner before the flood: got a refusal, want a login")
 			}
 			const logins = 40
 			var rounds [logins + 1]chan struct{} // closed as the owner's logins are sent, and at the end
@@ -77,7 +77,7 @@ func TestSecurityLoginsBesideFlood(t *testing.T) {
 			close(rounds[logins])
 			flood.Wait()
 			if in < 38 {
-				t.Errorf("%d of 40 logins beside a flood", in)
+				t.Errorf("beside a flood: got %d of 40 logins, want at least 38", in)
 			}
 		})
 	}
@@ -99,7 +99,7 @@ func TestSecurityOwnerBesideAttempts(t *testing.T) {
 			_, _, body := askRaw(t, viaProxy(fmt.Sprintf("2001:db8:%x::1", client)), s, "", byName,
 				map[string]any{"name": "ada", "password": "wrong"})
 			if body != loginRefused {
-				t.Fatal(body)
+				t.Fatalf("got %s, want a refused login", body)
 			}
 		}
 	}
@@ -110,7 +110,7 @@ func TestSecurityOwnerBesideAttempts(t *testing.T) {
 			`newPassword1: $p, newPassword2: $p) { success errors } }`,
 			map[string]any{"t": newestToken(t, dir, "password-reset"), "p": password})
 		if !strings.Contains(body, `"success":true`) {
-			t.Fatal(body)
+			t.Fatalf("got %s, want success", body)
 		}
 		failLogins(77)
 		in := 0
@@ -122,11 +122,11 @@ func TestSecurityOwnerBesideAttempts(t *testing.T) {
 			}
 		}
 		if in != 10 {
-			t.Errorf("%d of 10 logins after reset %d", in, reset+1)
+			t.Errorf("after reset %d: got %d logins, want 10", reset+1, in)
 		}
 		if _, _, body := askRaw(t, viaProxy("198.51.100.7"), s, "", byName, map[string]any{"name": "ada",
 			"password": password}); body != loginRefused {
-			t.Errorf("elsewhere: %s", body)
+			t.Errorf("elsewhere: got %s, want a refused login", body)
 		}
 	}
 }

@@ -91,7 +91,7 @@ uniform_time = "0s" # other tests look at it
 					for _, field := range []string{"username", "phone"} {
 						if taken := strings.Contains(got.body, `"`+field+`":[{`); taken != strings.Contains(step.want,
 							field) {
-							t.Errorf("%+v: %s", step, got.body)
+							t.Errorf("got %[2]s, want the problems of %+[1]v", step, got.body)
 						}
 					}
 					list = append(list, got)
@@ -114,14 +114,14 @@ uniform_time = "0s" # other tests look at it
 						cmp.AllowUnexported(observed{})))
 				}
 				if claimedIDs != freeIDs {
-					t.Errorf("%s: ids grow by %d, by %d for a free address", address, claimedIDs, freeIDs)
+					t.Errorf("%s: got ids that grow by %d, want %d as for a free address", address, claimedIDs, freeIDs)
 				}
 			}
 			// An operator gives a held name, and is the only one who can.
 			o.Run(t, "", "user", "set", "caller", "--username", "twol")
 			if got := o.ask(t, register, map[string]any{"e": "y@example.net", "u": "twol",
 				"f": "9"}); !strings.Contains(got.body, `"code":"unique"`) {
-				t.Error(got.body)
+				t.Errorf("got %s, want unique", got.body)
 			}
 		})
 	}

@@ -72,7 +72,7 @@ func payloadOf(t *testing.T, answer *servertest.Answer, field string) string {
 		Errors  map[string][]struct{ Message, Code string }
 	}
 	if err := answer.Field(field, &payload); err != nil {
-		t.Fatalf("%s: %v", field, err)
+		t.Fatalf("%s: got no payload: %v", field, err)
 	}
 	if payload.Success {
 		return "ok"
@@ -182,7 +182,7 @@ func TestSecurityAddressVariants(t *testing.T) {
 				if test.want == same {
 					if got := answered(t, server, "", "verifyAccount", verifyQuery,
 						map[string]any{"token": token}); got != "ok" {
-						t.Errorf("verifyAccount: %s", got)
+						t.Errorf("verifyAccount: got %s, want ok", got)
 					}
 				} else {
 					servertest.Run(t, server.DataDir, "", "user", "set", "user"+n, "--verified")
@@ -202,7 +202,7 @@ func TestSecurityAddressVariants(t *testing.T) {
 				}
 				for _, d := range deliveries(t, server) {
 					if test.want != other || d.To == mailbox || d.To == primary {
-						t.Errorf("register with %+q mails %s", typed, d.To)
+						t.Errorf("register with %+q: got a mail to %s, want one to the other address only", typed, d.To)
 					}
 				}
 			})
@@ -254,16 +254,16 @@ func TestSecurityAddressSyntax(t *testing.T) {
 		}
 	}
 	if got := register(long+strings.Repeat("c", 255-len(long)-4)+".com", 0); got != "email max_length" {
-		t.Errorf("255 characters: %s", got)
+		t.Errorf("255 characters: got %s, want email max_length", got)
 	}
 	if sent := deliveries(t, server); len(sent) > 0 {
-		t.Errorf("mails to %+v", sent)
+		t.Errorf("got mails to %+v, want none", sent)
 	}
 	n := 0
 	for address, mailbox := range good {
 		n++
 		if got := register(address, n); got != "ok" {
-			t.Errorf("%q: %s", address, got)
+			t.Errorf("%q: got %s, want ok", address, got)
 		}
 		sent := deliveries(t, server)
 		if len(sent) != 1 || sent[0].To != mailbox {
@@ -421,7 +421,7 @@ func TestSecurityUsernames(t *testing.T) {
 				t.Errorf("answered %s, want %s", payload.Errors, want)
 			}
 			if took := time.Since(start); took > 2*time.Second {
-				t.Errorf("it took %v", took)
+				t.Errorf("got an answer after %v, want at most 2 s", took)
 			}
 		}
 	})

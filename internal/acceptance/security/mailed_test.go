@@ -57,7 +57,7 @@ func mailedLinks(t *testing.T, server *servertest.Server) map[string]delivered {
 		}
 		found := servertest.Link.FindStringSubmatch(servertest.Run(t, server.DataDir, "", args...))
 		if found == nil {
-			t.Fatalf("%q prints no link", args)
+			t.Fatalf("%q: got no link, want one", args)
 		}
 		mailed, err := url.Parse(found[0]) // a command does not know the port of a server that runs
 		if err != nil {
@@ -90,13 +90,13 @@ func TestSecurityTokensAtOnce(t *testing.T) {
 				case got == "ok" && won < 0:
 					won = i
 				case got == "ok":
-					t.Errorf("uses %d and %d succeed", won, i)
+					t.Errorf("got success of the uses %d and %d, want one", won, i)
 				case got != lost[kind]:
 					t.Errorf("a use that comes too late answers %s, want %s", got, lost[kind])
 				}
 			}
 			if won < 0 {
-				t.Fatal("none succeeds")
+				t.Fatal("got no use that succeeds, want one")
 			}
 			if !strings.HasPrefix(kind, "password") {
 				return
@@ -107,7 +107,7 @@ func TestSecurityTokensAtOnce(t *testing.T) {
 					t.Fatal(err)
 				}
 				if session.Success != (i == won) {
-					t.Errorf("password %d logs in: %t; use %d succeeded", i, session.Success, won)
+					t.Errorf("password %d: got a login %t, want %t", i, session.Success, i == won)
 				}
 			}
 		})
@@ -155,8 +155,8 @@ func TestSecurityLinksAreInert(t *testing.T) {
 					resp.Body.Close()
 					if err != nil || resp.StatusCode < 400 || len(resp.Cookies()) > 0 ||
 						bytes.Contains(body, []byte(links[kind].Token)) {
-						t.Errorf("%s %s: %s, cookies %v, %v\n%s", method, address, resp.Status, resp.Cookies(), err,
-							body)
+						t.Errorf("%s %s: got %s, cookies %v, %v; want a refusal without the token\n%s", method, address,
+							resp.Status, resp.Cookies(), err, body)
 					}
 				}
 			}
@@ -168,7 +168,7 @@ func TestSecurityLinksAreInert(t *testing.T) {
 	for _, kind := range kinds {
 		r := redemption(kind, links[kind].Token, 0)
 		if got := answered(t, server, "", r.field, r.query, nil); got != "ok" {
-			t.Errorf("%s afterwards: %s", kind, got)
+			t.Errorf("%s afterwards: got %s, want ok", kind, got)
 		}
 	}
 }
@@ -203,7 +203,7 @@ func TestSecurityStolenDatabase(t *testing.T) {
 		}
 		var out servertest.Session
 		if err := answer.Field(field, &out); err != nil || !out.Success {
-			t.Fatalf("%s: %s, %v", field, out.Errors, err)
+			t.Fatalf("%s: got %s, %v; want success", field, out.Errors, err)
 		}
 		if out.Token != "" {
 			secrets[fmt.Sprintf("access token %d", len(secrets))] = out.Token
@@ -215,7 +215,7 @@ func TestSecurityStolenDatabase(t *testing.T) {
 		t.Helper()
 		name, bob := fmt.Sprintf("ada%d", round), fmt.Sprintf("bob%d", round)
 		if session, err := server.Register(http.DefaultClient, name, password); err != nil || !session.Success {
-			t.Fatalf("%+v, %v", session, err)
+			t.Fatalf("got %+v, %v; want a registration", session, err)
 		}
 		session := ask("", "tokenAuth", `mutation ($name: String, $password: String!) { tokenAuth(username: $name, `+
 			`password: $password) { success errors token refreshToken } }`,
@@ -263,7 +263,7 @@ func TestSecurityStolenDatabase(t *testing.T) {
 	sendAll(2)
 	steal("mails wait")
 	if err := server.Stop(); err != nil {
-		t.Fatalf("%v\n%s", err, server.Log())
+		t.Fatalf("stop: got %v, want no error\n%s", err, server.Log())
 	}
 	steal("mails wait, stopped")
 	if err := os.Remove(spool); err != nil {
@@ -280,14 +280,14 @@ func TestSecurityStolenDatabase(t *testing.T) {
 		for name, secret := range secrets {
 			for form, part := range formsOf(t, secret) {
 				if bytes.Contains(raw, part) {
-					t.Errorf("%s: the %s is there, %s", file, name, form)
+					t.Errorf("%s: got the %s, %s; want no part of a token", file, name, form)
 				}
 			}
 		}
 		for _, text := range []string{"password-reset/", "Reset your password", "multipart/alternative", "Message-ID",
 			password} {
 			if bytes.Contains(raw, []byte(text)) {
-				t.Errorf("%s: %q is there", file, text)
+				t.Errorf("%s: got %q, want none of it", file, text)
 			}
 		}
 	}
@@ -303,7 +303,8 @@ func TestSecurityStolenDatabase(t *testing.T) {
 		}
 	}
 	if leaf == "" || !bytes.Contains(waiting, []byte("bob2@example.com")) || !bytes.Contains(waiting, []byte(".eml")) {
-		t.Errorf("the files lack an address, a waiting mail, or the hash of a refresh token (%q)", leaf)
+		t.Errorf("got the hash %q and the files of waiting mails\n%s\nwant a hash, and a mail to bob2@example.com",
+			leaf, waiting)
 	}
 }
 
@@ -315,7 +316,7 @@ func formsOf(t *testing.T, token string) map[string][]byte {
 	for i, part := range strings.Split(token, ".") {
 		raw, err := base64.RawURLEncoding.DecodeString(part)
 		if err != nil || len(raw) < 16 {
-			t.Fatalf("%q is not base64 of enough bytes: %v", part, err)
+			t.Fatalf("got %q, %v; want base64 of at least 16 bytes", part, err)
 		}
 		forms[fmt.Sprintf("part %d", i)] = []byte(part)
 		forms[fmt.Sprintf("part %d, its bytes", i)] = raw

@@ -96,7 +96,7 @@ func (o *outsider) logIn(t *testing.T, name, password string) *outsider {
 	t.Helper()
 	session, err := o.Login(http.DefaultClient, name, password)
 	if err != nil || !session.Success {
-		t.Fatalf("%s cannot log in: %+v, %v", name, session, err)
+		t.Fatalf("%s: got %+v, %v; want a login", name, session, err)
 	}
 	return o.as("Authorization", "JWT "+session.Token)
 }

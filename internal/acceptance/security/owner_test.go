@@ -36,7 +36,7 @@ func volley(t *testing.T, server *servertest.Server, requests []request) []*serv
 	wg.Wait()
 	for i, err := range errs {
 		if err != nil {
-			t.Fatalf("request %d: %v\n%s", i, err, server.Log())
+			t.Fatalf("request %d: got %v, want an answer\n%s", i, err, server.Log())
 		}
 	}
 	return answers
@@ -65,7 +65,7 @@ func TestSecurityOneOwner(t *testing.T) {
 			"--secondary-email", name+".2@example.com", "--verified", "--password-stdin")
 		session, err := server.Login(http.DefaultClient, name, password)
 		if err != nil || !session.Success {
-			t.Fatalf("%+v, %v", session, err)
+			t.Fatalf("got %+v, %v; want success", session, err)
 		}
 		sessions[i] = session.Token
 	}
@@ -107,7 +107,7 @@ func TestSecurityOneOwner(t *testing.T) {
 			switch {
 			case got != "ok":
 				if !slices.Contains(allowed, got) {
-					t.Errorf("%s: %s of %s answers %s", address, field, id, got)
+					t.Errorf("%s: %s of %s: got %s, want one of %q", address, field, id, got, allowed)
 				}
 			case field == "register":
 				winners = append(winners, fmt.Sprintf(`"username":"racer%d.%d"`, round, i/4))
@@ -121,10 +121,10 @@ func TestSecurityOneOwner(t *testing.T) {
 		}
 		owner := servertest.Run(t, server.DataDir, "", "user", "show", address, "--json")
 		if len(winners) != 1 || !strings.Contains(owner, winners[0]) {
-			t.Errorf("%s was given to %q, and is of %s", address, winners, owner)
+			t.Errorf("%s: got the owner %s and the winners %q, want one and the same", address, owner, winners)
 		}
 		if len(named) > 1 || len(named) == 1 && !slices.Equal(named, winners) {
-			t.Errorf("%s became the username of %q, and the address of %q", address, named, winners)
+			t.Errorf("%s: got the username of %q, want one of %q at most", address, named, winners)
 		}
 	}
 	t.Logf("won: %v", won)
@@ -137,17 +137,18 @@ func TestSecurityOneOwner(t *testing.T) {
 			SecondaryEmail string `json:"secondary_email"`
 		}
 		if err := json.Unmarshal(line, &u); err != nil {
-			t.Fatalf("%s: %v", line, err)
+			t.Fatalf("got %s, want JSON: %v", line, err)
 		}
 		for _, address := range []string{u.Email, u.SecondaryEmail} {
 			address = strings.ToLower(address)
 			if other, taken := owners[address]; taken && address != "" {
-				t.Errorf("%s is of %s and of %s", address, other, u.ID)
+				t.Errorf("%s: got the owners %s and %s, want one", address, other, u.ID)
 			}
 			owners[address] = u.ID
 		}
 	}
 	if len(owners) < n+won["register"] { // a secondary one goes with the next
-		t.Errorf("%d addresses of %d users and %d that have registered", len(owners), n, won["register"])
+		t.Errorf("got %d addresses, want at least those of %d users and %d that have registered", len(owners), n,
+			won["register"])
 	}
 }

@@ -31,7 +31,7 @@ func (a observed) codes(t *testing.T, mutation string) map[string][]string {
 		Errors []struct{ Extensions struct{ Code string } }
 	}
 	if err := json.Unmarshal([]byte(a.body), &answer); err != nil {
-		t.Fatalf("%q: %v", a.body, err)
+		t.Fatalf("got %q, want JSON: %v", a.body, err)
 	}
 	codes := map[string][]string{}
 	for _, e := range answer.Errors {
@@ -90,17 +90,17 @@ func TestSecurityPasswordLengths(t *testing.T) {
 			}
 			if cut := test.password[:len(test.password)-1]; o.opens(t, name, cut) ||
 				o.opens(t, name, test.password+"x") {
-				t.Error("a login with one byte less or more")
+				t.Error("one byte less or more: got a login, want none")
 			}
 		})
 	}
 	t.Run("twins for bcrypt", func(t *testing.T) {
 		twin := strings.Repeat("zq9-vk7x", 9) // 72 bytes
 		if codes := o.register(t, "twin", twin+"one"); len(codes) > 0 {
-			t.Fatal(codes)
+			t.Fatalf("register: got the problems %q, want none", codes)
 		}
 		if !o.opens(t, "twin", twin+"one") || o.opens(t, "twin", twin+"two") || o.opens(t, "twin", twin) {
-			t.Error("passwords that differ after 72 bytes are treated as equal")
+			t.Error("passwords that differ after 72 bytes: got them treated as equal, want one login")
 		}
 	})
 	t.Run("10 MB", func(t *testing.T) {
@@ -109,12 +109,12 @@ func TestSecurityPasswordLengths(t *testing.T) {
 		// The server may hang up before all is sent.
 		if got, err := o.trySend(http.DefaultClient, body); err == nil &&
 			got.status != http.StatusRequestEntityTooLarge {
-			t.Errorf("status %d", got.status)
+			t.Errorf("got status %d, want 413", got.status)
 		}
 		if err := o.Cmd.Process.Signal(syscall.Signal(0)); err != nil ||
 			!o.opens(t, "twin", strings.Repeat("zq9-vk7x", 9)+
 				"one") {
-			t.Errorf("afterwards: %v", err)
+			t.Errorf("afterwards: got %v or no login, want a login", err)
 		}
 	})
 }
@@ -173,10 +173,10 @@ func TestSecurityUnicodePasswords(t *testing.T) {
 		escaped              = `\ud83d\ude00`
 	)
 	if codes := o.register(t, "ada", composed); len(codes) > 0 {
-		t.Fatal(codes)
+		t.Fatalf("register: got the problems %q, want none", codes)
 	}
 	if codes := o.register(t, "eve", emoji); len(codes) > 0 {
-		t.Fatal(codes)
+		t.Fatalf("register: got the problems %q, want none", codes)
 	}
 	// login sends JSON as it stands: by is the password as a literal of the query, var as the JSON of a variable.
 	login := func(t *testing.T, name, literal, variable string) string {
@@ -267,11 +267,12 @@ func TestSecurityPasswordSetOnce(t *testing.T) {
 				t.Errorf("who loses (-want +got):\n%s", diff)
 			}
 			if password := fmt.Sprintf("brisk-heron-%d", i); o.opens(t, name, password) != (len(codes) == 0) {
-				t.Errorf("%v was answered, and %q opens the account: %t", codes, password, len(codes) > 0)
+				t.Errorf("%q: got a login %t, want %t after the answer %v", password, len(codes) > 0, len(codes) == 0,
+					codes)
 			}
 		}
 		if won != 1 {
-			t.Errorf("%d of %d win", won, tries)
+			t.Errorf("got %d of %d that win, want 1", won, tries)
 		}
 	}
 }
@@ -293,14 +294,14 @@ func TestSecurityPasswordChangeNeedsTheOldOne(t *testing.T) {
 		}
 	}
 	if o.opens(t, "ada", "brisk-heron-17") || !o.opens(t, "ada", outsidersPassword) {
-		t.Error("the password has changed")
+		t.Error("got a new password, want the old one")
 	}
 	if codes := ada.ask(t, change, map[string]any{"o": outsidersPassword, "p": "brisk-heron-17"}).codes(t,
 		"passwordChange"); len(codes) > 0 {
-		t.Error(codes)
+		t.Errorf("passwordChange: got the problems %q, want none", codes)
 	}
 	if !o.opens(t, "ada", "brisk-heron-17") || o.opens(t, "ada", outsidersPassword) {
-		t.Error("the password has not changed")
+		t.Error("got the old password, want the new one")
 	}
 }
 
@@ -368,16 +369,16 @@ func TestSecurityPasswordsLeaveNoTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Contains(places["log"], []byte("request")) || len(places) < 6 {
-		t.Fatalf("looked into %d places; the log is\n%s", len(places), places["log"])
+		t.Fatalf("got %d places, want at least 6 and a log with requests:\n%s", len(places), places["log"])
 	}
 	for place, text := range places {
 		for _, password := range []string{"Canary", "canary"} {
 			if bytes.Contains(text, []byte(password)) {
-				t.Errorf("%s has a password", place)
+				t.Errorf("%s: got a password in it, want none", place)
 			}
 		}
 	}
 	if strings.Contains(answers, "Canary") {
-		t.Errorf("an answer has a password: %s", answers)
+		t.Errorf("got the answers %s, want no password in them", answers)
 	}
 }

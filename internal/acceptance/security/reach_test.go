@@ -77,13 +77,13 @@ func TestSecurityForwardedPages(t *testing.T) {
 		for _, page := range developmentPages {
 			got := sendRaw(t, server, "GET "+page+" "+fmt.Sprintf(head, host), "")
 			if got.Status != 403 || shows(got) {
-				t.Errorf("%s %q: status %d, %.200s", page, head, got.Status, got.Body)
+				t.Errorf("%s %q: got status %d, %.200s; want 403", page, head, got.Status, got.Body)
 			}
 		}
 	}
 	for _, page := range []string{"/dev/mail", "/dev/mail.json", "/"} {
 		if got := sendRaw(t, server, "GET "+page+" HTTP/1.1\nHost: "+host, ""); got.Status != 200 || !shows(got) {
-			t.Errorf("%s of this machine: status %d, %.200s", page, got.Status, got.Body)
+			t.Errorf("%s of this machine: got status %d, %.200s; want 200 and the page", page, got.Status, got.Body)
 		}
 	}
 }
@@ -105,14 +105,14 @@ func TestSecurityPublicSettings(t *testing.T) {
 			server := servertest.New(t, "ACCOUNTD_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+value)
 			for _, page := range developmentPages {
 				if got := server.Send(t, "GET", page, ""); got.Status != 404 {
-					t.Errorf("%s: status %d, %.200s", page, got.Status, got.Body)
+					t.Errorf("%s: got status %d, %.200s; want 404", page, got.Status, got.Body)
 				}
 			}
 			missing := "server.public_url is missing, while other settings are for users elsewhere (" + key +
 				"): set it to the"
 			log, want := server.Log(), key != "server.public_url"
 			if strings.Contains(log, missing) != want || strings.Contains(log, "/dev/mail\n") {
-				t.Errorf("the start says\n%s", log)
+				t.Errorf("the start: got\n%s\nwant %q in it %t, and no page of mails", log, missing, want)
 			}
 		})
 	}
@@ -127,7 +127,7 @@ func TestSecurityAskedForPage(t *testing.T) {
 	for page, want := range map[string]int{"/": 200, "/?endpoint=relay": 200, "/dev/mail": 404, "/dev/mail.json": 404} {
 		got := sendRaw(t, server, "GET "+page+" HTTP/1.0\nHost: accounts.example\nX-Forwarded-For: 192.0.2.1", "")
 		if got.Status != want {
-			t.Errorf("%s: status %d, %.200s", page, got.Status, got.Body)
+			t.Errorf("%s: got status %d, %.200s; want %d", page, got.Status, got.Body, want)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 	const remedy = `set server.trusted_proxies = ["127.0.0.1"], and let the reverse proxy, or your back end, ` +
 		"send X-Forwarded-For"
 	if log := strings.ReplaceAll(s.Log(), `\"`, `"`); !strings.Contains(log, says+": "+remedy) {
-		t.Errorf("the start says\n%s", log)
+		t.Errorf("the start: got\n%s\nwant %q in it", log, says+": "+remedy)
 	}
 	names := []string{"X-Forwarded-For", "CF-Connecting-IP", "Forwarded", "X-Real-IP"}
 	register := func(i int) bool {
@@ -159,18 +159,19 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 		got := sendRaw(t, s, head+fmt.Sprintf("\nContent-Type: application/json\nContent-Length: %d", len(body)), body)
 		in := strings.Contains(got.Body, `"success":true`)
 		if in == throttledAnswer(t, got.Status, got.Header, got.Body) {
-			t.Fatalf("registration %d: status %d, %s", i, got.Status, got.Body)
+			t.Fatalf("registration %d: got status %d, %s; want a success or a whole throttled answer", i, got.Status,
+				got.Body)
 		}
 		return in
 	}
 	for i := range 30 {
 		if !register(i) {
-			t.Fatalf("registration %d of 30 is throttled", i+1)
+			t.Fatalf("registration %d of 30: got throttled, want success", i+1)
 		}
 	}
 	for i := 30; i < 35; i++ {
 		if register(i) {
-			t.Errorf("registration %d by ever new addresses is let in", i+1)
+			t.Errorf("registration %d with a new client address: got success, want throttled", i+1)
 		}
 	}
 	const asOne = "a reverse proxy on this machine names no client, or is not in server.trusted_proxies: limits"
@@ -179,21 +180,21 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 		t.Helper()
 		minutes := 1 + int(time.Since(began)/time.Minute)
 		if n := strings.Count(s.Log(), warning); never != (n == 0) || n > minutes {
-			t.Errorf("the log says %d times %q:\n%s", n, warning, s.Log())
+			t.Errorf("got %d warnings %q, want at most %d, none %t:\n%s", n, warning, minutes, never, s.Log())
 		}
 	}
 	logged(asOne, false)
 	logged(program, true)
 	for i := range 4 { // an app's back end
 		if body := tryLogin(t, s, byName, fmt.Sprint("nobody", i), "wrong"); body != loginRefused {
-			t.Error(body)
+			t.Errorf("got %s, want a refused login", body)
 		}
 	}
 	logged(program, false)
 	for _, secret := range []string{"203.0.113", "quiet-otter", "user1", "nobody"} {
 		for line := range strings.Lines(s.Log()) {
 			if strings.Contains(line, secret) && (strings.Contains(line, asOne) || strings.Contains(line, program)) {
-				t.Errorf("it has %s: %s", secret, line)
+				t.Errorf("got %s in a warning, want no name: %s", secret, line)
 			}
 		}
 	}
@@ -202,7 +203,7 @@ func TestSecurityUntrustedProxy(t *testing.T) {
 	doctor.Dir, doctor.Env = filepath.Dir(dir), append(os.Environ(), servertest.Public...)
 	out, err := doctor.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "PROBLEM  addresses: "+says+"\n         "+remedy+"\n") {
-		t.Errorf("doctor: %v\n%s", err, out)
+		t.Errorf("doctor: got %v\n%s\nwant the problem %q and its remedy", err, out, says)
 	}
 }
 
@@ -213,11 +214,11 @@ func TestSecurityNamelessProxy(t *testing.T) {
 	env := slices.Concat(servertest.Public, []string{behindProxy, "ACCOUNTD_LIMITS_LOGINS_PER_IP=2/h"})
 	s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), env...)
 	if strings.Contains(s.Log(), "server.trusted_proxies") {
-		t.Errorf("the start says\n%s", s.Log())
+		t.Errorf("the start: got\n%s\nwant no word of server.trusted_proxies", s.Log())
 	}
 	for i := range 4 {
 		if body := tryLogin(t, s, byName, fmt.Sprint("nobody", i), "wrong"); body != loginRefused {
-			t.Error(body)
+			t.Errorf("got %s, want a refused login", body)
 		}
 	}
 	for i, head := range []string{
@@ -228,7 +229,7 @@ func TestSecurityNamelessProxy(t *testing.T) {
 		head := "POST /graphql " + head + "\nHost: localhost\nContent-Type: application/json\nContent-Length: "
 		got := sendRaw(t, s, head+strconv.Itoa(len(body)), body)
 		if throttledAnswer(t, got.Status, got.Header, got.Body) != (i >= 2) {
-			t.Errorf("login %d, %q: status %d, %s", i+1, head, got.Status, got.Body)
+			t.Errorf("login %d, %q: got status %d, %s; want throttled %t", i+1, head, got.Status, got.Body, i >= 2)
 		}
 	}
 	for _, warning := range []string{
@@ -236,7 +237,7 @@ func TestSecurityNamelessProxy(t *testing.T) {
 		"a reverse proxy on this machine names no client, or is not in server.trusted_proxies: limits",
 	} {
 		if !strings.Contains(s.Log(), warning) {
-			t.Errorf("the log does not say %q:\n%s", warning, s.Log())
+			t.Errorf("got the log\n%s\nwant %q in it", s.Log(), warning)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func TestSecurityOneSuccessor(t *testing.T) {
 	s := servertest.Cheap(t, dir)
 	first, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !first.Success {
-		t.Fatalf("%+v, %v", first, err)
+		t.Fatalf("got %+v, %v; want success", first, err)
 	}
 	successors := make([]string, 50)
 	var wg sync.WaitGroup
@@ -43,7 +43,7 @@ func TestSecurityOneSuccessor(t *testing.T) {
 		wg.Go(func() {
 			next, err := s.Refresh(first.RefreshToken)
 			if err != nil || !next.Success {
-				t.Errorf("refresh %d: %+v, %v", i, next, err)
+				t.Errorf("refresh %d: got %+v, %v; want success", i, next, err)
 				return
 			}
 			successors[i] = next.RefreshToken
@@ -52,7 +52,7 @@ func TestSecurityOneSuccessor(t *testing.T) {
 	wg.Wait()
 	for _, successor := range successors {
 		if successor == "" || successor != successors[0] || successor == first.RefreshToken {
-			t.Fatalf("the successors are %q", successors)
+			t.Fatalf("got the successors %q, want one new token for all", successors)
 		}
 	}
 	s.Kill()
@@ -62,7 +62,7 @@ func TestSecurityOneSuccessor(t *testing.T) {
 		t.Errorf("after a crash the first token gives %+v, %v; want the same successor", again, err)
 	}
 	if name := s.UsernameOf(t, again.Token); name != "ada" {
-		t.Errorf("the access token is %q's", name)
+		t.Errorf("the access token: got %q, want ada", name)
 	}
 }
 
@@ -71,13 +71,13 @@ func TestSecuritySessionsPerUser(t *testing.T) {
 	t.Parallel()
 	s := servertest.New(t)
 	if out, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !out.Success {
-		t.Fatalf("%+v, %v", out, err)
+		t.Fatalf("got %+v, %v; want a registration", out, err)
 	}
 	var sessions []*servertest.Session
 	for range 60 {
 		session, err := s.Login(http.DefaultClient, "ada", "quiet-otter-42")
 		if err != nil || !session.Success {
-			t.Fatalf("%+v, %v", session, err)
+			t.Fatalf("got %+v, %v; want a login", session, err)
 		}
 		sessions = append(sessions, session)
 	}
@@ -91,7 +91,7 @@ func TestSecuritySessionsPerUser(t *testing.T) {
 		}
 	}
 	if out, err := s.Refresh(sessions[0].RefreshToken); err != nil || out.Success {
-		t.Errorf("the oldest session is refreshed: %+v, %v", out, err)
+		t.Errorf("refresh of the oldest session: got %+v, %v; want a refusal", out, err)
 	}
 }
 
@@ -109,7 +109,7 @@ func signKeys(t *testing.T, dir string) (secret []byte, id string) {
 		}
 	}
 	if err := json.Unmarshal(raw, &ring); err != nil || len(ring.Access) != 1 {
-		t.Fatalf("%d keys, %v", len(ring.Access), err)
+		t.Fatalf("got %d keys, %v; want 1", len(ring.Access), err)
 	}
 	return ring.Access[0].Secret, ring.Access[0].ID
 }
@@ -140,7 +140,7 @@ func TestSecurityForgedTokens(t *testing.T) {
 	s := servertest.Cheap(t, dir, "ACCOUNTD_TOKENS_AUDIENCE=app")
 	session, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	secret, kid := signKeys(t, dir)
 	parts := strings.Split(session.Token, ".")
@@ -265,23 +265,23 @@ func TestSecurityForgedTokens(t *testing.T) {
 			[]string{"other"}),
 	}
 	if len(forged) < 60 {
-		t.Errorf("%d forged tokens", len(forged))
+		t.Errorf("got %d forged tokens, want at least 60", len(forged))
 	}
 	if name := s.UsernameOf(t, forge(header, string(payload), own)); name != "ada" {
-		t.Fatalf("what is forged with nothing changed is %q's", name)
+		t.Fatalf("forged with nothing changed: got %q, want ada", name)
 	}
 	for what, token := range forged {
 		t.Run(what, func(t *testing.T) {
 			if strings.ContainsAny(token, "\x00\n") {
-				t.Fatal("no header can carry it")
+				t.Fatal("got a token with NUL or a line break, want one that a header can carry")
 			}
 			if name := s.UsernameOf(t, token); name != "" {
-				t.Errorf("%.80s is %q's", token, name)
+				t.Errorf("%.80s: got %q, want an anonymous caller", token, name)
 			}
 		})
 	}
 	if name := s.UsernameOf(t, session.Token); name != "ada" {
-		t.Errorf("the good token is %q's afterwards", name)
+		t.Errorf("the valid token afterwards: got %q, want ada", name)
 	}
 }
 
@@ -295,7 +295,7 @@ func TestSecurityPublicKeyAsSecret(t *testing.T) {
 			s := servertest.Cheap(t, dir, "ACCOUNTD_TOKENS_ALGORITHM="+algorithm)
 			session, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42")
 			if err != nil || !session.Success {
-				t.Fatalf("%+v, %v", session, err)
+				t.Fatalf("got %+v, %v; want success", session, err)
 			}
 			der, kid := signKeys(t, dir)
 			key, err := x509.ParsePKCS8PrivateKey(der)
@@ -327,12 +327,13 @@ func TestSecurityPublicKeyAsSecret(t *testing.T) {
 				for _, alg := range []string{"HS256", algorithm} {
 					token := forge(`{"alg":"`+alg+`","kid":"`+kid+`","typ":"JWT"}`, string(payload), hs(secret))
 					if name := s.UsernameOf(t, token); name != "" {
-						t.Errorf("HMAC under the public key in %s, said to be %s, is %q's", form, alg, name)
+						t.Errorf("HMAC under the public key in %s with the algorithm %s: got %q, want nobody", form,
+							alg, name)
 					}
 				}
 			}
 			if name := s.UsernameOf(t, session.Token); name != "ada" {
-				t.Errorf("the good token is %q's", name)
+				t.Errorf("the valid token: got %q, want ada", name)
 			}
 		})
 	}

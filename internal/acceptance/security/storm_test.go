@@ -30,7 +30,7 @@ func TestSecurityLoginStorm(t *testing.T) {
 	o := &outsider{Server: server}
 	session, err := o.Register(http.DefaultClient, "ada", outsidersPassword)
 	if err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	o.add(t, "bob", outsidersPassword, "--verified") // a user may have so many sessions, and ada is to keep hers
 	login, err := json.Marshal(map[string]any{"query": askLogin, "variables": map[string]string{"u": "bob",
@@ -54,7 +54,7 @@ func TestSecurityLoginStorm(t *testing.T) {
 			answer, err := polite.trySend(http.DefaultClient, []byte(`{"query":"{ me { username } }"}`))
 			if err != nil || answer.status != http.StatusOK || answer.body != `{"data":{"me":{"username":"ada"}}}`+
 				"\n" {
-				t.Errorf("me: %+v, %v", answer, err)
+				t.Errorf("me: got %+v, %v; want ada", answer, err)
 			}
 			took = append(took, time.Since(began))
 		}
@@ -66,7 +66,7 @@ func TestSecurityLoginStorm(t *testing.T) {
 			from := o.as("X-Forwarded-For", fmt.Sprintf("203.0.%d.%d", 113+i/200, 1+i%200))
 			answer, err := from.trySend(client, login)
 			if err != nil {
-				t.Errorf("login %d: %v", i, err)
+				t.Errorf("login %d: got %v, want an answer", i, err)
 			}
 			answers[i] = answer
 		})
@@ -83,11 +83,12 @@ func TestSecurityLoginStorm(t *testing.T) {
 			answer.header.Get("Retry-After") != "":
 			busy++
 		default:
-			t.Errorf("status %d, Retry-After %q, %s", answer.status, answer.header.Get("Retry-After"), answer.body)
+			t.Errorf("got status %d, Retry-After %q, %s; want a login or busy", answer.status,
+				answer.header.Get("Retry-After"), answer.body)
 		}
 	}
 	if in == 0 || busy == 0 || len(took) == 0 {
-		t.Errorf("%d logged in, %d were told to come back, me was asked %d times", in, busy, len(took))
+		t.Errorf("got %d logins, %d busy, %d answers of me; want some of each", in, busy, len(took))
 	}
 	slices.Sort(took)
 	t.Logf("%d logged in, %d were told to come back; me: %d answers, median %v, 99th percentile %v", in, busy,
@@ -96,10 +97,10 @@ func TestSecurityLoginStorm(t *testing.T) {
 	most, known := highWater(t, server.Cmd.Process.Pid)
 	t.Logf("most memory: %d MiB", most)
 	if known && most > budget {
-		t.Errorf("the server has had %d MiB of memory, more than %d", most, budget)
+		t.Errorf("the server's memory: got %d MiB, want at most %d", most, budget)
 	}
 	if !o.opens(t, "bob", outsidersPassword) {
-		t.Error("afterwards nobody can log in")
+		t.Error("afterwards: got a refused login, want a login")
 	}
 }
 
@@ -118,6 +119,6 @@ func highWater(t *testing.T, pid int) (mib int, known bool) {
 			return mib / 1024, true
 		}
 	}
-	t.Fatal("/proc has no VmHWM")
+	t.Fatal("/proc: got no VmHWM, want one")
 	return 0, false
 }

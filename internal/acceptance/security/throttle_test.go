@@ -119,7 +119,7 @@ func newestToken(t *testing.T, dir, path string) string {
 			return string(found[2])
 		}
 	}
-	t.Fatalf("no mail with a link to %s among %d", path, len(files))
+	t.Fatalf("got no mail with a link to %s among %d, want one", path, len(files))
 	return ""
 }
 
@@ -141,18 +141,18 @@ func TestSecurityAccountLimit(t *testing.T) {
 	s := servertest.Cheap(t, dir)
 	session, err := s.Login(http.DefaultClient, "ada", ownersPassword)
 	if err != nil || session.Token == "" {
-		t.Fatal(session, err)
+		t.Fatalf("got %+v, %v; want a token", session, err)
 	}
 	names := []struct{ query, name string }{{byName, "ada"}, {byName, "ADA"}, {byMail, "ada@example.com"},
 		{byMail, "ADA@home.example"}}
 	for i := range 8 {
 		if body := tryLogin(t, s, names[i%4].query, names[i%4].name, "wrong"); body != loginRefused {
-			t.Fatal(body)
+			t.Fatalf("attempt %d: got %s, want a refused login", i, body)
 		}
 	}
 	for range 2 {
 		if body := tryArchive(t, s, session.Token, "wrong"); body != passwordRefused {
-			t.Fatal(body)
+			t.Fatalf("archiveAccount: got %s, want a refused password", body)
 		}
 	}
 	unknown := tryLogin(t, s, byName, "nobody", "wrong")
@@ -160,20 +160,20 @@ func TestSecurityAccountLimit(t *testing.T) {
 		t.Helper()
 		for _, n := range names {
 			if body := tryLogin(t, s, n.query, n.name, ownersPassword); body != unknown || body != loginRefused {
-				t.Errorf("%s, %s: %s", when, n.name, body)
+				t.Errorf("%s, %s: got %s, want a refused login", when, n.name, body)
 			}
 		}
 	}
 	refuses("full")
 	if body := tryArchive(t, s, session.Token, ownersPassword); body != passwordRefused {
-		t.Error(body)
+		t.Errorf("archiveAccount of a locked account: got %s, want a refused password", body)
 	}
 	s.Kill()
 	s = servertest.Cheap(t, dir)
 	refuses("after a power cut")
 	if out := servertest.Run(t, dir, "", "user", "show", "ada", "--json"); !strings.Contains(out,
 		`"throttled":{"failures":10,"refused":9,"until":"`) {
-		t.Error(out)
+		t.Errorf("user show: got %s, want 10 failures, 9 refused and a time", out)
 	}
 
 	askRaw(t, http.DefaultClient, s, "", `mutation { sendPasswordResetEmail(email: "ada@home.example") { success } }`,
@@ -184,10 +184,10 @@ func TestSecurityAccountLimit(t *testing.T) {
 			`{ success } }`,
 		map[string]any{"t": newestToken(t, dir, "password-reset")})
 	if !strings.Contains(body, `"success":true`) {
-		t.Fatal(body)
+		t.Fatalf("passwordReset: got %s, want success", body)
 	}
 	if body := tryLogin(t, s, byName, "ada", "brisk-heron-71"); !strings.Contains(body, `"success":true`) {
-		t.Errorf("after the reset: %s", body)
+		t.Errorf("after the reset: got %s, want a login", body)
 	}
 }
 
@@ -203,14 +203,14 @@ func TestSecurityReauthentication(t *testing.T) {
 	}
 	for range 11 {
 		if body := tryArchive(t, s, session.Token, "wrong"); body != passwordRefused {
-			t.Fatal(body)
+			t.Fatalf("archiveAccount: got %s, want a refused password", body)
 		}
 	}
 	if body := tryArchive(t, s, session.Token, ownersPassword); body != passwordRefused {
-		t.Errorf("the right password: %s", body)
+		t.Errorf("the right password: got %s, want a refused password", body)
 	}
 	if body := tryLogin(t, s, byName, "ada", ownersPassword); body != loginRefused {
-		t.Errorf("the right login: %s", body)
+		t.Errorf("the right login: got %s, want a refused login", body)
 	}
 }
 
@@ -241,17 +241,17 @@ func TestSecurityParallelAttempts(t *testing.T) {
 		return in
 	}
 	if in := storm(ownersPassword); in != 64 {
-		t.Errorf("%d of 64 right logins", in)
+		t.Errorf("the right password: got %d logins, want 64", in)
 	}
 	if in := storm("wrong"); in != 0 {
-		t.Errorf("%d of 64 wrong logins", in)
+		t.Errorf("a wrong password: got %d logins, want 0", in)
 	}
 	if out := servertest.Run(t, dir, "", "user", "show", "ada", "--json"); !strings.Contains(out,
 		`"throttled":{"failures":10,"refused":54,"until":"`) {
-		t.Error(out)
+		t.Errorf("user show: got %s, want 10 failures, 54 refused and a time", out)
 	}
 	if got := strings.Count(s.Log(), `"event":"login_failed","user":1,"throttled":false`); got != 10 {
-		t.Errorf("%d were looked at\n%s", got, s.Log())
+		t.Errorf("got %d passwords checked, want 10\n%s", got, s.Log())
 	}
 }
 
@@ -275,7 +275,7 @@ func TestSecurityThrottledTime(t *testing.T) {
 	slices.Sort(closed)
 	slices.Sort(open)
 	if a, b := closed[6], open[6]; 2*a < b || 2*b < a {
-		t.Errorf("a throttled login takes %v, another %v", a, b)
+		t.Errorf("a throttled login: got %v, want about the time of another, %v", a, b)
 	}
 }
 
@@ -287,7 +287,8 @@ func throttledAnswer(t *testing.T, status int, header http.Header, body string) 
 	}
 	if !strings.Contains(body, `"code":"throttled"`) || !strings.Contains(body, `"retryAfter":`+
 		header.Get("Retry-After")) || header.Get("Retry-After") == "" {
-		t.Errorf("status %d, Retry-After %q, %s", status, header.Get("Retry-After"), body)
+		t.Errorf("got status %d, Retry-After %q, %s; want throttled with that time", status, header.Get("Retry-After"),
+			body)
 	}
 	return true
 }
@@ -314,7 +315,7 @@ func TestSecurityNetworkLimit(t *testing.T) {
 			if throttledAnswer(t, status, answer, body) {
 				throttled++
 			} else if body != loginRefused {
-				t.Fatal(body)
+				t.Fatalf("got %s, want a refused login", body)
 			}
 		}
 		return throttled
@@ -328,22 +329,22 @@ func TestSecurityNetworkLimit(t *testing.T) {
 	}
 	if status, _, body := askRaw(t, viaProxy("2001:db8:1:2::99"), s, "", byName, map[string]any{"name": "ada",
 		"password": ownersPassword}); status != 429 {
-		t.Errorf("a right password from there: %d %s", status, body)
+		t.Errorf("a right password from there: got %d %s, want 429", status, body)
 	}
 	if got := fail("2001:db8:1:3::1", 1); got != 0 {
-		t.Error("the next network is throttled")
+		t.Errorf("the next network: got %d throttled, want 0", got)
 	}
 	for i := range 70 { // the client writes another address each time
 		throttled = fail(fmt.Sprintf("198.51.100.%d, 203.0.113.9", i), 1)
 	}
 	if throttled != 1 {
-		t.Error("an address that the client wrote itself changes the counter")
+		t.Errorf("with addresses that the client wrote itself: got %d throttled, want 1", throttled)
 	}
 	if got := fail("198.51.100.1, 203.0.113.10", 1); got != 0 {
-		t.Error("another client of the proxy is throttled")
+		t.Errorf("another client of the proxy: got %d throttled, want 0", got)
 	}
 	if got := fail("", 70); got != 0 {
-		t.Errorf("%d requests of a back end that names no client were throttled", got)
+		t.Errorf("a back end that names no client: got %d throttled, want 0", got)
 	}
 	if got := fail("not an address", 70); got != 10 {
 		t.Errorf("%d of 70 requests of a proxy that names no client were throttled, want 10", got)
@@ -353,15 +354,15 @@ func TestSecurityNetworkLimit(t *testing.T) {
 	}
 	s = servertest.Cheap(t, dir, behindProxy)
 	if got := fail("203.0.113.9", 1); got != 1 {
-		t.Error("a restart forgets the network")
+		t.Errorf("after a restart: got %d throttled, want 1", got)
 	}
 	other := filepath.Join(t.TempDir(), "data")
 	s = servertest.Cheap(t, other)
 	if got := fail("", 70); got != 0 {
-		t.Errorf("%d requests of this machine were throttled", got)
+		t.Errorf("this machine: got %d throttled, want 0", got)
 	}
 	if got := fail("203.0.113.9", 61); got != 1 {
-		t.Errorf("%d of 61 requests that nobody trusts to forward were throttled", got)
+		t.Errorf("61 requests of an untrusted proxy: got %d throttled, want 1", got)
 	}
 }
 
@@ -393,7 +394,7 @@ func TestSecurityThrottleBound(t *testing.T) {
 		return info.Size()
 	}
 	if first, second := size(0, 400), size(400, 2400); second > first+first/10 {
-		t.Errorf("the file grows from %d to %d bytes", first, second)
+		t.Errorf("the file: got %d bytes more, want at most a tenth above %d", second, first)
 	}
 }
 
@@ -415,11 +416,11 @@ func TestSecurityOneCredentialMutation(t *testing.T) {
 	} {
 		if _, _, body := askRaw(t, http.DefaultClient, s, "", query, nil); !strings.Contains(body,
 			`"code":"one_credential_mutation"`) || strings.Contains(body, `"data"`) {
-			t.Errorf("%s: %s", name, body)
+			t.Errorf("%s: got %s, want one_credential_mutation without data", name, body)
 		}
 	}
 	if body := tryLogin(t, s, byName, "ada", ownersPassword); !strings.Contains(body, `"success":true`) {
-		t.Errorf("one of the passwords was looked at: %s", body)
+		t.Errorf("afterwards: got %s, want a login, since no password was checked", body)
 	}
 }
 
@@ -431,7 +432,7 @@ func TestSecurityArrayBatch(t *testing.T) {
 		`[{"query":"{ me { id } }"},{"query":"{ me { id } }"}]`} {
 		if status, _, body := postRaw(t, http.DefaultClient, s, "", []byte(text)); status != http.StatusBadRequest ||
 			strings.Contains(body, `"data"`) {
-			t.Errorf("%s: %d %s", text, status, body)
+			t.Errorf("%s: got %d %s, want 400", text, status, body)
 		}
 	}
 }
@@ -453,11 +454,11 @@ func TestSecurityMailedTokens(t *testing.T) {
 	first, second := ask(), ask()
 	for _, token := range []string{first, second} {
 		if len(token) < 64 || len(token) > 1024 || !regexp.MustCompile(`^[A-Za-z0-9_-]+$`).MatchString(token) {
-			t.Errorf("a token is %q", token)
+			t.Errorf("got the token %q, want 64 to 1024 characters of base64url", token)
 		}
 	}
 	if n := len(first); first == second || first[n-43:] == second[n-43:] { // the signature, 256 bits
-		t.Errorf("two tokens are %q and %q", first, second)
+		t.Errorf("got the tokens %q and %q, want different ones with different signatures", first, second)
 	}
 	mutations := []string{
 		`mutation($t: String!) { verifyAccount(token: $t) { success errors } }`,
@@ -476,7 +477,7 @@ func TestSecurityMailedTokens(t *testing.T) {
 		if throttledAnswer(t, status, header, body) {
 			throttled++
 		} else if !strings.Contains(body, `"invalid_token"`) {
-			t.Fatal(body)
+			t.Fatalf("got %s, want invalid_token", body)
 		}
 	}
 	if throttled != 940 {
@@ -484,7 +485,7 @@ func TestSecurityMailedTokens(t *testing.T) {
 	}
 	if _, _, body := askRaw(t, client, s, "", mutations[2], map[string]any{"t": second}); !strings.Contains(body,
 		`"success":true`) {
-		t.Errorf("the good one: %s", body)
+		t.Errorf("the valid token: got %s, want success", body)
 	}
 }
 
@@ -506,7 +507,7 @@ func TestSecurityMailBombing(t *testing.T) {
 				`(email: $e) { success errors } }`,
 				map[string]any{"e": spellings[i%len(spellings)]})
 			if body != `{"data":{"`+mutation+`":{"success":true,"errors":null}}}`+"\n" {
-				t.Fatal(body)
+				t.Fatalf("%s: got %s, want success", mutation, body)
 			}
 		}
 	}
@@ -553,7 +554,7 @@ func TestSecurityMailBudget(t *testing.T) {
 				}
 				if _, _, body := askRaw(t, client, s, token, query, variables); !strings.Contains(body,
 					`"success":true`) {
-					t.Fatal(body)
+					t.Fatalf("got %s, want success", body)
 				}
 			}
 			for i := range 4 {
@@ -614,10 +615,10 @@ func TestSecurityPurgeRefused(t *testing.T) {
 		cmd.Dir, cmd.Env = filepath.Dir(dir), append(os.Environ(), env...)
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "accounts.purge_unverified") {
-			t.Errorf("%s: %v\n%s", name, err, out)
+			t.Errorf("%s: got %v\n%s\nwant a refusal of accounts.purge_unverified", name, err, out)
 		}
 		if _, err := os.Stat(dir); !os.IsNotExist(err) {
-			t.Errorf("%s: something was made: %v", name, err)
+			t.Errorf("%s: got %v for the data directory, want none", name, err)
 		}
 	}
 }

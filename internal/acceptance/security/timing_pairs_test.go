@@ -48,7 +48,7 @@ func TestTimingPairs(t *testing.T) {
 					return
 				}
 			}
-			t.Error("two names of one account take another time than names of two accounts")
+			t.Error("got another time for two names of one account, want that of names of two accounts")
 		})
 	}
 }
@@ -71,7 +71,7 @@ func measurePairs(t *testing.T, p twoNames) (same, others []float64) {
 		}
 		if answer, err := o.trySend(http.DefaultClient, body); err != nil || !strings.Contains(answer.body,
 			`"success":false`) {
-			t.Errorf("%s %s: %s, %v", field, name, answer.body, err)
+			t.Errorf("%s %s: got %s, %v; want a refusal", field, name, answer.body, err)
 		}
 	}
 	name := func(form string, account int) string { return strings.Replace(form, "$", fmt.Sprint(account), 1) }

@@ -70,7 +70,7 @@ func TestTiming(t *testing.T) {
 			t.Logf("again, for %s", strings.Join(differing, ", "))
 			for _, again := range measureTiming(t, op.query, op.django, op.classes) {
 				if slices.Contains(differing, again) {
-					t.Errorf("%s is different from %s", again, op.classes[0].name)
+					t.Errorf("%s: got another time, want that of %s", again, op.classes[0].name)
 				}
 			}
 		})
@@ -114,7 +114,7 @@ func measureTiming(t *testing.T, query string, django bool, classes []timed) (di
 			d := time.Since(began)
 			if want := fmt.Sprintf(`"success":%t`, query != askLogin); err != nil || !strings.Contains(answer.body,
 				want) {
-				t.Fatalf("%s: %s, %v", class.name, answer.body, err)
+				t.Fatalf("%s: got %s, %v; want %s", class.name, answer.body, err, want)
 			}
 			if sample >= warmUp {
 				took[c] = append(took[c], float64(d)/float64(time.Millisecond))
