@@ -145,21 +145,22 @@ func afterKill(t *testing.T, sink *mailSink, dataDir string, acknowledged bool) 
 	// where it lies since before the server was ready
 	server.Await(t, func() bool { return len(filesIn(t, dataDir, "new")) == 0 })
 	if err := server.Stop(); err != nil {
-		t.Errorf("SIGTERM: %v\n%s", err, server.Log())
+		t.Errorf("SIGTERM: got %v, want no error\n%s", err, server.Log())
 	}
 	ids, others := sink.of(mailedTo)
 	out.mails = len(ids)
 	switch {
 	case acknowledged && !out.committed:
-		t.Error("a registration that was acknowledged is gone")
+		t.Error("got no account of an acknowledged registration, want one")
 	case out.committed != (len(ids) > 0):
-		t.Errorf("registered %t, and %d mails", out.committed, len(ids))
+		t.Errorf("got %d mails, want some %t as the registration was committed", len(ids), out.committed)
 	case len(ids) > 2 || len(slices.Compact(ids)) > 1 || others:
-		t.Errorf("taken: %q, and for others: %t", ids, others)
+		t.Errorf("got the mails %q taken, and for others %t; want one id at most twice, and none for others", ids,
+			others)
 	}
 	for _, sub := range []string{"tmp", "new", "retry", "failed"} {
 		if left := filesIn(t, dataDir, sub); len(left) != 0 {
-			t.Errorf("left in %s: %q\n%s", sub, left, server.Log())
+			t.Errorf("%s: got %q left, want nothing\n%s", sub, left, server.Log())
 		}
 	}
 	// What is still in the outbox would be published now.
@@ -167,7 +168,7 @@ func afterKill(t *testing.T, sink *mailSink, dataDir string, acknowledged bool) 
 		t.Error(err)
 	}
 	if left := filesIn(t, dataDir, "new"); len(left) != 0 {
-		t.Errorf("left in the outbox: %q", left)
+		t.Errorf("the outbox: got %q left, want nothing", left)
 	}
 	return out
 }
@@ -205,7 +206,7 @@ func TestSecurityMailKilledBySMTP(t *testing.T) {
 			})
 			session, err := server.Register(http.DefaultClient, "ada", mailSpell)
 			if err != nil || !session.Success {
-				t.Fatal(session, err)
+				t.Fatalf("got %+v, %v; want success", session, err)
 			}
 			_ = server.Wait() // "signal: killed"
 			if out := afterKill(t, sink, dataDir, true); out.mails != test.want {

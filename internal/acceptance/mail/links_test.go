@@ -40,12 +40,12 @@ type strictMail struct{ subject, text, html string }
 func readStrictly(t *testing.T, raw, to string) strictMail {
 	t.Helper()
 	if strings.ContainsAny(strings.ReplaceAll(raw, "\r\n", ""), "\r\n\x00") || !utf8.ValidString(raw) {
-		t.Errorf("a bare CR or LF, a NUL, or no UTF-8: %q", raw)
+		t.Errorf("got %q, want UTF-8 without a bare CR or LF and without NUL", raw)
 	}
 	head, body, _ := strings.Cut(raw, "\r\n\r\n")
 	for line := range strings.SplitSeq(raw, "\r\n") {
 		if len(line) > 998 {
-			t.Errorf("a line of %d bytes", len(line))
+			t.Errorf("got a line of %d bytes, want at most 998", len(line))
 		}
 	}
 	values := map[string]string{}
@@ -55,7 +55,7 @@ func readStrictly(t *testing.T, raw, to string) strictMail {
 			return r < ' ' ||
 				r > '~'
 		}) {
-			t.Errorf("the header line %q", line)
+			t.Errorf("got the header line %q, want a known header in ASCII, once", line)
 		}
 		values[name] = value
 	}
@@ -74,7 +74,7 @@ func readStrictly(t *testing.T, raw, to string) strictMail {
 	}
 	subject, err := new(mime.WordDecoder).DecodeHeader(values["Subject"])
 	if err != nil || len(values) != 1 {
-		t.Errorf("%v; further headers: %q", err, values)
+		t.Errorf("got %v and the headers %q, want one header", err, values)
 	}
 	_, boundary, _ := strings.Cut(head, "boundary=")
 	boundary, _, _ = strings.Cut(boundary, "\r\n")
@@ -82,7 +82,7 @@ func readStrictly(t *testing.T, raw, to string) strictMail {
 	out := strictMail{subject: subject, text: strictPart(t, parts, "text/plain"), html: strictPart(t, parts,
 		"text/html")}
 	if _, err := parts.NextRawPart(); !errors.Is(err, io.EOF) {
-		t.Errorf("after two parts: %v", err)
+		t.Errorf("after two parts: got %v, want the end", err)
 	}
 	return out
 }
@@ -99,7 +99,7 @@ func strictPart(t *testing.T, parts *multipart.Reader, want string) string {
 	case "quoted-printable":
 		content = quotedprintable.NewReader(part)
 	default:
-		t.Errorf("encoding %q", encoding)
+		t.Errorf("got the encoding %q, want a known one", encoding)
 	}
 	text, err := io.ReadAll(content)
 	if err != nil || part.Header.Get("Content-Type") != want+"; charset=UTF-8" || len(part.Header) != 2 {
@@ -203,7 +203,8 @@ func TestSecurityMailLinks(t *testing.T) {
 		if test.status != 200 {
 			mails(0)
 			if session, err := server.Login(http.DefaultClient, name, mailSpell); err != nil || session.Success {
-				t.Errorf("%s: it was refused and has registered: %v", test.name, err)
+				t.Errorf("%s: got a login %t, %v; want none after a refused registration", test.name, session.Success,
+					err)
 			}
 			continue
 		}
@@ -217,11 +218,11 @@ func TestSecurityMailLinks(t *testing.T) {
 		if status, body := send(t, server, "POST", test.target, test.headers,
 			graphql(t, `mutation($e: String!) { sendPasswordResetEmail(email: $e) { success } }`,
 				map[string]any{"e": to})); status != 200 {
-			t.Errorf("%s: reset answers %d %s", test.name, status, body)
+			t.Errorf("%s: reset: got %d %s, want 200", test.name, status, body)
 		}
 		for k, raw := range mails(2) {
 			if strings.Contains(raw, "evil") || !strings.Contains(raw, "\r\n"+server.URL+link.FindString(raw)+"\r\n") {
-				t.Errorf("%s: it links elsewhere:\n%s", test.name, raw)
+				t.Errorf("%s: got the mail\n%s\nwant a link to %s", test.name, raw, server.URL)
 			}
 			got := readStrictly(t, link.ReplaceAllString(strings.ReplaceAll(raw, name, "NAME"), "/LINK"),
 				"NAME@example.com")
@@ -285,24 +286,24 @@ func TestSecurityMailHostileNames(t *testing.T) {
 			map[string]any{"e": to, "u": fmt.Sprintf("user%02d", i), "n": name, "p": mailSpell})
 		mails := servertest.MailsTo(t, filepath.Join(server.DataDir, "spool"), to)
 		if len(mails) != 1 {
-			t.Fatalf("%q: %d mails", name, len(mails))
+			t.Fatalf("%q: got %d mails, want 1", name, len(mails))
 		}
 		got := readStrictly(t, mails[0], to)
 		link := regexp.MustCompile(regexp.QuoteMeta(server.URL) + `/activate/[\w:.-]+`).FindString(got.text)
 		if lines := strings.Split(got.text, "\n"); len(lines) != 4 || !strings.HasPrefix(lines[0], "Hello ") ||
 			!strings.HasSuffix(lines[0], "!") || lines[2] != link || link == "" {
-			t.Errorf("%q: the text is %q", name, got.text)
+			t.Errorf("%q: got the text %q, want a greeting, a line and the link", name, got.text)
 		}
 		if !strings.HasPrefix(got.subject, "For ") || utf8.RuneCountInString(got.subject) > len("For  and ")+2*80 ||
 			strings.ContainsFunc(got.subject, func(r rune) bool { return r < ' ' || r == '\u2028' || r == '\u202e' }) {
-			t.Errorf("%q: the subject is %q", name, got.subject)
+			t.Errorf("%q: got the subject %q, want one line of text", name, got.subject)
 		}
 		tags := regexp.MustCompile(`<[^>]*>`).FindAllString(got.html, -1)
 		for k, want := range []string{`<p title="`, `</p>`, `<p>`, `<a href="` + link + `">`, `</a>`, `</p>`} {
 			if len(tags) != 6 || !strings.HasPrefix(tags[k], want) || strings.Count(tags[k], `"`) != strings.Count(want,
 				`"`)+
 				max(0, 1-k) {
-				t.Errorf("%q: the tags of the HTML are %q", name, tags)
+				t.Errorf("%q: got the tags %q, want those of the template only", name, tags)
 				break
 			}
 		}
@@ -310,11 +311,11 @@ func TestSecurityMailHostileNames(t *testing.T) {
 			rest := strings.ReplaceAll(text, link, "")
 			if strings.Contains(rest, "49") || regexp.MustCompile(`(?i)://|www\.|evil\.example/`).MatchString(rest) ||
 				strings.Contains(rest, link[strings.LastIndex(link, "/")+1:]) {
-				t.Errorf("%q can be clicked on, or was executed: %q", name, rest)
+				t.Errorf("%q: got %q, want no link and no result of a template", name, rest)
 			}
 		}
 		if strings.Contains(name, "7*7") && !strings.Contains(got.text, strings.TrimSpace(name)) {
-			t.Errorf("%q is not shown as it is: %q", name, got.text)
+			t.Errorf("got the text %q, want %q in it as it is", got.text, strings.TrimSpace(name))
 		}
 	}
 }
@@ -343,12 +344,12 @@ func TestSecurityMailHostileAddresses(t *testing.T) {
 				err = answer.Field("it", &out)
 			}
 			if err != nil || out.Success || len(out.Errors) < 10 {
-				t.Errorf("%q: success %t, %s, %v", fields, out.Success, out.Errors, err)
+				t.Errorf("%q: got success %t, %s, %v; want problems", fields, out.Success, out.Errors, err)
 			}
 		}
 	}
 	if got := filesIn(t, server.DataDir, "new"); len(got) != 0 {
-		t.Errorf("mailed: %q", got)
+		t.Errorf("got the mails %q, want none", got)
 	}
 }
 
@@ -368,7 +369,7 @@ func TestSecurityMailHostileSettings(t *testing.T) {
 		cmd.Dir, cmd.Env = t.TempDir(), append(os.Environ(), variable)
 		out, err := cmd.CombinedOutput()
 		if err == nil || !bytes.Contains(out, []byte(key)) {
-			t.Errorf("%q: %v, %s", variable, err, out)
+			t.Errorf("%q: got %v, %s; want a refusal that names %s", variable, err, out, key)
 		}
 	}
 }

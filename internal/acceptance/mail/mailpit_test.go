@@ -55,7 +55,7 @@ func TestMailpit(t *testing.T) {
 			server := servertest.Cheap(t, filepath.Join(dir, "data"), env...)
 			session, err := server.Register(http.DefaultClient, "ada", mailSpell)
 			if err != nil || !session.Success {
-				t.Fatal(session, err)
+				t.Fatalf("got %+v, %v; want success", session, err)
 			}
 			pit.read(t, "Activate your account on Söhne", "https://app.example.org/in/activate/", func(token string) {
 				mutateOK(t, server, `mutation($token: String!) { it: verifyAccount(token: $token) { success errors } }`,
@@ -72,7 +72,7 @@ func TestMailpit(t *testing.T) {
 				})
 			if session, err := server.Login(http.DefaultClient, "ada", "loud-badger-43"); err != nil ||
 				!session.Success {
-				t.Error(session, err)
+				t.Errorf("got %+v, %v; want a login", session, err)
 			}
 			pit.read(t, "Your password on Söhne has been changed", "", nil)
 
@@ -80,7 +80,7 @@ func TestMailpit(t *testing.T) {
 				filepath.Join(dir, "data"))
 			trial.Dir, trial.Env = dir, append(os.Environ(), env...)
 			if out, err := trial.CombinedOutput(); err != nil {
-				t.Fatalf("%v: %s", err, out)
+				t.Fatalf("mail test: got %v, want no error: %s", err, out)
 			}
 			pit.read(t, "Söhne: a test of accountd's mail", "", nil)
 			server.Await(t, func() bool { return len(filesIn(t, server.DataDir, "new")) == 0 })
@@ -97,7 +97,7 @@ func mutateOK(t *testing.T, server *servertest.Server, query string, variables m
 		err = answer.Field("it", &out)
 	}
 	if err != nil || !out.Success {
-		t.Fatalf("%s: %s, %v", query, out.Errors, err)
+		t.Fatalf("%s: got %s, %v; want success", query, out.Errors, err)
 	}
 }
 
@@ -159,7 +159,7 @@ func (p *mailpit) wait(t *testing.T, done func() bool) {
 		select {
 		case <-look.C:
 		case <-tooLong:
-			t.Fatal("it does not happen")
+			t.Fatal("got no such event in time, want one")
 		}
 	}
 }
@@ -207,7 +207,7 @@ func (p *mailpit) ask(t *testing.T, path string, out any) {
 		err = json.Unmarshal(raw, out)
 	}
 	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %d, %v: %s", path, resp.StatusCode, err, raw)
+		t.Fatalf("%s: got %d, %v: %s; want 200", path, resp.StatusCode, err, raw)
 	}
 }
 
@@ -256,7 +256,7 @@ func (p *mailpit) read(t *testing.T, subject, link string, follow func(token str
 	flat := map[string]string{}
 	for name, values := range header {
 		if len(values) != 1 {
-			t.Errorf("%s: %d headers %s", subject, len(values), name)
+			t.Errorf("%s: got %d headers %s, want 1", subject, len(values), name)
 		}
 		flat[name] = strings.Join(values, "; ")
 	}
@@ -270,11 +270,11 @@ func (p *mailpit) read(t *testing.T, subject, link string, follow func(token str
 	}
 	token := regexp.MustCompile(`\n` + regexp.QuoteMeta(link) + `(\S+)\r?\n`).FindStringSubmatch(got.Text)
 	if token == nil || strings.Count(got.HTML, `href="`+link+token[1]+`"`) != 2 {
-		t.Fatalf("%s: no link in both of\n%s\n%s", subject, got.Text, got.HTML)
+		t.Fatalf("%s: got no link in the text or not two in the HTML, want them:\n%s\n%s", subject, got.Text, got.HTML)
 	}
 	for _, text := range []string{got.Text, got.HTML} {
 		if !strings.Contains(text, "Hello ada,") || !strings.Contains(text, "Söhne") {
-			t.Errorf("%s: it says\n%s", subject, text)
+			t.Errorf("%s: got\n%s\nwant the greeting and the site's name", subject, text)
 		}
 	}
 	follow(token[1])

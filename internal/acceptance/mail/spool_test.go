@@ -53,7 +53,7 @@ func TestSecuritySpoolUnwritable(t *testing.T) {
 		unwritable(t, nil, spool, func() error { return fill(filler) }, func() error {
 			left, err := os.ReadDir(filepath.Join(spool, "tmp"))
 			if len(left) != 0 {
-				t.Errorf("left in tmp: %v", left)
+				t.Errorf("tmp: got %v left, want nothing", left)
 			}
 			return errors.Join(err, os.Remove(filler))
 		})
@@ -82,11 +82,11 @@ func unwritable(t *testing.T, by []string, spool string, spoil, mend func() erro
 		append([]string{"ACCOUNTD_EMAIL_SPOOL_DIR=" + spool}, servertest.CheapHashing...)...)
 	session, err := server.Register(http.DefaultClient, "ada", mailSpell)
 	if err != nil || !session.Success {
-		t.Fatal(session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	if got := len(servertest.MailsTo(t, spool, "ada@example.com")); got != 1 ||
 		status(t, server, "/readyz") != http.StatusOK {
-		t.Fatalf("at first: %d mails\n%s", got, server.Log())
+		t.Fatalf("at first: got %d mails, want 1 and a server that is ready\n%s", got, server.Log())
 	}
 	if err := spoil(); err != nil {
 		t.Fatal(err)
@@ -107,21 +107,21 @@ func unwritable(t *testing.T, by []string, spool string, spoil, mend func() erro
 	const success = `200 {"data":{"sendPasswordResetEmail":{"success":true,"errors":null}}}`
 	for _, address := range []string{"ada@example.com", "nobody@example.com"} {
 		if got := strings.TrimSpace(ask(address)); got != success {
-			t.Errorf("%s: %s", address, got)
+			t.Errorf("%s: got %s, want %s", address, got, success)
 		}
 	}
 	session, err = server.Register(http.DefaultClient, "eve", mailSpell)
 	if err != nil || !session.Success {
-		t.Error(session, err)
+		t.Errorf("got %+v, %v; want success", session, err)
 	}
 	if got := status(t, server, "/readyz"); got != http.StatusServiceUnavailable {
-		t.Errorf("readyz answers %d", got)
+		t.Errorf("readyz: got %d, want 503", got)
 	}
 	if got := status(t, server, "/livez"); got != http.StatusOK {
-		t.Errorf("livez answers %d", got)
+		t.Errorf("livez: got %d, want 200", got)
 	}
 	if !strings.Contains(server.Log(), "mail cannot be written to the spool") {
-		t.Errorf("it is not logged\n%s", server.Log())
+		t.Errorf("got the log\n%s\nwant a line about the spool", server.Log())
 	}
 	if err := mend(); err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func unwritable(t *testing.T, by []string, spool string, spoil, mend func() erro
 	if ada, eve, nobody := len(servertest.MailsTo(t, spool, "ada@example.com")),
 		len(servertest.MailsTo(t, spool, "eve@example.com")),
 		len(servertest.MailsTo(t, spool, "nobody@example.com")); ada != 2 || eve != 1 || nobody != 0 {
-		t.Errorf("%d mails to ada, %d to eve, %d to nobody\n%s", ada, eve, nobody, server.Log())
+		t.Errorf("got %d mails to ada, %d to eve, %d to nobody; want 2, 1, 0\n%s", ada, eve, nobody, server.Log())
 	}
 }
 
@@ -192,14 +192,14 @@ func TestSecuritySpoolUnusableAtStart(t *testing.T) {
 				server = servertest.StartProgram(t, append(by, servertest.Binary(t)), dataDir, environ...)
 				ready, live := status(t, server, "/readyz"), status(t, server, "/livez")
 				if ready != http.StatusServiceUnavailable || live != http.StatusOK {
-					t.Fatalf("readyz answers %d, livez %d\n%s", ready, live, server.Log())
+					t.Fatalf("got readyz %d, livez %d; want 503, 200\n%s", ready, live, server.Log())
 				}
 				if !strings.Contains(server.Log(), "mail cannot be written to the spool") {
-					t.Errorf("it is not logged\n%s", server.Log())
+					t.Errorf("got the log\n%s\nwant a line about the spool", server.Log())
 				}
 				if session, err := server.Register(http.DefaultClient, name, mailSpell); err != nil ||
 					!session.Success {
-					t.Fatal(session, err)
+					t.Fatalf("got %+v, %v; want success", session, err)
 				}
 				if name == "ada" {
 					server.Kill()
@@ -211,7 +211,7 @@ func TestSecuritySpoolUnusableAtStart(t *testing.T) {
 			server.Await(t, func() bool { return status(t, server, "/readyz") == http.StatusOK })
 			for _, name := range people {
 				if n := len(servertest.MailsTo(t, spool, name+"@example.com")); n != 1 {
-					t.Errorf("%d mails to %s\n%s", n, name, server.Log())
+					t.Errorf("%s: got %d mails, want 1\n%s", name, n, server.Log())
 				}
 			}
 		})
@@ -240,7 +240,7 @@ func TestSecuritySpoolWhole(t *testing.T) {
 			for i := range each {
 				if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%d-%d", client, i),
 					mailSpell); err != nil || !session.Success {
-					t.Error(session, err)
+					t.Errorf("got %+v, %v; want success", session, err)
 					return
 				}
 			}
@@ -276,11 +276,11 @@ func TestSecuritySpoolWhole(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.HasSuffix(raw, []byte("\r\n--accountd-"+strings.TrimSuffix(name, ".eml")+"--\r\n")) {
-				t.Errorf("%s has %d bytes, and no end", name, len(raw))
+				t.Errorf("%s: got %d bytes without the last boundary, want a whole mail", name, len(raw))
 			}
 		}
 	}
 	if len(seen) != clients*each {
-		t.Errorf("%d mails for %d accounts", len(seen), clients*each)
+		t.Errorf("got %d mails, want %d", len(seen), clients*each)
 	}
 }

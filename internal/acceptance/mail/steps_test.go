@@ -73,7 +73,7 @@ func TestSecurityMailSteps(t *testing.T) {
 					}
 				}
 				if !hit {
-					t.Error("never killed there")
+					t.Error("got no kill at this step, want at least one")
 				}
 			})
 		}
