@@ -26,7 +26,7 @@ func TestErrorCodes(t *testing.T) {
 		t.Helper()
 		paths, err := filepath.Glob(servertest.File(t, files))
 		if err != nil || len(paths) == 0 {
-			t.Fatalf("%s: %d files, %v", files, len(paths), err)
+			t.Fatalf("%s: got %d files, %v; want at least one", files, len(paths), err)
 		}
 		for _, path := range paths {
 			text, err := os.ReadFile(path)
@@ -58,13 +58,13 @@ func TestNotice(t *testing.T) {
 	}
 	modules := slices.Compact(slices.Sorted(strings.FieldsSeq(string(linked))))
 	if len(modules) < 10 {
-		t.Errorf("only %q are linked", modules)
+		t.Errorf("got the linked modules %q, want at least 10", modules)
 	}
 	version := regexp.MustCompile(`/v\d+$`)
 	for _, module := range modules {
 		name := strings.TrimPrefix(version.ReplaceAllString(module, ""), "github.com/")
 		if !strings.Contains(notice, name) && !strings.Contains(notice, path.Dir(name)+"/*") {
-			t.Errorf("NOTICE does not name %s", module)
+			t.Errorf("NOTICE: got no %s, want every linked module", module)
 		}
 	}
 }
@@ -73,7 +73,7 @@ func TestNotice(t *testing.T) {
 func TestSettingsInDocuments(t *testing.T) {
 	examples := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(servertest.Read(t, "docs/api.md"), -1)
 	if len(examples) == 0 {
-		t.Fatal("no settings")
+		t.Fatal("docs/api.md: got no TOML example, want at least one")
 	}
 	for _, example := range examples {
 		file := filepath.Join(t.TempDir(), "config.toml")
@@ -83,7 +83,7 @@ func TestSettingsInDocuments(t *testing.T) {
 		var out bytes.Buffer
 		if code := cli.Run(t.Context(), cli.Env{Args: []string{"config", "check", "--config", file}, Stdout: &out,
 			Stderr: &out}); code != 0 {
-			t.Errorf("%s\n%s", example[1], out.String())
+			t.Errorf("%s\ngot %s, want valid settings", example[1], out.String())
 		}
 	}
 }

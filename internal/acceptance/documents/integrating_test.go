@@ -46,7 +46,7 @@ func integrating(t *testing.T) map[string]string {
 			name = block[1]
 		}
 		if blocks[name] != "" {
-			t.Fatalf("two blocks of the name %s", name)
+			t.Fatalf("got two blocks of the name %s, want one", name)
 		}
 		blocks[name] = block[3]
 	}
@@ -68,7 +68,7 @@ func examples(t *testing.T) string {
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", "examples", "main.go", "verify.go", "ask.go")
 	build.Dir = dir
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("build: got %v, want no error\n%s", err, out)
 	}
 	return dir
 }
@@ -164,14 +164,14 @@ func TestIntegratingDocument(t *testing.T) {
 			for i, name := range []string{"ada", "bob", "carol"} {
 				if sessions[i], err = server.Register(http.DefaultClient, name, "quiet-otter-42"); err != nil ||
 					!sessions[i].Success {
-					t.Fatal(sessions[i], err)
+					t.Fatalf("got %+v, %v; want success", sessions[i], err)
 				}
 			}
 			answer, err := server.Ask(http.DefaultClient, "",
 				`mutation R($token: String!) { revokeToken(refreshToken: $token) { success } }`,
 				map[string]any{"token": sessions[1].RefreshToken})
 			if err != nil || string(answer.Data["revokeToken"]) != `{"success":true}` {
-				t.Fatal(answer, err)
+				t.Fatalf("revokeToken: got %+v, %v; want success", answer, err)
 			}
 			command(t, env, "user", "set", "carol", "--no-active", "--data-dir", data)
 
@@ -235,7 +235,7 @@ func TestIntegratingDocument(t *testing.T) {
 				cmd.Stdin, cmd.Stderr = strings.NewReader(lines), t.Output()
 				out, err := cmd.Output()
 				if err != nil {
-					t.Fatalf("%s: %v", program, err)
+					t.Fatalf("%s: got %v, want no error", program, err)
 				}
 				var want, got []string
 				results := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
@@ -299,7 +299,7 @@ func TestIntegratingRotation(t *testing.T) {
 		defer func() {
 			in.Close()
 			if err := cmd.Wait(); err != nil {
-				t.Errorf("%s: %v", program, err)
+				t.Errorf("%s: got %v, want no error", program, err)
 			}
 		}()
 		backEnds = append(backEnds, backEnd{program, in, bufio.NewScanner(out)})
@@ -311,7 +311,7 @@ func TestIntegratingRotation(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !b.out.Scan() || b.out.Text() != "1 1" {
-				t.Fatalf("%s, %s: %q, %v", b.name, when, b.out.Text(), b.out.Err())
+				t.Fatalf("%s, %s: got %q, %v; want \"1 1\"", b.name, when, b.out.Text(), b.out.Err())
 			}
 		}
 	}
@@ -321,14 +321,14 @@ func TestIntegratingRotation(t *testing.T) {
 	// the server reads the ring once a second
 	for deadline := time.Now().Add(30 * time.Second); strings.HasPrefix(session.Token, before+"."); {
 		if time.Now().After(deadline) {
-			t.Fatal("the new key does not sign after half a minute")
+			t.Fatal("after half a minute: got the old key, want the new one to sign")
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-t.Context().Done():
 		}
 		if session, err = server.Login(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
-			t.Fatal(session, err)
+			t.Fatalf("got %+v, %v; want a login", session, err)
 		}
 	}
 	check("after", session.Token)
@@ -341,7 +341,7 @@ func command(t *testing.T, env []string, args ...string) {
 	cmd.Dir = t.TempDir() // no config.toml there
 	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("accountd %q: %v\n%s", args, err, out)
+		t.Fatalf("accountd %q: got %v, want no error\n%s", args, err, out)
 	}
 }
 

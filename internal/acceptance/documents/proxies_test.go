@@ -59,7 +59,7 @@ func TestProxies(t *testing.T) {
 				{"127.0.0.1:3000", app.Listener.Addr().String()},
 			} {
 				if !strings.Contains(text, place[0]) {
-					t.Fatalf("the document has no %s in\n%s", place[0], text)
+					t.Fatalf("the document: got\n%s\nwant %s in it", text, place[0])
 				}
 				text = strings.ReplaceAll(text, place[0], place[1])
 			}
@@ -67,7 +67,7 @@ func TestProxies(t *testing.T) {
 			throughProxy(t, server, "http://127.0.0.1:"+port)
 			if hidden := browse(t, "http://127.0.0.1:"+port, "GET", "/_accountd", ""); proxy.name == "nginx" &&
 				hidden.status != 404 {
-				t.Errorf("/_accountd: %+v", hidden)
+				t.Errorf("/_accountd: got %+v, want 404", hidden)
 			}
 		})
 	}
@@ -129,11 +129,11 @@ func TestBareProxy(t *testing.T) {
 	for _, name := range []string{"ada", "bob"} {
 		session, err := stranger.Register(http.DefaultClient, name, "quiet-otter-42")
 		if err != nil || !session.Success {
-			t.Fatal(session, err)
+			t.Fatalf("got %+v, %v; want success", session, err)
 		}
 	}
 	if session, err := stranger.Register(http.DefaultClient, "cyd", "quiet-otter-42"); err == nil {
-		t.Errorf("the third registration of two: %+v", session)
+		t.Errorf("the third registration of two: got %+v, want throttled", session)
 	}
 	shows := func(r servertest.Reply) bool {
 		return strings.Contains(r.Body, "ada@example.com") || strings.Contains(r.Body, "/graphiql/")
@@ -142,11 +142,11 @@ func TestBareProxy(t *testing.T) {
 		"/graphiql/x.js"} {
 		got := stranger.Send(t, "GET", page, "", "Accept", "text/html")
 		if got.Status != 403 || shows(got) {
-			t.Errorf("%s by nginx: status %d, %.200s", page, got.Status, got.Body)
+			t.Errorf("%s by nginx: got status %d, %.200s; want 403", page, got.Status, got.Body)
 		}
 	}
 	if got := server.Send(t, "GET", "/dev/mail.json", ""); got.Status != 200 || !shows(got) {
-		t.Errorf("without nginx: status %d, %.200s", got.Status, got.Body)
+		t.Errorf("without nginx: got status %d, %.200s; want 200 and the mails", got.Status, got.Body)
 	}
 }
 
@@ -222,7 +222,7 @@ func throughProxy(t *testing.T, server *servertest.Server, proxy string) {
 	}
 	var session servertest.Session
 	if err := answer.Field("register", &session); err != nil || !session.Success {
-		t.Fatal(session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	command(t, nil, "user", "set", "1", "--verified", "--staff", "--data-dir", server.DataDir)
 	header, cookie := "Authorization: Bearer "+session.Token+"\n", "Cookie: theme=dark; __Host-JWT="+session.Token+"\n"
@@ -251,7 +251,7 @@ func throughProxy(t *testing.T, server *servertest.Server, proxy string) {
 		}
 		if leaked := slices.Collect(maps.Keys(got.header)); slices.ContainsFunc(leaked,
 			func(h string) bool { return strings.HasPrefix(h, "X-Accountd") }) {
-			t.Errorf("%s: the client gets %q", name, leaked)
+			t.Errorf("%s: got the headers %q at the client, want none", name, leaked)
 		}
 	}
 	check("nobody", "GET", "", false)
@@ -277,7 +277,7 @@ func throughProxy(t *testing.T, server *servertest.Server, proxy string) {
 		`mutation R($token: String!) { revokeToken(refreshToken: $token) { success } }`,
 		map[string]any{"token": session.RefreshToken}); err != nil ||
 		string(answer.Data["revokeToken"]) != `{"success":true}` {
-		t.Fatal(answer, err)
+		t.Fatalf("revokeToken: got %+v, %v; want success", answer, err)
 	}
 	check("header after logging out", "GET", header, false)
 	check("cookie after logging out", "GET", cookie, false)
@@ -306,5 +306,5 @@ func awaitPort(t *testing.T, addr string) {
 		case <-t.Context().Done():
 		}
 	}
-	t.Fatalf("nothing listens on %s after half a minute", addr)
+	t.Fatalf("%s: got no listener after half a minute, want one", addr)
 }

@@ -52,7 +52,7 @@ func TestSecurityDocument(t *testing.T) {
 		for _, name := range named {
 			function, script, _ := strings.Cut(name, "/")
 			if !tests[function] {
-				t.Errorf("%s: there is no test %s", number, function)
+				t.Errorf("%s: got the test %s, want one that exists", number, function)
 			}
 			if function == "TestScripts" {
 				servertest.Read(t, "testdata/e2e/"+script+".script")
@@ -60,7 +60,7 @@ func TestSecurityDocument(t *testing.T) {
 		}
 		for _, name := range quoted(section, "Settings") {
 			if !settings[name] {
-				t.Errorf("%s: there is no setting %s", number, name)
+				t.Errorf("%s: got the setting %s, want one that exists", number, name)
 			}
 		}
 		places := quoted(section, "Code")
@@ -69,7 +69,7 @@ func TestSecurityDocument(t *testing.T) {
 		}
 		for _, name := range places {
 			if _, err := os.Stat(servertest.File(t, name)); err != nil {
-				t.Errorf("%s: %v", number, err)
+				t.Errorf("%s: got %v, want a file", number, err)
 			}
 		}
 	}

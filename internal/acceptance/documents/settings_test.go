@@ -59,16 +59,16 @@ func TestEverySettingHasAScript(t *testing.T) {
 		case slices.Contains([]string{"server", "log", "limits"}, section), key == "graphql.introspection",
 			key == "graphql.graphiql":
 		case exempt && changed[key]:
-			t.Errorf("%s is in a script now: take it out of elsewhere", key)
+			t.Errorf("%s: got a script and an entry of elsewhere, want one of them", key)
 		case exempt && !tests[test]:
-			t.Errorf("%s is said to be held by %s, which is no test", key, test)
+			t.Errorf("%s: got %s in elsewhere, want a test that exists", key, test)
 		case !exempt && !changed[key]:
-			t.Errorf("no script in testdata/e2e changes %s", key)
+			t.Errorf("%s: got no script in testdata/e2e that changes it, want one", key)
 		}
 	}
 	for key := range elsewhere {
 		if _, ok := untouched[key]; !ok {
-			t.Errorf("%s is no setting", key)
+			t.Errorf("elsewhere: got %s, want a setting", key)
 		}
 	}
 }
@@ -82,7 +82,7 @@ func inForce(t *testing.T, text string) map[string]string {
 	}
 	c, err := config.Load(path, nil, config.Overrides{})
 	if err != nil {
-		t.Fatalf("%s\n%v", text, err)
+		t.Fatalf("got %v, want settings\n%s", err, text)
 	}
 	values, section := map[string]string{}, ""
 	for line := range strings.Lines(c.Redacted()) {

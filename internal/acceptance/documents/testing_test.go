@@ -19,7 +19,7 @@ func example(t *testing.T, language string) string {
 	blocks := regexp.MustCompile("(?s)\n```"+language+"\n(.*?)```").FindAllStringSubmatch(servertest.Read(t,
 		"docs/testing-your-app.md"), -1)
 	if len(blocks) != 1 {
-		t.Fatalf("%d examples in %s", len(blocks), language)
+		t.Fatalf("got %d examples in %s, want 1", len(blocks), language)
 	}
 	return blocks[0][1]
 }
@@ -58,11 +58,11 @@ func TestTestingYourApp(t *testing.T) {
 			cmd.Dir, cmd.Env = dir, env
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), test.said) {
-				t.Fatalf("%v\n%s", err, out)
+				t.Fatalf("got %v\n%s\nwant %q", err, out, test.said)
 			}
 			left, err := filepath.Glob(filepath.Join(temporary, "accountd-*"))
 			if err != nil || len(left) > 0 {
-				t.Errorf("it leaves %q, %v", left, err)
+				t.Errorf("got %q left, %v; want nothing", left, err)
 			}
 		})
 	}
