@@ -28,7 +28,7 @@ func TestMutantsApply(t *testing.T) {
 			function, _, _ := strings.Cut(m.test, "/")
 			for name := range strings.SplitSeq(strings.Trim(function, "^$()"), "|") {
 				if !slices.Contains(tests[m.pkg], name) {
-					t.Errorf("%s has no test %s", m.pkg, name)
+					t.Errorf("%s: got no test %s, want one", m.pkg, name)
 				}
 			}
 		})
@@ -58,7 +58,7 @@ func mutantFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(servertest.File(t, "testdata/mutants/*.txt"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("%d mutants, %v", len(files), err)
+		t.Fatalf("got %d mutants, %v; want at least one", len(files), err)
 	}
 	return files
 }

@@ -40,11 +40,12 @@ func TestMutants(t *testing.T) {
 			var exit *exec.ExitError
 			switch {
 			case err == nil:
-				t.Errorf("%s in %s stays green with the bug\n%s", m.test, m.pkg, out)
+				t.Errorf("%s in %s: got success with the bug, want a failure\n%s", m.test, m.pkg, out)
 			case !errors.As(err, &exit):
 				t.Fatal(err)
 			case !strings.Contains(string(out), "--- FAIL: "):
-				t.Errorf("no test fails with the bug: it does not compile, or ends the test binary\n%s", out)
+				t.Errorf("got no failed test with the bug (it does not compile, or ends the test binary), want one\n%s",
+					out)
 			}
 		})
 	}
