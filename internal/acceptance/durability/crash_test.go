@@ -43,7 +43,7 @@ func TestKill9(t *testing.T) {
 					t.Fatal(err)
 				}
 				if acknowledged[name] && !session.Success {
-					t.Errorf("%s was acknowledged and cannot log in: %s", name, session.Errors)
+					t.Errorf("%s: got %s, want a login of an acknowledged account", name, session.Errors)
 				}
 				want := 0
 				if session.Success {
@@ -54,10 +54,10 @@ func TestKill9(t *testing.T) {
 				}
 			}
 			if left, err := filepath.Glob(filepath.Join(dataDir, "spool", "tmp", "*")); err != nil || len(left) > 0 {
-				t.Errorf("left in spool/tmp: %v, %v", left, err)
+				t.Errorf("spool/tmp: got %v left, %v; want nothing", left, err)
 			}
 			if err := server.Stop(); err != nil {
-				t.Errorf("SIGTERM: %v\n%s", err, server.Log())
+				t.Errorf("SIGTERM: got %v, want no error\n%s", err, server.Log())
 			}
 		})
 	}
@@ -108,11 +108,11 @@ func mailsByRecipient(t *testing.T, dir string) map[string]int {
 		}
 		message, err := mail.ReadMessage(bytes.NewReader(raw))
 		if err != nil {
-			t.Fatalf("%s: %v", file, err)
+			t.Fatalf("%s: got %v, want no error", file, err)
 		}
 		to, err := mail.ParseAddress(message.Header.Get("To"))
 		if err != nil {
-			t.Fatalf("%s: %v", file, err)
+			t.Fatalf("%s: got %v, want no error", file, err)
 		}
 		counts[to.Address]++
 	}

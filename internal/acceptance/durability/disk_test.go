@@ -54,7 +54,7 @@ func fullDisk(t *testing.T) (dir string, fill, empty func()) {
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
+			t.Errorf("umount: got %v, want no error: %s", err, out)
 		}
 	})
 	filler := filepath.Join(dir, "filler")
@@ -99,7 +99,7 @@ func TestSecurityFullDisk(t *testing.T) {
 	for _, name := range []string{"ada", "bob", "cleo", "dan", "eve"} {
 		session, err := server.Register(http.DefaultClient, name, password)
 		if err != nil || !session.Success {
-			t.Fatalf("%+v, %v", session, err)
+			t.Fatalf("got %+v, %v; want success", session, err)
 		}
 		sessions[name] = session
 	}
@@ -107,7 +107,7 @@ func TestSecurityFullDisk(t *testing.T) {
 	for range 20 {
 		session, err := server.Login(http.DefaultClient, "ada", password)
 		if err != nil || !session.Success {
-			t.Fatalf("%+v, %v", session, err)
+			t.Fatalf("got %+v, %v; want success", session, err)
 		}
 		revoked = append(revoked, session)
 	}
@@ -125,7 +125,7 @@ func TestSecurityFullDisk(t *testing.T) {
 	servertest.Run(t, dataDir, "", "user", "set", "ada", "--verified=true")
 	servertest.Run(t, dataDir, "", "user", "set", "bob", "--verified=true")
 	if status := ready(t, server); status != http.StatusOK {
-		t.Errorf("ready: %d", status)
+		t.Errorf("readyz: got %d, want 200", status)
 	}
 
 	register := func(name string) *servertest.Answer {
@@ -143,11 +143,11 @@ func TestSecurityFullDisk(t *testing.T) {
 		t.Helper()
 		for ; !failed(register(fmt.Sprintf("user%d", users))); users++ { // as long as the log has room
 			if users == 100 {
-				t.Fatal("registrations on a full disk")
+				t.Fatal("on a full disk: got 100 registrations, want a refusal")
 			}
 		}
 		if status := ready(t, server); status != http.StatusServiceUnavailable {
-			t.Errorf("ready on a full disk: %d", status)
+			t.Errorf("readyz on a full disk: got %d, want 503", status)
 		}
 	}
 	fill()
@@ -156,7 +156,7 @@ func TestSecurityFullDisk(t *testing.T) {
 		fill()
 		if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "revoked",
 			map[string]any{"token": session.RefreshToken}); out["success"] != true {
-			t.Errorf("session %d revoked on a full disk: %v", i, out)
+			t.Errorf("revokeToken of session %d on a full disk: got %v, want success", i, out)
 		}
 	}
 	refused()
@@ -165,17 +165,17 @@ func TestSecurityFullDisk(t *testing.T) {
 			`errors `+
 			`token } }`, password, changed), nil)
 	if err != nil || !strings.Contains(string(answer.Data["passwordChange"]), `"success":true`) {
-		t.Errorf("passwordChange on a full disk: %s, %v", answer.Data, err)
+		t.Errorf("passwordChange on a full disk: got %s, %v; want success", answer.Data, err)
 	}
 	fill()
 	if out := runMutation(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "",
 		map[string]any{"token": link, "new": changed}); out["success"] != true {
-		t.Errorf("passwordReset on a full disk: %v", out)
+		t.Errorf("passwordReset on a full disk: got %v, want success", out)
 	}
 	answer, err = server.Ask(http.DefaultClient, sessions["bob"].Token,
 		fmt.Sprintf(`mutation { archiveAccount(password: %q) { success errors } }`, password), nil)
 	if err != nil || !strings.Contains(string(answer.Data["archiveAccount"]), `"success":true`) {
-		t.Errorf("archiveAccount on a full disk: %s, %v", answer.Data, err)
+		t.Errorf("archiveAccount on a full disk: got %s, %v; want success", answer.Data, err)
 	}
 	servertest.Run(t, dataDir, "", "user", "sessions", "dan", "--revoke-all")
 	server.Await(t, func() bool { // theft is noticed in the second after its use
@@ -186,18 +186,18 @@ func TestSecurityFullDisk(t *testing.T) {
 	})
 	if out, code := servertest.Command(t, dataDir, "", "user", "add", "--username=kim", "--email=kim@example.com",
 		"--no-password"); code != 1 || !strings.Contains(out, "the disk is full: make room") {
-		t.Errorf("user add on a full disk exits %d\n%s", code, out)
+		t.Errorf("user add on a full disk: got exit %d, want 1 and the reason\n%s", code, out)
 	}
 	refused()
 	if out, code := servertest.Command(t, dataDir, "", "backup"); code != 1 || strings.Contains(out, "Wrote") {
-		t.Errorf("backup on a full disk exits %d\n%s", code, out)
+		t.Errorf("backup on a full disk: got exit %d, want 1 and no file\n%s", code, out)
 	}
 	if made, err := filepath.Glob(filepath.Join(dataDir, "backups", "*")); err != nil || len(made) > 0 {
-		t.Errorf("a backup that failed left %v, %v", made, err)
+		t.Errorf("a backup that failed: got %v left, %v; want nothing", made, err)
 	}
 	if out, code := servertest.Command(t, dataDir, "", "doctor"); code != 1 ||
 		!strings.Contains(out, "PROBLEM  free space: the disk has been full: ") {
-		t.Errorf("doctor on a full disk exits %d\n%s", code, out)
+		t.Errorf("doctor on a full disk: got exit %d, want 1 and the problem\n%s", code, out)
 	}
 
 	server.Kill()
@@ -207,7 +207,7 @@ func TestSecurityFullDisk(t *testing.T) {
 	for name, session := range sessions {
 		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil ||
 			string(answer.Data["me"]) != "null" {
-			t.Errorf("the session of %s that was ended: %+v, %v", name, answer, err)
+			t.Errorf("the ended session of %s: got %+v, %v; want null", name, answer, err)
 		}
 	}
 	fill()
@@ -216,21 +216,21 @@ func TestSecurityFullDisk(t *testing.T) {
 	empty()
 	server.Await(t, func() bool { return ready(t, server) == http.StatusOK })
 	if now := held(); now != whole || whole == 0 {
-		t.Errorf("the reserve is %d bytes of %d", now, whole)
+		t.Errorf("the reserve: got %d bytes, want %d", now, whole)
 	}
 	for i, session := range revoked {
 		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil ||
 			string(answer.Data["me"]) != "null" {
-			t.Errorf("session %d that was revoked: %+v, %v", i, answer, err)
+			t.Errorf("revoked session %d: got %+v, %v; want null", i, answer, err)
 		}
 	}
 	for name, want := range map[string]string{"ada": changed, "bob": password, "cleo": changed, "dan": password} {
 		if session, err := server.Login(http.DefaultClient, name, want); err != nil || !session.Success {
-			t.Errorf("%s logs in with room again: %+v, %v", name, session, err)
+			t.Errorf("%s with room again: got %+v, %v; want a login", name, session, err)
 		}
 	}
 	if session, err := server.Register(http.DefaultClient, "kim", password); err != nil || !session.Success {
-		t.Errorf("a registration that failed left something: %+v, %v", session, err)
+		t.Errorf("a registration that failed before: got %+v, %v; want success", session, err)
 	}
 	if err := server.Stop(); err != nil {
 		t.Error(err)
@@ -238,7 +238,7 @@ func TestSecurityFullDisk(t *testing.T) {
 	if out, _ := servertest.Command(t, dataDir, "", "doctor"); !strings.Contains(out,
 		fmt.Sprintf("is sound: %d accounts",
 			users+1)) {
-		t.Errorf("%s", out)
+		t.Errorf("doctor: got %s, want a sound database with %d accounts", out, users+1)
 	}
 }
 
@@ -258,18 +258,18 @@ func TestSecuritySmallDisk(t *testing.T) {
 	}
 	server := servertest.Cheap(t, filepath.Join(dir, "data"))
 	if !strings.Contains(server.Log(), "the server is not ready, as no room is set aside for a full disk") {
-		t.Errorf("the start does not warn\n%s", server.Log())
+		t.Errorf("the start: got\n%s\nwant a warning about the reserve", server.Log())
 	}
 	if session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
-		t.Errorf("a registration with room for it: %+v, %v", session, err)
+		t.Errorf("a registration with room for it: got %+v, %v; want success", session, err)
 	}
 	if status := ready(t, server); status != http.StatusServiceUnavailable {
-		t.Errorf("ready without a reserve: %d", status)
+		t.Errorf("readyz without a reserve: got %d, want 503", status)
 	}
 	empty()
 	server.Await(t, func() bool { return ready(t, server) == http.StatusOK })
 	if _, err := os.Stat(filepath.Join(dir, "data", "accountd.db-reserve")); err != nil {
-		t.Errorf("ready without a reserve: %v", err)
+		t.Errorf("ready: got %v for the reserve, want a file", err)
 	}
 }
 
@@ -314,7 +314,7 @@ func injected(t *testing.T, s *servertest.Server, calls, failure, file string) {
 			t.Skipf("strace may not trace here: a disk that fails is not tried: %s", said.Text())
 		}
 	}
-	t.Fatal("strace has not attached")
+	t.Fatal("strace: got an end of its output, want it attached")
 }
 
 // TestSecurityFailedFsync: after a failed fsync the write is not acknowledged, nothing else is written, and the
@@ -325,26 +325,26 @@ func TestSecurityFailedFsync(t *testing.T) {
 	server := servertest.Cheap(t, dataDir)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	wal := filepath.Join(dataDir, "accountd.db-wal")
 	injected(t, server, "fsync,fdatasync", "error=EIO:when=1", wal) // once: a second fsync would succeed, and lie
 	if answer, err := server.Ask(http.DefaultClient, "", revokeToken,
 		map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
-		t.Errorf("revoked on a disk that fails: %+v, %v", answer, err)
+		t.Errorf("revokeToken on a disk that fails: got %+v, %v; want internal", answer, err)
 	}
 	written, err := os.Stat(wal)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err == nil && bob.Success {
-		t.Error("a registration after an fsync that failed")
+		t.Error("a registration after a failed fsync: got success, want a refusal")
 	}
 	giveUp := time.AfterFunc(time.Minute, server.Kill)
 	err = server.Wait()
 	giveUp.Stop()
 	if server.Cmd.ProcessState.ExitCode() != 74 {
-		t.Errorf("exit: %v\n%s", err, server.Log())
+		t.Errorf("exit: got %v, want 74\n%s", err, server.Log())
 	}
 	for _, want := range []string{"fsync failed", "the server ends, because its disk failed"} {
 		if !strings.Contains(server.Log(), want) {
@@ -353,17 +353,17 @@ func TestSecurityFailedFsync(t *testing.T) {
 	}
 	if after, err := os.Stat(wal); err != nil || after.Size() != written.Size() ||
 		!after.ModTime().Equal(written.ModTime()) {
-		t.Errorf("the WAL was written after the fsync failed: %v, %v", after, err)
+		t.Errorf("the WAL after a failed fsync: got %v, %v; want it unchanged", after, err)
 	}
 	server = servertest.Cheap(t, dataDir)
 	if login, err := server.Login(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !login.Success {
-		t.Errorf("who was acknowledged: %+v, %v", login, err)
+		t.Errorf("an acknowledged account: got %+v, %v; want a login", login, err)
 	}
 	if bob, err := server.Login(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || bob.Success {
-		t.Errorf("who was refused: %+v, %v", bob, err)
+		t.Errorf("a refused registration: got %+v, %v; want no account", bob, err)
 	}
 	if out := servertest.Run(t, dataDir, "", "doctor"); !strings.Contains(out, "is sound: 1 accounts") {
-		t.Errorf("%s", out)
+		t.Errorf("doctor: got %s, want a sound database with 1 account", out)
 	}
 }
 
@@ -385,21 +385,21 @@ func TestSecurityFailedCopy(t *testing.T) {
 	_ = server.Wait()
 	giveUp.Stop()
 	if code := server.Cmd.ProcessState.ExitCode(); code != 74 {
-		t.Errorf("exit status %d after %d registrations\n%s", code, registered, server.Log())
+		t.Errorf("got exit status %d after %d registrations, want 74\n%s", code, registered, server.Log())
 	}
 	if left, err := os.Stat(filepath.Join(dataDir, "accountd.db-wal")); err != nil || left.Size() == 0 {
-		t.Errorf("the log is gone: %v, %v", left, err)
+		t.Errorf("the WAL: got %v, %v; want a file with pages", left, err)
 	}
 	server = servertest.Cheap(t, dataDir)
 	if err := server.Stop(); err != nil {
 		t.Error(err)
 	}
 	if out := servertest.Run(t, dataDir, "", "doctor"); !strings.Contains(out, "is sound") {
-		t.Errorf("%s", out)
+		t.Errorf("doctor: got %s, want a sound database", out)
 	}
 	if out := servertest.Run(t, dataDir, "", "user", "list"); strings.Count(out, "@example.com") < registered ||
 		registered == 0 {
-		t.Errorf("%d were acknowledged\n%s", registered, out)
+		t.Errorf("user list: got\n%s\nwant at least the %d acknowledged", out, registered)
 	}
 }
 
@@ -412,22 +412,22 @@ func TestSecurityFailedWrite(t *testing.T) {
 	server := servertest.Start(t, dataDir, env...)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	injected(t, server, "pwrite64", "error=EIO:when=1", filepath.Join(dataDir, "accountd.db-wal"))
 	if answer, err := server.Ask(http.DefaultClient, "", revokeToken,
 		map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
-		t.Errorf("revoked on a disk that fails: %+v, %v", answer, err)
+		t.Errorf("revokeToken on a disk that fails: got %+v, %v; want internal", answer, err)
 	}
 	// strace counts for each thread: one that has not written yet fails once more.
 	for tries := 0; ; tries++ {
 		out, err := server.Ask(http.DefaultClient, "", revokeToken, map[string]any{"token": session.RefreshToken})
 		if err != nil || tries > 200 {
-			t.Fatalf("%+v, %v", out, err)
+			t.Fatalf("got %+v, %v; want an answer other than internal", out, err)
 		}
 		if !failed(out) {
 			if string(out.Data["revokeToken"]) != `{"success":true,"errors":null}` {
-				t.Errorf("%+v", out)
+				t.Errorf("revokeToken: got %+v, want success", out)
 			}
 			break
 		}
@@ -437,7 +437,7 @@ func TestSecurityFailedWrite(t *testing.T) {
 		server) {
 	} // threads that have not failed yet do so
 	if status != http.StatusOK {
-		t.Errorf("never ready again: %d", status)
+		t.Errorf("readyz afterwards: got %d, want 200", status)
 	}
 }
 
@@ -448,7 +448,7 @@ func TestSecurityBusy(t *testing.T) {
 	server := servertest.Cheap(t, dataDir)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	other, err := sql.Open("sqlite", "file:"+filepath.Join(dataDir, "accountd.db")+"?_txlock=immediate")
 	if err != nil {
@@ -462,14 +462,14 @@ func TestSecurityBusy(t *testing.T) {
 	defer tx.Rollback()
 	if answer, err := server.Ask(http.DefaultClient, "", revokeToken,
 		map[string]any{"token": session.RefreshToken}); err != nil || !failed(answer) {
-		t.Errorf("revoked while another writes: %+v, %v", answer, err)
+		t.Errorf("revokeToken while another program writes: got %+v, %v; want internal", answer, err)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "",
 		map[string]any{"token": session.RefreshToken}); out["success"] != true {
-		t.Errorf("%v", out)
+		t.Errorf("revokeToken: got %v, want success", out)
 	}
 }
 
@@ -480,7 +480,7 @@ func TestSecurityDamagedDatabase(t *testing.T) {
 	source := filepath.Join(t.TempDir(), "data")
 	server := servertest.Cheap(t, source)
 	if session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
@@ -529,14 +529,14 @@ func TestSecurityDamagedDatabase(t *testing.T) {
 				`accountd; run that one, or restore a backup`)
 			if code != 1 || !remedy.MatchString(out) || strings.Contains(out, "is ready") ||
 				strings.Contains(out, "panic") {
-				t.Errorf("exits %d\n%s", code, out)
+				t.Errorf("got exit %d\n%s\nwant 1 and %s", code, out, remedy)
 			}
 			if after, _ := os.ReadFile(path); string(before) != string(after) {
-				t.Error("the file was changed")
+				t.Error("got another file, want it unchanged")
 			}
 			if name == "removed" {
 				if _, err := os.Lstat(path); err == nil {
-					t.Error("there is a new database")
+					t.Error("got a new database, want none")
 				}
 			}
 		})
@@ -572,15 +572,15 @@ func TestSecurityMigrationKilled(t *testing.T) {
 			}
 			killed := straced(t, call, n, dataDir, "user", "show", "ada")
 			if out := servertest.Run(t, dataDir, "", "user", "show", "ada"); !strings.HasPrefix(out, "id:        7\n") {
-				t.Errorf("killed at %s %d: %s", call, n, out)
+				t.Errorf("killed at %s %d: got %s, want ada with the id 7", call, n, out)
 			}
 			if kept, err := filepath.Glob(filepath.Join(dataDir, "backups", "accountd-schema-1-*.db")); err != nil ||
 				len(kept) != 1 {
-				t.Errorf("killed at %s %d: kept %v, %v", call, n, kept, err)
+				t.Errorf("killed at %s %d: got the backups %v, %v; want 1", call, n, kept, err)
 			}
 			if out, _ := servertest.Command(t, dataDir, "",
 				"doctor"); !regexp.MustCompile(`is sound: 1 accounts, schema \d+\n`).MatchString(out) {
-				t.Errorf("killed at %s %d:\n%s", call, n, out)
+				t.Errorf("killed at %s %d: got\n%s\nwant a sound database with 1 account", call, n, out)
 			}
 			if !killed {
 				break
@@ -588,7 +588,7 @@ func TestSecurityMigrationKilled(t *testing.T) {
 			tries++
 		}
 		if tries == 0 {
-			t.Errorf("%s: never killed", call)
+			t.Errorf("%s: got no kill, want at least one", call)
 		}
 	}
 }

@@ -54,24 +54,24 @@ func TestSecurityFileModes(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
 	server := servertest.Cheap(t, dataDir)
 	if session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	servertest.Run(t, dataDir, "", "backup")
 	backup := filepath.Join(t.TempDir(), "backup.db")
 	servertest.Run(t, dataDir, "", "backup", backup)
 	servertest.Run(t, dataDir, "", "keys", "rotate")
 	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("a backup elsewhere: %v, %v", info, err)
+		t.Errorf("a backup elsewhere: got %v, %v; want mode 0600", info, err)
 	}
 	check := func(when string, names ...string) {
 		t.Helper()
 		open, looked := openFiles(t, dataDir)
 		if len(open) > 0 {
-			t.Errorf("%s, others may use %q", when, open)
+			t.Errorf("%s: got %q open to others, want none", when, open)
 		}
 		for _, name := range names {
 			if !looked[name] {
-				t.Errorf("%s, there is no %s", when, name)
+				t.Errorf("%s: got no %s, want one", when, name)
 			}
 		}
 	}
@@ -96,10 +96,10 @@ func TestSecurityOpenDirectory(t *testing.T) {
 	}
 	server := servertest.Cheap(t, dataDir)
 	if open, _ := openFiles(t, dataDir); len(open) > 0 {
-		t.Errorf("others may use %q", open)
+		t.Errorf("got %q open to others, want none", open)
 	}
 	if !strings.Contains(server.Log(), "was open to others (mode 0755): now it is not") {
-		t.Errorf("nothing is said of it:\n%s", server.Log())
+		t.Errorf("got the log\n%s\nwant a warning about the mode", server.Log())
 	}
 }
 
@@ -113,7 +113,7 @@ func TestSecurityKeyFile(t *testing.T) {
 		t.Helper()
 		for _, args := range [][]string{{"serve", "--listen", "127.0.0.1:0"}, {"config", "check"}, {"keys", "list"}} {
 			if out, code := servertest.Command(t, dataDir, "", args...); code != 1 || !strings.Contains(out, want) {
-				t.Errorf("%q exits %d\n%s", args, code, out)
+				t.Errorf("%q: got exit %d\n%s\nwant 1 and %q", args, code, out, want)
 			}
 		}
 	}
@@ -155,7 +155,7 @@ func TestSecurityNoDefaultSecret(t *testing.T) {
 			var keys []struct{ Secret string }
 			if err := json.Unmarshal(ring[kind], &keys); err != nil || len(keys) != 1 || len(keys[0].Secret) < 43 ||
 				seen[keys[0].Secret] {
-				t.Errorf("%s: %d keys, %v", kind, len(keys), err)
+				t.Errorf("%s: got %d keys, %v; want one with a secret of its own", kind, len(keys), err)
 				continue
 			}
 			seen[keys[0].Secret] = true
@@ -178,7 +178,7 @@ func TestSecurityProcessList(t *testing.T) {
 		"ACCOUNTD_EMAIL_SMTP_PASSWORD_FILE=" + password}, servertest.CheapHashing...)
 	server := servertest.Start(t, dataDir, settings...)
 	if session, err := server.Register(http.DefaultClient, "ada", user); err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	silent := func(pid int) {
 		t.Helper()
@@ -188,12 +188,12 @@ func TestSecurityProcessList(t *testing.T) {
 			for end := time.Now().Add(10 * time.Second); len(raw) == 0; {
 				var err error
 				if raw, err = os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file)); err != nil || time.Now().After(end) {
-					t.Fatalf("%s: %d bytes, %v", file, len(raw), err)
+					t.Fatalf("%s: got %d bytes, %v; want more in time", file, len(raw), err)
 				}
 			}
 			for _, secret := range []string{user, smtp} {
 				if bytes.Contains(raw, []byte(secret)) {
-					t.Errorf("%s has a password", file)
+					t.Errorf("%s: got a password in it, want none", file)
 				}
 			}
 		}
@@ -220,17 +220,17 @@ func TestSecurityProcessList(t *testing.T) {
 		t.Fatal(err)
 	}
 	if session, err := server.Login(http.DefaultClient, "ada", user+"!"); err != nil || !session.Success {
-		t.Errorf("the password was not set: %+v, %v", session, err)
+		t.Errorf("the new password: got %+v, %v; want a login", session, err)
 	}
 
 	show := exec.Command(servertest.Binary(t), "config", "show", "--data-dir", dataDir)
 	show.Env, show.Dir = cmd.Env, t.TempDir()
 	out, err := show.CombinedOutput()
 	if err != nil || bytes.Contains(out, []byte(smtp)) || !bytes.Contains(out, []byte(password)) {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("got %v\n%s\nwant the file of the password and not the password", err, out)
 	}
 	if secret := regexp.MustCompile(`(?m)^(\w*secret\w*|\w*password) = `).FindString(servertest.Read(t,
 		"config.toml")); secret != "" {
-		t.Errorf("the setting %s takes a secret", secret)
+		t.Errorf("got the setting %s, want none that takes a secret", secret)
 	}
 }

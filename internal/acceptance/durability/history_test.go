@@ -21,7 +21,7 @@ type handedOut struct {
 func (h *handedOut) session(t *testing.T, session *servertest.Session, err error) {
 	t.Helper()
 	if err != nil || !session.Success || session.Token == "" {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	h.access, h.refresh = append(h.access, session.Token), append(h.refresh, session.RefreshToken)
 }
@@ -36,7 +36,7 @@ func (h *handedOut) worthless(t *testing.T, s *servertest.Server) {
 	t.Helper()
 	for i, token := range h.access {
 		if name := s.UsernameOf(t, token); name != "" {
-			t.Errorf("access token %d is %s's", i, name)
+			t.Errorf("access token %d: got %s, want an anonymous caller", i, name)
 		}
 	}
 	for i, token := range h.refresh {
@@ -61,7 +61,7 @@ func invalidToken(t *testing.T, what string, out map[string]any) {
 	t.Helper()
 	const want = "map[nonFieldErrors:[map[code:invalid_token message:Invalid token.]]]"
 	if got := fmt.Sprint(out["errors"]); out["success"] != false || got != want {
-		t.Errorf("%s: %v", what, out)
+		t.Errorf("%s: got %v, want the errors %s", what, out, want)
 	}
 }
 
@@ -79,11 +79,11 @@ func TestSecurityOlderCopy(t *testing.T) {
 	stop := func() {
 		t.Helper()
 		if err := server.Stop(); err != nil {
-			t.Fatalf("%v\n%s", err, server.Log())
+			t.Fatalf("stop: got %v, want no error\n%s", err, server.Log())
 		}
 	}
 	if ada, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !ada.Success {
-		t.Fatalf("%+v, %v", ada, err)
+		t.Fatalf("got %+v, %v; want success", ada, err)
 	}
 	servertest.Run(t, dataDir, "", "user", "set", "ada", "--verified=true")
 	stop()
@@ -119,18 +119,18 @@ func TestSecurityOlderCopy(t *testing.T) {
 	server = servertest.Start(t, older, environ...)
 	for _, name := range people {
 		if session, err := server.Register(http.DefaultClient, name, "other-otter-43"); err != nil || !session.Success {
-			t.Fatalf("%+v, %v", session, err)
+			t.Fatalf("got %+v, %v; want success", session, err)
 		}
 	}
 	servertest.Run(t, older, "", "user", "add", "--username=eve", "--email=eve@example.com", "--no-password")
 	if again := servertest.Run(t, older, "", "user", "list"); again != ids {
-		t.Fatalf("the same ids do not come again:\n%s\n%s", ids, again)
+		t.Fatalf("the accounts: got\n%s\nwant the same ids again\n%s", again, ids)
 	}
 	lost.worthless(t, server)
 	for range 3 { // which moves the accounts on, to where links were made
 		for name, password := range map[string]string{"ada": "quiet-otter-42", "bob": "other-otter-43"} {
 			if session, err := server.Login(http.DefaultClient, name, password); err != nil || !session.Success {
-				t.Fatalf("%s: %+v, %v", name, session, err)
+				t.Fatalf("%s: got %+v, %v; want a login", name, session, err)
 			}
 		}
 		lost.worthless(t, server)

@@ -22,39 +22,39 @@ func TestSecurityKeyFileVanishes(t *testing.T) {
 	server := servertest.New(t)
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	file := filepath.Join(server.DataDir, "keys.json")
 	if got := ready(t, server); got != http.StatusOK {
-		t.Fatalf("at first readyz answers %d\n%s", got, server.Log())
+		t.Fatalf("readyz at first: got %d, want 200\n%s", got, server.Log())
 	}
 	if err := os.Rename(file, file+"-kept"); err != nil {
 		t.Fatal(err)
 	}
 	server.Await(t, func() bool { return ready(t, server) == http.StatusServiceUnavailable })
 	if name := server.UsernameOf(t, session.Token); name != "ada" {
-		t.Errorf("the access token is %q's", name)
+		t.Errorf("the access token: got %q, want ada", name)
 	}
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	server.Await(t, func() bool { return strings.Contains(server.Log(), "not a key ring") })
 	if got := ready(t, server); got != http.StatusServiceUnavailable {
-		t.Errorf("with an empty file readyz answers %d", got)
+		t.Errorf("readyz with an empty file: got %d, want 503", got)
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
 	if out, code := servertest.Command(t, server.DataDir, "", "keys", "init"); code != 1 ||
 		!strings.Contains(out, "has its keys in memory") {
-		t.Errorf("keys init beside the server exits %d\n%s", code, out)
+		t.Errorf("keys init beside the server: got exit %d, want 1 and the reason\n%s", code, out)
 	}
 	if err := os.Rename(file+"-kept", file); err != nil {
 		t.Fatal(err)
 	}
 	server.Await(t, func() bool { return ready(t, server) == http.StatusOK })
 	if !strings.Contains(server.Log(), "keys.json: no such file") {
-		t.Errorf("it is not logged\n%s", server.Log())
+		t.Errorf("got the log\n%s\nwant a line about keys.json", server.Log())
 	}
 }
 
@@ -87,7 +87,7 @@ func TestSecurityLostKeys(t *testing.T) {
 	stop := func() {
 		t.Helper()
 		if err := server.Stop(); err != nil {
-			t.Fatalf("%v\n%s", err, server.Log())
+			t.Fatalf("stop: got %v, want no error\n%s", err, server.Log())
 		}
 	}
 	if err := os.Remove(filepath.Join(dataDir, "spool", "tmp")); err != nil { // mails wait
@@ -95,7 +95,7 @@ func TestSecurityLostKeys(t *testing.T) {
 	}
 	session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	link := servertest.LinkToken(t, dataDir, "activation", "ada")
 	stop()
@@ -116,48 +116,48 @@ func TestSecurityLostKeys(t *testing.T) {
 		out, code := servertest.Command(t, dataDir, "", args...)
 		want := "keys.json is not there; without it " + stake + ": copy it back"
 		if code != 1 || !strings.Contains(out, want) || !strings.Contains(out, "accountd keys init") {
-			t.Errorf("%q exits %d\n%s", args, code, out)
+			t.Errorf("%q: got exit %d\n%s\nwant 1, %q and keys init", args, code, out, want)
 		}
 	}
 	out, code := servertest.Command(t, dataDir, "", "doctor")
 	if code != 1 || !strings.Contains(out, "keys.json is not there; without it "+stake) {
-		t.Errorf("doctor exits %d\n%s", code, out)
+		t.Errorf("doctor: got exit %d\n%s\nwant 1 and %q", code, out, stake)
 	}
 	if after := contents(t, dataDir); after != before {
-		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+		t.Errorf("the data directory: got\n%s\nwant\n%s", after, before)
 	}
 
 	if out := servertest.Run(t, dataDir, "", "keys", "init"); !strings.Contains(out, stake) {
-		t.Errorf("keys init: %s", out)
+		t.Errorf("keys init: got %s, want %q", out, stake)
 	}
 	server = servertest.Start(t, dataDir, environ...)
 	server.Await(t, func() bool { return ready(t, server) == http.StatusOK })
 	if name := server.UsernameOf(t, session.Token); name != "" {
-		t.Errorf("the access token of before is %q's", name)
+		t.Errorf("the access token from before: got %q, want an anonymous caller", name)
 	}
 	verified := runMutation(t, server, "verifyAccount", "token: $token", "", map[string]any{"token": link})
 	invalidToken(t, "a link of before", verified)
 	next, err := server.Refresh(session.RefreshToken)
 	if err != nil || !next.Success || server.UsernameOf(t, next.Token) != "ada" {
-		t.Errorf("the session does not go on: %+v, %v", next, err)
+		t.Errorf("refresh: got %+v, %v; want the session to go on", next, err)
 	}
 	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {
-		t.Errorf("%+v, %v", bob, err)
+		t.Errorf("got %+v, %v; want success", bob, err)
 	}
 	spool := filepath.Join(dataDir, "spool")
 	ada, bob := len(servertest.MailsTo(t, spool, "ada@example.com")),
 		len(servertest.MailsTo(t, spool, "bob@example.com"))
 	if ada != 0 || bob != 1 {
-		t.Errorf("%d mails to ada, %d to bob\n%s", ada, bob, server.Log())
+		t.Errorf("got %d mails to ada, %d to bob; want 0, 1\n%s", ada, bob, server.Log())
 	}
 	const unreadable = "the key that sealed it is not in the key file"
 	if got := ready(t, server); got != http.StatusOK || !strings.Contains(server.Log(), unreadable) {
-		t.Errorf("readyz answers %d\n%s", got, server.Log())
+		t.Errorf("readyz: got %d\n%s\nwant 200 and %q", got, server.Log(), unreadable)
 	}
 	stop()
 	out, code = servertest.Command(t, dataDir, "", "keys", "init")
 	if code != 1 || !strings.Contains(out, "keys.json is there: accountd keys rotate") {
-		t.Errorf("keys init beside a ring exits %d\n%s", code, out)
+		t.Errorf("keys init beside a ring: got exit %d, want 1 and the reason\n%s", code, out)
 	}
 }
 
@@ -179,12 +179,12 @@ func TestSecurityKeysAndDatabaseGone(t *testing.T) {
 			out, code := servertest.Command(t, dataDir, "", args...)
 			if code != 1 || !strings.Contains(out, "accountd.db: it is gone, but its "+suffix+
 				" is there: put the file back") {
-				t.Errorf("%s: %q exits %d\n%s", suffix, args, code, out)
+				t.Errorf("%s: %q: got exit %d, want 1 and the missing file\n%s", suffix, args, code, out)
 			}
 		}
 		for _, name := range []string{"keys.json", "accountd.db"} {
 			if _, err := os.Lstat(filepath.Join(dataDir, name)); !os.IsNotExist(err) {
-				t.Errorf("%s: a refused start makes %s: %v", suffix, name, err)
+				t.Errorf("%s: got %s after a refused start, want none: %v", suffix, name, err)
 			}
 		}
 	}

@@ -21,7 +21,7 @@ func databaseHashes(t *testing.T, dataDir string) map[string][32]byte {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dataDir, "accountd.db*"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("%v, %v", files, err)
+		t.Fatalf("got the files %v, %v; want at least one", files, err)
 	}
 	found := map[string][32]byte{}
 	for _, file := range files {
@@ -56,7 +56,7 @@ func TestSecurityLostLog(t *testing.T) {
 		t.Helper()
 		session, err := s.Register(http.DefaultClient, name, "quiet-otter-42")
 		if err != nil || !session.Success {
-			t.Fatalf("%+v, %v", session, err)
+			t.Fatalf("got %+v, %v; want success", session, err)
 		}
 		return session
 	}
@@ -71,11 +71,11 @@ func TestSecurityLostLog(t *testing.T) {
 	for _, command := range [][]string{{"doctor"}, {"backup"}, {"tokens", "clear"}} {
 		whole := copyData(t, dataDir)
 		if out, _ := servertest.Command(t, whole, "", command...); strings.Contains(out, "write-ahead log") {
-			t.Errorf("%s after a crash:\n%s", command, out)
+			t.Errorf("%s after a crash: got\n%s\nwant no word of the log", command, out)
 		}
 		if out := servertest.Run(t, whole, "", "doctor"); !strings.Contains(out, fmt.Sprintf("is sound: %d accounts",
 			users)) {
-			t.Errorf("doctor after a crash and %s:\n%s", command, out)
+			t.Errorf("doctor after a crash and %s: got\n%s\nwant %d accounts", command, out, users)
 		}
 	}
 
@@ -97,14 +97,14 @@ func TestSecurityLostLog(t *testing.T) {
 			out, code := servertest.Command(t, lost, "", command...)
 			if code != 1 || !strings.Contains(out, "its write-ahead log (-wal) is gone or empty") ||
 				!strings.Contains(out, "--accept-lost-log") {
-				t.Fatalf("log %s: %s exits %d\n%s", name, command, code, out)
+				t.Fatalf("log %s: %s: got exit %d, want 1 and the remedy\n%s", name, command, code, out)
 			}
 			if command[0] == "doctor" && !strings.Contains(out, "PROBLEM  database: ") {
-				t.Errorf("log %s: doctor finds nothing\n%s", name, out)
+				t.Errorf("log %s: doctor: got\n%s\nwant a problem of the database", name, out)
 			}
 		}
 		if after := databaseHashes(t, lost); fmt.Sprint(after) != fmt.Sprint(before) {
-			t.Errorf("log %s: the database has been changed", name)
+			t.Errorf("log %s: the database: got %v, want %v", name, after, before)
 		}
 	}
 
@@ -115,31 +115,31 @@ func TestSecurityLostLog(t *testing.T) {
 		[]string{"sh", "-c", `exec "$@" --accept-lost-log`, "sh", servertest.Binary(t)}, dataDir,
 		servertest.CheapHashing...)
 	if !strings.Contains(server.Log(), "the write-ahead log was lost") {
-		t.Errorf("the log does not say so:\n%s", server.Log())
+		t.Errorf("got the log\n%s\nwant a line about the lost write-ahead log", server.Log())
 	}
 	var seen []string
 	for i := range 2 * users {
 		session := register(server, fmt.Sprintf("new%d", i))
 		answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username pk } }", nil)
 		if err != nil || !strings.Contains(string(answer.Data["me"]), "new") {
-			t.Fatalf("%+v, %v", answer, err)
+			t.Fatalf("me: got %+v, %v; want the new account", answer, err)
 		}
 		seen = append(seen, string(answer.Data["me"]))
 	}
 	for i, session := range sessions {
 		if answer, err := server.Ask(http.DefaultClient, session.Token, "{ me { username } }", nil); err != nil ||
 			string(answer.Data["me"]) != "null" {
-			t.Errorf("access token %d of before: %s, %v", i, answer.Data["me"], err)
+			t.Errorf("access token %d from before: got %s, %v; want null", i, answer.Data["me"], err)
 		}
 		if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "token",
 			map[string]any{"token": session.RefreshToken}); out["success"] != false {
-			t.Errorf("refresh token %d of before: %v", i, out)
+			t.Errorf("refresh token %d from before: got %v, want a refusal", i, out)
 		}
 	}
 	var first struct{ ID int }
 	if err := json.Unmarshal([]byte(servertest.Run(t, dataDir, "", "user", "show", "new0", "--json")),
 		&first); err != nil || first.ID <= users {
-		t.Errorf("an id is given out again: %d, %v, %v", first.ID, err, seen)
+		t.Errorf("got the id %d, %v; want one above %d: %v", first.ID, err, users, seen)
 	}
 	server.Kill()
 	server = servertest.Cheap(t, dataDir) // without the flag
@@ -148,12 +148,12 @@ func TestSecurityLostLog(t *testing.T) {
 	}
 	for _, suffix := range []string{"-wal", "-shm", "-needs-wal"} {
 		if _, err := os.Lstat(filepath.Join(dataDir, "accountd.db"+suffix)); !os.IsNotExist(err) {
-			t.Errorf("after an orderly end %s is there: %v", suffix, err)
+			t.Errorf("after an orderly end: got %s, want none: %v", suffix, err)
 		}
 	}
 	if kept, err := filepath.Glob(filepath.Join(dataDir, "accountd-replaced-*.db-needs-wal")); err != nil ||
 		len(kept) != 1 {
-		t.Errorf("the file that lost its log has its mark: %v, %v", kept, err)
+		t.Errorf("the replaced file: got the marks %v, %v; want 1", kept, err)
 	}
 }
 
@@ -163,23 +163,23 @@ func TestSecurityLogDeleted(t *testing.T) {
 	dataDir := filepath.Join(t.TempDir(), "data")
 	server := servertest.Cheap(t, dataDir)
 	if ada, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !ada.Success {
-		t.Fatalf("%+v, %v", ada, err)
+		t.Fatalf("got %+v, %v; want success", ada, err)
 	}
 	if err := os.Remove(filepath.Join(dataDir, "accountd.db-wal")); err != nil {
 		t.Fatal(err)
 	}
 	if bob, err := server.Register(http.DefaultClient, "bob", "quiet-otter-42"); err != nil || !bob.Success {
-		t.Errorf("%+v, %v", bob, err)
+		t.Errorf("got %+v, %v; want success", bob, err)
 	}
 	if status := ready(t, server); status != http.StatusServiceUnavailable {
-		t.Errorf("ready without its log: %d", status)
+		t.Errorf("readyz without its log: got %d, want 503", status)
 	}
 	if err := server.Stop(); err != nil {
-		t.Errorf("%v\n%s", err, server.Log())
+		t.Errorf("stop: got %v, want no error\n%s", err, server.Log())
 	}
 	if list := servertest.Run(t, dataDir, "", "user", "list"); !strings.Contains(list, "ada") ||
 		!strings.Contains(list, "bob") {
-		t.Errorf("afterwards:\n%s", list)
+		t.Errorf("afterwards: got\n%s\nwant ada and bob", list)
 	}
 }
 
@@ -195,15 +195,15 @@ func TestSecurityLogLeft(t *testing.T) {
 	}
 	defer db.Close()
 	if ada, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !ada.Success {
-		t.Fatalf("%+v, %v", ada, err)
+		t.Fatalf("got %+v, %v; want success", ada, err)
 	}
 	var users int
 	if err := db.QueryRow(`SELECT count(*) FROM users`).Scan(&users); err != nil || users != 1 {
-		t.Fatalf("%d, %v", users, err)
+		t.Fatalf("got %d users, %v; want 1", users, err)
 	}
 	servertest.Run(t, dataDir, "", "user", "add", "--username=bob", "--email=bob@example.com", "--no-password")
 	if _, err := os.Lstat(filepath.Join(dataDir, "accountd.db-needs-wal")); err != nil {
-		t.Errorf("a command beside the server removes its mark: %v", err)
+		t.Errorf("after a command beside the server: got %v, want its mark", err)
 	}
 	if err := server.Stop(); err != nil {
 		t.Error(err)
@@ -213,12 +213,12 @@ func TestSecurityLogLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(filepath.Join(dataDir, "accountd.db-wal")); !os.IsNotExist(err) {
-		t.Errorf("the other program has left the log: %v", err)
+		t.Errorf("after another program: got %v for the log, want none", err)
 	}
 	list := servertest.Run(t, dataDir, "", "user", "list")
 	for _, name := range []string{"ada", "bob", "cleo"} {
 		if !strings.Contains(list, name) {
-			t.Errorf("%s is lost:\n%s", name, list)
+			t.Errorf("got\n%s\nwant %s", list, name)
 		}
 	}
 }
@@ -240,13 +240,13 @@ func TestSecurityEndKilled(t *testing.T) {
 				"--username=bob", "--email=bob@example.com", "--no-password")
 			if _, err := os.Stat(filepath.Join(dataDir, "accountd.db-wal")); os.IsNotExist(err) {
 				if _, err := os.Stat(filepath.Join(dataDir, "accountd.db-needs-wal")); err == nil {
-					t.Errorf("killed at %s %d: the log is gone, and the mark is there", step, n)
+					t.Errorf("killed at %s %d: got a mark without a log, want none", step, n)
 				}
 			}
 			list := servertest.Run(t, dataDir, "", "user", "list")
 			if !strings.Contains(list, "ada") || !strings.Contains(list, "bob") &&
 				(!killed || strings.HasPrefix(step.file, "accountd.db-n")) {
-				t.Errorf("killed at %s %d:\n%s", step, n, list)
+				t.Errorf("killed at %s %d: got\n%s\nwant all acknowledged accounts", step, n, list)
 			}
 			if !killed {
 				break
@@ -254,7 +254,7 @@ func TestSecurityEndKilled(t *testing.T) {
 			kills++
 		}
 		if kills == 0 {
-			t.Errorf("%s: never killed", step)
+			t.Errorf("%s: got no kill, want at least one", step)
 		}
 	}
 }
@@ -278,7 +278,7 @@ func TestSecurityRestoreInUse(t *testing.T) {
 	out, code := servertest.Command(t, dataDir, "", "restore", backup)
 	if code != 1 || !strings.Contains(out, file+": another program has it open (lsof or fuser") ||
 		strings.Count(out, "another program") != 1 {
-		t.Errorf("restore beside another program exits %d\n%s", code, out)
+		t.Errorf("restore beside another program: got exit %d, want 1 and the file once\n%s", code, out)
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

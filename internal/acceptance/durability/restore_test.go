@@ -48,7 +48,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	remember := func(session *servertest.Session, err error) *servertest.Session {
 		t.Helper()
 		if err != nil || !session.Success {
-			t.Fatalf("%+v, %v", session, err)
+			t.Fatalf("got %+v, %v; want success", session, err)
 		}
 		refresh, access = append(refresh, session.RefreshToken), append(access, session.Token)
 		return session
@@ -71,7 +71,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	// What happens since: the session is revoked, links of higher epochs are made, an account takes the next id.
 	if out := runMutation(t, server, "revokeToken", "refreshToken: $token", "revoked",
 		map[string]any{"token": revoked.RefreshToken}); out["success"] != true {
-		t.Fatalf("%v", out)
+		t.Fatalf("revokeToken: got %v, want success", out)
 	}
 	for range 3 {
 		remember(server.Login(http.DefaultClient, "ada", "quiet-otter-42"))
@@ -86,7 +86,7 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	if out, code := servertest.Command(t, dataDir, "", "restore", backup); code != 1 ||
 		!strings.Contains(out, fmt.Sprintf("is in use by a server (process %d): stop it first",
 			server.Cmd.Process.Pid)) {
-		t.Fatalf("restore beside a server exits %d\n%s", code, out)
+		t.Fatalf("restore beside a server: got exit %d, want 1 and the process\n%s", code, out)
 	}
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
@@ -105,13 +105,13 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 	for range 6 {
 		session, err := server.Login(http.DefaultClient, "ada", "quiet-otter-42")
 		if err != nil || !session.Success {
-			t.Fatalf("the password of the backup: %+v, %v", session, err)
+			t.Fatalf("the password of the backup: got %+v, %v; want a login", session, err)
 		}
 		for _, token := range mailed["passwordReset"] {
 			out := runMutation(t, server, "passwordReset", "token: $token, newPassword1: $new, newPassword2: $new", "",
 				map[string]any{"token": token, "new": "stolen-otter-42"})
 			if out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]), "invalid_token") {
-				t.Fatalf("a reset link from before the restore: %v", out)
+				t.Fatalf("a reset link from before the restore: got %v, want invalid_token", out)
 			}
 		}
 	}
@@ -120,29 +120,29 @@ func TestSecurityRestoreRevokes(t *testing.T) {
 			if out := runMutation(t, server, name, "token: $token", "",
 				map[string]any{"token": token}); out["success"] != false || !strings.Contains(fmt.Sprint(out["errors"]),
 				"invalid_token") {
-				t.Errorf("%s: a link from before the restore: %v", name, out)
+				t.Errorf("%s: a link from before the restore: got %v, want invalid_token", name, out)
 			}
 		}
 	}
 	// Who registers now takes neither the id nor, with it, the tokens of who is lost.
 	if session, err := server.Register(http.DefaultClient, "kim", "quiet-otter-42"); err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	for i := range refresh {
 		if out := runMutation(t, server, "refreshToken", "refreshToken: $token", "token",
 			map[string]any{"token": refresh[i]}); out["success"] != false {
-			t.Errorf("refresh token %d: %v", i, out)
+			t.Errorf("refresh token %d: got %v, want a refusal", i, out)
 		}
 		answer, err := server.Ask(http.DefaultClient, access[i], "{ me { username } }", nil)
 		if err != nil || string(answer.Data["me"]) != "null" {
-			t.Errorf("access token %d: %s, %v", i, answer.Data["me"], err)
+			t.Errorf("access token %d: got %s, %v; want null", i, answer.Data["me"], err)
 		}
 	}
 	var kim struct{ ID int }
 	if err := json.Unmarshal([]byte(servertest.Run(t, dataDir, "", "user", "show", "kim", "--json")),
 		&kim); err != nil ||
 		kim.ID != 4 {
-		t.Errorf("kim has id %d, %v", kim.ID, err)
+		t.Errorf("kim: got the id %d, %v; want 4", kim.ID, err)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestSecurityBackupUnderLoad(t *testing.T) {
 			if session, err := server.Register(http.DefaultClient, fmt.Sprintf("user%03d", i),
 				"quiet-otter-42"); err != nil ||
 				!session.Success {
-				t.Errorf("%+v, %v", session, err)
+				t.Errorf("got %+v, %v; want success", session, err)
 				return
 			}
 			<-answered
@@ -175,11 +175,11 @@ func TestSecurityBackupUnderLoad(t *testing.T) {
 		other := filepath.Join(t.TempDir(), "data")
 		servertest.Run(t, other, "", "restore", file)
 		if got := strings.Count(servertest.Run(t, other, "", "user", "list", "--json"), "\n"); got < n {
-			t.Errorf("%d accounts in the backup, %d registrations were answered before it", got, n)
+			t.Errorf("the backup: got %d accounts, want at least the %d acknowledged before it", got, n)
 		}
 		if out := servertest.Run(t, other, "", "doctor", "--json"); strings.Contains(out,
 			"is not as accountd makes it") {
-			t.Errorf("%s", out)
+			t.Errorf("doctor: got %s, want a database as accountd makes it", out)
 		}
 	}
 	<-done
@@ -214,7 +214,7 @@ func stracedOn(t *testing.T, files []string, call string, n int, dataDir string,
 	}
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus) // strace ends as the program did
 	if killed = ok && status.Signaled(); err != nil && !killed {
-		t.Fatalf("%s %d: %v\n%s", call, n, err, out)
+		t.Fatalf("%s %d: got %v, want a kill or success\n%s", call, n, err, out)
 	}
 	return killed
 }
@@ -242,13 +242,13 @@ func TestSecurityRestoreKilled(t *testing.T) {
 			killed := straced(t, call, n, dataDir, "restore", backup)
 			list := servertest.Run(t, dataDir, "", "user", "list")
 			if !strings.Contains(list, "ada") {
-				t.Fatalf("killed at %s %d: ada is lost\n%s", call, n, list)
+				t.Fatalf("killed at %s %d: got no ada, want her\n%s", call, n, list)
 			}
 			if !strings.Contains(list, "bob") {
 				restored++
 				if kept, err := filepath.Glob(filepath.Join(dataDir, "accountd-replaced-*.db")); err != nil ||
 					len(kept) != 1 {
-					t.Errorf("killed at %s %d: kept %v, %v", call, n, kept, err)
+					t.Errorf("killed at %s %d: got the replaced files %v, %v; want 1", call, n, kept, err)
 				}
 			}
 			if !killed {
@@ -257,11 +257,11 @@ func TestSecurityRestoreKilled(t *testing.T) {
 			tries++
 			servertest.Run(t, dataDir, "", "restore", backup)
 			if left, err := filepath.Glob(filepath.Join(dataDir, ".accountd-*")); err != nil || len(left) > 0 {
-				t.Errorf("killed at %s %d: left %v, %v", call, n, left, err)
+				t.Errorf("killed at %s %d: got %v left, %v; want nothing", call, n, left, err)
 			}
 		}
 		if tries == 0 || restored == 0 {
-			t.Errorf("%s: killed %d times, restored %d times", call, tries, restored)
+			t.Errorf("%s: got %d kills and %d restores, want some of both", call, tries, restored)
 		}
 	}
 }
