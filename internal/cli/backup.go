@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,19 +18,16 @@ type backupCmd struct {
 
 // Run writes a snapshot of all accounts to one file. The file has no keys: it can be restored without the key ring,
 // and it cannot be used to make tokens.
-func (cmd *backupCmd) Run(a *app, c *config.Config) (err error) {
+func (cmd *backupCmd) Run(a *app, c *config.Config) error {
 	if cmd.Keep < 0 {
 		return usageError{errors.New("--keep takes how many backups are to stay, 1 or more")}
 	}
 	if err := haveAccounts(c); err != nil {
 		return err
 	}
-	privateFiles()
-	held, err := lockShared(c)
-	if err != nil {
+	if err := a.lockShared(c); err != nil {
 		return err
 	}
-	defer closeInto(&err, held.Close)
 	dest, err := cmd.destination(a, c)
 	if err != nil {
 		return err
@@ -44,27 +40,24 @@ func (cmd *backupCmd) Run(a *app, c *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	var removed []string
+	text := fmt.Sprintf("Wrote %s and checked it: %d accounts, %d bytes.\n", dest, found.Users, info.Size())
 	if cmd.Keep > 0 {
-		if removed, err = store.Prune(filepath.Dir(dest), cmd.Keep); err != nil {
+		removed, err := store.Prune(filepath.Dir(dest), cmd.Keep)
+		if err != nil {
 			return fmt.Errorf("%s is written; delete older backups: %w", dest, err)
 		}
+		for _, name := range removed {
+			text += fmt.Sprintf("Deleted %s.\n", name)
+		}
 	}
-	if cmd.JSON {
-		return json.NewEncoder(a.Stdout).Encode(struct {
-			File   string `json:"file"`
-			Bytes  int64  `json:"bytes"`
-			Schema int    `json:"schema"`
-			Users  int64  `json:"users"`
-		}{dest, info.Size(), found.Version, found.Users})
-	}
-	fmt.Fprintf(a.Stdout, "Wrote %s and checked it: %d accounts, %d bytes.\n", dest, found.Users, info.Size())
-	for _, name := range removed {
-		fmt.Fprintf(a.Stdout, "Deleted %s.\n", name)
-	}
-	_, err = fmt.Fprintf(a.Stdout, "It holds addresses and password hashes, and no keys. "+
+	text += fmt.Sprintf("It holds addresses and password hashes, and no keys. "+
 		"To keep the key ring too, copy %s to another place.\n", c.KeysFile())
-	return err
+	return a.print(cmd.JSON, struct {
+		File   string `json:"file"`
+		Bytes  int64  `json:"bytes"`
+		Schema int    `json:"schema"`
+		Users  int64  `json:"users"`
+	}{dest, info.Size(), found.Version, found.Users}, text)
 }
 
 // destination returns the path of the backup. Its directory exists.
@@ -91,12 +84,12 @@ func makeBackupsDir(c *config.Config) error {
 	if errors.Is(err, os.ErrExist) {
 		return nil
 	}
+	var parent os.FileInfo
+	if err == nil {
+		parent, err = os.Stat(c.Server.DataDir)
+	}
 	if err != nil {
 		return fmt.Errorf("directory of backups: %w", err)
 	}
-	info, err := os.Stat(c.Server.DataDir)
-	if err != nil {
-		return fmt.Errorf("directory of backups: %w", err)
-	}
-	return ownLike(c.BackupsDir(), info)
+	return ownLike(c.BackupsDir(), parent)
 }

@@ -154,7 +154,11 @@ func TestRestoreRefuses(t *testing.T) {
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
-	served, err := lockServe("data")
+	a := w.app()
+	c, err := a.settings()
+	if err == nil {
+		err = a.lockServe(c, "%s is in use by %s")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +167,7 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Errorf("beside a server: %d, %q, want %v, text with %q, text with %q", code, stderr, exitFailure,
 			"is in use by a server (process ", "stop it first")
 	}
-	if err := served.Close(); err != nil {
+	if err := a.end(nil); err != nil {
 		t.Fatal(err)
 	}
 }

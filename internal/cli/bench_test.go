@@ -32,10 +32,11 @@ func BenchmarkRequest(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	log := newLog(os.Stderr, c.Log)
+	a := &app{Env: Env{Stderr: os.Stderr, Now: time.Now}, ctx: b.Context()}
+	log := a.log(c)
 	listener := listen(b)
 	c.Bound(listener.Addr())
-	h, err := openInstance(b.Context(), c, time.Now, log)
+	h, err := a.open(b.Context(), c, log)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -52,7 +53,7 @@ func BenchmarkRequest(b *testing.B) {
 		if err := <-served; err != nil {
 			b.Error(err)
 		}
-		if err := h.close(); err != nil {
+		if err := a.end(nil); err != nil {
 			b.Error(err)
 		}
 	})

@@ -1,20 +1,32 @@
 // Package cli has the commands of accountd, one file each, and puts the other packages together.
 //
 // A command is a struct of its flags and arguments, which kong fills in, with a method Run. Run gets the app and, if it
-// asks for them, the settings in force. Errors are printed by Run of this package, which also chooses the exit code.
+// asks for them, the settings in force and the accounts. Files and locks that a command opens are closed after it.
+// Errors are printed by Run of this package, which also chooses the exit code.
 //
 // Commands work beside a running server. Locks on the data directory keep apart what must not run at the same time: two
 // servers, a restore and any other use of the database, and two changes of the key ring.
 package cli
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/lmittmann/tint"
+	"github.com/mattn/go-isatty"
 
 	"accountd/accounts"
 	"accountd/internal/config"
@@ -53,6 +65,18 @@ type app struct {
 	Env
 	ctx      context.Context
 	commands commands
+	closing  []func() error // see atEnd
+}
+
+// atEnd has fn called when the command has ended: the last fn first.
+func (a *app) atEnd(fn func() error) { a.closing = append(a.closing, fn) }
+
+// end adds the errors of closing to the one of the command.
+func (a *app) end(err error) error {
+	for _, fn := range slices.Backward(a.closing) {
+		err = errors.Join(err, fn())
+	}
+	return err
 }
 
 // settings loads the settings in force.
@@ -65,6 +89,56 @@ func (a *app) load(flags config.Overrides) (*config.Config, error) {
 
 // warn prints a warning. The command continues.
 func (a *app) warn(text string) { fmt.Fprintf(a.Stderr, "accountd: warning: %s\n", text) }
+
+// printf prints to standard output.
+func (a *app) printf(format string, args ...any) error {
+	_, err := fmt.Fprintf(a.Stdout, format, args...)
+	return err
+}
+
+// print prints the object as a line of JSON, or the text.
+func (a *app) print(asJSON bool, object any, text string) error {
+	if asJSON {
+		return json.NewEncoder(a.Stdout).Encode(object)
+	}
+	return a.printf("%s", text)
+}
+
+// printList prints the items as lines of JSON, or as a table with a header, whose cells are separated by tabs.
+func printList[T any](
+	a *app, asJSON bool, items []T, object func(T) any, header string, row func(T) string,
+) error {
+	if asJSON {
+		encoder := json.NewEncoder(a.Stdout)
+		encoder.SetEscapeHTML(false) // addresses have angle brackets
+		for _, item := range items {
+			if err := encoder.Encode(object(item)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, header)
+	for _, item := range items {
+		fmt.Fprintln(w, row(item))
+	}
+	return w.Flush()
+}
+
+// log returns a logger to standard error. The format "auto" is text on a terminal and JSON otherwise.
+func (a *app) log(c *config.Config) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		panic("log.level: " + err.Error()) // config has checked it
+	}
+	f, isFile := a.Stderr.(*os.File)
+	terminal := isFile && isatty.IsTerminal(f.Fd())
+	if c.Log.Format == "json" || c.Log.Format == "auto" && !terminal {
+		return slog.New(slog.NewJSONHandler(a.Stderr, &slog.HandlerOptions{Level: level}))
+	}
+	return slog.New(tint.NewTextHandler(a.Stderr, &tint.Options{Level: level, NoColor: !terminal}))
+}
 
 // usageError is a mistake in the command line.
 type usageError struct{ error }
@@ -92,6 +166,7 @@ func Run(ctx context.Context, env Env) (code int) {
 			code = int(status)
 		}
 	}()
+	privateFiles()
 	a := &app{Env: env, ctx: ctx}
 	parser := kong.Must(&a.commands,
 		kong.Name("accountd"),
@@ -106,10 +181,11 @@ func Run(ctx context.Context, env Env) (code int) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Bind(a),
 		kong.BindToProvider(a.settings),
+		kong.BindToProvider(a.loadAccounts),
 	)
 	parsed, err := parser.Parse(env.Args)
 	if err == nil {
-		err = parsed.Run()
+		err = a.end(parsed.Run())
 	} else {
 		err = usageError{err}
 	}
@@ -137,4 +213,16 @@ func report(w io.Writer, err error) int {
 		return exitIO
 	}
 	return exitFailure
+}
+
+type versionCmd struct{}
+
+// Run prints the version that go build has taken from git, or "devel".
+func (*versionCmd) Run(a *app) error {
+	version := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = strings.Trim(info.Main.Version, "()") // of "(devel)"
+	}
+	return a.printf("accountd %s (%s, %s/%s)\n", cmp.Or(version, "devel"), runtime.Version(), runtime.GOOS,
+		runtime.GOARCH)
 }

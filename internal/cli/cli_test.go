@@ -31,13 +31,20 @@ func newWorld(t *testing.T) *world {
 	}}
 }
 
+// app is what a command gets. The caller ends it.
+func (w *world) app() *app {
+	return &app{Env: Env{Environ: w.environ, Now: now, Stderr: w.t.Output()}, ctx: w.t.Context()}
+}
+
+func now() time.Time { return time.Unix(1_800_000_000, 0) }
+
 // run gives exit code and output of one command line.
 func (w *world) run(args ...string) (code int, stdout, stderr string) {
 	w.t.Helper()
 	var out, errs bytes.Buffer
 	code = Run(context.Background(), Env{
 		Args: args, Environ: w.environ, Stdin: strings.NewReader(w.stdin), Stdout: &out, Stderr: &errs,
-		Now: func() time.Time { return time.Unix(1_800_000_000, 0) },
+		Now: now,
 	})
 	return code, out.String(), errs.String()
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 
 	"accountd/email"
@@ -30,20 +29,35 @@ func (*configCheckCmd) Run(a *app, c *config.Config) error {
 		return err
 	}
 	// Two arguments with the same name are only found when the schema is built.
-	if _, err := schema.New(nil, schemaSettings(c, newLog(a.Stderr, c.Log))); err != nil {
+	if _, err := schema.New(nil, schemaSettings(c, a.log(c))); err != nil {
 		return err
 	}
 	for _, warning := range c.Warnings() {
 		a.warn(warning)
 	}
-	_, err := io.WriteString(a.Stdout, "The settings are fine.\n")
-	return err
+	return a.printf("The settings are fine.\n")
 }
 
 type configShowCmd struct{}
 
 // Run prints the settings, which have no secrets.
 func (*configShowCmd) Run(a *app, c *config.Config) error {
-	_, err := io.WriteString(a.Stdout, c.Redacted())
-	return err
+	return a.printf("%s", c.Redacted())
+}
+
+type schemaCmd struct {
+	Relay bool `help:"The Relay flavour."`
+}
+
+// Run prints the schema, which depends on the settings. It needs no data directory.
+func (cmd *schemaCmd) Run(a *app, c *config.Config) error {
+	api, err := schema.New(nil, schemaSettings(c, a.log(c)))
+	if err != nil {
+		return err
+	}
+	style := schema.Plain
+	if cmd.Relay {
+		style = schema.Relay
+	}
+	return a.printf("%s", api.SDL(style))
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,8 +8,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"accountd/email"
 	"accountd/internal/config"
 	"accountd/internal/store"
+	"accountd/tokens"
 )
 
 type doctorCmd struct {
@@ -31,24 +32,19 @@ func (cmd *doctorCmd) Run(a *app, c *config.Config) error {
 		return fmt.Errorf("no data directory here: %w: name the server's with --data-dir", err)
 	}
 	d := &doctor{app: a, config: c}
+	d.lock()
 	for _, look := range []func(){d.modes, d.reach, d.keys, d.mailServer, d.database, d.spool, d.space} {
 		look()
 	}
 	problems := 0
 	for _, f := range d.findings {
+		text := fmt.Sprintf("ok       %s: %s\n", f.Subject, f.Text)
 		if !f.OK {
 			problems++
+			text = fmt.Sprintf("PROBLEM  %s: %s\n         %s\n", f.Subject, f.Text, f.Remedy)
 		}
-		if cmd.JSON {
-			if err := json.NewEncoder(a.Stdout).Encode(f); err != nil {
-				return err
-			}
-			continue
-		}
-		if f.OK {
-			fmt.Fprintf(a.Stdout, "ok       %s: %s\n", f.Subject, f.Text)
-		} else {
-			fmt.Fprintf(a.Stdout, "PROBLEM  %s: %s\n         %s\n", f.Subject, f.Text, f.Remedy)
+		if err := a.print(cmd.JSON, f, text); err != nil {
+			return err
 		}
 	}
 	if problems > 0 {
@@ -61,6 +57,25 @@ type doctor struct {
 	app      *app
 	config   *config.Config
 	findings []finding
+	unusable *finding // why the database may not be opened now
+}
+
+// lock locks the database against a restore, or sets unusable.
+func (d *doctor) lock() {
+	held, err := lockDir(d.config.Server.DataDir, false)
+	if err == nil {
+		d.app.atEnd(held.Close)
+	}
+	switch {
+	case errors.Is(err, errLocked):
+		d.unusable = &finding{Text: "a backup is being restored", Remedy: "run this again when that is done"}
+	case err != nil:
+		d.unusable = &finding{Text: err.Error(), Remedy: "run this as the server's user"}
+	case store.Replacing(d.config.DatabaseFile()):
+		d.unusable = &finding{
+			Text: "a restore was interrupted", Remedy: "start the server, or run any other command: it finishes it",
+		}
+	}
 }
 
 func (d *doctor) fine(subject, text string) {
@@ -143,18 +158,8 @@ func (d *doctor) keys() {
 func (d *doctor) database() {
 	const subject = "database"
 	path := d.config.DatabaseFile()
-	held, err := lockDir(d.config.Server.DataDir, false)
-	if errors.Is(err, errLocked) {
-		d.problem(subject, "a backup is being restored", "run this again when that is done")
-		return
-	}
-	if err != nil {
-		d.problem(subject, err.Error(), "run this as the server's user")
-		return
-	}
-	defer held.Close()
-	if store.Replacing(path) {
-		d.problem(subject, "a restore was interrupted", "start the server, or run any other command: it finishes it")
+	if d.unusable != nil {
+		d.problem(subject, d.unusable.Text, d.unusable.Remedy)
 		return
 	}
 	found, err := store.Check(d.app.ctx, path)
@@ -176,7 +181,7 @@ func (d *doctor) database() {
 	d.fine(subject, state)
 	d.fine("backups", "the newest is "+d.newestBackup())
 	if found.Version == found.Newest {
-		d.outbox(d.app.ctx, path)
+		d.outbox()
 	}
 }
 
@@ -206,26 +211,101 @@ const leastSpace = 64 << 20
 // space checks that there is room for a backup, which a migration makes as well.
 func (d *doctor) space() {
 	const subject = "free space"
-	free, err := store.FreeSpace(d.config.Server.DataDir)
-	if err != nil {
-		d.problem(subject, err.Error(), "run this as the server's user")
-		return
-	}
-	if store.ReserveShort(d.config.DatabaseFile()) {
-		d.problem(subject,
-			"the disk has been full: only writes that end sessions or set passwords are accepted, in reserved space",
-			fmt.Sprintf("make room in %s: a running server then accepts all writes again", d.config.Server.DataDir))
-		return
-	}
 	need := uint64(leastSpace)
 	if info, err := os.Stat(d.config.DatabaseFile()); err == nil {
 		need += 2 * uint64(info.Size())
 	}
-	if free < need {
-		d.problem(subject, fmt.Sprintf("%d MiB are free in %s", free>>20, d.config.Server.DataDir),
-			fmt.Sprintf("make room: backups and migrations need %d MiB; "+
-				"a server on a full disk cannot store changes", need>>20))
+	dir := d.config.Server.DataDir
+	switch free, err := store.FreeSpace(dir); {
+	case err != nil:
+		d.problem(subject, err.Error(), "run this as the server's user")
+	case store.ReserveShort(d.config.DatabaseFile()):
+		d.problem(subject,
+			"the disk has been full: only writes that end sessions or set passwords are accepted, in reserved space",
+			fmt.Sprintf("make room in %s: a running server then accepts all writes again", dir))
+	case free < need:
+		d.problem(subject, fmt.Sprintf("%d MiB are free in %s", free>>20, dir), fmt.Sprintf("make room: backups and "+
+			"migrations need %d MiB; a server on a full disk cannot store changes", need>>20))
+	default:
+		d.fine(subject, fmt.Sprintf("%d MiB in %s", free>>20, dir))
+	}
+}
+
+func (d *doctor) mailServer() {
+	if err := d.config.SMTPSettings().Check(); err != nil {
+		d.problem("mail server", err.Error(), "until that is mended, the server does not start")
+	}
+}
+
+// longWait is the number of seconds after which a mail that waits for the spool is a problem. The server publishes
+// every second, and once a minute after failures.
+const longWait = 5 * 60
+
+// outbox checks the mails that have not reached the spool.
+func (d *doctor) outbox() {
+	const subject = "outbox"
+	if d.app.keyFile(d.config).Check() != nil {
+		return // reported by keys
+	}
+	backlog, err := d.readBacklog()
+	if err != nil {
+		d.problem(subject, err.Error(), "look at the other problems first")
 		return
 	}
-	d.fine(subject, fmt.Sprintf("%d MiB in %s", free>>20, d.config.Server.DataDir))
+	if backlog.Unreadable > 0 {
+		d.problem(subject,
+			fmt.Sprintf("%d mails were sealed with a key that is not in the key ring", backlog.Unreadable),
+			"copy the key ring back that had it, or leave them: they do no harm")
+	}
+	waited := d.app.Now().Unix() - backlog.Oldest
+	switch {
+	case backlog.Waiting > 0 && waited > longWait:
+		d.problem(subject, fmt.Sprintf("%d mails wait for the spool, the oldest for %s",
+			backlog.Waiting, time.Duration(waited)*time.Second),
+			"start the server if it does not run; if it does, its log says why it cannot write to "+d.config.SpoolDir())
+	case backlog.Unreadable == 0:
+		d.fine(subject, fmt.Sprintf("%d mails are on their way to the spool", backlog.Waiting))
+	}
+}
+
+func (d *doctor) readBacklog() (email.Backlog, error) {
+	keys, err := tokens.OpenKeys(d.config.KeysFile(), d.config.Tokens.Algorithm, d.app.Now)
+	if err != nil {
+		return email.Backlog{}, err
+	}
+	db, err := store.Open(d.app.ctx, d.config.DatabaseFile(), d.app.Now)
+	if err != nil {
+		return email.Backlog{}, err
+	}
+	backlog, err := email.ReadBacklog(d.app.ctx, db, keys)
+	return backlog, errors.Join(err, db.Close())
+}
+
+func (d *doctor) spool() {
+	const subject = "spool"
+	count := map[string]int{}
+	for _, sub := range []string{"tmp", "new", "failed"} {
+		dir := filepath.Join(d.config.SpoolDir(), sub)
+		err := writable(dir)
+		var files []fs.DirEntry
+		if err == nil {
+			files, err = os.ReadDir(dir)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			d.problem(subject, dir+" is not there", "the server makes it when it starts")
+			return
+		}
+		if err != nil {
+			d.problem(subject, fmt.Sprintf("%s cannot be used: %v", dir, err),
+				"give it to the server's user, mode 700; mails are kept in the database until then")
+			return
+		}
+		count[sub] = len(files)
+	}
+	if failed := count["failed"]; failed > 0 {
+		d.problem(subject, fmt.Sprintf("%d mails were given up", failed),
+			"accountd mail list says why, accountd mail retry --all tries again, accountd mail drop NAME deletes one")
+		return
+	}
+	d.fine(subject, fmt.Sprintf("%d mails wait in %s", count["new"], d.config.SpoolDir()))
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +17,7 @@ import (
 )
 
 // ephemeral serves one test run from a temporary directory.
-func (cmd *serveCmd) ephemeral(a *app) (err error) {
+func (cmd *serveCmd) ephemeral(a *app) error {
 	if a.commands.DataDir != "" {
 		return usageError{errors.New(
 			"--data-dir does not go with --ephemeral: it has a temporary directory of its own")}
@@ -37,9 +36,9 @@ func (cmd *serveCmd) ephemeral(a *app) (err error) {
 	if err != nil {
 		return fmt.Errorf("temporary directory: %w", err)
 	}
-	defer closeInto(&err, func() error { return os.RemoveAll(dir) })
-	overrides := config.Overrides{Listen: cmd.Listen, DataDir: dir, Ephemeral: true}
-	c, err := config.Load(a.commands.ConfigFile, a.Environ, overrides)
+	a.atEnd(func() error { return os.RemoveAll(dir) })
+	a.commands.DataDir = dir
+	c, err := a.load(config.Overrides{Listen: cmd.Listen, Ephemeral: true})
 	if err != nil {
 		return err
 	}
@@ -49,9 +48,17 @@ func (cmd *serveCmd) ephemeral(a *app) (err error) {
 		defer stop()
 		a.ctx = ctx
 	}
-	return cmd.run(a, c, func(w io.Writer, c *config.Config) error {
+	return cmd.run(a, c, func() error {
 		ready.Store(true)
-		return printEphemeral(w, c)
+		url := c.PublicURL()
+		return a.print(true, struct {
+			URL     string `json:"url"`
+			GraphQL string `json:"graphql"`
+			Relay   string `json:"relay"`
+			Mail    string `json:"mail"`
+			DataDir string `json:"data_dir"`
+			PID     int    `json:"pid"`
+		}{url, url + "/graphql", url + "/relay", url + "/dev/mail", c.Server.DataDir, os.Getpid()}, "")
 	})
 }
 
@@ -71,16 +78,13 @@ func untilParentEnds(ctx context.Context, stdin *os.File, ready *atomic.Bool) (c
 	gone := parentGone()
 	go func() {
 		defer cancel()
-		defer signal.Stop(hangup)
-		tick := time.NewTicker(parentPoll)
-		defer tick.Stop()
-		for !gone() {
+		for tick := time.Tick(parentPoll); !gone(); {
 			select {
 			case <-ctx.Done():
 				return
 			case <-hangup:
 				return
-			case <-tick.C:
+			case <-tick:
 			}
 		}
 	}()
@@ -93,17 +97,4 @@ func untilParentEnds(ctx context.Context, stdin *os.File, ready *atomic.Bool) (c
 		}()
 	}
 	return ctx, cancel
-}
-
-// printEphemeral prints where everything is, for programs.
-func printEphemeral(w io.Writer, c *config.Config) error {
-	url := c.PublicURL()
-	return json.NewEncoder(w).Encode(struct {
-		URL     string `json:"url"`
-		GraphQL string `json:"graphql"`
-		Relay   string `json:"relay"`
-		Mail    string `json:"mail"`
-		DataDir string `json:"data_dir"`
-		PID     int    `json:"pid"`
-	}{url, url + "/graphql", url + "/relay", url + "/dev/mail", c.Server.DataDir, os.Getpid()})
 }

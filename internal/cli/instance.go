@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -25,54 +24,45 @@ type instance struct {
 	db      *store.DB
 	outbox  *email.Outbox
 	service *accounts.Service
-	held    io.Closer // of lockShared
 }
 
-// openInstance opens the data directory, which has to exist, and creates the files that are missing in it.
-func openInstance(
-	ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger,
-) (_ *instance, err error) {
-	held, err := lockShared(c)
-	if err != nil {
-		return nil, err
-	}
-	h := &instance{config: c, held: held}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, h.close())
+// open opens the data directory, which has to exist, until the command has ended. It creates missing files.
+func (a *app) open(ctx context.Context, c *config.Config, log *slog.Logger) (*instance, error) {
+	var err error
+	closed := false
+	a.atEnd(func() error { // without the lock
+		if closed {
+			leaveLog(c)
 		}
-	}()
-	if err := checkLost(ctx, c, now, log); err != nil {
+		return nil
+	})
+	if err := a.lockShared(c); err != nil {
 		return nil, err
 	}
-	if h.keys, err = tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, now); err != nil {
+	if err := checkLost(ctx, c, a.Now, log); err != nil {
 		return nil, err
 	}
-	issuer, err := tokens.New(h.keys, c.TokenSettings(), now)
+	h := &instance{config: c}
+	if h.keys, err = tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, a.Now); err != nil {
+		return nil, err
+	}
+	issuer, err := tokens.New(h.keys, c.TokenSettings(), a.Now)
 	if err != nil {
 		return nil, err
 	}
-	if h.db, err = store.Open(ctx, c.DatabaseFile(), now); err != nil {
+	if h.db, err = store.Open(ctx, c.DatabaseFile(), a.Now); err != nil {
 		return nil, err
 	}
+	a.atEnd(func() error {
+		err := h.db.Close()
+		closed = err == nil
+		return err
+	})
 	if h.outbox, err = email.New(h.db, h.keys, c.EmailSettings(), log); err != nil {
 		return nil, err
 	}
-	if h.service, err = accounts.New(h.db, issuer, h.outbox, c.Accounts, log); err != nil {
-		return nil, err
-	}
-	return h, nil
-}
-
-func (h *instance) close() error {
-	if h.db == nil {
-		return h.held.Close()
-	}
-	if err := errors.Join(h.db.Close(), h.held.Close()); err != nil {
-		return err
-	}
-	leaveLog(h.config)
-	return nil
+	h.service, err = accounts.New(h.db, issuer, h.outbox, c.Accounts, log)
+	return h, err
 }
 
 // leaveLog removes the mark that says the WAL is needed, where closing could not because another program has the

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -8,7 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"text/tabwriter"
+	"time"
 
 	"accountd/email"
 	"accountd/internal/config"
@@ -28,35 +29,30 @@ func (a *app) keyFile(c *config.Config) tokens.KeyFile {
 	return tokens.KeyFile{Path: c.KeysFile(), Algorithm: c.Tokens.Algorithm, Now: a.Now}
 }
 
-// changeKeys runs fn on an existing key ring, which no other command can change at the same time.
-func (a *app) changeKeys(fn func(*config.Config, tokens.KeyFile) error) (err error) {
-	c, err := a.settings()
-	if err != nil {
-		return err
-	}
+// changeKeys returns an existing key ring, which no other command can change until this one has ended.
+func (a *app) changeKeys(c *config.Config) (tokens.KeyFile, error) {
 	if _, err := os.Stat(c.KeysFile()); err != nil {
-		return noKeys(err)
+		return tokens.KeyFile{}, noKeys(err)
 	}
-	return a.lockedKeys(c, fn)
+	return a.lockKeys(c)
 }
 
-func (a *app) lockedKeys(c *config.Config, fn func(*config.Config, tokens.KeyFile) error) (err error) {
-	privateFiles()
-	held, err := lockKeys(c.KeysFile())
-	if err != nil {
-		return err
+// lockKeys returns the key ring, which no other command can change until this one has ended. The lock file stays.
+func (a *app) lockKeys(c *config.Config) (tokens.KeyFile, error) {
+	_, err := a.lockFile(c.KeysFile()+".lock", "key ring")
+	if errors.Is(err, errLocked) {
+		err = fmt.Errorf("another command is changing the keys in %s: run this one again when that is done",
+			c.KeysFile())
 	}
-	defer closeInto(&err, held.Close)
-	return fn(c, a.keyFile(c))
+	return a.keyFile(c), err
 }
 
 func noKeys(err error) error {
-	return fmt.Errorf("no key ring here: %w: name the server's directory with --data-dir; a file that is gone "+
-		"is to be "+
-		"copied back, and only if it is lost for good, accountd keys init makes a new one", err)
+	return fmt.Errorf("no key ring here: %w: name the server's directory with --data-dir; a file that is gone is to "+
+		"be copied back, and only if it is lost for good, accountd keys init makes a new one", err)
 }
 
-type keysListCmd struct{ keyJSON }
+type keysListCmd struct{ asJSON }
 
 // Run prints the keys by kind, the one in use first.
 func (cmd *keysListCmd) Run(a *app, c *config.Config) error {
@@ -67,17 +63,7 @@ func (cmd *keysListCmd) Run(a *app, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if cmd.JSON {
-		for _, k := range keys {
-			if err := cmd.print(a.Stdout, k); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tKIND\tALGORITHM\tCREATED\tUSE")
-	for _, k := range keys {
+	row := func(k tokens.Key) string {
 		does, undoes := verbs(k.Kind)
 		use := "none: tokens.algorithm is " + c.Tokens.Algorithm
 		switch {
@@ -90,41 +76,39 @@ func (cmd *keysListCmd) Run(a *app, c *config.Config) error {
 		if !k.Created.IsZero() {
 			created = k.Created.Format(timeFormat)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.Kind, k.Algorithm, created, use)
+		return fmt.Sprintf("%s\t%s\t%s\t%s\t%s", k.ID, k.Kind, k.Algorithm, created, use)
 	}
-	return w.Flush()
+	return printList(a, cmd.JSON, keys, keyObject, "ID\tKIND\tALGORITHM\tCREATED\tUSE", row)
 }
 
 type keysRotateCmd struct {
 	Kind      string `enum:"access,action,seal" default:"access" help:"Access tokens, mailed links or waiting mails."`
 	Algorithm string `enum:"${algorithms}" default:"" help:"Of an access key, if tokens.algorithm is to change next."`
-	keyJSON
+	asJSON
 }
 
 // Run makes a key, and says when older ones can be retired.
-func (cmd *keysRotateCmd) Run(a *app) error {
+func (cmd *keysRotateCmd) Run(a *app, c *config.Config) error {
 	kind := tokens.KeyKind(cmd.Kind)
 	if kind != tokens.AccessKeys && cmd.Algorithm != "" {
 		return usageError{errors.New("--algorithm goes with --kind access")}
 	}
-	return a.changeKeys(func(c *config.Config, file tokens.KeyFile) error {
-		algorithm := cmd.Algorithm
-		if algorithm == "" {
-			algorithm = c.Tokens.Algorithm
-		}
-		key, err := file.Rotate(kind, algorithm)
-		if err != nil {
-			return err
-		}
-		return cmd.report(a.Stdout, c, key)
-	})
+	file, err := a.changeKeys(c)
+	if err != nil {
+		return err
+	}
+	key, err := file.Rotate(kind, cmp.Or(cmd.Algorithm, c.Tokens.Algorithm))
+	if err != nil {
+		return err
+	}
+	return a.printNewKey(cmd.JSON, c, key)
 }
 
 type keysImportCmd struct {
 	File      string `arg:"" help:"PEM, or one line with the secret; - reads standard input."`
 	Algorithm string `enum:"${algorithms}" default:"" help:"Of the key (default: the PEM's, or tokens.algorithm)."`
 	Sign      bool   `help:"Sign with it from now on; otherwise it only verifies."`
-	keyJSON
+	asJSON
 }
 
 // Run adds a key. It makes a missing key ring, so that the first start finds the imported key.
@@ -133,35 +117,34 @@ func (cmd *keysImportCmd) Run(a *app, c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("key to import: %w", err)
 	}
-	privateFiles()
 	if _, err := os.Stat(c.KeysFile()); errors.Is(err, fs.ErrNotExist) {
 		if err := a.firstRing(c); err != nil {
 			return err
 		}
 	}
-	return a.lockedKeys(c, func(c *config.Config, file tokens.KeyFile) error {
-		key, err := file.Import(raw, cmd.Algorithm, cmd.Sign)
-		if err != nil {
-			return fmt.Errorf("%s: %w", cmd.File, err)
-		}
-		return cmd.report(a.Stdout, c, key)
-	})
-}
-
-// firstRing makes a key ring, unless the database needs keys that are gone.
-func (a *app) firstRing(c *config.Config) (err error) {
-	if err := makeDataDir(c, a.warn); err != nil {
-		return err
-	}
-	held, err := lockShared(c)
+	file, err := a.lockKeys(c)
 	if err != nil {
 		return err
 	}
-	defer closeInto(&err, held.Close)
+	key, err := file.Import(raw, cmd.Algorithm, cmd.Sign)
+	if err != nil {
+		return fmt.Errorf("%s: %w", cmd.File, err)
+	}
+	return a.printNewKey(cmd.JSON, c, key)
+}
+
+// firstRing makes a key ring, unless the database needs keys that are gone.
+func (a *app) firstRing(c *config.Config) error {
+	if err := makeDataDir(c, a.warn); err != nil {
+		return err
+	}
+	if err := a.lockShared(c); err != nil {
+		return err
+	}
 	if err := checkLostKeys(a.ctx, c, a.Now, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
-	_, err = tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, a.Now)
+	_, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, a.Now)
 	return err
 }
 
@@ -181,40 +164,38 @@ func (a *app) readKey(name string) (raw []byte, err error) {
 
 type keysRetireCmd struct {
 	ID string `arg:"" help:"As keys list prints it."`
-	keyJSON
+	asJSON
 }
 
 // Run removes a key, and says what stops working.
-func (cmd *keysRetireCmd) Run(a *app) error {
-	return a.changeKeys(func(c *config.Config, file tokens.KeyFile) error {
-		if err := a.checkOutbox(c, file, cmd.ID); err != nil {
-			return err
-		}
-		key, err := file.Retire(cmd.ID)
-		if err != nil {
-			return err
-		}
-		if cmd.JSON {
-			return cmd.print(a.Stdout, key)
-		}
-		what := "Nothing that it sealed is left."
-		switch {
-		case key.Kind == tokens.ActionKeys:
-			what = "Links in mails that it signed have stopped working."
-		case key.Kind == tokens.AccessKeys && !key.Verifies:
-			what = "It was not in use."
-		case key.Kind == tokens.AccessKeys && c.Tokens.LongRunning && c.Tokens.AllowRefresh:
-			what = "Access tokens that it signed are refused; refreshToken gives new ones."
-		case key.Kind == tokens.AccessKeys:
-			what = "Access tokens that it signed are refused; users who have one log in again."
-		}
-		_, err = fmt.Fprintf(a.Stdout, "The %s key %s is gone. %s\n", key.Kind, key.ID, what)
+func (cmd *keysRetireCmd) Run(a *app, c *config.Config) error {
+	file, err := a.changeKeys(c)
+	if err != nil {
 		return err
-	})
+	}
+	if err := a.checkOutbox(c, file, cmd.ID); err != nil {
+		return err
+	}
+	key, err := file.Retire(cmd.ID)
+	if err != nil {
+		return err
+	}
+	what := "Nothing that it sealed is left."
+	switch {
+	case key.Kind == tokens.ActionKeys:
+		what = "Links in mails that it signed have stopped working."
+	case key.Kind == tokens.AccessKeys && !key.Verifies:
+		what = "It was not in use."
+	case key.Kind == tokens.AccessKeys && c.Tokens.LongRunning && c.Tokens.AllowRefresh:
+		what = "Access tokens that it signed are refused; refreshToken gives new ones."
+	case key.Kind == tokens.AccessKeys:
+		what = "Access tokens that it signed are refused; users who have one log in again."
+	}
+	return a.print(cmd.JSON, keyObject(key), fmt.Sprintf("The %s key %s is gone. %s\n", key.Kind, key.ID, what))
 }
 
 // checkOutbox fails if the key is a seal key and mails wait in the outbox: it may have sealed them.
-func (a *app) checkOutbox(c *config.Config, file tokens.KeyFile, id string) (err error) {
+func (a *app) checkOutbox(c *config.Config, file tokens.KeyFile, id string) error {
 	keys, err := file.List()
 	if err != nil {
 		return err
@@ -226,15 +207,68 @@ func (a *app) checkOutbox(c *config.Config, file tokens.KeyFile, id string) (err
 	if _, err := os.Stat(c.DatabaseFile()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	h, err := openInstance(a.ctx, c, a.Now, slog.New(slog.DiscardHandler))
+	h, err := a.open(a.ctx, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	defer closeInto(&err, h.close)
 	backlog, err := email.ReadBacklog(a.ctx, h.db, h.keys)
 	if err == nil && backlog.Waiting > 0 {
 		err = fmt.Errorf("%d mails are on their way to the spool, and the key may be needed for them: "+
 			"try again when they are there", backlog.Waiting)
 	}
 	return err
+}
+
+// printNewKey prints a new key and what it does.
+func (a *app) printNewKey(asJSON bool, c *config.Config, key tokens.Key) error {
+	does, undoes := verbs(key.Kind)
+	text := "It " + undoes + " from now on; a running server uses it within a second."
+	switch {
+	case !key.Verifies:
+		text = fmt.Sprintf("It works once tokens.algorithm is %s and the server has been restarted; "+
+			"access tokens of %s end then.", key.Algorithm, c.Tokens.Algorithm)
+	case key.Signs:
+		text = fmt.Sprintf("It %s from now on; a running server uses it within a second. Retire the older ones %s.",
+			does, retirement(c, key.Kind))
+	}
+	return a.print(asJSON, keyObject(key),
+		fmt.Sprintf("The ring has a new %s key, %s (%s). %s\n", key.Kind, key.ID, key.Algorithm, text))
+}
+
+// verbs say what the key in use does, and what older keys still do.
+func verbs(kind tokens.KeyKind) (does, undoes string) {
+	if kind == tokens.SealKeys {
+		return "seals", "opens"
+	}
+	return "signs", "verifies"
+}
+
+// retirement says when older keys are no longer needed.
+func retirement(c *config.Config, kind tokens.KeyKind) string {
+	if kind == tokens.SealKeys {
+		return "in a minute, when no mail waits that they sealed"
+	}
+	t := c.Tokens
+	last, lifetime := "token", t.AccessLifetime+t.Leeway
+	if kind == tokens.ActionKeys {
+		last = "link"
+		lifetime = max(t.ActivationLifetime, t.PasswordResetLifetime, t.PasswordSetLifetime, t.SecondaryEmailLifetime)
+	}
+	return fmt.Sprintf("in %s, when the last %s that they signed has expired", config.Duration(lifetime), last)
+}
+
+// keyObject is what is printed of a key as JSON.
+func keyObject(k tokens.Key) any {
+	created := ""
+	if !k.Created.IsZero() {
+		created = k.Created.Format(time.RFC3339)
+	}
+	return struct {
+		ID        string  `json:"id"`
+		Kind      string  `json:"kind"`
+		Algorithm string  `json:"algorithm"`
+		Created   *string `json:"created"`
+		Signs     bool    `json:"signs"`
+		Verifies  bool    `json:"verifies"`
+	}{k.ID, string(k.Kind), k.Algorithm, orNull(created), k.Signs, k.Verifies}
 }

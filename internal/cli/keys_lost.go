@@ -15,47 +15,38 @@ import (
 	"accountd/tokens"
 )
 
-// keyNeeds counts what a database has that is lost without its key ring.
-type keyNeeds struct {
-	sessions int64 // live
-	mails    int   // in the outbox
-}
+const lostKeysRemedy = "copy it back from where it is kept; only if it is lost for good, run accountd keys init"
 
-func (n keyNeeds) any() bool { return n != keyNeeds{} }
-
-// lostWithoutKeys says what is lost, in half a sentence.
-func lostWithoutKeys(c *config.Config, n keyNeeds) string {
+// lostWithoutKeys says in half a sentence what is lost of the database without its key ring; "" for nothing, and
+// without a database. It changes nothing.
+func lostWithoutKeys(ctx context.Context, c *config.Config, now func() time.Time) (string, error) {
+	if _, err := os.Lstat(c.DatabaseFile()); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	var live int64
+	var mails int
+	err := store.Look(ctx, c.DatabaseFile(), now, func(tx *store.Tx) (err error) {
+		if live, err = tokens.CountLive(ctx, tx); err != nil {
+			return err
+		}
+		mails, err = email.Count(ctx, tx)
+		return err
+	})
+	if err != nil || live == 0 && mails == 0 {
+		return "", err
+	}
 	sessions := "continue only with their refresh tokens"
 	if !c.Tokens.LongRunning || !c.Tokens.AllowRefresh {
 		sessions = "end"
 	}
-	return fmt.Sprintf("live sessions (%d) %s, mails that wait in the outbox (%d) can never be read, and links "+
-		"in mails "+
-		"stop working", n.sessions, sessions, n.mails)
-}
-
-const lostKeysRemedy = "copy it back from where it is kept; only if it is lost for good, run accountd keys init"
-
-// keysNeeded counts what the database needs the key ring for. Without a database that is nothing. It changes nothing.
-func keysNeeded(ctx context.Context, c *config.Config, now func() time.Time) (n keyNeeds, err error) {
-	if _, err := os.Lstat(c.DatabaseFile()); errors.Is(err, fs.ErrNotExist) {
-		return n, nil
-	}
-	err = store.Look(ctx, c.DatabaseFile(), now, func(tx *store.Tx) (err error) {
-		if n.sessions, err = tokens.CountLive(ctx, tx); err != nil {
-			return err
-		}
-		n.mails, err = email.Count(ctx, tx)
-		return err
-	})
-	return n, err
+	return fmt.Sprintf("live sessions (%d) %s, mails that wait in the outbox (%d) can never be read, and links in "+
+		"mails stop working", live, sessions, mails), nil
 }
 
 // checkLostKeys fails where the database needs the key ring, or is gone, and there is no key ring. Otherwise a new one
 // may be made.
 func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, log *slog.Logger) error {
-	_, keysErr := os.Lstat(c.KeysFile())
-	if !errors.Is(keysErr, fs.ErrNotExist) {
+	if _, err := os.Lstat(c.KeysFile()); !errors.Is(err, fs.ErrNotExist) {
 		return nil // other errors are those of opening it
 	}
 	if _, err := os.Lstat(c.DatabaseFile()); err != nil {
@@ -64,12 +55,11 @@ func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, 
 		}
 		return nil
 	}
-	needs, err := keysNeeded(ctx, c, now)
+	lost, err := lostWithoutKeys(ctx, c, now)
 	if err != nil {
 		return err
 	}
-	if needs.any() {
-		lost := lostWithoutKeys(c, needs)
+	if lost != "" {
 		return fmt.Errorf("key file %s is not there; without it %s: %s", c.KeysFile(), lost, lostKeysRemedy)
 	}
 	log.Warn("there are accounts and no keys: new ones are made, and mailed links end; if that is not meant, stop and "+
@@ -77,68 +67,53 @@ func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, 
 	return nil
 }
 
-// keysNeeded fails where a restore was interrupted: the database may not be opened before that is finished.
-func (d *doctor) keysNeeded() (keyNeeds, error) {
-	if store.Replacing(d.config.DatabaseFile()) {
-		return keyNeeds{}, errors.New("a restore was interrupted")
-	}
-	return keysNeeded(d.app.ctx, d.config, d.app.Now)
-}
-
 // lostKeys reports a missing key file.
 func (d *doctor) lostKeys(subject string) {
 	gone := d.config.KeysFile() + " is not there"
-	var needs keyNeeds
-	held, err := lockDir(d.config.Server.DataDir, false)
-	if err == nil {
-		defer held.Close()
-		needs, err = d.keysNeeded()
+	var lost string
+	var err error
+	if d.unusable == nil {
+		lost, err = lostWithoutKeys(d.app.ctx, d.config, d.app.Now)
 	}
 	switch {
-	case err != nil: // doctor.database reports it
+	case d.unusable != nil || err != nil: // doctor.database reports it
 		d.problem(subject, gone, "copy it back from where it is kept")
-	case needs.any():
-		d.problem(subject, gone+"; without it "+lostWithoutKeys(d.config, needs),
-			lostKeysRemedy+"; until then the server does not start")
+	case lost != "":
+		d.problem(subject, gone+"; without it "+lost, lostKeysRemedy+"; until then the server does not start")
 	default:
-		d.problem(subject, gone,
-			"copy it back from where it is kept; the server makes a new one at its next start, and links in mails "+
-				"stop working")
+		d.problem(subject, gone, "copy it back from where it is kept; the server makes a new one at its next start, "+
+			"and links in mails stop working")
 	}
 }
 
 type keysInitCmd struct{}
 
 // Run makes a missing key ring, and prints what is lost with the previous one.
-func (cmd *keysInitCmd) Run(a *app, c *config.Config) error {
+func (*keysInitCmd) Run(a *app, c *config.Config) error {
 	const served = "the server in %s (process %s) has its keys in memory, and keeps running: copy the key file back; " +
 		"only if it is lost for good, stop the server and run this again"
-	return a.withoutServer(c, served, func() (err error) {
-		held, err := lockShared(c)
-		if err != nil {
-			return err
-		}
-		defer closeInto(&err, held.Close)
-		return a.lockedKeys(c, func(c *config.Config, _ tokens.KeyFile) error { return cmd.create(a, c) })
-	})
-}
-
-func (*keysInitCmd) create(a *app, c *config.Config) error {
+	if err := a.lockOutServer(c, served); err != nil {
+		return err
+	}
+	if err := a.lockShared(c); err != nil {
+		return err
+	}
+	if _, err := a.lockKeys(c); err != nil {
+		return err
+	}
 	if _, err := os.Lstat(c.KeysFile()); err == nil {
 		return fmt.Errorf("key file %s is there: accountd keys rotate makes new keys in it; if it cannot be used and "+
 			"there is no copy, move it away first", c.KeysFile())
 	}
-	needs, err := keysNeeded(a.ctx, c, a.Now)
+	lost, err := lostWithoutKeys(a.ctx, c, a.Now)
 	if err != nil {
 		return err
 	}
 	if _, err := tokens.OpenKeys(c.KeysFile(), c.Tokens.Algorithm, a.Now); err != nil {
 		return err
 	}
-	text := "There is a new key ring, " + c.KeysFile() + "."
-	if needs.any() {
-		text += " Without the one before, " + lostWithoutKeys(c, needs) + "."
+	if lost != "" {
+		lost = " Without the one before, " + lost + "."
 	}
-	_, err = fmt.Fprintln(a.Stdout, text)
-	return err
+	return a.printf("There is a new key ring, %s.%s\n", c.KeysFile(), lost)
 }

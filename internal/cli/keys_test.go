@@ -239,8 +239,12 @@ func TestKeysLock(t *testing.T) {
 	w := newWorld(t)
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	w.write("secret", djangoSecret)
-	held, err := lockKeys(filepath.Join(w.dir, "data", "keys.json"))
+	a := w.app()
+	c, err := a.settings()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.lockKeys(c); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"rotate"}, {"import", "secret"}, {"retire", "x"}} {
@@ -248,7 +252,7 @@ func TestKeysLock(t *testing.T) {
 			"again when that is done\n", append([]string{"keys"}, args...)...)
 	}
 	w.ok("keys", "list")
-	if err := held.Close(); err != nil {
+	if err := a.end(nil); err != nil {
 		t.Fatal(err)
 	}
 	w.ok("keys", "rotate")

@@ -1,10 +1,11 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
+	"time"
 
 	"accountd/email"
 	"accountd/internal/config"
@@ -45,17 +46,16 @@ func (cmd *mailPreviewCmd) Run(a *app, c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("make the %s email: %w", cmd.Kind, err)
 	}
+	shown := string(message.Raw)
 	switch {
 	case cmd.To != "":
 		return writePreview(cmd.To, message.Raw)
 	case cmd.HTML:
-		_, err = io.WriteString(a.Stdout, message.HTML)
+		shown = message.HTML
 	case cmd.Text:
-		_, err = io.WriteString(a.Stdout, message.Text)
-	default:
-		_, err = a.Stdout.Write(message.Raw)
+		shown = message.Text
 	}
-	return err
+	return a.printf("%s", shown)
 }
 
 // writePreview writes or overwrites a file. The ending .eml keeps a mistyped name from overwriting another file.
@@ -64,4 +64,157 @@ func writePreview(path string, raw []byte) error {
 		return usageError{fmt.Errorf("--to %s: the name of the file ends in .eml", path)}
 	}
 	return os.WriteFile(path, raw, 0o600)
+}
+
+// openQueue opens the spool, which has to exist.
+func openQueue(c *config.Config) (email.Queue, error) {
+	queue, err := email.OpenQueue(c.SpoolDir())
+	if err != nil {
+		return queue, fmt.Errorf("%w: name the server's directory with --data-dir, or start the server once", err)
+	}
+	return queue, nil
+}
+
+type mailListCmd struct{ asJSON }
+
+// Run prints the mails that wait or failed, and the last error of each.
+func (cmd *mailListCmd) Run(a *app, c *config.Config) error {
+	queue, err := openQueue(c)
+	if err != nil {
+		return err
+	}
+	list, err := queue.List()
+	if err != nil {
+		return err
+	}
+	relayed, waiting := c.SMTPSettings().Host != "", false
+	row := func(m email.Queued) string {
+		next := "-"
+		switch {
+		case m.Failed:
+		case !relayed:
+			waiting = true
+		case m.Next.IsZero():
+			next = "now"
+		default:
+			next = m.Next.UTC().Format(time.RFC3339)
+		}
+		return fmt.Sprintf("%s\t%s\t%s\t%d\t%s\t%s", m.Name, m.To, mailState(m), m.Attempts, next, m.Error)
+	}
+	err = printList(a, cmd.JSON, list, mailObject, "NAME\tTO\tSTATE\tATTEMPTS\tNEXT\tERROR", row)
+	if err == nil && waiting {
+		err = a.printf("\nMails wait in the spool for a program of yours: " +
+			"there is no email.smtp.host to send them to.\n")
+	}
+	return err
+}
+
+func mailState(m email.Queued) string {
+	if m.Failed {
+		return "failed"
+	}
+	return "waiting"
+}
+
+// mailObject is what is printed of a mail as JSON.
+func mailObject(m email.Queued) any {
+	var next *int64
+	if !m.Next.IsZero() {
+		next = new(m.Next.Unix())
+	}
+	return struct {
+		Name     string `json:"name"`
+		State    string `json:"state"`
+		To       string `json:"to"`
+		Subject  string `json:"subject"`
+		Made     int64  `json:"made_at"`
+		Attempts int    `json:"attempts"`
+		Next     *int64 `json:"next_attempt"`
+		Error    string `json:"error"`
+	}{m.Name, mailState(m), m.To, m.Subject, m.Made.Unix(), m.Attempts, next, m.Error}
+}
+
+type mailShowCmd struct {
+	Name string `arg:"" help:"As mail list prints it."`
+}
+
+// Run prints a mail with its token.
+func (cmd *mailShowCmd) Run(a *app, c *config.Config) error {
+	queue, err := openQueue(c)
+	if err != nil {
+		return err
+	}
+	raw, err := queue.Read(cmd.Name)
+	if err != nil {
+		return err
+	}
+	return a.printf("%s", raw)
+}
+
+type mailRetryCmd struct {
+	Name string `arg:"" optional:"" help:"As mail list prints it."`
+	All  bool   `help:"Every mail that waits or has failed."`
+}
+
+// Run makes mails due now, for the running server or the next one.
+func (cmd *mailRetryCmd) Run(a *app, c *config.Config) error {
+	if (cmd.Name == "") != cmd.All {
+		return usageError{errors.New("mail retry takes the name of one mail, or --all")}
+	}
+	queue, err := openQueue(c)
+	if err != nil {
+		return err
+	}
+	if c.SMTPSettings().Host == "" {
+		return errNoServer
+	}
+	n := 1
+	if cmd.All {
+		n, err = queue.RetryAll(a.Now())
+	} else {
+		err = queue.Retry(cmd.Name, a.Now())
+	}
+	if err != nil {
+		return err
+	}
+	return a.printf("%d to be tried now.\n", n)
+}
+
+type mailDropCmd struct {
+	Name string `arg:"" help:"As mail list prints it."`
+}
+
+// Run deletes a mail.
+func (cmd *mailDropCmd) Run(a *app, c *config.Config) error {
+	queue, err := openQueue(c)
+	if err != nil {
+		return err
+	}
+	if err := queue.Drop(cmd.Name); err != nil {
+		return err
+	}
+	return a.printf("Dropped.\n")
+}
+
+var errNoServer = errors.New("there is no mail server to send to: set email.smtp.host")
+
+type mailTestCmd struct {
+	Address string `arg:"" help:"Where the test message goes."`
+}
+
+// Run sends a message without the spool, and says where it fails.
+func (cmd *mailTestCmd) Run(a *app, c *config.Config) error {
+	settings := c.SMTPSettings()
+	if settings.Host == "" {
+		return errNoServer
+	}
+	composer, err := email.NewComposer(c.EmailSettings())
+	if err != nil {
+		return err
+	}
+	if err := email.SendTest(a.ctx, composer, settings, cmd.Address, a.Now()); err != nil {
+		return fmt.Errorf("no mail goes out by %s:%d: %w", settings.Host, settings.Port, err)
+	}
+	return a.printf("%s:%d has taken a test message for %s: look whether it arrives, and not as spam.\n",
+		settings.Host, settings.Port, cmd.Address)
 }

@@ -11,33 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func lockFile(f *os.File) error {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+// lock locks a file or a directory until it is closed, exclusively or shared. It fails with errLocked.
+func lock(f *os.File, exclusive bool) error {
+	how := unix.LOCK_SH
+	if exclusive {
+		how = unix.LOCK_EX
+	}
+	err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return errLocked
 	}
 	return err
 }
 
-// lockDir locks a directory until the returned file is closed, exclusively or shared.
-func lockDir(dir string, exclusive bool) (*os.File, error) {
-	f, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	how := unix.LOCK_SH
-	if exclusive {
-		how = unix.LOCK_EX
-	}
-	err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = errLocked
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
+// openForLock opens the file that stands for a directory: the directory itself.
+func openForLock(dir string) (*os.File, error) { return os.Open(dir) }
 
 // ownLike gives a file the owner of another one, if root runs the command: the server's user has to be able to use it.
 func ownLike(path string, other fs.FileInfo) error {

@@ -11,34 +11,23 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile locks a byte far behind the process id, which others have to be able to read.
-func lockFile(f *os.File) error {
-	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY,
-		0, 1, 0, &windows.Overlapped{OffsetHigh: 1})
+// lock locks a byte far behind the content of a file, which others have to be able to read, until the file is closed.
+// It fails with errLocked.
+func lock(f *os.File, exclusive bool) error {
+	how := uint32(windows.LOCKFILE_FAIL_IMMEDIATELY)
+	if exclusive {
+		how |= windows.LOCKFILE_EXCLUSIVE_LOCK
+	}
+	err := windows.LockFileEx(windows.Handle(f.Fd()), how, 0, 1, 0, &windows.Overlapped{OffsetHigh: 1})
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
 		return errLocked
 	}
 	return err
 }
 
-// lockDir locks a file in a directory until the returned file is closed, exclusively or shared.
-func lockDir(dir string, exclusive bool) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "accountd.db.lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	how := uint32(windows.LOCKFILE_FAIL_IMMEDIATELY)
-	if exclusive {
-		how |= windows.LOCKFILE_EXCLUSIVE_LOCK
-	}
-	err = windows.LockFileEx(windows.Handle(f.Fd()), how, 0, 1, 0, &windows.Overlapped{})
-	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
-		err = errLocked
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+// openForLock opens the file that stands for a directory.
+func openForLock(dir string) (*os.File, error) {
+	return os.OpenFile(filepath.Join(dir, "accountd.db.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 }
 
 // ownLike does nothing: files inherit the permissions of their directory.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -22,15 +23,14 @@ type restoreCmd struct {
 func (cmd *restoreCmd) Run(a *app, c *config.Config) error {
 	const served = "data directory %s is in use by a server (process %s): " +
 		"stop it first; its sessions end with the restore anyway"
-	return a.withoutServer(c, served, func() error { return cmd.restore(a, c) })
-}
-
-func (cmd *restoreCmd) restore(a *app, c *config.Config) (err error) {
+	if err := a.lockOutServer(c, served); err != nil {
+		return err
+	}
 	alone, err := lockExclusive(c)
 	if err != nil {
 		return err
 	}
-	defer closeInto(&err, alone.Close)
+	a.atEnd(alone.Close)
 	if err := cmd.isOther(c); err != nil {
 		return err
 	}
@@ -42,15 +42,45 @@ func (cmd *restoreCmd) restore(a *app, c *config.Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s cannot be restored: %w", cmd.File, err)
 	}
-	fmt.Fprintf(a.Stdout, "Restored %s: %d accounts.\n", cmd.File, out.users)
+	text := fmt.Sprintf("Restored %s: %d accounts.\n", cmd.File, out.users)
 	if out.before.exists {
-		fmt.Fprintf(a.Stdout, "What was there before is kept as %s%s; delete it when it is no longer needed.\n",
+		text += fmt.Sprintf("What was there before is kept as %s%s; delete it when it is no longer needed.\n",
 			out.aside, out.before.note)
 	}
-	_, err = fmt.Fprintf(a.Stdout, "%d sessions have ended, links in mails have stopped working, and %d mails that "+
-		"waited were dropped. Everything since the backup is lost: accounts, passwords, addresses.\n",
-		out.Sessions, out.Mails)
-	return err
+	return a.printf("%s%d sessions have ended, links in mails have stopped working, and %d mails that waited were "+
+		"dropped. Everything since the backup is lost: accounts, passwords, addresses.\n",
+		text, out.Sessions, out.Mails)
+}
+
+// acceptLostLog makes a database usable that has lost its WAL. The lost writes may have been logouts, new passwords and
+// used links, so sessions and links end as after a restore. The file without its WAL is kept. Nothing happens if no WAL
+// was lost.
+func acceptLostLog(a *app, c *config.Config, log *slog.Logger) error {
+	path := c.DatabaseFile()
+	if !store.LostLog(path) {
+		return nil
+	}
+	alone, err := lockExclusive(c)
+	if err != nil {
+		return err
+	}
+	defer alone.Close() // only a lock
+	if !store.LostLog(path) {
+		return nil // a restore that was interrupted has been finished
+	}
+	copied, err := store.CopyWithoutLog(path, c.Server.DataDir)
+	if err != nil {
+		return err
+	}
+	out, err := replaceDatabase(a, c, copied, "the write-ahead log was lost")
+	if err != nil {
+		return fmt.Errorf("%s cannot be used without its write-ahead log; "+
+			"bring a backup back with accountd restore FILE: %w", path, err)
+	}
+	log.Warn("the write-ahead log was lost, and what was acknowledged last with it: every session and every mailed "+
+		"link has ended; leave --accept-lost-log out from now on",
+		"accounts", out.users, "sessions", out.Sessions, "mails_dropped", out.Mails, "kept", out.aside)
+	return nil
 }
 
 // replaced says what replaceDatabase has done.
@@ -65,9 +95,8 @@ type replaced struct {
 // waiting mails of the copy end. The caller holds the exclusive lock. The copy is gone afterwards, or left to
 // FinishReplace.
 func replaceDatabase(a *app, c *config.Config, copied, reason string) (out replaced, err error) {
-	taken := false
 	defer func() {
-		if !taken {
+		if !store.Replacing(c.DatabaseFile()) {
 			store.Discard(copied)
 		}
 	}()
@@ -90,7 +119,6 @@ func replaceDatabase(a *app, c *config.Config, copied, reason string) (out repla
 	}
 	name := "accountd-replaced-" + store.BackupName(a.Now())[len("accountd-"):]
 	out.aside = filepath.Join(c.Server.DataDir, name)
-	taken = true
 	return out, store.Replace(c.DatabaseFile(), copied, name)
 }
 
@@ -117,25 +145,21 @@ type original struct {
 // lookAtOriginal examines the database that is to be replaced. A sound one is made a single file, without a WAL.
 func lookAtOriginal(ctx context.Context, c *config.Config) (o original, err error) {
 	path := c.DatabaseFile()
-	if o.owner, err = os.Stat(path); err == nil {
-		o.exists = true
-	} else if o.owner, err = os.Stat(c.Server.DataDir); err != nil {
-		return o, fmt.Errorf("data directory: %w", err)
+	if o.owner, err = os.Stat(path); err != nil {
+		o.owner, err = os.Stat(c.Server.DataDir)
+		return o, err
 	}
-	if !o.exists {
-		return o, nil
-	}
+	o.exists = true
 	found, err := store.Check(ctx, path)
-	if err == nil && len(found.Problems) == 0 {
+	switch {
+	case err == nil && len(found.Problems) == 0:
 		if o.lastIDs, err = store.LastIDs(ctx, path); err != nil {
 			return o, err
 		}
 		return o, store.Settle(ctx, path)
-	}
-	if ctx.Err() != nil {
+	case ctx.Err() != nil:
 		return o, ctx.Err()
-	}
-	if errors.Is(err, store.ErrInUse) {
+	case errors.Is(err, store.ErrInUse):
 		return o, err
 	}
 	o.note = " (it is damaged or of a newer accountd, and unchanged, with its -wal if it has one)"
@@ -148,6 +172,6 @@ func prepare(a *app, copied string, before original, reason string) (revoked acc
 	if err != nil {
 		return revoked, err
 	}
-	defer closeInto(&err, db.Close)
-	return accounts.RevokeAll(a.ctx, db, before.lastIDs, reason)
+	revoked, err = accounts.RevokeAll(a.ctx, db, before.lastIDs, reason)
+	return revoked, errors.Join(err, db.Close())
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -41,19 +41,20 @@ func (cmd *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return cmd.run(a, c, printReady)
+	return cmd.run(a, c, func() error { return a.printReady(c) })
 }
 
 // run serves by the settings c and calls ready once requests are answered.
-func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config.Config) error) (err error) {
+func (cmd *serveCmd) run(a *app, c *config.Config, ready func() error) error {
+	const served = "data directory %s is in use by another server (process %s): " +
+		"stop that one, or give this one a directory of its own with --data-dir"
 	starting := context.WithoutCancel(a.ctx) // an interrupted start is finished, and the server then ends in order
 	ownProcess := a.Stdin == os.Stdin
 	var collect func()
 	if ownProcess {
 		collect = deferGC()
 	}
-	privateFiles()
-	log := newLog(a.Stderr, c.Log)
+	log := a.log(c)
 	for _, warning := range c.Warnings() {
 		log.Warn(warning)
 	}
@@ -63,11 +64,9 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err := makeDataDir(c, func(text string) { log.Warn(text) }); err != nil {
 		return err
 	}
-	held, err := lockServe(c.Server.DataDir)
-	if err != nil {
+	if err := a.lockServe(c, served); err != nil {
 		return err
 	}
-	defer closeInto(&err, held.Close)
 	if err := cleanUp(c); err != nil {
 		return err
 	}
@@ -75,25 +74,21 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 	if err != nil {
 		return fmt.Errorf("%w: choose another address with --listen", err)
 	}
-	serving := false
-	defer func() {
-		if !serving {
-			err = errors.Join(err, listener.Close())
-		}
-	}()
+	defer listener.Close() // fails after Shutdown, which has closed it
 	c.Bound(listener.Addr())
 	if cmd.AcceptLostLog {
 		if err := acceptLostLog(a, c, log); err != nil {
 			return err
 		}
 	}
-	h, err := openInstance(starting, c, a.Now, log)
+	h, err := a.open(starting, c, log)
 	if err != nil {
 		return err
 	}
-	defer closeInto(&err, h.close)
 	if !cmd.Ephemeral {
-		holdReserve(h, log)
+		if err := h.db.HoldReserve(); err != nil {
+			log.Warn("the server is not ready, as no room is set aside for a full disk: " + err.Error())
+		}
 	}
 	if err := h.outbox.Start(starting); err != nil {
 		return err
@@ -110,22 +105,13 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func(io.Writer, *config
 		defer runtime.KeepAlive(tune())
 		defer time.AfterFunc(settleTime, collect).Stop()
 	}
-	serving = true
 	return serve(a, h, srv, listener, log, ready)
-}
-
-// holdReserve allocates the disk space kept for a full disk. The server runs without it, and is not ready.
-func holdReserve(h *instance, log *slog.Logger) {
-	if err := h.db.HoldReserve(); err != nil {
-		log.Warn("the server is not ready, as no room is set aside for a full disk: " + err.Error())
-	}
 }
 
 // serve runs the HTTP server and the background work: publishing and delivering mails, following the key file, deleting
 // old sessions. The background work continues until the last request is answered.
 func serve(
-	a *app, h *instance, srv *server.Server, listener net.Listener, log *slog.Logger,
-	ready func(io.Writer, *config.Config) error,
+	a *app, h *instance, srv *server.Server, listener net.Listener, log *slog.Logger, ready func() error,
 ) error {
 	background, stop := context.WithCancel(context.WithoutCancel(a.ctx))
 	var running sync.WaitGroup
@@ -146,7 +132,7 @@ func serve(
 
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(listener) }()
-	if err := ready(a.Stdout, h.config); err != nil {
+	if err := ready(); err != nil {
 		log.Warn("the message that the server is ready could not be printed", "error", err)
 	}
 	select {
@@ -198,7 +184,7 @@ func schemaSettings(c *config.Config, log *slog.Logger) schema.Settings {
 }
 
 // printReady prints where everything is.
-func printReady(w io.Writer, c *config.Config) error {
+func (a *app) printReady(c *config.Config) error {
 	url := c.PublicURL()
 	text := fmt.Sprintf("accountd is ready\n\n  API       %s/graphql\n  Relay     %s/relay\n", url, url)
 	if c.GraphiQL() {
@@ -217,6 +203,41 @@ func printReady(w io.Writer, c *config.Config) error {
 	if smtp := c.SMTPSettings(); smtp.Host != "" {
 		spool += fmt.Sprintf(", delivered by %s:%d", smtp.Host, smtp.Port)
 	}
-	_, err := fmt.Fprintf(w, "%s  Spool     %s\n\n", text, spool)
-	return err
+	return a.printf("%s  Spool     %s\n\n", text, spool)
+}
+
+// startingGC is GOGC while the server starts. The garbage of a start is small enough to be left until afterwards.
+const startingGC = 800
+
+// settleTime is how long the garbage of the start stays after the server is ready, so that the first request does not
+// wait for the collector.
+const settleTime = 100 * time.Millisecond
+
+// deferGC postpones garbage collection until the returned function is called, which gives the memory back.
+func deferGC() (collect func()) {
+	before := debug.SetGCPercent(startingGC)
+	return func() {
+		debug.FreeOSMemory()
+		debug.SetGCPercent(before)
+	}
+}
+
+// ballast is the size in bytes of an untouched allocation, which gets no memory from the system. It makes the heap look
+// larger than its few megabytes, so that the collector runs less often. A larger GOGC would do the same for small
+// answers, and too much when thousands of connections are open.
+const ballast = 4 << 20
+
+// tune adapts Go's runtime to requests that cost microseconds beside password hashes that take a core each. The
+// variables GOGC and GOMAXPROCS have precedence. The returned ballast has to be kept alive.
+func tune() (held []byte) {
+	if os.Getenv("GOGC") == "" {
+		held = make([]byte, ballast)
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		// Hashes take all cores, and Go's scheduler would let other requests wait behind them for tens of
+		// milliseconds. With threads to spare, the system's scheduler runs them at once: threads of hashes have low
+		// priority.
+		runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0))
+	}
+	return held
 }

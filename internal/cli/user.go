@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -28,21 +28,21 @@ type userCmd struct {
 	Link        userLinkCmd        `cmd:"" help:"Make the link of a mail without mailing it."`
 }
 
-// asJSON is the flag of the commands that print users.
-type asJSON struct {
-	JSON bool `name:"json" help:"Print one JSON object a line."`
-}
-
-// withAccounts runs fn on the accounts of the data directory, which has to exist.
-func (a *app) withAccounts(fn func(*accounts.Service) error) error {
+// loadAccounts is accounts by the settings in force.
+func (a *app) loadAccounts() (*accounts.Service, error) {
 	c, err := a.settings()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return a.accounts(c)
+}
+
+// accounts opens the accounts of the data directory, which has to exist, until the command has ended.
+func (a *app) accounts(c *config.Config) (*accounts.Service, error) {
 	if err := haveAccounts(c); err != nil {
-		return err
+		return nil, err
 	}
-	return a.withService(c, fn)
+	return a.makeAccounts(c)
 }
 
 // haveAccounts fails where there is no database, and no interrupted restore that will put one there.
@@ -53,19 +53,17 @@ func haveAccounts(c *config.Config) error {
 	return nil
 }
 
-// withService runs fn on the accounts of the data directory, which is created if need be. Log lines are discarded: the
-// command's output replaces them.
-func (a *app) withService(c *config.Config, fn func(*accounts.Service) error) (err error) {
-	privateFiles()
+// makeAccounts is accounts for a data directory that is created if need be. Log lines are discarded: the command's
+// output replaces them.
+func (a *app) makeAccounts(c *config.Config) (*accounts.Service, error) {
 	if err := makeDataDir(c, a.warn); err != nil {
-		return err
+		return nil, err
 	}
-	h, err := openInstance(a.ctx, c, a.Now, slog.New(slog.DiscardHandler))
+	h, err := a.open(a.ctx, c, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer closeInto(&err, h.close)
-	return fn(h.service)
+	return h.service, nil
 }
 
 type userAddCmd struct {
@@ -101,13 +99,12 @@ func (cmd *userAddCmd) Run(a *app, c *config.Config) error {
 			return fmt.Errorf("password from standard input: %w", err)
 		}
 	}
-	return a.withService(c, func(svc *accounts.Service) error {
-		u, err := svc.AddUser(a.ctx, in)
-		if err != nil {
-			return err
-		}
-		return cmd.print(a.Stdout, u)
-	})
+	svc, err := a.makeAccounts(c)
+	if err != nil {
+		return err
+	}
+	u, err := svc.AddUser(a.ctx, in)
+	return cmd.print(a, u, err)
 }
 
 // parseFields reads NAME=VALUE arguments, each name once. A value is parsed by the type of its field; an empty one
@@ -156,28 +153,25 @@ type userShowCmd struct {
 }
 
 // Run prints one account.
-func (cmd *userShowCmd) Run(a *app) error {
-	return a.printed(cmd.asJSON, func(svc *accounts.Service) (*accounts.User, error) {
-		return svc.FindUser(a.ctx, cmd.User)
-	})
+func (cmd *userShowCmd) Run(a *app, svc *accounts.Service) error {
+	u, err := svc.FindUser(a.ctx, cmd.User)
+	return cmd.print(a, u, err)
 }
 
 type userListCmd struct{ asJSON }
 
 // Run prints all accounts by id.
-func (cmd *userListCmd) Run(a *app) error {
-	return a.withAccounts(func(svc *accounts.Service) error {
-		if cmd.JSON {
-			return svc.EachUser(a.ctx, func(u *accounts.User) error { return cmd.print(a.Stdout, u) })
-		}
-		w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tUSERNAME\tEMAIL\tSTATE")
-		err := svc.EachUser(a.ctx, func(u *accounts.User) error {
-			_, err := fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", u.ID, u.Username, u.Email, state(u))
-			return err
-		})
-		return errors.Join(err, w.Flush())
+func (cmd *userListCmd) Run(a *app, svc *accounts.Service) error {
+	if cmd.JSON {
+		return svc.EachUser(a.ctx, func(u *accounts.User) error { return cmd.print(a, u, nil) })
+	}
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tUSERNAME\tEMAIL\tSTATE")
+	err := svc.EachUser(a.ctx, func(u *accounts.User) error {
+		_, err := fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", u.ID, u.Username, u.Email, state(u))
+		return err
 	})
+	return errors.Join(err, w.Flush())
 }
 
 type userLinkCmd struct {
@@ -188,26 +182,96 @@ type userLinkCmd struct {
 }
 
 // Run prints a token and the link that a mail would have.
-func (cmd *userLinkCmd) Run(a *app) error {
+func (cmd *userLinkCmd) Run(a *app, c *config.Config) error {
 	if (cmd.Kind == string(tokens.SecondaryEmail)) != (cmd.Email != "") {
 		return usageError{errors.New("--email goes with secondary_email, and with nothing else")}
 	}
-	return a.withAccounts(func(svc *accounts.Service) error {
-		link, err := svc.Link(a.ctx, tokens.Purpose(cmd.Kind), cmd.User, cmd.Email)
-		if err != nil {
-			return err
-		}
-		if cmd.JSON {
-			return json.NewEncoder(a.Stdout).Encode(struct {
-				Token    string `json:"token"`
-				Link     string `json:"link"`
-				ID       int64  `json:"id"`
-				Username string `json:"username"`
-			}{link.Token, link.URL, link.User.ID, link.User.Username})
-		}
-		// The user is shown because a number can be the id of one user and the username of another.
-		_, err = fmt.Fprintf(a.Stdout, "token: %s\nlink:  %s\nuser:  %d, %s, %s\n",
-			link.Token, link.URL, link.User.ID, link.User.Username, link.User.Email)
+	svc, err := a.accounts(c)
+	if err != nil {
 		return err
-	})
+	}
+	link, err := svc.Link(a.ctx, tokens.Purpose(cmd.Kind), cmd.User, cmd.Email)
+	if err != nil {
+		return err
+	}
+	// The user is shown because a number can be the id of one user and the username of another.
+	return a.print(cmd.JSON, struct {
+		Token    string `json:"token"`
+		Link     string `json:"link"`
+		ID       int64  `json:"id"`
+		Username string `json:"username"`
+	}{link.Token, link.URL, link.User.ID, link.User.Username},
+		fmt.Sprintf("token: %s\nlink:  %s\nuser:  %d, %s, %s\n",
+			link.Token, link.URL, link.User.ID, link.User.Username, link.User.Email))
+}
+
+type userSetCmd struct {
+	User           string  `arg:"" help:"Id, username or address."`
+	Username       *string `help:"What the user logs in by."`
+	Email          *string `placeholder:"ADDRESS" help:"The primary address. Sessions and mailed links end."`
+	SecondaryEmail *string `placeholder:"ADDRESS" help:"The secondary address, taken as verified; \"\" for none."`
+	FirstName      *string
+	LastName       *string
+	Field          []string `sep:"none" placeholder:"NAME=VALUE" help:"A field of accounts.fields; NAME= clears it."`
+	Verified       *bool    `negatable:"" help:"The address is verified. If not, links that verify it end."`
+	Archived       *bool    `negatable:"" help:"Archived: sessions end; a login takes it back."`
+	Active         *bool    `negatable:"" help:"May log in. If not, sessions end."`
+	Staff          *bool    `negatable:"" help:"May query other accounts."`
+	Superuser      *bool    `negatable:""`
+	Unlock         bool     `help:"Forget wrong passwords, and let refused logins in again."`
+	asJSON
+}
+
+// Run validates the given values like a registration, and leaves the others as they are.
+func (cmd *userSetCmd) Run(a *app, c *config.Config) error {
+	in := accounts.SetUserInput{
+		Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail,
+		FirstName: cmd.FirstName, LastName: cmd.LastName, Verified: cmd.Verified, Archived: cmd.Archived,
+		Active: cmd.Active, Staff: cmd.Staff, Superuser: cmd.Superuser, Unlock: cmd.Unlock,
+	}
+	var err error
+	if in.Fields, err = parseFields(c.Accounts.Fields, cmd.Field); err != nil {
+		return usageError{err}
+	}
+	if reflect.DeepEqual(in, accounts.SetUserInput{Fields: accounts.Values{}}) {
+		return usageError{errors.New("user set: say what is to change, as in --email=ada@example.com or --no-staff")}
+	}
+	svc, err := a.accounts(c)
+	if err != nil {
+		return err
+	}
+	u, err := svc.SetUser(a.ctx, cmd.User, in)
+	return cmd.print(a, u, err)
+}
+
+type userSetPasswordCmd struct {
+	User          string `arg:"" help:"Id, username or address."`
+	PasswordStdin bool   `required:"" help:"Read the password from standard input: its first line."`
+	asJSON
+}
+
+// Run validates the password like a registration. All sessions end.
+func (cmd *userSetPasswordCmd) Run(a *app, c *config.Config) error {
+	password, err := readLine(a.Stdin)
+	if err != nil {
+		return fmt.Errorf("password from standard input: %w", err)
+	}
+	svc, err := a.accounts(c)
+	if err != nil {
+		return err
+	}
+	u, err := svc.SetUserPassword(a.ctx, cmd.User, password)
+	return cmd.print(a, u, err)
+}
+
+type userDeleteCmd struct {
+	User        string `arg:"" help:"Id, username or address."`
+	Permanently bool   `help:"Delete every row of the account, whatever accounts.delete_permanently says."`
+	asJSON
+}
+
+// Run prints the account as it is afterwards, or as it was if it was deleted permanently.
+func (cmd *userDeleteCmd) Run(a *app, svc *accounts.Service) error {
+	u, err := svc.DeleteUser(a.ctx, cmd.User, cmd.Permanently)
+	return cmd.print(a, u, err)
 }

@@ -6,10 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"accountd/accounts"
-	"accountd/internal/config"
 )
 
 const goodPassword = "quiet-otter-42"
@@ -25,17 +23,13 @@ func (w *world) addAda() {
 // login begins a session of ada's.
 func (w *world) login() *accounts.Session {
 	w.t.Helper()
-	c, err := config.Load("", w.environ, config.Overrides{})
+	a := w.app()
+	svc, err := a.loadAccounts()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	a := &app{Env: Env{Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}, ctx: w.t.Context()}
-	var out *accounts.Session
-	name := "ada"
-	if err := a.withService(c, func(svc *accounts.Service) (err error) {
-		out, err = svc.Login(w.t.Context(), accounts.LoginInput{Username: &name, Password: goodPassword})
-		return err
-	}); err != nil {
+	out, err := svc.Login(w.t.Context(), accounts.LoginInput{Username: new("ada"), Password: goodPassword})
+	if err := a.end(err); err != nil {
 		w.t.Fatal(err)
 	}
 	return out
@@ -101,20 +95,18 @@ func TestUserUnlock(t *testing.T) {
 // failLogins gives ada's account wrong passwords.
 func (w *world) failLogins(n int) {
 	w.t.Helper()
-	c, err := config.Load("", w.environ, config.Overrides{})
+	a := w.app()
+	svc, err := a.loadAccounts()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	a := &app{Env: Env{Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}, ctx: w.t.Context()}
-	name := "ada"
-	if err := a.withService(c, func(svc *accounts.Service) error {
-		for range n {
-			if _, err := svc.Login(w.t.Context(), accounts.LoginInput{Username: &name, Password: "wrong"}); err == nil {
-				w.t.Error("a wrong password logs in")
-			}
+	for range n {
+		in := accounts.LoginInput{Username: new("ada"), Password: "wrong"}
+		if _, err := svc.Login(w.t.Context(), in); err == nil {
+			w.t.Error("a wrong password logs in")
 		}
-		return nil
-	}); err != nil {
+	}
+	if err := a.end(nil); err != nil {
 		w.t.Fatal(err)
 	}
 }

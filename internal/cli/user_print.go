@@ -1,9 +1,8 @@
 package cli
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -15,34 +14,41 @@ import (
 // timeFormat is how commands print times to people.
 const timeFormat = "2006-01-02 15:04:05 MST"
 
-// print writes one account.
-func (f asJSON) print(w io.Writer, u *accounts.User) error {
+// asJSON is the flag of the commands that print accounts, keys or mails.
+type asJSON struct {
+	JSON bool `name:"json" help:"Print one JSON object a line."`
+}
+
+// print prints one account, unless it comes with an error.
+func (f asJSON) print(a *app, u *accounts.User, err error) error {
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("id:        %d\nusername:  %s\nemail:     %s\nsecondary: %s\n"+
+		"name:      %s\nstate:     %s\njoined:    %s\n",
+		u.ID, u.Username, u.Email, cmp.Or(u.SecondaryEmail, "-"),
+		cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), "-"), state(u), u.DateJoined.Format(timeFormat))
+	var refused *throttled
+	if t := u.Throttled; t != nil {
+		text += "logins:    " + refusal(t) + "\n"
+		refused = &throttled{Failures: t.Failures, Refused: t.Refused, OwnNetworks: t.OwnNetworks}
+		if !t.Until.IsZero() {
+			refused.Until = new(accounts.FormatDateTime(t.Until))
+		}
+	}
 	fields := map[string]any{}
-	for name, value := range u.Fields {
+	for _, name := range slices.Sorted(maps.Keys(u.Fields)) {
+		value := u.Fields[name]
 		if at, isTime := value.(time.Time); isTime {
 			value = accounts.FormatDateTime(at)
 		}
 		fields[name] = value
-	}
-	if !f.JSON {
-		text := fmt.Sprintf("id:        %d\nusername:  %s\nemail:     %s\nsecondary: %s\n"+
-			"name:      %s\nstate:     %s\njoined:    %s\n",
-			u.ID, u.Username, u.Email, orDash(u.SecondaryEmail),
-			orDash(strings.TrimSpace(u.FirstName+" "+u.LastName)), state(u), u.DateJoined.Format(timeFormat))
-		if u.Throttled != nil {
-			text += "logins:    " + refusal(u.Throttled) + "\n"
+		if value == nil {
+			value = "-"
 		}
-		for _, name := range slices.Sorted(maps.Keys(fields)) {
-			shown := "-"
-			if fields[name] != nil {
-				shown = fmt.Sprint(fields[name])
-			}
-			text += fmt.Sprintf("%-10s %s\n", name+":", shown)
-		}
-		_, err := io.WriteString(w, text)
-		return err
+		text += fmt.Sprintf("%-10s %v\n", name+":", value)
 	}
-	return json.NewEncoder(w).Encode(struct {
+	return a.print(f.JSON, struct {
 		ID             int64          `json:"id"`
 		Username       string         `json:"username"`
 		Email          string         `json:"email"`
@@ -55,8 +61,8 @@ func (f asJSON) print(w io.Writer, u *accounts.User) error {
 		Fields         map[string]any `json:"fields,omitempty"`
 	}{
 		u.ID, u.Username, u.Email, u.Verified, u.Archived, u.IsActive, u.IsStaff, orNull(u.SecondaryEmail),
-		throttledJSON(u.Throttled), fields,
-	})
+		refused, fields,
+	}, text)
 }
 
 // throttled is accounts.Throttled in JSON.
@@ -65,18 +71,6 @@ type throttled struct {
 	Refused     int     `json:"refused"`
 	Until       *string `json:"until"` // null: until the password is changed
 	OwnNetworks int     `json:"own_networks,omitempty"`
-}
-
-func throttledJSON(t *accounts.Throttled) *throttled {
-	if t == nil {
-		return nil
-	}
-	out := &throttled{Failures: t.Failures, Refused: t.Refused, OwnNetworks: t.OwnNetworks}
-	if !t.Until.IsZero() {
-		until := accounts.FormatDateTime(t.Until)
-		out.Until = &until
-	}
-	return out
 }
 
 // refusal says from where logins are refused, why, and what helps.
@@ -124,13 +118,6 @@ func problemLines(problems accounts.Errors) []string {
 		}
 	}
 	return lines
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 func orNull(s string) *string {
