@@ -167,6 +167,14 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// orNil returns no error where there are no problems.
+func (e Errors) orNil() error {
+	if len(e) == 0 {
+		return nil
+	}
+	return e
+}
+
 func (e Errors) add(field string, p Problem) { e[field] = append(e[field], p) }
 
 // BusyError means that the queue in front of password hashing is full. Nothing has changed, and the request can be

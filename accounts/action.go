@@ -54,7 +54,7 @@ func (s *Service) sendLink(ctx context.Context, tx *store.Tx, u *account, to Add
 	if err != nil {
 		return err
 	}
-	return s.send(ctx, tx, to, email.Mail{Kind: kind, User: u.mailUser(), Token: token})
+	return s.send(ctx, tx, to, email.Mail{Kind: kind, User: u.User.User, Token: token})
 }
 
 // signAction makes an action token. It is bound to an address and to the epoch of the account that revokes such tokens.

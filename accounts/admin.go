@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 
 	"accountd/email"
@@ -29,39 +27,14 @@ type AddUserInput struct {
 	Verified, Archived, Inactive, Staff, Superuser bool
 }
 
-// values returns the given fields.
-func (in AddUserInput) values() Values {
-	values := Values{"email": in.Email, "username": in.Username, "first_name": in.FirstName, "last_name": in.LastName}
-	maps.DeleteFunc(values, func(_ string, value any) bool { return value == "" })
-	maps.Copy(values, in.Fields)
-	return values
-}
-
-// operatorArguments returns all fields as arguments, under their names in settings. Only what no account can be without
-// is required.
-func (s *Service) operatorArguments() []Argument {
-	var args []Argument
-	for _, f := range slices.Concat(builtIn, s.settings.Fields) {
-		required := f.Name == "email" || f.Name == "username" && slices.Contains(s.settings.RegisterFields, "username")
-		args = append(args, Argument{Name: f.Name, Field: f, Required: required})
-	}
-	return args
-}
-
 // AddUser adds an account without sending mail. It fails with Errors.
 func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
-	errs := Errors{}
-	f := s.validate(s.operatorArguments(), in.values(), Address{}, errs)
-	n := f.newUser()
-	n.verified, n.archived, n.inactive = in.Verified, in.Archived, in.Inactive
-	n.staff, n.superuser = in.Staff, in.Superuser
-	if in.SecondaryEmail != "" {
-		secondary, ok := cleanEmail("secondary_email", in.SecondaryEmail, errs)
-		if ok && secondary.Canonical == n.email.Canonical {
-			errs.add("secondary_email", errEmailInUse)
-		}
-		n.secondary = secondary
-	}
+	errs, active := Errors{}, !in.Inactive
+	f, u := s.validateUser(account{}, SetUserInput{
+		Fields: in.Fields, Username: &in.Username, Email: &in.Email, SecondaryEmail: &in.SecondaryEmail,
+		FirstName: &in.FirstName, LastName: &in.LastName, Verified: &in.Verified, Archived: &in.Archived,
+		Active: &active, Staff: &in.Staff, Superuser: &in.Superuser,
+	}, errs)
 	if !in.NoPassword && cleanPassword("password", in.Password, errs) {
 		s.checkPassword("password", in.Password, f.who, errs)
 	}
@@ -70,29 +43,33 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 	}
 	if !in.NoPassword {
 		var err error
-		if n.password, err = s.hasher.Hash(ctx, s.client(ctx), in.Password); err != nil {
+		if u.password, err = s.hasher.Hash(ctx, s.client(ctx), in.Password); err != nil {
 			return nil, err
 		}
 	}
-	var u *account
-	err := s.db.Write(ctx, func(tx *store.Tx) error {
+	added, err := read(ctx, s.db.Write, func(tx *store.Tx) (*account, error) {
 		if err := releaseValues(ctx, tx, f.unique()); err != nil { // operators may give held values away
-			return err
+			return nil, err
 		}
 		if err := f.taken(ctx, tx, 0, errs); err != nil {
-			return err
+			return nil, err
 		}
-		if len(errs) > 0 {
-			return errs
+		for i, address := range u.addresses() {
+			claimed, err := addressClaimed(ctx, tx, address.Canonical)
+			if err != nil {
+				return nil, err
+			}
+			if claimed {
+				return nil, one(addressFields[i], errEmailInUse)
+			}
 		}
-		id, err := insertUser(ctx, tx, n)
+		id, err := insertUser(ctx, tx, u, f.custom())
 		if err != nil {
-			return err
+			return nil, err
 		}
-		u, err = s.userByID(ctx, tx, id)
-		return err
+		return s.userByID(ctx, tx, id)
 	})
-	return u.user(), err
+	return added.user(), err
 }
 
 // FindUser returns the user that ref names by id, username or address, in this order, with User.Throttled. It fails
@@ -114,22 +91,15 @@ func (s *Service) lookUp(ctx context.Context, ref string) (*account, error) {
 	return read(ctx, s.db.Read, func(tx *store.Tx) (*account, error) { return s.resolve(ctx, tx, ref) })
 }
 
-// resolve returns the account that ref names by id, username or address. It fails with ErrNotFound.
+// resolve returns the account that ref names by id, username or address, in this order. It fails with ErrNotFound.
 func (s *Service) resolve(ctx context.Context, tx *store.Tx, ref string) (*account, error) {
-	if id, err := strconv.ParseInt(ref, 10, 64); err == nil {
-		if u, err := s.userByID(ctx, tx, id); err != nil || u != nil {
-			return u, err
-		}
+	id, _ := strconv.ParseInt(ref, 10, 64) // no user has the id 0
+	address, _ := ParseAddress(trim(ref))  // or the address ""
+	u, err := s.find(ctx, tx, s.users.byReference, id, usernameKey(ref), address.Canonical)
+	if err == nil && u == nil {
+		err = fmt.Errorf("%w: %q is no id, username or address", ErrNotFound, ref)
 	}
-	if u, err := s.userByUsername(ctx, tx, usernameKey(ref)); err != nil || u != nil {
-		return u, err
-	}
-	if address, err := ParseAddress(trim(ref)); err == nil {
-		if u, err := s.userByAddress(ctx, tx, address.Canonical); err != nil || u != nil {
-			return u, err
-		}
-	}
-	return nil, fmt.Errorf("%w: %q is no id, username or address", ErrNotFound, ref)
+	return u, err
 }
 
 // EachUser calls fn for every user in the order of ids and stops at its first error. It reads in batches, so a slow fn

@@ -1,10 +1,12 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"accountd/internal/store"
 	"accountd/tokens"
@@ -28,17 +30,43 @@ type SetUserInput struct {
 // and with ErrNotFound.
 func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*User, error) {
 	return s.changeUser(ctx, ref, func(tx *store.Tx, before *account) error {
-		after, err := s.checkChange(ctx, tx, before, in)
-		if err != nil {
+		errs := Errors{}
+		f, after := s.validateUser(*before, in, errs)
+		for i, address := range after.addresses() {
+			holder, err := s.userByAddress(ctx, tx, address.Canonical)
+			if err != nil {
+				return err
+			}
+			if holder != nil && holder.ID != before.ID {
+				errs.add(addressFields[i], errEmailInUse)
+			}
+		}
+		if err := releaseValues(ctx, tx, f.unique()); err != nil { // operators may give held values away
 			return err
 		}
-		if err := s.storeChange(ctx, tx, before, after); err != nil {
+		if err := f.takenByOthers(ctx, tx, before, errs); err != nil {
 			return err
 		}
-		if !in.Unlock {
+		if err := save(ctx, tx, before, &after, f.custom()...); err != nil {
+			return err
+		}
+		if in.Unlock {
+			if err := clearFailures(ctx, tx, before.ID); err != nil {
+				return err
+			}
+		}
+		reason := ""
+		switch {
+		case before.IsActive && !after.IsActive:
+			reason = "deactivated"
+		case after.Archived && !before.Archived:
+			reason = "account archived"
+		case before.moves(&after):
+			reason = "address changed"
+		default:
 			return nil
 		}
-		return clearFailures(ctx, tx, before.ID)
+		return s.tokens.EndAll(ctx, tx, before.ID, 0, reason)
 	})
 }
 
@@ -47,38 +75,29 @@ func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*Us
 func (s *Service) changeUser(
 	ctx context.Context, ref string, change func(tx *store.Tx, u *account) error,
 ) (*User, error) {
-	var u *account
-	err := s.db.WriteUrgent(ctx, func(tx *store.Tx) (err error) {
-		if u, err = s.resolve(ctx, tx, ref); err != nil {
-			return err
+	u, err := read(ctx, s.db.WriteUrgent, func(tx *store.Tx) (*account, error) {
+		before, err := s.resolve(ctx, tx, ref)
+		if err != nil {
+			return nil, err
 		}
-		if err := change(tx, u); err != nil {
-			return err
+		if err := change(tx, before); err != nil {
+			return nil, err
 		}
-		after, err := s.userByID(ctx, tx, u.ID)
-		if after != nil {
-			u = after
-		}
-		return err
+		after, err := s.userByID(ctx, tx, before.ID)
+		return cmp.Or(after, before), err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return u.user(), nil
+	return u.user(), err
 }
 
-// changed is an account as it is to be, and the form for its fields.
-type changed struct {
-	account
-	form form
-}
-
-// values returns the given fields.
-func (in SetUserInput) values() Values {
-	values := maps.Clone(in.Fields)
-	if values == nil {
-		values = Values{}
+// validateUser validates a change of an account as a registration is validated, and returns its form and the account
+// as it is to be.
+func (s *Service) validateUser(u account, in SetUserInput, errs Errors) (form, account) {
+	var args []Argument
+	for _, f := range slices.Concat(builtIn, s.settings.Fields) {
+		args = append(args, Argument{Name: f.Name, Field: f, Required: f.Name == "email" && in.Email != nil})
 	}
+	values := Values{}
+	maps.Copy(values, in.Fields)
 	for field, value := range map[string]*string{
 		"email": in.Email, "username": in.Username, "first_name": in.FirstName, "last_name": in.LastName,
 	} {
@@ -86,106 +105,29 @@ func (in SetUserInput) values() Values {
 			values[field] = *value
 		}
 	}
-	return values
-}
-
-// checkChange validates a change as a registration is validated.
-func (s *Service) checkChange(ctx context.Context, tx *store.Tx, before *account, in SetUserInput) (*changed, error) {
-	errs := Errors{}
-	args := s.operatorArguments()
-	for i := range args {
-		args[i].Required = args[i].Field.Name == "email" && in.Email != nil
-	}
-	after := &changed{account: *before, form: s.validateUpdate(args, in.values(), before.primary(), errs)}
-	after.canonical, after.Email = after.form.address.Canonical, after.form.address.Shown
-	claim := map[string]Address{"email": after.form.address}
+	f := s.validateUpdate(args, values, u.primary(), errs)
+	u = f.apply(u)
+	claims := "email" // the field that may claim an address twice
 	if in.SecondaryEmail != nil {
+		claims = "secondary_email"
 		if *in.SecondaryEmail == "" {
-			after.secondary, after.SecondaryEmail = "", ""
+			u.setAddresses(u.primary(), Address{})
 		} else if address, ok := cleanEmail("secondary_email", *in.SecondaryEmail, errs); ok {
-			claim["secondary_email"] = address
-			after.secondary, after.SecondaryEmail = address.Canonical, address.Shown
+			u.setAddresses(u.primary(), address)
 		}
 	}
-	for field, address := range claim {
-		holder, err := s.userByAddress(ctx, tx, address.Canonical)
-		if err != nil {
-			return nil, err
-		}
-		if holder != nil && holder.ID != before.ID {
-			errs.add(field, errEmailInUse)
-		}
-	}
-	if after.canonical == after.secondary {
-		field := "secondary_email"
-		if in.SecondaryEmail == nil {
-			field = "email"
-		}
-		errs.add(field, errEmailInUse)
-	}
-	if err := releaseValues(ctx, tx, after.form.unique()); err != nil {
-		return nil, err
-	}
-	if err := after.form.takenByOthers(ctx, tx, before, errs); err != nil {
-		return nil, err
+	if u.canonical != "" && u.canonical == u.secondary {
+		errs.add(claims, errEmailInUse)
 	}
 	for _, flag := range []struct{ given, to *bool }{
-		{in.Verified, &after.Verified}, {in.Archived, &after.Archived}, {in.Active, &after.IsActive},
-		{in.Staff, &after.IsStaff}, {in.Superuser, &after.IsSuperuser},
+		{in.Verified, &u.Verified}, {in.Archived, &u.Archived}, {in.Active, &u.IsActive}, {in.Staff, &u.IsStaff},
+		{in.Superuser, &u.IsSuperuser},
 	} {
 		if flag.given != nil {
 			*flag.to = *flag.given
 		}
 	}
-	if len(errs) > 0 {
-		return nil, errs
-	}
-	return after, nil
-}
-
-// storeChange stores a change and ends the sessions and links that it invalidates.
-func (s *Service) storeChange(ctx context.Context, tx *store.Tx, before *account, after *changed) error {
-	if err := after.form.update(ctx, tx, before); err != nil {
-		return err
-	}
-	if err := updateFlags(ctx, tx, &after.account); err != nil {
-		return err
-	}
-	if before.Verified && !after.Verified {
-		if err := revokeAddressLinks(ctx, tx, before.ID); err != nil {
-			return err
-		}
-	}
-	for _, address := range after.addresses() {
-		if err := claimAddress(ctx, tx, before.ID, address); err != nil {
-			return err
-		}
-	}
-	if before.canonical != after.canonical || before.secondary != after.secondary {
-		if err := placeAddresses(ctx, tx, before, after.canonical, after.secondary); err != nil {
-			return err
-		}
-	}
-	reason := ""
-	if before.moves(after.canonical, after.secondary) {
-		reason = "address changed"
-	}
-	if after.Archived && !before.Archived {
-		reason = "account archived"
-		if err := setArchived(ctx, tx, before.ID); err != nil {
-			return err
-		}
-	}
-	if !after.IsActive && before.IsActive {
-		reason = "deactivated"
-		if err := deactivate(ctx, tx, before.ID); err != nil {
-			return err
-		}
-	}
-	if reason == "" {
-		return nil
-	}
-	return s.tokens.EndAll(ctx, tx, before.ID, 0, reason)
+	return f, u
 }
 
 // SetUserPassword sets the password of an account without sending mail. All sessions end, and all links are revoked. It
@@ -206,23 +148,21 @@ func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*U
 	if err != nil {
 		return nil, err
 	}
-	err = s.db.WriteUrgent(ctx, func(tx *store.Tx) (err error) {
-		if err := s.replacePassword(ctx, tx, u.ID, encoded, "password set by an operator"); err != nil {
-			return err
+	return s.changeUser(ctx, ref, func(tx *store.Tx, now *account) error {
+		if now.ID != u.ID {
+			return fmt.Errorf("%w: %q was deleted meanwhile", ErrNotFound, ref)
 		}
-		if u, err = s.userByID(ctx, tx, u.ID); err == nil && u == nil {
-			err = fmt.Errorf("%w: %q was deleted meanwhile", ErrNotFound, ref)
-		}
-		return err
+		after := *now
+		after.password = encoded
+		return s.replacePassword(ctx, tx, now, &after, "password set by an operator")
 	})
-	return u.user(), err
 }
 
 // DeleteUser deactivates an account, or deletes it permanently if that is given or set by Settings.DeletePermanently,
 // without sending mail. It returns the account as it is, or was, and fails with ErrNotFound.
 func (s *Service) DeleteUser(ctx context.Context, ref string, permanently bool) (*User, error) {
 	return s.changeUser(ctx, ref, func(tx *store.Tx, u *account) error {
-		return s.remove(ctx, tx, u.ID, permanently || s.settings.DeletePermanently)
+		return s.remove(ctx, tx, u, permanently || s.settings.DeletePermanently)
 	})
 }
 
@@ -243,18 +183,15 @@ var ErrNoSession = errors.New("there is no such session")
 // EndSession ends a session of a user; all of them with id 0. It fails with ErrNotFound and ErrNoSession.
 func (s *Service) EndSession(ctx context.Context, ref string, id int64) error {
 	const reason = "revoked by an operator"
-	return s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
-		u, err := s.resolve(ctx, tx, ref)
-		if err != nil {
-			return err
-		}
+	_, err := s.changeUser(ctx, ref, func(tx *store.Tx, u *account) error {
 		if id == 0 {
 			return s.tokens.EndAll(ctx, tx, u.ID, 0, reason)
 		}
-		err = s.tokens.End(ctx, tx, u.ID, id, reason)
+		err := s.tokens.End(ctx, tx, u.ID, id, reason)
 		if errors.Is(err, tokens.ErrInvalid) {
 			return fmt.Errorf("%w: %d is no live session of %q", ErrNoSession, id, ref)
 		}
 		return err
 	})
+	return err
 }

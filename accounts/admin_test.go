@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"accountd/email"
 	"accountd/internal/store"
 	"accountd/tokens"
 )
@@ -22,11 +23,11 @@ func TestAddUser(t *testing.T) {
 		LastName: " King Noel ",
 		Verified: true, Archived: true, Staff: true, Superuser: true,
 	})
-	want := &User{
+	want := &User{IsSuperuser: true, User: email.User{
 		ID: 1, Username: "ada", Email: "Ada@example.com", SecondaryEmail: "Ada2@bücher.example", FirstName: "Ada",
-		LastName: "King Noel",
-		Verified: true, Archived: true, IsStaff: true, IsSuperuser: true, IsActive: true, DateJoined: h.now().UTC(),
-	}
+		LastName: "King Noel", Verified: true, Archived: true, IsStaff: true, IsActive: true,
+		DateJoined: h.now().UTC(),
+	}}
 	if diff := cmp.Diff(want, &got.User); diff != "" {
 		t.Errorf("user (-want +got):\n%s", diff)
 	}
@@ -35,7 +36,7 @@ func TestAddUser(t *testing.T) {
 	}
 	plain := h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", NoPassword: true, Password: "1",
 		Inactive: true})
-	want = &User{ID: 2, Username: "bob", Email: "bob@example.com", DateJoined: h.now().UTC()}
+	want = &User{User: email.User{ID: 2, Username: "bob", Email: "bob@example.com", DateJoined: h.now().UTC()}}
 	if diff := cmp.Diff(want, &plain.User); diff != "" || plain.password != "" {
 		t.Errorf("password %q, user (-want +got):\n%s", plain.password, diff)
 	}
@@ -134,10 +135,9 @@ func TestEachUser(t *testing.T) {
 	}
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
 		for i := range n {
-			name := "user" + strconv.Itoa(i)
-			address := Address{name + "@example.com", name + "@example.com"}
-			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: name, email: address,
-				inactive: i%2 == 0, archived: i%3 == 0}); err != nil {
+			u := named("user" + strconv.Itoa(i))
+			u.IsActive, u.Archived = i%2 != 0, i%3 == 0
+			if _, err := insertUser(t.Context(), tx, u, nil); err != nil {
 				return err
 			}
 		}

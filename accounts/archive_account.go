@@ -10,7 +10,9 @@ import (
 // Archive archives the account until its next login and ends all sessions.
 func (s *Service) Archive(ctx context.Context, owner Owner, _ PasswordInput) error {
 	return s.change(ctx, s.db.WriteUrgent, owner, "account_archived", func(tx *store.Tx, u *account) error {
-		if err := setArchived(ctx, tx, u.ID); err != nil {
+		after := *u
+		after.Archived = true
+		if err := save(ctx, tx, u, &after); err != nil {
 			return err
 		}
 		if err := s.tokens.EndAll(ctx, tx, u.ID, 0, "account archived"); err != nil {
@@ -24,19 +26,22 @@ func (s *Service) Archive(ctx context.Context, owner Owner, _ PasswordInput) err
 // every row of the account. All sessions end.
 func (s *Service) Delete(ctx context.Context, owner Owner, _ PasswordInput) error {
 	return s.change(ctx, s.db.WriteUrgent, owner, "account_deleted", func(tx *store.Tx, u *account) error {
-		if err := s.remove(ctx, tx, u.ID, s.settings.DeletePermanently); err != nil {
+		if err := s.remove(ctx, tx, u, s.settings.DeletePermanently); err != nil {
 			return err
 		}
 		return s.notify(ctx, tx, email.NoticeAccountDeleted, u)
 	})
 }
 
-func (s *Service) remove(ctx context.Context, tx *store.Tx, id int64, permanently bool) error {
+// remove deactivates or deletes an account and ends its sessions.
+func (s *Service) remove(ctx context.Context, tx *store.Tx, u *account, permanently bool) error {
 	if permanently {
-		return deleteUser(ctx, tx, id)
+		return deleteUser(ctx, tx, u.ID)
 	}
-	if err := deactivate(ctx, tx, id); err != nil {
+	after := *u
+	after.IsActive = false
+	if err := save(ctx, tx, u, &after); err != nil {
 		return err
 	}
-	return s.tokens.EndAll(ctx, tx, id, 0, "account deleted")
+	return s.tokens.EndAll(ctx, tx, u.ID, 0, "account deleted")
 }

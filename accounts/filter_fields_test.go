@@ -55,8 +55,9 @@ func seedFields(t *testing.T) *harness {
 	} {
 		h.exec(t, `INSERT INTO user_fields (user_id, name, value) VALUES (?, ?, ?)`, other.ID, name, value)
 	}
-	if got, want := h.user(t, "other").Fields, (Values{"phone_number": nil, "plan": nil, "about": nil, "level": nil,
-		"ratio": 2.0, "news": nil, "born": nil, "hidden": nil}); !cmp.Equal(got, want) {
+	want := map[string]any{"phone_number": nil, "plan": nil, "about": nil, "level": nil, "ratio": 2.0, "news": nil,
+		"born": nil, "hidden": nil}
+	if got := h.user(t, "other").Fields; !cmp.Equal(got, want) {
 		t.Fatalf("stored values are shown as %v", got)
 	}
 	more := h.add(t, AddUserInput{FirstName: "more", Username: "more", Email: "more@example.com", NoPassword: true})

@@ -33,7 +33,7 @@ func TestRandomParts(t *testing.T) {
 			names[i] = "an" + names[i] + "corda"
 		}
 	}
-	h.named(t, names)
+	h.insert(t, names)
 	var all []int64
 	for i := range names {
 		all = append(all, h.user(t, names[i]).ID)

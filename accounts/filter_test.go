@@ -298,17 +298,15 @@ func (h *harness) crowd(t *testing.T, n int) {
 	for i := range names {
 		names[i] = fmt.Sprintf("crowd%d", i+1)
 	}
-	h.named(t, names)
+	h.insert(t, names)
 }
 
-// named makes users with these usernames at once.
-func (h *harness) named(t *testing.T, names []string) {
+// insert makes users with these usernames at once.
+func (h *harness) insert(t *testing.T, names []string) {
 	t.Helper()
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
 		for _, name := range names {
-			address := Address{Canonical: name + "@example.com", Shown: name + "@example.com"}
-			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: usernameKey(name),
-				email: address}); err != nil {
+			if _, err := insertUser(t.Context(), tx, named(name), nil); err != nil {
 				return err
 			}
 		}

@@ -114,7 +114,8 @@ func equalChoice(choice, value any) bool {
 	}
 }
 
-// taken adds a problem for each unique value of the form that an account other than except has. Its error is internal.
+// taken adds a problem for each unique value of the form that an account other than except has. It fails with errs if
+// that has problems, from before or from here; its other errors are internal.
 func (f form) taken(ctx context.Context, tx *store.Tx, except int64, errs Errors) error {
 	for _, a := range f.args {
 		value := f.values[a.Field.Name]
@@ -138,7 +139,7 @@ func (f form) taken(ctx context.Context, tx *store.Tx, except int64, errs Errors
 			errs.add(a.Name, problem)
 		}
 	}
-	return nil
+	return errs.orNil()
 }
 
 // unique returns the values that no two accounts may have: those of unique fields, and the key and skeleton of a
@@ -157,23 +158,22 @@ func (f form) unique() []fieldValue {
 	return list
 }
 
-// text returns the value of a built-in field; "" for none.
-func (f form) text(field string) string {
-	text, _ := f.values[field].(string)
-	return text
-}
-
-// newUser returns the account of a registration.
-func (f form) newUser() newUser {
-	n := newUser{
-		email: f.address, username: f.text("username"), usernameKey: f.usernameKey,
-		firstName: f.text("first_name"), lastName: f.text("last_name"),
+// apply returns an account with the given built-in fields of the form.
+func (f form) apply(u account) account {
+	for field, value := range f.values {
+		text, _ := value.(string) // "": cleared
+		switch field {
+		case "email":
+			u.setAddresses(f.address, u.second())
+		case "username":
+			u.Username, u.usernameKey = text, f.usernameKey
+		case "first_name":
+			u.FirstName = text
+		case "last_name":
+			u.LastName = text
+		}
 	}
-	if n.username == "" {
-		n.usernameKey = ""
-	}
-	n.fields = f.custom()
-	return n
+	return u
 }
 
 // custom returns the values of configured fields.

@@ -127,11 +127,11 @@ func (s *Service) networkLimits(ctx context.Context, tx *store.Tx, kind ratelimi
 	return list, err
 }
 
-// limitNetwork applies ratelimit.Check or ratelimit.Count to the networkLimits. It fails with *ThrottledError.
-func (s *Service) limitNetwork(
-	ctx context.Context, tx *store.Tx, kind ratelimit.Kind,
-	apply func(context.Context, *store.Tx, ...ratelimit.Limit) error,
-) error {
+// limiter is ratelimit.Check or ratelimit.Count.
+type limiter = func(context.Context, *store.Tx, ...ratelimit.Limit) error
+
+// limitNetwork applies a limiter to the networkLimits. It fails with *ThrottledError.
+func (s *Service) limitNetwork(ctx context.Context, tx *store.Tx, kind ratelimit.Kind, apply limiter) error {
 	limits, err := s.networkLimits(ctx, tx, kind)
 	if err != nil {
 		return err

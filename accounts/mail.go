@@ -3,7 +3,6 @@ package accounts
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"accountd/email"
@@ -78,25 +77,13 @@ func (s *Service) notify(ctx context.Context, tx *store.Tx, kind email.Kind, sta
 				continue
 			}
 			notified[address.Canonical] = true
-			m := email.Mail{Kind: kind, To: address.mailbox(), User: states[len(states)-1].mailUser()}
+			m := email.Mail{Kind: kind, To: address.mailbox(), User: states[len(states)-1].User.User}
 			if err := s.outbox.Send(ctx, tx, m); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// notifyMoved is notify after a change of addresses in the same transaction.
-func (s *Service) notifyMoved(ctx context.Context, tx *store.Tx, kind email.Kind, before *account) error {
-	after, err := s.userByID(ctx, tx, before.ID)
-	if err != nil {
-		return err
-	}
-	if after == nil {
-		return fmt.Errorf("user %d was deleted in the transaction that changed the addresses", before.ID)
-	}
-	return s.notify(ctx, tx, kind, before, after)
 }
 
 // notifyHolder mails the holder of an address, to that address, that it was used to register. A deactivated account
@@ -106,5 +93,5 @@ func (s *Service) notifyHolder(ctx context.Context, tx *store.Tx, holder *accoun
 		return nil
 	}
 	stored, _ := holder.address(canonical)
-	return s.send(ctx, tx, stored, email.Mail{Kind: email.NoticeRegistration, User: holder.mailUser()})
+	return s.send(ctx, tx, stored, email.Mail{Kind: email.NoticeRegistration, User: holder.User.User})
 }

@@ -80,14 +80,11 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 		if err := redeemable(now, action); err != nil {
 			return err
 		}
-		if !now.Verified && now.canonical == action.Address {
-			verified = true
-			if err := setVerified(ctx, tx, now.ID); err != nil {
-				return err
-			}
-		}
+		after := *now
+		after.password, after.Verified = encoded, now.Verified || now.canonical == action.Address
+		verified = after.Verified && !now.Verified
 		reason := strings.ReplaceAll(string(purpose), "_", " ")
-		if err := s.replacePassword(ctx, tx, now.ID, encoded, reason); err != nil {
+		if err := s.replacePassword(ctx, tx, now, &after, reason); err != nil {
 			return err
 		}
 		return s.notify(ctx, tx, email.NoticePasswordChanged, now)
@@ -115,23 +112,20 @@ func (s *Service) checkNewPassword(u *account, password1, password2 string) erro
 	if cleanPasswords("newPassword1", "newPassword2", password1, password2, errs) {
 		s.checkPassword("newPassword2", password2, u.passwordOwner(), errs)
 	}
-	if len(errs) > 0 {
-		return errs
-	}
-	return nil
+	return errs.orNil()
 }
 
-// replacePassword stores a password hash. It ends all sessions for a reason, revokes all links, resets the limits on
-// wrong passwords, and makes the client's network one of the user's own.
-func (s *Service) replacePassword(ctx context.Context, tx *store.Tx, id int64, encoded, reason string) error {
-	if err := setPassword(ctx, tx, id, encoded); err != nil {
+// replacePassword saves an account with another password. It ends all sessions for a reason, resets the limits on wrong
+// passwords, and makes the client's network one of the user's own.
+func (s *Service) replacePassword(ctx context.Context, tx *store.Tx, before, after *account, reason string) error {
+	if err := save(ctx, tx, before, after); err != nil {
 		return err
 	}
-	if err := clearFailures(ctx, tx, id); err != nil {
+	if err := clearFailures(ctx, tx, after.ID); err != nil {
 		return err
 	}
-	if err := s.rememberNetwork(ctx, tx, id); err != nil {
+	if err := s.rememberNetwork(ctx, tx, after.ID); err != nil {
 		return err
 	}
-	return s.tokens.EndAll(ctx, tx, id, 0, reason)
+	return s.tokens.EndAll(ctx, tx, after.ID, 0, reason)
 }

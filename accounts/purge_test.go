@@ -21,13 +21,7 @@ func TestPurgeUnverified(t *testing.T) {
 	})
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
 		for i := range purgeBatch + 1 {
-			address, err := ParseAddress(fmt.Sprintf("u%d@example.com", i))
-			if err != nil {
-				return err
-			}
-			name := fmt.Sprint("u", i)
-			if _, err := insertUser(t.Context(), tx, newUser{username: name, usernameKey: name,
-				email: address}); err != nil {
+			if _, err := insertUser(t.Context(), tx, named(fmt.Sprint("u", i)), nil); err != nil {
 				return err
 			}
 		}

@@ -210,62 +210,30 @@ func addressClaimed(ctx context.Context, tx *store.Tx, canonical string) (bool, 
 	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM addresses WHERE canonical = ?)`, canonical)
 }
 
-// newUser is a row to be inserted.
-type newUser struct {
-	username, usernameKey string // "": none of its own
-	email                 Address
-	secondary             Address // zero: none
-	firstName, lastName   string
-	password              string // encoded hash
-	verified, archived    bool
-	inactive, staff       bool
-	superuser             bool
-	fields                []fieldValue
-}
-
-// insertUser inserts an account and returns its id. It fails with Errors when an address is claimed; form.taken has
-// checked the other unique values. The transaction has the write lock, so nothing is claimed in between; the unique
-// indexes are a second check.
-func insertUser(ctx context.Context, tx *store.Tx, n newUser) (int64, error) {
-	claim := []Address{n.email, n.secondary}
-	if n.secondary == (Address{}) {
-		claim = claim[:1]
-	}
-	for i, address := range claim {
-		claimed, err := addressClaimed(ctx, tx, address.Canonical)
-		if err != nil {
-			return 0, err
-		}
-		if claimed {
-			return 0, one([]string{"email", "secondary_email"}[i], errEmailInUse)
-		}
-	}
+// insertUser inserts an account with values of configured fields, and returns its id. Its addresses and unique values
+// have to be free in this transaction. The unique indexes are a second check.
+func insertUser(ctx context.Context, tx *store.Tx, u account, fields []fieldValue) (int64, error) {
 	result, err := tx.ExecContext(ctx, `
 		INSERT INTO users (username, username_key, email, first_name, last_name, password, is_active, is_staff,
 			is_superuser, date_joined, credential_epoch, secondary_epoch)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		orNull(n.username), orNull(n.usernameKey), n.email.Canonical, n.firstName, n.lastName, n.password, !n.inactive,
-		n.staff,
-		n.superuser, tx.Now.Unix(), epochStep(), epochStep())
+		orNull(u.ownUsername()), orNull(u.usernameKey), u.canonical, u.FirstName, u.LastName, u.password, u.IsActive,
+		u.IsStaff, u.IsSuperuser, tx.Now.Unix(), epochStep(), epochStep())
 	if err != nil {
 		return 0, fmt.Errorf("insert user: %w", err)
 	}
-	id, err := result.LastInsertId()
-	if err != nil {
+	if u.ID, err = result.LastInsertId(); err != nil {
 		return 0, fmt.Errorf("insert user: %w", err)
 	}
-	for _, address := range claim {
-		if err := exec(ctx, tx, "claim address", `INSERT INTO addresses (canonical, user_id, address) VALUES (?, ?, ?)`,
-			address.Canonical, id, address.Shown); err != nil {
-			return 0, err
-		}
+	if err := claimAddresses(ctx, tx, &u); err != nil {
+		return 0, err
 	}
 	if err := exec(ctx, tx, "insert user status",
 		`INSERT INTO user_status (user_id, verified, archived, secondary_email) VALUES (?, ?, ?, ?)`,
-		id, n.verified, n.archived, orNull(n.secondary.Canonical)); err != nil {
+		u.ID, u.Verified, u.Archived, orNull(u.secondary)); err != nil {
 		return 0, err
 	}
-	return id, setFields(ctx, tx, id, n.fields)
+	return u.ID, setFields(ctx, tx, u.ID, fields)
 }
 
 func orNull(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"accountd/internal/ratelimit"
@@ -30,23 +31,6 @@ func exec(ctx context.Context, tx *store.Tx, action, statement string, args ...a
 		return fmt.Errorf("%s: %w", action, err)
 	}
 	return nil
-}
-
-func setPassword(ctx context.Context, tx *store.Tx, id int64, encoded string) error {
-	return exec(ctx, tx, "set password", `
-		UPDATE users SET password = ?1, credential_epoch = credential_epoch + ?2, secondary_epoch = secondary_epoch + ?2
-		WHERE id = ?3`, encoded, epochStep(), id)
-}
-
-func setVerified(ctx context.Context, tx *store.Tx, id int64) error {
-	return exec(ctx, tx, "set verified", `UPDATE user_status SET verified = 1 WHERE user_id = ?`, id)
-}
-
-// setProfile stores what updateAccount may change in users; an empty username is stored as none.
-func setProfile(ctx context.Context, tx *store.Tx, id int64, username, usernameKey, firstName, lastName string) error {
-	return exec(ctx, tx, "update user",
-		`UPDATE users SET username = ?, username_key = ?, first_name = ?, last_name = ? WHERE id = ?`,
-		orNull(username), orNull(usernameKey), firstName, lastName, id)
 }
 
 // recordLogin stores the time of a login and a password hash, unarchives the account, and revokes links that set a
@@ -75,26 +59,6 @@ func recordLogin(ctx context.Context, tx *store.Tx, u *account, password string)
 	return nil
 }
 
-func setArchived(ctx context.Context, tx *store.Tx, id int64) error {
-	if err := exec(ctx, tx, "archive", `UPDATE user_status SET archived = 1 WHERE user_id = ?`, id); err != nil {
-		return err
-	}
-	return exec(ctx, tx, "archive", `UPDATE users SET credential_epoch = credential_epoch + ? WHERE id = ?`,
-		epochStep(), id)
-}
-
-func deactivate(ctx context.Context, tx *store.Tx, id int64) error {
-	return exec(ctx, tx, "deactivate", `
-		UPDATE users SET is_active = 0, credential_epoch = credential_epoch + ?1, secondary_epoch = secondary_epoch + ?1
-		WHERE id = ?2`, epochStep(), id)
-}
-
-// revokeAddressLinks revokes the links that verify an address of a user.
-func revokeAddressLinks(ctx context.Context, tx *store.Tx, id int64) error {
-	return exec(ctx, tx, "revoke links", `UPDATE users SET secondary_epoch = secondary_epoch + ? WHERE id = ?`,
-		epochStep(), id)
-}
-
 // revokeAllLinks revokes every link of every user.
 func revokeAllLinks(ctx context.Context, tx *store.Tx) error {
 	return exec(ctx, tx, "revoke all links",
@@ -110,40 +74,69 @@ func deleteUser(ctx context.Context, tx *store.Tx, id int64) error {
 	return exec(ctx, tx, "delete user", `DELETE FROM users WHERE id = ?`, id)
 }
 
-// claimAddress gives a free address to a user. An address that the user has already is shown as it is written now.
-func claimAddress(ctx context.Context, tx *store.Tx, id int64, a Address) error {
-	return exec(ctx, tx, "claim address", `
-		INSERT INTO addresses (canonical, user_id, address) VALUES (?, ?, ?)
-		ON CONFLICT (canonical) DO UPDATE SET address = excluded.address WHERE user_id = excluded.user_id`,
-		a.Canonical, id, a.Shown)
+// save stores the difference between an account and what it is to be, and values of configured fields. It revokes the
+// links that the difference invalidates, and releases the addresses that after no longer has. Its caller ends sessions.
+func save(ctx context.Context, tx *store.Tx, before, after *account, fields ...fieldValue) error {
+	newPassword, deactivated := before.password != after.password, before.IsActive && !after.IsActive
+	if newPassword || deactivated || before.moves(after) || after.Archived && !before.Archived {
+		after.credentialEpoch += epochStep()
+	}
+	if newPassword || deactivated || before.canonical != after.canonical || before.secondary != after.secondary ||
+		before.Verified && !after.Verified {
+		after.secondaryEpoch += epochStep()
+	}
+	if !slices.Equal(before.addresses(), after.addresses()) {
+		if err := claimAddresses(ctx, tx, after); err != nil {
+			return err
+		}
+		if err := exec(ctx, tx, "release addresses",
+			`DELETE FROM addresses WHERE user_id = ? AND canonical <> ? AND canonical <> ?`,
+			after.ID, after.canonical, after.secondary); err != nil {
+			return err
+		}
+	}
+	const user, status = `UPDATE users SET %s = ? WHERE id = ?`, `UPDATE user_status SET %s = ? WHERE user_id = ?`
+	for _, c := range []struct {
+		update, column string
+		before, after  any
+	}{
+		// The key comes first: when the username changes, a trigger reads the key.
+		{user, "username_key", orNull(before.usernameKey), orNull(after.usernameKey)},
+		{user, "username", orNull(before.ownUsername()), orNull(after.ownUsername())},
+		{user, "email", before.canonical, after.canonical},
+		{user, "first_name", before.FirstName, after.FirstName},
+		{user, "last_name", before.LastName, after.LastName},
+		{user, "password", before.password, after.password},
+		{user, "is_active", before.IsActive, after.IsActive},
+		{user, "is_staff", before.IsStaff, after.IsStaff},
+		{user, "is_superuser", before.IsSuperuser, after.IsSuperuser},
+		{user, "credential_epoch", before.credentialEpoch, after.credentialEpoch},
+		{user, "secondary_epoch", before.secondaryEpoch, after.secondaryEpoch},
+		{status, "verified", before.Verified, after.Verified},
+		{status, "archived", before.Archived, after.Archived},
+		{status, "secondary_email", orNull(before.secondary), orNull(after.secondary)},
+	} {
+		if c.before == c.after {
+			continue
+		}
+		if err := exec(ctx, tx, "update user", fmt.Sprintf(c.update, c.column), c.after, before.ID); err != nil {
+			return err
+		}
+	}
+	return setFields(ctx, tx, before.ID, fields)
 }
 
-// placeAddresses makes two of a user's addresses the primary and the secondary one ("": none) and releases the others.
-func placeAddresses(ctx context.Context, tx *store.Tx, u *account, primary, secondary string) error {
-	if err := exec(ctx, tx, "set primary address", `
-		UPDATE users SET email = ?1, credential_epoch = credential_epoch + ?2 * ?3,
-			secondary_epoch = secondary_epoch + ?3
-		WHERE id = ?4`, primary, u.moves(primary, secondary), epochStep(), u.ID); err != nil {
-		return err
+// claimAddresses gives an account its addresses, which are free or its own. Its own are shown as they are written now.
+func claimAddresses(ctx context.Context, tx *store.Tx, u *account) error {
+	for _, a := range u.addresses() {
+		if err := exec(ctx, tx, "claim address", `
+			INSERT INTO addresses (canonical, user_id, address) VALUES (?, ?, ?)
+			ON CONFLICT (canonical) DO UPDATE SET address = excluded.address WHERE user_id = excluded.user_id`,
+			a.Canonical, u.ID, a.Shown); err != nil {
+			return err
+		}
 	}
-	if err := exec(ctx, tx, "set secondary address", `UPDATE user_status SET secondary_email = ? WHERE user_id = ?`,
-		orNull(secondary), u.ID); err != nil {
-		return err
-	}
-	return exec(ctx, tx, "release addresses",
-		`DELETE FROM addresses WHERE user_id = ? AND canonical <> ? AND canonical <> ?`,
-		u.ID, primary, secondary)
-}
-
-// updateFlags writes the flags that an operator may change.
-func updateFlags(ctx context.Context, tx *store.Tx, u *account) error {
-	if err := exec(ctx, tx, "update user",
-		`UPDATE users SET is_active = ?, is_staff = ?, is_superuser = ? WHERE id = ?`,
-		u.IsActive, u.IsStaff, u.IsSuperuser, u.ID); err != nil {
-		return err
-	}
-	return exec(ctx, tx, "update user status", `UPDATE user_status SET verified = ?, archived = ? WHERE user_id = ?`,
-		u.Verified, u.Archived, u.ID)
+	return nil
 }
 
 // neverUsed is the condition on users by which unverified accounts are deleted. Staff and superusers are never deleted.

@@ -18,8 +18,8 @@ type fieldValue struct {
 // userQueries are the queries that find accounts. Each reads all columns at once. Their text depends on the configured
 // fields only.
 type userQueries struct {
-	shown                                  string // the expression that readShown reads
-	byID, byUsername, byAddress, bySession string // of one row, which readAccount reads
+	shown                                               string // the expression that readShown reads
+	byID, byUsername, byAddress, byReference, bySession string // of one row, which readAccount reads
 }
 
 func newUserQueries(fields []Field) userQueries {
@@ -35,7 +35,9 @@ func newUserQueries(fields []Field) userQueries {
 		byID:       sel + `WHERE u.id = ?`,
 		byUsername: sel + `WHERE u.username_key = ?`,
 		byAddress:  sel + `WHERE u.id = (SELECT user_id FROM addresses WHERE canonical = ?)`,
-		bySession:  sel + `WHERE u.id = ?1 AND u.is_active AND ` + tokens.LiveSession,
+		byReference: sel + `WHERE u.id = coalesce((SELECT id FROM users WHERE id = ?),
+			(SELECT id FROM users WHERE username_key = ?), (SELECT user_id FROM addresses WHERE canonical = ?))`,
+		bySession: sel + `WHERE u.id = ?1 AND u.is_active AND ` + tokens.LiveSession,
 	}
 }
 

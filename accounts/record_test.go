@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"accountd/email"
 	"accountd/internal/jsontext"
 	"accountd/internal/store"
 	"accountd/tokens"
@@ -162,17 +163,17 @@ func TestUserRecord(t *testing.T) {
 			(2, 'phone', '],['), (2, 'ratio', 3), (2, 'level', 2.0)`)
 	at := func(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
 	want := []*User{
-		{
+		{User: email.User{
 			ID: 1, Username: "A@x", Email: "A@x", FirstName: `"],["`, LastName: "\x00\\", IsActive: true, IsStaff: true,
 			Verified:   true,
 			DateJoined: at(-1), LastLogin: ptr(at(0)), Fields: Values{"phone": nil, "ratio": 0.1, "level": nil,
 				"since": at(60)},
-		},
-		{
+		}},
+		{IsSuperuser: true, User: email.User{
 			ID: 2, Username: "", Email: "null", FirstName: "\xff\"", LastName: "ß", SecondaryEmail: `C"@x`,
-			IsSuperuser: true, Archived: true,
+			Archived:   true,
 			DateJoined: at(5), Fields: Values{"phone": "],[", "ratio": 3.0, "level": nil, "since": nil},
-		},
+		}},
 	}
 	whole := []*account{
 		{User: *want[0], canonical: "a@x", password: "hash"},

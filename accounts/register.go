@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"slices"
 
 	"accountd/email"
 	"accountd/internal/ratelimit"
@@ -21,34 +22,25 @@ type RegisterInput struct {
 // Under RevealNothing a claimed address succeeds as a free one does, without tokens, and its holder gets a mail. Later
 // registrations do not reveal it either: see hold.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, error) {
-	if s.settings.Reveal == RevealNothing {
+	discreet := s.settings.Reveal == RevealNothing
+	if discreet {
 		defer s.padDuration(ctx)()
 	}
 	f, err := s.checkRegistration(ctx, in)
 	if err != nil {
 		return nil, s.logThrottled(ctx, "registration_throttled", nil, err)
 	}
-	n := f.newUser()
+	u := f.apply(account{})
+	u.IsActive = true
 	if !s.settings.PasswordlessRegistration {
-		if n.password, err = s.hasher.Hash(ctx, s.client(ctx), in.Password2); err != nil {
+		if u.password, err = s.hasher.Hash(ctx, s.client(ctx), in.Password2); err != nil {
 			return nil, err
 		}
 	}
-	out := &Session{}
-	event := "user_registered"
-	var id int64
+	out, event := &Session{}, "user_registered"
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
-		errs := Errors{}
-		if err := f.taken(ctx, tx, 0, errs); err != nil {
-			return err
-		}
-		if len(errs) > 0 {
-			return errs
-		}
-		if err := s.acceptingRegistration(ctx, tx); err != nil {
-			return err
-		}
-		if err := s.limitNetwork(ctx, tx, limitRegistration, ratelimit.Count); err != nil {
+		holder, err := s.mayRegister(ctx, tx, f, Errors{}, ratelimit.Count)
+		if err != nil {
 			return err
 		}
 		mailing := s.mailsRegistrations()
@@ -57,76 +49,51 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 				return err
 			}
 		}
-		if s.settings.Reveal == RevealNothing {
-			holder, err := s.userByAddress(ctx, tx, n.email.Canonical)
-			if err != nil {
+		if holder != nil {
+			u.ID, event = holder.ID, "registration_of_claimed_address"
+			if err := hold(ctx, tx, f); err != nil || !mailing {
 				return err
 			}
-			if holder != nil {
-				id, event = holder.ID, "registration_of_claimed_address"
-				if err := hold(ctx, tx, f); err != nil || !mailing {
-					return err
-				}
-				return s.notifyHolder(ctx, tx, holder, n.email.Canonical)
-			}
+			return s.notifyHolder(ctx, tx, holder, f.address.Canonical)
 		}
-		if id, err = insertUser(ctx, tx, n); err != nil {
+		if u.ID, err = insertUser(ctx, tx, u, f.custom()); err != nil {
 			return err
 		}
-		u, err := s.userByID(ctx, tx, id)
+		added, err := s.userByID(ctx, tx, u.ID)
 		if err != nil {
 			return err
 		}
 		if mailing {
-			if err := s.sendRegistered(ctx, tx, u); err != nil {
+			if err := s.sendRegistered(ctx, tx, added); err != nil {
 				return err
 			}
 		}
-		if s.settings.AllowLoginNotVerified && !s.settings.PasswordlessRegistration &&
-			s.settings.Reveal != RevealNothing {
-			return s.startSession(ctx, tx, u, out)
+		if s.settings.AllowLoginNotVerified && !s.settings.PasswordlessRegistration && !discreet {
+			return s.startSession(ctx, tx, added, out)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, s.logThrottled(ctx, "registration_throttled", nil, err)
 	}
-	s.event(ctx, event, id)
+	s.event(ctx, event, u.ID)
 	return out, nil
 }
 
-// checkRegistration validates the form in the three phases of the API, then checks limits, address and outbox.
+// checkRegistration validates the form in the three phases of the API, then what mayRegister checks.
 func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form, error) {
 	errs := Errors{}
 	f := s.validate(s.settings.RegisterArguments(), in.Fields, Address{}, errs)
 	f.discreet = s.settings.Reveal == RevealNothing
-	passwordOK := !s.settings.PasswordlessRegistration &&
-		cleanPasswords("password1", "password2", in.Password1, in.Password2, errs)
-	claimed := false
-	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
-		if err := f.taken(ctx, tx, 0, errs); err != nil {
-			return err
-		}
-		if passwordOK {
-			s.checkPassword("password2", in.Password2, f.who, errs)
-		}
-		if len(errs) > 0 {
-			return errs
-		}
-		if err := s.limitNetwork(ctx, tx, limitRegistration, ratelimit.Check); err != nil {
-			return err
-		}
-		if s.settings.Reveal != RevealNothing {
-			if claimed, err = addressClaimed(ctx, tx, f.address.Canonical); err != nil {
-				return err
-			}
-			if claimed {
-				return one("email", errEmailInUse)
-			}
-		}
-		return s.acceptingRegistration(ctx, tx)
+	if !s.settings.PasswordlessRegistration &&
+		cleanPasswords("password1", "password2", in.Password1, in.Password2, errs) {
+		s.checkPassword("password2", in.Password2, f.who, errs)
+	}
+	err := s.db.Read(ctx, func(tx *store.Tx) error {
+		_, err := s.mayRegister(ctx, tx, f, errs, ratelimit.Check)
+		return err
 	})
-	if claimed && len(s.networkRates(ctx, limitRegistration)) > 0 { // a search for accounts counts as well
+	if slices.Contains(errs["email"], errEmailInUse) { // a search for accounts counts as well
 		counted := s.db.Write(ctx, func(tx *store.Tx) error {
 			return s.limitNetwork(ctx, tx, limitRegistration, ratelimit.Count)
 		})
@@ -135,6 +102,31 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 		}
 	}
 	return f, err
+}
+
+// mayRegister adds the problems of a form that depend on other accounts to errs, and fails with them. For a form
+// without problems it applies the limits on the client's network, and checks the address and the outbox. It returns the
+// account that has the address; nil for a free address.
+func (s *Service) mayRegister(
+	ctx context.Context, tx *store.Tx, f form, errs Errors, apply limiter,
+) (holder *account, err error) {
+	if err := f.taken(ctx, tx, 0, errs); err != nil {
+		return nil, err
+	}
+	if err := s.limitNetwork(ctx, tx, limitRegistration, apply); err != nil {
+		return nil, err
+	}
+	if holder, err = s.userByAddress(ctx, tx, f.address.Canonical); err != nil {
+		return nil, err
+	}
+	if holder != nil && !f.discreet {
+		errs.add("email", errEmailInUse)
+		return nil, errs
+	}
+	if s.mailsRegistrations() {
+		err = s.accepting(ctx, tx)
+	}
+	return holder, err
 }
 
 // hold reserves, for a registration of a claimed address, what a new account would have taken: an id and the unique
@@ -157,14 +149,6 @@ func (s *Service) mailsRegistrations() bool {
 	return s.settings.SendActivationEmail || s.sendsPasswordSet() || s.settings.Reveal == RevealNothing
 }
 
-// acceptingRegistration is accepting where register may have to send a mail.
-func (s *Service) acceptingRegistration(ctx context.Context, tx *store.Tx) error {
-	if !s.mailsRegistrations() {
-		return nil
-	}
-	return s.accepting(ctx, tx)
-}
-
 // sendRegistered sends the mails of a new account.
 func (s *Service) sendRegistered(ctx context.Context, tx *store.Tx, u *account) error {
 	if s.settings.SendActivationEmail {
@@ -172,8 +156,8 @@ func (s *Service) sendRegistered(ctx context.Context, tx *store.Tx, u *account) 
 			return err
 		}
 	}
-	if !s.sendsPasswordSet() {
-		return nil
+	if s.sendsPasswordSet() {
+		return s.sendLink(ctx, tx, u, u.primary(), email.PasswordSet)
 	}
-	return s.sendLink(ctx, tx, u, u.primary(), email.PasswordSet)
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"accountd/email"
 	passwords "accountd/internal/password"
 	"accountd/tokens"
 )
@@ -134,7 +135,8 @@ func TestRegister(t *testing.T) {
 	}
 	h.happened(t, "user_registered 1")
 	u := h.user(t, "1")
-	want := &User{ID: 1, Username: "ada", Email: "Ada.L@bücher.example", IsActive: true, DateJoined: h.now().UTC()}
+	want := &User{User: email.User{ID: 1, Username: "ada", Email: "Ada.L@bücher.example", IsActive: true,
+		DateJoined: h.now().UTC()}}
 	if diff := cmp.Diff(want, &u.User); diff != "" {
 		t.Errorf("user (-want +got):\n%s", diff)
 	}

@@ -72,42 +72,38 @@ func (s *Service) VerifySecondaryEmail(ctx context.Context, in TokenInput) error
 		if action.Epoch != u.secondaryEpoch {
 			return one(NonField, errInvalidToken)
 		}
-		if err := claimAddress(ctx, tx, u.ID, address); err != nil {
-			return err
-		}
-		if err := placeAddresses(ctx, tx, u, u.canonical, address.Canonical); err != nil {
-			return err
-		}
-		return s.notifyMoved(ctx, tx, email.NoticeSecondaryAdded, u)
+		return s.placeAddresses(ctx, tx, u, u.primary(), address, email.NoticeSecondaryAdded)
 	})
+}
+
+// placeAddresses replaces the addresses of an account and sends notices.
+func (s *Service) placeAddresses(
+	ctx context.Context, tx *store.Tx, before *account, primary, second Address, kind email.Kind,
+) error {
+	after := *before
+	after.setAddresses(primary, second)
+	if err := save(ctx, tx, before, &after); err != nil {
+		return err
+	}
+	return s.notify(ctx, tx, kind, before, &after)
 }
 
 // RemoveSecondaryEmail releases the secondary address. All sessions but the caller's end.
 func (s *Service) RemoveSecondaryEmail(ctx context.Context, owner Owner, _ PasswordInput) error {
 	return s.change(ctx, s.db.WriteUrgent, owner, "secondary_email_removed", func(tx *store.Tx, u *account) error {
-		if err := placeAddresses(ctx, tx, u, u.canonical, ""); err != nil {
+		if err := s.tokens.EndAll(ctx, tx, u.ID, owner.session, "secondary email removed"); err != nil {
 			return err
 		}
-		return s.addressesMoved(ctx, tx, owner, email.NoticeSecondaryRemoved, "secondary email removed", u)
+		return s.placeAddresses(ctx, tx, u, u.primary(), Address{}, email.NoticeSecondaryRemoved)
 	})
 }
 
 // SwapEmails makes the secondary address the primary one and the other way round. All sessions but the caller's end.
 func (s *Service) SwapEmails(ctx context.Context, owner Owner, _ PasswordInput) error {
 	return s.change(ctx, s.db.WriteUrgent, owner, "emails_swapped", func(tx *store.Tx, u *account) error {
-		if err := placeAddresses(ctx, tx, u, u.secondary, u.canonical); err != nil {
+		if err := s.tokens.EndAll(ctx, tx, u.ID, owner.session, "emails swapped"); err != nil {
 			return err
 		}
-		return s.addressesMoved(ctx, tx, owner, email.NoticeEmailsSwapped, "emails swapped", u)
+		return s.placeAddresses(ctx, tx, u, u.second(), u.primary(), email.NoticeEmailsSwapped)
 	})
-}
-
-// addressesMoved ends all sessions but the caller's for a reason and sends notices after a change of addresses.
-func (s *Service) addressesMoved(
-	ctx context.Context, tx *store.Tx, owner Owner, kind email.Kind, reason string, before *account,
-) error {
-	if err := s.tokens.EndAll(ctx, tx, before.ID, owner.session, reason); err != nil {
-		return err
-	}
-	return s.notifyMoved(ctx, tx, kind, before)
 }

@@ -159,6 +159,14 @@ func registration(email, username, password1, password2 string) RegisterInput {
 	return RegisterInput{Values{"email": email, "username": username}, password1, password2}
 }
 
+// named is an active account with a username and an address made of it, to be inserted.
+func named(name string) account {
+	u := account{usernameKey: usernameKey(name)}
+	u.Username, u.IsActive = name, true
+	u.setAddresses(Address{Canonical: name + "@example.com", Shown: name + "@example.com"}, Address{})
+	return u
+}
+
 func (h *harness) ada(t testing.TB) *account {
 	t.Helper()
 	return h.add(t, AddUserInput{Username: "ada", Email: "Ada@example.com", SecondaryEmail: "Ada2@example.com",

@@ -20,10 +20,8 @@ func (s *Service) UpdateAccount(ctx context.Context, owner Owner, in UpdateAccou
 		if err := f.takenByOthers(ctx, tx, u, errs); err != nil {
 			return err
 		}
-		if len(errs) > 0 {
-			return errs
-		}
-		return f.update(ctx, tx, u)
+		after := f.apply(*u)
+		return save(ctx, tx, u, &after, f.custom()...)
 	})
 }
 
@@ -50,20 +48,4 @@ func (f form) takenByOthers(ctx context.Context, tx *store.Tx, u *account, errs 
 		f.skeleton = ""
 	}
 	return f.taken(ctx, tx, u.ID, errs)
-}
-
-// update stores the fields of a form for the account u.
-func (f form) update(ctx context.Context, tx *store.Tx, u *account) error {
-	if err := setFields(ctx, tx, u.ID, f.custom()); err != nil {
-		return err
-	}
-	choose := func(field, given, kept string) string {
-		if _, ok := f.values[field]; ok {
-			return given
-		}
-		return kept
-	}
-	return setProfile(ctx, tx, u.ID,
-		choose("username", f.text("username"), u.ownUsername()), choose("username", f.usernameKey, u.usernameKey),
-		choose("first_name", f.text("first_name"), u.FirstName), choose("last_name", f.text("last_name"), u.LastName))
 }

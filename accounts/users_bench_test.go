@@ -29,12 +29,9 @@ func populate(b *testing.B, n int) *Service {
 				for range 4 {
 					name += syllables[random.IntN(len(syllables))]
 				}
-				name += fmt.Sprint(i)
-				address := Address{Canonical: name + "@example.com", Shown: name + "@example.com"}
-				if _, err := insertUser(b.Context(), tx, newUser{
-					username: name, usernameKey: name, email: address, verified: random.IntN(4) > 0,
-					inactive: random.IntN(50) == 0,
-				}); err != nil {
+				u := named(name + fmt.Sprint(i))
+				u.Verified, u.IsActive = random.IntN(4) > 0, random.IntN(50) > 0
+				if _, err := insertUser(b.Context(), tx, u, nil); err != nil {
 					return err
 				}
 			}

@@ -130,7 +130,8 @@ func TestUsernameVectors(t *testing.T) {
 	for _, c := range cases {
 		errs := Errors{}
 		args := Settings{RegisterFields: []string{"username"}}.RegisterArguments()
-		shown := (&Service{}).validate(args, Values{"username": c.Input}, Address{}, errs).text("username")
+		f := (&Service{}).validate(args, Values{"username": c.Input}, Address{}, errs)
+		shown := f.apply(account{}).Username
 		clean, ok := trim(c.Input), shown != ""
 		if normal := norm.NFKC.String(clean); ok != (len(c.Errors) == 0) &&
 			(normal != clean || !highlyRestrictive(normal)) {

@@ -22,7 +22,9 @@ func (s *Service) VerifyAccount(ctx context.Context, in TokenInput) error {
 		case u.canonical != action.Address || u.secondaryEpoch != action.Epoch:
 			return one(NonField, errInvalidToken)
 		}
-		if err := setVerified(ctx, tx, u.ID); err != nil {
+		after := *u
+		after.Verified = true
+		if err := save(ctx, tx, u, &after); err != nil {
 			return err
 		}
 		return s.rememberNetwork(ctx, tx, u.ID)
