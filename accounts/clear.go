@@ -110,15 +110,20 @@ func (s *Service) writeBatch(ctx context.Context, batch func(*store.Tx) error) (
 // PurgeUnverified, and unused counters of limits. It begins with a warning if the clock has been set back.
 func (s *Service) ClearHourly(ctx context.Context) {
 	s.checkClock(ctx)
-	tick := time.NewTicker(clearInterval)
-	defer tick.Stop()
 	last := s.db.Now()
+	every(ctx, clearInterval, func() { last = s.clearOld(ctx, last) })
+}
+
+// every calls fn after each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, fn func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			last = s.clearOld(ctx, last)
+			fn()
 		}
 	}
 }
@@ -153,12 +158,8 @@ func (s *Service) clearOld(ctx context.Context, last time.Time) (now time.Time) 
 // checkClock warns when a session has begun later than now: the clock was set back while the server was down. Used and
 // revoked tokens stay invalid, but sessions and links live as much longer as the clock is behind.
 func (s *Service) checkClock(ctx context.Context) {
-	var began, now time.Time
-	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
-		now = tx.Now
-		began, err = tokens.LastBegan(ctx, tx)
-		return err
-	})
+	now := s.db.Now()
+	began, err := read(ctx, s.db.Read, func(tx *store.Tx) (time.Time, error) { return tokens.LastBegan(ctx, tx) })
 	switch {
 	case err != nil && !errors.Is(err, context.Canceled):
 		s.log.ErrorContext(ctx, "comparing the clock with the database failed", "error", err)
@@ -175,8 +176,7 @@ func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) 
 	if s.settings.PurgeUnverified == 0 {
 		return 0, nil
 	}
-	after, more := int64(0), true
-	for more {
+	for after, more := int64(0), true; more; {
 		// Outside of a write: looking at a million accounts takes long.
 		found, err := read(ctx, s.db.Read, func(tx *store.Tx) ([]int64, error) {
 			return unverified(ctx, tx, tx.Now.Add(-s.settings.PurgeUnverified), after, purgeBatch)
@@ -184,11 +184,9 @@ func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) 
 		if err != nil {
 			return deleted, err
 		}
-		if more = len(found) == purgeBatch; len(found) == 0 {
-			break
-		}
-		after = found[len(found)-1]
+		more = len(found) == purgeBatch
 		for _, id := range found {
+			after = id
 			unused := false
 			// One by one: an account has more than a hundred entries in the index of user_search, and deleting them
 			// among those of a million accounts takes tens of milliseconds.
@@ -209,19 +207,18 @@ func (s *Service) PurgeUnverified(ctx context.Context) (deleted int, err error) 
 
 // clearThrottles deletes counters of limits that count no more, and networks that are no user's own any more.
 func (s *Service) clearThrottles(ctx context.Context, before time.Time) error {
-	counters := func(tx *store.Tx) (int64, error) {
-		// Counters of accounts stay: consecutive failures do not expire.
-		return ratelimit.DeleteUnused(ctx, tx, before, limitAccount, counterRows)
-	}
-	networks := func(tx *store.Tx) (int64, error) { return clearNetworks(ctx, tx, counterRows) }
-	for _, clear := range []func(*store.Tx) (int64, error){counters, networks} {
-		for deleted := int64(counterRows); deleted == counterRows; {
-			if _, err := s.writeBatch(ctx, func(tx *store.Tx) (err error) {
-				deleted, err = clear(tx)
-				return err
-			}); err != nil {
+	for more := true; more; {
+		if _, err := s.writeBatch(ctx, func(tx *store.Tx) error {
+			// Counters of accounts stay: consecutive failures do not expire.
+			counters, err := ratelimit.DeleteUnused(ctx, tx, before, limitAccount, counterRows)
+			if err != nil {
 				return err
 			}
+			networks, err := clearNetworks(ctx, tx, counterRows)
+			more = max(counters, networks) == counterRows
+			return err
+		}); err != nil {
+			return err
 		}
 	}
 	return nil

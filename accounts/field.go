@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,7 +21,7 @@ import (
 // FieldType is the GraphQL type of a field's values.
 type FieldType string
 
-// The types of fields. In Go their values are string, int (of 32 bits), float64 (finite), bool and time.Time.
+// The types of fields.
 const (
 	String   FieldType = "String"
 	Int      FieldType = "Int"
@@ -28,6 +29,12 @@ const (
 	Boolean  FieldType = "Boolean"
 	DateTime FieldType = "DateTime"
 )
+
+// goTypes are the types of values in Go. Integers have 32 bits, and floats are finite.
+var goTypes = map[FieldType]reflect.Type{
+	String: reflect.TypeFor[string](), Int: reflect.TypeFor[int](), Float: reflect.TypeFor[float64](),
+	Boolean: reflect.TypeFor[bool](), DateTime: reflect.TypeFor[time.Time](),
+}
 
 // MaxFieldLength is the greatest length of a String, in code points.
 const MaxFieldLength = 10_000

@@ -2,9 +2,9 @@ package accounts
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"accountd/internal/usersearch"
 )
@@ -72,23 +72,6 @@ func (f FilterField) Lookups() []Lookup {
 	return []Lookup{Exact, IExact, Contains, IContains, StartsWith, IStartsWith, In}
 }
 
-// takes reports whether a value has the field's type.
-func (f FilterField) takes(value any) bool {
-	switch value.(type) {
-	case string:
-		return f.Type == String
-	case bool:
-		return f.Type == Boolean
-	case int:
-		return f.Type == Int
-	case float64:
-		return f.Type == Float
-	case time.Time:
-		return f.Type == DateTime
-	}
-	return false
-}
-
 // FilterArgument returns the name of a filter in the API, as in status_SecondaryEmail_Icontains.
 func FilterArgument(field string, lookup Lookup) string {
 	if lookup != Exact {
@@ -113,20 +96,18 @@ func (s *Service) search(filters []Filter) (*usersearch.Query, error) {
 	var conditions []usersearch.Condition
 	for _, f := range filters {
 		field, ok := s.filters[f.Field]
-		if !ok || !slices.Contains(field.Lookups(), f.Lookup) || !field.takes(f.Value) {
+		if !ok || !slices.Contains(field.Lookups(), f.Lookup) || reflect.TypeOf(f.Value) != goTypes[field.Type] {
 			panic("accounts: no filter " + f.Field + " " + string(f.Lookup))
 		}
+		c := usersearch.Condition{Field: field.field, Lookup: f.Lookup, Value: stored(f.Value)}
 		text, isText := f.Value.(string)
-		if !isText {
-			value := usersearch.Condition{Field: field.field, Lookup: f.Lookup, Value: stored(f.Value)}
-			conditions = append(conditions, value)
-			continue
+		if isText {
+			text = trim(text)
+			c.Value = text
 		}
-		if text = trim(text); text == "" {
-			continue
-		}
-		c := usersearch.Condition{Field: field.field, Lookup: f.Lookup, Value: text}
 		switch {
+		case isText && text == "":
+			continue
 		case f.Lookup == In:
 			items := strings.Split(text, ",")
 			if len(items) > maxIn {

@@ -96,8 +96,8 @@ func TestRandomParts(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []int64
-		for _, e := range page.Edges {
-			got = append(got, e.User.ID)
+		for _, u := range page.Users {
+			got = append(got, u.ID)
 		}
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || page.HasNext != next ||
 			page.HasPrevious != previous {

@@ -22,8 +22,8 @@ func (h *harness) names(t *testing.T, filters ...Filter) []string {
 		t.Fatalf("%v: %v", filters, err)
 	}
 	names := []string{}
-	for _, e := range page.Edges {
-		names = append(names, e.User.FirstName)
+	for _, u := range page.Users {
+		names = append(names, u.FirstName)
 	}
 	return names
 }

@@ -101,14 +101,15 @@ func FuzzUsername(f *testing.F) {
 // FuzzCursor: a cursor is taken as it was given, or not at all.
 func FuzzCursor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, id int64) {
-		if got, err := parseCursor("after", text); err == nil {
+		if got, err := parseCursor("after", &text, 0); err == nil {
 			if got <= 0 || got >= usersearch.NoEnd || cursor(got) != text {
 				t.Errorf("%q: id %d has the cursor %q, want the same", text, got, cursor(got))
 			}
 		} else if usage := (*UsageError)(nil); !errors.As(err, &usage) || got != 0 {
 			t.Errorf("%q: id %d, error %v, want 0 and a usage error", text, got, err)
 		}
-		if got, err := parseCursor("after", cursor(id)); (err == nil) != (id > 0 && id < usersearch.NoEnd) ||
+		text = cursor(id)
+		if got, err := parseCursor("after", &text, 0); (err == nil) != (id > 0 && id < usersearch.NoEnd) ||
 			err == nil && got != id {
 			t.Errorf("cursor of %d: got %d, %v, want the id, or an error beyond all ids", id, got, err)
 		}

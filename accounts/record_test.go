@@ -180,8 +180,8 @@ func TestUserRecord(t *testing.T) {
 		{User: *want[1], canonical: "b@x", secondary: "c@x"},
 	}
 	page, err := h.Users(t.Context(), UserQuery{Limit: 10})
-	if err != nil || len(page.Edges) != len(want) {
-		t.Fatalf("%d users, error %v, want %d", len(page.Edges), err, len(want))
+	if err != nil || len(page.Users) != len(want) {
+		t.Fatalf("%d users, error %v, want %d", len(page.Users), err, len(want))
 	}
 	var each []*User
 	if err := h.EachUser(t.Context(), func(u *User) error { each = append(each, u); return nil }); err != nil ||
@@ -189,7 +189,7 @@ func TestUserRecord(t *testing.T) {
 		t.Fatalf("%d users, error %v, want %d", len(each), err, len(want))
 	}
 	for i, want := range want {
-		for name, got := range map[string]*User{"in a page": page.Edges[i].User, "one of all": each[i]} {
+		for name, got := range map[string]*User{"in a page": page.Users[i], "one of all": each[i]} {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("user %d, %s (-want +got):\n%s", want.ID, name, diff)
 			}

@@ -1,9 +1,9 @@
 package accounts
 
 import (
+	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -43,13 +43,11 @@ func isOwnAddress(username string, own Address) bool {
 func usernameKey(s string) string { return trim(store.Fold(s)) }
 
 func validUsername(s string) bool {
-	for _, r := range s {
-		letter := unicode.IsLetter(r) || unicode.IsNumber(r) || strings.ContainsRune("_@.+-", r)
-		if !letter || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) {
-			return false
-		}
+	forbidden := func(r rune) bool {
+		return !unicode.In(r, unicode.Letter, unicode.Number) && !strings.ContainsRune("_@.+-", r) ||
+			unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 	}
-	return s != "" && highlyRestrictive(s)
+	return s != "" && !strings.ContainsFunc(s, forbidden) && highlyRestrictive(s)
 }
 
 // mixtures are the sets of scripts that one username may have (UTS 39, section 5.2, "Highly Restrictive").
@@ -62,39 +60,16 @@ var mixtures = [][]*unicode.RangeTable{
 // highlyRestrictive reports whether all characters are of one script or of one of the mixtures. It refuses, for
 // example, a Cyrillic а among Latin letters.
 func highlyRestrictive(s string) bool {
-	single := scriptOf(s)
-	if single == nil || covered(s, single) {
-		return true
-	}
-	for _, mixture := range mixtures {
-		if covered(s, mixture...) {
+	for _, script := range unicode.Scripts {
+		if covered(s, script) {
 			return true
 		}
 	}
-	return false
-}
-
-// scriptOf returns the script of the first character that has one; nil for none.
-func scriptOf(s string) *unicode.RangeTable {
-	i := strings.IndexFunc(s, func(r rune) bool { return !unicode.In(r, unicode.Common, unicode.Inherited) })
-	if i < 0 {
-		return nil
-	}
-	r, _ := utf8.DecodeRuneInString(s[i:])
-	for _, table := range unicode.Scripts {
-		if unicode.Is(table, r) {
-			return table
-		}
-	}
-	return nil
+	return slices.ContainsFunc(mixtures, func(scripts []*unicode.RangeTable) bool { return covered(s, scripts...) })
 }
 
 func covered(s string, scripts ...*unicode.RangeTable) bool {
-	allowed := append([]*unicode.RangeTable{unicode.Common, unicode.Inherited}, scripts...)
-	for _, r := range s {
-		if !unicode.In(r, allowed...) {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.In(r, scripts...) && !unicode.In(r, unicode.Common, unicode.Inherited)
+	})
 }

@@ -1,6 +1,7 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -26,17 +27,9 @@ type UserQuery struct {
 
 // UserPage is a page of users.
 type UserPage struct {
-	Edges                []UserEdge
+	Users                []*User
 	HasNext, HasPrevious bool
 }
-
-// UserEdge is a user in a page.
-type UserEdge struct {
-	User *User
-}
-
-// Cursor returns the position of the user in every list of users. It stays valid while users come and go.
-func (e UserEdge) Cursor() string { return cursor(e.User.ID) }
 
 // UserByID returns the user with an id; nil for none.
 func (s *Service) UserByID(ctx context.Context, id int64) (*User, error) {
@@ -51,7 +44,7 @@ func (s *Service) accountByID(ctx context.Context, id int64) (*account, error) {
 
 // Users returns a page of users. It fails with *UsageError for invalid arguments, and with the context's error when
 // that ends during the search.
-func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
+func (s *Service) Users(ctx context.Context, q UserQuery) (page *UserPage, err error) {
 	w, err := q.window()
 	if err != nil {
 		return nil, err
@@ -60,25 +53,23 @@ func (s *Service) Users(ctx context.Context, q UserQuery) (*UserPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if among.None() {
-		return &UserPage{}, nil
-	}
-	return s.page(ctx, w, among)
-}
-
-func (s *Service) page(ctx context.Context, w window, among *usersearch.Query) (page *UserPage, err error) {
 	read := s.db.ReadLong
 	switch {
+	case among.None():
+		return &UserPage{}, nil
 	case among.All() && w.offset == 0:
 		read = s.db.ReadOne
 	case among.Single():
 		read = s.db.Read
 	}
-	err = read(ctx, func(tx *store.Tx) error {
-		if err := w.skip(ctx, tx, among); err != nil {
-			return err
+	err = read(ctx, func(tx *store.Tx) (err error) {
+		if w.offset > 0 { // the last skipped user is the cursor
+			w.after, err = among.Nth(ctx, tx, w.after, w.offset-1)
+			w.after = cmp.Or(w.after, usersearch.NoEnd-1) // beyond the last
 		}
-		page, err = s.edges(ctx, tx, &w, among)
+		if err == nil {
+			page, err = s.page(ctx, tx, w, among)
+		}
 		return err
 	})
 	if err != nil && ctx.Err() != nil {
@@ -89,15 +80,13 @@ func (s *Service) page(ctx context.Context, w window, among *usersearch.Query) (
 
 // window is the validated arguments of a query.
 type window struct {
-	first, last   int // -1: not given
-	after, before int64
-	isAfter       bool
-	isBefore      bool
+	first, last   int   // -1: not given
+	after, before int64 // ids; 0 and usersearch.NoEnd: not given
 	offset        int
 }
 
 func (q UserQuery) window() (window, error) {
-	w := window{first: -1, last: -1, before: usersearch.NoEnd}
+	w := window{first: -1, last: -1}
 	for _, arg := range []struct {
 		name    string
 		given   *int
@@ -119,47 +108,22 @@ func (q UserQuery) window() (window, error) {
 		w.first = q.Limit
 	}
 	var err error
-	if q.After != nil {
-		w.isAfter = true
-		if w.after, err = parseCursor("after", *q.After); err != nil {
-			return w, err
-		}
+	if w.after, err = parseCursor("after", q.After, 0); err != nil {
+		return w, err
 	}
-	if q.Before != nil {
-		w.isBefore = true
-		if w.before, err = parseCursor("before", *q.Before); err != nil {
-			return w, err
-		}
-	}
-	return w, nil
+	w.before, err = parseCursor("before", q.Before, usersearch.NoEnd)
+	return w, err
 }
 
-// skip turns an offset into the cursor of the last skipped user.
-func (w *window) skip(ctx context.Context, tx *store.Tx, among *usersearch.Query) error {
-	if w.offset == 0 {
-		return nil
-	}
-	id, err := among.Nth(ctx, tx, w.after, w.offset-1)
-	if err != nil {
-		return err
-	}
-	if id == 0 {
-		id = usersearch.NoEnd - 1 // beyond the last
-	}
-	w.after, w.isAfter = id, true
-	return nil
-}
-
-// edges follows EdgesToReturn, HasNextPage and HasPreviousPage of the specification: first counts before last.
-func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *usersearch.Query) (page *UserPage,
-	err error) {
+// page follows EdgesToReturn, HasNextPage and HasPreviousPage of the specification: first counts before last.
+func (s *Service) page(ctx context.Context, tx *store.Tx, w window, among *usersearch.Query) (*UserPage, error) {
 	part := usersearch.Stretch{After: w.after, Before: w.before, Descending: w.first < 0,
 		Limit: max(w.first, w.last) + 1}
 	var other *usersearch.Stretch // in the other direction
 	switch {
-	case w.first < 0 && w.isBefore:
+	case w.first < 0 && w.before < usersearch.NoEnd:
 		other = &usersearch.Stretch{After: w.before - 1, Before: usersearch.NoEnd, Limit: 1}
-	case w.last < 0 && w.isAfter:
+	case w.last < 0 && w.after > 0:
 		// The first will do: full-text indexes are slow in going back.
 		other = &usersearch.Stretch{Before: w.after + 1, Limit: 1}
 	}
@@ -167,7 +131,7 @@ func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *use
 	if err != nil {
 		return nil, err
 	}
-	page = &UserPage{HasNext: others, HasPrevious: others}
+	page := &UserPage{HasNext: others, HasPrevious: others}
 	all := len(users)
 	if w.first >= 0 {
 		page.HasNext = all > w.first
@@ -177,10 +141,7 @@ func (s *Service) edges(ctx context.Context, tx *store.Tx, w *window, among *use
 		page.HasPrevious = all > w.last
 		users = users[max(len(users)-w.last, 0):]
 	}
-	page.Edges = make([]UserEdge, len(users))
-	for i, u := range users {
-		page.Edges[i] = UserEdge{u}
-	}
+	page.Users = users
 	return page, nil
 }
 
@@ -204,21 +165,24 @@ func (s *Service) filteredUsers(
 // cursorPrefix is the version of the format of cursors.
 const cursorPrefix = "users1:"
 
+// Cursor returns the position of the user in every list of users. It stays valid while users come and go.
+func (u *User) Cursor() string { return cursor(u.ID) }
+
 func cursor(id int64) string {
 	return base64.RawURLEncoding.EncodeToString(strconv.AppendInt([]byte(cursorPrefix), id, 10))
 }
 
-// parseCursor accepts exactly what cursor returns, for deleted users too.
-func parseCursor(argument, text string) (int64, error) {
-	raw, err := base64.RawURLEncoding.DecodeString(text)
-	if err == nil {
-		digits, _ := strings.CutPrefix(string(raw), cursorPrefix)
-		var id int64
-		if id, err = strconv.ParseInt(digits, 10, 64); err == nil && id > 0 && id < usersearch.NoEnd &&
-			cursor(id) == text {
-			return id, nil
-		}
+// parseCursor accepts exactly what cursor returns, for deleted users too. For a missing argument it returns none.
+func parseCursor(argument string, text *string, none int64) (int64, error) {
+	if text == nil {
+		return none, nil
 	}
-	return 0, &UsageError{fmt.Sprintf("Argument %s is not a valid cursor: send one that an edge, or pageInfo, had.",
-		argument)}
+	raw, _ := base64.RawURLEncoding.DecodeString(*text)
+	digits, _ := strings.CutPrefix(string(raw), cursorPrefix)
+	id, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || id <= 0 || id >= usersearch.NoEnd || cursor(id) != *text {
+		const message = "Argument %s is not a valid cursor: send one that an edge, or pageInfo, had."
+		return 0, &UsageError{fmt.Sprintf(message, argument)}
+	}
+	return id, nil
 }

@@ -30,10 +30,10 @@ func (h *harness) list(t *testing.T, q UserQuery) listed {
 		t.Fatal(err)
 	}
 	out := listed{Next: page.HasNext, Pre: page.HasPrevious}
-	for _, e := range page.Edges {
-		out.IDs = append(out.IDs, e.User.ID)
-		if e.Cursor() != cursor(e.User.ID) {
-			t.Errorf("user %d: cursor %s, want %s", e.User.ID, e.Cursor(), cursor(e.User.ID))
+	for _, u := range page.Users {
+		out.IDs = append(out.IDs, u.ID)
+		if u.Cursor() != cursor(u.ID) {
+			t.Errorf("user %d: cursor %s, want %s", u.ID, u.Cursor(), cursor(u.ID))
 		}
 	}
 	return out
@@ -55,10 +55,7 @@ func slowPage(ids []int64, q UserQuery) listed {
 	edges := slices.Clone(ids)
 	var prior, following bool
 	if q.After != nil || q.Offset != nil && *q.Offset > 0 {
-		after := int64(0)
-		if q.After != nil {
-			after, _ = parseCursor("", *q.After)
-		}
+		after, _ := parseCursor("", q.After, 0)
 		start := len(edges)
 		for i, id := range edges {
 			if id > after {
@@ -72,7 +69,7 @@ func slowPage(ids []int64, q UserQuery) listed {
 		prior, edges = start > 0, edges[start:]
 	}
 	if q.Before != nil {
-		before, _ := parseCursor("", *q.Before)
+		before, _ := parseCursor("", q.Before, 0)
 		following = len(ids) > 0 && ids[len(ids)-1] >= before
 		edges = slices.DeleteFunc(edges, func(id int64) bool { return id >= before })
 	}

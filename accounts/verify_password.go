@@ -112,11 +112,7 @@ func storedKinds(ctx context.Context, tx *store.Tx) (map[string]string, error) {
 // password takes longer than the most expensive kind, for every account and for unknown names. While all hashes have
 // the current parameters, the answer is not delayed.
 func (s *Service) MeasureHashes(ctx context.Context) error {
-	var kinds map[string]string
-	err := s.db.Read(ctx, func(tx *store.Tx) (err error) {
-		kinds, err = storedKinds(ctx, tx)
-		return err
-	})
+	kinds, err := read(ctx, s.db.Read, func(tx *store.Tx) (map[string]string, error) { return storedKinds(ctx, tx) })
 	if err != nil {
 		return err
 	}
@@ -130,17 +126,10 @@ func (s *Service) MeasureHashes(ctx context.Context) error {
 
 // FollowHashes calls MeasureHashes every minute until ctx ends, and logs its errors.
 func (s *Service) FollowHashes(ctx context.Context) {
-	tick := time.NewTicker(kindsInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, kindsInterval, func() {
 		var busy *BusyError
 		if err := s.MeasureHashes(ctx); err != nil && !errors.As(err, &busy) && !errors.Is(err, context.Canceled) {
 			s.log.ErrorContext(ctx, "measuring stored password hashes failed; next attempt in a minute", "error", err)
 		}
-	}
+	})
 }

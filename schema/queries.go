@@ -167,16 +167,16 @@ func userConnection(userNode *graphql.Object) *graphql.Object {
 	edge := graphql.NewObject(graphql.ObjectConfig{
 		Name: "UserNodeEdge", Description: "An account in a list.",
 		Fields: graphql.Fields{
-			"node": part(userNode, "The account.", func(e accounts.UserEdge) any { return e.User }),
+			"node": part(userNode, "The account.", func(u *accounts.User) any { return u }),
 			"cursor": part(text, "Its place, for after and before: opaque, and good for ever.",
-				func(e accounts.UserEdge) any { return e.Cursor() }),
+				func(u *accounts.User) any { return u.Cursor() }),
 		},
 	})
-	cursor := func(edges []accounts.UserEdge, i int) any {
-		if len(edges) == 0 {
+	cursor := func(users []*accounts.User, i int) any {
+		if len(users) == 0 {
 			return nil
 		}
-		return edges[i].Cursor()
+		return users[i].Cursor()
 	}
 	pageInfo := graphql.NewObject(graphql.ObjectConfig{
 		Name: "PageInfo", Description: "Where a page is in its list.",
@@ -184,9 +184,9 @@ func userConnection(userNode *graphql.Object) *graphql.Object {
 			"hasNextPage":     part(flag, "Whether more come after it.", func(p page) any { return p.HasNext }),
 			"hasPreviousPage": part(flag, "Whether others come before it.", func(p page) any { return p.HasPrevious }),
 			"startCursor": part(graphql.String, "The cursor of the first edge; null for none.",
-				func(p page) any { return cursor(p.Edges, 0) }),
+				func(p page) any { return cursor(p.Users, 0) }),
 			"endCursor": part(graphql.String, "The cursor of the last edge; null for none.",
-				func(p page) any { return cursor(p.Edges, len(p.Edges)-1) }),
+				func(p page) any { return cursor(p.Users, len(p.Users)-1) }),
 		},
 	})
 	return graphql.NewObject(graphql.ObjectConfig{
@@ -195,7 +195,7 @@ func userConnection(userNode *graphql.Object) *graphql.Object {
 			"pageInfo": part(graphql.NewNonNull(pageInfo), "Where the page is in the list.",
 				func(p page) any { return p }),
 			"edges": part(graphql.NewNonNull(graphql.NewList(edge)), "The accounts of the page.",
-				func(p page) any { return p.Edges }),
+				func(p page) any { return p.Users }),
 		},
 	})
 }

@@ -70,7 +70,7 @@ func BenchmarkRequest(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	after := page.Edges[1].Cursor()
+	after := page.Users[1].Cursor()
 
 	const me = `query Me { me { id username email verified } }`
 	const users = `query U($after: String, $part: String) { users(first: 20, after: $after, username_Icontains: ` +
