@@ -89,9 +89,11 @@ func New(db *store.DB, t *tokens.Issuer, outbox *email.Outbox, s Settings, log *
 	if err != nil {
 		return nil, err
 	}
-	patterns, err := compilePatterns(s.Fields)
-	if err != nil {
-		return nil, err
+	patterns := map[string]*regexp.Regexp{}
+	for _, f := range s.Fields {
+		if patterns[f.Name], err = CompilePattern(f.Pattern); err != nil {
+			return nil, fmt.Errorf("pattern of field %s: %w", f.Name, err)
+		}
 	}
 	return &Service{
 		db: db, tokens: t, outbox: outbox, hasher: h, delay: delay, settings: s, users: newUserQueries(s.Fields),

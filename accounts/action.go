@@ -69,24 +69,18 @@ func (s *Service) signAction(purpose tokens.Purpose, u *account, address Address
 	return s.tokens.SignAction(a)
 }
 
-// redeem runs fn, the change of an operation with an action token, in a transaction of write on the account of the
-// token, and logs event when it is committed. It fails with Errors where the account is gone or inactive.
+// redeem runs fn, the change of an operation with an action token, as update does. It fails with Errors where the
+// account is gone or inactive.
 func (s *Service) redeem(
 	ctx context.Context, write transaction, action tokens.Action, event string,
 	fn func(tx *store.Tx, u *account) error,
 ) error {
-	err := write(ctx, func(tx *store.Tx) error {
+	find := func(tx *store.Tx) (*account, error) {
 		u, err := s.userByID(ctx, tx, action.User)
-		if err != nil {
-			return err
+		if err == nil && (u == nil || !u.IsActive) {
+			err = one(NonField, errInvalidToken)
 		}
-		if u == nil || !u.IsActive {
-			return one(NonField, errInvalidToken)
-		}
-		return fn(tx, u)
-	})
-	if err == nil {
-		s.event(ctx, event, action.User)
+		return u, err
 	}
-	return err
+	return s.update(ctx, write, find, event, fn)
 }

@@ -29,8 +29,8 @@ type AddUserInput struct {
 
 // AddUser adds an account without sending mail. It fails with Errors.
 func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
-	errs, active := Errors{}, !in.Inactive
-	f, u := s.validateUser(account{}, SetUserInput{
+	u, errs, active := account{}, Errors{}, !in.Inactive
+	f := s.validateUser(&u, SetUserInput{
 		Fields: in.Fields, Username: &in.Username, Email: &in.Email, SecondaryEmail: &in.SecondaryEmail,
 		FirstName: &in.FirstName, LastName: &in.LastName, Verified: &in.Verified, Archived: &in.Archived,
 		Active: &active, Staff: &in.Staff, Superuser: &in.Superuser,

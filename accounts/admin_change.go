@@ -29,69 +29,72 @@ type SetUserInput struct {
 // sessions and revoke all links; withdrawn verification revokes the links that verify an address. It fails with Errors
 // and with ErrNotFound.
 func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*User, error) {
-	return s.changeUser(ctx, ref, func(tx *store.Tx, before *account) error {
-		errs := Errors{}
-		f, after := s.validateUser(*before, in, errs)
-		for i, address := range after.addresses() {
+	return s.changeUser(ctx, ref, func(tx *store.Tx, u *account) error {
+		before, errs := *u, Errors{}
+		f := s.validateUser(u, in, errs)
+		for i, address := range u.addresses() {
 			holder, err := s.userByAddress(ctx, tx, address.Canonical)
 			if err != nil {
 				return err
 			}
-			if holder != nil && holder.ID != before.ID {
+			if holder != nil && holder.ID != u.ID {
 				errs.add(addressFields[i], errEmailInUse)
 			}
 		}
 		if err := releaseValues(ctx, tx, f.unique()); err != nil { // operators may give held values away
 			return err
 		}
-		if err := f.takenByOthers(ctx, tx, before, errs); err != nil {
+		if err := f.takenByOthers(ctx, tx, &before, errs); err != nil {
 			return err
 		}
-		if err := save(ctx, tx, before, &after, f.custom()...); err != nil {
+		if err := setFields(ctx, tx, u.ID, f.custom()); err != nil {
 			return err
 		}
 		if in.Unlock {
-			if err := clearFailures(ctx, tx, before.ID); err != nil {
+			if err := clearFailures(ctx, tx, u.ID); err != nil {
 				return err
 			}
 		}
 		reason := ""
 		switch {
-		case before.IsActive && !after.IsActive:
+		case before.IsActive && !u.IsActive:
 			reason = "deactivated"
-		case after.Archived && !before.Archived:
+		case u.Archived && !before.Archived:
 			reason = "account archived"
-		case before.moves(&after):
+		case before.moves(u):
 			reason = "address changed"
 		default:
 			return nil
 		}
-		return s.tokens.EndAll(ctx, tx, before.ID, 0, reason)
+		return s.tokens.EndAll(ctx, tx, u.ID, 0, reason)
 	})
 }
 
-// changeUser runs change on an account in a transaction and returns the account after it, or before it where change has
-// deleted it. It fails with ErrNotFound.
+// changeUser runs change on an account in a transaction and saves what it has changed. It returns the account after it,
+// or before it where change has deleted it. It fails with ErrNotFound.
 func (s *Service) changeUser(
 	ctx context.Context, ref string, change func(tx *store.Tx, u *account) error,
 ) (*User, error) {
 	u, err := read(ctx, s.db.WriteUrgent, func(tx *store.Tx) (*account, error) {
-		before, err := s.resolve(ctx, tx, ref)
+		u, err := s.resolve(ctx, tx, ref)
 		if err != nil {
 			return nil, err
 		}
-		if err := change(tx, before); err != nil {
+		before := *u
+		if err := change(tx, u); err != nil {
 			return nil, err
 		}
-		after, err := s.userByID(ctx, tx, before.ID)
-		return cmp.Or(after, before), err
+		if err := save(ctx, tx, &before, u); err != nil {
+			return nil, err
+		}
+		after, err := s.userByID(ctx, tx, u.ID)
+		return cmp.Or(after, &before), err
 	})
 	return u.user(), err
 }
 
-// validateUser validates a change of an account as a registration is validated, and returns its form and the account
-// as it is to be.
-func (s *Service) validateUser(u account, in SetUserInput, errs Errors) (form, account) {
+// validateUser validates a change of an account as a registration is validated, and makes it in u.
+func (s *Service) validateUser(u *account, in SetUserInput, errs Errors) form {
 	var args []Argument
 	for _, f := range slices.Concat(builtIn, s.settings.Fields) {
 		args = append(args, Argument{Name: f.Name, Field: f, Required: f.Name == "email" && in.Email != nil})
@@ -106,7 +109,7 @@ func (s *Service) validateUser(u account, in SetUserInput, errs Errors) (form, a
 		}
 	}
 	f := s.validateUpdate(args, values, u.primary(), errs)
-	u = f.apply(u)
+	f.apply(u)
 	claims := "email" // the field that may claim an address twice
 	if in.SecondaryEmail != nil {
 		claims = "secondary_email"
@@ -127,7 +130,7 @@ func (s *Service) validateUser(u account, in SetUserInput, errs Errors) (form, a
 			*flag.to = *flag.given
 		}
 	}
-	return f, u
+	return f
 }
 
 // SetUserPassword sets the password of an account without sending mail. All sessions end, and all links are revoked. It
@@ -152,9 +155,7 @@ func (s *Service) SetUserPassword(ctx context.Context, ref, password string) (*U
 		if now.ID != u.ID {
 			return fmt.Errorf("%w: %q was deleted meanwhile", ErrNotFound, ref)
 		}
-		after := *now
-		after.password = encoded
-		return s.replacePassword(ctx, tx, now, &after, "password set by an operator")
+		return s.replacePassword(ctx, tx, now, encoded, "password set by an operator")
 	})
 }
 

@@ -10,15 +10,11 @@ import (
 // Archive archives the account until its next login and ends all sessions.
 func (s *Service) Archive(ctx context.Context, owner Owner, _ PasswordInput) error {
 	return s.change(ctx, s.db.WriteUrgent, owner, "account_archived", func(tx *store.Tx, u *account) error {
-		after := *u
-		after.Archived = true
-		if err := save(ctx, tx, u, &after); err != nil {
+		if err := s.notify(ctx, tx, email.NoticeAccountArchived, u); err != nil {
 			return err
 		}
-		if err := s.tokens.EndAll(ctx, tx, u.ID, 0, "account archived"); err != nil {
-			return err
-		}
-		return s.notify(ctx, tx, email.NoticeAccountArchived, u)
+		u.Archived = true
+		return s.tokens.EndAll(ctx, tx, u.ID, 0, "account archived")
 	})
 }
 
@@ -26,10 +22,10 @@ func (s *Service) Archive(ctx context.Context, owner Owner, _ PasswordInput) err
 // every row of the account. All sessions end.
 func (s *Service) Delete(ctx context.Context, owner Owner, _ PasswordInput) error {
 	return s.change(ctx, s.db.WriteUrgent, owner, "account_deleted", func(tx *store.Tx, u *account) error {
-		if err := s.remove(ctx, tx, u, s.settings.DeletePermanently); err != nil {
+		if err := s.notify(ctx, tx, email.NoticeAccountDeleted, u); err != nil {
 			return err
 		}
-		return s.notify(ctx, tx, email.NoticeAccountDeleted, u)
+		return s.remove(ctx, tx, u, s.settings.DeletePermanently)
 	})
 }
 
@@ -38,10 +34,6 @@ func (s *Service) remove(ctx context.Context, tx *store.Tx, u *account, permanen
 	if permanently {
 		return deleteUser(ctx, tx, u.ID)
 	}
-	after := *u
-	after.IsActive = false
-	if err := save(ctx, tx, u, &after); err != nil {
-		return err
-	}
+	u.IsActive = false
 	return s.tokens.EndAll(ctx, tx, u.ID, 0, "account deleted")
 }

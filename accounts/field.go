@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"reflect"
@@ -79,14 +78,12 @@ func (s Settings) UpdateArguments() []Argument { return s.arguments(s.UpdateFiel
 
 func (s Settings) arguments(names []string, required bool) []Argument {
 	var args []Argument
-	for _, f := range slices.Concat(builtIn, s.Fields) {
-		if i := slices.Index(names, f.Name); i >= 0 {
-			args = append(args, Argument{Name: ArgumentName(f.Name), Field: f, Required: required})
+	fields := slices.Concat(builtIn, s.Fields)
+	for _, name := range names {
+		if i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == name }); i >= 0 {
+			args = append(args, Argument{Name: ArgumentName(name), Field: fields[i], Required: required})
 		}
 	}
-	slices.SortFunc(args, func(a, b Argument) int {
-		return slices.Index(names, a.Field.Name) - slices.Index(names, b.Field.Name)
-	})
 	return args
 }
 
@@ -205,19 +202,6 @@ func CompilePattern(pattern string) (*regexp.Regexp, error) {
 		return nil, err
 	}
 	return regexp.Compile(`\A(?:` + pattern + `)\z`)
-}
-
-// compilePatterns compiles the patterns of fields, by name.
-func compilePatterns(fields []Field) (map[string]*regexp.Regexp, error) {
-	patterns := map[string]*regexp.Regexp{}
-	for _, f := range fields {
-		pattern, err := CompilePattern(f.Pattern)
-		if err != nil {
-			return nil, fmt.Errorf("pattern of field %s: %w", f.Name, err)
-		}
-		patterns[f.Name] = pattern
-	}
-	return patterns, nil
 }
 
 // CheckFields logs a warning for each unique field with values that several accounts share, from before it was unique.

@@ -34,6 +34,10 @@ func (s *Service) validate(args []Argument, in Values, own Address, errs Errors)
 			f.clean(a, value, errs)
 		}
 	}
+	f.who = passwords.Owner{ // with the username as it was typed, even if the second phase refuses it
+		Username: norm.NFKC.String(f.text("username")), Email: f.text("email"),
+		FirstName: f.text("first_name"), LastName: f.text("last_name"),
+	}
 	for _, a := range args {
 		if value := f.values[a.Field.Name]; value != nil && !s.allowed(&f, a, value, errs) {
 			delete(f.values, a.Field.Name)
@@ -70,16 +74,12 @@ func (f *form) clean(a Argument, value any, errs Errors) {
 		return
 	}
 	f.values[a.Field.Name] = value
-	switch a.Field.Name {
-	case "email":
-		f.who.Email = text
-	case "username": // the typed name counts for passwords, even if the second phase refuses it
-		f.who.Username = norm.NFKC.String(text)
-	case "first_name":
-		f.who.FirstName = text
-	case "last_name":
-		f.who.LastName = text
-	}
+}
+
+// text returns the value of a built-in field; "" for none.
+func (f form) text(field string) string {
+	text, _ := f.values[field].(string)
+	return text
 }
 
 // allowed is the second phase for one field: rules for usernames, patterns and choices.
@@ -158,11 +158,10 @@ func (f form) unique() []fieldValue {
 	return list
 }
 
-// apply returns an account with the given built-in fields of the form.
-func (f form) apply(u account) account {
-	for field, value := range f.values {
-		text, _ := value.(string) // "": cleared
-		switch field {
+// apply changes the given built-in fields of an account.
+func (f form) apply(u *account) {
+	for field := range f.values {
+		switch text := f.text(field); field {
 		case "email":
 			u.setAddresses(f.address, u.second())
 		case "username":
@@ -173,7 +172,6 @@ func (f form) apply(u account) account {
 			u.LastName = text
 		}
 	}
-	return u
 }
 
 // custom returns the values of configured fields.

@@ -131,21 +131,34 @@ func (u *account) lacks(needs Needs) error {
 	}
 }
 
-// change runs fn, the change of an operation on the owner's account, in a transaction of write (Write, or WriteUrgent
-// for what has to work on a full disk), and logs event when it is committed. u is the account as it is in the
-// transaction.
+// change runs fn, the change of an operation on the owner's account, as update does. Write is for most operations,
+// WriteUrgent for what has to work on a full disk.
 func (s *Service) change(
 	ctx context.Context, write transaction, owner Owner, event string, fn func(tx *store.Tx, u *account) error,
 ) error {
-	err := write(ctx, func(tx *store.Tx) error {
-		u, err := s.recheck(ctx, tx, owner)
+	find := func(tx *store.Tx) (*account, error) { return s.recheck(ctx, tx, owner) }
+	return s.update(ctx, write, find, event, fn)
+}
+
+// update runs fn in a transaction of write, on the account that find returns, saves what fn has changed of it, and logs
+// event when that is committed.
+func (s *Service) update(
+	ctx context.Context, write transaction, find func(*store.Tx) (*account, error), event string,
+	fn func(tx *store.Tx, u *account) error,
+) error {
+	u, err := read(ctx, write, func(tx *store.Tx) (*account, error) {
+		u, err := find(tx)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return fn(tx, u)
+		before := *u
+		if err := fn(tx, u); err != nil {
+			return nil, err
+		}
+		return u, save(ctx, tx, &before, u)
 	})
 	if err == nil {
-		s.event(ctx, event, owner.account.ID)
+		s.event(ctx, event, u.ID)
 	}
 	return err
 }

@@ -25,9 +25,7 @@ func (s *Service) ChangePassword(ctx context.Context, owner Owner, in ChangePass
 	}
 	out := &Session{}
 	err = s.change(ctx, s.db.WriteUrgent, owner, "password_changed", func(tx *store.Tx, u *account) error {
-		after := *u
-		after.password = encoded
-		if err := s.replacePassword(ctx, tx, u, &after, "password changed"); err != nil {
+		if err := s.replacePassword(ctx, tx, u, encoded, "password changed"); err != nil {
 			return err
 		}
 		out.User = u.user()

@@ -80,14 +80,12 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 		if err := redeemable(now, action); err != nil {
 			return err
 		}
-		after := *now
-		after.password, after.Verified = encoded, now.Verified || now.canonical == action.Address
-		verified = after.Verified && !now.Verified
-		reason := strings.ReplaceAll(string(purpose), "_", " ")
-		if err := s.replacePassword(ctx, tx, now, &after, reason); err != nil {
+		if err := s.notify(ctx, tx, email.NoticePasswordChanged, now); err != nil {
 			return err
 		}
-		return s.notify(ctx, tx, email.NoticePasswordChanged, now)
+		verified = !now.Verified && now.canonical == action.Address
+		now.Verified = now.Verified || verified
+		return s.replacePassword(ctx, tx, now, encoded, strings.ReplaceAll(string(purpose), "_", " "))
 	})
 	if err == nil && verified {
 		s.event(ctx, "user_verified", action.User)
@@ -115,17 +113,15 @@ func (s *Service) checkNewPassword(u *account, password1, password2 string) erro
 	return errs.orNil()
 }
 
-// replacePassword saves an account with another password. It ends all sessions for a reason, resets the limits on wrong
+// replacePassword changes the password of an account. It ends all sessions for a reason, resets the limits on wrong
 // passwords, and makes the client's network one of the user's own.
-func (s *Service) replacePassword(ctx context.Context, tx *store.Tx, before, after *account, reason string) error {
-	if err := save(ctx, tx, before, after); err != nil {
+func (s *Service) replacePassword(ctx context.Context, tx *store.Tx, u *account, encoded, reason string) error {
+	u.password = encoded
+	if err := clearFailures(ctx, tx, u.ID); err != nil {
 		return err
 	}
-	if err := clearFailures(ctx, tx, after.ID); err != nil {
+	if err := s.rememberNetwork(ctx, tx, u.ID); err != nil {
 		return err
 	}
-	if err := s.rememberNetwork(ctx, tx, after.ID); err != nil {
-		return err
-	}
-	return s.tokens.EndAll(ctx, tx, after.ID, 0, reason)
+	return s.tokens.EndAll(ctx, tx, u.ID, 0, reason)
 }

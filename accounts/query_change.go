@@ -74,9 +74,9 @@ func deleteUser(ctx context.Context, tx *store.Tx, id int64) error {
 	return exec(ctx, tx, "delete user", `DELETE FROM users WHERE id = ?`, id)
 }
 
-// save stores the difference between an account and what it is to be, and values of configured fields. It revokes the
-// links that the difference invalidates, and releases the addresses that after no longer has. Its caller ends sessions.
-func save(ctx context.Context, tx *store.Tx, before, after *account, fields ...fieldValue) error {
+// save stores the difference between an account and what it is to be. It revokes the links that the difference
+// invalidates, and releases the addresses that after no longer has. Its caller ends sessions.
+func save(ctx context.Context, tx *store.Tx, before, after *account) error {
 	newPassword, deactivated := before.password != after.password, before.IsActive && !after.IsActive
 	if newPassword || deactivated || before.moves(after) || after.Archived && !before.Archived {
 		after.credentialEpoch += epochStep()
@@ -123,7 +123,7 @@ func save(ctx context.Context, tx *store.Tx, before, after *account, fields ...f
 			return err
 		}
 	}
-	return setFields(ctx, tx, before.ID, fields)
+	return nil
 }
 
 // claimAddresses gives an account its addresses, which are free or its own. Its own are shown as they are written now.

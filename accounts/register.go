@@ -30,8 +30,8 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 	if err != nil {
 		return nil, s.logThrottled(ctx, "registration_throttled", nil, err)
 	}
-	u := f.apply(account{})
-	u.IsActive = true
+	u := account{User: User{User: email.User{IsActive: true}}}
+	f.apply(&u)
 	if !s.settings.PasswordlessRegistration {
 		if u.password, err = s.hasher.Hash(ctx, s.client(ctx), in.Password2); err != nil {
 			return nil, err

@@ -76,16 +76,13 @@ func (s *Service) VerifySecondaryEmail(ctx context.Context, in TokenInput) error
 	})
 }
 
-// placeAddresses replaces the addresses of an account and sends notices.
+// placeAddresses changes the addresses of an account and sends notices.
 func (s *Service) placeAddresses(
-	ctx context.Context, tx *store.Tx, before *account, primary, second Address, kind email.Kind,
+	ctx context.Context, tx *store.Tx, u *account, primary, second Address, kind email.Kind,
 ) error {
-	after := *before
-	after.setAddresses(primary, second)
-	if err := save(ctx, tx, before, &after); err != nil {
-		return err
-	}
-	return s.notify(ctx, tx, kind, before, &after)
+	before := *u
+	u.setAddresses(primary, second)
+	return s.notify(ctx, tx, kind, &before, u)
 }
 
 // RemoveSecondaryEmail releases the secondary address. All sessions but the caller's end.

@@ -20,8 +20,8 @@ func (s *Service) UpdateAccount(ctx context.Context, owner Owner, in UpdateAccou
 		if err := f.takenByOthers(ctx, tx, u, errs); err != nil {
 			return err
 		}
-		after := f.apply(*u)
-		return save(ctx, tx, u, &after, f.custom()...)
+		f.apply(u)
+		return setFields(ctx, tx, u.ID, f.custom())
 	})
 }
 

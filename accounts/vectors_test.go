@@ -131,7 +131,9 @@ func TestUsernameVectors(t *testing.T) {
 		errs := Errors{}
 		args := Settings{RegisterFields: []string{"username"}}.RegisterArguments()
 		f := (&Service{}).validate(args, Values{"username": c.Input}, Address{}, errs)
-		shown := f.apply(account{}).Username
+		var u account
+		f.apply(&u)
+		shown := u.Username
 		clean, ok := trim(c.Input), shown != ""
 		if normal := norm.NFKC.String(clean); ok != (len(c.Errors) == 0) &&
 			(normal != clean || !highlyRestrictive(normal)) {

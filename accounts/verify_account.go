@@ -22,11 +22,7 @@ func (s *Service) VerifyAccount(ctx context.Context, in TokenInput) error {
 		case u.canonical != action.Address || u.secondaryEpoch != action.Epoch:
 			return one(NonField, errInvalidToken)
 		}
-		after := *u
-		after.Verified = true
-		if err := save(ctx, tx, u, &after); err != nil {
-			return err
-		}
+		u.Verified = true
 		return s.rememberNetwork(ctx, tx, u.ID)
 	})
 }
