@@ -96,16 +96,16 @@ func (s *Service) limits(kind ratelimit.Kind, key string, rates []ratelimit.Rate
 
 // networkRates are the rates of a kind that counts by network. Commands and exempt clients have none.
 func (s *Service) networkRates(ctx context.Context, kind ratelimit.Kind) []ratelimit.Rate {
-	t := s.settings.Throttle
-	switch {
-	case networkOf(ctx) == "":
+	if networkOf(ctx) == "" {
 		return nil
-	case kind == limitRegistration:
-		return t.RegistrationsPerIP
-	case kind == limitMail:
-		return t.MailsPerIP
+	}
+	switch kind {
+	case limitRegistration:
+		return s.settings.Throttle.RegistrationsPerIP
+	case limitMail:
+		return s.settings.Throttle.MailsPerIP
 	default:
-		return t.LoginsPerIP
+		return s.settings.Throttle.LoginsPerIP
 	}
 }
 

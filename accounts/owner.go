@@ -146,16 +146,16 @@ func (s *Service) update(
 	ctx context.Context, write transaction, find func(*store.Tx) (*account, error), event string,
 	fn func(tx *store.Tx, u *account) error,
 ) error {
-	u, err := read(ctx, write, func(tx *store.Tx) (*account, error) {
-		u, err := find(tx)
-		if err != nil {
-			return nil, err
+	var u *account
+	err := write(ctx, func(tx *store.Tx) (err error) {
+		if u, err = find(tx); err != nil {
+			return err
 		}
 		before := *u
 		if err := fn(tx, u); err != nil {
-			return nil, err
+			return err
 		}
-		return u, save(ctx, tx, &before, u)
+		return save(ctx, tx, &before, u)
 	})
 	if err == nil {
 		s.event(ctx, event, u.ID)

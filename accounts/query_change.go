@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"time"
 
 	"accountd/internal/ratelimit"
@@ -33,32 +32,6 @@ func exec(ctx context.Context, tx *store.Tx, action, statement string, args ...a
 	return nil
 }
 
-// recordLogin stores the time of a login and a password hash, unarchives the account, and revokes links that set a
-// password. The password is written only where it differs, because that updates an index. u is changed like the row,
-// except for its hash and epoch.
-func recordLogin(ctx context.Context, tx *store.Tx, u *account, password string) error {
-	if err := exec(ctx, tx, "record login",
-		`UPDATE users SET last_login = ?, credential_epoch = credential_epoch + ? WHERE id = ?`,
-		tx.Now.Unix(), epochStep(), u.ID); err != nil {
-		return err
-	}
-	if password != u.password {
-		if err := exec(ctx, tx, "upgrade password hash", `UPDATE users SET password = ? WHERE id = ?`,
-			password, u.ID); err != nil {
-			return err
-		}
-	}
-	if u.Archived {
-		if err := exec(ctx, tx, "unarchive", `UPDATE user_status SET archived = 0 WHERE user_id = ?`,
-			u.ID); err != nil {
-			return err
-		}
-	}
-	at := time.Unix(tx.Now.Unix(), 0).UTC()
-	u.LastLogin, u.Archived = &at, false
-	return nil
-}
-
 // revokeAllLinks revokes every link of every user.
 func revokeAllLinks(ctx context.Context, tx *store.Tx) error {
 	return exec(ctx, tx, "revoke all links",
@@ -75,17 +48,27 @@ func deleteUser(ctx context.Context, tx *store.Tx, id int64) error {
 }
 
 // save stores the difference between an account and what it is to be. It revokes the links that the difference
-// invalidates, and releases the addresses that after no longer has. Its caller ends sessions.
+// invalidates, and releases the addresses that after no longer has. Its caller ends sessions. A login may store another
+// hash of the same password.
 func save(ctx context.Context, tx *store.Tx, before, after *account) error {
-	newPassword, deactivated := before.password != after.password, before.IsActive && !after.IsActive
-	if newPassword || deactivated || before.moves(after) || after.Archived && !before.Archived {
+	login := before.LastLogin != after.LastLogin
+	both := before.password != after.password && !login || before.IsActive && !after.IsActive
+	if both || login || before.moves(after) || after.Archived && !before.Archived {
 		after.credentialEpoch += epochStep()
+		var lastLogin any // NULL: never
+		if after.LastLogin != nil {
+			lastLogin = after.LastLogin.Unix()
+		}
+		if err := exec(ctx, tx, "update user", `UPDATE users SET last_login = ?, credential_epoch = ? WHERE id = ?`,
+			lastLogin, after.credentialEpoch, after.ID); err != nil {
+			return err
+		}
 	}
-	if newPassword || deactivated || before.canonical != after.canonical || before.secondary != after.secondary ||
+	if both || before.canonical != after.canonical || before.secondary != after.secondary ||
 		before.Verified && !after.Verified {
 		after.secondaryEpoch += epochStep()
 	}
-	if !slices.Equal(before.addresses(), after.addresses()) {
+	if before.primary() != after.primary() || before.second() != after.second() {
 		if err := claimAddresses(ctx, tx, after); err != nil {
 			return err
 		}
@@ -95,35 +78,38 @@ func save(ctx context.Context, tx *store.Tx, before, after *account) error {
 			return err
 		}
 	}
-	const user, status = `UPDATE users SET %s = ? WHERE id = ?`, `UPDATE user_status SET %s = ? WHERE user_id = ?`
-	for _, c := range []struct {
-		update, column string
-		before, after  any
-	}{
-		// The key comes first: when the username changes, a trigger reads the key.
-		{user, "username_key", orNull(before.usernameKey), orNull(after.usernameKey)},
-		{user, "username", orNull(before.ownUsername()), orNull(after.ownUsername())},
-		{user, "email", before.canonical, after.canonical},
-		{user, "first_name", before.FirstName, after.FirstName},
-		{user, "last_name", before.LastName, after.LastName},
-		{user, "password", before.password, after.password},
-		{user, "is_active", before.IsActive, after.IsActive},
-		{user, "is_staff", before.IsStaff, after.IsStaff},
-		{user, "is_superuser", before.IsSuperuser, after.IsSuperuser},
-		{user, "credential_epoch", before.credentialEpoch, after.credentialEpoch},
-		{user, "secondary_epoch", before.secondaryEpoch, after.secondaryEpoch},
-		{status, "verified", before.Verified, after.Verified},
-		{status, "archived", before.Archived, after.Archived},
-		{status, "secondary_email", orNull(before.secondary), orNull(after.secondary)},
-	} {
-		if c.before == c.after {
-			continue
-		}
-		if err := exec(ctx, tx, "update user", fmt.Sprintf(c.update, c.column), c.after, before.ID); err != nil {
-			return err
-		}
+	w := updates{ctx: ctx, tx: tx, id: after.ID}
+	// The key comes first: when the username changes, a trigger reads the key.
+	set(&w, `UPDATE users SET username_key = ? WHERE id = ?`, orNull(before.usernameKey), orNull(after.usernameKey))
+	set(&w, `UPDATE users SET username = ? WHERE id = ?`, orNull(before.ownUsername()), orNull(after.ownUsername()))
+	set(&w, `UPDATE users SET email = ? WHERE id = ?`, before.canonical, after.canonical)
+	set(&w, `UPDATE users SET first_name = ? WHERE id = ?`, before.FirstName, after.FirstName)
+	set(&w, `UPDATE users SET last_name = ? WHERE id = ?`, before.LastName, after.LastName)
+	set(&w, `UPDATE users SET password = ? WHERE id = ?`, before.password, after.password) // updates an index
+	set(&w, `UPDATE users SET is_active = ? WHERE id = ?`, before.IsActive, after.IsActive)
+	set(&w, `UPDATE users SET is_staff = ? WHERE id = ?`, before.IsStaff, after.IsStaff)
+	set(&w, `UPDATE users SET is_superuser = ? WHERE id = ?`, before.IsSuperuser, after.IsSuperuser)
+	set(&w, `UPDATE users SET secondary_epoch = ? WHERE id = ?`, before.secondaryEpoch, after.secondaryEpoch)
+	set(&w, `UPDATE user_status SET verified = ? WHERE user_id = ?`, before.Verified, after.Verified)
+	set(&w, `UPDATE user_status SET archived = ? WHERE user_id = ?`, before.Archived, after.Archived)
+	set(&w, `UPDATE user_status SET secondary_email = ? WHERE user_id = ?`,
+		orNull(before.secondary), orNull(after.secondary))
+	return w.err
+}
+
+// updates are statements on one account, of which none runs after one has failed.
+type updates struct {
+	ctx context.Context
+	tx  *store.Tx
+	id  int64
+	err error
+}
+
+// set runs an update of one column if the value differs.
+func set[T comparable](w *updates, statement string, before, after T) {
+	if before != after && w.err == nil {
+		w.err = exec(w.ctx, w.tx, "update user", statement, after, w.id)
 	}
-	return nil
 }
 
 // claimAddresses gives an account its addresses, which are free or its own. Its own are shown as they are written now.

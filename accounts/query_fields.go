@@ -53,8 +53,14 @@ func fieldTaken(ctx context.Context, tx *store.Tx, name string, value any, excep
 // heldSkeleton is the name under which skeletons of usernames are held. Names of fields have no spaces.
 const heldSkeleton = "username skeleton"
 
-// holdValues reserves the unique values of a registration that makes no account.
-func holdValues(ctx context.Context, tx *store.Tx, registration int64, values []fieldValue) error {
+// holdValues reserves, for a registration of a claimed address, what a new account would have taken: an id and the
+// unique values. Otherwise a second registration, or the id of a third, would reveal that the address is claimed. The
+// values are held as long as an unverified account would keep them.
+func holdValues(ctx context.Context, tx *store.Tx, values []fieldValue) error {
+	registration, err := store.NextID(ctx, tx, "users")
+	if err != nil {
+		return err
+	}
 	for _, v := range values {
 		if err := exec(ctx, tx, "hold "+v.field.Name,
 			`INSERT INTO held_values (name, value, registration, held_at) VALUES (?, ?, ?, ?)`,

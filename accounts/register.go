@@ -20,7 +20,7 @@ type RegisterInput struct {
 // reported all at once; a claimed address or a full outbox only for a form without problems.
 //
 // Under RevealNothing a claimed address succeeds as a free one does, without tokens, and its holder gets a mail. Later
-// registrations do not reveal it either: see hold.
+// registrations do not reveal it either: see holdValues.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, error) {
 	discreet := s.settings.Reveal == RevealNothing
 	if discreet {
@@ -43,7 +43,8 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 		if err != nil {
 			return err
 		}
-		mailing := s.mailsRegistrations()
+		mails := s.registrationMails()
+		mailing := len(mails) > 0 || discreet
 		if mailing {
 			if mailing, err = s.mayAsk(ctx, tx, nil); err != nil {
 				return err
@@ -51,7 +52,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 		}
 		if holder != nil {
 			u.ID, event = holder.ID, "registration_of_claimed_address"
-			if err := hold(ctx, tx, f); err != nil || !mailing {
+			if err := holdValues(ctx, tx, f.unique()); err != nil || !mailing {
 				return err
 			}
 			return s.notifyHolder(ctx, tx, holder, f.address.Canonical)
@@ -64,8 +65,10 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (*Session, err
 			return err
 		}
 		if mailing {
-			if err := s.sendRegistered(ctx, tx, added); err != nil {
-				return err
+			for _, kind := range mails {
+				if err := s.sendLink(ctx, tx, added, added.primary(), kind); err != nil {
+					return err
+				}
 			}
 		}
 		if s.settings.AllowLoginNotVerified && !s.settings.PasswordlessRegistration && !discreet {
@@ -123,41 +126,19 @@ func (s *Service) mayRegister(
 		errs.add("email", errEmailInUse)
 		return nil, errs
 	}
-	if s.mailsRegistrations() {
+	if f.discreet || len(s.registrationMails()) > 0 {
 		err = s.accepting(ctx, tx)
 	}
 	return holder, err
 }
 
-// hold reserves, for a registration of a claimed address, what a new account would have taken: an id and the unique
-// values. Otherwise a second registration, or the id of a third, would reveal that the address is claimed. The values
-// are held as long as an unverified account would keep them.
-func hold(ctx context.Context, tx *store.Tx, f form) error {
-	id, err := store.NextID(ctx, tx, "users")
-	if err != nil {
-		return err
-	}
-	return holdValues(ctx, tx, id, f.unique())
-}
-
-func (s *Service) sendsPasswordSet() bool {
-	return s.settings.PasswordlessRegistration && s.settings.SendPasswordSetEmail
-}
-
-// mailsRegistrations reports whether register may have to send a mail.
-func (s *Service) mailsRegistrations() bool {
-	return s.settings.SendActivationEmail || s.sendsPasswordSet() || s.settings.Reveal == RevealNothing
-}
-
-// sendRegistered sends the mails of a new account.
-func (s *Service) sendRegistered(ctx context.Context, tx *store.Tx, u *account) error {
+// registrationMails returns the kinds of mail that a new account gets.
+func (s *Service) registrationMails() (kinds []email.Kind) {
 	if s.settings.SendActivationEmail {
-		if err := s.sendLink(ctx, tx, u, u.primary(), email.Activation); err != nil {
-			return err
-		}
+		kinds = append(kinds, email.Activation)
 	}
-	if s.sendsPasswordSet() {
-		return s.sendLink(ctx, tx, u, u.primary(), email.PasswordSet)
+	if s.settings.PasswordlessRegistration && s.settings.SendPasswordSetEmail {
+		kinds = append(kinds, email.PasswordSet)
 	}
-	return nil
+	return kinds
 }

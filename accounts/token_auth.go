@@ -94,17 +94,18 @@ func (s *Service) login(ctx context.Context, field, name, password string) (*Ses
 	out := &Session{}
 	err = s.db.Write(ctx, func(tx *store.Tx) error {
 		now, err := s.userByID(ctx, tx, u.ID)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if now == nil || !now.IsActive {
+		case now == nil || !now.IsActive:
 			return one(NonField, errInvalidCredentials) // deactivated while the password was hashed
-		}
-		if now.password != u.password {
+		case now.password != u.password:
 			return errPasswordReplaced
 		}
 		out.User, out.Unarchived = now.user(), now.Archived
-		if err := recordLogin(ctx, tx, now, encoded); err != nil {
+		before, at := *now, time.Unix(tx.Now.Unix(), 0).UTC()
+		now.LastLogin, now.Archived, now.password = &at, false, encoded
+		if err := save(ctx, tx, &before, now); err != nil {
 			return err
 		}
 		if err := s.clearOwnFailures(ctx, tx, now); err != nil {
