@@ -55,6 +55,9 @@ func TestDefaultsAreComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	envs := map[string]string{}
+	if len(order) != len(settings) {
+		t.Errorf("%d settings are in config.toml, want %d", len(order), len(settings))
+	}
 	at := -1
 	for _, s := range order {
 		// The line, not the value: a default may well be the zero value.
@@ -252,31 +255,33 @@ func TestUnits(t *testing.T) {
 		"0": 0, "0s": 0, "250ms": 250 * time.Millisecond, "5m": 5 * time.Minute, "36h": 36 * time.Hour, "7d": 7 * day,
 		"1d12h": 36 * time.Hour, "-1s": -time.Second,
 	} {
-		got, err := parseDuration(text)
-		if err != nil || time.Duration(got) != want {
-			t.Errorf("parseDuration(%q) = %v, %v", text, got, err)
+		var got, back Duration
+		if err := got.UnmarshalText([]byte(text)); err != nil || time.Duration(got) != want {
+			t.Errorf("duration %q is %v, %v, want %v", text, got, err, want)
 		}
-		if back, err := parseDuration(got.String()); err != nil || back != got {
+		if err := back.UnmarshalText([]byte(got.String())); err != nil || back != got {
 			t.Errorf("%q is printed as %q, which is %v, %v", text, got, back, err)
 		}
 	}
 	for _, text := range []string{"", "d", "5", "5 m", "1.5d", "-1d", "+1d", "7d-1h", "7d7d", "106752d", "106751d24h",
 		"99999999999999999999d", "1w"} {
-		if got, err := parseDuration(text); err == nil {
-			t.Errorf("parseDuration(%q) = %v", text, got)
+		var got Duration
+		if err := got.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("duration %q is %v, want an error", text, got)
 		}
 	}
 	for text, want := range map[string]Size{"0B": 0, "512B": 512, "64KiB": 65536, "19MiB": 19 << 20, "4GiB": 4 << 30,
 		"1025B": 1025} {
-		got, err := parseSize(text)
-		if err != nil || got != want || got.String() != text {
-			t.Errorf("parseSize(%q) = %v, %v", text, got, err)
+		var got Size
+		if err := got.UnmarshalText([]byte(text)); err != nil || got != want || got.String() != text {
+			t.Errorf("size %q is %v, %v, want %d", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "64", "KiB", "64KB", "64kib", "-1B", "1.5MiB", "64 KiB", "99999999999GiB",
 		"4611686018427387904KiB"} {
-		if got, err := parseSize(text); err == nil {
-			t.Errorf("parseSize(%q) = %v", text, got)
+		var got Size
+		if err := got.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("size %q is %v, want an error", text, got)
 		}
 	}
 	if got := Duration(math.MaxInt64).String(); got == "" {

@@ -1,9 +1,9 @@
 package config
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -13,7 +13,6 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"accountd/accounts"
-	"accountd/internal/ratelimit"
 )
 
 // fromText turns the text of a variable, a flag or a tag into what go-toml would have made of it.
@@ -61,132 +60,141 @@ type refusal struct{ message, remedy string }
 
 func (r *refusal) Error() string { return r.message }
 
-// decode stores what go-toml made of a value in v. It fails if that is not of the type of v.
+// decode stores what go-toml made of a value in v, which is zero. It fails if that is not of the type of v.
 func decode(v reflect.Value, raw any) error {
-	switch v.Interface().(type) {
-	case Duration:
-		d, err := decodeUnit(raw, "0s", parseDuration)
-		v.SetInt(int64(d))
-		return err
-	case Size:
-		n, err := decodeUnit(raw, "0B", parseSize)
-		v.SetInt(int64(n))
-		return err
-	case ratelimit.Rate, []ratelimit.Rate:
-		return decodeRates(v, raw)
-	case Toggle:
-		if on, ok := raw.(bool); ok {
+	switch into := v.Addr().Interface().(type) {
+	case encoding.TextUnmarshaler:
+		if on, ok := raw.(bool); ok && v.Type() == reflect.TypeFor[Toggle]() {
 			raw = strconv.FormatBool(on)
+		}
+		if raw == int64(0) && v.CanInt() { // a duration or a size without its unit
+			return nil
 		}
 		text, ok := raw.(string)
 		if !ok {
 			return errType
 		}
-		on, ok := toggles[text]
-		if !ok {
-			return errors.New("is not possible")
-		}
-		v.SetString(string(on))
-		return nil
-	case []string:
+		return into.UnmarshalText([]byte(text))
+	case *[]string:
 		list, ok := raw.([]any)
 		if !ok {
 			return errType
 		}
-		texts := make([]string, len(list))
+		*into = make([]string, len(list))
 		for i, item := range list {
-			if texts[i], ok = item.(string); !ok {
+			err := decode(reflect.ValueOf(into).Elem().Index(i), item)
+			if errors.Is(err, errType) {
 				return errors.New("has an item of the wrong type")
 			}
+			if err != nil {
+				return err
+			}
 		}
-		v.Set(reflect.ValueOf(texts))
 		return nil
-	case map[string]string:
-		return decodeMap[string](v, raw)
-	case map[string][]string:
-		return decodeMap[[]string](v, raw)
-	case []accounts.Field:
-		return decodeFields(v, raw)
+	case *map[string]string:
+		return decodeMap(into, raw)
+	case *map[string][]string:
+		return decodeMap(into, raw)
+	case *[]accounts.Field:
+		return decodeFields(into, raw)
+	}
+	// Texts get into headers and logs.
+	if text, ok := raw.(string); ok && strings.ContainsFunc(text, unicode.IsControl) {
+		return errors.New("has a control character")
 	}
 	return decodeScalar(v, raw)
 }
 
-// decodeUnit reads a number with a unit, which may be left out of zero.
-func decodeUnit[T any](raw any, zero string, parse func(string) (T, error)) (n T, err error) {
-	if raw == int64(0) {
-		raw = zero
-	}
-	text, ok := raw.(string)
-	if !ok {
-		return n, errType
-	}
-	return parse(text)
-}
-
 func decodeScalar(v reflect.Value, raw any) error {
-	switch n := raw.(type) {
-	case string:
-		if v.Kind() == reflect.String {
-			v.SetString(n)
-			return nil
-		}
-	case bool:
-		if v.Kind() == reflect.Bool {
-			v.SetBool(n)
-			return nil
-		}
-	case float64:
-		if v.CanFloat() {
-			v.SetFloat(n)
-			return nil
-		}
-	case int64:
-		switch {
-		case v.CanFloat():
-			v.SetFloat(float64(n))
-			return nil
-		case v.CanInt() && v.OverflowInt(n):
-			return errors.New("is out of range")
-		case v.CanInt():
-			v.SetInt(n)
-			return nil
-		}
+	from := reflect.ValueOf(raw)
+	switch {
+	case from.Kind() == v.Kind():
+		v.Set(from.Convert(v.Type()))
+	case from.CanInt() && v.CanFloat():
+		v.SetFloat(float64(from.Int()))
+	case from.CanInt() && v.CanInt() && v.OverflowInt(from.Int()):
+		return errors.New("is out of range")
+	case from.CanInt() && v.CanInt():
+		v.SetInt(from.Int())
+	default:
+		return errType
 	}
-	return errType
+	return nil
 }
 
-// check compares a value with the tags. Texts must not have control characters: they get into headers and logs.
-func (s setting) check(v reflect.Value) error {
-	var texts []string
-	switch {
-	case v.Kind() == reflect.String:
-		if s.one != "" && !slices.Contains(strings.Split(s.one, ","), v.String()) {
-			return errors.New("is not possible")
+func decodeMap[T any](into *map[string]T, raw any) error {
+	table, ok := raw.(map[string]any)
+	if !ok {
+		return errors.New("is not a table")
+	}
+	*into = make(map[string]T, len(table))
+	var problems []error
+	for _, name := range sortedKeys(table) {
+		var item T
+		if err := decode(reflect.ValueOf(&item).Elem(), table[name]); err != nil {
+			problems = append(problems, fmt.Errorf("has an item %s that %w", joinKey([]string{name}), err))
 		}
-		texts = []string{v.String()}
-	case v.Type() == reflect.TypeFor[[]string]():
-		texts = v.Interface().([]string)
-	case v.Type() == reflect.TypeFor[map[string]string]():
-		for _, text := range v.Interface().(map[string]string) {
-			texts = append(texts, text)
+		(*into)[name] = item
+	}
+	return errors.Join(problems...)
+}
+
+func decodeFields(into *[]accounts.Field, raw any) error {
+	list, ok := raw.([]any)
+	if !ok {
+		return errors.New("is not a list of tables")
+	}
+	*into = make([]accounts.Field, len(list))
+	var problems []error
+	for i, item := range list {
+		table, ok := item.(map[string]any)
+		if !ok {
+			return errors.New("has an item that is no table")
 		}
-	case v.CanFloat():
-		n := v.Float()
-		if math.IsNaN(n) || n < s.bound(s.min).Float() || n > s.bound(s.max).Float() {
-			return errors.New("is out of bounds")
-		}
-	case v.CanInt():
-		if v.Int() < s.bound(s.min).Int() || v.Int() > s.bound(s.max).Int() {
-			return errors.New("is out of bounds")
-		}
-		if v.Int()%s.unit != 0 {
-			return &refusal{"is not a whole number of KiB", `use "KiB" or "MiB"`}
+		f := &(*into)[i]
+		for _, problem := range decodeField(f, table) {
+			problems = append(problems, fmt.Errorf("has an item %s that %s", quote(f.Name), problem))
 		}
 	}
-	for _, text := range texts {
-		if strings.ContainsFunc(text, unicode.IsControl) {
-			return errors.New("has a control character")
+	return errors.Join(problems...)
+}
+
+// decodeField reads one table of [[accounts.fields]] and returns the problems of its keys. checkField validates its
+// values.
+func decodeField(f *accounts.Field, table map[string]any) (problems []string) {
+	f.Public = true
+	keys := map[string]reflect.Value{}
+	v := reflect.ValueOf(f).Elem()
+	for i := range v.NumField() {
+		keys[v.Type().Field(i).Tag.Get("toml")] = v.Field(i)
+	}
+	f.Name, _ = table["name"].(string) // first, because problems of other keys name the field
+	for _, key := range sortedKeys(table) {
+		field, known := keys[key]
+		if !known {
+			problems = append(problems, fmt.Sprintf("has an unknown key %s; possible are %s",
+				quote(key), strings.Join(sortedKeys(keys), ", ")))
+		} else if err := decodeScalar(field, table[key]); err != nil {
+			message := fmt.Sprintf("has a %s that %s", key, err)
+			if key == "choices" {
+				message = "has choices that are no list"
+			}
+			problems = append(problems, message)
 		}
+	}
+	return problems
+}
+
+// check compares a value with the tags.
+func (s setting) check(v reflect.Value) error {
+	switch {
+	case s.one != "" && !slices.Contains(strings.Split(s.one, ","), v.String()):
+		return errors.New("is not possible")
+	case v.CanFloat() && !(v.Float() >= s.bound(s.min).Float() && v.Float() <= s.bound(s.max).Float()), // also NaN
+		v.CanInt() && (v.Int() < s.bound(s.min).Int() || v.Int() > s.bound(s.max).Int()):
+		return errors.New("is out of bounds")
+	case v.CanInt() && v.Int()%s.unit != 0:
+		return &refusal{"is not a whole number of KiB", `use "KiB" or "MiB"`}
 	}
 	return nil
 }
@@ -203,31 +211,29 @@ func (s setting) bound(tag string) reflect.Value {
 	return v
 }
 
+// remedies say what settings of a type take, from MIN to MAX.
+var remedies = map[reflect.Type]string{
+	reflect.TypeFor[Duration]():   `use a duration from "MIN" to "MAX", such as "90s", "5m" or "7d"`,
+	reflect.TypeFor[Size]():       `use a size from "MIN" to "MAX", such as "512B", "64KiB" or "1MiB"`,
+	reflect.TypeFor[bool]():       "use true or false",
+	reflect.TypeFor[int]():        "use a whole number from MIN to MAX",
+	reflect.TypeFor[float64]():    "use a number from MIN to MAX",
+	reflect.TypeFor[[]string]():   `use a list of strings, such as ["a", "b"]; separated by commas in a variable`,
+	reflect.TypeFor[singleRate](): rateRemedy,
+	reflect.TypeFor[rateList]():   rateRemedy,
+	reflect.TypeFor[Toggle]():     `use "auto", true or false`,
+
+	reflect.TypeFor[map[string]string]():   `use a table of strings, such as { support = "help@example.com" }`,
+	reflect.TypeFor[map[string][]string](): `use a table of lists, such as { username = ["exact", "icontains"] }`,
+	reflect.TypeFor[[]accounts.Field]():    `use tables such as { name = "phone", type = "String", max_length = 20 }`,
+}
+
+const rateRemedy = `use a number and a time from "1s" to "7d", such as "10/15m", several such as "3/h, 10/d", or "off"`
+
 // remedy says what the setting takes.
 func (s setting) remedy() string {
-	switch reflect.New(s.as).Elem().Interface().(type) {
-	case Duration:
-		return fmt.Sprintf(`use a duration from "%s" to "%s", such as "90s", "5m" or "7d"`, s.min, s.max)
-	case Size:
-		return fmt.Sprintf(`use a size from "%s" to "%s", such as "512B", "64KiB" or "1MiB"`, s.min, s.max)
-	case bool:
-		return "use true or false"
-	case int:
-		return fmt.Sprintf("use a whole number from %s to %s", s.min, s.max)
-	case float64:
-		return fmt.Sprintf("use a number from %s to %s", s.min, s.max)
-	case []string:
-		return `use a list of strings, such as ["a", "b"]; separated by commas in a variable`
-	case ratelimit.Rate, []ratelimit.Rate:
-		return `use a number and a time from "1s" to "7d", such as "10/15m", several such as "3/h, 10/d", or "off"`
-	case Toggle:
-		return `use "auto", true or false`
-	case map[string]string:
-		return `use a table of strings, such as { support = "help@example.com" }`
-	case map[string][]string:
-		return `use a table of lists, such as { username = ["exact", "icontains"] }`
-	case []accounts.Field:
-		return `use tables such as { name = "phone", type = "String", max_length = 20 }`
+	if remedy, ok := remedies[s.as]; ok {
+		return strings.NewReplacer("MIN", s.min, "MAX", s.max).Replace(remedy)
 	}
 	if s.one != "" {
 		return `use "` + strings.ReplaceAll(s.one, ",", `", "`) + `"`

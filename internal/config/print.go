@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"accountd/accounts"
-	"accountd/internal/ratelimit"
 )
 
 // Redacted returns the settings in force as a file that Load reads. Comments say where a value was set or that it is
@@ -23,31 +23,25 @@ func (c *Config) Redacted() string {
 	for _, s := range order {
 		dot := strings.LastIndexByte(s.key, '.')
 		if s.key[:dot] != section {
-			if section != "" {
-				b.WriteByte('\n')
-			}
 			section = s.key[:dot]
-			fmt.Fprintf(&b, "[%s]\n", section)
+			fmt.Fprintf(&b, "\n[%s]\n", section)
 		}
 		value := s.value(c)
 		comment := ""
 		if origin := c.origins[s.key]; origin != "" {
-			comment = " # " + strings.Map(printable, origin)
+			comment = " # " + strings.Map(func(r rune) rune {
+				if unicode.IsControl(r) { // it would end the comment
+					return '?'
+				}
+				return r
+			}, origin)
 		}
 		if in, ok := derived[s.key]; ok && value == "" {
 			value, comment = in, " # derived"
 		}
 		fmt.Fprintf(&b, "%s = %s%s\n", s.key[dot+1:], render(value), comment)
 	}
-	return b.String()
-}
-
-// printable replaces control characters, which would end a comment.
-func printable(r rune) rune {
-	if r < ' ' || r == 0x7f {
-		return '?'
-	}
-	return r
+	return strings.TrimPrefix(b.String(), "\n")
 }
 
 // joinKey writes a path as a dotted key of TOML, with quotes where it needs them.
@@ -66,24 +60,18 @@ func render(value any) string {
 	switch v := value.(type) {
 	case nil:
 		return ""
-	case string:
-		return quote(v)
-	case []string:
-		return renderList(v)
-	case []any:
-		return renderList(v)
-	case Duration, Size:
+	case string, Toggle, Duration, Size, rateList, singleRate:
 		return quote(fmt.Sprint(v))
-	case ratelimit.Rate:
-		return quote(formatRates(v))
-	case []ratelimit.Rate:
-		return quote(formatRates(v...))
+	case []string:
+		return renderList(v, quote)
+	case []any:
+		return renderList(v, render)
 	case map[string]string:
 		return renderTable(v)
 	case map[string][]string:
 		return renderTable(v)
 	case []accounts.Field:
-		return renderFields(v)
+		return renderList(v, renderField)
 	case float64:
 		text := strings.ToLower(strings.TrimPrefix(strconv.FormatFloat(v, 'g', -1, 64), "+"))
 		if !strings.ContainsAny(text, ".ein") { // TOML would read an integer
@@ -101,7 +89,7 @@ func render(value any) string {
 	return fmt.Sprint(value)
 }
 
-func renderList[T any](list []T) string {
+func renderList[T any](list []T, render func(T) string) string {
 	items := make([]string, len(list))
 	for i, item := range list {
 		items[i] = render(item)
@@ -112,20 +100,17 @@ func renderList[T any](list []T) string {
 // quote writes a basic string of TOML.
 func quote(text string) string {
 	var b strings.Builder
-	b.WriteByte('"')
 	for _, r := range text {
 		switch {
 		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0:
+			b.WriteString(`\` + string(r))
+		case unicode.IsControl(r):
 			fmt.Fprintf(&b, `\u%04X`, r)
 		default:
 			b.WriteRune(r)
 		}
 	}
-	b.WriteByte('"')
-	return b.String()
+	return `"` + b.String() + `"`
 }
 
 // renderTable writes an inline table.
@@ -137,18 +122,15 @@ func renderTable[T any](table map[string]T) string {
 	return "{" + strings.Join(items, ", ") + "}"
 }
 
-// renderFields writes a list of inline tables.
-func renderFields(fields []accounts.Field) string {
-	items := make([]string, len(fields))
-	for i, f := range fields {
-		v, keys := reflect.ValueOf(f), []string{}
-		for j := range v.NumField() {
-			name := v.Type().Field(j).Tag.Get("toml")
-			if !v.Field(j).IsZero() || name == "public" {
-				keys = append(keys, name+" = "+render(v.Field(j).Interface()))
-			}
+// renderField writes an inline table of the keys that are not zero.
+func renderField(f accounts.Field) string {
+	var items []string
+	v := reflect.ValueOf(f)
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("toml")
+		if !v.Field(i).IsZero() || name == "public" {
+			items = append(items, name+" = "+render(v.Field(i).Interface()))
 		}
-		items[i] = "{" + strings.Join(keys, ", ") + "}"
 	}
-	return "[" + strings.Join(items, ", ") + "]"
+	return "{" + strings.Join(items, ", ") + "}"
 }

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"accountd/accounts"
+	"accountd/internal/ratelimit"
 )
 
 const envPrefix = "ACCOUNTD_"
@@ -20,47 +23,60 @@ type setting struct {
 	env           string // "ACCOUNTD_TOKENS_LEEWAY"
 	index         []int  // of the field in Config
 	typ           reflect.Type
-	as            reflect.Type // the type that is read and printed: Duration, Size, int or typ
+	as            reflect.Type // the type that is read and printed: of readAs, Size or typ
 	unit          int64        // of a number: a Size is this many times the value of the field
 	min, max, one string
 }
 
-// order has every setting in the order of config.toml.
-var (
-	order    = describeAll()
-	settings = byKey(order)
-	sections = sectionsOf(order)
-)
-
-func describeAll() []setting {
-	place := map[string]int{} // of keys and sections in config.toml
-	section := ""
-	for line := range strings.Lines(string(defaults)) {
-		if line[0] == '[' {
-			section = strings.Trim(line, "[]\n")
-			place[section] = len(place)
-		} else if name, _, ok := strings.Cut(line, " = "); ok {
-			place[section+"."+name] = len(place)
-		}
-	}
-	all := describe(reflect.TypeFor[Config](), nil)
-	slices.SortFunc(all, func(a, b setting) int { return place[a.key] - place[b.key] })
-	return all
+// readAs has the types of fields that are read and printed as another type.
+var readAs = map[reflect.Type]reflect.Type{
+	reflect.TypeFor[time.Duration]():    reflect.TypeFor[Duration](),
+	reflect.TypeFor[ratelimit.Rate]():   reflect.TypeFor[singleRate](),
+	reflect.TypeFor[[]ratelimit.Rate](): reflect.TypeFor[rateList](),
+	reflect.TypeFor[uint8]():            reflect.TypeFor[int](),
+	reflect.TypeFor[uint32]():           reflect.TypeFor[int](),
 }
 
-// describe returns the settings in a struct and in the structs inside it. index is the path of the struct in Config.
-func describe(t reflect.Type, index []int) (found []setting) {
+var (
+	settings = map[string]setting{} // by key
+	sections = map[string]bool{}
+	order    []setting // every setting, in the order of config.toml
+)
+
+func init() {
+	describe(reflect.TypeFor[Config](), nil)
+	for key := range settings {
+		for at := strings.LastIndexByte(key, '.'); at >= 0; at = strings.LastIndexByte(key, '.') {
+			key = key[:at]
+			sections[key] = true
+		}
+	}
+	section := ""
+	for line := range strings.Lines(string(defaults)) {
+		name, _, _ := strings.Cut(line, " = ")
+		key := section + "." + name
+		if line[0] == '[' {
+			section = strings.Trim(line, "[]\n")
+			key = section // of a table whose keys are free
+		}
+		if s, ok := settings[key]; ok {
+			order = append(order, s)
+		}
+	}
+}
+
+// describe adds the settings in a struct and in the structs inside it. index is the path of the struct in Config.
+func describe(t reflect.Type, index []int) {
 	for i := range t.NumField() {
 		field := t.Field(i)
 		key, at := field.Tag.Get("toml"), append(slices.Clone(index), i)
 		switch {
 		case key == "" && field.IsExported() && field.Type.Kind() == reflect.Struct:
-			found = append(found, describe(field.Type, at)...)
+			describe(field.Type, at)
 		case key != "" && key != "-":
-			found = append(found, describeField(field, key, at))
+			settings[key] = describeField(field, key, at)
 		}
 	}
-	return found
 }
 
 func describeField(field reflect.StructField, key string, index []int) setting {
@@ -70,36 +86,21 @@ func describeField(field reflect.StructField, key string, index []int) setting {
 		index: index, typ: field.Type, as: field.Type, unit: 1,
 		min: tag.Get("min"), max: tag.Get("max"), one: tag.Get("one"),
 	}
-	switch {
-	case s.typ == reflect.TypeFor[time.Duration]():
-		s.as = reflect.TypeFor[Duration]()
-	case strings.HasSuffix(s.max, "B"):
+	if as, ok := readAs[s.typ]; ok {
+		s.as = as
+	}
+	if strings.HasSuffix(s.max, "B") {
 		s.as = reflect.TypeFor[Size]()
-		if tag.Get("unit") == "KiB" {
-			s.unit = 1024
-		}
-	case reflect.Zero(s.typ).CanUint():
-		s.as = reflect.TypeFor[int]()
+	}
+	if tag.Get("unit") == "KiB" {
+		s.unit = 1024
 	}
 	return s
 }
 
-func byKey(list []setting) map[string]setting {
-	m := make(map[string]setting, len(list))
-	for _, s := range list {
-		m[s.key] = s
-	}
-	return m
-}
-
-func sectionsOf(list []setting) map[string]bool {
-	m := map[string]bool{}
-	for _, s := range list {
-		for key := s.key; strings.Contains(key, "."); m[key] = true {
-			key = key[:strings.LastIndexByte(key, '.')]
-		}
-	}
-	return m
+// isTable reports whether the setting is a table, or a list of tables, instead of one value.
+func (s setting) isTable() bool {
+	return s.typ.Kind() == reflect.Map || s.typ == reflect.TypeFor[[]accounts.Field]()
 }
 
 // in returns the setting's field in c.
