@@ -10,6 +10,7 @@
 package config
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -77,9 +78,11 @@ type Log struct {
 // flags. Later sources have precedence. With path "", DefaultFile is read if it exists. Load returns Problems if values
 // are wrong, and another error if the file cannot be read.
 func Load(path string, env []string, flags Overrides) (*Config, error) {
-	doc, path, err := read(path)
-	if err != nil {
-		return nil, err
+	named := path != ""
+	path = cmp.Or(path, DefaultFile)
+	doc, err := os.ReadFile(path)
+	if err != nil && (named || !errors.Is(err, fs.ErrNotExist)) {
+		return nil, fmt.Errorf("read settings: %w", err)
 	}
 	c := &Config{origins: map[string]string{}, ephemeral: flags.Ephemeral}
 	l := loader{config: c, bad: map[string]bool{}}
@@ -102,24 +105,6 @@ func Load(path string, env []string, flags Overrides) (*Config, error) {
 		return nil, l.problems
 	}
 	return c, nil
-}
-
-// read returns the text of the file at path and its name. Path "" stands for DefaultFile, whose text is empty if it
-// does not exist.
-func read(path string) ([]byte, string, error) {
-	named := path != ""
-	if !named {
-		path = DefaultFile
-	}
-	doc, err := os.ReadFile(path)
-	switch {
-	case err == nil:
-		return doc, path, nil
-	case !named && errors.Is(err, fs.ErrNotExist):
-		return nil, path, nil
-	default:
-		return nil, path, fmt.Errorf("read settings: %w", err)
-	}
 }
 
 // loader collects settings and problems.
@@ -188,17 +173,16 @@ func (l *loader) environment(env []string) {
 			values[name] = value
 		}
 	}
+	names := make([]string, len(order))
+	for i, s := range order {
+		names[i] = s.env
+	}
 	for _, name := range sortedKeys(values) {
-		i := slices.IndexFunc(order, func(s setting) bool { return s.env == name })
-		if i < 0 {
-			var names []string
-			for _, s := range order {
-				names = append(names, s.env)
-			}
-			l.problem(Problem{Origin: "environment", Key: name, Value: quote(values[name]),
-				Message: "is no setting", Remedy: spelling.Suggest(name, names, "unset it")})
+		if i := slices.Index(names, name); i >= 0 {
+			l.text(order[i], name, values[name])
 			continue
 		}
-		l.text(order[i], name, values[name])
+		l.problem(Problem{Origin: "environment", Key: name, Value: quote(values[name]),
+			Message: "is no setting", Remedy: spelling.Suggest(name, names, "unset it")})
 	}
 }

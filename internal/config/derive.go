@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"net/url"
@@ -32,10 +33,7 @@ func (c *Config) Bound(addr net.Addr) {
 // PublicURL returns the address that users see, without a slash at the end: server.public_url, or the address of the
 // listener.
 func (c *Config) PublicURL() string {
-	if c.Server.PublicURL != "" {
-		return strings.TrimRight(c.Server.PublicURL, "/")
-	}
-	return "http://" + c.Server.Listen
+	return strings.TrimRight(cmp.Or(c.Server.PublicURL, "http://"+c.Server.Listen), "/")
 }
 
 // Hosts returns the host names that requests may have, in lower case, without ports and brackets.
@@ -99,32 +97,18 @@ func (c *Config) BackupsDir() string { return filepath.Join(c.Server.DataDir, "b
 
 // KeysFile returns the path of the key ring.
 func (c *Config) KeysFile() string {
-	if c.Server.KeysFile != "" {
-		return c.Server.KeysFile
-	}
-	return filepath.Join(c.Server.DataDir, "keys.json")
+	return cmp.Or(c.Server.KeysFile, filepath.Join(c.Server.DataDir, "keys.json"))
 }
 
 // SpoolDir returns the path of the Maildir that mails are written to.
 func (c *Config) SpoolDir() string {
-	if c.Email.SpoolDir != "" {
-		return c.Email.SpoolDir
-	}
-	return filepath.Join(c.Server.DataDir, "spool")
+	return cmp.Or(c.Email.SpoolDir, filepath.Join(c.Server.DataDir, "spool"))
 }
 
-func (c *Config) issuer() string {
-	if c.Tokens.Issuer != "" {
-		return c.Tokens.Issuer
-	}
-	return c.PublicURL()
-}
+func (c *Config) issuer() string { return cmp.Or(c.Tokens.Issuer, c.PublicURL()) }
 
 func (c *Config) linkBase() string {
-	if c.Email.LinkBase != "" {
-		return strings.TrimRight(c.Email.LinkBase, "/")
-	}
-	return c.PublicURL()
+	return strings.TrimRight(cmp.Or(c.Email.LinkBase, c.PublicURL()), "/")
 }
 
 // TokenSettings returns the settings of tokens. The issuer may depend on the listener: call Bound before.
@@ -173,17 +157,14 @@ func (c *Config) ServerSettings() server.Settings {
 
 // sampleFields returns a possible value for each public field, for trying templates.
 func (c *Config) sampleFields() map[string]any {
+	ofType := map[accounts.FieldType]any{
+		accounts.String: "sample", accounts.Int: int64(42), accounts.Float: 4.2, accounts.Boolean: true,
+		accounts.DateTime: time.Unix(1_500_000_000, 0).UTC(),
+	}
 	samples := map[string]any{}
 	for _, f := range c.Accounts.Fields {
-		switch {
-		case !f.Public:
-		case len(f.Choices) > 0:
-			samples[f.Name] = f.Choices[0]
-		default:
-			samples[f.Name] = map[accounts.FieldType]any{
-				accounts.String: "sample", accounts.Int: int64(42), accounts.Float: 4.2, accounts.Boolean: true,
-				accounts.DateTime: time.Unix(1_500_000_000, 0).UTC(),
-			}[f.Type]
+		if f.Public {
+			samples[f.Name] = slices.Concat(f.Choices, []any{ofType[f.Type]})[0] // the first choice, if there is one
 		}
 	}
 	return samples

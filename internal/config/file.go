@@ -9,28 +9,25 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"accountd/internal/spelling"
 )
 
 // file sets the keys of a TOML document; name "" is the defaults. go-toml decodes it into a map, which finds all syntax
 // errors. Its decoding into a struct would stop at the first wrong type, so keys are assigned here: a second walk over
 // the syntax tree finds them in order, with their lines.
 func (l *loader) file(name string, doc []byte) {
-	tree := map[string]any{}
-	if err := toml.Unmarshal(doc, &tree); err != nil {
-		l.problem(syntaxProblem(name, err))
+	w := walker{loader: l, name: name, done: map[string]bool{}}
+	err := toml.Unmarshal(doc, &w.tree)
+	if err == nil {
+		for w.parser.Reset(doc); w.parser.NextExpression(); {
+			w.expression(w.parser.Expression())
+		}
+		err = w.parser.Error()
+	}
+	if err == nil {
 		return
 	}
-	w := walker{loader: l, name: name, tree: tree, whole: map[string]bool{}}
-	w.parser.Reset(doc)
-	for w.parser.NextExpression() {
-		w.expression(w.parser.Expression())
-	}
-	if err := w.parser.Error(); err != nil {
-		l.problem(syntaxProblem(name, err))
-	}
-}
-
-func syntaxProblem(name string, err error) Problem {
 	p := Problem{
 		Origin: name, Message: strings.TrimPrefix(err.Error(), "toml: "),
 		Remedy: "see https://toml.io for what a file may look like",
@@ -40,7 +37,7 @@ func syntaxProblem(name string, err error) Problem {
 		p.Origin = fmt.Sprintf("%s:%d:%d", name, line, column)
 		p.Key = strings.Join(at.Key(), ".")
 	}
-	return p
+	l.problem(p)
 }
 
 // walker finds the keys of a document.
@@ -51,28 +48,27 @@ type walker struct {
 	parser unstable.Parser
 	table  []string        // path of the current table
 	skip   bool            // the keys of the current table are set or reported as a whole
-	whole  map[string]bool // keys of the settings of isTable that have been set
+	done   map[string]bool // keys of settings that have been set
 }
 
 func (w *walker) expression(n *unstable.Node) {
-	switch n.Kind {
-	case unstable.Table, unstable.ArrayTable:
-		path, line := w.path(n.Key())
-		w.table, w.skip = path, false
-		key := joinKey(path)
-		switch {
-		case w.applyWhole(path, line):
-			w.skip = true
-		case n.Kind == unstable.Table && sections[key]:
-		case sections[key]:
-			w.report(line, key, "", "has two pairs of brackets", "write ["+key+"]")
-		default:
-			w.unknown(line, path, "", sortedKeys(sections))
-		}
-	case unstable.KeyValue:
+	if n.Kind == unstable.KeyValue {
 		if !w.skip {
 			w.pair(w.table, n)
 		}
+		return
+	}
+	path, line := w.path(n.Key())
+	key := joinKey(path)
+	w.table, w.skip = path, true
+	switch {
+	case w.set(path, line, true):
+	case !sections[key]:
+		w.unknown(line, path, "", sortedKeys(sections))
+	case n.Kind == unstable.Table:
+		w.skip = false
+	default:
+		w.report(line, key, "", "has two pairs of brackets", "write ["+key+"]")
 	}
 }
 
@@ -81,69 +77,63 @@ func (w *walker) pair(prefix []string, n *unstable.Node) {
 	below, line := w.path(n.Key())
 	path := slices.Concat(prefix, below)
 	key := joinKey(path)
-	value := w.value(path)
-	if w.applyWhole(path, line) {
-		return
-	}
-	if s, ok := settings[key]; ok {
-		w.apply(s, line, value)
-		return
-	}
-	inline := n.Value().Kind == unstable.InlineTable
 	switch {
-	case sections[key] && inline:
+	case w.set(path, line, false):
+	case !sections[key]:
+		w.unknown(line, path, render(w.value(path)), sortedKeys(settings))
+	case n.Value().Kind == unstable.InlineTable:
 		for items := n.Value().Children(); items.Next(); {
 			w.pair(path, items.Node())
 		}
-	case sections[key]:
-		w.report(line, key, render(value), "is a section", "write ["+key+"] and its keys below it")
 	default:
-		w.unknown(line, path, render(value), sortedKeys(settings))
+		w.report(line, key, render(w.value(path)), "is a section", "write ["+key+"] and its keys below it")
 	}
 }
 
-func (w *walker) apply(s setting, line int, value any) {
-	origin := ""
-	if w.name != "" {
-		origin = w.origin(line)
-	}
-	w.loader.set(s, origin, render(value), value)
-}
-
-// applyWhole reports whether path is, or is inside, a setting that is a table. The first call for a table sets all of
-// it.
-func (w *walker) applyWhole(path []string, line int) bool {
-	for n := range len(path) {
-		key := joinKey(path[:n+1])
-		s, ok := settings[key]
-		if !ok || !s.isTable() {
+// set sets the setting at path, or that which is a table and has path in it. It reports whether there is one. A table
+// is set as a whole by the first of its keys. A header is never that of another setting.
+func (w *walker) set(path []string, line int, isHeader bool) bool {
+	for n := range path {
+		part := path[:n+1]
+		s, ok := settings[joinKey(part)]
+		if !ok || !s.isTable() && (isHeader || n+1 < len(path)) {
 			continue
 		}
-		if !w.whole[key] {
-			w.whole[key] = true
-			w.apply(s, line, w.value(path[:n+1]))
+		if !w.done[s.key] {
+			w.done[s.key] = true
+			value := w.value(part)
+			w.loader.set(s, w.origin(line), render(value), value)
 		}
 		return true
 	}
 	return false
 }
 
+// unknown reports a key that is not among the candidates, and suggests one of them, also one of another section.
 func (w *walker) unknown(line int, path []string, value string, candidates []string) {
 	key := joinKey(path)
-	otherwise := "remove it; config.toml in the distribution lists every setting"
 	if s, ok := settings[key]; ok { // such as [tokens.issuer]
 		w.report(line, key, value, "is no section", s.remedy())
 		return
 	}
-	w.report(line, key, value, "is no setting", suggestKey(key, candidates, otherwise))
+	remedy := "remove it; config.toml in the distribution lists every setting"
+	name := "." + key[strings.LastIndexByte(key, '.')+1:]
+	if i := slices.IndexFunc(candidates, func(c string) bool { return strings.HasSuffix("."+c, name) }); i >= 0 {
+		remedy = "did you mean " + candidates[i] + "?"
+	}
+	w.report(line, key, value, "is no setting", spelling.Suggest(key, candidates, remedy))
 }
 
 func (w *walker) report(line int, key, value, message, remedy string) {
-	w.skip = w.skip || value == ""
 	w.loader.problem(Problem{Origin: w.origin(line), Key: key, Value: value, Message: message, Remedy: remedy})
 }
 
-func (w *walker) origin(line int) string { return w.name + ":" + strconv.Itoa(line) }
+func (w *walker) origin(line int) string {
+	if w.name == "" {
+		return ""
+	}
+	return w.name + ":" + strconv.Itoa(line)
+}
 
 // path returns the parts of a dotted key and its line.
 func (w *walker) path(parts unstable.Iterator) (path []string, line int) {
@@ -160,10 +150,7 @@ func (w *walker) path(parts unstable.Iterator) (path []string, line int) {
 func (w *walker) value(path []string) any {
 	var at any = w.tree
 	for _, name := range path {
-		table, ok := at.(map[string]any)
-		if !ok {
-			return nil
-		}
+		table, _ := at.(map[string]any)
 		at = table[name]
 	}
 	return at

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"accountd/internal/spelling"
 )
 
 // Problem is a wrong value, an unknown key or a syntax error.
@@ -39,8 +37,7 @@ func (p Problem) String() string {
 type Problems []Problem
 
 func (p Problems) Error() string {
-	lines := make([]string, 0, len(p)+1)
-	lines = append(lines, "the settings cannot be used:")
+	lines := []string{"the settings cannot be used:"}
 	for _, problem := range p {
 		lines = append(lines, "  "+problem.String())
 	}
@@ -65,34 +62,15 @@ func conceal(p Problem) string {
 	return p.Value
 }
 
-// soundsSecret reports whether the name of a setting suggests a secret value. It ignores the section, because the
-// settings of [tokens] and [passwords] are no secrets.
+// soundsSecret reports whether the name of a setting suggests a secret value. The settings of [tokens] and [passwords]
+// are no secrets.
 func soundsSecret(key string) bool {
-	name := strings.ToLower(strings.TrimPrefix(key, envPrefix))
-	for section := range sections {
-		prefix := section + "."
-		if strings.HasPrefix(key, envPrefix) {
-			prefix = strings.ReplaceAll(section, ".", "_") + "_"
-		}
-		if strings.HasPrefix(name, prefix) {
-			name = name[len(prefix):]
-			break
-		}
+	name := strings.TrimPrefix(strings.ToLower(key), "accountd_")
+	for _, section := range []string{"tokens.", "tokens_", "passwords.", "passwords_"} {
+		name = strings.TrimPrefix(name, section)
 	}
 	words := []string{"secret", "pass", "private", "credential", "token", "key"}
 	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, word) })
-}
-
-// suggestKey is spelling.Suggest that also finds a key in the wrong section.
-func suggestKey(key string, candidates []string, otherwise string) string {
-	name := key[strings.LastIndexByte(key, '.')+1:]
-	for _, c := range candidates {
-		if name == c[strings.LastIndexByte(c, '.')+1:] {
-			otherwise = "did you mean " + c + "?"
-			break
-		}
-	}
-	return spelling.Suggest(key, candidates, otherwise)
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
