@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,9 +15,6 @@ import (
 	"accountd/schema"
 	"accountd/tokens"
 )
-
-// loopbackNames are the names of this machine in the address bar of a browser on it.
-var loopbackNames = []string{"localhost", "127.0.0.1", "::1"}
 
 // Bound sets the port of server.listen to that of the listener, which differs if the setting has port 0. Values derived
 // from the address are right only afterwards. The host stays as it was written.
@@ -38,16 +34,13 @@ func (c *Config) PublicURL() string {
 
 // Hosts returns the host names that requests may have, in lower case, without ports and brackets.
 func (c *Config) Hosts() []string {
-	var hosts []string
-	for _, host := range c.Server.AllowedHosts {
-		hosts = append(hosts, strings.ToLower(host))
-	}
-	if u, err := url.Parse(c.PublicURL()); err == nil {
-		hosts = append(hosts, strings.ToLower(u.Hostname()))
-	}
+	hosts := append(hostsOf(c.PublicURL()), c.Server.AllowedHosts...)
 	if c.listensOnLoopback() {
 		host, _ := listenHost(c.Server.Listen) // cannot fail after listensOnLoopback
-		hosts = append(append(hosts, loopbackNames...), strings.ToLower(host))
+		hosts = append(hosts, "localhost", "127.0.0.1", "::1", host)
+	}
+	for i, host := range hosts {
+		hosts[i] = strings.ToLower(host)
 	}
 	slices.Sort(hosts)
 	return slices.Compact(hosts)

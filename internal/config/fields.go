@@ -33,29 +33,24 @@ var takenNames = append([]string{
 	"client_mutation_id", "input", "first", "last", "before", "after", "offset",
 }, builtInFields...)
 
-// A reason and a remedy of forbidden.
-const (
-	ofStaff = "would let anybody make themselves staff, or come back after being deactivated"
-	setBy   = `remove it; "accountd user" sets it`
-)
+// A fault is the reason why a list may not name a field, and a remedy.
+type fault struct{ reason, remedy string }
 
-// forbidden has the fields that the lists of register and updateAccount may not name, each with reason and remedy.
-var forbidden = map[string]map[string][2]string{
-	"register": {
-		"password":     {"is asked for twice by register itself, as password1 and password2", "remove it"},
-		"is_staff":     {ofStaff, setBy},
-		"is_superuser": {ofStaff, setBy},
-		"is_active":    {ofStaff, setBy},
-	},
-	"update": {
+var (
+	ofStaff = fault{"would let anybody make themselves staff, or come back after being deactivated",
+		`remove it; "accountd user" sets it`}
+
+	notRegistered = map[string]fault{
+		"password": {"is asked for twice by register itself, as password1 and password2", "remove it"},
+		"is_staff": ofStaff, "is_superuser": ofStaff, "is_active": ofStaff,
+	}
+	notUpdated = map[string]fault{
 		"email": {"could be changed without a proof that the new address is its owner's",
 			"remove it; sendSecondaryEmailActivation and swapEmails change addresses"},
-		"password":     {"could be changed without knowing the old one", "remove it; passwordChange changes passwords"},
-		"is_staff":     {ofStaff, setBy},
-		"is_superuser": {ofStaff, setBy},
-		"is_active":    {ofStaff, setBy},
-	},
-}
+		"password": {"could be changed without knowing the old one", "remove it; passwordChange changes passwords"},
+		"is_staff": ofStaff, "is_superuser": ofStaff, "is_active": ofStaff,
+	}
+)
 
 // validateFields validates the fields of accounts and the lists that name them.
 func (l *loader) validateFields() {
@@ -73,9 +68,9 @@ func (l *loader) validateFields() {
 	}
 	l.configuredFields(fields, a.Fields)
 	if !l.bad[fields] { // otherwise known may be incomplete
-		l.fieldList(register, a.RegisterFields, known, forbidden["register"])
-		l.fieldList(optional, a.RegisterOptionalFields, known, forbidden["register"])
-		l.fieldList(update, a.UpdateFields, known, forbidden["update"])
+		l.fieldList(register, a.RegisterFields, known, notRegistered)
+		l.fieldList(optional, a.RegisterOptionalFields, known, notRegistered)
+		l.fieldList(update, a.UpdateFields, known, notUpdated)
 	}
 	for _, name := range a.RegisterOptionalFields {
 		l.require(!slices.Contains(a.RegisterFields, name) || name == "email", optional,
@@ -98,7 +93,7 @@ func (l *loader) validateFields() {
 }
 
 // fieldList validates a list of names of fields.
-func (l *loader) fieldList(key string, names, known []string, forbidden map[string][2]string) {
+func (l *loader) fieldList(key string, names, known []string, forbidden map[string]fault) {
 	if l.bad[key] {
 		return
 	}
@@ -106,7 +101,7 @@ func (l *loader) fieldList(key string, names, known []string, forbidden map[stri
 		why, isForbidden := forbidden[name]
 		switch {
 		case isForbidden:
-			l.complain(key, "has "+quote(name)+", which "+why[0], why[1])
+			l.complain(key, "has "+quote(name)+", which "+why.reason, why.remedy)
 		case !slices.Contains(known, name):
 			l.complain(key, "has "+quote(name)+", which is no field",
 				spelling.Suggest(name, known, "possible are "+strings.Join(known, ", ")))
@@ -198,30 +193,25 @@ func checkChoices(f accounts.Field, bad func(message, remedy string)) {
 			bad("with the choice "+shown+" twice", "remove one of them")
 		}
 		seen[shown] = true
-		switch v := choice.(type) {
-		case string:
-			switch n := utf8.RuneCountInString(v); {
-			case f.Type != accounts.String:
-				bad("with the choice "+shown, "use values of the type "+string(f.Type))
-			case v == "" || strings.TrimSpace(v) != v || strings.ContainsRune(v, 0):
-				bad("with the choice "+shown+", which no form can give", "use texts without spaces around them")
-			case f.MaxLength > 0 && n > f.MaxLength:
-				bad(fmt.Sprintf("with the choice %s, which is longer than its max_length, %d", shown, f.MaxLength),
-					"shorten it or raise max_length")
-			case pattern != nil && !pattern.MatchString(v):
-				bad("with the choice "+shown+", which does not match its pattern, "+quote(f.Pattern),
-					"change one of them")
-			}
-		case int64:
-			if f.Type == accounts.String || f.Type == accounts.Int && int64(int32(v)) != v {
-				bad("with the choice "+shown, "use values of the type "+string(f.Type))
-			}
-		case float64:
-			if f.Type != accounts.Float || v-v != 0 { // infinity and NaN
-				bad("with the choice "+shown, "use values of the type "+string(f.Type))
-			}
-		default:
+		text, isText := choice.(string)
+		whole, isWhole := choice.(int64)
+		ratio, isRatio := choice.(float64)
+		fits := map[accounts.FieldType]bool{
+			accounts.String: isText,
+			accounts.Int:    isWhole && int64(int32(whole)) == whole,
+			accounts.Float:  isWhole || isRatio && ratio-ratio == 0, // neither infinity nor NaN
+		}
+		switch {
+		case !fits[f.Type]:
 			bad("with the choice "+shown, "use values of the type "+string(f.Type))
+		case !isText:
+		case text == "" || strings.TrimSpace(text) != text || strings.ContainsRune(text, 0):
+			bad("with the choice "+shown+", which no form can give", "use texts without spaces around them")
+		case f.MaxLength > 0 && utf8.RuneCountInString(text) > f.MaxLength:
+			bad(fmt.Sprintf("with the choice %s, which is longer than its max_length, %d", shown, f.MaxLength),
+				"shorten it or raise max_length")
+		case pattern != nil && !pattern.MatchString(text):
+			bad("with the choice "+shown+", which does not match its pattern, "+quote(f.Pattern), "change one of them")
 		}
 	}
 }
