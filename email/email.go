@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"accountd/internal/store"
 )
@@ -68,12 +69,13 @@ type Outbox struct {
 	spool spool
 	log   *slog.Logger
 
-	mu         sync.Mutex
-	publishing bool            // guarded by mu; set in the serving process, once the spool can be used
-	claimed    map[string]bool // guarded by mu; names of messages that are being published or settled
-	published  []row           // guarded by mu; in the spool, with rows that are still to be deleted
-	unreadable int             // guarded by mu; rows sealed with a key that is not in the ring
-	failure    error           // guarded by mu; of the last attempt to publish
+	publishing atomic.Bool  // set in the serving process, once the spool can be used
+	unreadable atomic.Int64 // rows sealed with a key that is not in the ring
+
+	mu        sync.Mutex
+	claimed   map[int64]bool // guarded by mu; ids of messages that are being published or settled
+	published []int64        // guarded by mu; in the spool, with rows that are still to be deleted
+	failure   error          // guarded by mu; of the last attempt to publish
 
 	unsettled chan struct{} // receives when published has grown
 }
@@ -89,19 +91,19 @@ func New(db *store.DB, seal Sealer, s Settings, log *slog.Logger) (*Outbox, erro
 	_ = dir.open()
 	return &Outbox{
 		Composer: composer, db: db, seal: seal, spool: dir, log: log,
-		claimed: map[string]bool{}, unsettled: make(chan struct{}, 1),
+		claimed: map[int64]bool{}, unsettled: make(chan struct{}, 1),
 	}, nil
 }
 
 // Accepting fails with ErrFull when the outbox is full. The caller checks it before it looks up any user, so that the
 // answer does not reveal which users exist.
 func (o *Outbox) Accepting(ctx context.Context, tx *store.Tx) error {
-	waiting, err := countRows(ctx, tx)
+	waiting, err := Count(ctx, tx)
 	if err != nil {
 		return err
 	}
 	o.mu.Lock()
-	waiting -= len(o.published) + o.unreadable // these are not waiting for the spool
+	waiting -= len(o.published) + int(o.unreadable.Load()) // these are not waiting for the spool
 	o.mu.Unlock()
 	if waiting >= o.settings.MaxOutbox {
 		return ErrFull
@@ -118,34 +120,19 @@ type Backlog struct {
 
 // ReadBacklog opens every message in the outbox.
 func ReadBacklog(ctx context.Context, db *store.DB, seal Sealer) (b Backlog, err error) {
-	for after := int64(0); ; {
-		var rows []row
-		err := db.Read(ctx, func(tx *store.Tx) (err error) {
-			rows, err = listRows(ctx, tx, after, drainBatch)
-			return err
-		})
-		if err != nil || len(rows) == 0 {
-			return b, err
+	err = eachRow(ctx, db, func(r row) error {
+		if _, err := seal.Open(r.sealed, []byte(r.name)); err != nil {
+			b.Unreadable++
+			return nil
 		}
-		for _, r := range rows {
-			after = r.id
-			if _, err := seal.Open(r.sealed, []byte(r.name)); err != nil {
-				b.Unreadable++
-				continue
-			}
-			b.Waiting++
-			if b.Oldest == 0 || r.createdAt < b.Oldest {
-				b.Oldest = r.createdAt
-			}
+		b.Waiting++
+		if b.Oldest == 0 || r.createdAt < b.Oldest {
+			b.Oldest = r.createdAt
 		}
-	}
+		return nil
+	})
+	return b, err
 }
-
-// Count counts the messages in the outbox, unreadable ones included. It works with every schema version.
-func Count(ctx context.Context, tx *store.Tx) (int, error) { return countRows(ctx, tx) }
-
-// DropAll deletes every message from the outbox and counts them. No process may be serving.
-func DropAll(ctx context.Context, tx *store.Tx) (int64, error) { return deleteAllRows(ctx, tx) }
 
 // Send composes the message and stores it in the transaction. In the serving process, the message is published after
 // the commit and before Write returns.
@@ -163,18 +150,17 @@ func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
 	if err != nil {
 		return err
 	}
-	if !o.isPublishing() {
+	if !o.publishing.Load() {
 		return nil
 	}
-	r := row{id: id, name: name}
-	o.claim(name) // before the row is visible
+	o.claim(id) // before the row is visible
 	tx.After(func(committed bool) {
 		if !committed {
-			o.release(r)
+			o.release(id)
 			return
 		}
 		// A failure is reported and not returned: the request has succeeded, and the message is safe in its row.
-		o.report(o.publish(r, message.Raw))
+		o.report(o.publish(id, name, message.Raw))
 	})
 	return nil
 }

@@ -91,7 +91,7 @@ func (f *fixture) spooled(t *testing.T) []string {
 func (f *fixture) rows(t *testing.T) (n int) {
 	t.Helper()
 	err := f.db.Read(t.Context(), func(tx *store.Tx) (err error) {
-		n, err = countRows(t.Context(), tx)
+		n, err = Count(t.Context(), tx)
 		return err
 	})
 	if err != nil {
@@ -304,7 +304,7 @@ func TestUnreadableRow(t *testing.T) {
 	}
 	restart()
 	for _, token := range []string{"a", "b", "c"} { // as many as may wait, beside the one that waits for nothing
-		f.publishing = token == "a" // the others as a command would leave them
+		f.publishing.Store(token == "a") // the others as a command would leave them
 		if err := f.send(t, Mail{Activation, "ada@example.com", ada, token}, nil); err != nil {
 			t.Fatalf("%s: %v", token, err)
 		}

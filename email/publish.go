@@ -12,7 +12,6 @@ import (
 const (
 	pollInterval = time.Second // for rows that other processes insert
 	maxBackoff   = time.Minute // between attempts while the spool cannot be written
-	drainBatch   = 100
 
 	// settleDelay lets several messages share one fsync of the directory and one transaction. Their rows stay until
 	// then. After a crash the remaining rows are compared with the spool, so no message is lost or published twice.
@@ -35,7 +34,7 @@ func (o *Outbox) Start(ctx context.Context) error {
 
 // claimSpool prepares the spool, once. Partial files in it are of earlier processes.
 func (o *Outbox) claimSpool() error {
-	if o.isPublishing() {
+	if o.publishing.Load() {
 		return nil
 	}
 	if err := o.spool.open(); err != nil {
@@ -44,9 +43,7 @@ func (o *Outbox) claimSpool() error {
 	if err := o.spool.clean(); err != nil {
 		return fmt.Errorf("clean the spool: %w", err)
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.publishing = true
+	o.publishing.Store(true)
 	return nil
 }
 
@@ -59,14 +56,11 @@ func (o *Outbox) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			o.reportFailure(o.settle(context.WithoutCancel(ctx)))
+			o.settleNow(ctx)
 			return
 		case <-o.unsettled:
-			select {
-			case <-ctx.Done():
-			case <-time.After(settleDelay):
-				o.reportFailure(o.settle(ctx))
-			}
+			time.Sleep(settleDelay)
+			o.settleNow(ctx)
 		case <-poll.C:
 			o.catchUp(ctx)
 			if o.Healthy() == nil {
@@ -76,6 +70,13 @@ func (o *Outbox) Run(ctx context.Context) {
 			}
 			poll.Reset(wait)
 		}
+	}
+}
+
+// settleNow settles, even if ctx has ended. It reports failures only: success proves nothing about publishing.
+func (o *Outbox) settleNow(ctx context.Context) {
+	if err := o.settle(context.WithoutCancel(ctx)); err != nil {
+		o.report(err)
 	}
 }
 
@@ -100,106 +101,66 @@ func (o *Outbox) Healthy() error {
 	return o.failure
 }
 
-func (o *Outbox) isPublishing() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.publishing
-}
-
-// drain publishes all rows, oldest first. It stops at the first failure, which would be that of the next row too.
+// drain publishes all rows, oldest first. It stops at the first failure, which would be that of the next row too. No
+// row is settled meanwhile, so a row that is not claimed still exists.
 func (o *Outbox) drain(ctx context.Context) error {
-	after := int64(0)
-	for {
-		var rows []row
-		err := o.db.Read(ctx, func(tx *store.Tx) (err error) {
-			rows, err = listRows(ctx, tx, after, drainBatch)
-			return err
-		})
-		if err != nil || len(rows) == 0 {
-			return err
+	var spooled map[string]bool // read if there is a row
+	return eachRow(ctx, o.db, func(r row) (err error) {
+		if !o.claim(r.id) {
+			return nil // a request is publishing it
 		}
-		names := map[string]bool{}
-		for _, r := range rows {
-			names[r.name] = true
+		if spooled == nil {
+			spooled, err = o.spool.names()
 		}
-		published, err := o.spool.published(names)
 		if err != nil {
+			o.release(r.id)
 			return fmt.Errorf("look into the spool: %w", err)
 		}
-		for _, r := range rows {
-			if err := o.publishLeft(ctx, r, published[r.name]); err != nil {
-				return err
-			}
-			after = r.id
+		if spooled[r.name] {
+			o.addPublished(r.id)
+			return nil
 		}
-	}
-}
-
-// publishLeft publishes a row that no request has published. published says whether the spool has the message already.
-func (o *Outbox) publishLeft(ctx context.Context, r row, published bool) error {
-	if !o.claim(r.name) {
-		return nil // a request is publishing it
-	}
-	// The row may have been settled after it was listed.
-	var exists bool
-	err := o.db.Read(ctx, func(tx *store.Tx) (err error) {
-		exists, err = rowExists(ctx, tx, r.id)
-		return err
+		raw, err := o.seal.Open(r.sealed, []byte(r.name))
+		if err != nil {
+			// The row stays claimed: each process tries it once, and then continues with the next rows.
+			o.log.Error("mail cannot be opened and stays in the outbox: the key that sealed it is not in the key file",
+				"row", r.id, "error", err)
+			o.unreadable.Add(1)
+			return nil
+		}
+		return o.publish(r.id, r.name, raw)
 	})
-	if err != nil || !exists {
-		o.release(r)
-		return err
-	}
-	if published {
-		o.addPublished(r)
-		return nil
-	}
-	raw, err := o.seal.Open(r.sealed, []byte(r.name))
-	if err != nil {
-		// The row stays claimed: each process tries it once, and then continues with the next rows.
-		o.log.Error("mail cannot be opened and stays in the outbox: the key that sealed it is not in the key file",
-			"row", r.id, "error", err)
-		o.mu.Lock()
-		o.unreadable++
-		o.mu.Unlock()
-		return nil
-	}
-	return o.publish(r, raw)
 }
 
 // claim reserves a message for the caller. It returns false if the message is claimed already.
-func (o *Outbox) claim(name string) bool {
+func (o *Outbox) claim(id int64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.claimed[name] {
-		return false
-	}
-	o.claimed[name] = true
-	return true
+	free := !o.claimed[id]
+	o.claimed[id] = true
+	return free
 }
 
-func (o *Outbox) release(rows ...row) {
+func (o *Outbox) release(id int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, r := range rows {
-		delete(o.claimed, r.name)
-	}
+	delete(o.claimed, id)
 }
 
 // publish writes a claimed message to the spool. The claim lasts until its row is deleted.
-func (o *Outbox) publish(r row, raw []byte) error {
-	if err := o.spool.publish(r.name, raw); err != nil {
-		o.release(r)
+func (o *Outbox) publish(id int64, name string, raw []byte) error {
+	if err := o.spool.publish(name, raw); err != nil {
+		o.release(id)
 		return fmt.Errorf("write to the spool: %w", err)
 	}
-	o.addPublished(r)
+	o.addPublished(id)
 	return nil
 }
 
 // addPublished has settle delete the row of a message that is in the spool.
-func (o *Outbox) addPublished(r row) {
+func (o *Outbox) addPublished(id int64) {
 	o.mu.Lock()
-	o.published = append(o.published, row{id: r.id, name: r.name})
+	o.published = append(o.published, id)
 	o.mu.Unlock()
 	select {
 	case o.unsettled <- struct{}{}:
@@ -210,30 +171,25 @@ func (o *Outbox) addPublished(r row) {
 // settle fsyncs the names of published messages and deletes their rows. Start and Run call it, one after the other.
 func (o *Outbox) settle(ctx context.Context) error {
 	o.mu.Lock()
-	rows := slices.Clone(o.published)
+	ids := slices.Clone(o.published)
 	o.mu.Unlock()
-	if len(rows) == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
 	err := o.spool.sync()
 	if err == nil {
-		err = o.db.Write(ctx, func(tx *store.Tx) error { return deleteRows(ctx, tx, rows) })
+		err = o.db.Write(ctx, func(tx *store.Tx) error { return deleteRows(ctx, tx, ids) })
 	}
 	if err != nil {
 		return fmt.Errorf("settle published messages: %w", err)
 	}
 	o.mu.Lock()
-	o.published = slices.Delete(o.published, 0, len(rows)) // requests append only
-	o.mu.Unlock()
-	o.release(rows...)
-	return nil
-}
-
-// reportFailure reports errors and ignores success, which proves nothing about publishing.
-func (o *Outbox) reportFailure(err error) {
-	if err != nil {
-		o.report(err)
+	defer o.mu.Unlock()
+	o.published = slices.Delete(o.published, 0, len(ids)) // requests append only
+	for _, id := range ids {
+		delete(o.claimed, id)
 	}
+	return nil
 }
 
 // report stores the outcome for Healthy. It logs changes only.

@@ -11,7 +11,7 @@ import (
 type row struct {
 	id        int64
 	name      string
-	createdAt int64 // unix seconds; set by listRows
+	createdAt int64 // unix seconds
 	sealed    []byte
 }
 
@@ -24,21 +24,42 @@ func insertRow(ctx context.Context, tx *store.Tx, name string, sealed []byte) (i
 	return result.LastInsertId()
 }
 
-func countRows(ctx context.Context, tx *store.Tx) (n int, err error) {
+// Count counts the messages in the outbox, unreadable ones included. It works with every schema version.
+func Count(ctx context.Context, tx *store.Tx) (n int, err error) {
 	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM outbox`).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count outbox: %w", err)
 	}
 	return n, nil
 }
 
-func listRows(ctx context.Context, tx *store.Tx, after int64, limit int) ([]row, error) {
+// eachRow calls fn for every row, oldest first, until it fails. It reads some rows at a time, and fn runs outside of
+// transactions.
+func eachRow(ctx context.Context, db *store.DB, fn func(row) error) error {
+	for after := int64(0); ; {
+		var rows []row
+		err := db.Read(ctx, func(tx *store.Tx) (err error) {
+			rows, err = listRows(ctx, tx, after)
+			return err
+		})
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		for _, r := range rows {
+			if err := fn(r); err != nil {
+				return err
+			}
+			after = r.id
+		}
+	}
+}
+
+func listRows(ctx context.Context, tx *store.Tx, after int64) (list []row, err error) {
 	rows, err := tx.QueryContext(ctx,
-		`SELECT id, name, created_at, message FROM outbox WHERE id > ? ORDER BY id LIMIT ?`, after, limit)
+		`SELECT id, name, created_at, message FROM outbox WHERE id > ? ORDER BY id LIMIT 100`, after)
 	if err != nil {
 		return nil, fmt.Errorf("list outbox: %w", err)
 	}
 	defer rows.Close()
-	var list []row
 	for rows.Next() {
 		var r row
 		if err := rows.Scan(&r.id, &r.name, &r.createdAt, &r.sealed); err != nil {
@@ -49,31 +70,28 @@ func listRows(ctx context.Context, tx *store.Tx, after int64, limit int) ([]row,
 	return list, rows.Err()
 }
 
-func rowExists(ctx context.Context, tx *store.Tx, id int64) (bool, error) {
-	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM outbox WHERE id = ?)`, id)
-}
-
-func nameExists(ctx context.Context, tx *store.Tx, name string) (bool, error) {
-	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM outbox WHERE name = ?)`, name)
-}
-
-func exists(ctx context.Context, tx *store.Tx, query string, key any) (found bool, err error) {
-	if err := tx.QueryRowContext(ctx, query, key).Scan(&found); err != nil {
+// hasRow reports whether the outbox has a message of the name.
+func hasRow(ctx context.Context, db *store.DB, name string) (found bool, err error) {
+	err = db.ReadOne(ctx, func(tx *store.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM outbox WHERE name = ?)`, name).Scan(&found)
+	})
+	if err != nil {
 		return false, fmt.Errorf("look up outbox row: %w", err)
 	}
 	return found, nil
 }
 
-func deleteRows(ctx context.Context, tx *store.Tx, rows []row) error {
-	for _, r := range rows {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE id = ?`, r.id); err != nil {
+func deleteRows(ctx context.Context, tx *store.Tx, ids []int64) error {
+	for _, id := range ids {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE id = ?`, id); err != nil {
 			return fmt.Errorf("delete from outbox: %w", err)
 		}
 	}
 	return nil
 }
 
-func deleteAllRows(ctx context.Context, tx *store.Tx) (int64, error) {
+// DropAll deletes every message from the outbox and counts them. No process may be serving.
+func DropAll(ctx context.Context, tx *store.Tx) (int64, error) {
 	result, err := tx.ExecContext(ctx, `DELETE FROM outbox`)
 	if err != nil {
 		return 0, fmt.Errorf("delete all of the outbox: %w", err)

@@ -11,9 +11,8 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"accountd/internal/store"
 )
 
 // maxConnections bounds the connections to the mail server. One of them is reserved for mails that have not failed
@@ -36,17 +35,18 @@ type Relay struct {
 	roots    *x509.CertPool // nil: the system's
 	chance   func() float64 // 0 to 1, for jitter; safe for concurrent use
 
-	mu          sync.Mutex
-	untried     []string             // guarded by mu; not tried yet, oldest first
-	newestNext  bool                 // guarded by mu; the newest of untried is next
-	due         []string             // guarded by mu; tried before and due, the longest due first
-	inFlight    map[string]bool      // guarded by mu; mails that workers have; true: tried before
-	retrying    int                  // guarded by mu; mails in inFlight that were tried before
-	postponed   map[string]time.Time // guarded by mu; next attempts that could not be written to the spool
-	sent        map[string]bool      // guarded by mu; delivered mails that could not be deleted
-	workers     int                  // guarded by mu
-	server      retry                // guarded by mu; of the mail server
-	lastProblem string               // guarded by mu; last error of the spool that was logged
+	mu         sync.Mutex
+	untried    []string             // guarded by mu; not tried yet, oldest first
+	newestNext bool                 // guarded by mu; the newest of untried is next
+	due        []string             // guarded by mu; tried before and due, the longest due first
+	inFlight   map[string]bool      // guarded by mu; mails that workers have; true: tried before
+	retrying   int                  // guarded by mu; mails in inFlight that were tried before
+	postponed  map[string]time.Time // guarded by mu; next attempts that could not be written to the spool
+	sent       map[string]bool      // guarded by mu; delivered mails that could not be deleted
+	workers    int                  // guarded by mu
+	server     retry                // guarded by mu; of the mail server
+
+	lastProblem atomic.Value // string: the last error of the spool that was logged
 }
 
 // NewRelay returns the relay of an outbox's spool. Settings with a user name have passed Check.
@@ -68,9 +68,6 @@ func (r *Relay) Run(ctx context.Context) {
 	defer look.Stop()
 	for {
 		more, err := r.scan()
-		if err == nil {
-			r.clearProblem()
-		}
 		r.report(err)
 		for range more {
 			running.Go(func() { r.work(ctx) })
@@ -86,7 +83,7 @@ func (r *Relay) Run(ctx context.Context) {
 // scan lists the mails to deliver now and returns how many more workers they need. It lists none until the spool is
 // writable: a mail that cannot be deleted would be sent again after each restart.
 func (r *Relay) scan() (more int, err error) {
-	if !r.outbox.isPublishing() {
+	if !r.outbox.publishing.Load() {
 		return 0, nil
 	}
 	r.mu.Lock()
@@ -95,11 +92,8 @@ func (r *Relay) scan() (more int, err error) {
 	r.untried, r.due = nil, nil
 	maps.DeleteFunc(r.postponed, func(_ string, until time.Time) bool { return !now.Before(until) })
 	names, err := r.spool.mails("new")
-	if err != nil {
-		return 0, fmt.Errorf("look into the spool: %w", err)
-	}
-	next, err := r.spool.nextAttempts()
-	if err != nil {
+	next, nextErr := r.spool.nextAttempts()
+	if err := errors.Join(err, nextErr); err != nil {
 		return 0, fmt.Errorf("look into the spool: %w", err)
 	}
 	switch at, waiting := next[serverRetry]; {
@@ -122,6 +116,9 @@ func (r *Relay) scan() (more int, err error) {
 		}
 	}
 	slices.SortStableFunc(r.due, func(a, b string) int { return next[a].Compare(next[b]) })
+	if err == nil {
+		r.lastProblem.Store("") // the same error is logged again
+	}
 	if now.Before(r.server.next) {
 		return 0, err
 	}
@@ -179,16 +176,6 @@ func (r *Relay) work(ctx context.Context) {
 	}
 }
 
-// hasOutboxRow reports whether the mail still has its row. After a crash such a mail is published again unless its
-// file is in the spool.
-func (r *Relay) hasOutboxRow(ctx context.Context, name string) (waits bool, err error) {
-	err = r.outbox.db.Read(ctx, func(tx *store.Tx) (err error) {
-		waits, err = nameExists(ctx, tx, name)
-		return err
-	})
-	return waits, err
-}
-
 // remove deletes a delivered mail. It requires r.mu held.
 func (r *Relay) remove(name string) error {
 	if err := removeFile(r.spool.newPath(name)); err != nil {
@@ -201,24 +188,21 @@ func (r *Relay) remove(name string) error {
 
 // serverFailed starts or extends the backoff of the server. It logs when the error changes.
 func (r *Relay) serverFailed(err error) {
-	text := r.settings.explain(err)
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.now().Before(r.server.next) {
-		r.mu.Unlock() // another worker reported it
-		return
+		return // another worker reported it
 	}
-	before := r.server.Error
+	text := r.settings.explain(err)
+	if r.server.Error != text {
+		r.log.Error("mail cannot be delivered; it is kept in the spool and tried again",
+			"server", r.settings.address(), "error", text)
+	}
 	r.server.Attempts++
 	r.server.Error = text
 	wait := backoff(serverBackoff, serverWait, r.server.Attempts, r.chance())
 	r.server.next = r.now().Add(wait).Truncate(time.Second) // the resolution that every file system has
-	saveErr := r.spool.saveRetry(serverRetry, r.server)
-	r.mu.Unlock()
-	if before != text {
-		r.log.Error("mail cannot be delivered; it is kept in the spool and tried again",
-			"server", r.settings.address(), "error", text)
-	}
-	r.report(saveErr)
+	r.report(r.spool.saveRetry(serverRetry, r.server))
 }
 
 // serverWorks ends the backoff of the server, after it has accepted a mail or refused one for reasons of its own.
@@ -233,23 +217,9 @@ func (r *Relay) serverWorks() {
 	}
 }
 
-// clearProblem has report log the same error again.
-func (r *Relay) clearProblem() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lastProblem = ""
-}
-
 // report logs errors of the spool's files when they change.
 func (r *Relay) report(err error) {
-	if err == nil {
-		return
-	}
-	r.mu.Lock()
-	changed := r.lastProblem != err.Error()
-	r.lastProblem = err.Error()
-	r.mu.Unlock()
-	if changed {
+	if err != nil && r.lastProblem.Swap(err.Error()) != any(err.Error()) {
 		r.log.Error("relay cannot use the spool", "error", err)
 	}
 }

@@ -55,12 +55,13 @@ func (r *Relay) deliver(ctx context.Context, c *connection, name string) *connec
 	return c
 }
 
-// errUnsettled says that the outbox still has the row of the mail.
+// errUnsettled says that the outbox still has the row of the mail. After a crash such a mail is published again unless
+// its file is in the spool.
 var errUnsettled = errors.New("the outbox still has it")
 
 // read returns the mail and its recipient. It fails with badMail for mails that can never be sent.
 func (r *Relay) read(ctx context.Context, name string, state retry) (raw []byte, to string, err error) {
-	waits, err := r.hasOutboxRow(ctx, name)
+	waits, err := hasRow(ctx, r.outbox.db, name)
 	if err == nil && waits {
 		err = errUnsettled
 	}

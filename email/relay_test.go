@@ -238,7 +238,6 @@ func letter(to string) string {
 		">\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n"
 }
 
-// TestRelayLeavesUnsettled: a mail whose row is still in the outbox is not sent, as a crash could publish it again.
 // TestRelayWaitsForTheSpool: what an earlier process left is not delivered while it could not be deleted.
 func TestRelayWaitsForTheSpool(t *testing.T) {
 	t.Parallel()
@@ -267,6 +266,7 @@ func TestRelayWaitsForTheSpool(t *testing.T) {
 	})
 }
 
+// TestRelayLeavesUnsettled: a mail whose row is still in the outbox is not sent, as a crash could publish it again.
 func TestRelayLeavesUnsettled(t *testing.T) {
 	t.Parallel()
 	inBubble(t, NoTLS, func(t *testing.T, p *post) {
@@ -286,8 +286,7 @@ func TestRelayLeavesUnsettled(t *testing.T) {
 			t.Fatal("sent")
 		}
 		if err := p.db.Write(t.Context(), func(tx *store.Tx) error {
-			return deleteRows(t.Context(), tx,
-				[]row{{id: id}})
+			return deleteRows(t.Context(), tx, []int64{id})
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
@@ -176,9 +175,6 @@ type connection struct {
 	client    *smtp.Client
 	conn      net.Conn
 	stopWatch func() bool
-
-	mu     sync.Mutex
-	stopBy time.Time // guarded by mu; zero until the context has ended
 }
 
 // fixedDeadlines ignores deadlines that others set. crypto/tls would allow itself five more seconds for closing.
@@ -205,7 +201,7 @@ func (s SMTPSettings) connect(ctx context.Context, dial dialer, roots *x509.Cert
 		return nil, &deliveryError{stepConnect, err}
 	}
 	c := &connection{conn: conn}
-	c.stopWatch = context.AfterFunc(ctx, c.stop)
+	c.stopWatch = context.AfterFunc(ctx, func() { time.AfterFunc(stopTime, func() { _ = conn.Close() }) })
 	if err := c.open(s, password, roots); err != nil {
 		c.close()
 		return nil, err
@@ -331,22 +327,8 @@ func (c *connection) do(s step, fn func() error) error {
 	return &deliveryError{s, err}
 }
 
-func (c *connection) setDeadline(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	by := time.Now().Add(d) // sockets use the system clock
-	if !c.stopBy.IsZero() && c.stopBy.Before(by) {
-		by = c.stopBy
-	}
-	_ = c.conn.SetDeadline(by) // fails only on closed connections, like the next call
-}
-
-func (c *connection) stop() {
-	c.mu.Lock()
-	c.stopBy = time.Now().Add(stopTime)
-	c.mu.Unlock()
-	c.setDeadline(stopTime)
-}
+// setDeadline uses the clock of sockets. It fails only on closed connections, like the next call.
+func (c *connection) setDeadline(d time.Duration) { _ = c.conn.SetDeadline(time.Now().Add(d)) }
 
 // remedy returns what an operator can do about an error of connect or send. It is "" if the error itself says that.
 func (s SMTPSettings) remedy(err error) string {

@@ -61,26 +61,20 @@ func (s spool) clean() error {
 	return err
 }
 
-// published returns those names that the spool has, also where a reader has moved the file or flagged it (name:2,S). It
-// reads each directory once.
-func (s spool) published(names map[string]bool) (map[string]bool, error) {
-	found := map[string]bool{}
+// names returns the names of all mails, also of those that a reader has moved or flagged (name:2,S).
+func (s spool) names() (map[string]bool, error) {
+	names := map[string]bool{}
 	for _, sub := range []string{"new", "cur", "failed"} {
-		dir, err := os.Open(s.path(sub))
+		entries, err := os.ReadDir(s.path(sub))
 		if err != nil {
 			return nil, err
 		}
-		entries, err := dir.Readdirnames(-1)
-		if err := errors.Join(err, dir.Close()); err != nil {
-			return nil, err
-		}
 		for _, entry := range entries {
-			if name, _, _ := strings.Cut(entry, ":"); names[name] {
-				found[name] = true
-			}
+			name, _, _ := strings.Cut(entry.Name(), ":")
+			names[name] = true
 		}
 	}
-	return found, nil
+	return names, nil
 }
 
 // publish writes the message to tmp, fsyncs it and renames it to new. The name is durable after sync.
