@@ -41,3 +41,8 @@ func Kinds() []Kind { return slices.Clone(kinds) }
 
 // isNotice reports whether messages of the kind have no token and link to the site only.
 func (k Kind) isNotice() bool { return strings.HasPrefix(string(k), "notice_") }
+
+// files are the names of the templates.
+func (k Kind) files() (subject, text, html string) {
+	return string(k) + ".subject", string(k) + ".txt", string(k) + ".html"
+}

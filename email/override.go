@@ -1,8 +1,10 @@
 package email
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -20,14 +22,11 @@ const maxTemplate = 256 << 10
 var templateFiles = func() []string {
 	names := []string{layoutFile}
 	for _, kind := range kinds {
-		for _, ending := range []string{".subject", ".txt", ".html"} {
-			names = append(names, string(kind)+ending)
-		}
+		subject, text, html := kind.files()
+		names = append(names, subject, text, html)
 	}
 	return names
 }()
-
-func isTemplate(name string) bool { return slices.Contains(templateFiles, name) }
 
 // The names of the data of templates, for error messages.
 var (
@@ -43,8 +42,6 @@ func fieldNames(t reflect.Type) []string {
 	return names
 }
 
-func (p *parser) path(name string) string { return filepath.Join(p.dir, name) }
-
 // readDir reads the overrides.
 func (p *parser) readDir() {
 	if p.dir == "" {
@@ -52,59 +49,41 @@ func (p *parser) readDir() {
 	}
 	entries, err := os.ReadDir(p.dir)
 	if err != nil {
-		text := fmt.Sprintf("%v: name a directory in email.templates_dir, or none", reasonOf(err))
-		p.problems = append(p.problems, problem{file: p.dir, text: text})
+		p.problem(p.dir, 0, fmt.Sprintf("%v: name a directory in email.templates_dir, or none", withoutPath(err)))
 		return
 	}
 	for _, entry := range entries {
 		name := entry.Name()
+		path := filepath.Join(p.dir, name)
 		if strings.HasPrefix(name, ".") { // files of desktops, editors and mounted volumes
 			continue
 		}
-		if !isTemplate(name) {
+		if !slices.Contains(templateFiles, name) {
 			otherwise := "files are named KIND.subject, KIND.txt or KIND.html, or " + layoutFile
-			p.problem(name, 0, "is no template: "+spelling.Suggest(name, templateFiles, otherwise))
-			continue
+			p.problem(path, 0, "is no template: "+spelling.Suggest(name, templateFiles, otherwise))
+		} else if text, err := readTemplate(path); err != nil {
+			p.problem(path, 0, err.Error())
+		} else {
+			p.files[name] = text
 		}
-		text, err := readTemplate(p.path(name))
-		if err != nil {
-			p.problems = append(p.problems, problem{file: p.path(name), text: err.Error()})
-			continue
-		}
-		p.files[name] = text
 	}
 }
 
-// readTemplate reads a regular file. It opens no other, because a pipe may have no end.
+// readTemplate reads an override.
 func readTemplate(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", fmt.Errorf("cannot be read: %w", reasonOf(err))
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("is no file")
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("cannot be read: %w", reasonOf(err))
-	}
-	defer file.Close()
-	raw, err := io.ReadAll(io.LimitReader(file, maxTemplate+1))
+	raw, err := readRegular(path, os.Stat, maxTemplate)
 	switch {
-	case err != nil:
-		return "", fmt.Errorf("cannot be read: %w", reasonOf(err))
-	case len(raw) > maxTemplate:
+	case errors.Is(err, errForeign):
+		return "", errors.New("is no file")
+	case errors.Is(err, errTooLarge):
 		return "", fmt.Errorf("is larger than %d KiB", maxTemplate>>10)
-	case !utf8.Valid(raw) || strings.ContainsRune(string(raw), 0):
-		return "", fmt.Errorf("is not UTF-8 text: save it as UTF-8")
+	case err != nil:
+		return "", fmt.Errorf("cannot be read: %w", withoutPath(err))
+	case !utf8.Valid(raw) || bytes.IndexByte(raw, 0) >= 0:
+		return "", errors.New("is not UTF-8 text: save it as UTF-8")
 	}
 	return strings.TrimPrefix(string(raw), "\ufeff"), nil
 }
 
-// reasonOf is the error without the path, which the message has too.
-func reasonOf(err error) error {
-	if failed, ok := err.(*os.PathError); ok {
-		return failed.Err
-	}
-	return err
-}
+// withoutPath is the error without its path, which the message has too.
+func withoutPath(err error) error { return cmp.Or(errors.Unwrap(err), err) }

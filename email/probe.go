@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"mime"
 	"net"
-	"net/mail"
 	"strings"
 	"time"
 
@@ -44,13 +42,4 @@ func (c *Composer) testMessage(to string, at time.Time) ([]byte, error) {
 	msg.Subject(c.settings.SiteName + ": a test of accountd's mail")
 	msg.SetBodyString(gomail.TypeTextPlain, "This is a test: mail from "+c.settings.SiteName+" arrives here.\r\n")
 	return encode(msg)
-}
-
-// subjectOf is the decoded subject.
-func subjectOf(message *mail.Message) string {
-	raw := message.Header.Get("Subject")
-	if subject, err := new(mime.WordDecoder).DecodeHeader(raw); err == nil {
-		return subject
-	}
-	return raw
 }

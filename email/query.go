@@ -2,6 +2,8 @@ package email
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"accountd/internal/store"
@@ -32,42 +34,23 @@ func Count(ctx context.Context, tx *store.Tx) (n int, err error) {
 	return n, nil
 }
 
-// eachRow calls fn for every row, oldest first, until it fails. It reads some rows at a time, and fn runs outside of
-// transactions.
+// eachRow calls fn for every row, oldest first, until it fails. fn runs outside of transactions.
 func eachRow(ctx context.Context, db *store.DB, fn func(row) error) error {
-	for after := int64(0); ; {
-		var rows []row
-		err := db.Read(ctx, func(tx *store.Tx) (err error) {
-			rows, err = listRows(ctx, tx, after)
-			return err
+	const query = `SELECT id, name, created_at, message FROM outbox WHERE id > ? ORDER BY id LIMIT 1`
+	for r := (row{}); ; {
+		err := db.ReadOne(ctx, func(tx *store.Tx) error {
+			return tx.QueryRowContext(ctx, query, r.id).Scan(&r.id, &r.name, &r.createdAt, &r.sealed)
 		})
-		if err != nil || len(rows) == 0 {
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the outbox: %w", err)
+		}
+		if err := fn(r); err != nil {
 			return err
 		}
-		for _, r := range rows {
-			if err := fn(r); err != nil {
-				return err
-			}
-			after = r.id
-		}
 	}
-}
-
-func listRows(ctx context.Context, tx *store.Tx, after int64) (list []row, err error) {
-	rows, err := tx.QueryContext(ctx,
-		`SELECT id, name, created_at, message FROM outbox WHERE id > ? ORDER BY id LIMIT 100`, after)
-	if err != nil {
-		return nil, fmt.Errorf("list outbox: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var r row
-		if err := rows.Scan(&r.id, &r.name, &r.createdAt, &r.sealed); err != nil {
-			return nil, fmt.Errorf("list outbox: %w", err)
-		}
-		list = append(list, r)
-	}
-	return list, rows.Err()
 }
 
 // hasRow reports whether the outbox has a message of the name.

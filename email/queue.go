@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"mime"
 	"net/mail"
 	"os"
 	"path/filepath"
@@ -95,7 +96,11 @@ func (q Queue) describe(sub, name string) Queued {
 		return m
 	}
 	if message, err := mail.ReadMessage(bytes.NewReader(raw)); err == nil {
-		m.To, m.Subject = shortReply(message.Header.Get("To")), shortReply(subjectOf(message))
+		subject := message.Header.Get("Subject")
+		if decoded, err := new(mime.WordDecoder).DecodeHeader(subject); err == nil {
+			subject = decoded
+		}
+		m.To, m.Subject = shortReply(message.Header.Get("To")), shortReply(subject)
 	}
 	return m
 }

@@ -49,21 +49,18 @@ func (s spool) retryPath(name string) string { return s.path("retry", name) }
 
 // loadRetry reads the state of a mail. It is zero without a file, or with a damaged one as after a power cut.
 func (s spool) loadRetry(name string) (r retry, err error) {
-	path := s.retryPath(name)
-	raw, err := os.ReadFile(path)
+	f, err := os.Open(s.retryPath(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return retry{}, nil
 	}
 	if err != nil {
 		return retry{}, err
 	}
-	if json.Unmarshal(raw, &r) != nil {
+	defer f.Close()
+	if json.NewDecoder(f).Decode(&r) != nil {
 		r = retry{}
 	}
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return retry{}, nil
-	}
+	info, err := f.Stat()
 	if err == nil {
 		r.next = info.ModTime()
 	}

@@ -21,7 +21,7 @@ var ownName = pattern.Lazy(`^[0-9]{1,18}\.[A-Z2-7]{26}\.eml$`)
 // maxMail bounds a mail, in bytes, far above what templates can produce.
 const maxMail = 8 << 20
 
-// errForeign says that a directory or a link has the name of a mail.
+// errForeign says that a directory, or a link in the spool, has the name of a file.
 var errForeign = errors.New("is not a regular file")
 
 // badMail is the reason why a file can never be sent.
@@ -60,7 +60,19 @@ func (s spool) mails(sub string) ([]string, error) {
 
 // readMail reads a file of the spool. It fails with errForeign for links and with badMail above maxMail.
 func readMail(path string) ([]byte, error) {
-	info, err := os.Lstat(path)
+	raw, err := readRegular(path, os.Lstat, maxMail)
+	if errors.Is(err, errTooLarge) {
+		err = badMail(fmt.Sprintf("is larger than %d bytes", maxMail))
+	}
+	return raw, err
+}
+
+var errTooLarge = errors.New("is too large")
+
+// readRegular reads a regular file. It opens no other, because a pipe may have no end. It fails with errForeign and
+// errTooLarge.
+func readRegular(path string, stat func(string) (fs.FileInfo, error), most int) ([]byte, error) {
+	info, err := stat(path)
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +86,14 @@ func readMail(path string) ([]byte, error) {
 	defer f.Close()
 	opened, err := f.Stat()
 	if err == nil && !os.SameFile(info, opened) {
-		err = fs.ErrNotExist // replaced between Lstat and Open
+		err = fs.ErrNotExist // replaced between stat and Open
 	}
 	if err != nil {
 		return nil, err
 	}
-	raw, err := io.ReadAll(io.LimitReader(f, maxMail+1))
-	if err == nil && len(raw) > maxMail {
-		err = badMail(fmt.Sprintf("is larger than %d bytes", maxMail))
+	raw, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	if err == nil && len(raw) > most {
+		err = errTooLarge
 	}
 	return raw, err
 }

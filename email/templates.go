@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,12 +52,12 @@ func (t *templates) execute(c content) (Message, error) {
 // parseTemplates parses and checks the kinds with an override. Tests check the embedded templates, which are parsed
 // at their first message: parsing them all took a tenth of the start.
 func (c *Composer) parseTemplates() (map[Kind]func() *templates, error) {
-	p := parser{dir: c.settings.TemplatesDir, files: map[string]string{}}
+	p := parser{dir: c.settings.TemplatesDir, files: map[string]string{}, problems: map[problem]bool{}}
 	p.readDir()
 	parsed := map[Kind]func() *templates{}
 	for _, kind := range kinds {
-		if !p.overrides(kind) {
-			parsed[kind] = sync.OnceValue(func() *templates { return parseEmbedded(kind) })
+		if subject, text, html := kind.files(); !p.overrides(subject, text, html, layoutFile) {
+			parsed[kind] = sync.OnceValue(func() *templates { return new(parser).parse(kind) })
 		} else if t := p.parse(kind); t != nil {
 			parsed[kind] = func() *templates { return t }
 			p.check(c, kind, t)
@@ -64,20 +66,11 @@ func (c *Composer) parseTemplates() (map[Kind]func() *templates, error) {
 	return parsed, p.err()
 }
 
-func parseEmbedded(kind Kind) *templates {
-	var p parser
-	t := p.parse(kind)
-	if err := p.err(); err != nil {
-		panic(err)
-	}
-	return t
-}
-
 // parser parses templates and collects their problems.
 type parser struct {
 	dir      string
 	files    map[string]string // overrides by name
-	problems []problem
+	problems map[problem]bool
 }
 
 // problem is an error in a template.
@@ -87,26 +80,26 @@ type problem struct {
 	text string
 }
 
-func (p *parser) problem(name string, line int, text string) {
-	file := "embedded " + name
-	if _, ours := p.files[name]; ours || !isTemplate(name) {
-		file = p.path(name)
+func (p *parser) problem(file string, line int, text string) {
+	p.problems[problem{file, line, text}] = true
+}
+
+// shown is the name of a template for messages.
+func (p *parser) shown(name string) string {
+	if _, ok := p.files[name]; ok {
+		return filepath.Join(p.dir, name)
 	}
-	// A problem of the layout occurs in every kind.
-	if found := (problem{file, line, text}); !slices.Contains(p.problems, found) {
-		p.problems = append(p.problems, found)
-	}
+	return "embedded " + name
 }
 
 func (p *parser) err() error {
 	if len(p.problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(p.problems, func(a, b problem) int {
-		return cmp.Or(strings.Compare(a.file, b.file), a.line-b.line)
-	})
 	lines := []string{"the email templates cannot be used:"}
-	for _, found := range p.problems {
+	for _, found := range slices.SortedFunc(maps.Keys(p.problems), func(a, b problem) int {
+		return cmp.Or(strings.Compare(a.file, b.file), a.line-b.line, strings.Compare(a.text, b.text))
+	}) {
 		at := found.file
 		if found.line > 0 {
 			at += ":" + strconv.Itoa(found.line)
@@ -116,63 +109,57 @@ func (p *parser) err() error {
 	return errors.New(strings.Join(lines, "\n"))
 }
 
-// file returns the text of a template and whether it is an override.
-func (p *parser) file(name string) (string, bool) {
+// file returns the text of a template.
+func (p *parser) file(name string) string {
 	if text, ok := p.files[name]; ok {
-		return text, true
+		return text
 	}
 	text, err := embedded.ReadFile("templates/" + name)
 	if err != nil {
 		panic(err) // only for a kind without embedded templates
 	}
-	return string(text), false
+	return string(text)
 }
 
-// overrides reports whether a template of the kind is overridden.
-func (p *parser) overrides(kind Kind) bool {
-	for _, name := range []string{string(kind) + ".subject", string(kind) + ".txt", string(kind) + ".html",
-		layoutFile} {
-		if _, ok := p.files[name]; ok {
-			return true
-		}
-	}
-	return false
+// overrides reports whether one of the templates is overridden.
+func (p *parser) overrides(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { _, ok := p.files[name]; return ok })
 }
 
 // parse returns nil if a template of the kind has a problem.
 func (p *parser) parse(kind Kind) *templates {
-	subjectFile, textFile, htmlFile := string(kind)+".subject", string(kind)+".txt", string(kind)+".html"
-	subject, _ := p.file(subjectFile)
-	text, textIsOurs := p.file(textFile)
-	html, htmlIsOurs := p.file(htmlFile)
-	layout, _ := p.file(layoutFile)
-
-	var t templates
-	var errs [4]error
-	t.subject, errs[0] = texttemplate.New(subjectFile).Funcs(functions).Option("missingkey=error").Parse(subject)
-	t.text, errs[1] = texttemplate.New(textFile).Funcs(functions).Option("missingkey=error").Parse(text)
-	t.html, errs[2] = htmltemplate.New(layoutFile).Funcs(functions).Option("missingkey=error").Parse(layout)
-	if errs[2] == nil {
-		var own *htmltemplate.Template
-		own, errs[3] = t.html.New(htmlFile).Parse(html)
-		if errs[3] == nil && own.Tree != nil && !parse.IsEmptyTree(own.Tree.Root) {
-			t.html = own // a whole document, not just blocks of the layout
-		}
-	}
-	broken := false
-	for i, name := range []string{subjectFile, textFile, layoutFile, htmlFile} {
-		if errs[i] != nil {
-			p.failed(name, errs[i])
-			broken = true
-		}
-	}
-	if broken {
+	subject, text, html := kind.files()
+	t := &templates{subject: p.text(subject), text: p.text(text), html: p.html(html)}
+	if t.subject == nil || t.text == nil || t.html == nil {
 		return nil
 	}
-	if htmlIsOurs && !textIsOurs {
+	if p.overrides(html) && !p.overrides(text) {
 		t.text = nil // the embedded text would differ from the message
 	}
-	return &t
+	return t
+}
+
+// text returns nil if the template has a problem, like html.
+func (p *parser) text(name string) *texttemplate.Template {
+	t, err := texttemplate.New(name).Funcs(functions).Option("missingkey=error").Parse(p.file(name))
+	p.failed(name, err)
+	return t
+}
+
+// html parses a template that fills the blocks of the layout, or is a whole document.
+func (p *parser) html(name string) *htmltemplate.Template {
+	layout, err := htmltemplate.New(layoutFile).Funcs(functions).Option("missingkey=error").Parse(p.file(layoutFile))
+	if p.failed(layoutFile, err) {
+		return nil
+	}
+	t, err := layout.New(name).Parse(p.file(name))
+	if p.failed(name, err) {
+		return nil
+	}
+	if t.Tree == nil || parse.IsEmptyTree(t.Tree.Root) {
+		return layout
+	}
+	return t
 }
 
 // check composes messages of a kind: a template that can be parsed may still use unknown data.
@@ -187,36 +174,37 @@ func (p *parser) check(c *Composer, kind Kind, t *templates) {
 			}
 			return
 		}
-		p.checkSubject(string(kind)+".subject", out.Subject)
-		p.checkBody(string(kind)+".html", htmlText(out.HTML), m.Token)
+		subject, text, html := kind.files()
+		p.checkSubject(p.shown(subject), out.Subject)
+		p.checkBody(p.shown(html), htmlText(out.HTML), m.Token)
 		if t.text != nil {
-			p.checkBody(string(kind)+".txt", out.Text, m.Token)
+			p.checkBody(p.shown(text), out.Text, m.Token)
 		}
 	}
 }
 
 // checkBody checks the visible text.
-func (p *parser) checkBody(name, text, token string) {
+func (p *parser) checkBody(file, text, token string) {
 	switch {
 	case strings.TrimSpace(text) == "":
-		p.problem(name, 0, "shows no text")
+		p.problem(file, 0, "shows no text")
 	case !strings.Contains(text, token):
-		p.problem(name, 0, "shows neither {{.Link}} nor {{.Token}}: the reader needs one of them")
+		p.problem(file, 0, "shows neither {{.Link}} nor {{.Token}}: the reader needs one of them")
 	}
 }
 
 // maxSubject bounds a subject, in characters. Mail programs show about 60.
 const maxSubject = 200
 
-func (p *parser) checkSubject(name, subject string) {
+func (p *parser) checkSubject(file, subject string) {
 	subject = strings.TrimSpace(subject)
 	switch {
 	case subject == "":
-		p.problem(name, 0, "is empty: write the subject into it, in one line")
+		p.problem(file, 0, "is empty: write the subject into it, in one line")
 	case strings.ContainsAny(subject, "\r\n"):
-		p.problem(name, 0, "has more than one line: a subject is one")
+		p.problem(file, 0, "has more than one line: a subject is one")
 	case utf8.RuneCountInString(subject) > maxSubject:
-		p.problem(name, 0, fmt.Sprintf("makes a subject of more than %d characters: mail programs show the first 60",
+		p.problem(file, 0, fmt.Sprintf("makes a subject of more than %d characters: mail programs show the first 60",
 			maxSubject))
 	}
 }
@@ -228,19 +216,22 @@ var (
 	unknownKey    = pattern.Lazy(`^map has no entry for key "(.*)"$`)
 )
 
-// failed translates an error of a template package into a problem.
-func (p *parser) failed(name string, err error) {
+// failed translates an error of a template package into a problem. It reports whether there is one.
+func (p *parser) failed(name string, err error) bool {
+	if err == nil {
+		return false
+	}
 	match := templateError().FindStringSubmatch(err.Error())
 	if match == nil {
-		p.problem(name, 0, err.Error())
-		return
+		match = []string{"", name, "", err.Error()}
 	}
 	line, _ := strconv.Atoi(match[2])               // "" means the whole file
 	text, _, _ := strings.Cut(match[3], ": {state") // html/template adds its internal state
 	if at := executing().FindStringSubmatch(text); at != nil {
 		text = at[1] + ": " + reason(at[1], at[2])
 	}
-	p.problem(match[1], line, strings.ReplaceAll(text, "\n", " "))
+	p.problem(p.shown(match[1]), line, strings.ReplaceAll(text, "\n", " "))
+	return true
 }
 
 func reason(at, text string) string {
