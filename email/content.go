@@ -1,7 +1,7 @@
 package email
 
 import (
-	"net/url"
+	"cmp"
 	"strings"
 	"time"
 	"unicode"
@@ -40,10 +40,6 @@ type content struct {
 // content makes input of users harmless in the plain text and the subject, which templates do not escape.
 func (c *Composer) content(m Mail, at time.Time) content {
 	u := m.User
-	name := sanitizeName(u.Username)
-	if name == "" {
-		name = truncate(oneLine(u.Email))
-	}
 	u.Username, u.FirstName, u.LastName = sanitizeName(u.Username), sanitizeName(u.FirstName), sanitizeName(u.LastName)
 	u.Email, u.SecondaryEmail = oneLine(u.Email), oneLine(u.SecondaryEmail)
 	u.DateJoined = u.DateJoined.UTC()
@@ -61,20 +57,10 @@ func (c *Composer) content(m Mail, at time.Time) content {
 		}
 	}
 	return content{
-		User: u, Name: name, Token: m.Token, Link: c.Link(m.Kind, m.Token), SiteName: c.settings.SiteName,
-		Domain: c.base.Hostname(), Protocol: c.base.Scheme, Port: port(c.base), Path: c.path(m.Kind),
+		User: u, Name: cmp.Or(u.Username, truncate(u.Email, maxShown)), Token: m.Token, Link: c.Link(m.Kind, m.Token), SiteName: c.settings.SiteName,
+		Domain: c.base.Hostname(), Protocol: c.base.Scheme, Path: c.path(m.Kind),
+		Port:      cmp.Or(c.base.Port(), map[string]string{"https": "443"}[c.base.Scheme], "80"),
 		Timestamp: at.UTC(), Variables: c.settings.Variables,
-	}
-}
-
-func port(u *url.URL) string {
-	switch {
-	case u.Port() != "":
-		return u.Port()
-	case u.Scheme == "https":
-		return "443"
-	default:
-		return "80"
 	}
 }
 
@@ -96,7 +82,7 @@ func sanitizeName(name string) string {
 			words[i] = strings.TrimSpace(breakLinks.Replace(word))
 		}
 	}
-	return truncate(strings.Join(words, " "))
+	return truncate(strings.Join(words, " "), maxShown)
 }
 
 // oneLine removes line ends, invisible characters and changes of the writing direction. The two joiners stay, because
@@ -117,9 +103,10 @@ func oneLine(s string) string {
 	}, strings.ToValidUTF8(s, "\ufffd")))
 }
 
-func truncate(s string) string {
-	if runes := []rune(s); len(runes) > maxShown {
-		return string(runes[:maxShown-1]) + "…"
+// truncate shortens s to the most characters.
+func truncate(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most-1]) + "…"
 	}
 	return s
 }

@@ -89,32 +89,25 @@ func (r *Relay) read(ctx context.Context, name string, state retry) (raw []byte,
 }
 
 // send sends over c, or over a new connection if c is nil. A server may close an idle connection at any time: then it
-// makes a new one at once.
+// makes a new one at once. It returns the connection if that can take another message.
 func (r *Relay) send(ctx context.Context, c *connection, to string, raw []byte) (*connection, error) {
-	if c != nil {
+	for isIdle := c != nil; ; isIdle, c = false, nil {
+		if c == nil {
+			var err error
+			if c, err = r.settings.connect(ctx, r.dial, r.roots); err != nil {
+				return nil, err
+			}
+		}
 		err := c.send(r.from, to, raw)
-		var failed *deliveryError
-		if errors.As(err, &failed) && failed.step == stepMail && (failed.code() == 0 || failed.code() == 421) {
-			c.close()
-		} else {
-			return r.reuse(c, err)
+		failed, _ := errors.AsType[*deliveryError](err)
+		if err == nil || failed.usable() && c.reset() == nil {
+			return c, err
+		}
+		c.close()
+		if !isIdle || failed.step != stepMail || failed.code() != 0 && failed.code() != 421 {
+			return nil, err
 		}
 	}
-	c, err := r.settings.connect(ctx, r.dial, r.roots)
-	if err != nil {
-		return nil, err
-	}
-	return r.reuse(c, c.send(r.from, to, raw))
-}
-
-// reuse returns the connection if it can take another message, and closes it otherwise.
-func (r *Relay) reuse(c *connection, err error) (*connection, error) {
-	var failed *deliveryError
-	if err == nil || errors.As(err, &failed) && failed.usable() && c.reset() == nil {
-		return c, err
-	}
-	c.close()
-	return nil, err
 }
 
 // release ends the reservation of take.

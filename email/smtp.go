@@ -119,15 +119,15 @@ type deliveryError struct {
 
 func (e *deliveryError) Error() string {
 	text := e.err.Error()
-	var network *net.OpError
-	var timeout net.Error
-	var reply *textproto.Error
+	reply, isReply := errors.AsType[*textproto.Error](e.err)
+	timeout, _ := errors.AsType[net.Error](e.err)
+	network, isNetwork := errors.AsType[*net.OpError](e.err)
 	switch {
-	case errors.As(e.err, &reply):
+	case isReply:
 		text = fmt.Sprintf("%d %s", reply.Code, reply.Msg)
-	case errors.As(e.err, &timeout) && timeout.Timeout():
+	case timeout != nil && timeout.Timeout():
 		text = "no answer in time"
-	case errors.As(e.err, &network):
+	case isNetwork:
 		text = network.Err.Error() // without the local port, which differs each time
 	}
 	return string(e.step) + ": " + shortReply(text)
@@ -137,8 +137,7 @@ func (e *deliveryError) Unwrap() error { return e.err }
 
 // code is the reply code of the server; 0 without a reply.
 func (e *deliveryError) code() int {
-	var reply *textproto.Error
-	if errors.As(e.err, &reply) {
+	if reply, ok := errors.AsType[*textproto.Error](e.err); ok {
 		return reply.Code
 	}
 	return 0
@@ -162,18 +161,13 @@ func (e *deliveryError) permanent() bool { return e.ofMessage() && e.code() >= 5
 func (e *deliveryError) usable() bool { return e.ofMessage() && e.code() >= 400 && e.code() != 421 }
 
 // shortReply is the text of a reply in one line of at most 300 characters.
-func shortReply(text string) string {
-	const most = 300
-	if runes := []rune(oneLine(text)); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return oneLine(text)
-}
+func shortReply(text string) string { return truncate(oneLine(text), 300) }
 
 // connection is an SMTP session that is ready for messages. It is for one goroutine.
 type connection struct {
 	client    *smtp.Client
 	conn      net.Conn
+	step      step // the current one
 	stopWatch func() bool
 }
 
@@ -204,48 +198,46 @@ func (s SMTPSettings) connect(ctx context.Context, dial dialer, roots *x509.Cert
 	c.stopWatch = context.AfterFunc(ctx, func() { time.AfterFunc(stopTime, func() { _ = conn.Close() }) })
 	if err := c.open(s, password, roots); err != nil {
 		c.close()
-		return nil, err
+		return nil, &deliveryError{c.step, err}
 	}
 	return c, nil
 }
 
-func (c *connection) open(s SMTPSettings, password string, roots *x509.CertPool) error {
+func (c *connection) open(s SMTPSettings, password string, roots *x509.CertPool) (err error) {
 	encryption := &tls.Config{ServerName: s.Host, RootCAs: roots, MinVersion: tls.VersionTLS12}
 	var conn net.Conn = fixedDeadlines{c.conn}
 	if s.TLS == ImplicitTLS {
+		c.begin(stepTLS)
 		encrypted := tls.Client(conn, encryption)
-		if err := c.do(stepTLS, encrypted.Handshake); err != nil {
+		if err := encrypted.Handshake(); err != nil {
 			return err
 		}
 		conn = encrypted
 	}
-	err := c.do(stepGreeting, func() (err error) {
-		c.client, err = smtp.NewClient(conn, s.Host)
-		return err
-	})
-	if err != nil {
+	c.begin(stepGreeting)
+	if c.client, err = smtp.NewClient(conn, s.Host); err != nil {
 		return err
 	}
 	// Addresses are ASCII. With SMTPUTF8, servers would refuse mails for recipients whose server lacks it.
 	c.client.SkipSMTPUTF8(true)
-	if err := c.do(stepHello, func() error { return c.client.Hello(helloName()) }); err != nil {
+	c.begin(stepHello)
+	if err := c.client.Hello(helloName()); err != nil {
 		return err
 	}
 	if s.TLS == StartTLS {
-		err := c.do(stepStartTLS, func() error {
-			if offered, _ := c.client.Extension("STARTTLS"); !offered {
-				return errNoStartTLS
-			}
-			return c.client.StartTLS(encryption)
-		})
-		if err != nil {
+		c.begin(stepStartTLS)
+		if offered, _ := c.client.Extension("STARTTLS"); !offered {
+			return errNoStartTLS
+		}
+		if err := c.client.StartTLS(encryption); err != nil {
 			return err
 		}
 	}
 	if s.Username == "" {
 		return nil
 	}
-	return c.do(stepAuth, func() error { return c.authenticate(s, password) })
+	c.begin(stepAuth)
+	return c.authenticate(s, password)
 }
 
 var (
@@ -279,30 +271,38 @@ func helloName() string {
 // send sends one message unchanged. On success the server has accepted responsibility for it. It fails with a
 // *deliveryError.
 func (c *connection) send(from, to string, raw []byte) error {
-	if err := c.do(stepMail, func() error { return c.client.Mail("<" + from + ">") }); err != nil {
+	if err := c.transmit(from, to, raw); err != nil {
+		return &deliveryError{c.step, err}
+	}
+	return nil
+}
+
+func (c *connection) transmit(from, to string, raw []byte) error {
+	c.begin(stepMail)
+	if err := c.client.Mail("<" + from + ">"); err != nil {
 		return err
 	}
-	if err := c.do(stepRcpt, func() error { return c.client.Rcpt("<" + to + ">") }); err != nil {
+	c.begin(stepRcpt)
+	if err := c.client.Rcpt("<" + to + ">"); err != nil {
 		return err
 	}
-	return c.do(stepData, func() error {
-		body, err := c.client.Data()
-		if err != nil {
-			return err
-		}
-		if _, err := body.Write(raw); err != nil {
-			return err
-		}
-		c.setDeadline(stepAccept.timeout())
-		if err := body.Close(); err != nil {
-			return &deliveryError{stepAccept, err}
-		}
-		return nil
-	})
+	c.begin(stepData)
+	body, err := c.client.Data()
+	if err != nil {
+		return err
+	}
+	if _, err := body.Write(raw); err != nil {
+		return err
+	}
+	c.begin(stepAccept)
+	return body.Close()
 }
 
 // reset prepares the connection for another message after a refused one.
-func (c *connection) reset() error { return c.do(stepMail, c.client.Reset) }
+func (c *connection) reset() error {
+	c.begin(stepMail)
+	return c.client.Reset()
+}
 
 // quit ends the session by QUIT, within quitTime.
 func (c *connection) quit() {
@@ -316,44 +316,43 @@ func (c *connection) close() {
 	_ = c.conn.Close() // no data is lost
 }
 
-// do runs a step within its timeout.
-func (c *connection) do(s step, fn func() error) error {
+// begin starts a step and its timeout.
+func (c *connection) begin(s step) {
+	c.step = s
 	c.setDeadline(s.timeout())
-	err := fn()
-	var inner *deliveryError
-	if err == nil || errors.As(err, &inner) {
-		return err
-	}
-	return &deliveryError{s, err}
 }
 
 // setDeadline uses the clock of sockets. It fails only on closed connections, like the next call.
 func (c *connection) setDeadline(d time.Duration) { _ = c.conn.SetDeadline(time.Now().Add(d)) }
 
-// remedy returns what an operator can do about an error of connect or send. It is "" if the error itself says that.
-func (s SMTPSettings) remedy(err error) string {
-	var failed *deliveryError
-	if !errors.As(err, &failed) {
-		return ""
+// explain is an error of connect or send with what an operator can do about it.
+func (s SMTPSettings) explain(err error) string {
+	failed, ok := errors.AsType[*deliveryError](err)
+	if !ok {
+		return err.Error() // of the password file: it says that
 	}
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	var dns *net.DNSError
+	return err.Error() + ": " + s.remedy(failed)
+}
+
+func (s SMTPSettings) remedy(failed *deliveryError) string {
+	_, isDNS := errors.AsType[*net.DNSError](failed)
+	_, isCertificate := errors.AsType[*tls.CertificateVerificationError](failed)
+	_, isRecord := errors.AsType[tls.RecordHeaderError](failed)
 	switch code := failed.code(); {
-	case errors.As(err, &dns):
+	case isDNS:
 		return "check email.smtp.host: this name cannot be looked up"
-	case errors.As(err, &certificate):
+	case isCertificate:
 		return "write the name that the server's certificate is for into email.smtp.host, " +
 			"or make this machine trust who issued it"
-	case errors.As(err, &record) || failed.step == stepTLS:
+	case isRecord || failed.step == stepTLS:
 		return `the server does not begin with TLS on this port: set email.smtp.tls = "starttls", or port 465`
 	case failed.step == stepConnect || failed.step == stepGreeting && code == 0:
 		return fmt.Sprintf("check that a mail server listens on %s and that no firewall is between; "+
 			"port 465 wants email.smtp.tls = %q", s.address(), ImplicitTLS)
-	case errors.Is(err, errNoStartTLS):
+	case errors.Is(failed, errNoStartTLS):
 		return `use the server's port for submission (587), or set email.smtp.tls = "implicit" (465); ` +
 			`"none" only for a server on this machine`
-	case errors.Is(err, errNoAuth):
+	case errors.Is(failed, errNoAuth):
 		return "use the server's port for submission, or leave email.smtp.username empty if it wants no login"
 	case failed.step == stepAuth && code != 0:
 		return "check email.smtp.username and the password in email.smtp.password_file; " +
@@ -371,12 +370,4 @@ func (s SMTPSettings) remedy(err error) string {
 	default:
 		return "the connection broke off: try again, and ask the server's operator if it happens again"
 	}
-}
-
-// explain is the error with its remedy.
-func (s SMTPSettings) explain(err error) string {
-	if remedy := s.remedy(err); remedy != "" {
-		return err.Error() + ": " + remedy
-	}
-	return err.Error()
 }
