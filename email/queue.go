@@ -9,7 +9,6 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 )
@@ -41,60 +40,33 @@ func OpenQueue(dir string) (Queue, error) {
 	return Queue{spool(dir)}, err
 }
 
-// undelivered are the names of the waiting mails and of those that were given up, oldest first.
-func (q Queue) undelivered() (waiting, failed []string, err error) {
-	if waiting, err = q.spool.mails("new"); err == nil {
-		failed, err = q.spool.mails("failed")
-	}
-	return waiting, failed, err
-}
-
 // List returns the waiting mails, oldest first, and then those that were given up.
 func (q Queue) List() ([]Queued, error) {
-	waiting, failed, err := q.undelivered()
-	if err != nil {
-		return nil, err
-	}
 	server, err := q.spool.loadRetry(serverRetry)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Queued, 0, len(waiting)+len(failed))
-	for _, name := range waiting {
-		m := q.describe("new", name)
-		state, err := q.spool.loadRetry(name)
+	list := []Queued{}
+	for _, sub := range []string{"new", "failed"} {
+		names, err := q.spool.mails(sub)
 		if err != nil {
 			return nil, err
 		}
-		m.Attempts, m.Next, m.Error = state.Attempts, state.next, state.Error
-		if server.Attempts > 0 {
-			m.Error = server.Error // it delays every mail
-			if server.next.After(m.Next) {
-				m.Next = server.next
+		for _, name := range names {
+			m, err := q.describe(sub, name, server)
+			if err != nil {
+				return nil, err
 			}
+			list = append(list, m)
 		}
-		list = append(list, m)
-	}
-	for _, name := range failed {
-		m := q.describe("failed", name)
-		m.Failed = true
-		reason, err := os.ReadFile(q.spool.path("failed", reasonName(name)))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // other readers write no reason
-			return nil, err
-		}
-		m.Error = shortReply(string(reason))
-		list = append(list, m)
 	}
 	return list, nil
 }
 
-// describe reads the headers of a mail. They stay empty if the file cannot be read, which the relay logs.
-func (q Queue) describe(sub, name string) Queued {
-	m := Queued{Name: name, Made: madeAt(name)}
-	raw, err := readMail(q.spool.path(sub, name))
-	if err != nil {
-		return m
-	}
+// describe reads headers and state of a mail. The headers stay empty if the file cannot be read, which the relay logs.
+func (q Queue) describe(sub, name string, server retry) (Queued, error) {
+	m := Queued{Name: name, Made: madeAt(name), Failed: sub == "failed"}
+	raw, _ := readMail(q.spool.path(sub, name))
 	if message, err := mail.ReadMessage(bytes.NewReader(raw)); err == nil {
 		subject := message.Header.Get("Subject")
 		if decoded, err := new(mime.WordDecoder).DecodeHeader(subject); err == nil {
@@ -102,7 +74,23 @@ func (q Queue) describe(sub, name string) Queued {
 		}
 		m.To, m.Subject = shortReply(message.Header.Get("To")), shortReply(subject)
 	}
-	return m
+	if m.Failed {
+		reason, err := os.ReadFile(q.spool.path("failed", reasonName(name)))
+		m.Error = shortReply(string(reason))
+		if errors.Is(err, fs.ErrNotExist) { // other readers write no reason
+			err = nil
+		}
+		return m, err
+	}
+	state, err := q.spool.loadRetry(name)
+	m.Attempts, m.Next, m.Error = state.Attempts, state.next, state.Error
+	if server.Attempts > 0 { // it delays every mail
+		m.Error = server.Error
+		if server.next.After(m.Next) {
+			m.Next = server.next
+		}
+	}
+	return m, err
 }
 
 // find returns the directory and the file of a mail. The name may lack its suffix.
@@ -154,13 +142,13 @@ func (q Queue) Retry(name string, now time.Time) error {
 
 // RetryAll retries every mail of List and counts them.
 func (q Queue) RetryAll(now time.Time) (int, error) {
-	waiting, failed, err := q.undelivered()
+	list, err := q.List()
 	if err != nil {
 		return 0, err
 	}
 	n := 0
-	for _, name := range slices.Concat(waiting, failed) {
-		switch err := q.Retry(name, now); {
+	for _, m := range list {
+		switch err := q.Retry(m.Name, now); {
 		case errors.Is(err, ErrNoMail) || errors.Is(err, fs.ErrNotExist): // delivered meanwhile
 		case err != nil:
 			return n, err
