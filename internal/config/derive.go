@@ -19,9 +19,8 @@ import (
 // Bound sets the port of server.listen to that of the listener, which differs if the setting has port 0. Values derived
 // from the address are right only afterwards. The host stays as it was written.
 func (c *Config) Bound(addr net.Addr) {
-	host, err := listenHost(c.Server.Listen)
-	_, port, addrErr := net.SplitHostPort(addr.String())
-	if err == nil && addrErr == nil { // a Unix socket has no port
+	host, _ := listenHost(c.Server.Listen)
+	if _, port, err := net.SplitHostPort(addr.String()); err == nil { // a Unix socket has no port
 		c.Server.Listen = net.JoinHostPort(host, port)
 	}
 }
@@ -35,8 +34,7 @@ func (c *Config) PublicURL() string {
 // Hosts returns the host names that requests may have, in lower case, without ports and brackets.
 func (c *Config) Hosts() []string {
 	hosts := append(hostsOf(c.PublicURL()), c.Server.AllowedHosts...)
-	if c.listensOnLoopback() {
-		host, _ := listenHost(c.Server.Listen) // cannot fail after listensOnLoopback
+	if host, _ := listenHost(c.Server.Listen); isLoopback(host) {
 		hosts = append(hosts, "localhost", "127.0.0.1", "::1", host)
 	}
 	for i, host := range hosts {
@@ -148,17 +146,19 @@ func (c *Config) ServerSettings() server.Settings {
 	return s
 }
 
+// samples has a value of each type of fields.
+var samples = map[accounts.FieldType]any{
+	accounts.String: "sample", accounts.Int: int64(42), accounts.Float: 4.2, accounts.Boolean: true,
+	accounts.DateTime: time.Unix(1_500_000_000, 0).UTC(),
+}
+
 // sampleFields returns a possible value for each public field, for trying templates.
 func (c *Config) sampleFields() map[string]any {
-	ofType := map[accounts.FieldType]any{
-		accounts.String: "sample", accounts.Int: int64(42), accounts.Float: 4.2, accounts.Boolean: true,
-		accounts.DateTime: time.Unix(1_500_000_000, 0).UTC(),
-	}
-	samples := map[string]any{}
+	values := map[string]any{}
 	for _, f := range c.Accounts.Fields {
 		if f.Public {
-			samples[f.Name] = slices.Concat(f.Choices, []any{ofType[f.Type]})[0] // the first choice, if there is one
+			values[f.Name] = slices.Concat(f.Choices, []any{samples[f.Type]})[0] // the first choice, if there is one
 		}
 	}
-	return samples
+	return values
 }

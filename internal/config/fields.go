@@ -37,7 +37,7 @@ var takenNames = append([]string{
 type fault struct{ reason, remedy string }
 
 var (
-	ofStaff = fault{"would let anybody make themselves staff, or come back after being deactivated",
+	ofStaff = fault{"would let users make themselves staff, or reactivate a deactivated account",
 		`remove it; "accountd user" sets it`}
 
 	notRegistered = map[string]fault{
@@ -88,7 +88,7 @@ func (l *loader) validateFields() {
 			`never log in`,
 		`add "email" here, or "username" to accounts.register_fields`, register)
 	l.require(a.Reveal != "nothing" || l.config.Schema.Users != "public", "accounts.reveal_accounts",
-		`hides who has an account, while queries.users = "public" shows everybody`,
+		`hides which addresses have an account, while queries.users = "public" lists all accounts`,
 		`use "staff" there, or "register" here`, "queries.users")
 }
 
@@ -147,10 +147,7 @@ func (l *loader) configuredFields(key string, fields []accounts.Field) {
 // checkField validates what a field says of its values.
 func checkField(f accounts.Field, bad func(message, remedy string)) {
 	text := f.Type == accounts.String
-	types := []accounts.FieldType{
-		accounts.String, accounts.Int, accounts.Float, accounts.Boolean, accounts.DateTime,
-	}
-	if !slices.Contains(types, f.Type) {
+	if samples[f.Type] == nil {
 		bad("of the type "+quote(string(f.Type)), `use "String", "Int", "Float", "Boolean" or "DateTime"`)
 		return
 	}
@@ -253,12 +250,12 @@ func (c *Config) accountWarnings() (w warnings) {
 		"accounts.passwordless_registration without accounts.send_password_set_email and "+
 			"accounts.send_activation_email: register sends nothing that leads to a password; "+
 			"accountd user link password_set makes such links")
-	tells := "by the tokens of the login"
+	tells := "by its tokens"
 	if !a.AllowLoginNotVerified {
 		tells = "by the answer not_verified"
 	}
 	w.when(a.Reveal == accounts.RevealNothing && !a.PasswordlessRegistration,
-		`accounts.reveal_accounts = "nothing": who registers an address and then logs in with the password that they `+
-			"gave learns "+tells+" that it was free; only accounts.passwordless_registration = true prevents that")
+		`accounts.reveal_accounts = "nothing": a login with the password of a registration tells `+tells+
+			" that the address was free; only accounts.passwordless_registration = true prevents that")
 	return w
 }

@@ -39,7 +39,7 @@ func TestAccountFields(t *testing.T) {
 		{"register: password", `register_fields = ["email", "password"]`,
 			[]string{`has "password", which is asked for twice by register itself`}},
 		{"register: staff", `register_optional_fields = ["is_staff", "is_superuser", "is_active"]`, []string{
-			`has "is_staff", which would let anybody make themselves staff`, `has "is_superuser"`, `has "is_active"`}},
+			`has "is_staff", which would let users make themselves staff`, `has "is_superuser"`, `has "is_active"`}},
 		{"update: email", `update_fields = ["email"]`,
 			[]string{`has "email", which could be changed without a proof that the new address is its owner's: ` +
 				`remove it; sendSecondaryEmailActivation and swapEmails`}},
@@ -62,8 +62,8 @@ func TestAccountFields(t *testing.T) {
 			[]string{`could never log in`}},
 
 		{"hidden, and shown to everybody", "reveal_accounts = \"nothing\"\n[queries]\nusers = \"public\"", []string{
-			`f:2: accounts.reveal_accounts = "nothing" hides who has an account, while queries.users = "public" ` +
-				`shows everybody`}},
+			`f:2: accounts.reveal_accounts = "nothing" hides which addresses have an account, while queries.users = "public" ` +
+				`lists all accounts`}},
 		{"hidden", `reveal_accounts = "nothing"`, nil},
 		{"passwordless", "passwordless_registration = true\nsend_password_set_email = true", nil},
 	} {
@@ -169,10 +169,9 @@ func TestAccountWarnings(t *testing.T) {
 			"nothing without accounts.passwordless_registration",
 		"passwordless_registration = true\nsend_activation_email = false": "register sends nothing that leads to a " +
 			"password",
-		"reveal_accounts = \"nothing\"": "learns by the tokens of the login that " +
-			"it was free",
-		"reveal_accounts = \"nothing\"\nallow_login_not_verified = false": "learns by the answer not_verified that " +
-			"it was free",
+		"reveal_accounts = \"nothing\"": "tells by its tokens that the address was free",
+		"reveal_accounts = \"nothing\"\nallow_login_not_verified = false": "tells by the answer not_verified that " +
+			"the address was free",
 		"reveal_accounts = \"nothing\"\npasswordless_registration = true":  "",
 		"passwordless_registration = true\nsend_password_set_email = true": "",
 	} {

@@ -18,19 +18,18 @@ type Problem struct {
 }
 
 func (p Problem) String() string {
-	var b strings.Builder
-	b.WriteString(p.Origin + ": ")
+	text := p.Origin + ": "
 	if p.Key != "" {
-		b.WriteString(p.Key + " ")
+		text += p.Key + " "
 	}
 	if p.Value != "" {
-		b.WriteString("= " + p.Value + " ")
+		text += "= " + p.Value + " "
 	}
-	b.WriteString(p.Message)
+	text += p.Message
 	if p.Remedy != "" {
-		b.WriteString(": " + p.Remedy)
+		text += ": " + p.Remedy
 	}
-	return b.String()
+	return text
 }
 
 // Problems is an error with all problems: those of the file, of variables, of flags, and contradictions.

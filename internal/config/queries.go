@@ -30,7 +30,7 @@ func (l *loader) validateQueries() {
 		case hidden[name]:
 			l.complain(exclude, "has "+quote(name)+", which is not public",
 				"leave it out: UserNode does not have it anyway")
-		case !slices.Contains(shown, name) && !neverShown(name) && !unsure:
+		case !slices.Contains(shown, name) && !slices.Contains(neverShown, name) && !unsure:
 			l.complain(exclude, "has "+quote(name)+", which UserNode does not have",
 				spelling.Suggest(name, shown, "use some of "+strings.Join(shown[1:], ", ")))
 		}
@@ -83,18 +83,18 @@ func withArticle(t accounts.FieldType) string {
 	return "a " + string(t)
 }
 
-// neverShown reports fields that django-graphql-auth has to exclude and that no schema here has.
-func neverShown(name string) bool { return name == "password" || name == "is_superuser" }
+// neverShown are fields that django-graphql-auth has to exclude and that no schema here has.
+var neverShown = []string{"password", "is_superuser"}
 
 // queryWarnings warns of what others than staff can find out.
 func (c *Config) queryWarnings() (w warnings) {
 	q := c.Schema
 	w.when(q.Users == "public" && !c.Loopback(),
-		"queries.users is public: everybody can list every account and its addresses")
+		"queries.users is public: anyone can list all accounts and their addresses")
 	for _, name := range sortedKeys(q.FilterFields) {
 		excluded := slices.Contains(q.ExcludeFields, strings.TrimPrefix(name, "status__"))
 		w.when(q.Users != "staff" && excluded && len(q.FilterFields[name]) > 0, "queries.filter_fields has "+name+
-			": whoever may list users finds out by it what queries.exclude_fields hides")
+			": a filter reveals what queries.exclude_fields hides")
 	}
 	return w
 }

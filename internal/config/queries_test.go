@@ -142,14 +142,14 @@ func TestQueryWarnings(t *testing.T) {
 		{"public there", `
 			queries.users = "public"
 			server = { public_url = "https://a.example", trusted_proxies = ["127.0.0.1"] }`,
-			[]string{"queries.users is public: everybody can list every account and its addresses"}},
+			[]string{"queries.users is public: anyone can list all accounts and their addresses"}},
 		{"hidden from staff", "[queries]\nexclude_fields = [\"email\"]", nil},
 		{"hidden", "[queries]\nusers = \"verified\"\nexclude_fields = [\"secondary_email\", \"last_login\"]", []string{
-			"queries.filter_fields has status__secondary_email: whoever may list users finds out by it what " +
+			"queries.filter_fields has status__secondary_email: a filter reveals what " +
 				"queries.exclude_fields hides"}},
 		{"configured, hidden", "[queries]\nusers = \"verified\"\nexclude_fields = [\"level\"]\nfilter_fields = { " +
 			"level = [\"exact\"], news = [\"exact\"] }" + configured, []string{
-			"queries.filter_fields has level: whoever may list users finds out by it " +
+			"queries.filter_fields has level: a filter reveals " +
 				"what queries.exclude_fields hides"}},
 		{"hidden well", "[queries]\nusers = \"verified\"\nexclude_fields = [\"email\"]\nfilter_fields = { email = [] }",
 			nil},

@@ -74,11 +74,6 @@ func isLoopback(host string) bool {
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
-func (c *Config) listensOnLoopback() bool {
-	host, err := listenHost(c.Server.Listen)
-	return err == nil && isLoopback(host)
-}
-
 // ReachProblems returns contradictions between the settings by which users on other machines reach the server, with
 // key, message and remedy.
 func (c *Config) ReachProblems() []Problem {
@@ -102,11 +97,11 @@ func (c *Config) ReachProblems() []Problem {
 		}}
 	}
 	address, loopback := "127.0.0.1", netip.MustParsePrefix("127.0.0.0/8")
-	if host, _ := listenHost(c.Server.Listen); strings.Contains(host, ":") {
+	listen, _ := listenHost(c.Server.Listen)
+	if strings.Contains(listen, ":") {
 		address, loopback = "::1", netip.MustParsePrefix("::1/128")
 	}
-	trusted := slices.ContainsFunc(c.TrustedProxies(), loopback.Overlaps)
-	if !c.listensOnLoopback() || trusted {
+	if !isLoopback(listen) || slices.ContainsFunc(c.TrustedProxies(), loopback.Overlaps) {
 		return nil
 	}
 	return []Problem{{

@@ -13,18 +13,10 @@ import (
 )
 
 // listenHost returns the host of an address to listen on, "" for every address of the machine.
-func listenHost(listen string) (string, error) {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return "", err
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return "", err
-	}
-	if host != "" && notHostName(host) {
-		return "", &net.AddrError{Err: "no host name", Addr: host}
-	}
-	return host, nil
+func listenHost(listen string) (host string, ok bool) {
+	host, port, _ := net.SplitHostPort(listen)
+	_, err := strconv.ParseUint(port, 10, 16)
+	return host, err == nil && (host == "" || !notHostName(host))
 }
 
 // onlyAlphanumeric reports whether text has no characters but ASCII letters, digits and those of others.

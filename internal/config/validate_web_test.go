@@ -31,8 +31,8 @@ func TestWebContradictions(t *testing.T) {
 		{"zone", `server.trusted_proxies = ["fe80::1%eth0"]`, "is no address and no network"},
 		{"IPv4 as IPv6", `server.trusted_proxies = ["::ffff:10.0.0.1"]`, "is no address and no network"},
 		{"network of IPv4 as IPv6", `server.trusted_proxies = ["::ffff:10.0.0.0/104"]`, "is no address and no network"},
-		{"everybody", `server.trusted_proxies = ["0.0.0.0/0"]`, "trusts everybody"},
-		{"everybody, IPv6", `server.trusted_proxies = ["10.0.0.1", "::/0"]`, "trusts everybody"},
+		{"everybody", `server.trusted_proxies = ["0.0.0.0/0"]`, "trusts every address"},
+		{"everybody, IPv6", `server.trusted_proxies = ["10.0.0.1", "::/0"]`, "trusts every address"},
 
 		{"origins", `server.cors_origins = ["https://app.example.com", "http://localhost:3000", ` +
 			`"http://[::1]:3000", "https://a.example:8443", "capacitor://localhost"]`, ""},
