@@ -228,20 +228,11 @@ func (l *loader) validatePurge() {
 		`set accounts.send_activation_email = true, or this to "0s"`, "accounts.send_activation_email")
 	links := l.config.Tokens.ActivationLifetime
 	l.require(a.PurgeUnverified >= links, purge, "is shorter than tokens.activation_lifetime, "+
-		quote(Duration(links).String())+": links would be valid longer than their accounts exist",
+		render(Duration(links))+": links would be valid longer than their accounts exist",
 		"raise it to at least that, or lower tokens.activation_lifetime", "tokens.activation_lifetime")
 }
 
-// throttleWarnings warns of limits that let a stranger keep the owner of an account out.
-func (c *Config) throttleWarnings() (w warnings) {
-	tooLong := func(r ratelimit.Rate) bool { return r.Per < day && r.Per > c.Tokens.PasswordResetLifetime }
-	w.when(slices.ContainsFunc(c.Accounts.Throttle.MailsPerRecipient, tooLong),
-		"limits.mails_per_recipient counts for longer than tokens.password_reset_lifetime: "+
-			"an attacker who requests a user's reset mails leaves that user without a valid link")
-	return w
-}
-
-// accountWarnings warns of values of [accounts] that are possible but hardly intended.
+// accountWarnings warns of values of [accounts] and [limits] that are possible but hardly intended.
 func (c *Config) accountWarnings() (w warnings) {
 	a := c.Accounts
 	w.when(a.SendPasswordSetEmail && !a.PasswordlessRegistration,
@@ -257,5 +248,9 @@ func (c *Config) accountWarnings() (w warnings) {
 	w.when(a.Reveal == accounts.RevealNothing && !a.PasswordlessRegistration,
 		`accounts.reveal_accounts = "nothing": a login with the password of a registration tells `+tells+
 			" that the address was free; only accounts.passwordless_registration = true prevents that")
+	tooLong := func(r ratelimit.Rate) bool { return r.Per < day && r.Per > c.Tokens.PasswordResetLifetime }
+	w.when(slices.ContainsFunc(a.Throttle.MailsPerRecipient, tooLong),
+		"limits.mails_per_recipient counts for longer than tokens.password_reset_lifetime: "+
+			"an attacker who requests a user's reset mails leaves that user without a valid link")
 	return w
 }

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"accountd/internal/pattern"
 )
 
 // listenHost returns the host of an address to listen on, "" for every address of the machine.
@@ -93,11 +91,10 @@ func notOrigin(text string) bool {
 		u.Scheme == "http" && u.Port() == "80" || u.Scheme == "https" && u.Port() == "443"
 }
 
-var graphQLName = pattern.Lazy(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
 // isGraphQLName reports whether a schema may define the name. Names that begin with "__" belong to GraphQL.
 func isGraphQLName(name string) bool {
-	return graphQLName().MatchString(name) && !strings.HasPrefix(name, "__")
+	return name != "" && onlyAlphanumeric(name, "_") && (name[0] < '0' || name[0] > '9') &&
+		!strings.HasPrefix(name, "__")
 }
 
 // isParent reports whether browsers accept the domain in cookies of host (RFC 6265, section 5.1.3). They do not for

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"cmp"
 	"net/mail"
 	"net/netip"
 	"net/url"
@@ -17,11 +17,9 @@ import (
 // validate checks what bounds cannot express: the syntax of addresses and names, and contradictions.
 func (l *loader) validate() {
 	l.validateServer()
-	l.validateLimits()
+	l.validateNumbers()
 	l.validateFields()
-	l.validateTokens()
 	l.validateWeb()
-	l.validatePasswords()
 	l.validateEmail()
 	l.validatePurge()
 	l.validateSMTP()
@@ -45,37 +43,29 @@ func (l *loader) validateServer() {
 		`write names or addresses without scheme, port and wildcard, such as ["accounts.internal", "10.0.0.7"]`)
 }
 
-func (l *loader) validateLimits() {
-	c, limits := l.config, l.config.Schema.Limits
+// validateNumbers checks numbers that depend on each other.
+func (l *loader) validateNumbers() {
+	c, limits, t, p := l.config, l.config.Schema.Limits, l.config.Tokens, l.config.Accounts.Passwords
+	shown := func(key string) string { return ", " + render(settings[key].value(c)) }
 	l.require(!l.changed("limits.query", "limits.body") || limits.Query <= limits.Body, "limits.query",
-		"is more than limits.body, "+quote(Size(limits.Body).String())+", lets in",
-		"raise limits.body or lower this", "limits.body")
+		"is more than limits.body"+shown("limits.body")+", lets in", "raise limits.body or lower this", "limits.body")
 	l.require(c.Accounts.UniformTime <= limits.Timeout, "limits.uniform_time",
-		"is longer than limits.timeout, "+quote(Duration(limits.Timeout).String())+", lets a request take",
+		"is longer than limits.timeout"+shown("limits.timeout")+", lets a request take",
 		"lower this or raise limits.timeout", "limits.timeout")
-}
-
-func (l *loader) validateTokens() {
-	t := l.config.Tokens
 	l.require(t.SessionLifetime == 0 || !l.changed("tokens.refresh_lifetime", "tokens.session_lifetime") ||
 		t.RefreshLifetime <= t.SessionLifetime, "tokens.refresh_lifetime",
-		"is longer than tokens.session_lifetime, "+quote(Duration(t.SessionLifetime).String()),
+		"is longer than tokens.session_lifetime"+shown("tokens.session_lifetime"),
 		`raise tokens.session_lifetime ("0s": no limit) or lower this`, "tokens.session_lifetime")
 	l.require(!l.changed("tokens.rotation_grace", "tokens.refresh_lifetime") || t.RotationGrace <= t.RefreshLifetime,
-		"tokens.rotation_grace", "is longer than tokens.refresh_lifetime, "+quote(Duration(t.RefreshLifetime).String()),
+		"tokens.rotation_grace", "is longer than tokens.refresh_lifetime"+shown("tokens.refresh_lifetime"),
 		`lower it; "20s" is enough for a second tab`, "tokens.refresh_lifetime")
-}
-
-func (l *loader) validatePasswords() {
-	p := l.config.Accounts.Passwords
 	l.require(p.MinLength <= p.MaxBytes, "passwords.min_length",
-		"is more than passwords.max_bytes, "+strconv.Itoa(p.MaxBytes)+", lets in",
+		"is more than passwords.max_bytes"+shown("passwords.max_bytes")+", lets in",
 		"raise passwords.max_bytes or lower this", "passwords.max_bytes")
 	least := 8 * uint32(p.Argon2.Parallelism) // RFC 9106, section 3.1
 	l.require(p.Argon2.MemoryKiB >= least, "passwords.argon2.memory",
-		fmt.Sprintf("is less than 8KiB for each lane of passwords.argon2.parallelism, %d", p.Argon2.Parallelism),
-		"use at least "+quote(Size(least*1024).String())+`; "19MiB" is the least that is safe`,
-		"passwords.argon2.parallelism")
+		"is less than 8KiB for each lane of passwords.argon2.parallelism"+shown("passwords.argon2.parallelism"),
+		"use at least "+render(Size(least*1024))+`; "19MiB" is the least that is safe`, "passwords.argon2.parallelism")
 }
 
 // require reports key unless ok. It is silent where key, or one of the others that ok depends on, has been reported:
@@ -89,14 +79,12 @@ func (l *loader) require(ok bool, key, message, remedy string, others ...string)
 
 // complain reports key, even if it has been reported.
 func (l *loader) complain(key, message, remedy string) {
-	origin := l.config.origins[key]
-	if origin == "" {
-		origin = "default"
+	s := settings[key]
+	value := ""
+	if !s.isTable() { // otherwise it is too long: the message names the item
+		value = render(s.value(l.config))
 	}
-	value := render(settings[key].value(l.config))
-	if settings[key].isTable() {
-		value = "" // too long: the message names the item
-	}
+	origin := cmp.Or(l.config.origins[key], "default")
 	l.problem(Problem{Origin: origin, Key: key, Value: value, Message: message, Remedy: remedy})
 }
 
@@ -128,8 +116,7 @@ func (c *Config) Warnings() []string {
 		"passwords.argon2 is cheaper than 19MiB with two iterations: stolen hashes are easier to guess")
 	w.when(!c.Loopback() && c.Tokens.AccessLifetime > day, "tokens.access_lifetime is over a day: "+
 		"services that check access tokens by themselves notice a logout that late")
-	return slices.Concat(w, c.accountWarnings(), c.throttleWarnings(), c.queryWarnings(),
-		c.reachWarnings(), c.webWarnings(), c.smtpWarnings())
+	return slices.Concat(w, c.accountWarnings(), c.queryWarnings(), c.reachWarnings(), c.webWarnings(), c.smtpWarnings())
 }
 
 // validateWeb checks headers, proxies, origins and cookies.
