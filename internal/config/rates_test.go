@@ -60,7 +60,8 @@ func TestThrottleContradictions(t *testing.T) {
 	tests := []struct {
 		name, text, key string // "": it is accepted
 	}{
-		{"several rates of an account", "[limits]\nlogins_per_account = \"1/m, 2/h\"\n", "limits.logins_per_account"},
+		{"several rates of an account", "[limits]\nlogins_per_account = \"1/m, 2/h\"\n",
+			`limits.logins_per_account = "1/m, 2/h" has several rates: its delay grows by itself: use one, such as`},
 		{"purging of who may log in", "[accounts]\npurge_unverified = \"30d\"\n", "accounts.purge_unverified"},
 		{"purging without activation mails", verifiedOnly + "\"30d\"\nsend_activation_email = false\n",
 			"accounts.purge_unverified"},

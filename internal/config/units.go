@@ -152,7 +152,7 @@ func (r *singleRate) UnmarshalText(text []byte) error {
 		return err
 	}
 	if len(list) > 1 {
-		return &refusal{"has several rateList: its delay grows by itself", `use one, such as "10/15m", or "off"`}
+		return &refusal{"has several rates: its delay grows by itself", `use one, such as "10/15m", or "off"`}
 	}
 	if len(list) == 1 {
 		*r = singleRate(list[0])
