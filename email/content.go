@@ -57,7 +57,8 @@ func (c *Composer) content(m Mail, at time.Time) content {
 		}
 	}
 	return content{
-		User: u, Name: cmp.Or(u.Username, truncate(u.Email, maxShown)), Token: m.Token, Link: c.Link(m.Kind, m.Token), SiteName: c.settings.SiteName,
+		User: u, Name: cmp.Or(u.Username, truncate(u.Email, maxShown)),
+		Token: m.Token, Link: c.Link(m.Kind, m.Token), SiteName: c.settings.SiteName,
 		Domain: c.base.Hostname(), Protocol: c.base.Scheme, Path: c.path(m.Kind),
 		Port:      cmp.Or(c.base.Port(), map[string]string{"https": "443"}[c.base.Scheme], "80"),
 		Timestamp: at.UTC(), Variables: c.settings.Variables,

@@ -62,8 +62,8 @@ func TestAccountFields(t *testing.T) {
 			[]string{`could never log in`}},
 
 		{"hidden, and shown to everybody", "reveal_accounts = \"nothing\"\n[queries]\nusers = \"public\"", []string{
-			`f:2: accounts.reveal_accounts = "nothing" hides which addresses have an account, while queries.users = "public" ` +
-				`lists all accounts`}},
+			`f:2: accounts.reveal_accounts = "nothing" hides which addresses have an account, while ` +
+				`queries.users = "public" lists all accounts`}},
 		{"hidden", `reveal_accounts = "nothing"`, nil},
 		{"passwordless", "passwordless_registration = true\nsend_password_set_email = true", nil},
 	} {

@@ -116,7 +116,8 @@ func (c *Config) Warnings() []string {
 		"passwords.argon2 is cheaper than 19MiB with two iterations: stolen hashes are easier to guess")
 	w.when(!c.Loopback() && c.Tokens.AccessLifetime > day, "tokens.access_lifetime is over a day: "+
 		"services that check access tokens by themselves notice a logout that late")
-	return slices.Concat(w, c.accountWarnings(), c.queryWarnings(), c.reachWarnings(), c.webWarnings(), c.smtpWarnings())
+	return slices.Concat(
+		w, c.accountWarnings(), c.queryWarnings(), c.reachWarnings(), c.webWarnings(), c.smtpWarnings())
 }
 
 // validateWeb checks headers, proxies, origins and cookies.
