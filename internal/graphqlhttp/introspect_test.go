@@ -129,7 +129,7 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"a field without a resolver", "Query.a has no resolver",
 			graphql.SchemaConfig{Query: query("Query", &graphql.Field{Type: graphql.Int})}},
-		{"a default value", "a(b:) has a default value", graphql.SchemaConfig{Query: query("Query", &graphql.Field{
+		{"a default value", "b has a default value", graphql.SchemaConfig{Query: query("Query", &graphql.Field{
 			Type: graphql.Int, Resolve: constant(1), Args: graphql.FieldConfigArgument{"b": {Type: graphql.Int,
 				DefaultValue: 1}},
 		})}},

@@ -19,131 +19,103 @@ func printSchema(schema graphql.Schema) (string, error) {
 		return "", fmt.Errorf("the root types are not called Query and Mutation")
 	}
 	var p printer
-	types := schema.TypeMap()
-	for _, name := range slices.Sorted(maps.Keys(types)) {
-		if !strings.HasPrefix(name, "__") && !isBuiltInScalar(name) {
-			p.definition(types[name])
+	definitions := map[string]string{}
+	for name, t := range schema.TypeMap() {
+		switch {
+		case strings.HasPrefix(name, "__"):
+		case slices.Contains([]string{"Boolean", "Float", "ID", "Int", "String"}, name):
+		default:
+			definitions[name] = described("", t.Description(), p.definition(t))
 		}
 	}
-	return p.String(), p.err
+	return strings.Join(byName(definitions), "\n"), p.err
 }
 
-func isBuiltInScalar(name string) bool {
-	switch name {
-	case "Boolean", "Float", "ID", "Int", "String":
-		return true
+// byName returns the texts in the order of their names.
+func byName(texts map[string]string) []string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		list = append(list, texts[name])
 	}
-	return false
+	return list
 }
 
-type printer struct {
-	strings.Builder
-	err error
-}
+type printer struct{ err error }
 
-func (p *printer) definition(t graphql.Type) {
-	if p.Len() > 0 {
-		p.WriteByte('\n')
-	}
-	p.description("", t.Description())
+func (p *printer) definition(t graphql.Type) string {
+	head, members := t.Name(), map[string]string{}
 	switch t := t.(type) {
 	case *graphql.Scalar:
-		fmt.Fprintf(p, "scalar %s\n", t.Name())
+		return "scalar " + head + "\n"
 	case *graphql.Enum:
-		p.enum(t)
+		head = "enum " + head
+		for _, v := range t.Values() {
+			members[v.Name] = described("  ", v.Description, "  "+v.Name+deprecated(v.DeprecationReason)+"\n")
+		}
 	case *graphql.Interface:
-		fmt.Fprintf(p, "interface %s {\n", t.Name())
-		p.fields(t.Fields())
-		p.WriteString("}\n")
+		head, members = "interface "+head, p.fields(t.Fields())
 	case *graphql.Object:
-		fmt.Fprintf(p, "type %s", t.Name())
+		head, members = "type "+head, p.fields(t.Fields())
 		var names []string
 		for _, i := range t.Interfaces() {
 			names = append(names, i.Name())
 		}
 		slices.Sort(names)
 		if len(names) > 0 {
-			fmt.Fprintf(p, " implements %s", strings.Join(names, " & "))
+			head += " implements " + strings.Join(names, " & ")
 		}
-		p.WriteString(" {\n")
-		p.fields(t.Fields())
-		p.WriteString("}\n")
 	case *graphql.InputObject:
-		fmt.Fprintf(p, "input %s {\n", t.Name())
-		fields := t.Fields()
-		for _, name := range slices.Sorted(maps.Keys(fields)) {
-			f := fields[name]
-			p.noDefault(t.Name()+"."+name, f.DefaultValue)
-			p.description("  ", f.Description())
-			fmt.Fprintf(p, "  %s: %s\n", name, f.Type)
+		head = "input " + head
+		for name, f := range t.Fields() {
+			members[name] = p.input("  ", name, f.Description(), f.Type, f.DefaultValue) + "\n"
 		}
-		p.WriteString("}\n")
 	default:
-		p.fail("type %s is a %T", t.Name(), t)
+		p.fail("type %s is a %T", head, t)
 	}
+	return head + " {\n" + strings.Join(byName(members), "") + "}\n"
 }
 
-func (p *printer) enum(t *graphql.Enum) {
-	fmt.Fprintf(p, "enum %s {\n", t.Name())
-	values := slices.Clone(t.Values())
-	slices.SortFunc(values, func(a, b *graphql.EnumValueDefinition) int { return strings.Compare(a.Name, b.Name) })
-	for _, v := range values {
-		p.description("  ", v.Description)
-		fmt.Fprintf(p, "  %s%s\n", v.Name, deprecated(v.DeprecationReason))
+func (p *printer) fields(fields graphql.FieldDefinitionMap) map[string]string {
+	lines := map[string]string{}
+	for name, f := range fields {
+		line := fmt.Sprintf("  %s%s: %s%s\n", name, p.arguments(f.Args), f.Type, deprecated(f.DeprecationReason))
+		lines[name] = described("  ", f.Description, line)
 	}
-	p.WriteString("}\n")
-}
-
-func (p *printer) fields(fields graphql.FieldDefinitionMap) {
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		f := fields[name]
-		p.description("  ", f.Description)
-		fmt.Fprintf(p, "  %s", name)
-		args := slices.Clone(f.Args)
-		slices.SortFunc(args, func(a, b *graphql.Argument) int { return strings.Compare(a.Name(), b.Name()) })
-		p.arguments(name, args)
-		fmt.Fprintf(p, ": %s%s\n", f.Type, deprecated(f.DeprecationReason))
-	}
+	return lines
 }
 
 // arguments prints the arguments on one line, or each on its own line if one has a description.
-func (p *printer) arguments(field string, args []*graphql.Argument) {
+func (p *printer) arguments(args []*graphql.Argument) string {
 	if len(args) == 0 {
-		return
+		return ""
 	}
-	described := slices.ContainsFunc(args, func(a *graphql.Argument) bool { return a.Description() != "" })
-	p.WriteByte('(')
-	for i, a := range args {
-		p.noDefault(field+"("+a.Name()+":)", a.DefaultValue)
-		switch {
-		case described:
-			p.WriteByte('\n')
-			p.description("    ", a.Description())
-			p.WriteString("    ")
-		case i > 0:
-			p.WriteString(", ")
-		}
-		fmt.Fprintf(p, "%s: %s", a.Name(), a.Type)
+	indent, separator, end := "", ", ", ")"
+	if slices.ContainsFunc(args, func(a *graphql.Argument) bool { return a.Description() != "" }) {
+		indent, separator, end = "    ", "\n", "\n  )"
 	}
-	if described {
-		p.WriteString("\n  ")
+	texts := map[string]string{}
+	for _, a := range args {
+		texts[a.Name()] = p.input(indent, a.Name(), a.Description(), a.Type, a.DefaultValue)
 	}
-	p.WriteByte(')')
+	return "(" + strings.TrimLeft(separator, ", ") + strings.Join(byName(texts), separator) + end
 }
 
-// noDefault refuses a default value. graphql-go stores it as a Go value, which does not say how to print it. A
-// resolver can handle an absent argument instead.
-func (p *printer) noDefault(where string, value any) {
+// input prints an argument or a field of an input object. It refuses a default value: graphql-go stores it as a Go
+// value, which does not say how to print it. A resolver can handle an absent argument instead.
+func (p *printer) input(indent, name, description string, t graphql.Input, value any) string {
 	if value != nil {
-		p.fail("%s has a default value", where)
+		p.fail("%s has a default value", name)
 	}
+	return described(indent, description, fmt.Sprintf("%s%s: %s", indent, name, t))
 }
 
-func (p *printer) description(indent, text string) {
-	if text != "" {
-		text = strings.NewReplacer(`"""`, `\"""`, "\n", "\n"+indent).Replace(text)
-		fmt.Fprintf(p, "%s\"\"\"\n%s%s\n%s\"\"\"\n", indent, indent, text, indent)
+// described puts a description before a text.
+func described(indent, description, text string) string {
+	if description == "" {
+		return text
 	}
+	description = strings.NewReplacer(`"""`, `\"""`, "\n", "\n"+indent).Replace(description)
+	return fmt.Sprintf("%s\"\"\"\n%s%s\n%s\"\"\"\n%s", indent, indent, description, indent, text)
 }
 
 func deprecated(reason string) string {
