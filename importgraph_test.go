@@ -47,9 +47,9 @@ var allowed = map[string]string{
 	"internal/devmail":  "internal/pattern",
 	"internal/durable":  "",
 	"internal/graphiql": "",
-	"internal/graphqlhttp": "internal/jsontext internal/pattern github.com/graphql-go/graphql " +
-		"github.com/hashicorp/golang-lru/v2 github.com/vektah/gqlparser/v2",
-	"internal/jsontext": "",
+	"internal/graphqlhttp": "internal/jsontext github.com/graphql-go/graphql github.com/hashicorp/golang-lru/v2 " +
+		"github.com/vektah/gqlparser/v2",
+	"internal/jsontext": "internal/pattern",
 	"internal/password": "internal/argon2 internal/pattern github.com/alexedwards/argon2id golang.org/x/crypto " +
 		"golang.org/x/text",
 	"internal/pattern":    "",

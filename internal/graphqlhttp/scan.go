@@ -2,11 +2,12 @@ package graphqlhttp
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/lexer"
 
-	"accountd/internal/pattern"
+	"accountd/internal/jsontext"
 )
 
 // scanned is what the tokens of a document tell before it is parsed.
@@ -21,9 +22,6 @@ type scanned struct {
 func scanDocument(text string) scanned {
 	var s scanned
 	var runes []rune // of the text, in which the lexer counts
-	if strings.Contains(text, `\u`) {
-		runes = []rune(text)
-	}
 	depth := 0
 	for lex := lexer.New(&ast.Source{Input: text}); ; {
 		token, err := lex.ReadToken()
@@ -50,21 +48,13 @@ func scanDocument(text string) scanned {
 			s.strings = true
 		case lexer.String:
 			s.strings = true
-			if runes != nil {
-				s.surrogate = s.surrogate || hasLoneSurrogate(string(runes[token.Pos.Start:token.Pos.End]))
+			if s.surrogate || !strings.ContainsRune(token.Value, utf8.RuneError) {
+				break
 			}
+			if runes == nil {
+				runes = []rune(text)
+			}
+			s.surrogate = jsontext.LoneSurrogate(string(runes[token.Pos.Start:token.Pos.End]))
 		}
 	}
-}
-
-// escapes matches every escape sequence of a string, and captures half of a surrogate pair.
-var escapes = pattern.Lazy(`(?i)\\(?:ud[89ab]..\\ud[c-f]..|(ud[89a-f])|.)`)
-
-func hasLoneSurrogate(text string) bool {
-	for _, match := range escapes().FindAllStringSubmatch(text, -1) {
-		if match[1] != "" {
-			return true
-		}
-	}
-	return false
 }

@@ -8,10 +8,12 @@ package jsontext
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"accountd/internal/pattern"
 )
 
 // Errors of a [Reader].
@@ -97,18 +99,45 @@ func (r *Reader) Text() string {
 		r.fail(ErrSyntax)
 		return ""
 	}
-	for i := range len(r.rest) {
-		switch c := r.rest[i]; {
-		case c == '"':
+	escaped := false
+	for i := 0; i < len(r.rest) && r.rest[i] >= ' '; i++ {
+		switch r.rest[i] {
+		case '\\':
+			escaped = true
+			i++
+		case '"':
 			text := r.rest[:i]
-			r.rest = r.rest[i+1:]
+			if r.rest = r.rest[i+1:]; escaped {
+				return r.unescape(text)
+			}
 			return text
-		case c == '\\' || c < ' ':
-			return r.escaped(i)
 		}
 	}
 	r.fail(ErrSyntax)
 	return ""
+}
+
+// unescape decodes a string that has escape sequences.
+func (r *Reader) unescape(text string) string {
+	var decoded string
+	if err := json.Unmarshal([]byte(`"`+text+`"`), &decoded); err != nil {
+		r.fail(ErrSyntax)
+		return ""
+	}
+	if strings.ContainsRune(decoded, utf8.RuneError) && LoneSurrogate(text) {
+		r.fail(ErrSurrogate)
+	}
+	return decoded
+}
+
+// escapes matches an escape sequence, and captures half of a surrogate pair.
+var escapes = pattern.Lazy(`(?i)\\(?:ud[89ab]..\\ud[c-f]..|(ud[89a-f])|.)`)
+
+// LoneSurrogate reports whether a string of JSON or GraphQL, as it is written, has half of a surrogate pair. Decoders
+// read U+FFFD for it.
+func LoneSurrogate(text string) bool {
+	lone := func(escape []string) bool { return escape[1] != "" }
+	return slices.ContainsFunc(escapes().FindAllStringSubmatch(text, -1), lone)
 }
 
 // OptionalText reads a string or null, which is "".
@@ -123,19 +152,9 @@ func (r *Reader) OptionalText() string {
 func (r *Reader) Number() json.Number {
 	r.value()
 	text := r.rest
-	r.skip("-")
-	ok := r.skip("0") || r.digits()
-	if r.skip(".") {
-		ok = r.digits() && ok
-	}
-	if r.skip("e") || r.skip("E") {
-		if !r.skip("+") {
-			r.skip("-")
-		}
-		ok = r.digits() && ok
-	}
+	r.rest = strings.TrimLeft(text, "0123456789+-.eE")
 	text = text[:len(text)-len(r.rest)]
-	if !ok {
+	if !json.Valid([]byte(text)) {
 		r.fail(ErrSyntax)
 		return ""
 	}
@@ -224,82 +243,11 @@ func (r *Reader) skip(word string) (ok bool) {
 	return ok
 }
 
-// digits reads digits, and reports whether there were any.
-func (r *Reader) digits() bool {
-	before := len(r.rest)
-	r.rest = strings.TrimLeft(r.rest, "0123456789")
-	return len(r.rest) < before
-}
-
 func (r *Reader) fail(err error) {
 	if r.err == nil {
 		r.err = err
 	}
 	r.rest = ""
-}
-
-// escapes are the characters that stand for others after a backslash, and unescaped those others.
-const escapes, unescaped = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
-
-// escaped reads the rest of a string. Up to start, it has neither escape sequences nor control characters.
-func (r *Reader) escaped(start int) string {
-	text := []byte(r.rest[:start])
-	r.rest = r.rest[start:]
-	for r.rest != "" {
-		c := r.rest[0]
-		r.rest = r.rest[1:]
-		switch {
-		case c == '"':
-			return string(text)
-		case c < ' ':
-			r.fail(ErrSyntax)
-		case c != '\\':
-			text = append(text, c)
-		case r.skip("u"):
-			text = utf8.AppendRune(text, r.codePoint())
-		default:
-			i := -1
-			if r.rest != "" {
-				i = strings.IndexByte(escapes, r.rest[0])
-			}
-			if i < 0 {
-				r.fail(ErrSyntax)
-				break
-			}
-			text = append(text, unescaped[i])
-			r.rest = r.rest[1:]
-		}
-	}
-	r.fail(ErrSyntax)
-	return ""
-}
-
-// codePoint reads four hexadecimal digits, and the second half of a surrogate pair where they are the first.
-func (r *Reader) codePoint() rune {
-	unit := r.hex()
-	if !utf16.IsSurrogate(unit) {
-		return unit
-	}
-	if !r.skip(`\u`) {
-		r.fail(ErrSurrogate)
-	}
-	unit = utf16.DecodeRune(unit, r.hex())
-	if unit == utf8.RuneError {
-		r.fail(ErrSurrogate)
-	}
-	return unit
-}
-
-func (r *Reader) hex() rune {
-	if len(r.rest) < 4 {
-		r.fail(ErrSyntax)
-		return 0
-	}
-	unit, err := strconv.ParseUint(r.rest[:4], 16, 16)
-	if r.rest = r.rest[4:]; err != nil {
-		r.fail(ErrSyntax)
-	}
-	return rune(unit)
 }
 
 // AppendString appends s to out as a JSON string, escaped as encoding/json does.
