@@ -60,43 +60,43 @@ func (i *Issuer) Verify(raw string) (Claims, error) {
 	if c.IssuedAt > now+leeway || c.notBefore > now+leeway {
 		return Claims{}, ErrInvalid
 	}
-	return c.Claims, nil
+	return c, nil
 }
 
 // verifySigned is Verify without the times.
-func (i *Issuer) verifySigned(raw string) (claimed, error) {
+func (i *Issuer) verifySigned(raw string) (Claims, error) {
 	if len(raw) > maxAccessToken {
-		return claimed{}, ErrInvalid
+		return Claims{}, ErrInvalid
 	}
 	ring := i.keys.ring()
 	sum := sha256.Sum256([]byte(raw))
 	c, ok := ring.verified.find(sum)
 	if !ok {
 		if c, ok = ring.verify(raw, i.settings.Algorithm); !ok {
-			return claimed{}, ErrInvalid
+			return Claims{}, ErrInvalid
 		}
 		ring.verified.add(sum, c)
 	}
 	if c.Issuer != i.settings.Issuer || c.Audience != i.settings.Audience {
-		return claimed{}, ErrInvalid
+		return Claims{}, ErrInvalid
 	}
 	return c, nil
 }
 
 // verify returns the claims of a token that a key of the ring has signed.
-func (r *ring) verify(raw, algorithm string) (c claimed, ok bool) {
+func (r *ring) verify(raw, algorithm string) (c Claims, ok bool) {
 	// jws.Verify accepts several spellings of base64, but a token must have one only.
 	var segments [3][]byte
 	for n, segment := range strings.SplitN(raw, ".", len(segments)) {
 		decoded, err := decodeSegment(segment)
 		if err != nil {
-			return claimed{}, false
+			return Claims{}, false
 		}
 		segments[n] = decoded
 	}
 	candidates, ok := r.candidates(segments[0], algorithm)
 	if !ok {
-		return claimed{}, false
+		return Claims{}, false
 	}
 	options := []jws.VerifyOption{jws.WithCompact()}
 	for _, key := range candidates {
@@ -104,7 +104,7 @@ func (r *ring) verify(raw, algorithm string) (c claimed, ok bool) {
 	}
 	claims, err := jws.Verify([]byte(raw), options...)
 	if err != nil {
-		return claimed{}, false
+		return Claims{}, false
 	}
 	return parseClaims(claims)
 }
@@ -143,11 +143,11 @@ const (
 // older one is dropped.
 type verifiedTokens struct {
 	mu            sync.Mutex
-	recent, older map[[sha256.Size]byte]claimed // guarded by mu
+	recent, older map[[sha256.Size]byte]Claims // guarded by mu
 	size          int                           // guarded by mu; bytes of recent
 }
 
-func (v *verifiedTokens) find(sum [sha256.Size]byte) (claimed, bool) {
+func (v *verifiedTokens) find(sum [sha256.Size]byte) (Claims, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if c, ok := v.recent[sum]; ok {
@@ -160,16 +160,16 @@ func (v *verifiedTokens) find(sum [sha256.Size]byte) (claimed, bool) {
 	return c, ok
 }
 
-func (v *verifiedTokens) add(sum [sha256.Size]byte, c claimed) {
+func (v *verifiedTokens) add(sum [sha256.Size]byte, c Claims) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.put(sum, c)
 }
 
 // put requires v.mu held.
-func (v *verifiedTokens) put(sum [sha256.Size]byte, c claimed) {
+func (v *verifiedTokens) put(sum [sha256.Size]byte, c Claims) {
 	if v.recent == nil || len(v.recent) >= maxVerified || v.size >= maxVerifiedBytes {
-		v.older, v.recent, v.size = v.recent, map[[sha256.Size]byte]claimed{}, 0
+		v.older, v.recent, v.size = v.recent, map[[sha256.Size]byte]Claims{}, 0
 	}
 	v.recent[sum] = c
 	v.size += verifiedBytes + len(c.Username) + len(c.Issuer) + len(c.Audience)

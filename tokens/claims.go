@@ -17,16 +17,12 @@ type Claims struct {
 	Session      int64  `json:"sid,string"`
 	Issuer       string `json:"iss,omitempty"`
 	Audience     string `json:"aud,omitempty"`
-}
 
-// claimed are the claims of a token that was received.
-type claimed struct {
-	Claims
-	notBefore int64 // unix seconds
+	notBefore int64 // of a token of another issuer
 }
 
 // parseClaims decodes a payload. It ignores claims with other names.
-func parseClaims(payload []byte) (c claimed, ok bool) {
+func parseClaims(payload []byte) (c Claims, ok bool) {
 	var sub, sid string
 	var exp, iat, orig *int64
 	fields := map[string]any{
@@ -34,7 +30,7 @@ func parseClaims(payload []byte) (c claimed, ok bool) {
 		"exp": &exp, "iat": &iat, "origIat": &orig, "nbf": &c.notBefore,
 	}
 	if !parseObject(payload, fields, true) || exp == nil || iat == nil || orig == nil {
-		return claimed{}, false
+		return Claims{}, false
 	}
 	c.ExpiresAt, c.IssuedAt, c.OrigIssuedAt = *exp, *iat, *orig
 	var subOK, sidOK bool
