@@ -144,7 +144,7 @@ const (
 type verifiedTokens struct {
 	mu            sync.Mutex
 	recent, older map[[sha256.Size]byte]Claims // guarded by mu
-	size          int                           // guarded by mu; bytes of recent
+	size          int                          // guarded by mu; bytes of recent
 }
 
 func (v *verifiedTokens) find(sum [sha256.Size]byte) (Claims, bool) {

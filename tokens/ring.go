@@ -121,13 +121,13 @@ func (s storedKey) parse() (accessKey, error) {
 	if key.verify, err = jwk.FromRaw(verify); err != nil {
 		return key, err
 	}
-	h, v := jws.NewHeaders(), key.verify
-	err = errors.Join(h.Set(jws.AlgorithmKey, key.alg), h.Set(jws.KeyIDKey, key.id), h.Set(jws.TypeKey, "JWT"),
-		v.Set(jwk.AlgorithmKey, key.alg), v.Set(jwk.KeyIDKey, key.id), v.Set(jwk.KeyUsageKey, jwk.ForSignature))
+	v := key.verify
+	err = errors.Join(v.Set(jwk.AlgorithmKey, key.alg), v.Set(jwk.KeyIDKey, key.id),
+		v.Set(jwk.KeyUsageKey, jwk.ForSignature))
 	if err != nil {
 		return key, err
 	}
-	header, err := json.Marshal(h)
+	header, err := json.Marshal(map[string]any{"alg": key.alg, "kid": key.id, "typ": "JWT"})
 	key.header = base64.RawURLEncoding.EncodeToString(header)
 	return key, err
 }

@@ -29,14 +29,6 @@ func (e *inputError) at(step string) *inputError {
 	return e
 }
 
-// nullError is the error of null as a t, nil where null is allowed.
-func nullError(t *ast.Type) *inputError {
-	if t.NonNull {
-		return inputErrorf("null is not allowed")
-	}
-	return nil
-}
-
 // variables coerces the variables that op declares. given is decoded JSON.
 func (h *Handler) variables(op *ast.OperationDefinition, given map[string]any) (map[string]any, *refusal) {
 	if len(op.VariableDefinitions) == 0 {
@@ -73,8 +65,11 @@ func (h *Handler) variables(op *ast.OperationDefinition, given map[string]any) (
 
 // input coerces decoded JSON, or what plain makes of a literal.
 func (h *Handler) input(t *ast.Type, value any) (any, *inputError) {
+	if value == nil && t.NonNull {
+		return nil, inputErrorf("null is not allowed")
+	}
 	if value == nil {
-		return nil, nullError(t)
+		return nil, nil
 	}
 	if variable, ok := value.(coerced); ok {
 		return variable.value, nil
@@ -217,25 +212,20 @@ func (h *Handler) arguments(
 	}
 	out := make(map[string]any, len(defs))
 	for _, def := range defs {
-		arg := given.ForName(def.Name)
-		if arg == nil || absent(arg.Value, vars) {
-			switch {
-			case def.DefaultValue != nil: // only introspection and directives have defaults
-				value, err := h.literal(def.Type, def.DefaultValue, nil)
-				if err != nil {
-					return nil, err.at(def.Name)
-				}
-				out[def.Name] = value
-			case def.Type.NonNull:
-				return nil, inputErrorf("%s is required", def.Type).at(def.Name)
-			}
-			continue
+		value := def.DefaultValue // only introspection and directives have defaults
+		if arg := given.ForName(def.Name); arg != nil && !absent(arg.Value, vars) {
+			value = arg.Value
 		}
-		value, err := h.literal(def.Type, arg.Value, vars)
+		var err *inputError
+		switch {
+		case value != nil:
+			out[def.Name], err = h.literal(def.Type, value, vars)
+		case def.Type.NonNull:
+			err = inputErrorf("%s is required", def.Type)
+		}
 		if err != nil {
 			return nil, err.at(def.Name)
 		}
-		out[def.Name] = value
 	}
 	return out, nil
 }
