@@ -92,18 +92,16 @@ func outputScalar(name, doc string, serialize func(any) any) *graphql.Scalar {
 // clientError translates an error of accounts into one for the client. It returns other errors, which are internal,
 // as they are.
 func clientError(err error) error {
-	var usage *accounts.UsageError
-	var busy *accounts.BusyError
-	var throttled *accounts.ThrottledError
-	switch {
-	case errors.As(err, &usage):
+	if usage, ok := errors.AsType[*accounts.UsageError](err); ok {
 		return &graphqlhttp.Error{Message: usage.Message, Code: graphqlhttp.CodeWrongUsage}
-	case errors.As(err, &busy):
+	}
+	if busy, ok := errors.AsType[*accounts.BusyError](err); ok {
 		return &graphqlhttp.Error{
 			Message: "The server is busy, please try again later.", Code: graphqlhttp.CodeBusy,
 			Status: 503, RetryAfter: busy.RetryAfter,
 		}
-	case errors.As(err, &throttled):
+	}
+	if throttled, ok := errors.AsType[*accounts.ThrottledError](err); ok {
 		return &graphqlhttp.Error{
 			Message: "Too many attempts from your network, please try again later.", Code: graphqlhttp.CodeThrottled,
 			Status: 429, RetryAfter: throttled.RetryAfter,

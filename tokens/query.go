@@ -116,14 +116,6 @@ type refreshRow struct {
 // live reports whether the session is live.
 func (r refreshRow) live(now int64) bool { return !r.ended && (r.limit == nil || *r.limit > now) }
 
-func insertRefresh(ctx context.Context, tx *store.Tx, session, generation int64, hash []byte, expires int64) error {
-	_, err := exec(ctx, tx, "insert refresh token",
-		`INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at) VALUES (?, ?, `+
-			`1, ?, ?, ?)`,
-		session, generation, hash, tx.Now.Unix(), expires)
-	return err
-}
-
 const (
 	selectRefresh = `
 		SELECT t.session_id, t.generation, s.user_id, s.created_at, s.expires_at, s.ended_at IS NOT NULL,

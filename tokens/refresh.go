@@ -79,7 +79,10 @@ func (i *Issuer) issueLeaf(
 ) (raw string, expires int64, err error) {
 	raw = newRefresh(session, generation, i.settings.RefreshBytes)
 	expires = i.idleUntil(tx.Now, limit)
-	return raw, expires, insertRefresh(ctx, tx, session, generation, hash(raw), expires)
+	_, err = exec(ctx, tx, "insert refresh token", `
+		INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at)
+		VALUES (?, ?, 1, ?, ?, ?)`, session, generation, hash(raw), tx.Now.Unix(), expires)
+	return raw, expires, err
 }
 
 // idleUntil is when a refresh token that is issued now expires unless it is used.

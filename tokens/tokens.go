@@ -32,9 +32,7 @@ type ReuseError struct {
 	User int64 // of the session
 }
 
-func (e *ReuseError) Error() string {
-	return fmt.Sprintf("%v: reuse of a rotated refresh token of user %d", ErrInvalid, e.User)
-}
+func (e *ReuseError) Error() string { return "reuse of a rotated refresh token" }
 
 func (e *ReuseError) Unwrap() error { return ErrInvalid }
 

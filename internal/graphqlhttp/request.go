@@ -33,9 +33,9 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Bu
 			"The body has to be JSON in UTF-8, not compressed, with Content-Type: application/json.")
 	}
 	_, err = buf.ReadFrom(http.MaxBytesReader(w, r.Body, int64(h.settings.Limits.Body)))
-	var tooLarge *http.MaxBytesError
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {
-	case errors.As(err, &tooLarge):
+	case tooLarge:
 		return refuseHTTP(http.StatusRequestEntityTooLarge, CodeTooLarge,
 			"The body has more than %d bytes.", h.settings.Limits.Body)
 	case err != nil:
@@ -126,16 +126,14 @@ func malformed(format string, args ...any) *refusal {
 func jsonProblem(body []byte) string {
 	var object map[string]json.RawMessage
 	err := json.Unmarshal(body, &object)
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		return fmt.Sprintf("%s, at byte %d", syntax, syntax.Offset)
-	case errors.As(err, &kind):
-		return "it is a " + kind.Value
-	case err != nil:
-		return err.Error()
-	default:
+	switch err := err.(type) {
+	case *json.SyntaxError:
+		return fmt.Sprintf("%s, at byte %d", err, err.Offset)
+	case *json.UnmarshalTypeError:
+		return "it is a " + err.Value
+	case nil:
 		return "it is null"
+	default:
+		return err.Error()
 	}
 }
