@@ -29,13 +29,12 @@ type mutation struct {
 	run     func(ctx context.Context, args map[string]any) (out any, err error)
 }
 
-// output is a field of a payload whose operation returns an Out.
+// output is a field of a payload whose operation returns an Out. After an error get is called with an empty one.
 type output[Out any] struct {
-	name   string
-	typ    graphql.Output
-	doc    string
-	get    func(*Out) any
-	failed any // its value after an error
+	name string
+	typ  graphql.Output
+	doc  string
+	get  func(*Out) any
 }
 
 // open makes the row of an operation that needs no login. Its arguments are the arg tags of In. It panics for a row
@@ -90,16 +89,15 @@ func newRow[In, Out any](
 ) mutation {
 	m.args = argumentsOf[In](m)
 	m.run = func(ctx context.Context, args map[string]any) (any, error) {
-		return call(ctx, decode[In](m.args, args))
+		out, err := call(ctx, decode[In](m.args, args))
+		if out == nil {
+			out = new(Out)
+		}
+		return out, err
 	}
 	m.outputs = graphql.Fields{}
 	for _, o := range outputs {
-		m.outputs[o.name] = part(o.typ, o.doc, func(result *outcome) any {
-			if result.errors != nil {
-				return o.failed
-			}
-			return o.get(result.out.(*Out))
-		})
+		m.outputs[o.name] = part(o.typ, o.doc, func(result *outcome) any { return o.get(result.out.(*Out)) })
 	}
 	return m
 }
@@ -116,7 +114,7 @@ func (m mutation) proof() *argument {
 
 // outcome is the source of a payload.
 type outcome struct {
-	out              any // nil after an error
+	out              any // a *Out, empty after an error
 	errors           expectedErrors
 	clientMutationID any
 }
@@ -190,7 +188,7 @@ func (m mutation) resolve(ctx context.Context, args map[string]any) (*outcome, e
 	out, err := m.run(ctx, args)
 	var problems accounts.Errors
 	if errors.As(err, &problems) {
-		return &outcome{errors: m.ordered(problems)}, nil
+		return &outcome{out: out, errors: m.ordered(problems)}, nil
 	}
 	if err != nil {
 		return nil, clientError(err)

@@ -99,11 +99,11 @@ var (
 	unarchiving = output[accounts.Session]{
 		name: "unarchiving", typ: graphql.Boolean,
 		doc: "Whether this login unarchived the account.",
-		get: func(s *accounts.Session) any { return s.Unarchived }, failed: false,
+		get: func(s *accounts.Session) any { return s.Unarchived },
 	}
 	revoked = output[accounts.Revocation]{
 		name: "revoked", typ: graphql.Int, doc: "When the session ended, in seconds since 1970.",
-		get: func(r *accounts.Revocation) any { return r.Revoked },
+		get: func(r *accounts.Revocation) any { return orNull(r.Revoked) },
 	}
 	deleted = output[deletion]{
 		name: "deleted", typ: graphql.NewNonNull(graphql.Boolean),
