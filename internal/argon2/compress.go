@@ -1,27 +1,9 @@
 package argon2
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "math/bits"
 
 // block is 1 KiB of memory (RFC 9106, section 3.2).
 type block [128]uint64
-
-// setBytes sets a block to 1 KiB.
-func (b *block) setBytes(bytes []byte) {
-	for i := range b {
-		b[i] = binary.LittleEndian.Uint64(bytes[8*i:])
-	}
-}
-
-// bytes returns the 1 KiB of a block.
-func (b *block) bytes() (bytes []byte) {
-	for _, word := range b {
-		bytes = binary.LittleEndian.AppendUint64(bytes, word)
-	}
-	return bytes
-}
 
 // compress sets out to the compression function G of x and y (section 3.5), and adds what was in out by XOR if xor is
 // set. out may be x or y.

@@ -1,6 +1,7 @@
 package argon2
 
 import (
+	"encoding/binary"
 	"sync"
 
 	"github.com/alexedwards/argon2id"
@@ -113,5 +114,6 @@ func (f *filler) extract(length uint32) []byte {
 			final[i] ^= word
 		}
 	}
-	return longHash(length, final.bytes())
+	bytes, _ := binary.Append(nil, binary.LittleEndian, final[:]) // fails for other types only
+	return longHash(length, bytes)
 }

@@ -15,20 +15,14 @@ const typeID = 2
 
 // initialHash is H_0 (section 3.2, step 1).
 func initialHash(password, salt, secret, data []byte, p *argon2id.Params) [blake2b.Size]byte {
-	h, _ := blake2b.New512(nil) // fails for a key that is too long only
-	var number [4]byte
-	write := func(n uint32) {
-		binary.LittleEndian.PutUint32(number[:], n)
-		_, _ = h.Write(number[:]) // a hash never fails
-	}
+	var in []byte
 	for _, n := range []uint32{uint32(p.Parallelism), p.KeyLength, p.Memory, p.Iterations, Version, typeID} {
-		write(n)
+		in = binary.LittleEndian.AppendUint32(in, n)
 	}
 	for _, input := range [][]byte{password, salt, secret, data} {
-		write(uint32(len(input)))
-		_, _ = h.Write(input)
+		in = append(binary.LittleEndian.AppendUint32(in, uint32(len(input))), input...)
 	}
-	return [blake2b.Size]byte(h.Sum(nil))
+	return blake2b.Sum512(in)
 }
 
 // longHash is the hash function of variable length H' (section 3.3). length is in bytes, at least 1.
