@@ -20,15 +20,11 @@ var hashSchemes = []struct {
 
 // hashKind returns the kind of an encoded hash, as in "pbkdf2_sha256$260000$"; "" if the hash is malformed.
 func hashKind(encoded string, fields int) string {
-	end := 0
-	for range fields {
-		next := strings.IndexByte(encoded[end:], '$')
-		if next < 0 {
-			return ""
-		}
-		end += next + 1
+	parts := strings.SplitAfterN(encoded, "$", fields+1)
+	if len(parts) <= fields {
+		return ""
 	}
-	return encoded[:end]
+	return strings.Join(parts[:fields], "")
 }
 
 // maxKinds bounds the kinds of one scheme that are found. Django has had twenty.

@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// retryAfter is how long a client is asked to wait when the queue is full: about as long as a full queue takes.
-const retryAfter = 2 * time.Second
-
 // hashQueue lets a bounded number of hashes run at once, since each takes a core and megabytes of memory. Other tickets
 // wait.
 //
@@ -62,6 +59,9 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("The server is busy. Please try again in %d seconds.", int(e.RetryAfter/time.Second))
 }
 
+// errBusy asks the client to wait about as long as a full queue takes.
+var errBusy = &BusyError{RetryAfter: 2 * time.Second}
+
 func newHashQueue(concurrent, queue int) *hashQueue {
 	return &hashQueue{
 		places: concurrent, free: concurrent, queue: queue,
@@ -75,19 +75,23 @@ func (q *hashQueue) enter(ctx context.Context, t *Ticket) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if q.enterAtOnce(t) {
+	q.mu.Lock()
+	placed := q.admit(t)
+	q.mu.Unlock()
+	if placed {
 		return nil
 	}
 	t.isKnown = t.Known != nil && t.Known() // may read the database, so without q.mu
 	t.turn = make(chan error, 1)            // buffered: senders hold q.mu
-	if !q.wait(t) {
-		return &BusyError{RetryAfter: retryAfter}
-	}
+	q.wait(t)
 	select {
 	case err := <-t.turn:
 		return err
 	case <-ctx.Done():
-		if !q.withdraw(t) && <-t.turn == nil { // it got a place at the same moment
+		q.mu.Lock()
+		waited := q.remove(t)
+		q.mu.Unlock()
+		if !waited && <-t.turn == nil { // it got a place at the same moment
 			q.leave()
 			q.release(t)
 		}
@@ -95,35 +99,32 @@ func (q *hashQueue) enter(ctx context.Context, t *Ticket) error {
 	}
 }
 
-// enterAtOnce gives t a place if it need not wait.
-func (q *hashQueue) enterAtOnce(t *Ticket) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.free == 0 || !q.mayRun(t) {
-		return false
-	}
-	q.admit(t)
-	return true
-}
-
 // mayRun reports whether no other ticket holds the name. Requires q.mu held.
 func (q *hashQueue) mayRun(t *Ticket) bool { return t.name == "" || q.names[t.name] == nil }
 
-// admit gives t a place. Requires q.mu held.
-func (q *hashQueue) admit(t *Ticket) {
+// admit gives t a place, and reports whether there was one for it. Requires q.mu held.
+func (q *hashQueue) admit(t *Ticket) bool {
+	if q.free == 0 || !q.mayRun(t) {
+		return false
+	}
 	q.free--
 	if t.name != "" {
 		q.names[t.name] = t
 	}
+	return true
 }
 
-// wait adds t to the queue. It reports false if there is no room.
-func (q *hashQueue) wait(t *Ticket) bool {
+// wait adds t to the queue, and sends to t.turn if it need not wait or there is no room.
+func (q *hashQueue) wait(t *Ticket) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	mayRun := q.free > 0 && q.mayRun(t) // a place may have become free since enterAtOnce
-	if !mayRun && len(q.waiting) >= q.queue && !q.evict(t) {
-		return false
+	if q.admit(t) { // a place may have become free since enter
+		t.turn <- nil
+		return
+	}
+	if len(q.waiting) >= q.queue && !q.evict(t) {
+		t.turn <- errBusy
+		return
 	}
 	q.turns++
 	for _, line := range []string{t.Site, t.Network} {
@@ -132,8 +133,6 @@ func (q *hashQueue) wait(t *Ticket) bool {
 		}
 	}
 	q.waiting = append(q.waiting, t)
-	q.pass()
-	return true
 }
 
 // leave gives a place back. It is to be called once for each successful enter.
@@ -157,31 +156,23 @@ func (q *hashQueue) release(t *Ticket) {
 // pass gives free places to the tickets whose turn it is. Requires q.mu held.
 func (q *hashQueue) pass() {
 	for q.free > 0 {
-		next := q.next()
-		if next == nil {
+		ready := filter(q.waiting, q.mayRun)
+		if len(ready) == 0 {
 			return
 		}
+		next := slices.MinFunc(ready, func(t, u *Ticket) int {
+			return cmp.Or(
+				cmp.Compare(q.classes[t.isKnown], q.classes[u.isKnown]),
+				cmp.Compare(q.served[t.Site], q.served[u.Site]),
+				cmp.Compare(q.served[t.Network], q.served[u.Network]),
+			)
+		})
 		q.admit(next)
 		q.turns++
 		q.classes[next.isKnown], q.served[next.Site], q.served[next.Network] = q.turns, q.turns, q.turns
 		q.remove(next)
 		next.turn <- nil
 	}
-}
-
-// next returns the ticket whose turn it is, nil if no ticket may run. Requires q.mu held.
-func (q *hashQueue) next() *Ticket {
-	ready := filter(q.waiting, q.mayRun)
-	if len(ready) == 0 {
-		return nil
-	}
-	return slices.MinFunc(ready, func(t, u *Ticket) int {
-		return cmp.Or(
-			cmp.Compare(q.classes[t.isKnown], q.classes[u.isKnown]),
-			cmp.Compare(q.served[t.Site], q.served[u.Site]),
-			cmp.Compare(q.served[t.Network], q.served[u.Network]),
-		)
-	})
 }
 
 // remove takes t out of the queue, and reports whether t was in it. Requires q.mu held.
@@ -198,13 +189,6 @@ func (q *hashQueue) remove(t *Ticket) bool {
 		delete(q.served, t.Network)
 	}
 	return true
-}
-
-// withdraw takes t out of the queue. It reports false if t.turn has a value already.
-func (q *hashQueue) withdraw(t *Ticket) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.remove(t)
 }
 
 // evict refuses a ticket to make room for t in a full queue: the newest ticket of the longest line, if that line does
@@ -234,7 +218,7 @@ func (q *hashQueue) evict(t *Ticket) bool {
 func (q *hashQueue) refuseNewest(line []*Ticket) bool {
 	newest := line[len(line)-1]
 	q.remove(newest)
-	newest.turn <- &BusyError{RetryAfter: retryAfter}
+	newest.turn <- errBusy
 	return true
 }
 

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	_ "embed"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -15,11 +16,11 @@ var commonPasswordsGz []byte
 
 // commonPasswords returns the embedded list, which is unpacked at its first use.
 var commonPasswords = sync.OnceValue(func() map[string]bool {
+	var text []byte
 	unpacked, err := gzip.NewReader(bytes.NewReader(commonPasswordsGz))
-	if err != nil {
-		panic("password: list of common passwords: " + err.Error())
+	if err == nil {
+		text, err = io.ReadAll(unpacked)
 	}
-	text, err := io.ReadAll(unpacked)
 	if err != nil {
 		panic("password: list of common passwords: " + err.Error())
 	}
@@ -32,28 +33,19 @@ var commonPasswords = sync.OnceValue(func() map[string]bool {
 
 // isNumeric reports whether every character is a digit, of any script, superscript and circled ones included.
 func isNumeric(s string) bool {
-	for _, r := range s {
-		if !unicode.IsDigit(r) && !unicode.Is(otherDigits, r) {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isDigit(r) })
 }
 
-// otherDigits are the characters with Numeric_Type=Digit in the Unicode character database: digits that are not
-// decimal.
-var otherDigits = &unicode.RangeTable{
-	R16: []unicode.Range16{
-		{Lo: 0xb2, Hi: 0xb3, Stride: 1}, {Lo: 0xb9, Hi: 0xb9, Stride: 1}, {Lo: 0x1369, Hi: 0x1371, Stride: 1},
-		{Lo: 0x19da, Hi: 0x19da, Stride: 1}, {Lo: 0x2070, Hi: 0x2070, Stride: 1}, {Lo: 0x2074, Hi: 0x2079, Stride: 1},
-		{Lo: 0x2080, Hi: 0x2089, Stride: 1}, {Lo: 0x2460, Hi: 0x2468, Stride: 1}, {Lo: 0x2474, Hi: 0x247c, Stride: 1},
-		{Lo: 0x2488, Hi: 0x2490, Stride: 1}, {Lo: 0x24ea, Hi: 0x24ea, Stride: 1}, {Lo: 0x24f5, Hi: 0x24fd, Stride: 1},
-		{Lo: 0x24ff, Hi: 0x24ff, Stride: 1}, {Lo: 0x2776, Hi: 0x277e, Stride: 1}, {Lo: 0x2780, Hi: 0x2788, Stride: 1},
-		{Lo: 0x278a, Hi: 0x2792, Stride: 1},
-	},
-	R32: []unicode.Range32{
-		{Lo: 0x10a40, Hi: 0x10a43, Stride: 1}, {Lo: 0x10e60, Hi: 0x10e68, Stride: 1},
-		{Lo: 0x11052, Hi: 0x1105a, Stride: 1}, {Lo: 0x1f100, Hi: 0x1f10a, Stride: 1},
-	},
-	LatinOffset: 2,
+// isDigit reports whether Numeric_Type of a character is Decimal or Digit in the Unicode character database.
+func isDigit(r rune) bool {
+	return unicode.IsDigit(r) ||
+		slices.ContainsFunc(otherDigits, func(row [2]rune) bool { return row[0] <= r && r <= row[1] })
+}
+
+// otherDigits are the first and the last of each row of characters with Numeric_Type=Digit.
+var otherDigits = [][2]rune{
+	{0xb2, 0xb3}, {0xb9, 0xb9}, {0x1369, 0x1371}, {0x19da, 0x19da}, {0x2070, 0x2070}, {0x2074, 0x2079},
+	{0x2080, 0x2089}, {0x2460, 0x2468}, {0x2474, 0x247c}, {0x2488, 0x2490}, {0x24ea, 0x24ea}, {0x24f5, 0x24fd},
+	{0x24ff, 0x24ff}, {0x2776, 0x277e}, {0x2780, 0x2788}, {0x278a, 0x2792}, {0x10a40, 0x10a43}, {0x10e60, 0x10e68},
+	{0x11052, 0x1105a}, {0x1f100, 0x1f10a},
 }
