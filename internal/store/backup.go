@@ -43,8 +43,8 @@ func snapshot(ctx context.Context, path, tmp string) (found Condition, err error
 	if err := visit(ctx, path, func(c *conn) error { return c.copyTo(ctx, tmp) }); err != nil {
 		return found, err
 	}
-	if found, err = Check(ctx, tmp); err == nil {
-		err = found.err()
+	if found, err = Check(ctx, tmp); err == nil && len(found.Problems) > 0 {
+		err = errors.New(strings.Join(found.Problems, "\n"))
 	}
 	return found, err
 }
@@ -87,15 +87,9 @@ func backupBefore(ctx context.Context, path, dir string, version int, now time.T
 		return err
 	}
 	prefix := fmt.Sprintf("accountd-schema-%d-", version)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), prefix) {
-			continue
-		}
-		if other, err := digest(filepath.Join(dir, entry.Name())); err == nil && other == sum {
+	earlier, _ := fs.Glob(os.DirFS(dir), prefix+"*") // fails for another pattern only
+	for _, name := range earlier {
+		if other, err := digest(filepath.Join(dir, name)); err == nil && other == sum {
 			return nil
 		}
 	}

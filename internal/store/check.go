@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,13 +76,4 @@ func (f *Condition) add(ctx context.Context, tx *Tx, query string) error {
 		}
 	}
 	return rows.Err()
-}
-
-// err returns the problems as one error, nil if there are none.
-func (f Condition) err() error {
-	var errs []error
-	for _, problem := range f.Problems {
-		errs = append(errs, errors.New(problem))
-	}
-	return errors.Join(errs...)
 }

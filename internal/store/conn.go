@@ -204,16 +204,24 @@ func newPool(dsn string, size int) *pool {
 	return p
 }
 
-func (p *pool) take(ctx context.Context) (*conn, error) {
+// enter takes one of the places of turns, a channel with a buffer.
+func (p *pool) enter(ctx context.Context, turns chan struct{}) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	select {
-	case p.turns <- struct{}{}:
+	case turns <- struct{}{}:
+		return nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	case <-p.closing:
-		return nil, errClosed
+		return errClosed
+	}
+}
+
+func (p *pool) take(ctx context.Context) (*conn, error) {
+	if err := p.enter(ctx, p.turns); err != nil {
+		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -55,7 +55,7 @@ func validate(ctx context.Context, file string) (version int, users bool, err er
 // migrate brings the file to the newest schema. Each step is one transaction.
 func (db *DB) migrate(ctx context.Context) error {
 	var version int
-	if err := db.Read(ctx, func(tx *Tx) (err error) {
+	if err := db.Read(ctx, func(tx *Tx) (err error) { // from here on the file is locked as in use
 		version, err = tx.version(ctx)
 		return err
 	}); err != nil {

@@ -36,8 +36,8 @@ func TestMigrateSearch(t *testing.T) {
 		}
 		path := earlierFile(t, version, queries...)
 		found, err := Check(t.Context(), path)
-		if err != nil || found.err() != nil {
-			t.Errorf("schema %d: problems %v, %v, want none", version, found.err(), err)
+		if err != nil || found.Problems != nil {
+			t.Errorf("schema %d: problems %q, %v, want none", version, found.Problems, err)
 		}
 		db := open(t, path)
 		err = db.Read(t.Context(), func(tx *Tx) error {
@@ -56,9 +56,9 @@ func TestMigrateSearch(t *testing.T) {
 			t.Errorf("schema %d: %v", version, err)
 		}
 		found, err = Check(t.Context(), path)
-		if err != nil || found.err() != nil || found.Users != 1 {
-			t.Errorf("from schema %d: %d users, problems %v, %v, want 1 user and no problems", version, found.Users,
-				found.err(), err)
+		if err != nil || found.Problems != nil || found.Users != 1 {
+			t.Errorf("from schema %d: %d users, problems %q, %v, want 1 user and no problems", version, found.Users,
+				found.Problems, err)
 		}
 	}
 }

@@ -90,22 +90,21 @@ func clearMark(path string) error {
 	return errors.Join(os.Remove(path+markSuffix), durable.SyncDir(filepath.Dir(path)))
 }
 
-// openAlone connects to the file at abs and locks it until the connection is closed. It fails with ErrInUse if
-// another connection has it open, in this process or another.
-func openAlone(ctx context.Context, abs string) (*conn, error) {
+// joinWAL copies the whole WAL of the file at abs into the database, removes the mark, and deletes the WAL. It fails
+// with ErrInUse if another connection has the file open, in this process or another. saved says that the caller had
+// the file open and has copied a WAL that is now missing. off turns WAL mode off as well.
+func joinWAL(ctx context.Context, abs string, saved, off bool) (err error) {
+	if err := lostLog(abs); err != nil && !saved {
+		return err
+	}
 	c, err := dial(ctx, dsn(abs, "busy_timeout(0)", "locking_mode(EXCLUSIVE)"))
 	if err != nil {
-		return nil, explain(err)
+		return explain(err)
 	}
+	defer func() { err = errors.Join(err, c.close()) }()
 	if _, err := c.sql.ExecContext(ctx, "SELECT 1 FROM sqlite_schema"); err != nil { // takes the lock
-		return nil, errors.Join(explain(err), c.close())
+		return explain(err)
 	}
-	return c, nil
-}
-
-// checkpointAll copies the whole WAL into the database, clears the mark, and lets SQLite delete the WAL when c is
-// closed. The connection must be from openAlone, so that no other process writes meanwhile.
-func (c *conn) checkpointAll(ctx context.Context, abs string) error {
 	complete, err := c.checkpoint(ctx)
 	if err != nil {
 		return err
@@ -117,26 +116,38 @@ func (c *conn) checkpointAll(ctx context.Context, abs string) error {
 		return err
 	}
 	_ = os.Remove(abs + "-shm") // no process has it open, and SQLite makes it again
-	_, err = c.driver.FileControlPersistWAL("main", 0)
+	if _, err := c.driver.FileControlPersistWAL("main", 0); err != nil || !off {
+		return err
+	}
+	var mode string
+	err = c.sql.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&mode)
+	if err == nil && mode != "delete" {
+		err = fmt.Errorf("its journal mode stays %s", mode)
+	}
 	return err
 }
 
-// leaveAsOneFile copies and deletes the WAL of the file at abs, unless another connection has the file open: the last
-// one does it. If the WAL cannot be copied, the WAL and its mark stay for the next start. saved says that the caller
-// had the file open and has copied a WAL that is now missing.
+// leaveAsOneFile is joinWAL for a file that other connections may have open: the last one does it. If the WAL cannot
+// be copied, the WAL and its mark stay for the next start.
 func leaveAsOneFile(ctx context.Context, abs string, saved bool) error {
-	if err := lostLog(abs); err != nil && !saved {
-		return err
-	}
-	c, err := openAlone(ctx, abs)
+	err := joinWAL(ctx, abs, saved, false)
 	if errors.Is(err, ErrInUse) {
 		return nil
 	}
-	if err != nil {
-		return err
+	return err
+}
+
+// Settle copies the WAL of a sound database into the file and turns WAL mode off, so that the database is a single
+// file. It fails with ErrInUse if a process has it open.
+func Settle(ctx context.Context, path string) error {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		err = joinWAL(ctx, abs, false, true)
 	}
-	err = c.checkpointAll(ctx, abs)
-	return errors.Join(err, c.close())
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, explain(err))
+	}
+	return nil
 }
 
 // NeedsLog reports whether the database at path has the mark.

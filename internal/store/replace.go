@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -123,35 +122,4 @@ func FinishReplace(path string) error {
 		return err
 	}
 	return durable.SyncDir(dir)
-}
-
-// Settle copies the WAL of a sound database into the file and turns WAL mode off, so that the database is a single
-// file. It fails with ErrInUse if a process has it open.
-func Settle(ctx context.Context, path string) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%s: %w", path, explain(err))
-		}
-	}()
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	if err := lostLog(abs); err != nil {
-		return err
-	}
-	c, err := openAlone(ctx, abs)
-	if err != nil {
-		return err
-	}
-	defer c.close() // the WAL is empty
-	if err := c.checkpointAll(ctx, abs); err != nil {
-		return err
-	}
-	var mode string
-	err = c.sql.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&mode)
-	if err == nil && mode != "delete" {
-		err = fmt.Errorf("its journal mode stays %s", mode)
-	}
-	return err
 }

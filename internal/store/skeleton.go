@@ -28,11 +28,11 @@ const confusablesVersion = "15.0.0"
 // prototypes maps each confusable character to its prototype. It is read when the first skeleton is made, in a few
 // milliseconds.
 var prototypes = sync.OnceValue(func() map[rune]string {
-	lines, err := gzip.NewReader(bytes.NewReader(confusables))
-	if err != nil {
-		panic("store: confusables: " + err.Error())
+	var text []byte
+	unpacked, err := gzip.NewReader(bytes.NewReader(confusables))
+	if err == nil {
+		text, err = io.ReadAll(unpacked)
 	}
-	text, err := io.ReadAll(lines)
 	if err != nil {
 		panic("store: confusables: " + err.Error())
 	}

@@ -192,12 +192,8 @@ func (db *DB) ReadOne(ctx context.Context, fn func(*Tx) error) error { return db
 // ReadLong is Read for queries that may scan much of the file. They share half of the connections, so that other reads
 // never wait for them.
 func (db *DB) ReadLong(ctx context.Context, fn func(*Tx) error) error {
-	select {
-	case db.long <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-db.readers.closing:
-		return errClosed
+	if err := db.readers.enter(ctx, db.long); err != nil {
+		return err
 	}
 	defer func() { <-db.long }()
 	return db.read(ctx, false, fn)

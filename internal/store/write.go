@@ -162,11 +162,10 @@ func (wr *writer) next() *write {
 // transact runs first, and the writes that arrive meanwhile, in one transaction.
 func (wr *writer) transact(first *write) {
 	full := wr.reserve.short.Load()
-	if full && !first.urgent {
-		first.refuse(ErrFull)
-		return
-	}
 	err := wr.health.usable()
+	if full && !first.urgent {
+		err = ErrFull
+	}
 	if err == nil {
 		err = wr.conn.begin(context.Background(), "BEGIN IMMEDIATE")
 		wr.failed(err)
