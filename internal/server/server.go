@@ -6,6 +6,7 @@
 package server
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/rs/cors"
@@ -61,14 +63,14 @@ type Settings struct {
 
 // Server is an HTTP server.
 type Server struct {
+	settings Settings
 	http     *http.Server
-	hosts    []string
-	https    bool
-	proxies  []netip.Prefix
+	headers  http.Header // of every response; values have no spare capacity, so append copies them
 	origins  *http.CrossOriginProtection
 	cors     *cors.Cors
-	warnings *limitWarnings
-	log      *slog.Logger
+
+	mu     sync.Mutex
+	warned [limitModes]time.Time // guarded by mu; when the warning of a mode was logged last
 }
 
 // New returns a server. It fails if PublicURL or one of Origins is invalid.
@@ -77,24 +79,34 @@ func New(s Settings) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv := &Server{hosts: s.Hosts, https: public.Scheme == "https", proxies: s.TrustedProxies, log: s.Log}
-	srv.warnings = &limitWarnings{log: s.Log, now: s.Now, public: s.Public}
-	own := public.Scheme + "://" + public.Host
-	if srv.origins, err = originProtection(append([]string{own}, s.Origins...)); err != nil {
-		return nil, err
+	srv := &Server{settings: s, headers: http.Header{
+		"X-Content-Type-Options":  {"nosniff"},
+		"X-Frame-Options":         {"DENY"},
+		"Referrer-Policy":         {"no-referrer"},
+		"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'"},
+		"Cache-Control":           {"no-store"},
+	}}
+	if public.Scheme == "https" {
+		srv.headers.Set("Strict-Transport-Security", "max-age=31536000")
 	}
-	srv.cors = newCORS(s.Origins, s.TokenHeader)
+	srv.origins, srv.cors = http.NewCrossOriginProtection(), newCORS(s.Origins, s.TokenHeader)
+	for _, origin := range append([]string{public.Scheme + "://" + public.Host}, s.Origins...) {
+		if err := srv.origins.AddTrustedOrigin(origin); err != nil {
+			return nil, err
+		}
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", srv.checkOrigin(s.Plain))
 	mux.Handle("/relay", srv.checkOrigin(s.Relay))
 	mux.Handle("GET /auth", srv.checkForwardedOrigin(s.Auth))
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { health(w, nil) })
+	mux.HandleFunc("GET /livez", healthy)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		err := s.Ready(r.Context())
-		if err != nil {
+		if err := s.Ready(r.Context()); err != nil {
 			s.Log.WarnContext(r.Context(), "not ready", slog.String("reason", err.Error()))
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
 		}
-		health(w, err)
+		healthy(w, r)
 	})
 	if page := s.Page; page != nil {
 		if !s.PageByProxy {
@@ -138,9 +150,51 @@ func (s *Server) Serve(l net.Listener) error {
 // Shutdown stops listening and waits for running requests. If ctx ends before, it closes their connections and returns
 // an error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		return errors.Join(err, s.http.Close())
+	return errors.Join(s.http.Shutdown(ctx), s.http.Close())
+}
+
+// connections limits the number of open connections. Beyond the limit, the connection that has waited longest for a
+// request is closed, so that clients which send nothing, or an endless header, cannot keep others out. A limit on
+// accepting would let them. If every connection has a request, the new one is closed.
+type connections struct {
+	limit int
+
+	mu      sync.Mutex
+	waiting *list.List                 // guarded by mu; of net.Conn without a request, the longest wait first
+	open    map[net.Conn]*list.Element // guarded by mu; the element of waiting, nil for one with a request
+}
+
+func newConnections(limit int) *connections {
+	return &connections{limit: limit, waiting: list.New(), open: map[net.Conn]*list.Element{}}
+}
+
+// changed is the ConnState hook. net/http calls a connection active once the header of a request is complete.
+func (c *connections) changed(conn net.Conn, state http.ConnState) {
+	if excess := c.note(conn, state); excess != nil {
+		_ = excess.Close() // it has no request
 	}
-	return nil
+}
+
+// note records a state and returns the connection to close, or nil.
+func (c *connections) note(conn net.Conn, state http.ConnState) (excess net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	place, known := c.open[conn]
+	if place != nil {
+		c.waiting.Remove(place)
+	}
+	delete(c.open, conn)
+	switch {
+	case state == http.StateNew, known && state == http.StateIdle:
+		c.open[conn] = c.waiting.PushBack(conn)
+	case known && state == http.StateActive:
+		c.open[conn] = nil
+	}
+	if len(c.open) <= c.limit {
+		return nil
+	}
+	excess = c.waiting.Front().Value.(net.Conn) // not empty: only a new connection, which waits, exceeds the limit
+	c.waiting.Remove(c.waiting.Front())
+	delete(c.open, excess)
+	return excess
 }
