@@ -1,6 +1,6 @@
-// Prints the list of tested clients and compares docs/clients.md with it. Any program, in any language, adds an item by printing one
-// line, "name | version | steps | ok". Usage: node list.mjs RUN < lines. RUN is the script that ran the programs, for example
-// "testdata/clients/run": its list is the one under "<!-- rows of RUN -->".
+// Prints the list of tested clients and compares docs/clients.md with it. A program in any language adds an item by
+// printing one line, "name | version | steps | ok". Usage: node list.mjs RUN < lines. RUN is the script that ran the
+// programs, for example "testdata/clients/run". Its list is the one under "<!-- rows of RUN -->".
 import { readFileSync } from "node:fs";
 
 const run = process.argv[2];

@@ -1,4 +1,5 @@
-// What graphql-js makes of the introspection answers, and what a client of the contract would lose.
+// Builds schemas from the introspection answers with graphql-js, compares them with the SDL, and looks for changes that
+// break clients of the contract.
 import fs from 'node:fs';
 import path from 'node:path';
 import {

@@ -1,4 +1,4 @@
-# As main.go, for Python; where it cannot verify, it only asks.
+# As main.go, for Python. Tokens that it cannot verify are checked by verifyToken only.
 import os
 import sys
 

@@ -1,6 +1,6 @@
 import { defineConfig } from "@playwright/test";
 
-// What the example does not need: time on a busy machine, and a report for the table of docs/clients.md.
+// Settings that the example does not need: more time on a busy machine, and a report for the list in docs/clients.md.
 export default defineConfig({
 	timeout: 120_000,
 	expect: { timeout: 60_000 },

@@ -1,4 +1,4 @@
-// Prints the row of what has run, from the report that the variable REPORT names; fails where nothing has, or not all.
+// Prints the row of the tests that have run, from the report at the path REPORT. It fails if none or not all have run.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 

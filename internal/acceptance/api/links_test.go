@@ -76,9 +76,9 @@ func TestSecurityTokenPurposes(t *testing.T) {
 	order := []string{"verifyAccount", "verifySecondaryEmail", "passwordSet", "verifyToken", "refreshToken",
 		"revokeToken",
 		"passwordReset"}
-	for _, style := range []string{"plain", "relay"} {
-		t.Run(style, func(t *testing.T) {
-			s := newScript(t, style == "relay")
+	for _, flavour := range []string{"plain", "relay"} {
+		t.Run(flavour, func(t *testing.T) {
+			s := newScript(t, flavour == "relay")
 			defer func() { s.stop() }()
 			s.play("preparation", `
 config

@@ -122,10 +122,10 @@ func (r row) answer(c caller, right bool) string {
 // A refusal leaves account and session unchanged.
 func TestPrologues(t *testing.T) {
 	t.Parallel()
-	for _, style := range []string{"plain", "relay"} {
-		t.Run(style, func(t *testing.T) {
+	for _, flavour := range []string{"plain", "relay"} {
+		t.Run(flavour, func(t *testing.T) {
 			t.Parallel()
-			s := newScript(t, style == "relay")
+			s := newScript(t, flavour == "relay")
 			defer func() { s.stop() }()
 			s.where = "preparation"
 			s.vars["password"] = "quiet-otter-42"

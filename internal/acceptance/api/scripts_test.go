@@ -1,6 +1,6 @@
 // Package api_test tests the API: scripts, and matrices of mutations, callers, columns and hostile inputs.
 //
-// TestScripts runs the scripts of testdata/e2e, whose README describes their syntax, in the plain and the Relay style.
+// TestScripts runs the scripts of testdata/e2e in both flavours of the API. The README there describes their syntax.
 package api_test
 
 import (
@@ -36,10 +36,10 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("got the scripts %q, %v; want at least one", files, err)
 	}
 	for _, file := range files {
-		for _, style := range []string{"plain", "relay"} {
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".script")+"/"+style, func(t *testing.T) {
+		for _, flavour := range []string{"plain", "relay"} {
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".script")+"/"+flavour, func(t *testing.T) {
 				t.Parallel()
-				runScript(t, file, style == "relay")
+				runScript(t, file, flavour == "relay")
 			})
 		}
 	}

@@ -1,4 +1,4 @@
-// Relay's runtime without React, over the artifacts that relay-compiler made of accounts.js with the SDL that accountd prints.
+// Relay's runtime without React, with the files that relay-compiler made of accounts.js and the SDL that accountd prints.
 import assert from "node:assert/strict";
 import relay from "relay-runtime";
 import LoginMutation from "../generated/relay/accountsLoginMutation.graphql.js";
