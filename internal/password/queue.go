@@ -197,25 +197,23 @@ func (q *hashQueue) remove(t *Ticket) bool {
 // back what is missing to that half. It reports false if t itself is to be refused. Requires q.mu held.
 func (q *hashQueue) evict(t *Ticket) bool {
 	others := filter(q.waiting, func(u *Ticket) bool { return !u.isKnown })
-	known, reserved := len(q.waiting)-len(others), q.queue/2
-	if t.isKnown && known < reserved {
-		return q.refuseNewest(longestLine(longestLine(others, bySite), byNetwork))
-	}
-	candidates := q.waiting
+	own := filter(q.waiting, func(u *Ticket) bool { return bySite(u) == bySite(t) })
+	ownNetwork := filter(own, func(u *Ticket) bool { return u.Network == t.Network })
+	known, reserved, candidates := len(q.waiting)-len(others), q.queue/2, q.waiting
 	if !t.isKnown && known <= reserved {
 		candidates = others
 	}
-	own := filter(q.waiting, func(u *Ticket) bool { return bySite(u) == bySite(t) })
-	if longest := longestLine(candidates, bySite); len(longest) >= len(own)+2 {
-		return q.refuseNewest(longestLine(longest, byNetwork))
+	line := longestLine(candidates, bySite)
+	switch {
+	case t.isKnown && known < reserved:
+		line = longestLine(longestLine(others, bySite), byNetwork)
+	case len(line) >= len(own)+2:
+		line = longestLine(line, byNetwork)
+	default:
+		if line = longestLine(own, byNetwork); len(line) < len(ownNetwork)+2 {
+			return false
+		}
 	}
-	ownNetwork := filter(own, func(u *Ticket) bool { return u.Network == t.Network })
-	longest := longestLine(own, byNetwork)
-	return len(longest) >= len(ownNetwork)+2 && q.refuseNewest(longest)
-}
-
-// refuseNewest refuses the last ticket of a line, and returns true. Requires q.mu held.
-func (q *hashQueue) refuseNewest(line []*Ticket) bool {
 	newest := line[len(line)-1]
 	q.remove(newest)
 	newest.turn <- errBusy

@@ -18,46 +18,31 @@ type Owner struct{ Username, FirstName, LastName, Email string }
 // Problem is a rule that a password breaks. Message and Code are part of the API.
 type Problem struct{ Message, Code string }
 
-// The problems without numbers and names, to the letter of the API.
-var (
-	errTooCommon = Problem{"This password is too common.", "password_too_common"}
-	errNumeric   = Problem{"This password is entirely numeric.", "password_entirely_numeric"}
-)
-
-func errTooShort(limit int) Problem {
-	plural := "s"
-	if limit == 1 {
-		plural = ""
-	}
-	message := fmt.Sprintf("This password is too short. It must contain at least %d character%s.", limit, plural)
-	return Problem{message, "password_too_short"}
-}
-
-func errTooLong(limit int) Problem {
-	message := fmt.Sprintf("This password is too long. It must contain at most %d bytes.", limit)
-	return Problem{message, "password_too_long"}
-}
-
-func errTooSimilar(attribute string) Problem {
-	return Problem{fmt.Sprintf("The password is too similar to the %s.", attribute), "password_too_similar"}
-}
-
 // Check returns the rules that a new password of o breaks, in the order of the API.
 func (s Settings) Check(password string, o Owner) (problems []Problem) {
+	add := func(code, message string, args ...any) {
+		problems = append(problems, Problem{fmt.Sprintf(message, args...), code})
+	}
 	if len(password) > s.MaxBytes {
-		return []Problem{errTooLong(s.MaxBytes)}
+		add("password_too_long", "This password is too long. It must contain at most %d bytes.", s.MaxBytes)
+		return problems
 	}
 	if attribute := s.similarAttribute(password, o); attribute != "" {
-		problems = append(problems, errTooSimilar(attribute))
+		add("password_too_similar", "The password is too similar to the %s.", attribute)
 	}
 	if utf8.RuneCountInString(password) < s.MinLength {
-		problems = append(problems, errTooShort(s.MinLength))
+		plural := "s"
+		if s.MinLength == 1 {
+			plural = ""
+		}
+		add("password_too_short", "This password is too short. It must contain at least %d character%s.",
+			s.MinLength, plural)
 	}
 	if s.Common && commonPasswords()[trim(lower(password))] {
-		problems = append(problems, errTooCommon)
+		add("password_too_common", "This password is too common.")
 	}
 	if s.Numeric && isNumeric(password) {
-		problems = append(problems, errNumeric)
+		add("password_entirely_numeric", "This password is entirely numeric.")
 	}
 	return problems
 }
