@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -21,7 +20,7 @@ import (
 // dest of mode 0600, and checks the file. The backup is complete and durable, or does not exist; an existing file is
 // never overwritten. It is a single file without a WAL, and holds nothing of deleted rows.
 func Backup(ctx context.Context, path, dest string) (Condition, error) {
-	tmp := backupTmp(filepath.Dir(dest))
+	tmp := tmpName(filepath.Dir(dest), "backup")
 	defer Discard(tmp)
 	found, err := snapshot(ctx, path, tmp)
 	if err == nil {
@@ -35,8 +34,6 @@ func Backup(ctx context.Context, path, dest string) (Condition, error) {
 	}
 	return found, nil
 }
-
-func backupTmp(dir string) string { return filepath.Join(dir, backupPrefix+rand.Text()) }
 
 // snapshot copies the database at path into a new file at tmp, and checks the copy.
 func snapshot(ctx context.Context, path, tmp string) (found Condition, err error) {
@@ -77,7 +74,7 @@ func backupBefore(ctx context.Context, path, dir string, version int, now time.T
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	tmp := backupTmp(dir)
+	tmp := tmpName(dir, "backup")
 	defer Discard(tmp)
 	if _, err := snapshot(ctx, path, tmp); err != nil {
 		return err

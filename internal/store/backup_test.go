@@ -337,7 +337,7 @@ func TestCreateMeets(t *testing.T) {
 	if n := count(t, open(t, path)); n != 4 {
 		t.Errorf("%d of 4 rows", n)
 	}
-	if got := dir(t, filepath.Dir(path)); strings.Contains(got, newPrefix) {
+	if got := dir(t, filepath.Dir(path)); strings.Contains(got, tmpPrefix) {
 		t.Errorf("left behind: %s", got)
 	}
 }

@@ -19,12 +19,13 @@ import (
 	"accountd/internal/durable"
 )
 
-// Prefixes of temporary files beside a database. Clean deletes those of killed processes.
-const (
-	newPrefix    = ".accountd-new-"
-	backupPrefix = ".accountd-backup-"
-	copyPrefix   = ".accountd-restore-"
-)
+// tmpPrefix begins the names of temporary files beside a database. Clean deletes those of killed processes.
+const tmpPrefix = ".accountd-"
+
+// tmpName returns a new name for a temporary file in dir, which says what the file is for.
+func tmpName(dir, purpose string) string {
+	return filepath.Join(dir, tmpPrefix+purpose+"-"+rand.Text())
+}
 
 // restoreRemedy ends error messages about a damaged database.
 const restoreRemedy = "keep it aside, and bring a backup back with accountd restore FILE"
@@ -125,7 +126,7 @@ func create(ctx context.Context, path string) error {
 		return err
 	}
 	defer c.close()
-	tmp := filepath.Join(filepath.Dir(path), newPrefix+rand.Text())
+	tmp := tmpName(filepath.Dir(path), "new")
 	defer Discard(tmp)
 	if err := c.copyTo(ctx, tmp); err != nil {
 		return err
@@ -158,10 +159,8 @@ func Clean(dir string) error {
 		return nil
 	}
 	for _, entry := range entries {
-		for _, prefix := range []string{newPrefix, backupPrefix, copyPrefix} {
-			if strings.HasPrefix(entry.Name(), prefix) {
-				err = errors.Join(err, os.Remove(filepath.Join(dir, entry.Name())))
-			}
+		if strings.HasPrefix(entry.Name(), tmpPrefix) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, entry.Name())))
 		}
 	}
 	return err

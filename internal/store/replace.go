@@ -1,7 +1,6 @@
 package store
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,7 +37,7 @@ func CopyWithoutLog(path, dir string) (copied string, err error) {
 		return "", err
 	}
 	defer in.Close() // only read
-	copied = filepath.Join(dir, copyPrefix+rand.Text())
+	copied = tmpName(dir, "restore")
 	if err := durable.Write(copied, in); err != nil {
 		return "", fmt.Errorf("copy %s: %w", in.Name(), err)
 	}
@@ -59,13 +58,10 @@ func replacementFile(path string) string { return path + ".replace" }
 // either case.
 func Replace(path, copied, aside string) error {
 	dir := filepath.Dir(path)
-	raw, err := json.Marshal(replacement{filepath.Base(copied), aside})
-	if err != nil {
-		return err
-	}
-	err = errors.Join(durable.SyncFile(copied), durable.SyncDir(dir))
+	raw, _ := json.Marshal(replacement{filepath.Base(copied), aside}) // never fails
+	err := errors.Join(durable.SyncFile(copied), durable.SyncDir(dir))
 	if err == nil {
-		err = durable.Create(replacementFile(path), filepath.Join(dir, copyPrefix+rand.Text()), raw)
+		err = durable.Create(replacementFile(path), tmpName(dir, "restore"), raw)
 	}
 	if err == nil {
 		err = FinishReplace(path)
@@ -81,9 +77,7 @@ func Replace(path, copied, aside string) error {
 }
 
 // Replacing reports whether a Replace was interrupted.
-func Replacing(path string) bool {
-	return exists(replacementFile(path))
-}
+func Replacing(path string) bool { return exists(replacementFile(path)) }
 
 // FinishReplace completes a Replace that was interrupted, if one was. No process may have the database open.
 func FinishReplace(path string) error {
