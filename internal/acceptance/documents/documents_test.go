@@ -87,3 +87,34 @@ func TestSettingsInDocuments(t *testing.T) {
 		}
 	}
 }
+
+// TestPathsInDocuments: every path of this repository that a document names exists.
+func TestPathsInDocuments(t *testing.T) {
+	documents, err := filepath.Glob(servertest.File(t, "docs/*.md"))
+	if err != nil || len(documents) == 0 {
+		t.Fatalf("got %d documents, %v; want at least one", len(documents), err)
+	}
+	for _, name := range []string{"CONTRIBUTING.md", "README.md", "SECURITY.md"} {
+		documents = append(documents, servertest.File(t, name))
+	}
+	quoted := regexp.MustCompile("`((?:accountdtest|accounts|docs|email|internal|schema|testdata|tokens)/[\\w./*-]+)`")
+	found := 0
+	for _, document := range documents {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range quoted.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(match[1], "NNNN") {
+				continue // the number of the next migration
+			}
+			found++
+			if paths, err := filepath.Glob(servertest.File(t, match[1])); err != nil || len(paths) == 0 {
+				t.Errorf("%s: got %s, want a path that exists", filepath.Base(document), match[1])
+			}
+		}
+	}
+	if found < 100 {
+		t.Errorf("got %d paths, want at least 100", found)
+	}
+}
