@@ -53,23 +53,13 @@ func (s Settings) permit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var allowed bool
-	switch s.Users {
-	case "public":
-		allowed = true
-	case "authenticated":
-		allowed = u != nil
-	case "verified":
-		allowed = u != nil && (u.Verified || u.IsStaff)
-	default:
-		allowed = u != nil && u.IsStaff
+	if s.Users == "public" ||
+		u != nil && (u.IsStaff || s.Users == "authenticated" || s.Users == "verified" && u.Verified) {
+		return nil
 	}
-	if !allowed {
-		return &graphqlhttp.Error{
-			Message: "You do not have permission to perform this action", Code: graphqlhttp.CodePermissionDenied,
-		}
+	return &graphqlhttp.Error{
+		Message: "You do not have permission to perform this action", Code: graphqlhttp.CodePermissionDenied,
 	}
-	return nil
 }
 
 const userIDPrefix = "UserNode:"

@@ -110,7 +110,19 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 	expectedError := newExpectedErrorType(s.ErrorShape == "list")
 	a := &API{auth: forwardAuth(prepare, s)}
 	for style := range a.handlers {
-		built, err := build(rows, Style(style), expectedError, userNode, queries)
+		fields := graphql.Fields{}
+		for _, m := range rows {
+			fields[m.name] = m.field(Style(style), expectedError)
+		}
+		built, err := graphql.NewSchema(graphql.SchemaConfig{
+			Query: graphql.NewObject(graphql.ObjectConfig{
+				Name: "Query", Description: "What can be asked without changing anything.", Fields: queries,
+			}),
+			Mutation: graphql.NewObject(graphql.ObjectConfig{
+				Name: "Mutation", Description: "Everything that changes an account or a session.", Fields: fields,
+			}),
+			Types: []graphql.Type{userNode},
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -135,24 +147,6 @@ func (a *API) Handler(style Style) http.Handler { return a.handlers[style] }
 
 // SDL returns the schema of one style in the schema definition language, sorted by name.
 func (a *API) SDL(style Style) string { return a.handlers[style].SDL() }
-
-func build(
-	rows []mutation, style Style, expectedError *graphql.Scalar, userNode *graphql.Object, queries graphql.Fields,
-) (graphql.Schema, error) {
-	fields := graphql.Fields{}
-	for _, m := range rows {
-		fields[m.name] = m.field(style, expectedError)
-	}
-	return graphql.NewSchema(graphql.SchemaConfig{
-		Query: graphql.NewObject(graphql.ObjectConfig{
-			Name: "Query", Description: "What can be asked without changing anything.", Fields: queries,
-		}),
-		Mutation: graphql.NewObject(graphql.ObjectConfig{
-			Name: "Mutation", Description: "Everything that changes an account or a session.", Fields: fields,
-		}),
-		Types: []graphql.Type{userNode},
-	})
-}
 
 // exclusive reports the mutations that a request may have only once, or it could try many passwords or tokens.
 func exclusive(rows []mutation) func(string) bool {

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,10 +26,8 @@ type Keys struct {
 	path, algorithm string
 
 	current atomic.Pointer[ring]
-	raw     []byte // content of the file that current was made from; owned by Follow while it runs
-
-	mu      sync.Mutex
-	failure error // guarded by mu; of the last attempt of Follow to read the file
+	raw     []byte                // content of the file that current was made from; owned by Follow while it runs
+	failure atomic.Pointer[error] // of the last attempt of Follow to read the file; nil before the first
 }
 
 // ring is a snapshot of a key file. It is immutable except for its cache.
@@ -114,10 +111,8 @@ func (k *Keys) reload(log *slog.Logger) {
 	if changed {
 		err = k.use(raw)
 	}
-	k.mu.Lock()
-	before := k.failure
-	k.failure = err
-	k.mu.Unlock()
+	before := k.Healthy()
+	k.failure.Store(&err)
 	switch {
 	case err != nil && (before == nil || before.Error() != err.Error()):
 		log.Error("key file cannot be used; the keys that were read before stay in force", "error", err)
@@ -129,9 +124,10 @@ func (k *Keys) reload(log *slog.Logger) {
 // Healthy returns the failure of the last reload, nil if there was none. After a failure the ring in memory is in
 // force, but the next start would fail.
 func (k *Keys) Healthy() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.failure
+	if failure := k.failure.Load(); failure != nil {
+		return *failure
+	}
+	return nil
 }
 
 // checksModes reports whether files have Unix permissions on this system.
