@@ -75,7 +75,7 @@ func fullDisk(t *testing.T) (dir string, fill, empty func()) {
 		}
 }
 
-// TestSecurityFullDisk: on a full disk reads work, ordinary writes fail with an error, and readiness is red until
+// TestSecurityFullDisk: on a full disk reads work, ordinary writes fail with an error, and /readyz answers 503 until
 // there is space again. Sessions can still be ended and passwords changed, and a kill loses none of that. With space
 // again every write works, and no write is half done.
 func TestSecurityFullDisk(t *testing.T) {

@@ -118,7 +118,7 @@ func TestSecurityPublicSettings(t *testing.T) {
 	}
 }
 
-// TestSecurityAskedForPage: with graphql.graphiql = "on" GraphiQL is served to everyone, also through a proxy. Mails
+// TestSecurityAskedForPage: with graphql.graphiql = true GraphiQL is served to everyone, also through a proxy. Mails
 // are not.
 func TestSecurityAskedForPage(t *testing.T) {
 	t.Parallel()
