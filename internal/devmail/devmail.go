@@ -7,10 +7,8 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
-	"io/fs"
 	"net/http"
 	"strconv"
 	"strings"
@@ -51,7 +49,6 @@ type mailbox struct {
 	Messages []Message
 	Limit    int
 	Open     *Message // nil: none
-	Raw      string   // of Open
 	Missing  bool     // the requested mail does not exist
 }
 
@@ -60,10 +57,9 @@ type mailbox struct {
 // handler sets all headers that it needs, whatever it is mounted in.
 func Handler(spool string) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/dev/mail", func(w http.ResponseWriter, _ *http.Request) { servePage(w, spool, "") })
-	mux.HandleFunc("/dev/mail/{name}", func(w http.ResponseWriter, r *http.Request) {
-		servePage(w, spool, r.PathValue("name"))
-	})
+	page := func(w http.ResponseWriter, r *http.Request) { servePage(w, spool, r.PathValue("name")) }
+	mux.HandleFunc("/dev/mail", page)
+	mux.HandleFunc("/dev/mail/{name}", page)
 	mux.HandleFunc("/dev/mail.json", func(w http.ResponseWriter, r *http.Request) { serveJSON(w, r, spool) })
 	mux.HandleFunc("/dev/mail.css", func(w http.ResponseWriter, _ *http.Request) {
 		serve(w, "text/css; charset=utf-8", http.StatusOK, pageCSS)
@@ -96,22 +92,16 @@ func serve(w http.ResponseWriter, contentType string, status int, body []byte) {
 }
 
 func servePage(w http.ResponseWriter, spool, name string) {
-	var box mailbox
+	box, status := mailbox{Limit: defaultLimit}, http.StatusOK
 	var err error
-	status := http.StatusOK
-	if name != "" {
-		var open Message
-		open, err = find(spool, name)
-		switch {
-		case err == nil:
-			box.Open, box.Raw = &open, open.raw
-		case errors.Is(err, fs.ErrNotExist):
-			box.Missing, status, err = true, http.StatusNotFound, nil
+	if box.Messages, err = list(spool, "", "", defaultLimit); err == nil && name != "" {
+		var named []Message
+		named, err = list(spool, name, "", 1)
+		if len(named) > 0 {
+			box.Open = &named[0]
+		} else {
+			box.Missing, status = true, http.StatusNotFound
 		}
-	}
-	if err == nil {
-		box.Limit = defaultLimit
-		box.Messages, err = list(spool, "", defaultLimit)
 	}
 	var body bytes.Buffer
 	if err == nil {
@@ -134,7 +124,7 @@ func serveJSON(w http.ResponseWriter, r *http.Request, spool string) {
 		}
 		limit = n
 	}
-	messages, err := list(spool, strings.TrimSpace(query.Get("to")), limit)
+	messages, err := list(spool, "", strings.TrimSpace(query.Get("to")), limit)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

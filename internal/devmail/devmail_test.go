@@ -95,7 +95,7 @@ func TestParse(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			test.want.Name = "1000000.A.eml"
 			got := parse("1000000.A.eml", []byte(test.raw))
-			got.raw = ""
+			got.Raw = ""
 			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(Message{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -12,6 +12,7 @@ import (
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
+	"net/textproto"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,7 +34,7 @@ type Message struct {
 	Text    string    `json:"text"`
 	HTML    string    `json:"html"`
 
-	raw string
+	Raw string `json:"-"`
 }
 
 const (
@@ -42,11 +43,12 @@ const (
 )
 
 // fileName matches names that the spool gives to mails, without the flags that mail readers append.
-var fileName = pattern.Lazy(`^(\d{1,19})\.[A-Z2-7]{1,64}\.eml$`)
+var fileName = pattern.Lazy(`^(\d{1,16})\.[A-Z2-7]{1,64}\.eml$`)
 
-// list returns the newest messages, at most limit. With to, it returns only those to that address, in any case.
-func list(spool, to string, limit int) ([]Message, error) {
-	paths, err := files(spool)
+// list returns the newest messages, at most limit. With name it returns only the one of that name, and with to only
+// those to that address, in any case.
+func list(spool, name, to string, limit int) ([]Message, error) {
+	paths, err := files(spool, name)
 	if err != nil {
 		return nil, err
 	}
@@ -69,22 +71,8 @@ func list(spool, to string, limit int) ([]Message, error) {
 	return messages, nil
 }
 
-// find returns the message of a name, or fs.ErrNotExist.
-func find(spool, name string) (Message, error) {
-	paths, err := files(spool)
-	if err != nil {
-		return Message{}, err
-	}
-	for _, path := range paths {
-		if nameOf(path) == name {
-			return read(path)
-		}
-	}
-	return Message{}, fmt.Errorf("mail %q: %w", name, fs.ErrNotExist)
-}
-
-// files returns the paths of the mails, read or not, newest first.
-func files(spool string) ([]string, error) {
+// files returns the paths of the mails, read or not, newest first; with name only of the one of that name.
+func files(spool, name string) ([]string, error) {
 	var paths []string
 	for _, sub := range []string{"new", "cur"} {
 		entries, err := os.ReadDir(filepath.Join(spool, sub))
@@ -92,7 +80,8 @@ func files(spool string) ([]string, error) {
 			return nil, fmt.Errorf("spool: %w", err)
 		}
 		for _, entry := range entries {
-			if fileName().MatchString(nameOf(entry.Name())) && entry.Type().IsRegular() {
+			own := nameOf(entry.Name())
+			if fileName().MatchString(own) && entry.Type().IsRegular() && (name == "" || name == own) {
 				paths = append(paths, filepath.Join(spool, sub, entry.Name()))
 			}
 		}
@@ -110,10 +99,7 @@ func nameOf(path string) string {
 
 func micros(path string) int64 {
 	digits, _, _ := strings.Cut(nameOf(path), ".")
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil {
-		return 0 // out of range
-	}
+	n, _ := strconv.ParseInt(digits, 10, 64) // cannot fail: see fileName
 	return n
 }
 
@@ -132,7 +118,7 @@ func read(path string) (Message, error) {
 
 // parse accepts anything. If it is not a mail, the subject says so.
 func parse(name string, raw []byte) Message {
-	m := Message{Name: name, Date: time.UnixMicro(micros(name)).UTC(), raw: strings.ToValidUTF8(string(raw), "\uFFFD")}
+	m := Message{Name: name, Date: time.UnixMicro(micros(name)).UTC(), Raw: strings.ToValidUTF8(string(raw), "\uFFFD")}
 	parsed, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
 		m.Subject = "not a mail: " + err.Error()
@@ -150,35 +136,37 @@ func parse(name string, raw []byte) Message {
 	if date, err := parsed.Header.Date(); err == nil {
 		m.Date = date.UTC()
 	}
-	m.parts(parsed)
-	m.findLink()
+	m.parts(textproto.MIMEHeader(parsed.Header), parsed.Body)
+	link := tokenLink().FindStringSubmatch(m.Text)
+	if link == nil {
+		link = tokenLink().FindStringSubmatch(html.UnescapeString(m.HTML))
+	}
+	if link != nil {
+		m.Link, m.Token = link[0], link[1]
+	}
 	return m
 }
 
 // parts reads the bodies of a mail up to the first error.
-func (m *Message) parts(parsed *mail.Message) {
-	kind, params, err := mime.ParseMediaType(parsed.Header.Get("Content-Type"))
+func (m *Message) parts(header textproto.MIMEHeader, r io.Reader) {
+	kind, params, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil || !strings.HasPrefix(kind, "multipart/") {
-		m.body(kind, parsed.Header.Get("Content-Transfer-Encoding"), parsed.Body)
+		m.body(header, r)
 		return
 	}
-	for r := multipart.NewReader(parsed.Body, params["boundary"]); ; {
-		part, err := r.NextRawPart()
-		if err != nil {
-			return
-		}
-		kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type"))
-		m.body(kind, part.Header.Get("Content-Transfer-Encoding"), part)
+	parts := multipart.NewReader(r, params["boundary"])
+	for part, err := parts.NextRawPart(); err == nil; part, err = parts.NextRawPart() {
+		m.body(part.Header, part)
 	}
 }
 
-func (m *Message) body(kind, encoding string, r io.Reader) {
-	if strings.EqualFold(encoding, "quoted-printable") {
+func (m *Message) body(header textproto.MIMEHeader, r io.Reader) {
+	if strings.EqualFold(header.Get("Content-Transfer-Encoding"), "quoted-printable") {
 		r = quotedprintable.NewReader(r)
 	}
 	raw, _ := io.ReadAll(r) // up to an error
 	text := strings.ToValidUTF8(strings.ReplaceAll(string(raw), "\r\n", "\n"), "\uFFFD")
-	if kind == "text/html" {
+	if kind, _, _ := mime.ParseMediaType(header.Get("Content-Type")); kind == "text/html" {
 		m.HTML = text
 	} else {
 		m.Text = text
@@ -187,13 +175,3 @@ func (m *Message) body(kind, encoding string, r io.Reader) {
 
 // tokenLink matches a URL whose path or query ends in a token.
 var tokenLink = pattern.Lazy(`https?://[^\s<>"']*[/=]([A-Za-z0-9_-]{40,})`)
-
-func (m *Message) findLink() {
-	found := tokenLink().FindStringSubmatch(m.Text)
-	if found == nil {
-		found = tokenLink().FindStringSubmatch(html.UnescapeString(m.HTML))
-	}
-	if found != nil {
-		m.Link, m.Token = found[0], found[1]
-	}
-}
