@@ -70,12 +70,15 @@ func newHandler(mail bool) http.Handler {
 	}
 	asset := func(name string) string { return paths[name] }
 	index := template.Must(template.New("index").Funcs(template.FuncMap{"asset": asset}).Parse(indexHTML))
-	plain := render(index, page{
-		Endpoint: "/graphql", Tabs: tabs("(", ")"), Other: "/?endpoint=relay", OtherName: "Relay flavour", Mail: mail,
-	})
-	relay := render(index, page{
-		Endpoint: "/relay", Tabs: tabs("(input: {", "})"), Other: "/", OtherName: "plain flavour", Mail: mail,
-	})
+	render := func(endpoint, left, right, other, otherName string) []byte {
+		var b bytes.Buffer
+		if err := index.Execute(&b, page{endpoint, tabs(left, right), other, otherName, mail}); err != nil {
+			panic(err) // the template is embedded
+		}
+		return b.Bytes()
+	}
+	plain := render("/graphql", "(", ")", "/?endpoint=relay", "Relay flavour")
+	relay := render("/relay", "(input: {", "})", "/", "plain flavour")
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -109,31 +112,27 @@ func newHandler(mail bool) http.Handler {
 	})
 }
 
-func load(name string) *asset {
-	content, err := files.ReadFile(name)
+// must returns the value of what cannot fail, because the files are embedded.
+func must[T any](value T, err error) T {
 	if err != nil {
-		panic(err) // it is embedded
+		panic(err)
 	}
-	a := &asset{content: content}
+	return value
+}
+
+func load(name string) *asset {
+	a := &asset{content: must(files.ReadFile(name))}
 	name, a.packed = strings.CutSuffix(name, ".gz")
 	a.contentType = map[string]string{
 		".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
 	}[path.Ext(name)]
-	sum := sha256.Sum256(content)
+	sum := sha256.Sum256(a.content)
 	a.path = "/graphiql/" + hex.EncodeToString(sum[:8]) + "/" + path.Base(name)
 	return a
 }
 
 func unpack(packed []byte) []byte {
-	r, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		panic(err) // it is embedded
-	}
-	plain, err := io.ReadAll(r)
-	if err != nil {
-		panic(err)
-	}
-	return plain
+	return must(io.ReadAll(must(gzip.NewReader(bytes.NewReader(packed)))))
 }
 
 func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
@@ -143,10 +142,9 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Add("Vary", "Accept-Encoding")
 	body := a.content
-	switch {
-	case a.packed && acceptsGzip(r):
+	if a.packed && acceptsGzip(r) {
 		h.Set("Content-Encoding", "gzip")
-	case a.packed:
+	} else if a.packed {
 		body = unpack(body) // not needed by browsers
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -167,14 +165,6 @@ func acceptsGzip(r *http.Request) bool {
 	return false
 }
 
-func render(index *template.Template, p page) []byte {
-	var b bytes.Buffer
-	if err := index.Execute(&b, p); err != nil {
-		panic(err) // the template is embedded
-	}
-	return b.Bytes()
-}
-
 // tabs returns the tour as GraphiQL's defaultTabs in JSON. left and right enclose the arguments of a mutation.
 func tabs(left, right string) string {
 	type tab struct {
@@ -189,11 +179,7 @@ func tabs(left, right string) string {
 		}
 		list = append(list, t)
 	}
-	encoded, err := json.Marshal(list)
-	if err != nil {
-		panic(err) // cannot happen: strings
-	}
-	return string(encoded)
+	return string(must(json.Marshal(list)))
 }
 
 func steps(left, right string) []string {
