@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -41,24 +42,22 @@ type Server struct {
 }
 
 // Option is an option of New.
-type Option func(*options)
-
-type options struct{ settings string }
+type Option struct{ settings string }
 
 // Config sets the text of config.toml. Its settings of address, data directory, keys, spool and cost of hashing have no
 // effect.
-func Config(toml string) Option { return func(o *options) { o.settings = toml } }
+func Config(toml string) Option { return Option{toml} }
 
 // New starts a server. It stops the server at the end of the test, which fails if the server exits with an error. The
 // log of the server is written to the log of the test.
 func New(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	var o options
+	var settings string
 	for _, opt := range opts {
-		opt(&o)
+		settings = opt.settings
 	}
-	s := &Server{Clock: newClock(time.Now()), settings: filepath.Join(t.TempDir(), "config.toml")}
-	if err := os.WriteFile(s.settings, []byte(o.settings), 0o600); err != nil {
+	s := &Server{Clock: &Clock{now: time.Now()}, settings: filepath.Join(t.TempDir(), "config.toml")}
+	if err := os.WriteFile(s.settings, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -169,24 +168,18 @@ func (s *Server) Client(t testing.TB, u *User) *http.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Post(s.URL+"/graphql", "application/json", bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var answer struct {
-		Data struct{ TokenAuth struct{ Token string } }
+		Data struct{ TokenAuth map[string]any }
 	}
-	if err := json.Unmarshal(raw, &answer); err != nil || answer.Data.TokenAuth.Token == "" {
-		t.Fatalf("%s cannot log in: %s", u.Email, raw)
+	resp, err := http.Post(s.URL+"/graphql", "application/json", bytes.NewReader(body))
+	decode(t, resp, err, &answer)
+	token, _ := answer.Data.TokenAuth["token"].(string)
+	if token == "" {
+		t.Fatalf("%s cannot log in: %v", u.Email, answer.Data.TokenAuth["errors"])
 	}
 	return &http.Client{Transport: &bearer{
 		host: strings.TrimPrefix(s.URL, "http://"), header: s.config.Schema.HeaderName,
-		value: s.config.Schema.HeaderPrefixes[0] + " " + answer.Data.TokenAuth.Token,
+		value: s.config.Schema.HeaderPrefixes[0] + " " + token,
 	}}
 }
 
@@ -211,20 +204,54 @@ type Mail struct {
 // exists when the request that caused it is answered.
 func (s *Server) Mail(t testing.TB, address string) *Mail {
 	t.Helper()
-	resp, err := http.Get(s.URL + "/dev/mail.json?limit=1&to=" + url.QueryEscape(address))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("/dev/mail.json answers %s", resp.Status)
-	}
 	var mails []*Mail
-	if err := json.NewDecoder(resp.Body).Decode(&mails); err != nil {
-		t.Fatal(err)
-	}
+	resp, err := http.Get(s.URL + "/dev/mail.json?limit=1&to=" + url.QueryEscape(address))
+	decode(t, resp, err, &mails)
 	if len(mails) == 0 {
 		t.Fatalf("no mail went to %s", address)
 	}
 	return mails[0]
+}
+
+// decode reads JSON of a successful response.
+func decode(t testing.TB, resp *http.Response, err error, into any) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s answers %s: %v: %s", resp.Request.URL, resp.Status, err, raw)
+	}
+}
+
+// Clock is the clock of a server. It starts at the time of New and stands still until the test moves it.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time // guarded by mu
+}
+
+// Now returns the time of the server.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Set sets the time.
+func (c *Clock) Set(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
+
+// Advance moves the time by d.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
 }
