@@ -151,22 +151,11 @@ const (
 	exitIO      = 74 // EX_IOERR of sysexits.h: a write did not reach the disk
 )
 
-// exited carries the code with which kong ends the program, after --help, out of the parser.
-type exited int
-
 // Run runs one command and returns the exit code of the program: 0, 1 for a failure, 2 for a mistake in the command
 // line, 74 where the disk failed.
-func Run(ctx context.Context, env Env) (code int) {
-	defer func() {
-		if p := recover(); p != nil {
-			status, ok := p.(exited)
-			if !ok {
-				panic(p)
-			}
-			code = int(status)
-		}
-	}()
+func Run(ctx context.Context, env Env) int {
 	privateFiles()
+	helped := false
 	a := &app{Env: env, ctx: ctx}
 	parser := kong.Must(&a.commands,
 		kong.Name("accountd"),
@@ -177,16 +166,19 @@ func Run(ctx context.Context, env Env) (code int) {
 			"algorithms": ",HS256,HS384,HS512,EdDSA,ES256,RS256",
 		},
 		kong.Writers(env.Stdout, env.Stderr),
-		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.Exit(func(int) { helped = true }), // kong goes on, and finds mistakes that do not matter
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Bind(a),
 		kong.BindToProvider(a.settings),
 		kong.BindToProvider(a.loadAccounts),
 	)
 	parsed, err := parser.Parse(env.Args)
-	if err == nil {
+	switch {
+	case helped:
+		return exitOK
+	case err == nil:
 		err = a.end(parsed.Run())
-	} else {
+	default:
 		err = usageError{err}
 	}
 	return report(env.Stderr, err)
@@ -203,9 +195,7 @@ func report(w io.Writer, err error) int {
 		fmt.Fprintf(w, "accountd: %v\nTry accountd --help.\n", err)
 		return exitUsage
 	case errors.As(err, &problems):
-		for _, line := range problemLines(problems) {
-			fmt.Fprintf(w, "accountd: %s\n", line)
-		}
+		printProblems(w, problems)
 		return exitFailure
 	}
 	fmt.Fprintf(w, "accountd: %v\n", err)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 
@@ -19,17 +20,14 @@ type configCheckCmd struct{}
 // Run reports all problems of the settings, and then the first one of the templates, the SMTP password and the key ring
 // that they name. A missing key ring is no problem.
 func (*configCheckCmd) Run(a *app, c *config.Config) error {
-	if _, err := email.NewComposer(c.EmailSettings()); err != nil {
-		return err
-	}
-	if err := c.SMTPSettings().Check(); err != nil {
-		return err
-	}
-	if err := a.keyFile(c).Check(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	_, templates := email.NewComposer(c.EmailSettings())
+	keys := a.keyFile(c).Check()
+	if errors.Is(keys, fs.ErrNotExist) {
+		keys = nil
 	}
 	// Two arguments with the same name are only found when the schema is built.
-	if _, err := schema.New(nil, schemaSettings(c, a.log(c))); err != nil {
+	_, arguments := schema.New(nil, schemaSettings(c, a.log(c)))
+	if err := cmp.Or(templates, c.SMTPSettings().Check(), keys, arguments); err != nil {
 		return err
 	}
 	for _, warning := range c.Warnings() {

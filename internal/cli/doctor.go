@@ -96,25 +96,19 @@ func (d *doctor) modes() {
 	}
 	for _, root := range roots {
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			var info fs.FileInfo
+			if err == nil {
+				info, err = entry.Info()
+			}
 			if errors.Is(err, fs.ErrNotExist) && path != dir {
 				return nil // removed meanwhile, or a spool that does not exist yet
 			}
-			if err != nil {
-				return err
-			}
-			info, err := entry.Info()
-			if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode()&fs.ModeSymlink != 0 {
-				return nil
-			}
-			if err != nil {
+			if err != nil || info.Mode()&fs.ModeSymlink != 0 {
 				return err
 			}
 			looked++
 			if openToOthers(info) && len(d.findings)-before < 10 {
-				want := "600"
-				if entry.IsDir() {
-					want = "700"
-				}
+				want := map[bool]string{true: "700", false: "600"}[entry.IsDir()]
 				text := fmt.Sprintf("%s is open to others (mode %04o)", path, info.Mode().Perm())
 				d.problem(subject, text, "chmod "+want+" "+path)
 			}
@@ -189,10 +183,8 @@ func (d *doctor) newestBackup() string {
 	files, err := os.ReadDir(d.config.BackupsDir())
 	newest, at := "", time.Time{}
 	for _, file := range files {
-		if file.Name()[0] == '.' {
-			continue // not complete yet
-		}
-		if info, err := file.Info(); err == nil && info.Mode().IsRegular() && info.ModTime().After(at) {
+		incomplete := file.Name()[0] == '.'
+		if info, err := file.Info(); err == nil && !incomplete && info.Mode().IsRegular() && info.ModTime().After(at) {
 			newest, at = filepath.Join(d.config.BackupsDir(), file.Name()), info.ModTime()
 		}
 	}

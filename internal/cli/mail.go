@@ -49,21 +49,16 @@ func (cmd *mailPreviewCmd) Run(a *app, c *config.Config) error {
 	shown := string(message.Raw)
 	switch {
 	case cmd.To != "":
-		return writePreview(cmd.To, message.Raw)
+		if !strings.HasSuffix(cmd.To, ".eml") { // keeps a mistyped name from overwriting another file
+			return usageError{fmt.Errorf("--to %s: the name of the file ends in .eml", cmd.To)}
+		}
+		return os.WriteFile(cmd.To, message.Raw, 0o600)
 	case cmd.HTML:
 		shown = message.HTML
 	case cmd.Text:
 		shown = message.Text
 	}
 	return a.printf("%s", shown)
-}
-
-// writePreview writes or overwrites a file. The ending .eml keeps a mistyped name from overwriting another file.
-func writePreview(path string, raw []byte) error {
-	if !strings.HasSuffix(path, ".eml") {
-		return usageError{fmt.Errorf("--to %s: the name of the file ends in .eml", path)}
-	}
-	return os.WriteFile(path, raw, 0o600)
 }
 
 // openQueue opens the spool, which has to exist.

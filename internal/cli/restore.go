@@ -111,10 +111,15 @@ func replaceDatabase(a *app, c *config.Config, copied, reason string) (out repla
 	if out.before, err = lookAtOriginal(a.ctx, c); err != nil {
 		return out, err
 	}
-	if out.Revoked, err = prepare(a, copied, out.before, reason); err != nil {
+	db, err := store.OpenCopy(a.ctx, copied, a.Now) // migrates it
+	if err != nil {
 		return out, err
 	}
-	if err := ownLike(copied, out.before.owner); err != nil {
+	out.Revoked, err = accounts.RevokeAll(a.ctx, db, out.before.lastIDs, reason)
+	if err = errors.Join(err, db.Close()); err == nil {
+		err = ownLike(copied, out.before.owner)
+	}
+	if err != nil {
 		return out, err
 	}
 	name := "accountd-replaced-" + store.BackupName(a.Now())[len("accountd-"):]
@@ -164,14 +169,4 @@ func lookAtOriginal(ctx context.Context, c *config.Config) (o original, err erro
 	}
 	o.note = " (it is damaged or of a newer accountd, and unchanged, with its -wal if it has one)"
 	return o, nil
-}
-
-// prepare migrates the copy and ends its sessions, links and waiting mails.
-func prepare(a *app, copied string, before original, reason string) (revoked accounts.Revoked, err error) {
-	db, err := store.OpenCopy(a.ctx, copied, a.Now)
-	if err != nil {
-		return revoked, err
-	}
-	revoked, err = accounts.RevokeAll(a.ctx, db, before.lastIDs, reason)
-	return revoked, errors.Join(err, db.Close())
 }

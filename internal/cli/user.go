@@ -124,14 +124,12 @@ func parseFields(fields []accounts.Field, pairs []string) (accounts.Values, erro
 			return nil, fmt.Errorf("--field %s: %s is given twice", pair, name)
 		}
 		values[name] = nil
-		if text == "" {
-			continue
+		if text != "" {
+			var err error
+			if values[name], err = fields[i].Parse(text); err != nil {
+				return nil, fmt.Errorf("--field %s: %q %w", pair, text, err)
+			}
 		}
-		value, err := fields[i].Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("--field %s: %q %w", pair, text, err)
-		}
-		values[name] = value
 	}
 	return values, nil
 }

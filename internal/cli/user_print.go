@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -105,19 +106,17 @@ func state(u *accounts.User) string {
 	return strings.Join(words, ", ")
 }
 
-// problemLines returns one line for each problem of a form, with the name of its field.
-func problemLines(problems accounts.Errors) []string {
-	var lines []string
+// printProblems prints one line for each problem of a form, with the name of its field.
+func printProblems(w io.Writer, problems accounts.Errors) {
 	for _, field := range slices.Sorted(maps.Keys(problems)) {
 		for _, p := range problems[field] {
 			line := p.Message
 			if field != accounts.NonField {
 				line = strings.ReplaceAll(field, "_", " ") + ": " + line
 			}
-			lines = append(lines, line)
+			fmt.Fprintf(w, "accountd: %s\n", line)
 		}
 	}
-	return lines
 }
 
 func orNull(s string) *string {
