@@ -37,12 +37,6 @@ func (h *Handler) document(query string) (*ast.QueryDocument, *refusal) {
 	if r := h.checkCost(doc); r != nil {
 		return nil, r
 	}
-	for _, op := range doc.Operations {
-		op.SelectionSet = withoutRepeats(op.SelectionSet)
-	}
-	for _, f := range doc.Fragments {
-		f.SelectionSet = withoutRepeats(f.SelectionSet)
-	}
 	if errs := validator.ValidateWithRules(h.schema, doc, h.quietRules()); len(errs) > 0 {
 		// Suggestions cost as much as the rest of validation, so only few errors get them.
 		if h.settings.Introspection && len(errs) <= limits.Errors {
@@ -76,31 +70,6 @@ func withoutToken(message string) string {
 		}
 	}
 	return message
-}
-
-// withoutRepeats removes plain fields that their selection set already has. Answers stay the same, and the rule for
-// overlapping fields, which compares each field with each, has less to do.
-func withoutRepeats(set ast.SelectionSet) ast.SelectionSet {
-	type plainField struct{ alias, name string }
-	seen := map[plainField]bool{}
-	kept := set[:0]
-	for _, s := range set {
-		switch s := s.(type) {
-		case *ast.Field:
-			if len(s.SelectionSet)+len(s.Arguments)+len(s.Directives) == 0 {
-				f := plainField{s.Alias, s.Name}
-				if seen[f] {
-					continue
-				}
-				seen[f] = true
-			}
-			s.SelectionSet = withoutRepeats(s.SelectionSet)
-		case *ast.InlineFragment:
-			s.SelectionSet = withoutRepeats(s.SelectionSet)
-		}
-		kept = append(kept, s)
-	}
-	return kept
 }
 
 // clip shortens a message that quotes the request.

@@ -184,13 +184,15 @@ type enumName string
 func scalarLeaf(t *graphql.Scalar) leaf {
 	switch t.Name() {
 	case "String":
-		return leaf{only[string], func(v any) any { return parseIf(t, v, is[string](v)) }}
+		return leaf{only[string], only[string]}
 	case "Boolean":
-		return leaf{only[bool], func(v any) any { return parseIf(t, v, is[bool](v)) }}
+		return leaf{only[bool], only[bool]}
 	case "ID":
 		return leaf{only[string], func(v any) any {
-			n, isNumber := v.(json.Number)
-			return parseIf(t, v, is[string](v) || isNumber && strings.Trim(n.String(), "-0123456789") == "")
+			if n, isNumber := v.(json.Number); isNumber && strings.Trim(n.String(), "-0123456789") == "" {
+				return n.String()
+			}
+			return only[string](v)
 		}}
 	case "Int":
 		return leaf{
@@ -201,15 +203,18 @@ func scalarLeaf(t *graphql.Scalar) leaf {
 				return t.Serialize(v)
 			},
 			parse: func(v any) any {
-				n, isNumber := v.(json.Number)
+				n, _ := v.(json.Number)
 				f, err := n.Float64() // 1e2 and 1.0 are whole numbers in JSON
-				return parseIf(t, f, isNumber && err == nil && f == math.Trunc(f))
+				if err != nil || f != math.Trunc(f) {
+					return nil
+				}
+				return t.ParseValue(f)
 			},
 		}
 	case "Float":
 		return leaf{only[float64], func(v any) any {
-			n, isNumber := v.(json.Number)
-			return parseIf(t, n.String(), isNumber)
+			n, _ := v.(json.Number)
+			return t.ParseValue(n.String())
 		}}
 	default:
 		return leaf{t.Serialize, t.ParseValue}
@@ -228,20 +233,11 @@ func enumLeaf(t *graphql.Enum) leaf {
 	}}
 }
 
-func parseIf(t *graphql.Scalar, v any, admitted bool) any {
-	if !admitted {
-		return nil
-	}
-	return t.ParseValue(v)
-}
-
-func is[T any](v any) bool {
-	_, ok := v.(T)
-	return ok
-}
-
 // only is v if it is a T, else nil.
-func only[T any](v any) any { return orNil(v, is[T](v)) }
+func only[T any](v any) any {
+	_, ok := v.(T)
+	return orNil(v, ok)
+}
 
 func orNil[T any](v T, ok bool) any {
 	if !ok {
