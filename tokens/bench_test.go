@@ -36,7 +36,7 @@ func BenchmarkVerify(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, ok := f.keys.ring().verify(token, testSettings.Algorithm); !ok {
-				b.Fatal("it is refused")
+				b.Fatal("got a refused token, want a valid one")
 			}
 		}
 	})

@@ -45,7 +45,7 @@ func TestClaimsAsJSON(t *testing.T) {
 			text := strings.ToValidUTF8(text, "\ufffd")
 			c.Username, c.Issuer, c.Audience = text, text, text
 			if got, ok := parseClaims(want); !ok || got != c {
-				t.Errorf("%s is read as %+v, %t", want, got, ok)
+				t.Errorf("%s: got the claims %+v, %t; want %+v", want, got, ok, c)
 			}
 		}
 	}
@@ -70,7 +70,7 @@ func TestSignedAsTheLibraryDoes(t *testing.T) {
 			key := f.keys.ring().signing
 			verified, err := jws.Verify([]byte(token), jws.WithKey(key.alg, key.verify))
 			if err != nil || string(verified) != string(payload) {
-				t.Errorf("jws.Verify(%s) = %s, %v", token, verified, err)
+				t.Errorf("jws.Verify(%s): got %s, %v; want %s", token, verified, err, payload)
 			}
 			headers := jws.NewHeaders()
 			for name, value := range map[string]any{jws.TypeKey: "JWT", jws.KeyIDKey: key.id} {
@@ -86,7 +86,7 @@ func TestSignedAsTheLibraryDoes(t *testing.T) {
 				token, want = token[:strings.LastIndex(token, ".")], want[:strings.LastIndex(string(want), ".")]
 			}
 			if token != string(want) {
-				t.Errorf("%s, want %s", token, want)
+				t.Errorf("got %s, want %s", token, want)
 			}
 		})
 	}
@@ -109,7 +109,7 @@ func TestOtherHeaders(t *testing.T) {
 		message := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + payload
 		raw := message + "." + base64.RawURLEncoding.EncodeToString(mac(key.sign.([]byte), []byte(message)))
 		if claims, err := f.Verify(raw); err != nil || claims != live.Claims {
-			t.Errorf("%s: %+v, %v", header, claims, err)
+			t.Errorf("%s: got %+v, %v; want %+v", header, claims, err, live.Claims)
 		}
 	}
 }

@@ -26,12 +26,12 @@ func (f *fixture) clear(
 		})
 		if !more {
 			if one != (Cleared{}) {
-				t.Errorf("%+v, and no more", one)
+				t.Errorf("got %+v with no more to clear, want nothing cleared", one)
 			}
 			return all
 		}
 		if one.Sessions+one.RefreshTokens > most {
-			t.Errorf("%+v in one transaction", one)
+			t.Errorf("got %+v in one transaction, want at most %d rows", one, most)
 		}
 		all.Add(one)
 	}
@@ -40,7 +40,7 @@ func (f *fixture) clear(
 func (f *fixture) cleared(t *testing.T, got, want Cleared) {
 	t.Helper()
 	if got != want {
-		t.Errorf("cleared %+v, want %+v", got, want)
+		t.Errorf("got %+v cleared, want %+v", got, want)
 	}
 }
 
@@ -66,15 +66,15 @@ func TestClearExpired(t *testing.T) {
 	// These are idle, ended, and the first token of alive.
 	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: 2, RefreshTokens: 3})
 	if f.live(t, idle.Session) || !f.live(t, next.Session) {
-		t.Error("the wrong session is gone")
+		t.Errorf("got idle live %t, next live %t; want false, true", f.live(t, idle.Session), f.live(t, next.Session))
 	}
 	for _, raw := range []string{idle.Refresh, ended.Refresh, alive.Refresh} {
 		if _, err := f.refresh(raw); !errors.Is(err, ErrInvalid) || reused(err) {
-			t.Errorf("a token that is gone: %v", err)
+			t.Errorf("a deleted token: got %v, want ErrInvalid", err)
 		}
 	}
 	if _, err := f.refresh(next.Refresh); err != nil {
-		t.Errorf("the live leaf: %v", err)
+		t.Errorf("the newest token of a live session: got %v, want no error", err)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestClearKeepsWhatIsNeeded(t *testing.T) {
 	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{})
 	f.cleared(t, f.clear(t, f.ClearEnded, 0), Cleared{})
 	if _, err := f.refresh(first.Refresh); !reused(err) {
-		t.Errorf("a stolen token: %v", err)
+		t.Errorf("a stolen token: got %v, want *ReuseError", err)
 	}
 }
 
@@ -110,11 +110,11 @@ func TestClearEnded(t *testing.T) {
 	f.cleared(t, f.clear(t, f.ClearEnded, time.Hour), Cleared{Sessions: 1, RefreshTokens: 2})
 	for _, raw := range []string{first.Refresh, second.Refresh} {
 		if _, err := f.refresh(raw); !errors.Is(err, ErrInvalid) || reused(err) {
-			t.Errorf("a token that is gone: %v", err)
+			t.Errorf("a deleted token: got %v, want ErrInvalid", err)
 		}
 	}
 	if _, err := f.refresh(other.Refresh); err != nil {
-		t.Errorf("the other session: %v", err)
+		t.Errorf("the other session: got %v, want no error", err)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestClearWithoutRefreshTokens(t *testing.T) {
 			f.advance(time.Second)
 			f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: 1})
 			if f.live(t, pair.Session) {
-				t.Error("it lives")
+				t.Error("session: got live, want ended")
 			}
 		})
 	}
@@ -192,7 +192,8 @@ func TestClearExtended(t *testing.T) {
 	f.advance(s.RefreshLifetime + f.accessMargin() - time.Second)
 	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: 1, RefreshTokens: 1})
 	if f.live(t, idle.Session) || !f.live(t, pairs[0].Session) {
-		t.Error("the wrong session is gone")
+		t.Errorf("got idle live %t, other live %t; want false, true", f.live(t, idle.Session),
+			f.live(t, pairs[0].Session))
 	}
 	f.advance(time.Second)
 	all := int64(len(pairs))
@@ -217,18 +218,18 @@ func TestClearOldestFirst(t *testing.T) {
 	f.write(t, func(tx *store.Tx) error {
 		one, more, err := f.ClearExpired(t.Context(), tx, 0, ClearRows)
 		if one != (Cleared{RefreshTokens: ClearRows}) || !more {
-			t.Errorf("cleared %+v, more: %v", one, more)
+			t.Errorf("got %+v cleared, more %t; want %d refresh tokens, more true", one, more, ClearRows)
 		}
 		return err
 	})
 	if _, err := f.refresh(first); !errors.Is(err, ErrInvalid) || reused(err) {
-		t.Errorf("the first token: %v", err)
+		t.Errorf("the first token: got %v, want ErrInvalid", err)
 	}
 	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{RefreshTokens: ClearRows})
 	f.advance(time.Second)
 	f.cleared(t, f.clear(t, f.ClearExpired, 0), Cleared{Sessions: 1, RefreshTokens: 1})
 	if f.live(t, pair.Session) {
-		t.Error("it lives")
+		t.Error("session: got live, want ended")
 	}
 }
 
@@ -255,11 +256,11 @@ func TestClearPlans(t *testing.T) {
 					return err
 				}
 				if strings.Contains(step, "SCAN") || strings.Contains(step, "TEMP B-TREE") {
-					t.Errorf("%s: %s", query, step)
+					t.Errorf("%s: got the step %s, want an index and no sorting", query, step)
 				}
 			}
 			if steps == 0 {
-				t.Errorf("%s: no plan", query)
+				t.Errorf("%s: got no plan, want one", query)
 			}
 			return rows.Err()
 		}))

@@ -17,7 +17,7 @@ func (f *fixture) both(t *testing.T, raw string) (Claims, error) {
 	f.keys.ring().verified.forget()
 	claims, err := f.Verify(raw)
 	if again, errAgain := f.Verify(raw); again != claims || !errors.Is(errAgain, err) {
-		t.Errorf("%q: %+v, %v; and again %+v, %v", raw, claims, err, again, errAgain)
+		t.Errorf("%q: got %+v, %v the second time; want %+v, %v", raw, again, errAgain, claims, err)
 	}
 	return claims, err
 }
@@ -40,11 +40,11 @@ func FuzzVerify(f *testing.F) {
 		claims, err := x.both(t, raw)
 		switch {
 		case err == nil && raw != live.Access:
-			t.Errorf("%q passes as %+v", raw, claims)
+			t.Errorf("%q: got %+v, want ErrInvalid", raw, claims)
 		case err != nil && !errors.Is(err, ErrInvalid):
-			t.Errorf("%q: %v", raw, err)
+			t.Errorf("%q: got %v, want ErrInvalid", raw, err)
 		case raw == live.Access && claims != live.Claims:
-			t.Errorf("the issued token gives %+v, %v", claims, err)
+			t.Errorf("the issued token: got %+v, %v; want %+v", claims, err, live.Claims)
 		}
 	})
 }
@@ -97,13 +97,13 @@ func FuzzClaims(f *testing.F) {
 		claims, err := x.both(t, raw)
 		if err != nil {
 			if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpired) {
-				t.Errorf("%s: %v", payload, err)
+				t.Errorf("%s: got %v, want ErrInvalid or ErrExpired", payload, err)
 			}
 			return
 		}
 		if claims.ExpiresAt <= now || claims.IssuedAt > now || claims.Issuer != testSettings.Issuer ||
 			claims.Audience != testSettings.Audience {
-			t.Errorf("%s passes as %+v", payload, claims)
+			t.Errorf("%s: got %+v, want a refusal", payload, claims)
 		}
 		said := []string{claims.Username, strconv.FormatInt(claims.Subject, 10), strconv.FormatInt(claims.Session, 10),
 			strconv.FormatInt(claims.ExpiresAt, 10),
@@ -111,11 +111,11 @@ func FuzzClaims(f *testing.F) {
 			claims.Audience}
 		for at, name := range []string{"username", "sub", "sid", "exp", "iat", "origIat", "iss", "aud"} {
 			if want := text(payload, name); said[at] != want && !(want == "-0" && said[at] == "0") {
-				t.Errorf("%s: %s is %q, not %q", payload, name, said[at], want)
+				t.Errorf("%s: got %s %q, want %q", payload, name, said[at], want)
 			}
 		}
 		if text(header, "alg") != "HS256" || text(header, "typ") != "JWT" {
-			t.Errorf("header %s passes", header)
+			t.Errorf("header %s: got a valid token, want a refusal", header)
 		}
 	})
 }
@@ -143,10 +143,10 @@ func FuzzAction(f *testing.F) {
 		got, err := x.VerifyAction(raw, as)
 		good := raw == made && as == PasswordReset && moved <= time.Hour
 		if good != (err == nil) || err == nil && got != want {
-			t.Errorf("%q as %s after %s: %+v, %v", raw, as, moved, got, err)
+			t.Errorf("%q as %s after %s: got %+v, %v; want success %t", raw, as, moved, got, err, good)
 		}
 		if err != nil && !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrExpired) {
-			t.Errorf("%q: %v", raw, err)
+			t.Errorf("%q: got %v, want ErrInvalid or ErrExpired", raw, err)
 		}
 	})
 }
@@ -159,15 +159,15 @@ func FuzzAlteredAction(f *testing.F) {
 		token, err := x.SignAction(want)
 		if err != nil {
 			if len(address) < 600 {
-				t.Errorf("an address of %d bytes: %v", len(address), err)
+				t.Errorf("an address of %d bytes: got %v, want a token", len(address), err)
 			}
 			return
 		}
 		if got, err := x.VerifyAction(token, PasswordReset); err != nil || got != want {
-			t.Errorf("%+v is read as %+v, %v", want, got, err)
+			t.Errorf("got %+v, %v; want %+v", got, err, want)
 		}
 		if _, err := x.VerifyAction(token, Activation); !errors.Is(err, ErrInvalid) {
-			t.Errorf("%+v activates: %v", want, err)
+			t.Errorf("%+v as a token for activation: got %v, want ErrInvalid", want, err)
 		}
 		if flip == 0 {
 			return
@@ -181,7 +181,7 @@ func FuzzAlteredAction(f *testing.F) {
 		altered[int(at)%len(altered)] ^= flip
 		for _, other := range []string{base64.RawURLEncoding.EncodeToString(raw), string(altered)} {
 			if got, err := x.VerifyAction(other, PasswordReset); !errors.Is(err, ErrInvalid) {
-				t.Errorf("%q, altered from %q, is %+v, %v", other, token, got, err)
+				t.Errorf("%q, altered from %q: got %+v, %v; want ErrInvalid", other, token, got, err)
 			}
 		}
 	})

@@ -46,7 +46,7 @@ func (k publicKey) verifies(t *testing.T, signed string, signature []byte) bool 
 		return rsa.VerifyPKCS1v15(&rsa.PublicKey{N: number(k.N), E: int(number(k.E).Int64())}, crypto.SHA256, sum[:],
 			signature) == nil
 	}
-	t.Fatalf("%+v", k)
+	t.Fatalf("got the key %+v, want EdDSA, ES256 or RS256", k)
 	return false
 }
 
@@ -72,19 +72,19 @@ func TestJWKS(t *testing.T) {
 				"Access-Control-Allow-Origin": "*",
 			} {
 				if got := w.Header().Get(name); got != want {
-					t.Errorf("%s: %q, want %q", name, got, want)
+					t.Errorf("%s: got %q, want %q", name, got, want)
 				}
 			}
 			var set struct{ Keys []publicKey }
 			if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil || w.Code != 200 || len(set.Keys) != 2 {
-				t.Fatalf("status %d, %s, %v", w.Code, w.Body, err)
+				t.Fatalf("got status %d, %s, %v; want 200 and two keys", w.Code, w.Body, err)
 			}
 			var members struct{ Keys []map[string]any }
 			must(t, json.Unmarshal(w.Body.Bytes(), &members))
 			for _, key := range members.Keys {
 				for _, secret := range []string{"d", "p", "q", "dp", "dq", "qi", "k"} {
 					if _, there := key[secret]; there {
-						t.Errorf("it tells %q", secret)
+						t.Errorf("got the secret member %q, want none", secret)
 					}
 				}
 			}
@@ -94,14 +94,14 @@ func TestJWKS(t *testing.T) {
 				var header struct{ Kid, Alg string }
 				must(t, json.Unmarshal([]byte(decodeHeader(t, token)), &header))
 				if key.Kid != header.Kid || key.Alg != header.Alg || key.Use != "sig" {
-					t.Errorf("key %+v, header %+v", key, header)
+					t.Errorf("got the key %+v, want use sig and the header's %+v", key, header)
 				}
 				if !key.verifies(t, token[:at], bytesOf(t, token[at+1:])) {
-					t.Error("an independent verifier refuses the token")
+					t.Error("an independent verifier: got a refused token, want a valid one")
 				}
 				if key.verifies(t, token[:at]+"x", bytesOf(t, token[at+1:])) ||
 					set.Keys[1-i].verifies(t, token[:at], bytesOf(t, token[at+1:])) {
-					t.Error("the verifier takes everything")
+					t.Error("altered text or another key: got a valid signature, want none")
 				}
 			}
 		})
@@ -112,7 +112,7 @@ func TestJWKS(t *testing.T) {
 		f.keys.ServeJWKS(w, nil)
 		if w.Code != 404 || !strings.Contains(w.Body.String(), "signed with HS256") ||
 			w.Header().Get("Cache-Control") != "" {
-			t.Errorf("status %d, %v, %s", w.Code, w.Header(), w.Body)
+			t.Errorf("got status %d, %v, %s; want 404, not cached, with the reason", w.Code, w.Header(), w.Body)
 		}
 	})
 }

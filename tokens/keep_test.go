@@ -33,11 +33,11 @@ func TestKeep(t *testing.T) {
 	}
 	f.advance(6*24*time.Hour - time.Second)
 	if _, err := f.refresh(first.Refresh); err != nil {
-		t.Errorf("a second before 90 days: %v", err)
+		t.Errorf("a second before 90 days: got %v, want no error", err)
 	}
 	f.advance(time.Second)
 	if _, err := f.refresh(first.Refresh); !errors.Is(err, ErrInvalid) {
-		t.Errorf("after 90 days: %v", err)
+		t.Errorf("after 90 days: got %v, want ErrInvalid", err)
 	}
 }
 
@@ -51,11 +51,11 @@ func TestKeepIdle(t *testing.T) {
 	}
 	f.advance(7*24*time.Hour - time.Second)
 	if _, err := f.refresh(first.Refresh); err != nil {
-		t.Errorf("a second before a week of rest: %v", err)
+		t.Errorf("a second before an idle week: got %v, want no error", err)
 	}
 	f.advance(7 * 24 * time.Hour)
 	if _, err := f.refresh(first.Refresh); !errors.Is(err, ErrInvalid) {
-		t.Errorf("after a week: %v", err)
+		t.Errorf("after an idle week: got %v, want ErrInvalid", err)
 	}
 }
 
@@ -67,7 +67,7 @@ func TestKeepAtOnce(t *testing.T) {
 	for range 50 {
 		wg.Go(func() {
 			if pair, err := f.refresh(first.Refresh); err != nil || pair.Refresh != first.Refresh {
-				t.Errorf("%+v, %v", pair, err)
+				t.Errorf("got %+v, %v; want the same refresh token", pair, err)
 			}
 		})
 	}
@@ -84,19 +84,19 @@ func TestRotationChanges(t *testing.T) {
 	must(t, err)
 	f.settings.Rotation = "keep"
 	if again, err := f.refresh(first.Refresh); err != nil || again.Refresh != second.Refresh {
-		t.Errorf("a rotated token, after the change: %q, %v", again.Refresh, err)
+		t.Errorf("a rotated token after the change: got %q, %v; want %q", again.Refresh, err, second.Refresh)
 	}
 	if kept, err := f.refresh(second.Refresh); err != nil || kept.Refresh != second.Refresh {
-		t.Errorf("the live leaf: %q, %v", kept.Refresh, err)
+		t.Errorf("the newest token: got %q, %v; want %q", kept.Refresh, err, second.Refresh)
 	}
 	f.settings.Rotation = "rotate"
 	third, err := f.refresh(second.Refresh)
 	if err != nil || third.Refresh == second.Refresh {
-		t.Errorf("back again: %+v, %v", third, err)
+		t.Errorf("back to rotation: got %+v, %v; want another refresh token", third, err)
 	}
 	f.settings.Rotation = "keep"
 	f.advance(time.Minute)
 	if _, err := f.refresh(first.Refresh); !reused(err) {
-		t.Errorf("a stolen token: %v", err)
+		t.Errorf("a stolen token: got %v, want *ReuseError", err)
 	}
 }

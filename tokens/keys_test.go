@@ -33,7 +33,7 @@ func TestKeyFile(t *testing.T) {
 	first := openKeys(t, path, "HS256")
 	info, err := os.Stat(path)
 	if err != nil || checksModes && info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
+		t.Errorf("got mode %v, %v; want 0600", info.Mode(), err)
 	}
 	again := openKeys(t, path, "HS256")
 	sealed, err := first.Seal([]byte("secret"), []byte("a"))
@@ -41,13 +41,13 @@ func TestKeyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if plain, err := again.Open(sealed, []byte("a")); err != nil || string(plain) != "secret" {
-		t.Errorf("Open = %q, %v", plain, err)
+		t.Errorf("Open: got %q, %v; want secret", plain, err)
 	}
 	if _, err := again.Open(sealed, []byte("b")); !errors.Is(err, ErrInvalid) {
-		t.Errorf("with another label: %v", err)
+		t.Errorf("with another label: got %v, want ErrInvalid", err)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
-		t.Errorf("beside the key file: %v, %v", entries, err)
+		t.Errorf("the key file's directory: got %v, %v; want only the key file", entries, err)
 	}
 }
 
@@ -97,7 +97,7 @@ func editing(old, text string) func(*testing.T, string) {
 		raw, err := os.ReadFile(path)
 		must(t, err)
 		if !strings.Contains(string(raw), old) {
-			t.Fatalf("no %s in %s", old, raw)
+			t.Fatalf("got %[2]s, want %[1]s in it", old, raw)
 		}
 		must(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(raw), old, text)), 0o600))
 	}
@@ -121,7 +121,7 @@ func TestBrokenKeyFile(t *testing.T) {
 		openKeys(t, path, "HS256")
 		if _, err := OpenKeys(path, "EdDSA", start); err == nil ||
 			!strings.Contains(err.Error(), "tokens.algorithm EdDSA: run accountd keys rotate") {
-			t.Errorf("error %v", err)
+			t.Errorf("got the error %v, want one that names accountd keys rotate", err)
 		}
 	})
 }
@@ -145,28 +145,28 @@ func TestBrokenWhileServing(t *testing.T) {
 			f.keys.reload(log)
 			f.keys.reload(log)
 			if _, err := f.Verify(pair.Access); err != nil {
-				t.Errorf("a token of before: %v", err)
+				t.Errorf("a token from before: got %v, want no error", err)
 			}
 			if _, err := f.Verify(f.start(t).Access); err != nil {
-				t.Errorf("a new token: %v", err)
+				t.Errorf("a new token: got %v, want no error", err)
 			}
 			if err := f.keys.Healthy(); err == nil || !strings.Contains(err.Error(), f.keys.path) {
-				t.Errorf("healthy: %v", err)
+				t.Errorf("Healthy: got %v, want an error that names the file", err)
 			}
 			if got := logged.String(); strings.Count(got, "level=ERROR") != 1 || strings.Count(got, "\n") != 1 ||
 				!strings.Contains(got, f.keys.path) {
-				t.Errorf("logged %q", got)
+				t.Errorf("got the log %q, want one ERROR that names the file", got)
 			}
 			must(t, os.RemoveAll(f.keys.path))
 			must(t, os.WriteFile(f.keys.path, good, 0o600))
 			f.keys.reload(log)
 			f.keys.reload(log)
 			if err := f.keys.Healthy(); err != nil {
-				t.Errorf("mended, healthy: %v", err)
+				t.Errorf("after the repair: got %v, want healthy", err)
 			}
 			if got := logged.String(); strings.Count(got, "key file was read again") != 1 ||
 				strings.Count(got, "\n") != 2 {
-				t.Errorf("mended, logged %q", got)
+				t.Errorf("after the repair: got the log %q, want one more line, about the key file", got)
 			}
 		})
 	}
@@ -215,7 +215,7 @@ func TestRotateWhileServing(t *testing.T) {
 	for range 8 {
 		for _, kind := range []KeyKind{AccessKeys, ActionKeys, SealKeys} {
 			if key, err := file.Rotate(kind, "HS256"); err != nil || !key.Signs {
-				t.Errorf("%s: %+v, %v", kind, key, err)
+				t.Errorf("%s: got %+v, %v; want a key that signs", kind, key, err)
 			}
 			f.keys.reload(log)
 		}
@@ -224,7 +224,7 @@ func TestRotateWhileServing(t *testing.T) {
 	wg.Wait()
 	if !strings.Contains(decodeHeader(t, f.start(t).Access), f.keys.ring().signing.id) ||
 		len(f.keys.ring().access) != 9 {
-		t.Error("the newest key does not sign")
+		t.Errorf("got another signing key or %d keys, want the newest key and 9", len(f.keys.ring().access))
 	}
 }
 
@@ -261,7 +261,7 @@ func TestKeyID(t *testing.T) {
 			token := hmacToken(t, keys[test.signer].sign.([]byte), `{"alg":"HS256","kid":"`+test.kid+`","typ":"JWT"}`,
 				claims)
 			if _, err := f.Verify(token); (err == nil) != test.good {
-				t.Errorf("Verify: %v", err)
+				t.Errorf("Verify: got %v, want success %t", err, test.good)
 			}
 		})
 	}
@@ -285,7 +285,7 @@ func TestFollow(t *testing.T) {
 		select {
 		case <-poll.C:
 		case <-t.Context().Done():
-			t.Fatal("not noticed")
+			t.Fatal("got no reload of the key file, want one")
 		}
 	}
 	cancel()
@@ -302,16 +302,16 @@ func TestAlgorithmChange(t *testing.T) {
 	file := KeyFile{Path: f.keys.path, Algorithm: "HS256", Now: f.now}
 	key, err := file.Rotate(AccessKeys, "EdDSA")
 	if err != nil || key.Signs || key.Verifies {
-		t.Fatalf("%+v, %v", key, err)
+		t.Fatalf("got %+v, %v; want a key that neither signs nor verifies", key, err)
 	}
 	f.keys.reload(slog.New(slog.DiscardHandler))
 	if _, err := f.Verify(f.start(t).Access); err != nil {
-		t.Errorf("before the setting changes: %v", err)
+		t.Errorf("before the setting changes: got %v, want no error", err)
 	}
 	after, err := New(openKeys(t, f.keys.path, "EdDSA"), s, f.now)
 	must(t, err)
 	if _, err := after.Verify(pair.Access); !errors.Is(err, ErrInvalid) {
-		t.Errorf("a token of the old algorithm: %v", err)
+		t.Errorf("a token of the old algorithm: got %v, want ErrInvalid", err)
 	}
 	err = f.db.Write(t.Context(), func(tx *store.Tx) error {
 		next, err := after.Start(t.Context(), tx, ada)

@@ -21,6 +21,6 @@ func TestKeepOwner(t *testing.T) {
 	info, err := os.Stat(f.Path)
 	must(t, err)
 	if stat := info.Sys().(*syscall.Stat_t); stat.Uid != 1234 || stat.Gid != 2345 {
-		t.Errorf("owner %d:%d", stat.Uid, stat.Gid)
+		t.Errorf("got owner %d:%d, want 1234:2345", stat.Uid, stat.Gid)
 	}
 }

@@ -40,7 +40,7 @@ func TestRefreshPages(t *testing.T) {
 	const header, frame = 32, 24 + 4096
 	pages := float64(wal.Size()-header) / frame / refreshed
 	if pages < 1 || pages > 1.5 {
-		t.Errorf("a refresh changes %.2f pages", pages)
+		t.Errorf("got %.2f changed pages for a refresh, want 1 to 1.5", pages)
 	}
 	t.Logf("%.2f pages", pages)
 }

@@ -42,7 +42,7 @@ func TestRefreshAccess(t *testing.T) {
 	first := f.start(t)
 	week := int64(testSettings.RefreshLifetime / time.Second)
 	if first.Refresh != "" || first.RefreshExpiresAt != f.now().Unix()+week {
-		t.Errorf("start: %+v", first)
+		t.Errorf("got %+v, want no refresh token and an expiry after %d s", first, week)
 	}
 	f.advance(time.Minute)
 	next, err := f.refreshAccess(first.Access)
@@ -53,7 +53,7 @@ func TestRefreshAccess(t *testing.T) {
 		t.Fatalf("%+v, %v, want claims %+v", next, err, want)
 	}
 	if _, err := f.refreshAccess(first.Access); err != nil {
-		t.Errorf("the first token is still live: %v", err)
+		t.Errorf("the first token, still live: got %v, want no error", err)
 	}
 	f.advance(4 * time.Minute)
 	for name, raw := range map[string]string{"expired": first.Access, "empty": "", "garbage": "a.b.c",
@@ -63,7 +63,7 @@ func TestRefreshAccess(t *testing.T) {
 		}
 	}
 	if _, err := f.refresh(next.Access); !errors.Is(err, ErrInvalid) {
-		t.Errorf("as a refresh token: %v", err)
+		t.Errorf("as a refresh token: got %v, want ErrInvalid", err)
 	}
 }
 
@@ -78,7 +78,7 @@ func (f *fixture) chain(t *testing.T, pair Pair, age time.Duration) Pair {
 		}
 		var err error
 		if pair, err = f.refreshAccess(pair.Access); err != nil {
-			t.Fatalf("at %v: %v", f.now(), err)
+			t.Fatalf("at %v: got %v, want no error", f.now(), err)
 		}
 	}
 	return pair
@@ -102,28 +102,28 @@ func TestRefreshAccessLimits(t *testing.T) {
 			f := newFixture(t, s)
 			pair := f.chain(t, f.start(t), test.last)
 			if pair.RefreshExpiresAt != pair.Claims.OrigIssuedAt+3600 {
-				t.Errorf("it says it can be refreshed until %d s of age",
-					pair.RefreshExpiresAt-pair.Claims.OrigIssuedAt)
+				t.Errorf("got an end after %d s, want 3600", pair.RefreshExpiresAt-pair.Claims.OrigIssuedAt)
 			}
 			last, err := f.refreshAccess(pair.Access)
 			if err != nil {
-				t.Fatalf("at the edge: %v", err)
+				t.Fatalf("at the limit: got %v, want no error", err)
 			}
 			f.advance(time.Second)
 			for _, token := range []string{pair.Access, last.Access} {
 				if _, err := f.refreshAccess(token); !errors.Is(err, ErrInvalid) {
-					t.Errorf("a second later: %v", err)
+					t.Errorf("a second later: got %v, want ErrInvalid", err)
 				}
 			}
 			if test.last == time.Hour {
 				f.advance(s.AccessLifetime - 2*time.Second)
 				if _, err := f.Verify(last.Access); err != nil || !f.live(t, last.Session) {
-					t.Errorf("the last token ends early: %v, live %t", err, f.live(t, last.Session))
+					t.Errorf("the last token: got %v, session live %t; want no error, true", err,
+						f.live(t, last.Session))
 				}
 			}
 			f.advance(time.Second)
 			if f.live(t, last.Session) {
-				t.Error("the session outlives its last token")
+				t.Error("after the last token: got a live session, want an ended one")
 			}
 		})
 	}
@@ -137,43 +137,43 @@ func TestRefreshAccessRefusals(t *testing.T) {
 	err := f.db.Read(t.Context(), func(tx *store.Tx) error {
 		_, err := f.RefreshAccess(t.Context(), tx, pair.Access, func(id int64) (Subject, error) {
 			if id != ada.ID {
-				t.Errorf("asked for user %d", id)
+				t.Errorf("got user %d, want %d", id, ada.ID)
 			}
 			return Subject{}, refused
 		})
 		return err
 	})
 	if !errors.Is(err, refused) {
-		t.Errorf("refused user: %v", err)
+		t.Errorf("refused user: got %v, want %v", err, refused)
 	}
 	for _, raw := range []string{"", "a.b.c", pair.Access[:len(pair.Access)-2]} {
 		if err := f.revokeAccess(raw); !errors.Is(err, ErrInvalid) {
-			t.Errorf("revoke %q: %v", raw, err)
+			t.Errorf("revoke %q: got %v, want ErrInvalid", raw, err)
 		}
 	}
 	f.advance(time.Hour)
 	if err := f.revokeAccess(pair.Access); err != nil {
-		t.Errorf("an expired token: %v", err)
+		t.Errorf("an expired token: got %v, want no error", err)
 	}
 	f.advance(-time.Hour)
 	if err := f.revokeAccess(pair.Access); !errors.Is(err, ErrInvalid) {
-		t.Errorf("twice: %v", err)
+		t.Errorf("twice: got %v, want ErrInvalid", err)
 	}
 	if _, err := f.refreshAccess(pair.Access); !errors.Is(err, ErrInvalid) || f.live(t, pair.Session) {
-		t.Errorf("revoked: %v, live %t", err, f.live(t, pair.Session))
+		t.Errorf("revoked: got %v, live %t; want ErrInvalid, false", err, f.live(t, pair.Session))
 	}
 	if _, err := f.refreshAccess(other.Access); err != nil {
-		t.Errorf("another session: %v", err)
+		t.Errorf("another session: got %v, want no error", err)
 	}
 	f.write(t, func(tx *store.Tx) error {
 		_, err := tx.ExecContext(t.Context(), `UPDATE sessions SET user_id = 2`)
 		return err
 	})
 	if _, err := f.refreshAccess(other.Access); !errors.Is(err, ErrInvalid) {
-		t.Errorf("a session of somebody else: %v", err)
+		t.Errorf("another user's session: got %v, want ErrInvalid", err)
 	}
 	if err := f.revokeAccess(other.Access); !errors.Is(err, ErrInvalid) {
-		t.Errorf("revoke a session of somebody else: %v", err)
+		t.Errorf("revoke another user's session: got %v, want ErrInvalid", err)
 	}
 }
 
@@ -185,18 +185,18 @@ func TestNoRefresh(t *testing.T) {
 		f := newFixture(t, s)
 		pair := f.start(t)
 		if pair.Refresh != "" || pair.RefreshExpiresAt != 0 {
-			t.Errorf("long_running %t: %+v", longRunning, pair)
+			t.Errorf("long_running %t: got %+v, want no refresh token", longRunning, pair)
 		}
 		if _, err := f.refreshAccess(pair.Access); !errors.Is(err, ErrInvalid) {
-			t.Errorf("long_running %t: %v", longRunning, err)
+			t.Errorf("long_running %t: got %v, want ErrInvalid", longRunning, err)
 		}
 		f.advance(s.AccessLifetime + s.Leeway - time.Second)
 		if _, err := f.Verify(pair.Access); err != nil || !f.live(t, pair.Session) {
-			t.Errorf("the session ends before its token: %v", err)
+			t.Errorf("before the token expires: got %v, live %t; want no error, true", err, f.live(t, pair.Session))
 		}
 		f.advance(time.Second)
 		if f.live(t, pair.Session) {
-			t.Error("the session outlives its only token")
+			t.Error("after the only token: got a live session, want an ended one")
 		}
 	}
 }

@@ -14,19 +14,19 @@ func TestRefreshPlace(t *testing.T) {
 	for _, place := range [][2]int64{{1, 1}, {127, 128}, {2_000_000, 2016}, {math.MaxInt64, math.MaxInt64}} {
 		raw := newRefresh(place[0], place[1], 16)
 		if session, generation := refreshPlace(raw); session != place[0] || generation != place[1] {
-			t.Errorf("%v: %d/%d", place, session, generation)
+			t.Errorf("%v: got session %d, generation %d; want the same", place, session, generation)
 		}
 		if again := newRefresh(place[0], place[1], 16); again == raw {
-			t.Errorf("%v: %q twice", place, raw)
+			t.Errorf("%v: got %q twice, want two tokens", place, raw)
 		}
 		bytes, err := base64.RawURLEncoding.DecodeString(raw)
 		if err != nil || len(bytes) < 2+16 {
-			t.Errorf("%v: %q, %v", place, raw, err)
+			t.Errorf("%v: got %q, %v; want base64 of at least 18 bytes", place, raw, err)
 		}
 	}
 	for _, raw := range []string{"", "AQE", "A===", "a.b.c", "AQ\u00e4E", strings.Repeat("_", 24), "AYCA"} {
 		if session, generation := refreshPlace(raw); session != 0 || generation != 0 {
-			t.Errorf("%q lies at %d/%d", raw, session, generation)
+			t.Errorf("%q: got session %d, generation %d; want 0, 0", raw, session, generation)
 		}
 	}
 }
@@ -52,14 +52,14 @@ func TestRefreshFromBefore(t *testing.T) {
 				return err
 			})
 			if _, err := f.refresh(first.Refresh); err == nil {
-				t.Error("what is not in the file is good")
+				t.Error("a token that is not in the file: got no error, want one")
 			}
 			next, err := f.refresh(old)
 			if err != nil || next.Session != first.Session {
-				t.Fatalf("%+v, %v", next, err)
+				t.Fatalf("got %+v, %v; want session %d", next, err, first.Session)
 			}
 			if session, generation := refreshPlace(next.Refresh); session != first.Session || generation != 2 {
-				t.Errorf("its successor lies at %d/%d", session, generation)
+				t.Errorf("its successor: got session %d, generation %d; want %d, 2", session, generation, first.Session)
 			}
 			if again, err := f.refresh(old); err != nil || again.Refresh != next.Refresh {
 				t.Errorf("within its grace period: %+v, %v; want the live leaf", again, err)
@@ -68,13 +68,13 @@ func TestRefreshFromBefore(t *testing.T) {
 			must(t, err)
 			f.advance(testSettings.RotationGrace + 1e9)
 			if _, err := f.refresh(old); !reused(err) {
-				t.Errorf("after its grace period: %v", err)
+				t.Errorf("after its grace period: got %v, want *ReuseError", err)
 			}
 			if _, err := f.refresh(last.Refresh); err == nil {
-				t.Error("the family goes on")
+				t.Error("the last token after reuse: got no error, want one")
 			}
 			if _, err := f.refresh(other.Refresh); err != nil {
-				t.Errorf("the other session: %v", err)
+				t.Errorf("the other session: got %v, want no error", err)
 			}
 		})
 	}

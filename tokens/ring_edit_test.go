@@ -49,12 +49,12 @@ func TestRotateAndRetire(t *testing.T) {
 			}
 			before := of()
 			if len(before) != 1 || !before[0].Signs || !before[0].Verifies || !before[0].Created.Equal(start()) {
-				t.Fatalf("%+v", before)
+				t.Fatalf("got %+v, want one key that signs and verifies, from the start", before)
 			}
 			old := before[0]
 			if _, err := f.Retire(old.ID); err == nil || !strings.Contains(err.Error(),
 				"run accountd keys rotate --kind "+string(kind)) {
-				t.Errorf("the only key: %v", err)
+				t.Errorf("the only key: got %v, want an error that names accountd keys rotate", err)
 			}
 			fresh, err := f.Rotate(kind, "HS256")
 			must(t, err)
@@ -65,29 +65,29 @@ func TestRotateAndRetire(t *testing.T) {
 			if kind == SealKeys {
 				if _, err := f.Retire(old.ID); err == nil ||
 					!strings.Contains(err.Error(), "was in use until 0 s ago") {
-					t.Errorf("at once: %v", err)
+					t.Errorf("at once: got %v, want \"was in use until 0 s ago\"", err)
 				}
 				f.Now = func() time.Time { return start().Add(time.Minute) }
 			}
 			retired, err := f.Retire(old.ID)
 			if diff := cmp.Diff(old, retired); err != nil || diff != "" {
-				t.Errorf("%v\n%s", err, diff)
+				t.Errorf("got %v, want the retired key (-want +got):\n%s", err, diff)
 			}
 			if diff := cmp.Diff([]Key{fresh}, of()); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 			if _, err := f.Retire(old.ID); err == nil || !strings.Contains(err.Error(), "accountd keys list") {
-				t.Errorf("twice: %v", err)
+				t.Errorf("twice: got %v, want an error that names accountd keys list", err)
 			}
 			if len(f.list(t)) != 3 {
-				t.Errorf("others have changed: %+v", f.list(t))
+				t.Errorf("got the keys %+v, want 3", f.list(t))
 			}
 			openKeys(t, f.Path, "HS256")
 			if info, err := os.Stat(f.Path); err != nil || checksModes && info.Mode().Perm() != 0o600 {
-				t.Errorf("%v, %v", info, err)
+				t.Errorf("got %v, %v; want mode 0600", info, err)
 			}
 			if entries, err := os.ReadDir(filepath.Dir(f.Path)); err != nil || len(entries) != 1 {
-				t.Errorf("beside the key file: %v, %v", entries, err)
+				t.Errorf("the key file's directory: got %v, %v; want only the key file", entries, err)
 			}
 		})
 	}
@@ -108,10 +108,10 @@ func TestRetiredKeyVerifiesNothing(t *testing.T) {
 	must(t, err)
 	f.keys.reload(slog.New(slog.DiscardHandler))
 	if _, err := f.Verify(pair.Access); err == nil {
-		t.Error("a retired key still verifies")
+		t.Error("a token of a retired key: got no error, want one")
 	}
 	if _, err := f.refresh(pair.Refresh); err != nil {
-		t.Errorf("the refresh token: %v", err)
+		t.Errorf("the refresh token: got %v, want no error", err)
 	}
 }
 
@@ -132,18 +132,18 @@ func TestRefusedEdits(t *testing.T) {
 		},
 	} {
 		if key, err := edit(); err == nil {
-			t.Errorf("%s: %+v", name, key)
+			t.Errorf("%s: got %+v, want an error", name, key)
 		}
 	}
 	if after, err := os.ReadFile(f.Path); err != nil || string(after) != string(before) {
-		t.Errorf("the file has changed, %v", err)
+		t.Errorf("got a changed file, %v; want the same", err)
 	}
 	for range maxKeys - 1 {
 		_, err := f.Rotate(ActionKeys, "")
 		must(t, err)
 	}
 	if _, err := f.Rotate(ActionKeys, ""); err == nil || !strings.Contains(err.Error(), "has 32 keys of this kind") {
-		t.Errorf("one too many: %v", err)
+		t.Errorf("one too many: got %v, want \"has 32 keys of this kind\"", err)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestLeftover(t *testing.T) {
 	}
 	must(t, os.MkdirAll(filepath.Join(f.Path+".new", "x"), 0o700))
 	if _, err := f.Rotate(AccessKeys, "HS256"); err == nil || !strings.Contains(err.Error(), f.Path) {
-		t.Errorf("error %v", err)
+		t.Errorf("got the error %v, want one that names the file", err)
 	}
 }
 
@@ -255,17 +255,17 @@ func TestImport(t *testing.T) {
 				return
 			}
 			if err != nil || key.Algorithm != test.want || key.Kind != AccessKeys || !key.Created.Equal(start()) {
-				t.Fatalf("%+v, %v", key, err)
+				t.Fatalf("got %+v, %v; want an access key for %s from the start", key, err, test.want)
 			}
 			f.Algorithm = test.want
 			keys := f.list(t)
 			if at := map[bool]int{true: 0, false: 1}[test.sign]; keys[at].ID != key.ID ||
 				keys[at].Signs != (test.sign || symmetric(test.want)) || !keys[at].Verifies {
-				t.Errorf("%+v", keys)
+				t.Errorf("got %+v, want the key %s, signing %t", keys, key.ID, test.sign || symmetric(test.want))
 			}
 			if _, err := f.Import(test.raw, test.algorithm, test.sign); err == nil ||
 				!strings.Contains(err.Error(), "already: "+key.ID) {
-				t.Errorf("once more: %v", err)
+				t.Errorf("once more: got %v, want \"already: %s\"", err, key.ID)
 			}
 			if !test.sign && !symmetric(test.want) {
 				return // verifies only: no ring to sign with
@@ -300,11 +300,11 @@ func TestVerifyOnlyKey(t *testing.T) {
 	token, _, err := them.sign(ada, 1, start(), start().Unix(), start().Unix()+300)
 	must(t, err)
 	if _, err := us.Verify(token); err != nil {
-		t.Errorf("theirs: %v", err)
+		t.Errorf("a token of theirs: got %v, want no error", err)
 	}
 	token, _, err = us.sign(ada, 1, start(), start().Unix(), start().Unix()+300)
 	must(t, err)
 	if _, err := them.Verify(token); err == nil {
-		t.Error("ours is signed with a key that we do not have")
+		t.Error("a token signed with a private key that they lack: got no error, want one")
 	}
 }

@@ -40,7 +40,7 @@ func TestSessionIDs(t *testing.T) {
 			}
 		}
 		if len(ids) < 90 {
-			t.Errorf("%s: %d of 100 ids differ", at, len(ids))
+			t.Errorf("%s: got %d different ids of 100, want at least 90", at, len(ids))
 		}
 	}
 }
@@ -63,7 +63,7 @@ func TestSessionIDTaken(t *testing.T) {
 		return nil
 	})
 	if len(ids) != sessions || len(f.sessions(t, ada.ID)) != sessions {
-		t.Errorf("%d ids for %d sessions", len(ids), sessions)
+		t.Errorf("got %d ids and %d sessions, want %d", len(ids), len(f.sessions(t, ada.ID)), sessions)
 	}
 }
 
@@ -98,10 +98,11 @@ func TestSessionsOfUser(t *testing.T) {
 				t.Fatalf("(-want +got):\n%s", diff)
 			}
 			if end := want.Ends(); !want.Live(*end-1) || want.Live(*end) || test.idle != nil && end != test.idle {
-				t.Error("it is live at the wrong time")
+				t.Errorf("a second before %d and at it: got live %t, %t; want true, false", *end, want.Live(*end-1),
+					want.Live(*end))
 			}
 			if others := f.sessions(t, 1); len(others) != 0 {
-				t.Errorf("another user's: %+v", others)
+				t.Errorf("another user: got the sessions %+v, want none", others)
 			}
 			end := func(user, session int64) (err error) {
 				return f.db.Write(t.Context(),
@@ -109,7 +110,7 @@ func TestSessionsOfUser(t *testing.T) {
 			}
 			for _, wrong := range [][2]int64{{1, pair.Session}, {2, pair.Session + 1}, {2, 0}} {
 				if err := end(wrong[0], wrong[1]); !errors.Is(err, ErrInvalid) {
-					t.Errorf("%v: %v", wrong, err)
+					t.Errorf("user and session %v: got %v, want ErrInvalid", wrong, err)
 				}
 			}
 			f.advance(time.Second)
@@ -121,7 +122,7 @@ func TestSessionsOfUser(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if err := end(2, pair.Session); !errors.Is(err, ErrInvalid) {
-				t.Errorf("ended twice: %v", err)
+				t.Errorf("ended twice: got %v, want ErrInvalid", err)
 			}
 		})
 	}

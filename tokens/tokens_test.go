@@ -140,10 +140,10 @@ func TestRotation(t *testing.T) {
 	first := f.start(t)
 	second, err := f.refresh(first.Refresh)
 	if err != nil || second.Refresh == first.Refresh || second.Session != first.Session {
-		t.Fatalf("refresh = %+v, %v", second, err)
+		t.Fatalf("got %+v, %v; want another refresh token of session %d", second, err, first.Session)
 	}
 	if second.Claims.OrigIssuedAt != first.Claims.OrigIssuedAt {
-		t.Errorf("origIat moved from %d to %d", first.Claims.OrigIssuedAt, second.Claims.OrigIssuedAt)
+		t.Errorf("got origIat %d, want %d", second.Claims.OrigIssuedAt, first.Claims.OrigIssuedAt)
 	}
 	third, err := f.refresh(second.Refresh)
 	if err != nil {
@@ -155,16 +155,16 @@ func TestRotation(t *testing.T) {
 	}
 	f.advance(time.Second)
 	if _, err := f.refresh(second.Refresh); err != nil {
-		t.Errorf("the reply with the third token was lost, and the second is refused: %v", err)
+		t.Errorf("the second token, as the answer with the third was lost: got %v, want no error", err)
 	}
 	if !f.live(t, first.Session) {
-		t.Fatal("the session has ended")
+		t.Fatal("session: got ended, want live")
 	}
 	if _, err := f.refresh(first.Refresh); !reused(err) {
 		t.Fatalf("a stolen token: %v, want *ReuseError", err)
 	}
 	if f.live(t, first.Session) {
-		t.Error("the session outlives the theft")
+		t.Error("session after reuse: got live, want ended")
 	}
 	for _, raw := range []string{first.Refresh, second.Refresh, third.Refresh, "", "unknown"} {
 		if _, err := f.refresh(raw); !errors.Is(err, ErrInvalid) || reused(err) {
@@ -192,7 +192,7 @@ func TestParallelRefreshesHaveOneSuccessor(t *testing.T) {
 		distinct[r]++
 	}
 	if len(distinct) != 1 {
-		t.Errorf("%d different answers: %v", len(distinct), distinct)
+		t.Errorf("got %d different answers, want 1: %v", len(distinct), distinct)
 	}
 }
 
@@ -203,11 +203,11 @@ func TestRefreshLimits(t *testing.T) {
 		pair := f.start(t)
 		f.advance(testSettings.RefreshLifetime)
 		if _, err := f.refresh(pair.Refresh); !errors.Is(err, ErrInvalid) {
-			t.Errorf("at the edge: %v", err)
+			t.Errorf("at the limit: got %v, want ErrInvalid", err)
 		}
 		f.advance(-time.Second)
 		if _, err := f.refresh(pair.Refresh); err != nil {
-			t.Errorf("a second before: %v", err)
+			t.Errorf("a second before: got %v, want no error", err)
 		}
 	})
 	t.Run("absolute", func(t *testing.T) {
@@ -221,11 +221,11 @@ func TestRefreshLimits(t *testing.T) {
 			}
 		}
 		if left := pair.RefreshExpiresAt - f.now().Unix(); left != 6*24*3600 {
-			t.Errorf("84 days into 90, the refresh token has %d s left", left)
+			t.Errorf("84 days into 90: got %d s left of the refresh token, want 6 days", left)
 		}
 		f.advance(6 * 24 * time.Hour)
 		if _, err := f.refresh(pair.Refresh); !errors.Is(err, ErrInvalid) || f.live(t, pair.Session) {
-			t.Errorf("after 90 days: %v, live %t", err, f.live(t, pair.Session))
+			t.Errorf("after 90 days: got %v, live %t; want ErrInvalid, false", err, f.live(t, pair.Session))
 		}
 	})
 	t.Run("refused user", func(t *testing.T) {
@@ -238,10 +238,10 @@ func TestRefreshLimits(t *testing.T) {
 			return err
 		})
 		if !errors.Is(err, refused) {
-			t.Fatalf("error %v", err)
+			t.Fatalf("got %v, want %v", err, refused)
 		}
 		if _, err := f.refresh(pair.Refresh); err != nil {
-			t.Errorf("a refusal used the token up: %v", err)
+			t.Errorf("the token after a refusal: got %v, want no error", err)
 		}
 	})
 	t.Run("switched off", func(t *testing.T) {
@@ -249,7 +249,7 @@ func TestRefreshLimits(t *testing.T) {
 		s.AllowRefresh = false
 		f := newFixture(t, s)
 		if pair := f.start(t); pair.Refresh != "" || pair.RefreshExpiresAt != 0 {
-			t.Errorf("a refresh token all the same: %+v", pair)
+			t.Errorf("got %+v, want no refresh token", pair)
 		}
 	})
 }
@@ -267,7 +267,7 @@ func TestClockGoesBack(t *testing.T) {
 	}
 	f.advance(-24 * time.Hour)
 	if _, err := f.refresh(first.Refresh); !reused(err) {
-		t.Errorf("a used token works again: %v", err)
+		t.Errorf("a used token: got %v, want *ReuseError", err)
 	}
 }
 
@@ -283,13 +283,13 @@ func TestRevoke(t *testing.T) {
 	f.write(t, func(tx *store.Tx) error {
 		user, err := f.Revoke(t.Context(), tx, first.Refresh) // rotated ones too
 		if user != ada.ID {
-			t.Errorf("it was user %d's", user)
+			t.Errorf("got user %d, want %d", user, ada.ID)
 		}
 		return err
 	})
 	f.advance(-100 * 24 * time.Hour)
 	if f.live(t, first.Session) || !f.live(t, other.Session) {
-		t.Error("the session goes on, or another one ended")
+		t.Errorf("got live %t, other live %t; want false, true", f.live(t, first.Session), f.live(t, other.Session))
 	}
 	for _, raw := range []string{first.Refresh, second.Refresh, "unknown"} {
 		err := f.db.Write(t.Context(), func(tx *store.Tx) error {
@@ -297,7 +297,7 @@ func TestRevoke(t *testing.T) {
 			return err
 		})
 		if !errors.Is(err, ErrInvalid) {
-			t.Errorf("revoke once more: %v", err)
+			t.Errorf("revoke once more: got %v, want ErrInvalid", err)
 		}
 	}
 }
@@ -312,12 +312,13 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 	for i, session := range sessions {
 		if got, want := f.live(t, session), i >= 2; got != want {
-			t.Errorf("session %d of 5 is live: %t", i, got)
+			t.Errorf("session %d of 5: got live %t, want %t", i, got, want)
 		}
 	}
 	f.write(t, func(tx *store.Tx) error { return f.EndAll(t.Context(), tx, ada.ID, sessions[4], "test") })
 	if f.live(t, sessions[3]) || !f.live(t, sessions[4]) {
-		t.Error("EndAll ended the exception, or spared another")
+		t.Errorf("EndAll: got another live %t, the exception %t; want false, true", f.live(t, sessions[3]),
+			f.live(t, sessions[4]))
 	}
 }
 
@@ -329,7 +330,7 @@ func TestSessionsAreBoundedByAnyClock(t *testing.T) {
 		200 * 365 * 24 * time.Hour, 0} {
 		f.advance(jump)
 		if session := f.start(t).Session; !f.live(t, session) {
-			t.Errorf("after a jump of %s session %d has ended", jump, session)
+			t.Errorf("after a jump of %s: got session %d ended, want live", jump, session)
 		}
 	}
 	live := 0
@@ -339,7 +340,7 @@ func TestSessionsAreBoundedByAnyClock(t *testing.T) {
 		}
 	}
 	if live != testSettings.SessionsPerUser {
-		t.Errorf("%d sessions live", live)
+		t.Errorf("got %d live sessions, want %d", live, testSettings.SessionsPerUser)
 	}
 }
 
@@ -358,7 +359,7 @@ func TestNoTokenInTheFile(t *testing.T) {
 		}
 		for _, token := range []string{first.Refresh, second.Refresh, first.Access} {
 			if strings.Contains(string(raw), token) {
-				t.Errorf("the file%s holds a token in clear", suffix)
+				t.Errorf("the file%s: got a token in clear text, want none", suffix)
 			}
 		}
 	}
@@ -378,7 +379,7 @@ func TestAccessTokens(t *testing.T) {
 			}
 			f.advance(s.AccessLifetime + time.Second)
 			if _, err := f.Verify(pair.Access); err != nil {
-				t.Errorf("within the leeway: %v", err)
+				t.Errorf("within the leeway: got %v, want no error", err)
 			}
 			f.advance(time.Second)
 			if _, err := f.Verify(pair.Access); !errors.Is(err, ErrExpired) {
@@ -416,7 +417,7 @@ func TestForgedAccessTokens(t *testing.T) {
 	for _, control := range []map[string]any{good, with("jti",
 		[]any{map[string]any{"exp": "]}\\\""}}), with("nbf", now), with("username", "\U0001f600<\"")} {
 		if claims, err := f.Verify(forge(header, control)); err != nil || claims.Username != control["username"] {
-			t.Fatalf("the control does not pass: %+v, %v", claims, err)
+			t.Fatalf("a valid token: got %+v, %v; want username %v", claims, err, control["username"])
 		}
 	}
 	tests := map[string]string{
@@ -506,23 +507,23 @@ func TestActionTokens(t *testing.T) {
 		for _, used := range purposes {
 			got, err := f.VerifyAction(token, used)
 			if used == made && (err != nil || got != want) {
-				t.Errorf("%s: %+v, %v", made, got, err)
+				t.Errorf("%s: got %+v, %v; want %+v", made, got, err, want)
 			}
 			if used != made && !errors.Is(err, ErrInvalid) {
 				t.Errorf("%s as %s: %v, want ErrInvalid", made, used, err)
 			}
 		}
 		if len(token) > 160 || strings.ContainsAny(token, "+/=") {
-			t.Errorf("%q is long or not URL-safe", token)
+			t.Errorf("got the token %q, want at most 160 characters, all URL-safe", token)
 		}
 	}
 	token := mustAction(t, f, Action{Purpose: PasswordReset, User: 1})
 	if again := mustAction(t, f, Action{Purpose: PasswordReset, User: 1}); again == token {
-		t.Error("two tokens are the same")
+		t.Error("got the same token twice, want two")
 	}
 	f.advance(time.Hour)
 	if _, err := f.VerifyAction(token, PasswordReset); err != nil {
-		t.Errorf("at the edge: %v", err)
+		t.Errorf("at the limit: got %v, want no error", err)
 	}
 	f.advance(time.Second)
 	if _, err := f.VerifyAction(token, PasswordReset); !errors.Is(err, ErrExpired) {

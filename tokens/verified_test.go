@@ -93,7 +93,8 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 					}
 				}
 				if len(v.claims) > maxVerified || v.size > maxVerifiedBytes+maxAccessToken {
-					t.Fatalf("after %d: %d tokens, %d bytes", n, len(v.claims), v.size)
+					t.Fatalf("after %d: got %d tokens, %d bytes; want at most %d, %d", n, len(v.claims), v.size,
+						maxVerified, maxVerifiedBytes+maxAccessToken)
 				}
 				emptied, before = emptied || len(v.claims) < before, len(v.claims)
 			}
@@ -103,13 +104,13 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 				known = known || c.Session == 0
 			}
 			if bytes != v.size {
-				t.Errorf("%d bytes are taken for %d", bytes, v.size)
+				t.Errorf("got a counted size of %d bytes, want %d", v.size, bytes)
 			}
 			if !emptied {
-				t.Error("the bound was never reached")
+				t.Error("got no full cache, want one that is emptied")
 			}
 			if !known {
-				t.Error("the token that is used all the time is not there again")
+				t.Error("the token that is always used: got it missing, want it remembered again")
 			}
 		})
 	}
