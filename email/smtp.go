@@ -92,24 +92,15 @@ const (
 	stepAccept   step = "the reply to the message"
 )
 
-// timeout bounds a step. It is shorter than RFC 5321, section 4.5.3.2, asks for, except after the message was sent:
-// giving up then would duplicate a message that the server accepts late.
-func (s step) timeout() time.Duration {
-	switch s {
-	case stepConnect, stepTLS:
-		return 20 * time.Second
-	case stepAccept:
-		return 10 * time.Minute
-	default:
-		return 2 * time.Minute
-	}
-}
-
-// stopTime bounds the current message after the relay's context has ended.
-const stopTime = 5 * time.Second
-
-// quitTime bounds the QUIT command.
-const quitTime = time.Second
+// The times of a step. Most are shorter than RFC 5321, section 4.5.3.2, asks for. After the message was sent, giving up
+// would duplicate a message that the server accepts late.
+const (
+	connectTime = 20 * time.Second // also of TLS
+	stepTime    = 2 * time.Minute
+	acceptTime  = 10 * time.Minute
+	quitTime    = time.Second
+	stopTime    = 5 * time.Second // of the current message after the relay's context has ended
+)
 
 // deliveryError is the failure of a step. Its text has one line.
 type deliveryError struct {
@@ -188,7 +179,7 @@ func (s SMTPSettings) connect(ctx context.Context, dial dialer, roots *x509.Cert
 	if err != nil {
 		return nil, err
 	}
-	dialing, cancel := context.WithTimeout(ctx, stepConnect.timeout())
+	dialing, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
 	conn, err := dial(dialing, "tcp", s.address())
 	if err != nil {
@@ -207,25 +198,25 @@ func (c *connection) open(s SMTPSettings, password string, roots *x509.CertPool)
 	encryption := &tls.Config{ServerName: s.Host, RootCAs: roots, MinVersion: tls.VersionTLS12}
 	var conn net.Conn = fixedDeadlines{c.conn}
 	if s.TLS == ImplicitTLS {
-		c.begin(stepTLS)
+		c.begin(stepTLS, connectTime)
 		encrypted := tls.Client(conn, encryption)
 		if err := encrypted.Handshake(); err != nil {
 			return err
 		}
 		conn = encrypted
 	}
-	c.begin(stepGreeting)
+	c.begin(stepGreeting, stepTime)
 	if c.client, err = smtp.NewClient(conn, s.Host); err != nil {
 		return err
 	}
 	// Addresses are ASCII. With SMTPUTF8, servers would refuse mails for recipients whose server lacks it.
 	c.client.SkipSMTPUTF8(true)
-	c.begin(stepHello)
+	c.begin(stepHello, stepTime)
 	if err := c.client.Hello(helloName()); err != nil {
 		return err
 	}
 	if s.TLS == StartTLS {
-		c.begin(stepStartTLS)
+		c.begin(stepStartTLS, stepTime)
 		if offered, _ := c.client.Extension("STARTTLS"); !offered {
 			return errNoStartTLS
 		}
@@ -236,7 +227,7 @@ func (c *connection) open(s SMTPSettings, password string, roots *x509.CertPool)
 	if s.Username == "" {
 		return nil
 	}
-	c.begin(stepAuth)
+	c.begin(stepAuth, stepTime)
 	return c.authenticate(s, password)
 }
 
@@ -278,15 +269,15 @@ func (c *connection) send(from, to string, raw []byte) error {
 }
 
 func (c *connection) transmit(from, to string, raw []byte) error {
-	c.begin(stepMail)
+	c.begin(stepMail, stepTime)
 	if err := c.client.Mail("<" + from + ">"); err != nil {
 		return err
 	}
-	c.begin(stepRcpt)
+	c.begin(stepRcpt, stepTime)
 	if err := c.client.Rcpt("<" + to + ">"); err != nil {
 		return err
 	}
-	c.begin(stepData)
+	c.begin(stepData, stepTime)
 	body, err := c.client.Data()
 	if err != nil {
 		return err
@@ -294,13 +285,13 @@ func (c *connection) transmit(from, to string, raw []byte) error {
 	if _, err := body.Write(raw); err != nil {
 		return err
 	}
-	c.begin(stepAccept)
+	c.begin(stepAccept, acceptTime)
 	return body.Close()
 }
 
 // reset prepares the connection for another message after a refused one.
 func (c *connection) reset() error {
-	c.begin(stepMail)
+	c.begin(stepMail, stepTime)
 	return c.client.Reset()
 }
 
@@ -316,10 +307,10 @@ func (c *connection) close() {
 	_ = c.conn.Close() // no data is lost
 }
 
-// begin starts a step and its timeout.
-func (c *connection) begin(s step) {
+// begin starts a step, which has to end within d.
+func (c *connection) begin(s step, d time.Duration) {
 	c.step = s
-	c.setDeadline(s.timeout())
+	c.setDeadline(d)
 }
 
 // setDeadline uses the clock of sockets. It fails only on closed connections, like the next call.

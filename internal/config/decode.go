@@ -82,11 +82,9 @@ func decode(v reflect.Value, raw any) error {
 		}
 		*into = make([]string, len(list))
 		for i, item := range list {
-			err := decode(reflect.ValueOf(into).Elem().Index(i), item)
-			if errors.Is(err, errType) {
+			if err := decode(v.Index(i), item); errors.Is(err, errType) {
 				return errors.New("has an item of the wrong type")
-			}
-			if err != nil {
+			} else if err != nil {
 				return err
 			}
 		}

@@ -43,15 +43,13 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-const concealed = "(not shown)"
-
 // conceal returns the value for messages, without what looks like a secret in a wrong place.
 func conceal(p Problem) string {
 	if p.Value == "" {
 		return ""
 	}
 	if _, known := settings[p.Key]; !known && soundsSecret(p.Key) {
-		return concealed
+		return "(not shown)"
 	}
 	if text, err := strconv.Unquote(p.Value); err == nil {
 		if u, err := url.Parse(text); err == nil && u.User != nil {

@@ -209,9 +209,10 @@ const (
 func (l *loader) validateEmail() {
 	e := l.config.Email
 	from, fromErr := mail.ParseAddress(e.From)
+	isNotASCII := func(r rune) bool { return r > unicode.MaxASCII }
 	l.require(fromErr == nil, "email.from", "is not one mail address",
 		`use "name <address>", such as "accountd <accounts@localhost>"`)
-	l.require(fromErr != nil || isASCII(from.Address), "email.from",
+	l.require(fromErr != nil || !strings.ContainsFunc(from.Address, isNotASCII), "email.from",
 		"has an address that is not ASCII: not every mail server takes it",
 		`write the domain in its ASCII form, such as "name <accounts@xn--bcher-kva.example>"`)
 	l.require(len(e.From) <= maxSender, "email.from", "is longer than "+strconv.Itoa(maxSender)+" bytes",
@@ -236,10 +237,6 @@ func (l *loader) validateEmail() {
 
 // endsLine matches control characters and the line and paragraph separators of Unicode.
 func endsLine(r rune) bool { return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) }
-
-func isASCII(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
-}
 
 // validateSMTP checks the settings of delivery. Package email reads the password file.
 func (l *loader) validateSMTP() {
