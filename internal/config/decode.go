@@ -130,7 +130,7 @@ func decodeMap[T any](into *map[string]T, raw any) error {
 	for _, name := range sortedKeys(table) {
 		var item T
 		if err := decode(reflect.ValueOf(&item).Elem(), table[name]); err != nil {
-			problems = append(problems, fmt.Errorf("has an item %s that %w", joinKey([]string{name}), err))
+			problems = append(problems, fmt.Errorf("has an item %s that %w", joinKey(name), err))
 		}
 		(*into)[name] = item
 	}

@@ -59,7 +59,7 @@ func (w *walker) expression(n *unstable.Node) {
 		return
 	}
 	path, line := w.path(n.Key())
-	key := joinKey(path)
+	key := joinKey(path...)
 	w.table, w.skip = path, true
 	switch {
 	case w.set(path, line, true):
@@ -76,7 +76,7 @@ func (w *walker) expression(n *unstable.Node) {
 func (w *walker) pair(prefix []string, n *unstable.Node) {
 	below, line := w.path(n.Key())
 	path := slices.Concat(prefix, below)
-	key := joinKey(path)
+	key := joinKey(path...)
 	switch {
 	case w.set(path, line, false):
 	case !sections[key]:
@@ -95,7 +95,7 @@ func (w *walker) pair(prefix []string, n *unstable.Node) {
 func (w *walker) set(path []string, line int, isHeader bool) bool {
 	for n := range path {
 		part := path[:n+1]
-		s, ok := settings[joinKey(part)]
+		s, ok := settings[joinKey(part...)]
 		if !ok || !s.isTable() && (isHeader || n+1 < len(path)) {
 			continue
 		}
@@ -111,7 +111,7 @@ func (w *walker) set(path []string, line int, isHeader bool) bool {
 
 // unknown reports a key that is not among the candidates, and suggests one of them, also one of another section.
 func (w *walker) unknown(line int, path []string, value string, candidates []string) {
-	key := joinKey(path)
+	key := joinKey(path...)
 	if s, ok := settings[key]; ok { // such as [tokens.issuer]
 		w.report(line, key, value, "is no section", s.remedy())
 		return

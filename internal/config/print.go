@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +46,7 @@ func (c *Config) Redacted() string {
 }
 
 // joinKey writes a path as a dotted key of TOML, with quotes where it needs them.
-func joinKey(path []string) string {
+func joinKey(path ...string) string {
 	parts := make([]string, len(path))
 	for i, part := range path {
 		if parts[i] = part; part == "" || !onlyAlphanumeric(part, "_-") {
@@ -55,46 +56,51 @@ func joinKey(path []string) string {
 	return strings.Join(parts, ".")
 }
 
-// render writes a value as in a file. A table of unknown keys is "{…}".
+// render writes a value as in a file, and tables inline. A table of unknown keys is "{…}".
 func render(value any) string {
-	switch v := value.(type) {
+	v := reflect.ValueOf(value)
+	var items []string
+	switch typed := value.(type) {
 	case nil:
 		return ""
-	case string, Toggle, Duration, Size, rateList, singleRate:
-		return quote(fmt.Sprint(v))
-	case []string:
-		return renderList(v, quote)
-	case []any:
-		return renderList(v, render)
-	case map[string]string:
-		return renderTable(v)
-	case map[string][]string:
-		return renderTable(v)
-	case []accounts.Field:
-		return renderList(v, renderField)
+	case Duration, Size, rateList, singleRate:
+		return quote(fmt.Sprint(value))
 	case float64:
-		text := strings.ToLower(strings.TrimPrefix(strconv.FormatFloat(v, 'g', -1, 64), "+"))
+		text := strings.ToLower(strings.TrimPrefix(strconv.FormatFloat(typed, 'g', -1, 64), "+"))
 		if !strings.ContainsAny(text, ".ein") { // TOML would read an integer
 			text += ".0"
 		}
 		return text
 	case time.Time:
-		return v.Format(time.RFC3339)
+		return typed.Format(time.RFC3339)
 	case map[string]any:
 		return "{…}"
+	case accounts.Field:
+		for i := range v.NumField() {
+			key := v.Type().Field(i).Tag.Get("toml")
+			if !v.Field(i).IsZero() || key == "public" {
+				items = append(items, key+" = "+render(v.Field(i).Interface()))
+			}
+		}
+		return "{" + strings.Join(items, ", ") + "}"
 	}
-	if v := reflect.ValueOf(value); v.Kind() == reflect.String {
+	switch v.Kind() {
+	case reflect.String:
 		return quote(v.String())
+	case reflect.Slice:
+		for i := range v.Len() {
+			items = append(items, render(v.Index(i).Interface()))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case reflect.Map:
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		for _, key := range keys {
+			items = append(items, joinKey(key.String())+" = "+render(v.MapIndex(key).Interface()))
+		}
+		return "{" + strings.Join(items, ", ") + "}"
 	}
 	return fmt.Sprint(value)
-}
-
-func renderList[T any](list []T, render func(T) string) string {
-	items := make([]string, len(list))
-	for i, item := range list {
-		items[i] = render(item)
-	}
-	return "[" + strings.Join(items, ", ") + "]"
 }
 
 // quote writes a basic string of TOML.
@@ -111,26 +117,4 @@ func quote(text string) string {
 		}
 	}
 	return `"` + b.String() + `"`
-}
-
-// renderTable writes an inline table.
-func renderTable[T any](table map[string]T) string {
-	items := make([]string, 0, len(table))
-	for _, name := range sortedKeys(table) {
-		items = append(items, joinKey([]string{name})+" = "+render(table[name]))
-	}
-	return "{" + strings.Join(items, ", ") + "}"
-}
-
-// renderField writes an inline table of the keys that are not zero.
-func renderField(f accounts.Field) string {
-	var items []string
-	v := reflect.ValueOf(f)
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Tag.Get("toml")
-		if !v.Field(i).IsZero() || name == "public" {
-			items = append(items, name+" = "+render(v.Field(i).Interface()))
-		}
-	}
-	return "{" + strings.Join(items, ", ") + "}"
 }
