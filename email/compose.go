@@ -88,30 +88,18 @@ func (c *Composer) compose(m Mail, name string, at time.Time) (Message, error) {
 	// "=?" would begin an encoded word (RFC 2047), which mail programs decode.
 	out.Subject = strings.ReplaceAll(strings.Join(strings.Fields(out.Subject), " "), "=?", "= ?")
 
-	// 8bit keeps the link in one line, for readers of the file and for scripts.
-	encoding := gomail.NoEncoding
-	if hasLongLine(out.Text) || hasLongLine(out.HTML) {
-		encoding = gomail.EncodingQP
-	}
-	msg, err := c.message(m.To, strings.TrimSuffix(name, ".eml"), at, encoding)
-	if err != nil {
-		return Message{}, err
-	}
-	msg.Subject(out.Subject)
-	msg.SetBodyString(gomail.TypeTextPlain, crlf(out.Text))
-	msg.AddAlternativeString(gomail.TypeTextHTML, crlf(out.HTML))
-	out.Raw, err = encode(msg)
+	out.Raw, err = c.encode(m.To, name, at, out)
 	return out, err
 }
 
-func encode(msg *gomail.Msg) ([]byte, error) {
-	var raw bytes.Buffer
-	_, err := msg.WriteTo(&raw)
-	return raw.Bytes(), err
-}
-
-// message makes a message without subject and body. id is part of the Message-ID and the MIME boundary.
-func (c *Composer) message(to, id string, at time.Time, encoding gomail.Encoding) (*gomail.Msg, error) {
+// encode makes the bytes of a message. name is part of the Message-ID and the MIME boundary.
+func (c *Composer) encode(to, name string, at time.Time, m Message) ([]byte, error) {
+	// 8bit keeps the link in one line, for readers of the file and for scripts.
+	encoding := gomail.NoEncoding
+	if hasLongLine(m.Text) || hasLongLine(m.HTML) {
+		encoding = gomail.EncodingQP
+	}
+	id := strings.TrimSuffix(name, ".eml")
 	boundary := gomail.WithBoundary("accountd-" + id)
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding), boundary)
 	if err := msg.To(to); err != nil {
@@ -122,7 +110,14 @@ func (c *Composer) message(to, id string, at time.Time, encoding gomail.Encoding
 	msg.SetMessageIDWithValue(id + "@" + domain)
 	msg.SetDateWithValue(at.UTC())
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: suppresses vacation replies
-	return msg, nil
+	msg.Subject(m.Subject)
+	msg.SetBodyString(gomail.TypeTextPlain, crlf(m.Text))
+	if m.HTML != "" {
+		msg.AddAlternativeString(gomail.TypeTextHTML, crlf(m.HTML))
+	}
+	var raw bytes.Buffer
+	_, err := msg.WriteTo(&raw)
+	return raw.Bytes(), err
 }
 
 // crlf converts line ends to CRLF (RFC 5322), which go-mail does not without a transfer encoding.

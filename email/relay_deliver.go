@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"strings"
 	"time"
-
-	gomail "github.com/wneessen/go-mail"
 )
 
 // deliver makes one attempt for a mail of take, which is then delivered, deferred or given up. It returns the
@@ -159,7 +156,10 @@ func SendTest(ctx context.Context, c *Composer, s SMTPSettings, to string, at ti
 	if !isPlainAddress(to) {
 		return fmt.Errorf("%q is no address: write it without a name, and its domain in ASCII", to)
 	}
-	raw, err := c.testMessage(to, at)
+	raw, err := c.encode(to, fileName(at), at, Message{
+		Subject: c.settings.SiteName + ": a test of accountd's mail",
+		Text:    "This is a test: mail from " + c.settings.SiteName + " arrives here.\n",
+	})
 	if err != nil {
 		return fmt.Errorf("make the test message: %w", err)
 	}
@@ -173,15 +173,4 @@ func SendTest(ctx context.Context, c *Composer, s SMTPSettings, to string, at ti
 	}
 	conn.quit()
 	return nil
-}
-
-func (c *Composer) testMessage(to string, at time.Time) ([]byte, error) {
-	id := strings.TrimSuffix(fileName(at), ".eml")
-	msg, err := c.message(to, id, at, gomail.NoEncoding)
-	if err != nil {
-		return nil, err
-	}
-	msg.Subject(c.settings.SiteName + ": a test of accountd's mail")
-	msg.SetBodyString(gomail.TypeTextPlain, "This is a test: mail from "+c.settings.SiteName+" arrives here.\r\n")
-	return encode(msg)
 }

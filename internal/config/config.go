@@ -115,26 +115,22 @@ type loader struct {
 	bad      map[string]bool // keys with a problem, whose value in config is not the intended one
 }
 
-// set decodes, checks and stores one setting. A wrong value is reported and not stored.
-func (l *loader) set(s setting, origin, shown string, raw any) {
+// set decodes, checks and stores one setting. A wrong value is reported and not stored. A table has an error for each
+// wrong item.
+func (l *loader) set(s setting, origin, shown string, decode func(reflect.Value) error) {
 	value := reflect.New(s.as).Elem()
-	err := decode(value, raw)
+	err := decode(value)
 	if err == nil {
 		err = s.check(value)
 	}
-	if err != nil {
-		l.refuse(s, origin, shown, err)
+	if err == nil {
+		s.store(l.config, value)
+		delete(l.bad, s.key)
+		if origin != "" {
+			l.config.origins[s.key] = origin
+		}
 		return
 	}
-	s.store(l.config, value)
-	delete(l.bad, s.key)
-	if origin != "" {
-		l.config.origins[s.key] = origin
-	}
-}
-
-// refuse reports a wrong value. A table has an error for each wrong item.
-func (l *loader) refuse(s setting, origin, shown string, err error) {
 	all := []error{err}
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		all = several.Unwrap()
@@ -150,12 +146,7 @@ func (l *loader) refuse(s setting, origin, shown string, err error) {
 
 // text sets a setting from the text of a variable or a flag.
 func (l *loader) text(s setting, origin, text string) {
-	raw, err := s.fromText(text)
-	if err != nil {
-		l.refuse(s, origin, quote(text), err)
-		return
-	}
-	l.set(s, origin, quote(text), raw)
+	l.set(s, origin, quote(text), func(v reflect.Value) error { return decodeText(v, text) })
 }
 
 func (l *loader) problem(p Problem) {

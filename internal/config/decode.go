@@ -15,42 +15,41 @@ import (
 	"accountd/accounts"
 )
 
-// fromText turns the text of a variable, a flag or a tag into what go-toml would have made of it.
-func (s setting) fromText(text string) (any, error) {
-	switch {
-	case s.as.Kind() == reflect.Bool:
-		if text != "true" && text != "false" {
-			return nil, errors.New("is not a boolean")
+// decodeText stores the text of a variable, a flag or a tag in v, which is zero.
+func decodeText(v reflect.Value, text string) error {
+	switch v.Interface().(type) {
+	case bool:
+		if v.SetBool(text == "true"); text != "true" && text != "false" {
+			return errors.New("is not a boolean")
 		}
-		return text == "true", nil
-	case s.as.Kind() == reflect.Int:
+	case int:
 		n, err := strconv.Atoi(text)
-		if err != nil {
-			return nil, errors.New("is not a whole number")
+		if v.SetInt(int64(n)); err != nil {
+			return errors.New("is not a whole number")
 		}
-		return int64(n), nil
-	case s.as.Kind() == reflect.Float64:
+	case float64:
 		n, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return nil, errors.New("is not a number")
+		if v.SetFloat(n); err != nil {
+			return errors.New("is not a number")
 		}
-		return n, nil
-	case s.as == reflect.TypeFor[[]string]():
+	case []string:
 		list := []any{}
 		if strings.TrimSpace(text) != "" {
 			for item := range strings.SplitSeq(text, ",") {
 				list = append(list, strings.TrimSpace(item))
 			}
 		}
-		return list, nil
-	case s.isTable():
+		return decode(v, list)
+	case map[string]string, map[string][]string, []accounts.Field:
 		var doc map[string]any
 		if err := toml.Unmarshal([]byte("value = "+text), &doc); err != nil || len(doc) != 1 {
-			return nil, errors.New("is not a TOML value on one line")
+			return errors.New("is not a TOML value on one line")
 		}
-		return doc["value"], nil
+		return decode(v, doc["value"])
+	default:
+		return decode(v, text)
 	}
-	return text, nil
+	return nil
 }
 
 var errType = errors.New("has the wrong type")
@@ -199,11 +198,7 @@ func (s setting) check(v reflect.Value) error {
 
 func (s setting) bound(tag string) reflect.Value {
 	v := reflect.New(s.as).Elem()
-	raw, err := s.fromText(tag)
-	if err == nil {
-		err = decode(v, raw)
-	}
-	if err != nil {
+	if err := decodeText(v, tag); err != nil {
 		panic(fmt.Sprintf("%s: bound %q %v", s.key, tag, err))
 	}
 	return v

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -102,7 +103,7 @@ func (w *walker) set(path []string, line int, isHeader bool) bool {
 		if !w.done[s.key] {
 			w.done[s.key] = true
 			value := w.value(part)
-			w.loader.set(s, w.origin(line), render(value), value)
+			w.loader.set(s, w.origin(line), render(value), func(v reflect.Value) error { return decode(v, value) })
 		}
 		return true
 	}
