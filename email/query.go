@@ -38,14 +38,19 @@ func Count(ctx context.Context, tx *store.Tx) (n int, err error) {
 func eachRow(ctx context.Context, db *store.DB, fn func(row) error) error {
 	const query = `SELECT id, name, created_at, message FROM outbox WHERE id > ? ORDER BY id LIMIT 1`
 	for r := (row{}); ; {
+		last := r.id
 		err := db.ReadOne(ctx, func(tx *store.Tx) error {
-			return tx.QueryRowContext(ctx, query, r.id).Scan(&r.id, &r.name, &r.createdAt, &r.sealed)
+			err := tx.QueryRowContext(ctx, query, last).Scan(&r.id, &r.name, &r.createdAt, &r.sealed)
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil // an error would drop the connection
+			}
+			return err
 		})
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
 		if err != nil {
 			return fmt.Errorf("read the outbox: %w", err)
+		}
+		if r.id == last {
+			return nil
 		}
 		if err := fn(r); err != nil {
 			return err
