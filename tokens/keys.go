@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/cipher"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,7 +36,7 @@ type ring struct {
 	verified verifiedTokens
 	action   [][]byte
 	seal     []cipher.AEAD
-	jwks     []byte // nil: the algorithm is symmetric
+	jwks     []byte // JSON Web Key Set (RFC 7517) of access; nil: the algorithm is symmetric
 }
 
 type accessKey struct {
@@ -166,20 +165,6 @@ func (k *Keys) Open(sealed, label []byte) ([]byte, error) {
 		}
 	}
 	return nil, ErrInvalid
-}
-
-// publicKeys is the JSON Web Key Set (RFC 7517) of keys; nil for a symmetric algorithm.
-func publicKeys(algorithm string, keys []accessKey) ([]byte, error) {
-	if symmetric(algorithm) {
-		return nil, nil
-	}
-	set := jwk.NewSet()
-	for _, key := range keys {
-		if err := set.AddKey(key.verify); err != nil {
-			return nil, fmt.Errorf("publish access key %s: %w", key.id, err)
-		}
-	}
-	return json.Marshal(set)
 }
 
 // ServeJWKS responds with the public keys for access tokens. Any origin may read them, and caches keep them for five

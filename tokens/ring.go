@@ -1,7 +1,6 @@
 package tokens
 
 import (
-	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ecdsa"
@@ -103,8 +102,17 @@ func (f *ringFile) keys(algorithm string) (*ring, error) {
 	if len(r.action) == 0 || len(r.seal) == 0 {
 		return nil, errors.New("it lacks action or seal keys: restore it from a backup")
 	}
+	if symmetric(algorithm) {
+		return r, nil
+	}
+	set := jwk.NewSet()
+	for _, key := range r.access {
+		if err := set.AddKey(key.verify); err != nil {
+			return nil, fmt.Errorf("publish access key %s: %w", key.id, err)
+		}
+	}
 	var err error
-	r.jwks, err = publicKeys(algorithm, r.access)
+	r.jwks, err = json.Marshal(set)
 	return r, err
 }
 
@@ -134,20 +142,17 @@ func (s storedKey) parse() (accessKey, error) {
 
 // pair decodes the key that signs, nil if the key only verifies, and the one that verifies.
 func (s storedKey) pair() (sign, verify any, err error) {
-	if symmetric(s.Algorithm) {
-		if len(s.Secret) < minSecret {
-			return nil, nil, fmt.Errorf("a secret shorter than %d bytes can be guessed", minSecret)
-		}
+	switch {
+	case symmetric(s.Algorithm) && len(s.Secret) < minSecret:
+		return nil, nil, fmt.Errorf("a secret shorter than %d bytes can be guessed", minSecret)
+	case symmetric(s.Algorithm):
 		return s.Secret, s.Secret, nil
-	}
-	if s.Secret == nil {
+	case s.Secret == nil:
 		verify, err = x509.ParsePKIXPublicKey(s.Public)
-	} else if sign, err = x509.ParsePKCS8PrivateKey(s.Secret); err == nil {
-		signer, ok := sign.(crypto.Signer)
-		if !ok {
-			return nil, nil, fmt.Errorf("a %T cannot sign", sign)
+	default:
+		if sign, err = x509.ParsePKCS8PrivateKey(s.Secret); err == nil {
+			verify, err = jwk.PublicRawKeyOf(sign)
 		}
-		verify = signer.Public()
 	}
 	if err != nil {
 		return nil, nil, err

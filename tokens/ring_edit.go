@@ -146,14 +146,13 @@ func (f KeyFile) Import(raw []byte, algorithm string, sign bool) (Key, error) {
 // Retire removes a key. Tokens that it signed are refused from then on, and mails that it sealed cannot be opened. It
 // refuses to remove the key that signs or seals, or a seal key that a server may still use.
 func (f KeyFile) Retire(id string) (Key, error) {
-	var retired Key
-	_, err := f.edit(func(file *ringFile) (string, error) {
+	return f.edit(func(file *ringFile) (string, error) {
 		keys := file.describe(f.Algorithm)
 		at := slices.IndexFunc(keys, func(k Key) bool { return k.ID == id })
 		if at < 0 {
 			return "", fmt.Errorf("there is no key %q: accountd keys list shows those there are", id)
 		}
-		retired = keys[at]
+		retired := keys[at]
 		if retired.Signs {
 			return "", fmt.Errorf("%s is the key that is in use: run accountd keys rotate --kind %s, "+
 				"and retire it when what it signed has expired", id, retired.Kind)
@@ -164,9 +163,8 @@ func (f KeyFile) Retire(id string) (Key, error) {
 			return "", fmt.Errorf("%s was in use until %d s ago: retire it in %s", id, since, propagation)
 		}
 		*list = slices.DeleteFunc(*list, func(k storedKey) bool { return k.ID == id })
-		return "", nil
+		return id, nil
 	})
-	return retired, err
 }
 
 func (f *ringFile) list(kind KeyKind) *[]storedKey {
@@ -179,12 +177,13 @@ func (f *ringFile) list(kind KeyKind) *[]storedKey {
 	return &f.Seal
 }
 
-// edit changes the file atomically. It describes the key whose id change returns.
+// edit changes the file atomically. It describes the key whose id change returns, which may be there before or after.
 func (f KeyFile) edit(change func(*ringFile) (id string, err error)) (Key, error) {
 	file, err := f.read()
 	if err != nil {
 		return Key{}, err
 	}
+	before := file.describe(f.Algorithm)
 	id, err := change(file)
 	if err != nil {
 		return Key{}, err
@@ -201,9 +200,6 @@ func (f KeyFile) edit(change func(*ringFile) (id string, err error)) (Key, error
 	if err != nil {
 		return Key{}, fmt.Errorf("write key file %s: %w", f.Path, err)
 	}
-	keys := file.describe(f.Algorithm)
-	if at := slices.IndexFunc(keys, func(k Key) bool { return k.ID == id }); at >= 0 {
-		return keys[at], nil
-	}
-	return Key{}, nil
+	keys := append(file.describe(f.Algorithm), before...)
+	return keys[slices.IndexFunc(keys, func(k Key) bool { return k.ID == id })], nil
 }
