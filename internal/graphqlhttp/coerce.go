@@ -29,29 +29,30 @@ func (e *inputError) at(step string) *inputError {
 	return e
 }
 
+// variable is the value of a variable: coerced to its type, and as decoded JSON, which literals around it take.
+type variable struct{ value, plain any }
+
 // variables coerces the variables that op declares. given is decoded JSON.
-func (h *Handler) variables(op *ast.OperationDefinition, given map[string]any) (map[string]any, *refusal) {
+func (h *Handler) variables(op *ast.OperationDefinition, given map[string]any) (map[string]variable, *refusal) {
 	if len(op.VariableDefinitions) == 0 {
 		return nil, nil
 	}
-	out := make(map[string]any, len(op.VariableDefinitions))
+	vars := make(map[string]variable, len(op.VariableDefinitions))
 	r := &refusal{}
 	for _, v := range op.VariableDefinitions {
+		what, problem := "Variable", ""
 		value, present := given[v.Variable]
-		var what, problem string
-		var err *inputError
-		switch {
-		case present:
-			what = "Variable"
-			out[v.Variable], err = h.input(v.Type, value)
-		case v.DefaultValue != nil:
-			what = "The default value of variable"
-			out[v.Variable], err = h.literal(v.Type, v.DefaultValue, nil)
-		case v.Type.NonNull:
-			problem = fmt.Sprintf("Variable $%s of type %s was not given.", v.Variable, v.Type)
+		if !present && v.DefaultValue != nil {
+			what, value, present = "The default value of variable", plain(v.DefaultValue, nil), true
 		}
-		if err != nil {
-			problem = fmt.Sprintf("%s $%s%s does not fit %s: %s.", what, v.Variable, err.path, v.Type, err.reason)
+		if present {
+			coerced, err := h.input(v.Type, value)
+			if err != nil {
+				problem = fmt.Sprintf("%s $%s%s does not fit %s: %s.", what, v.Variable, err.path, v.Type, err.reason)
+			}
+			vars[v.Variable] = variable{coerced, value}
+		} else if v.Type.NonNull {
+			problem = fmt.Sprintf("Variable $%s of type %s was not given.", v.Variable, v.Type)
 		}
 		if problem != "" && len(r.errs) < h.settings.Limits.Errors {
 			r.errs = append(r.errs, newError(CodeVariables, problem, v.Position))
@@ -60,7 +61,7 @@ func (h *Handler) variables(op *ast.OperationDefinition, given map[string]any) (
 	if len(r.errs) > 0 {
 		return nil, r
 	}
-	return out, nil
+	return vars, nil
 }
 
 // input coerces decoded JSON, or what plain makes of a literal.
@@ -70,9 +71,6 @@ func (h *Handler) input(t *ast.Type, value any) (any, *inputError) {
 	}
 	if value == nil {
 		return nil, nil
-	}
-	if variable, ok := value.(coerced); ok {
-		return variable.value, nil
 	}
 	if t.Elem != nil {
 		items, isList := value.([]any)
@@ -120,7 +118,7 @@ func (h *Handler) input(t *ast.Type, value any) (any, *inputError) {
 }
 
 func (h *Handler) parse(def *ast.Definition, value any) (any, *inputError) {
-	if v := h.leaves[def.Name].parse(withoutCoerced(value)); v != nil {
+	if v := h.leaves[def.Name].parse(value); v != nil {
 		return v, nil
 	}
 	found := kindOf(value)
@@ -130,36 +128,16 @@ func (h *Handler) parse(def *ast.Definition, value any) (any, *inputError) {
 	return nil, inputErrorf("expected %s, found %s", def.Name, found)
 }
 
-// literal coerces a value of the document. vars are coerced.
-func (h *Handler) literal(t *ast.Type, v *ast.Value, vars map[string]any) (any, *inputError) {
-	if v.Kind == ast.Variable && vars[v.Raw] != nil {
-		return vars[v.Raw], nil
+// literal coerces a value of the document.
+func (h *Handler) literal(t *ast.Type, v *ast.Value, vars map[string]variable) (any, *inputError) {
+	if v.Kind == ast.Variable && vars[v.Raw].value != nil {
+		return vars[v.Raw].value, nil
 	}
 	return h.input(t, plain(v, vars))
 }
 
-// coerced is the value of a variable in a literal.
-type coerced struct{ value any }
-
-// withoutCoerced replaces each coerced in a value of a scalar, which may be a list or an object, by its value.
-func withoutCoerced(value any) any {
-	switch value := value.(type) {
-	case coerced:
-		return value.value
-	case []any:
-		for i := range value {
-			value[i] = withoutCoerced(value[i])
-		}
-	case map[string]any:
-		for name := range value {
-			value[name] = withoutCoerced(value[name])
-		}
-	}
-	return value
-}
-
 // absent reports a variable without a value, which counts as an absent argument.
-func absent(v *ast.Value, vars map[string]any) bool {
+func absent(v *ast.Value, vars map[string]variable) bool {
 	if v.Kind != ast.Variable {
 		return false
 	}
@@ -167,14 +145,11 @@ func absent(v *ast.Value, vars map[string]any) bool {
 	return !given
 }
 
-// plain returns a literal as decoded JSON, with enum values as enumName and values of variables as coerced.
-func plain(v *ast.Value, vars map[string]any) any {
+// plain returns a literal as decoded JSON, with enum values as enumName.
+func plain(v *ast.Value, vars map[string]variable) any {
 	switch v.Kind {
 	case ast.Variable:
-		if vars[v.Raw] == nil {
-			return nil
-		}
-		return coerced{vars[v.Raw]}
+		return vars[v.Raw].plain
 	case ast.IntValue, ast.FloatValue:
 		return json.Number(v.Raw)
 	case ast.BooleanValue:
@@ -205,7 +180,7 @@ func plain(v *ast.Value, vars map[string]any) any {
 // arguments coerces the arguments that defs declare. An absent argument is not in the result, and an explicit null is
 // nil in it.
 func (h *Handler) arguments(
-	defs ast.ArgumentDefinitionList, given ast.ArgumentList, vars map[string]any,
+	defs ast.ArgumentDefinitionList, given ast.ArgumentList, vars map[string]variable,
 ) (map[string]any, *inputError) {
 	if len(defs) == 0 {
 		return nil, nil

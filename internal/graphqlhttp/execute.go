@@ -18,7 +18,7 @@ import (
 type execution struct {
 	handler *Handler
 	ctx     context.Context
-	vars    map[string]any
+	vars    map[string]variable
 	*scratch
 	errs   []*wireError
 	status int // of the answer: the highest of the errors, or else 200
