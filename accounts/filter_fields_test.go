@@ -58,7 +58,7 @@ func seedFields(t *testing.T) *harness {
 	want := map[string]any{"phone_number": nil, "plan": nil, "about": nil, "level": nil, "ratio": 2.0, "news": nil,
 		"born": nil, "hidden": nil}
 	if got := h.user(t, "other").Fields; !cmp.Equal(got, want) {
-		t.Fatalf("stored values are shown as %v", got)
+		t.Fatalf("got the stored values %v, want %v", got, want)
 	}
 	more := h.add(t, AddUserInput{FirstName: "more", Username: "more", Email: "more@example.com", NoPassword: true})
 	for name, value := range map[string]any{"phone_number": "124", "level": "1", "ratio": "0.5", "news": 2, "born": "1",
@@ -212,7 +212,7 @@ func TestFoldedFollows(t *testing.T) {
 	check := func(change, about string, want ...string) {
 		t.Helper()
 		if n := h.count(t, wrong); n != 0 {
-			t.Errorf("%s: %d values are folded wrong", change, n)
+			t.Errorf("%s: got %d wrongly folded values, want none", change, n)
 		}
 		if diff := cmp.Diff(append([]string{}, want...), h.names(t, Filter{"about", IExact, about})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", change, diff)

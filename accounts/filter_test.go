@@ -19,7 +19,7 @@ func (h *harness) names(t *testing.T, filters ...Filter) []string {
 	t.Helper()
 	page, err := h.Users(t.Context(), UserQuery{Filters: filters, Limit: 100})
 	if err != nil {
-		t.Fatalf("%v: %v", filters, err)
+		t.Fatalf("%v: got %v, want no error", filters, err)
 	}
 	names := []string{}
 	for _, u := range page.Users {
@@ -179,7 +179,7 @@ func TestFilters(t *testing.T) {
 		}
 		if got := h.names(t, is("username", In, strings.Repeat("a,", 99)+"Ada")...); !slices.Equal(got,
 			[]string{"Ada"}) {
-			t.Errorf("100 values find %q", got)
+			t.Errorf("100 values: got %q, want Ada only", got)
 		}
 	})
 }
@@ -198,7 +198,7 @@ func TestFilterMistakes(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%v is a filter", f)
+					t.Errorf("filter %v: got it accepted, want a panic", f)
 				}
 			}()
 			_, _ = h.search([]Filter{f})
@@ -222,7 +222,7 @@ func TestSearchFollows(t *testing.T) {
 					return err
 				}
 				if n != 0 {
-					t.Errorf("%s: %d rows differ", change, n)
+					t.Errorf("%s: got %d rows that differ, want none", change, n)
 				}
 			}
 			return nil
@@ -255,10 +255,10 @@ func TestSearchFollows(t *testing.T) {
 	check("swap")
 	if got := h.names(t, Filter{"status__secondary_email", IStartsWith, "ada@"}); !slices.Equal(got,
 		[]string{"Augusta"}) {
-		t.Errorf("after the swap the secondary address finds %q", got)
+		t.Errorf("the secondary address after the swap: got %q, want Augusta only", got)
 	}
 	if got := h.names(t, Filter{"username", Exact, "Countess@example.com"}); !slices.Equal(got, []string{"Augusta"}) {
-		t.Errorf("after the swap the address that stands for the username finds %q", got)
+		t.Errorf("the address as username after the swap: got %q, want Augusta only", got)
 	}
 	h.exec(t, `UPDATE addresses SET address = 'COUNTESS@example.com' WHERE canonical = 'countess@example.com'`)
 	check("address")
@@ -271,7 +271,7 @@ func TestSearchFollows(t *testing.T) {
 	h.exec(t, `DELETE FROM users WHERE id = ?`, ada)
 	check("deletion")
 	if got := h.names(t, Filter{"email", IContains, "new"}); len(got) != 0 {
-		t.Errorf("after the deletion there is %q", got)
+		t.Errorf("after the deletion: got %q, want nothing", got)
 	}
 	if n := h.count(t, `SELECT count(*) FROM user_search WHERE first_name = 'augusta'`) +
 		h.count(t, `SELECT count(*) FROM search_first_name WHERE search_first_name MATCH '"aug"'`); n != 0 {
@@ -286,7 +286,7 @@ func TestSearchFollows(t *testing.T) {
 		return failure
 	})
 	if !errors.Is(err, failure) || len(h.names(t, Filter{"username", IContains, "changed"})) != 0 {
-		t.Errorf("a change that was rolled back is found: %v", err)
+		t.Errorf("a change that was rolled back: got %v or the change found, want %v and nothing", err, failure)
 	}
 	check("rollback")
 }

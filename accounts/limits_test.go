@@ -97,7 +97,7 @@ func TestAccountLimit(t *testing.T) {
 		h.refused(t, try.want, func() error { return try.try(password) })
 	}
 	if _, err := h.Login(t.Context(), byUsername("bob", password)); err != nil {
-		t.Errorf("somebody else: %v", err)
+		t.Errorf("another user: got %v, want no error", err)
 	}
 	want := &Throttled{Failures: 10, Refused: 10, Until: h.now().Add(15 * time.Minute).UTC()}
 	if diff := cmp.Diff(want, h.user(t, "ada").Throttled); diff != "" {
@@ -105,11 +105,11 @@ func TestAccountLimit(t *testing.T) {
 	}
 	h.advance(15*time.Minute - time.Second)
 	if h.mayLogIn(t) {
-		t.Error("a second too early")
+		t.Error("a second before the end: got a login, want a refusal")
 	}
 	h.advance(time.Second)
 	if !h.mayLogIn(t) {
-		t.Error("no login after the delay")
+		t.Error("after the delay: got a refusal, want a login")
 	}
 	if n := h.failures(t, ada.ID); n != 0 {
 		t.Errorf("a login leaves %d failures, want 0", n)
@@ -119,7 +119,7 @@ func TestAccountLimit(t *testing.T) {
 	h.succeed(t, "SendSecondaryEmailActivation", token)
 	h.failLogins(t, 9)
 	if !h.mayLogIn(t) {
-		t.Error("the right password for something else clears nothing")
+		t.Error("after the right password for another operation: got a refusal, want a login")
 	}
 }
 
@@ -141,21 +141,21 @@ func TestLockoutGrows(t *testing.T) {
 		h.failLogins(t, 10)
 		h.advance(delay - time.Second)
 		if h.mayLogIn(t) {
-			t.Fatalf("a login before %v", delay)
+			t.Fatalf("a second before %v: got a login, want a refusal", delay)
 		}
 		h.advance(time.Second)
 		if got := h.user(t, "ada").Throttled; got != nil {
-			t.Fatalf("after %v: %+v", delay, got)
+			t.Fatalf("after %v: got the throttle %+v, want none", delay, got)
 		}
 		delay = min(2*delay, 24*time.Hour)
 	}
 	h.failLogins(t, 10)
 	h.advance(10 * 365 * 24 * time.Hour)
 	if h.mayLogIn(t) {
-		t.Error("a hundred failures in a row are forgotten after ten years")
+		t.Error("ten years after a hundred failures in a row: got a login, want a refusal")
 	}
 	if got := h.user(t, "ada").Throttled; got == nil || got.Failures != 100 || !got.Until.IsZero() {
-		t.Errorf("the operator is told %+v", got)
+		t.Errorf("got the throttle %+v, want 100 failures and no end", got)
 	}
 }
 
@@ -167,15 +167,15 @@ func TestThrottleClock(t *testing.T) {
 	h.failLogins(t, 10)
 	h.advance(-24 * time.Hour)
 	if h.mayLogIn(t) {
-		t.Error("a login right after the clock was set back")
+		t.Error("right after the clock was set back: got a login, want a refusal")
 	}
 	h.advance(15*time.Minute - time.Second)
 	if h.mayLogIn(t) {
-		t.Error("a login a second before the lockout ends")
+		t.Error("a second before the lockout ends: got a login, want a refusal")
 	}
 	h.advance(time.Second)
 	if !h.mayLogIn(t) {
-		t.Error("no login after the lockout")
+		t.Error("after the lockout: got a refusal, want a login")
 	}
 }
 
@@ -206,13 +206,13 @@ func TestWaysBackIn(t *testing.T) {
 			u := h.ada(t)
 			h.failLogins(t, 3)
 			if h.mayLogIn(t) {
-				t.Fatal("not locked")
+				t.Fatal("got a login, want locked")
 			}
 			if err := way(h, u); err != nil {
 				t.Fatal(err)
 			}
 			if !h.mayLogIn(t) {
-				t.Error("still locked")
+				t.Error("got locked, want a login")
 			}
 		})
 	}
@@ -248,7 +248,7 @@ func TestThrottledLoginCosts(t *testing.T) {
 		t.Errorf("%d names without an account are counted, want 3", got)
 	}
 	if got := h.count(t, `SELECT count(*) FROM throttles WHERE key LIKE '%nobody%' OR key LIKE '%address%'`); got != 0 {
-		t.Error("names can be read in the database")
+		t.Errorf("the throttles: got %d keys with a readable name, want none", got)
 	}
 	if got := h.failures(t, ada.ID); got != 10 {
 		t.Errorf("%d failures of ada are counted, want 10", got)
@@ -332,7 +332,7 @@ func TestOwnersStorm(t *testing.T) {
 	}
 	group.Wait()
 	if n := failed.Load(); n > 0 {
-		t.Errorf("%d of 64 were refused", n)
+		t.Errorf("got %d of 64 refused, want none", n)
 	}
 }
 
@@ -374,7 +374,7 @@ func TestWaitingAttempt(t *testing.T) {
 	}
 	end()
 	if _, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password)); err != nil {
-		t.Errorf("after both have ended: %v", err)
+		t.Errorf("after both have ended: got %v, want no error", err)
 	}
 	if usage := h.hasher.Usage(); usage.Running > 0 || usage.Names > 0 {
 		t.Errorf("usage %+v, want no place and no name taken", usage)
@@ -390,7 +390,7 @@ func TestNetworkLimit(t *testing.T) {
 	for i := range 60 {
 		h.failLogin(t, from(t, "192.0.2.1"), byUsername(fmt.Sprint("nobody", i), "wrong"))
 		if _, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password)); err != nil && i < 59 {
-			t.Fatalf("%d: %v", i, err) // neither counts nor clears
+			t.Fatalf("attempt %d: got %v, want no error", i, err) // neither counts nor clears
 		}
 	}
 	h.advance(10 * time.Minute)
@@ -407,11 +407,11 @@ func TestNetworkLimit(t *testing.T) {
 		"a command":       t.Context(),
 	} {
 		if _, err := h.Login(ctx, byUsername("ada", password)); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want no error", name, err)
 		}
 	}
 	if got := h.count(t, `SELECT count(*) FROM throttles WHERE key LIKE '%192.0.2%'`); got != 0 {
-		t.Error("addresses can be read in the database")
+		t.Errorf("the throttles: got %d keys with a readable address, want none", got)
 	}
 	h.log.Reset()
 	if _, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password)); !isThrottled(err) {
@@ -420,7 +420,7 @@ func TestNetworkLimit(t *testing.T) {
 	h.happened(t, "network_throttled 1")
 	h.advance(50 * time.Minute)
 	if _, err := h.Login(from(t, "192.0.2.1"), byUsername("ada", password)); err != nil {
-		t.Errorf("after the hour: %v", err)
+		t.Errorf("after the hour: got %v, want no error", err)
 	}
 }
 
@@ -450,16 +450,16 @@ func TestMailTokenLimit(t *testing.T) {
 		}
 	}
 	if err := h.VerifyAccount(from(t, "192.0.2.2"), TokenInput{"wrong"}); !cmp.Equal(err, error(invalidToken)) {
-		t.Errorf("another network: %v", err)
+		t.Errorf("another network: got %v, want %v", err, invalidToken)
 	}
 	if _, err := h.Login(ctx, byUsername("ada", password)); err != nil {
-		t.Errorf("a login: %v", err)
+		t.Errorf("a login: got %v, want no error", err)
 	}
 	if err := h.SendPasswordResetEmail(ctx, EmailInput{"ada@example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := tries[2](h.mails(t)[0].Token); err != nil {
-		t.Errorf("a good token: %v", err)
+		t.Errorf("a good token: got %v, want no error", err)
 	}
 }
 
@@ -493,7 +493,7 @@ func TestThrottleBound(t *testing.T) {
 		t.Errorf("the name that was used again and again has %d failures, want 10", got)
 	}
 	if h.mayLogIn(t) {
-		t.Error("ada's failures were displaced")
+		t.Error("ada's failures after many others: got a login, want a refusal")
 	}
 	h.Service.settings.Throttle.Keys = 50
 	fail("one more")
@@ -575,7 +575,7 @@ func TestNamesDoNotWait(t *testing.T) {
 	<-late
 	for _, in := range []LoginInput{byUsername("ada", password), byEmail("ada2@example.com", password)} {
 		if _, err := h.Login(ctx, in); err != nil {
-			t.Errorf("%+v: %v", in, err)
+			t.Errorf("%+v: got %v, want no error", in, err)
 		}
 	}
 	h.succeed(t, "SendSecondaryEmailActivation", token)

@@ -189,7 +189,7 @@ func TestRegistrationsPerNetwork(t *testing.T) {
 					t.Fatal(err)
 				}
 				if err := register("192.0.2.1", "no address", fmt.Sprint("other", i)); isThrottled(err) {
-					t.Fatal("a form that is not clean counts")
+					t.Fatal("a form with mistakes: got it counted, want it ignored")
 				}
 			}
 			for _, email := range []string{"user4@example.com", "ada@example.com"} {

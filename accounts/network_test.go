@@ -69,10 +69,10 @@ func TestOwnNetworks(t *testing.T) {
 			h.failLoginsFrom(t, theirs, 10)
 			for range 3 {
 				if h.mayLogInFrom(t, theirs) || h.mayLogInFrom(t, abroad) || h.mayLogIn(t) {
-					t.Fatal("a login from elsewhere")
+					t.Fatal("from elsewhere: got a login, want a refusal")
 				}
 				if !h.mayLogInFrom(t, home) {
-					t.Fatal("no login from the owner's network")
+					t.Fatal("from the owner's network: got a refusal, want a login")
 				}
 			}
 			if got := h.failures(t, ada.ID); got != 10 {
@@ -80,7 +80,7 @@ func TestOwnNetworks(t *testing.T) {
 			}
 			h.failLoginsFrom(t, home, 10)
 			if h.mayLogInFrom(t, home) {
-				t.Error("a login from the owner's network after ten failures there")
+				t.Error("after ten failures in the owner's network: got a login there, want a refusal")
 			}
 			got := h.user(t, "ada").Throttled
 			until := h.now().Add(15 * time.Minute).UTC()
@@ -92,7 +92,7 @@ func TestOwnNetworks(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !h.mayLogInFrom(t, home) || !h.mayLogInFrom(t, abroad) {
-				t.Error("no login after an operator has unlocked the account")
+				t.Error("after an operator has unlocked the account: got a refusal, want a login")
 			}
 		})
 	}
@@ -107,7 +107,7 @@ func TestOwnNetworksAreBounded(t *testing.T) {
 	for i := range 12 {
 		h.advance(48 * time.Hour)
 		if !h.mayLogInFrom(t, network(i)) {
-			t.Fatalf("no login from %s", network(i))
+			t.Fatalf("from %s: got a refusal, want a login", network(i))
 		}
 	}
 	if got := h.count(t, `SELECT count(*) FROM own_networks`); got != 10 {
@@ -115,20 +115,20 @@ func TestOwnNetworksAreBounded(t *testing.T) {
 	}
 	h.failLoginsFrom(t, theirs, 10)
 	if h.mayLogInFrom(t, network(0)) || h.mayLogInFrom(t, network(1)) || !h.mayLogInFrom(t, network(2)) {
-		t.Error("not the latest ten networks are the user's own")
+		t.Error("got other own networks, want the latest ten")
 	}
 	if got := h.count(t, `SELECT count(*) FROM own_networks WHERE network LIKE '%198.51%'`); got != 0 {
-		t.Error("networks can be read in the database")
+		t.Errorf("the own networks: got %d that are readable, want none", got)
 	}
 	h.failLoginsFrom(t, network(3), 1)
 	h.advance(170 * 24 * time.Hour)
 	if !h.mayLogInFrom(t, network(11)) {
-		t.Error("forgotten too early")
+		t.Error("before 180 days: got a refusal, want a login")
 	}
 	h.advance(30 * 24 * time.Hour)
 	h.failLoginsFrom(t, theirs, 10)
 	if h.mayLogInFrom(t, network(10)) || !h.mayLogInFrom(t, network(11)) {
-		t.Error("180 days are not counted from the last login")
+		t.Error("180 days since the last login: got another count, want 10 forgotten and 11 known")
 	}
 	if err := h.clearThrottles(t.Context(), h.now().AddDate(-1, 0, 0)); err != nil {
 		t.Fatal(err)
@@ -164,7 +164,7 @@ func TestSiteLimit(t *testing.T) {
 		h.ada(t)
 		known := fmt.Sprintf(test.network, 99)
 		if !h.mayLogInFrom(t, known) {
-			t.Fatal("ada cannot log in")
+			t.Fatal("ada: got a refusal, want a login")
 		}
 		try := func(network string) error {
 			_, err := h.Login(from(t, network), byUsername("nobody", "wrong"))
@@ -173,18 +173,18 @@ func TestSiteLimit(t *testing.T) {
 		for i := range test.sites {
 			for range 60 {
 				if err := try(fmt.Sprintf(test.network, i)); !cmp.Equal(err, error(invalidCredentials)) {
-					t.Fatalf("%d of %s: %v", i, test.network, err)
+					t.Fatalf("attempt %d from %s: got %v, want %v", i, test.network, err, invalidCredentials)
 				}
 			}
 		}
 		if err := try(fmt.Sprintf(test.network, test.sites)); !isThrottled(err) {
-			t.Errorf("one more network of %s: %v", test.network, err)
+			t.Errorf("one more network of %s: got %v, want a throttled login", test.network, err)
 		}
 		if !h.mayLogInFrom(t, known) {
-			t.Errorf("neighbours in %s shut an owner out", test.network)
+			t.Errorf("the owner beside the attempts in %s: got a refusal, want a login", test.network)
 		}
 		if err := try(test.outside); !cmp.Equal(err, error(invalidCredentials)) {
-			t.Errorf("%s: %v", test.outside, err)
+			t.Errorf("%s: got %v, want %v", test.outside, err, invalidCredentials)
 		}
 	}
 }

@@ -61,7 +61,7 @@ func operation(t *testing.T, name string) ownOperation {
 			return op
 		}
 	}
-	t.Fatalf("no operation %s", name)
+	t.Fatalf("got no operation %s, want one", name)
 	return ownOperation{}
 }
 

@@ -48,10 +48,10 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 	_, err := h.Login(t.Context(), byEmail("ada@example.com", password))
 	must(err)
 	if _, err := h.Login(t.Context(), byEmail("nobody@example.com", password)); err == nil {
-		t.Fatal("nobody has logged in")
+		t.Fatal("an unknown user: got a login, want an error")
 	}
 	if _, err := h.Login(t.Context(), byUsername("ada", "wrong")); err == nil {
-		t.Fatal("a wrong password is right")
+		t.Fatal("a wrong password: got a login, want an error")
 	}
 	_, err = h.Caller(session.Token).User(t.Context())
 	must(err)

@@ -114,7 +114,7 @@ func TestClearThrottles(t *testing.T) {
 	h.failLogins(t, 3)
 	for _, name := range []string{"old", "young"} {
 		if _, err := h.Login(from(t, "192.0.2.1"), byUsername(name, "wrong")); err == nil {
-			t.Fatal("nobody has logged in")
+			t.Fatal("a wrong password: got a login, want an error")
 		}
 		h.advance(clearAfter)
 	}

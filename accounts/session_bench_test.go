@@ -53,7 +53,7 @@ func BenchmarkViewer(b *testing.B) {
 	defer cpu(b)()
 	for b.Loop() {
 		if u, err := h.Caller(token).User(ctx); err != nil || u == nil {
-			b.Fatal(u, err)
+			b.Fatalf("got %v, %v; want a user", u, err)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func (h *harness) tryLogin(t *testing.T, in LoginInput) func() error {
 	return func() error {
 		out, err := h.Login(t.Context(), in)
 		if err != nil && out != nil {
-			t.Errorf("beside the error: %+v", out)
+			t.Errorf("got %+v beside an error, want nothing", out)
 		}
 		return err
 	}
@@ -102,7 +102,7 @@ func TestLogin(t *testing.T) {
 	ada := h.ada(t)
 	h.add(t, AddUserInput{Username: "x", Email: "x@bücher.example", Verified: true})
 	if ada.LastLogin != nil {
-		t.Errorf("never logged in, last at %v", ada.LastLogin)
+		t.Errorf("before any login: got a last login at %v, want none", ada.LastLogin)
 	}
 	for _, in := range []LoginInput{
 		byUsername("ada", password), byUsername("ADA", password), byUsername("ａda ", password),
@@ -118,7 +118,7 @@ func TestLogin(t *testing.T) {
 		now := h.now().UTC()
 		if out.Token == "" || out.RefreshToken == "" || out.Unarchived || out.Payload.Subject != ada.ID ||
 			out.Payload.OrigIssuedAt != now.Unix() || out.RefreshExpiresIn != now.Add(week).Unix() {
-			t.Errorf("session %+v with payload %+v", out, out.Payload)
+			t.Errorf("got the session %+v with payload %+v, want both tokens of ada from now", out, out.Payload)
 		}
 		want := *before
 		want.LastLogin = &now
@@ -132,10 +132,10 @@ func TestLogin(t *testing.T) {
 		t.Errorf("%d sessions, want one for each login", n)
 	}
 	if _, err := h.Login(t.Context(), byEmail("X@XN--BCHER-KVA.example", password)); err != nil {
-		t.Errorf("by the domain's other form: %v", err)
+		t.Errorf("the domain's other form: got %v, want no error", err)
 	}
 	if sent := h.mails(t); len(sent) != 0 {
-		t.Errorf("mails %+v", sent)
+		t.Errorf("got the mails %+v, want none", sent)
 	}
 }
 
@@ -146,10 +146,10 @@ func TestLoginTakesArchivedBack(t *testing.T) {
 	h.set(t, ada.ID, "archived", 1)
 	out := h.login(t)
 	if !out.Unarchived || out.User.Archived || h.user(t, "ada").Archived {
-		t.Errorf("unarchived %t, user %+v", out.Unarchived, out.User)
+		t.Errorf("got unarchived %t, user %+v; want true and an account that is not archived", out.Unarchived, out.User)
 	}
 	if out := h.login(t); out.Unarchived {
-		t.Error("unarchived a second time")
+		t.Error("a second login: got unarchived true, want false")
 	}
 }
 
@@ -167,11 +167,11 @@ func TestLoginUpgradesHash(t *testing.T) {
 		h.login(t)
 		upgraded := h.user(t, "ada").password
 		if !strings.HasPrefix(upgraded, "$argon2id$v=19$m=8,t=1,p=1$") {
-			t.Errorf("%q became %q", old, upgraded)
+			t.Errorf("%q: got the new hash %q, want Argon2id with m=8", old, upgraded)
 		}
 		h.login(t)
 		if again := h.user(t, "ada").password; again != upgraded {
-			t.Errorf("a current hash %q was replaced by %q", upgraded, again)
+			t.Errorf("a current hash %q: got %q instead, want the same", upgraded, again)
 		}
 	}
 }
@@ -198,7 +198,7 @@ func TestLoginSettings(t *testing.T) {
 		h := newHarness(t)
 		h.set(t, h.ada(t).ID, "verified", 0)
 		if out := h.login(t); out.User.Verified {
-			t.Error("a login verifies nobody")
+			t.Error("after a login: got verified true, want false")
 		}
 	})
 	t.Run("not by secondary address", func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestLoginSettings(t *testing.T) {
 		h := newHarness(t, noRefreshTokens)
 		h.ada(t)
 		if out := h.login(t); out.Token == "" || out.RefreshToken != "" || out.RefreshExpiresIn != 0 {
-			t.Errorf("session %+v", out)
+			t.Errorf("got the session %+v, want an access token only", out)
 		}
 	})
 }
@@ -230,7 +230,7 @@ func TestLoginAtOnce(t *testing.T) {
 		return err
 	})
 	if good, _ := verdicts(t, errs, nil); good != n {
-		t.Fatalf("%d of %d logged in", good, n)
+		t.Fatalf("got %d of %d logins, want all", good, n)
 	}
 	unarchived, different := 0, map[string]bool{}
 	for _, s := range out {
@@ -239,14 +239,15 @@ func TestLoginAtOnce(t *testing.T) {
 			unarchived++
 		}
 		if s.User.Archived {
-			t.Error("logged in and archived")
+			t.Error("after a login: got an archived account, want it unarchived")
 		}
 	}
 	if unarchived != 1 || len(different) != n || h.user(t, "ada").Archived {
-		t.Errorf("%d unarchived, %d different tokens", unarchived, len(different))
+		t.Errorf("got %d unarchived, %d different tokens; want 1, %d, and the account not archived", unarchived,
+			len(different), n)
 	}
 	if live := h.count(t, `SELECT count(*) FROM sessions WHERE ended_at IS NULL`); live != n {
-		t.Errorf("%d live sessions", live)
+		t.Errorf("got %d live sessions, want %d", live, n)
 	}
 }
 
@@ -288,7 +289,7 @@ func TestLoginMeetsChange(t *testing.T) {
 		h.set(t, h.ada(t).ID, "password", djangoHash(t, password))
 		login := h.tryLogin(t, byUsername("ada", password))
 		if good, _ := verdicts(t, h.whileHashing(t, func() {}, login, login, login), nil); good != 3 {
-			t.Errorf("%d of 3 logged in", good)
+			t.Errorf("got %d of 3 logins, want 3", good)
 		}
 	})
 }

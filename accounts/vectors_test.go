@@ -250,7 +250,7 @@ func TestFormOrder(t *testing.T) {
 		got = append(got, p.Code)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	errs = Errors{}
 	rules := &Service{settings: Settings{Passwords: passwords.Settings{MinLength: 8, Numeric: true, MaxBytes: 1024}}}
