@@ -51,23 +51,23 @@ func TestBackupAndRestore(t *testing.T) {
 		Schema int
 		Users  int64
 	}
-	if err := json.Unmarshal([]byte(w.ok("backup", "mine.db", "--json")), &described); err != nil ||
-		described.File != "mine.db" || described.Users != 2 || described.Bytes == 0 || described.Schema == 0 {
+	if err := json.Unmarshal([]byte(w.ok("backup", w.path("mine.db"), "--json")), &described); err != nil ||
+		described.File != w.path("mine.db") || described.Users != 2 || described.Bytes == 0 || described.Schema == 0 {
 		t.Errorf("got %+v, %v, want mine.db with 2 users", described, err)
 	}
-	if err := os.Mkdir("away", 0o700); err != nil {
+	if err := os.Mkdir(w.path("away"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w.ok("backup", "away")
-	if _, err := os.Stat("away/accountd-20270115T080000.000Z.db"); err != nil {
+	w.ok("backup", w.path("away"))
+	if _, err := os.Stat(w.path("away/accountd-20270115T080000.000Z.db")); err != nil {
 		t.Error(err)
 	}
 	w.write("data/backups/accountd-20260101T000000.000Z.db", "")
 	w.write("away/accountd-20260101T000000.000Z.db", "")
-	if err := os.Remove(filepath.Join("away", "accountd-20270115T080000.000Z.db")); err != nil {
+	if err := os.Remove(w.path("away/accountd-20270115T080000.000Z.db")); err != nil {
 		t.Fatal(err)
 	}
-	if out := w.ok("backup", "away", "--keep=1"); !strings.Contains(out,
+	if out := w.ok("backup", w.path("away"), "--keep=1"); !strings.Contains(out,
 		"Deleted accountd-20260101T000000.000Z.db.\n") {
 		t.Errorf("prints %q, want text with %q", out, "Deleted accountd-20260101T000000.000Z.db.\n")
 	}
@@ -92,10 +92,10 @@ What was there before is kept as ` + w.dir +
 		t.Errorf("an id is given out again: %s, want text with %q", shown, `{"id":4,`)
 	}
 	// What was kept can be restored in its turn.
-	w.ok("restore", "mine.db", "--data-dir=other")
+	w.ok("restore", w.path("mine.db"), "--data-dir="+w.path("other"))
 	equal(t, w.names(), "ada bob kim")
-	w.ok("restore", filepath.Join("data", "accountd-replaced-20270115T080000.000Z.db"), "--data-dir=other2")
-	if out := w.ok("user", "list", "--data-dir=other2"); !strings.Contains(out, "eve") {
+	w.ok("restore", w.path("data/accountd-replaced-20270115T080000.000Z.db"), "--data-dir="+w.path("other2"))
+	if out := w.ok("user", "list", "--data-dir="+w.path("other2")); !strings.Contains(out, "eve") {
 		t.Errorf("got the users\n%s\nof the replaced file, want %q among them", out, "eve")
 	}
 }
@@ -103,13 +103,13 @@ What was there before is kept as ` + w.dir +
 func TestRestoreRefuses(t *testing.T) {
 	w := newWorld(t)
 	w.addUser("ada")
-	w.ok("backup", "good.db")
+	w.ok("backup", w.path("good.db"))
 	w.ok("user", "add", "--username=eve", "--email=eve@example.com", "--no-password")
-	good, err := os.ReadFile("good.db")
+	good, err := os.ReadFile(w.path("good.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	live, err := os.ReadFile("data/accountd.db")
+	live, err := os.ReadFile(w.path("data/accountd.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestRestoreRefuses(t *testing.T) {
 		w.write(name, text)
 	}
 	w.write("data/accountd.lock", "")
-	before := tree(t, "data")
+	before := tree(t, w.path("data"))
 	for file, want := range map[string]string{
 		"none.db":                            "no backup here",
 		"empty.db":                           "it is empty",
@@ -130,23 +130,23 @@ func TestRestoreRefuses(t *testing.T) {
 		filepath.Join("data", "accountd.db"): "is the database itself",
 		filepath.Join("data", "spool"):       "not a regular file",
 	} {
-		code, stdout, stderr := w.run("restore", file)
+		code, stdout, stderr := w.run("restore", w.path(file))
 		if code != exitFailure || stdout != "" || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exits %d with %q, want %q", file, code, stderr, want)
 		}
 	}
 	equal(t, w.names(), "ada eve")
-	equal(t, tree(t, "data"), before)
-	held, err := lockDir("data", false)
+	equal(t, tree(t, w.path("data")), before)
+	held, err := lockDir(w.path("data"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.fails(exitFailure, "accountd: another command is using the database in PATH/data: run this again when that "+
-		"is done\n", "restore", "good.db")
+		"is done\n", "restore", w.path("good.db"))
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if held, err = lockDir("data", true); err != nil {
+	if held, err = lockDir(w.path("data"), true); err != nil {
 		t.Fatal(err)
 	}
 	w.fails(exitFailure, "accountd: a backup is being restored into PATH/data: run this again when that is done\n",
@@ -162,7 +162,7 @@ func TestRestoreRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if code, _, stderr := w.run("restore", "good.db"); code != exitFailure ||
+	if code, _, stderr := w.run("restore", w.path("good.db")); code != exitFailure ||
 		!strings.Contains(stderr, "is in use by a server (process ") || !strings.Contains(stderr, "stop it first") {
 		t.Errorf("beside a server: %d, %q, want %v, text with %q, text with %q", code, stderr, exitFailure,
 			"is in use by a server (process ", "stop it first")
@@ -191,7 +191,7 @@ func tree(t *testing.T, dir string) string {
 func TestRestoreOverDamage(t *testing.T) {
 	w := newWorld(t)
 	w.addUser("ada")
-	w.ok("backup", "good.db")
+	w.ok("backup", w.path("good.db"))
 	w.write("data/accountd.db", "garbage")
 	w.write("data/accountd.db-wal", "of it")
 	if code, _, stderr := w.run("user", "list"); code != exitFailure ||
@@ -199,11 +199,11 @@ func TestRestoreOverDamage(t *testing.T) {
 		t.Errorf("exits %d with %q, want %v, text with %q", code, stderr, exitFailure,
 			"bring a backup back with accountd restore FILE")
 	}
-	if out := w.ok("restore", "good.db"); !strings.Contains(out, "it is damaged or of a newer accountd") {
+	if out := w.ok("restore", w.path("good.db")); !strings.Contains(out, "it is damaged or of a newer accountd") {
 		t.Errorf("prints %q, want text with %q", out, "it is damaged or of a newer accountd")
 	}
 	for suffix, want := range map[string]string{"": "garbage", "-wal": "of it"} {
-		if kept, err := os.ReadFile("data/accountd-replaced-20270115T080000.000Z.db" + suffix); err != nil ||
+		if kept, err := os.ReadFile(w.path("data/accountd-replaced-20270115T080000.000Z.db") + suffix); err != nil ||
 			string(kept) != want {
 			t.Errorf("kept%s: %q, %v, want %v", suffix, kept, err, want)
 		}
@@ -219,8 +219,8 @@ func TestRestoreOverDamage(t *testing.T) {
 func TestLostDatabase(t *testing.T) {
 	w := newWorld(t)
 	w.addUser("ada")
-	w.ok("backup", "good.db")
-	if err := os.Remove("data/accountd.db"); err != nil {
+	w.ok("backup", w.path("good.db"))
+	if err := os.Remove(w.path("data/accountd.db")); err != nil {
 		t.Fatal(err)
 	}
 	w.fails(exitFailure, "accountd: PATH/data/accountd.db is gone: this directory has been in use, as "+
@@ -233,7 +233,7 @@ func TestLostDatabase(t *testing.T) {
 		t.Errorf("a server: exits %d with %q, want %v, text with %q", code, stderr, exitFailure,
 			"accountd.db is gone: this directory has been in use")
 	}
-	w.ok("restore", "good.db")
+	w.ok("restore", w.path("good.db"))
 	equal(t, w.names(), "ada")
 }
 

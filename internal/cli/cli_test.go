@@ -17,19 +17,36 @@ import (
 type world struct {
 	t       *testing.T
 	dir     string
+	here    bool // dir is the working directory
 	stdin   string
 	environ []string
 }
 
+// newWorld makes a world for a test that runs beside others.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	dir := t.TempDir()
-	t.Chdir(dir)
+	t.Parallel()
+	return newWorldIn(t, t.TempDir())
+}
+
+// newWorldHere makes a world that is the working directory, for a test of relative names.
+func newWorldHere(t *testing.T) *world {
+	t.Helper()
+	w := newWorldIn(t, t.TempDir())
+	w.here = true
+	t.Chdir(w.dir)
+	return w
+}
+
+func newWorldIn(t *testing.T, dir string) *world {
 	return &world{t: t, dir: dir, environ: []string{
 		"ACCOUNTD_PASSWORDS_ARGON2_MEMORY=8KiB", "ACCOUNTD_PASSWORDS_ARGON2_ITERATIONS=1", "ACCOUNTD_SERVER_DATA_DIR=" +
 			filepath.Join(dir, "data"),
 	}}
 }
+
+// path returns the path of a file of the world.
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 // app is what a command gets. The caller ends it.
 func (w *world) app() *app {
@@ -41,6 +58,9 @@ func now() time.Time { return time.Unix(1_800_000_000, 0) }
 // run gives exit code and output of one command line.
 func (w *world) run(args ...string) (code int, stdout, stderr string) {
 	w.t.Helper()
+	if _, err := os.Stat(w.path("config.toml")); err == nil && !w.here {
+		args = append(args[:len(args):len(args)], "--config", w.path("config.toml"))
+	}
 	var out, errs bytes.Buffer
 	code = Run(context.Background(), Env{
 		Args: args, Environ: w.environ, Stdin: strings.NewReader(w.stdin), Stdout: &out, Stderr: &errs,
@@ -143,13 +163,13 @@ func TestSchema(t *testing.T) {
 			t.Errorf("%s: got the schema\n%s\nwant clientMutationId only in relay", style, sdl)
 		}
 	}
-	if _, err := os.Stat("data"); err == nil {
+	if _, err := os.Stat(w.path("data")); err == nil {
 		t.Error("the data directory has been made")
 	}
 }
 
 func TestConfig(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldHere(t)
 	cheap := w.environ
 	w.environ = nil
 	equal(t, w.ok("config", "check"), "The settings are fine.\n")

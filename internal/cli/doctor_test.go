@@ -40,7 +40,7 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 
-	db, err := os.ReadFile("data/accountd.db")
+	db, err := os.ReadFile(w.path("data/accountd.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,31 +49,32 @@ func TestDoctor(t *testing.T) {
 		spoil func() error
 		want  string // what is found, and the beginning of the remedy
 	}{
-		{"an open file", func() error { return os.Chmod("data/accountd.db", 0o640) },
+		{"an open file", func() error { return os.Chmod(w.path("data/accountd.db"), 0o640) },
 			"accountd.db is open to others (mode 0640)\n         chmod 600 "},
-		{"an open folder", func() error { return os.Chmod("data/backups", 0o755) },
+		{"an open folder", func() error { return os.Chmod(w.path("data/backups"), 0o755) },
 			"backups is open to others (mode 0755)\n         chmod 700 "},
-		{"an open key ring", func() error { return os.Chmod("data/keys.json", 0o644) }, "key ring: key file " + w.dir +
-			"/data/keys.json has mode 0644: others can read it"},
-		{"no key ring", func() error { return os.Rename("data/keys.json", "keys.json") },
+		{"an open key ring", func() error { return os.Chmod(w.path("data/keys.json"), 0o644) },
+			"key ring: key file " + w.dir + "/data/keys.json has mode 0644: others can read it"},
+		{"no key ring", func() error { return os.Rename(w.path("data/keys.json"), w.path("keys.json")) },
 			"keys.json is not there\n         copy it back"},
 		{"a damaged database", func() error {
 			broken := strings.Replace(string(db), "ada@example.com", "ADA@EXAMPLE.COM", 1)
-			return os.WriteFile("data/accountd.db", []byte(broken), 0o600)
+			return os.WriteFile(w.path("data/accountd.db"), []byte(broken), 0o600)
 		}, "keep a copy of "},
-		{"an empty database", func() error { return os.Truncate("data/accountd.db", 0) },
+		{"an empty database", func() error { return os.Truncate(w.path("data/accountd.db"), 0) },
 			"it is damaged (it is empty)"},
-		{"no database", func() error { return os.Remove("data/accountd.db") },
+		{"no database", func() error { return os.Remove(w.path("data/accountd.db")) },
 			"accountd.db: no such file or directory\n         the newest backup is " + w.dir + "/data/backups/"},
-		{"an interrupted restore", func() error { return os.WriteFile("data/accountd.db.replace", nil, 0o600) },
+		{"an interrupted restore", func() error { return os.WriteFile(w.path("data/accountd.db.replace"), nil, 0o600) },
 			"a restore was interrupted\n         start the server"},
-		{"a mail that was given up", func() error { return os.WriteFile("data/spool/failed/x.eml", nil, 0o600) },
+		{"a mail that was given up",
+			func() error { return os.WriteFile(w.path("data/spool/failed/x.eml"), nil, 0o600) },
 			"1 mails were given up\n         accountd mail list"},
-		{"no spool", func() error { return os.RemoveAll("data/spool") },
+		{"no spool", func() error { return os.RemoveAll(w.path("data/spool")) },
 			"tmp is not there\n         the server makes it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if err := os.CopyFS("saved", os.DirFS("data")); err != nil {
+			if err := os.CopyFS(w.path("saved"), os.DirFS(w.path("data"))); err != nil {
 				t.Fatal(err)
 			}
 			if err := c.spoil(); err != nil {
@@ -84,13 +85,13 @@ func TestDoctor(t *testing.T) {
 				!strings.Contains(stderr, "found a problem") {
 				t.Errorf("exits %d\n%s%s\nwant %q", code, stdout, stderr, c.want)
 			}
-			if err := os.RemoveAll("data"); err != nil {
+			if err := os.RemoveAll(w.path("data")); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Rename("saved", "data"); err != nil {
+			if err := os.Rename(w.path("saved"), w.path("data")); err != nil {
 				t.Fatal(err)
 			}
-			private(t, "data")
+			private(t, w.path("data"))
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 )
 
 const fieldSettings = `
@@ -136,8 +135,8 @@ func TestClashesAreLogged(t *testing.T) {
 	cancel() // it starts, and ends at once
 	var out, errs strings.Builder
 	code := Run(ctx, Env{
-		Args: []string{"serve", "--listen=127.0.0.1:0"}, Environ: w.environ, Stdout: &out, Stderr: &errs,
-		Now: func() time.Time { return time.Unix(1_800_000_000, 0) },
+		Args: []string{"serve", "--listen=127.0.0.1:0", "--config", w.path("config.toml")}, Environ: w.environ,
+		Stdout: &out, Stderr: &errs, Now: now,
 	})
 	if code != exitOK || !strings.Contains(errs.String(), "a unique field has values that several accounts share") ||
 		!strings.Contains(errs.String(), `"field":"phone","values":1`) {

@@ -55,7 +55,7 @@ func TestKeys(t *testing.T) {
 	for _, args := range [][]string{{"keys", "rotate"}, {"keys", "retire", "x"}} {
 		w.fails(exitFailure, strings.Replace(nowhere, "key file: lstat", "stat", 1), args...)
 	}
-	if _, err := os.Stat("data"); err == nil {
+	if _, err := os.Stat(w.path("data")); err == nil {
 		t.Error("looking has made the data directory")
 	}
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
@@ -188,7 +188,7 @@ func TestRetireSealKey(t *testing.T) {
 }
 
 func TestKeysImport(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldHere(t)
 	w.write("secret", djangoSecret+"\n")
 	w.write("short", "too short\n")
 	w.fails(exitFailure, "accountd: short: the secret has 9 bytes: with less than 32, whoever has a token can find "+
@@ -229,7 +229,7 @@ func TestKeysImport(t *testing.T) {
 			t.Errorf("%s: %v, %v, want 0o600", name, info, err)
 		}
 	}
-	if _, err := os.Stat("data/accountd.db"); err == nil {
+	if _, err := os.Stat(w.path("data/accountd.db")); err == nil {
 		t.Error("importing a key has made a database")
 	}
 }
@@ -247,7 +247,7 @@ func TestKeysLock(t *testing.T) {
 	if _, err := a.lockKeys(c); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"rotate"}, {"import", "secret"}, {"retire", "x"}} {
+	for _, args := range [][]string{{"rotate"}, {"import", w.path("secret")}, {"retire", "x"}} {
 		w.fails(exitFailure, "accountd: another command is changing the keys in PATH/data/keys.json: run this one "+
 			"again when that is done\n", append([]string{"keys"}, args...)...)
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -154,14 +153,14 @@ func TestMailQueue(t *testing.T) {
 	equal(t, w.ok("mail", "drop", failed), "Dropped.\n")
 	equal(t, w.ok("mail", "list", "--json"), "")
 	for _, sub := range []string{"new", "failed", "retry", "tmp"} {
-		if left, err := os.ReadDir(filepath.Join("data", "spool", sub)); err != nil || len(left) != 0 {
+		if left, err := os.ReadDir(w.path("data/spool/" + sub)); err != nil || len(left) != 0 {
 			t.Errorf("left in %s: %v, %v, want 0", sub, left, err)
 		}
 	}
 }
 
 func TestMailTest(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldHere(t)
 	box := newMailbox(t)
 	port := strconv.Itoa(box.addr.Port)
 	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_PORT="+port)
@@ -206,7 +205,7 @@ func TestMailTest(t *testing.T) {
 
 // TestPasswordFile: problems of the file are reported at start, without its content.
 func TestPasswordFile(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldHere(t)
 	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_USERNAME=accountd",
 		"ACCOUNTD_EMAIL_SMTP_PASSWORD_FILE=password")
 	check := func(want string) {
@@ -218,7 +217,7 @@ func TestPasswordFile(t *testing.T) {
 				t.Errorf("%q: got exit code %d with %s, want %d with %q", args, code, stderr, exitFailure, want)
 			}
 		}
-		if _, err := os.Stat("data"); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(w.path("data")); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("something has been made: %v", err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 // TestMailRelay: the built program keeps mails while the mail server is away, and is ready all the same; killed and
 // started again, it delivers them once.
 func TestMailRelay(t *testing.T) {
+	t.Parallel()
 	box := newMailbox(t)
 	dataDir := filepath.Join(t.TempDir(), "data")
 	env := func(port int) []string {

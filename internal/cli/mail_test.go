@@ -12,7 +12,7 @@ import (
 )
 
 func TestMailPreview(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldHere(t)
 	w.write("config.toml", "[email]\nsite_name = \"Acme\"\nlink_base = \"https://acme.example\"\n")
 	for _, kind := range email.Kinds() {
 		message, err := mail.ReadMessage(strings.NewReader(w.ok("mail", "preview", string(kind))))
@@ -50,7 +50,7 @@ func TestMailPreview(t *testing.T) {
 
 // TestBrokenTemplates: every command that makes mails reports the problem, and the server does not start.
 func TestBrokenTemplates(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldHere(t)
 	w.write("config.toml", "[email]\ntemplates_dir = \"mails\"\n")
 	if err := os.Mkdir("mails", 0o700); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestOverrideExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t)
+	w := newWorldHere(t)
 	if err := os.Mkdir("mails", 0o700); err != nil {
 		t.Fatal(err)
 	}

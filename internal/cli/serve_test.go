@@ -37,6 +37,7 @@ func refuse(t *testing.T, args ...string) string {
 
 // TestLostKeys: a server whose key ring is gone and not needed starts with a new one, and reports what ends.
 func TestLostKeys(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	const warning = "there are accounts and no keys"
 	for _, lost := range []bool{false, true} {
@@ -55,6 +56,7 @@ func TestLostKeys(t *testing.T) {
 
 // TestReady: the printed block names the pages that are served.
 func TestReady(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dataDir, servertest.CheapHashing...)
 	if _, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil {
@@ -85,6 +87,7 @@ func TestReady(t *testing.T) {
 
 // TestMailLink: GraphiQL links to the mails where these can be read, and is there without them too.
 func TestMailLink(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		env    []string
@@ -120,6 +123,7 @@ func TestMailLink(t *testing.T) {
 // TestOneServerPerDirectory: a second server names the process of the first one. Other commands work while the server
 // runs.
 func TestOneServerPerDirectory(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dataDir, servertest.CheapHashing...)
 	want := fmt.Sprintf("data directory %s is in use by another server (process %d): stop that one, or give this "+
@@ -145,6 +149,7 @@ func TestOneServerPerDirectory(t *testing.T) {
 }
 
 func TestRefusesToStart(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -186,6 +191,7 @@ func TestRefusesToStart(t *testing.T) {
 
 // TestDrain: both signals end the server in order: a running request is answered, and a new one is not accepted.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			s := servertest.Start(t, filepath.Join(t.TempDir(), "data"), servertest.CheapHashing...)

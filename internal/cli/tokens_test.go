@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -66,6 +67,7 @@ func command(t *testing.T, dataDir string, args ...string) string {
 
 // TestAlgorithms: each algorithm from the setting to the token, over a restart, with issuer and audience.
 func TestAlgorithms(t *testing.T) {
+	t.Parallel()
 	for _, algorithm := range []string{"HS256", "HS384", "HS512", "EdDSA", "ES256", "RS256"} {
 		t.Run(algorithm, func(t *testing.T) {
 			dataDir := filepath.Join(t.TempDir(), "data")
@@ -125,8 +127,13 @@ func TestAlgorithms(t *testing.T) {
 // TestRotateUnderLoad: keys come and go beside a running server, and no request fails but those with a token of a
 // retired key.
 func TestRotateUnderLoad(t *testing.T) {
-	t.Setenv("ACCOUNTD_TOKENS_ALGORITHM", "EdDSA") // of the server and of the commands
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
+	// Server and commands start in this directory.
+	if err := os.WriteFile(filepath.Join(filepath.Dir(dataDir), "config.toml"),
+		[]byte("[tokens]\nalgorithm = \"EdDSA\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s := servertest.Start(t, dataDir, append(servertest.CheapHashing, "ACCOUNTD_LIMITS_SESSIONS_PER_USER=10000")...)
 	old := register(t, s)
 	first := part(t, old.Token, 0)["kid"].(string)
@@ -219,6 +226,7 @@ func TestRotateUnderLoad(t *testing.T) {
 
 // TestTokenSettings: the settings that change what refreshToken does, through the program.
 func TestTokenSettings(t *testing.T) {
+	t.Parallel()
 	ask := func(s *servertest.Server, argument, token, fields string) (out servertest.Session) {
 		t.Helper()
 		answer, err := s.Ask(http.DefaultClient, "", `mutation R($t: String) { refreshToken(`+argument+
@@ -271,6 +279,7 @@ func TestTokenSettings(t *testing.T) {
 
 // TestClearBesideServer: the command deletes ended sessions while a server runs.
 func TestClearBesideServer(t *testing.T) {
+	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
 	s := servertest.Start(t, dataDir, servertest.CheapHashing...)
 	session := register(t, s)

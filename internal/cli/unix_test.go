@@ -39,7 +39,7 @@ func modes(t *testing.T, dir string) string {
 
 // TestDataDirectory: only the owner can read what commands create. Files of others are not changed.
 func TestDataDirectory(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldHere(t)
 	old := umask(0)
 	defer umask(old)
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")

@@ -64,7 +64,7 @@ joined:    2027-01-15 08:00:00 UTC
 	w.fails(exitUsage, "accountd: user set: say what is to change, as in --email=ada@example.com or --no-staff\nTry "+
 		"accountd --help.\n", "user", "set", "1", "--json")
 	equal(t, w.ok("user", "show", "1"), before)
-	if sent, err := filepath.Glob("data/spool/*/*"); err != nil || len(sent) > 0 {
+	if sent, err := filepath.Glob(w.path("data/spool/*/*")); err != nil || len(sent) > 0 {
 		t.Errorf("got the mails %v, %v, want none", sent, err)
 	}
 }
