@@ -55,14 +55,14 @@ func parseMail(t *testing.T, raw []byte) parsed {
 	t.Helper()
 	head, _, _ := strings.Cut(string(raw), "\r\n\r\n")
 	if strings.ContainsFunc(head, func(r rune) bool { return r > '~' || r < ' ' && r != '\r' && r != '\n' }) {
-		t.Errorf("the header is not printable ASCII: %q", head)
+		t.Errorf("got the header %q, want printable ASCII", head)
 	}
 	if strings.ContainsAny(strings.ReplaceAll(string(raw), "\r\n", ""), "\r\n\x00") || !utf8.Valid(raw) {
-		t.Error("a line that does not end in CRLF, a NUL, or no UTF-8")
+		t.Error("got a bare CR or LF, a NUL, or invalid UTF-8; want UTF-8 with lines that end in CRLF")
 	}
 	for line := range strings.SplitSeq(string(raw), "\r\n") {
 		if len(line) > 998 {
-			t.Errorf("a line of %d bytes", len(line))
+			t.Errorf("got a line of %d bytes, want at most 998", len(line))
 		}
 	}
 	message, err := mail.ReadMessage(bytes.NewReader(raw))
@@ -72,21 +72,21 @@ func parseMail(t *testing.T, raw []byte) parsed {
 	out := parsed{header: map[string]string{}}
 	for key, values := range message.Header {
 		if len(values) != 1 {
-			t.Errorf("%d headers %s", len(values), key)
+			t.Errorf("got %d headers %s, want 1", len(values), key)
 		}
 		if out.header[key], err = new(mime.WordDecoder).DecodeHeader(values[0]); err != nil {
-			t.Errorf("%s: %v", key, err)
+			t.Errorf("header %s: got %v, want no error", key, err)
 		}
 	}
 	kind, params, err := mime.ParseMediaType(message.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/alternative" {
-		t.Fatalf("%s, %v", kind, err)
+		t.Fatalf("got %s, %v; want multipart/alternative", kind, err)
 	}
 	parts := multipart.NewReader(message.Body, params["boundary"])
 	out.text = nextPart(t, parts, "text/plain; charset=UTF-8")
 	out.html = nextPart(t, parts, "text/html; charset=UTF-8")
 	if _, err := parts.NextRawPart(); !errors.Is(err, io.EOF) {
-		t.Errorf("after two parts: %v", err)
+		t.Errorf("after two parts: got %v, want io.EOF", err)
 	}
 	return out
 }
@@ -106,7 +106,7 @@ func nextPart(t *testing.T, parts *multipart.Reader, want string) string {
 	case "quoted-printable":
 		body = quotedprintable.NewReader(part)
 	default:
-		t.Errorf("encoding %q", encoding)
+		t.Errorf("got the encoding %q, want 8bit or quoted-printable", encoding)
 	}
 	text, err := io.ReadAll(body)
 	if err != nil {
@@ -158,12 +158,12 @@ func TestMessages(t *testing.T) {
 				t.Errorf("header (-want +got):\n%s", diff)
 			}
 			if message.Subject != test.subject || message.Text != got.text || message.HTML != got.html {
-				t.Error("the message shows another text than it has")
+				t.Error("got another subject or text in the message than in the mail, want the same")
 			}
 			link := "https://acme.example" + test.path
 			if !strings.Contains(got.text, "\n"+link+"\n") || strings.Count(got.html, `href="`+link+`"`) != 2 ||
 				!strings.Contains(got.html, ">"+link+"</a>") {
-				t.Errorf("the link %s is missing in\n%s\n%s", link, got.text, got.html)
+				t.Errorf("got no link %s twice and as text, want it in\n%s\n%s", link, got.text, got.html)
 			}
 			for _, text := range []string{got.text, got.html} {
 				for _, want := range []string{"Acme\n", "Hello ada,", "account ada"} {
@@ -174,7 +174,7 @@ func TestMessages(t *testing.T) {
 			}
 			if kind.isNotice() && kind != NoticeRegistration &&
 				!strings.Contains(got.text, "15 January 2027 at 08:00 UTC") {
-				t.Errorf("does not say when:\n%s", got.text)
+				t.Errorf("got no time, want 15 January 2027 at 08:00 UTC in\n%s", got.text)
 			}
 		})
 	}
@@ -190,16 +190,16 @@ func TestHTML(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(message.Raw) > 20<<10 {
-			t.Errorf("%s: %d bytes", kind, len(message.Raw))
+			t.Errorf("%s: got %d bytes, want at most 20 KiB", kind, len(message.Raw))
 		}
 		for _, address := range regexp.MustCompile(`[a-z]+://[^"<]*`).FindAllString(message.HTML, -1) {
 			if address != c.Link(kind, "sample-token") && kind.isNotice() == strings.Contains(address, "sample-token") {
-				t.Errorf("%s refers to %s", kind, address)
+				t.Errorf("%s: got the address %s, want the link, and no token in a notice", kind, address)
 			}
 		}
 		if strings.Contains(message.HTML, "<img") || strings.Contains(message.HTML, "url(") ||
 			!strings.HasPrefix(message.HTML, "<!DOCTYPE html>\n<html lang=\"en\">\n") {
-			t.Errorf("%s: %s", kind, message.HTML)
+			t.Errorf("%s: got %s, want a document without images", kind, message.HTML)
 		}
 		// The texts are in two files: what the HTML says is in the text, sentence by sentence.
 		shown := strings.Split(htmlText(message.HTML), "\n\n")
@@ -209,11 +209,11 @@ func TestHTML(t *testing.T) {
 				continue // the button
 			}
 			if !strings.Contains(message.Text, strings.TrimSpace(paragraph)) {
-				t.Errorf("%s: the text does not say %q:\n%s", kind, paragraph, message.Text)
+				t.Errorf("%s: got no %q in the text, want it in\n%s", kind, paragraph, message.Text)
 			}
 		}
 		if len(shown) < 5 {
-			t.Errorf("%s shows only %q", kind, shown)
+			t.Errorf("%s: got only %q, want at least 5 paragraphs", kind, shown)
 		}
 	}
 }
@@ -247,28 +247,29 @@ func TestHostileUsers(t *testing.T) {
 			}
 			message, err := c.compose(m, "1.ID.eml", time.Unix(1_800_000_000, 0))
 			if err != nil {
-				t.Fatalf("%q: %v", name, err)
+				t.Fatalf("%q: got %v, want no error", name, err)
 			}
 			got := parseMail(t, message.Raw)
 			if len(got.header) != 8 ||
 				got.header["To"] != "<ada@example.com>" || got.header["Subject"] != message.Subject {
-				t.Errorf("%q: headers %v", name, got.header)
+				t.Errorf("%q: got the headers %v, want 8 with the recipient and the subject", name, got.header)
 			}
 			if utf8.RuneCountInString(message.Subject) > 4+3*(maxShown+1) {
-				t.Errorf("%q: a subject of %d bytes", name, len(message.Subject))
+				t.Errorf("%q: got a subject of %d characters, want at most %d", name,
+					utf8.RuneCountInString(message.Subject), 4+3*(maxShown+1))
 			}
 			if strings.Contains(got.html, "<script") ||
 				strings.Contains(got.html, "49") || strings.Contains(got.text, "49") {
-				t.Errorf("%q is not data in\n%s", name, got.html)
+				t.Errorf("%q: got markup or a computed value, want plain data in\n%s", name, got.html)
 			}
 			for _, text := range []string{got.text, got.html, message.Subject} {
 				text = strings.ReplaceAll(text, c.Link(kind, "tok"), "")
 				if regexp.MustCompile(`(?i)://|www\.|\.example/`).MatchString(text) {
-					t.Errorf("%q can be clicked on in\n%s", name, text)
+					t.Errorf("%q: got a link, want none in\n%s", name, text)
 				}
 			}
 			if lines := strings.Count(got.text, "\n"); lines != 9 && kind != NoticePasswordChanged {
-				t.Errorf("%q makes a text of %d lines:\n%s", name, lines, got.text)
+				t.Errorf("%q: got a text of %d lines, want 9:\n%s", name, lines, got.text)
 			}
 		}
 	}
@@ -291,7 +292,7 @@ func TestHostileSettings(t *testing.T) {
 			got := parseMail(t, message.Raw)
 			if len(got.header) != 8 || got.header["Subject"] != message.Subject ||
 				!strings.Contains(message.Subject, strings.TrimSpace(name)) {
-				t.Errorf("%q: headers %v", name, got.header)
+				t.Errorf("%q: got the headers %v, want 8 and the name in the subject", name, got.header)
 			}
 			raw, err := mail.ReadMessage(bytes.NewReader(message.Raw))
 			if err != nil {
@@ -302,7 +303,7 @@ func TestHostileSettings(t *testing.T) {
 				t.Errorf("from %v, %v, want %v", senders, err, from)
 			}
 			if strings.Contains(got.html, "<b>") || strings.Contains(got.text+got.html, "49") {
-				t.Errorf("%q is not data", name)
+				t.Errorf("%q: got markup or a computed value, want plain data", name)
 			}
 		}
 	}
@@ -316,11 +317,11 @@ func TestRecipients(t *testing.T) {
 		"ada@example.com\r\n"} {
 		if _, err := c.compose(Mail{Kind: Activation, To: to, User: ada, Token: "t"}, "1.ID.eml",
 			time.Unix(0, 0)); err == nil {
-			t.Errorf("mails %q", to)
+			t.Errorf("%q: got a mail, want an error", to)
 		}
 	}
 	if _, err := c.Preview("unknown", time.Unix(0, 0)); err == nil {
-		t.Error("an unknown kind was accepted")
+		t.Error("an unknown kind: got no error, want one")
 	}
 	long := strings.Repeat("a", 64) + "@" + strings.Repeat(strings.Repeat("b", 60)+".", 3) + "xn--p1ai"
 	message, err := c.compose(Mail{Kind: Activation, To: long, User: ada, Token: "t"}, "1.ID.eml", time.Unix(0, 0))
@@ -328,7 +329,7 @@ func TestRecipients(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := parseMail(t, message.Raw).header["To"]; got != "<"+long+">" {
-		t.Errorf("to %s", got)
+		t.Errorf("got the recipient %s, want <%s>", got, long)
 	}
 }
 
@@ -343,7 +344,7 @@ func TestSameBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if seen != nil && !bytes.Equal(seen, message.Raw) {
-			t.Error("made again, it is another")
+			t.Error("composed again: got other bytes, want the same")
 		}
 		seen = message.Raw
 	}
@@ -365,10 +366,10 @@ func TestLongLines(t *testing.T) {
 	}
 	got := parseMail(t, message.Raw)
 	if want := long + "\nhttps://acme.example/password-reset/sample-token\nend\n"; got.text != want {
-		t.Errorf("text %q", got.text)
+		t.Errorf("got the text %q, want %q", got.text, want)
 	}
 	if !strings.Contains(got.html, long) {
-		t.Errorf("html %q", got.html)
+		t.Errorf("got the HTML %q, want the long line in it", got.html)
 	}
 }
 

@@ -37,7 +37,7 @@ func TestDocumentation(t *testing.T) {
 	}
 	for _, name := range userVariables {
 		if !bytes.Contains(document, []byte("`."+name+"`")) {
-			t.Errorf(".User.%s is missing", name)
+			t.Errorf("got no .User.%s in the document, want it", name)
 		}
 	}
 }

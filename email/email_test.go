@@ -81,7 +81,7 @@ func (f *fixture) spooled(t *testing.T) []string {
 			t.Fatal(err)
 		}
 		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v, %v", file, info, err)
+			t.Errorf("%s: got %v, %v; want mode 0600", file, info, err)
 		}
 		mails = append(mails, string(raw))
 	}
@@ -111,7 +111,7 @@ func TestPublishedBeforeWriteReturns(t *testing.T) {
 	}
 	if mails := f.spooled(t); len(mails) != 1 || !strings.Contains(mails[0],
 		"\r\nhttps://acme.example/activate/to-ken_1\r\n") {
-		t.Errorf("the spool holds %q", mails)
+		t.Errorf("got the spool %q, want one mail with the link", mails)
 	}
 	failure := errors.New("failure")
 	if err := f.send(t, Mail{Kind: Activation, To: "ada@example.com", User: ada, Token: "t"}, failure); !errors.Is(err,
@@ -119,7 +119,7 @@ func TestPublishedBeforeWriteReturns(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(f.spooled(t)) != 1 || f.rows(t) != 1 {
-		t.Errorf("after a rollback: %d mails, %d rows", len(f.spooled(t)), f.rows(t))
+		t.Errorf("after a rollback: got %d mails, %d rows; want 1, 1", len(f.spooled(t)), f.rows(t))
 	}
 }
 
@@ -139,22 +139,22 @@ func TestRowsWaitForTheProcessThatServes(t *testing.T) {
 		return f.Send(t.Context(), tx, Mail{Kind: NoticePasswordChanged, To: "ada@example.com", User: ada})
 	})
 	if err != nil {
-		t.Errorf("a notice, which does not ask: %v", err)
+		t.Errorf("a notice, which does not check the spool: got %v, want no error", err)
 	}
 	if err := os.WriteFile(filepath.Join(f.dir, "tmp", "half"), []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if len(f.spooled(t)) != 0 {
-		t.Error("published by a process that does not serve")
+		t.Error("a process that does not serve: got a published mail, want none")
 	}
 	if err := f.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(filepath.Join(f.dir, "tmp")); err != nil || len(left) != 0 {
-		t.Errorf("left in tmp: %v, %v", left, err)
+		t.Errorf("got %v, %v left in tmp, want nothing", left, err)
 	}
 	if len(f.spooled(t)) != 4 || f.rows(t) != 0 {
-		t.Errorf("after the start: %d mails, %d rows", len(f.spooled(t)), f.rows(t))
+		t.Errorf("after the start: got %d mails, %d rows; want 4, 0", len(f.spooled(t)), f.rows(t))
 	}
 }
 
@@ -176,7 +176,7 @@ func TestStartWithoutSpool(t *testing.T) {
 	}
 	f.catchUp(t.Context())
 	if f.Healthy() == nil || len(f.spooled(t)) != 0 || f.rows(t) != 1 {
-		t.Errorf("healthy: %v, %d mails, %d rows", f.Healthy(), len(f.spooled(t)), f.rows(t))
+		t.Errorf("got healthy %v, %d mails, %d rows; want an error, 0, 1", f.Healthy(), len(f.spooled(t)), f.rows(t))
 	}
 	if err := os.Remove(retry); err != nil {
 		t.Fatal(err)
@@ -184,11 +184,12 @@ func TestStartWithoutSpool(t *testing.T) {
 	f.catchUp(t.Context()) // as Run does
 	left, err := os.ReadDir(filepath.Join(f.dir, "tmp"))
 	if err != nil || f.Healthy() != nil || len(f.spooled(t)) != 1 || f.rows(t) != 0 || len(left) != 0 {
-		t.Errorf("healthy: %v, %d mails, %d rows, %v in tmp, %v", f.Healthy(), len(f.spooled(t)), f.rows(t), left, err)
+		t.Errorf("got healthy %v, %d mails, %d rows, %v in tmp, %v; want no error, 1, 0, none", f.Healthy(),
+			len(f.spooled(t)), f.rows(t), left, err)
 	}
 	if err := f.send(t, Mail{Kind: Activation, To: "ada@example.com", User: ada, Token: "t"}, nil); err != nil ||
 		len(f.spooled(t)) != 2 {
-		t.Errorf("from then on: %v, %d mails", err, len(f.spooled(t)))
+		t.Errorf("from then on: got %v, %d mails; want 2", err, len(f.spooled(t)))
 	}
 }
 
@@ -210,14 +211,15 @@ func TestSettle(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := f.settle(t.Context()); err == nil || f.rows(t) != sent {
-		t.Errorf("not durable: %v, %d rows", err, f.rows(t))
+		t.Errorf("not durable: got %v, %d rows; want an error, %d", err, f.rows(t), sent)
 	}
 	if err := os.Rename(published+"-gone", published); err != nil {
 		t.Fatal(err)
 	}
 	f.catchUp(t.Context()) // sees the rows, and that they are on their way
 	if len(f.spooled(t)) != sent || f.rows(t) != 0 || f.Healthy() != nil || len(f.claimed) != 0 {
-		t.Errorf("settled: %d mails, %d rows, %v, claimed %v", len(f.spooled(t)), f.rows(t), f.Healthy(), f.claimed)
+		t.Errorf("settled: got %d mails, %d rows, %v, claimed %v; want %d, 0, no error, none", len(f.spooled(t)),
+			f.rows(t), f.Healthy(), f.claimed, sent)
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -232,7 +234,7 @@ func TestSettle(t *testing.T) {
 	cancel()
 	<-done
 	if len(f.spooled(t)) != sent+1 || f.rows(t) != 0 {
-		t.Errorf("after Run: %d mails, %d rows", len(f.spooled(t)), f.rows(t))
+		t.Errorf("after Run: got %d mails, %d rows; want %d, 0", len(f.spooled(t)), f.rows(t), sent+1)
 	}
 }
 
@@ -249,10 +251,10 @@ func TestUnwritableSpool(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := f.send(t, Mail{Kind: Activation, To: "ada@example.com", User: ada, Token: "t"}, nil); err != nil {
-		t.Fatalf("the change failed with the spool: %v", err)
+		t.Fatalf("a change while the spool fails: got %v, want no error", err)
 	}
 	if f.Healthy() == nil || f.rows(t) != 1 {
-		t.Errorf("healthy %v, %d rows", f.Healthy(), f.rows(t))
+		t.Errorf("got healthy %v, %d rows; want an error, 1", f.Healthy(), f.rows(t))
 	}
 	if err := os.Mkdir(tmp, 0o700); err != nil {
 		t.Fatal(err)
@@ -261,7 +263,7 @@ func TestUnwritableSpool(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f.Healthy() != nil || f.rows(t) != 0 || len(f.spooled(t)) != 1 {
-		t.Errorf("healthy %v, %d rows, %d mails", f.Healthy(), f.rows(t), len(f.spooled(t)))
+		t.Errorf("got healthy %v, %d rows, %d mails; want no error, 0, 1", f.Healthy(), f.rows(t), len(f.spooled(t)))
 	}
 }
 
@@ -287,7 +289,7 @@ func TestUnreadableRow(t *testing.T) {
 		}
 		f.catchUp(t.Context())
 		if err := f.Healthy(); err != nil {
-			t.Errorf("not healthy: %v", err)
+			t.Errorf("Healthy: got %v, want no error", err)
 		}
 		mails := strings.Join(f.spooled(t), "")
 		if n := strings.Count(mails, "Message-ID"); n != len(want) {
@@ -295,7 +297,7 @@ func TestUnreadableRow(t *testing.T) {
 		}
 		for _, token := range want {
 			if !strings.Contains(mails, "/activate/"+token) {
-				t.Errorf("no mail with %s", token)
+				t.Errorf("got no mail with %s, want one", token)
 			}
 		}
 	}
@@ -306,7 +308,7 @@ func TestUnreadableRow(t *testing.T) {
 	for _, token := range []string{"a", "b", "c"} { // as many as may wait, beside the one that waits for nothing
 		f.publishing.Store(token == "a") // the others as a command would leave them
 		if err := f.send(t, Mail{Activation, "ada@example.com", ada, token}, nil); err != nil {
-			t.Fatalf("%s: %v", token, err)
+			t.Fatalf("%s: got %v, want no error", token, err)
 		}
 	}
 	restart("a", "b", "c")
@@ -315,7 +317,7 @@ func TestUnreadableRow(t *testing.T) {
 	}
 	restart("a", "b", "c", "before")
 	if n := f.rows(t); n != 0 {
-		t.Errorf("%d rows are left", n)
+		t.Errorf("got %d rows left, want none", n)
 	}
 }
 
@@ -344,11 +346,11 @@ func TestNoDuplicate(t *testing.T) {
 		}
 		for _, m := range f.spooled(t) {
 			if m != "published" {
-				t.Errorf("%s: published a second time", place)
+				t.Errorf("%s: got a second mail %q, want only the published one", place, m)
 			}
 		}
 		if f.rows(t) != 0 {
-			t.Errorf("%s: the row is still there", place)
+			t.Errorf("%s: got %d rows left, want none", place, f.rows(t))
 		}
 	}
 }
@@ -366,7 +368,7 @@ func TestSealedAtRest(t *testing.T) {
 			t.Fatal(err)
 		}
 		if bytes.Contains(raw, []byte("canary-token")) || bytes.Contains(raw, []byte("Reset your password")) {
-			t.Errorf("test.db%s holds the message in clear", suffix)
+			t.Errorf("test.db%s: got the message in clear text, want it sealed", suffix)
 		}
 	}
 }

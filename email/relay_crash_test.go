@@ -41,7 +41,8 @@ func TestRelayKilled(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				p.stop()
 				if names := p.in("new"); !killed || len(names) != 1 || len(p.in("retry")) != 0 {
-					t.Fatalf("killed %t, in new %q, in retry %q", killed, names, p.in("retry"))
+					t.Fatalf("got killed %t, in new %q, in retry %q; want true, one mail, none", killed, names,
+						p.in("retry"))
 				}
 				p.start()
 				time.Sleep(5 * time.Second)
@@ -69,13 +70,14 @@ func TestRelayKilledUnsettled(t *testing.T) {
 		p.crash()
 		p.stop()
 		if len(p.spooled(t)) != 1 || p.rows(t) != 1 || p.taken("ada@example.com") != 0 {
-			t.Fatalf("%d mails, %d rows, taken %d times", len(p.spooled(t)), p.rows(t), p.taken("ada@example.com"))
+			t.Fatalf("got %d mails, %d rows, taken %d times; want 1, 1, 0", len(p.spooled(t)), p.rows(t),
+				p.taken("ada@example.com"))
 		}
 		p.start()
 		time.Sleep(5 * time.Second)
 		p.empty()
 		if p.rows(t) != 0 || p.taken("ada@example.com") != 1 {
-			t.Errorf("%d rows, taken %d times", p.rows(t), p.taken("ada@example.com"))
+			t.Errorf("got %d rows, taken %d times; want 0, 1", p.rows(t), p.taken("ada@example.com"))
 		}
 	})
 }
@@ -101,7 +103,7 @@ func TestRelayRemembers(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		}
 		if tries != 1 {
-			t.Errorf("%d tries in 42 seconds", tries)
+			t.Errorf("got %d attempts in 42 seconds, want 1", tries)
 		}
 		p.stop()
 		name := p.in("new")[0]
@@ -115,7 +117,8 @@ func TestRelayRemembers(t *testing.T) {
 		text, err := os.ReadFile(reason)
 		if err != nil || !strings.HasPrefix(string(text), "RCPT TO: 550 5.1.1 no such user: ") ||
 			len(p.in("failed")) != 2 || len(p.in("new"))+len(p.in("retry")) != 0 {
-			t.Errorf("%q, %v, in failed %q", text, err, p.in("failed"))
+			t.Errorf("got %q, %v, in failed %q; want the refusal in two files of failed only", text, err,
+				p.in("failed"))
 		}
 	})
 }
@@ -143,7 +146,7 @@ func TestRelayEnds(t *testing.T) {
 				before := time.Now()
 				p.stop()
 				if took := time.Since(before); took > stopTime+quitTime {
-					t.Errorf("it takes %v to end", took)
+					t.Errorf("got an end after %v, want at most %v", took, stopTime+quitTime)
 				}
 				if got := len(p.in("new")); got != test.want || len(p.in("retry")) != 0 {
 					t.Errorf("%d mails left, want %d; in retry %q", got, test.want, p.in("retry"))
@@ -173,11 +176,11 @@ func TestRelayStalls(t *testing.T) {
 		p.mail("ada@example.com")
 		time.Sleep(3 * time.Second)
 		if p.taken("ada@example.com") != 1 {
-			t.Error("held up by two that stall")
+			t.Error("the mail beside two recipients that stall: got it not taken, want it taken once")
 		}
 		time.Sleep(2 * time.Minute)
 		if p.taken("slow@example.com") != 1 || len(p.list()) != 1 {
-			t.Errorf("slow was taken %d times; the list has %+v", p.taken("slow@example.com"), p.list())
+			t.Errorf("slow: got taken %d times, the list %+v; want 1, one mail", p.taken("slow@example.com"), p.list())
 		}
 		// More of them than connections. They are tried again, and again leave one for what is new.
 		for i := range 9 {
@@ -189,7 +192,7 @@ func TestRelayStalls(t *testing.T) {
 			p.mail(to)
 			time.Sleep(3 * time.Second)
 			if p.taken(to) != 1 {
-				t.Fatalf("%s is held up: %+v", to, p.list())
+				t.Fatalf("%s: got it held up, want it taken: %+v", to, p.list())
 			}
 		}
 	})
@@ -217,12 +220,13 @@ func TestRelayReconnects(t *testing.T) {
 				relay := NewRelay(p.Outbox, p.settings)
 				relay.dial, relay.roots, relay.chance = p.server.dial, p.server.roots, p.chance
 				if more, err := relay.scan(); more != maxConnections || err != nil {
-					t.Fatal(more, err)
+					t.Fatalf("scan: got %d, %v; want %d", more, err, maxConnections)
 				}
 				relay.work(t.Context())
 				p.empty()
 				if relay.server.Attempts != 0 || len(p.server.messages) != 4 {
-					t.Errorf("%d failures of the server, %d mails", relay.server.Attempts, len(p.server.messages))
+					t.Errorf("got %d failures of the server, %d mails; want 0, 4", relay.server.Attempts,
+						len(p.server.messages))
 				}
 			})
 		})
@@ -248,7 +252,7 @@ func TestRelayHolds(t *testing.T) {
 		p.write(fileName(time.Now()), letter("ada@example.com"))
 		time.Sleep(45 * time.Second)
 		if tries.Load() != 1 || !strings.Contains(p.logged.String(), "store the next attempt of a mail") {
-			t.Errorf("%d tries:\n%s", tries.Load(), &p.logged)
+			t.Errorf("got %d attempts, want 1 and an error about storing the next:\n%s", tries.Load(), &p.logged)
 		}
 		if err := os.Mkdir(filepath.Join(p.dir, "tmp"), 0o700); err != nil {
 			t.Fatal(err)
@@ -256,7 +260,7 @@ func TestRelayHolds(t *testing.T) {
 		p.script(func(event) error { return nil })
 		time.Sleep(time.Minute)
 		if p.taken("ada@example.com") != 1 {
-			t.Error("not tried again")
+			t.Error("got no further attempt, want one")
 		}
 	})
 }
@@ -292,7 +296,7 @@ func TestRelayPoison(t *testing.T) {
 				p.mail(to)
 				time.Sleep(promptly)
 				if p.taken(to) != 1 {
-					t.Errorf("%s is held up", to)
+					t.Errorf("%s: got it held up, want it taken", to)
 				}
 			}
 		}
@@ -301,11 +305,11 @@ func TestRelayPoison(t *testing.T) {
 		good("first")
 		time.Sleep(time.Duration(*poison)*each/maxConnections + 3*time.Second)
 		if p.taken("among@example.com") != 1 {
-			t.Error("its turn did not come")
+			t.Error("a mail among poison: got it held up, want it taken")
 		}
 		good("again")
 		if len(p.in("retry")) != *poison || len(p.in("new")) != *poison {
-			t.Errorf("%d remembered, %d in new", len(p.in("retry")), len(p.in("new")))
+			t.Errorf("got %d in retry, %d in new; want %d each", len(p.in("retry")), len(p.in("new")), *poison)
 		}
 	})
 }
@@ -327,12 +331,12 @@ func TestRelayRefusedForNow(t *testing.T) {
 		p.mail("later@example.com")
 		time.Sleep(time.Hour)
 		if list := p.list(); len(list) != 1 || list[0].Attempts < 5 {
-			t.Fatalf("the list has %+v", list)
+			t.Fatalf("got the list %+v, want one mail with at least 5 attempts", list)
 		}
 		p.mail("ada@example.com")
 		time.Sleep(serverBackoff*12/10 + 2*promptly)
 		if p.taken("ada@example.com") != 1 {
-			t.Errorf("held up: %+v", p.list())
+			t.Errorf("got a mail held up, want it taken: %+v", p.list())
 		}
 	})
 }
@@ -358,7 +362,7 @@ func TestRelayUndeletable(t *testing.T) {
 		p.mail("ada@example.com")
 		time.Sleep(time.Minute)
 		if !strings.Contains(p.logged.String(), "delete a mail that has been delivered") {
-			t.Errorf("it was deleted:\n%s", &p.logged)
+			t.Errorf("got a deleted mail, want an error in the log:\n%s", &p.logged)
 		}
 		if err := errors.Join(os.RemoveAll(path), os.Rename(aside, path)); err != nil {
 			t.Fatal(err)
@@ -366,7 +370,7 @@ func TestRelayUndeletable(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		p.empty()
 		if p.taken("ada@example.com") != 1 {
-			t.Errorf("sent %d times", p.taken("ada@example.com"))
+			t.Errorf("got the mail taken %d times, want 1", p.taken("ada@example.com"))
 		}
 	})
 }
@@ -470,7 +474,7 @@ func TestMailHarness(t *testing.T) {
 			if len(ids) > 1 {
 				duplicated += len(ids) - 1
 				if !mayDouble[to] || len(slices.Compact(ids)) != 1 {
-					t.Errorf("%s got %q", to, ids)
+					t.Errorf("%s: got the mails %q, want one, or duplicates after a crash", to, ids)
 				}
 			}
 			if strings.HasPrefix(to, "ghost") {
@@ -490,7 +494,7 @@ func TestMailHarness(t *testing.T) {
 				len(remembered), len(p.in("tmp")), p.rows(t))
 		}
 		if deferred == 0 || cuts == 0 || duplicated == 0 {
-			t.Error("the server did not misbehave")
+			t.Errorf("got %d deferred, %d cut, %d duplicated; want some of each", deferred, cuts, duplicated)
 		}
 	})
 }

@@ -175,7 +175,7 @@ func (p *post) empty() {
 	p.t.Helper()
 	for _, sub := range []string{"tmp", "new", "retry", "failed"} {
 		if names := p.in(sub); len(names) != 0 {
-			p.t.Errorf("left in %s: %q", sub, names)
+			p.t.Errorf("%s: got %q left, want nothing", sub, names)
 		}
 	}
 }
@@ -204,7 +204,7 @@ func TestRelayDelivers(t *testing.T) {
 					time.Sleep(3 * time.Second)
 					p.empty()
 					if len(p.server.messages) != 5 {
-						t.Fatalf("taken: %q", p.server.messages)
+						t.Fatalf("got the mails %q, want 5", p.server.messages)
 					}
 					for _, want := range raw {
 						if !slices.Contains(p.server.messages, want) ||
@@ -213,7 +213,7 @@ func TestRelayDelivers(t *testing.T) {
 						}
 					}
 					if p.server.dials > maxConnections {
-						t.Errorf("%d connections for 5 mails", p.server.dials)
+						t.Errorf("got %d connections for 5 mails, want at most %d", p.server.dials, maxConnections)
 					}
 				})
 			})
@@ -253,14 +253,15 @@ func TestRelayWaitsForTheSpool(t *testing.T) {
 		p.start()
 		time.Sleep(time.Minute)
 		if p.Healthy() == nil || p.taken("ada@example.com") != 0 || len(p.in("new")) != 1 {
-			t.Fatalf("healthy: %v, %d sent, %q left", p.Healthy(), p.taken("ada@example.com"), p.in("new"))
+			t.Fatalf("got healthy %v, %d sent, %q left; want an error, 0, one", p.Healthy(), p.taken("ada@example.com"),
+				p.in("new"))
 		}
 		if err := os.Remove(failed); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
 		if p.Healthy() != nil || p.taken("ada@example.com") != 1 {
-			t.Errorf("healthy: %v, %d sent", p.Healthy(), p.taken("ada@example.com"))
+			t.Errorf("got healthy %v, %d sent; want no error, 1", p.Healthy(), p.taken("ada@example.com"))
 		}
 		p.empty()
 	})
@@ -283,7 +284,7 @@ func TestRelayLeavesUnsettled(t *testing.T) {
 		p.write(name, letter("ada@example.com"))
 		time.Sleep(time.Minute)
 		if p.taken("ada@example.com") != 0 {
-			t.Fatal("sent")
+			t.Fatal("while its row is in the outbox: got it sent, want it kept")
 		}
 		if err := p.db.Write(t.Context(), func(tx *store.Tx) error {
 			return deleteRows(t.Context(), tx, []int64{id})
@@ -292,7 +293,7 @@ func TestRelayLeavesUnsettled(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		if p.taken("ada@example.com") != 1 {
-			t.Error("not sent")
+			t.Error("after its row is deleted: got it kept, want it sent")
 		}
 		p.empty()
 	})
@@ -322,17 +323,17 @@ func TestRelayRetries(t *testing.T) {
 			!strings.HasPrefix(list[0].Error, want.Error) ||
 			list[0].Next.Before(time.Now()) ||
 			list[0].Subject != "Your password on Acme has been changed" || list[0].Failed {
-			t.Errorf("the list has %+v", list)
+			t.Errorf("got the list %+v, want one mail to %s with one attempt and %q", list, want.To, want.Error)
 		}
 		time.Sleep(time.Hour)
 		p.empty()
 		if len(tries) != 5 || p.taken("ada@example.com") != 1 {
-			t.Fatalf("%d tries, %d taken", len(tries), p.taken("ada@example.com"))
+			t.Fatalf("got %d attempts, %d taken; want 5, 1", len(tries), p.taken("ada@example.com"))
 		}
 		for i := range 4 {
 			wait, middle := tries[i+1].Sub(tries[i]), firstBackoff<<i
 			if wait < middle*8/10 || wait > middle*12/10+2*scanInterval {
-				t.Errorf("after attempt %d it waits %v", i+1, wait)
+				t.Errorf("after attempt %d: got a wait of %v, want about %v", i+1, wait, middle)
 			}
 		}
 	})
@@ -370,15 +371,16 @@ func TestRelayGivesUp(t *testing.T) {
 				p.mail("ada@example.com")
 				time.Sleep(3 * time.Second)
 				if p.taken("ada@example.com") != 1 || p.taken("bad@example.com") != 0 {
-					t.Error("not delivered")
+					t.Errorf("got taken %d, bad taken %d; want 1, 0", p.taken("ada@example.com"),
+						p.taken("bad@example.com"))
 				}
 				failed := p.in("failed")
 				if len(failed) != 2 || failed[1] != reasonName(failed[0]) || len(p.in("new"))+len(p.in("retry")) != 0 {
-					t.Fatalf("in failed: %q", failed)
+					t.Fatalf("got %q in failed, want one mail and its reason", failed)
 				}
 				list := p.list()
 				if len(list) != 1 || !list[0].Failed || !strings.Contains(list[0].Error, "550 5.1.1 no such user") {
-					t.Errorf("the list has %+v", list)
+					t.Errorf("got the list %+v, want one failed mail with the refusal", list)
 				}
 				// Until the address exists.
 				p.script(func(event) error { return nil })
@@ -391,7 +393,7 @@ func TestRelayGivesUp(t *testing.T) {
 				}
 				time.Sleep(3 * time.Second)
 				if p.taken("bad@example.com") != 1 {
-					t.Error("not delivered by retry")
+					t.Errorf("after a retry: got taken %d times, want 1", p.taken("bad@example.com"))
 				}
 				p.empty()
 			})
@@ -454,7 +456,7 @@ func TestRelayFiles(t *testing.T) {
 			t.Errorf("left in new: %q, want %q; in retry: %q", got, left, p.in("retry"))
 		}
 		if len(p.server.messages) != 2 || p.taken("ada@example.com") != 1 || p.taken("almost@example.com") != 1 {
-			t.Errorf("sent: %v", p.server.accepted)
+			t.Errorf("got the mails %v, want one each to ada and almost", p.server.accepted)
 		}
 		for file, reason := range bad {
 			got, err := os.ReadFile(filepath.Join(p.dir, "failed", reasonName(file)))
@@ -539,21 +541,21 @@ func TestRelayServerTrouble(t *testing.T) {
 				time.Sleep(30*time.Minute + time.Second/2) // not when the relay looks itself
 				list := p.list()
 				if len(list) != 4 {
-					t.Fatalf("the list has %+v", list)
+					t.Fatalf("got the list %+v, want 4 mails", list)
 				}
 				for _, m := range list {
 					if !strings.Contains(m.Error, test.want) || m.Attempts != 0 || m.Failed {
-						t.Errorf("the list has %+v", m)
+						t.Errorf("got %+v, want no attempts and the error %q", m, test.want)
 					}
 				}
 				if err := p.Healthy(); err != nil {
-					t.Errorf("unhealthy: %v", err)
+					t.Errorf("Healthy: got %v, want no error", err)
 				}
 				if p.server.dials > 60 {
-					t.Errorf("%d connections in half an hour", p.server.dials)
+					t.Errorf("got %d connections in half an hour, want at most 60", p.server.dials)
 				}
 				if n := strings.Count(p.logged.String(), "mail cannot be delivered"); n != 1 {
-					t.Errorf("logged %d times:\n%s", n, &p.logged)
+					t.Errorf("got %d log entries, want 1:\n%s", n, &p.logged)
 				}
 				if test.mend == nil {
 					return
@@ -565,12 +567,12 @@ func TestRelayServerTrouble(t *testing.T) {
 					t.Fatal(err)
 				}
 				if n, err := queue.RetryAll(time.Now()); n != 4 || err != nil {
-					t.Fatal(n, err)
+					t.Fatalf("RetryAll: got %d, %v; want 4", n, err)
 				}
 				time.Sleep(5 * time.Second)
 				p.empty()
 				if len(p.server.messages) != 4 || !strings.Contains(p.logged.String(), "mail is delivered again") {
-					t.Errorf("%d delivered", len(p.server.messages))
+					t.Errorf("got %d mails, want 4 and a log entry about delivery", len(p.server.messages))
 				}
 			})
 		})
@@ -591,7 +593,7 @@ func TestRelayForgetsServer(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		p.empty()
 		if len(p.server.messages) != 1 {
-			t.Errorf("%d delivered", len(p.server.messages))
+			t.Errorf("got %d mails, want 1", len(p.server.messages))
 		}
 	})
 }

@@ -103,7 +103,7 @@ func TestBrokenOverrides(t *testing.T) {
 	}
 	_, err := NewComposer(testSettings(func(s *Settings) { s.TemplatesDir = dir }))
 	if err == nil {
-		t.Fatal("accepted")
+		t.Fatal("broken templates: got no error, want one")
 	}
 	const want = `the email templates cannot be used:
   DIR/README.md: is no template: files are named KIND.subject, KIND.txt or KIND.html, or layout.html
@@ -138,7 +138,7 @@ func TestNoDirectory(t *testing.T) {
 		_, err := NewComposer(testSettings(func(s *Settings) { s.TemplatesDir = dir }))
 		if err == nil || !strings.Contains(err.Error(), "  "+dir+": no") ||
 			!strings.Contains(err.Error(), "name a directory in email.templates_dir, or none") {
-			t.Errorf("%v", err)
+			t.Errorf("got the error %v, want one that names the directory", err)
 		}
 	}
 }

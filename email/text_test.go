@@ -52,7 +52,7 @@ func FuzzHTMLText(f *testing.F) {
 		text := htmlText(in)
 		if strings.Contains(text, "\n\n\n") || strings.Contains(text, "  ") ||
 			strings.TrimSpace(text) != strings.TrimSuffix(text, "\n") {
-			t.Errorf("htmlText(%q) = %q", in, text)
+			t.Errorf("htmlText(%q): got %q, want no blank lines in a row and no double spaces", in, text)
 		}
 	})
 }
