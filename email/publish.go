@@ -2,8 +2,11 @@ package email
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"accountd/internal/store"
@@ -22,11 +25,13 @@ const (
 // publishes the messages that an earlier process left; from then on Send publishes. Only the holder of the lock on
 // the data directory may call it.
 //
-// Start fails if the path of the spool is a file. Any other failure of the spool shows in Healthy: messages stay in
-// the outbox, and Run tries again.
+// Start fails if the path of the spool, or a part of it, is a file. Any other failure of the spool shows in Healthy:
+// messages stay in the outbox, and Run tries again.
 func (o *Outbox) Start(ctx context.Context) error {
-	if err := o.spool.checkPath(); err != nil {
-		return err
+	info, err := os.Stat(string(o.spool))
+	if err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR) { // waiting does not help
+		return fmt.Errorf("spool: %s is a file, or lies under one; a directory is needed: name another in "+
+			"email.spool_dir, or move the file away", o.spool)
 	}
 	o.catchUp(ctx)
 	return ctx.Err()

@@ -75,7 +75,7 @@ func (q Queue) describe(sub, name string, server retry) (Queued, error) {
 		m.To, m.Subject = shortReply(message.Header.Get("To")), shortReply(subject)
 	}
 	if m.Failed {
-		reason, err := os.ReadFile(q.spool.path("failed", reasonName(name)))
+		reason, err := os.ReadFile(q.spool.reasonPath(name))
 		m.Error = shortReply(string(reason))
 		if errors.Is(err, fs.ErrNotExist) { // other readers write no reason
 			err = nil
@@ -133,7 +133,7 @@ func (q Queue) Retry(name string, now time.Time) error {
 		if err := os.Rename(q.spool.path(sub, file), q.spool.newPath(file)); err != nil {
 			return err
 		}
-		if err := errors.Join(q.spool.sync(), q.removeReason(file)); err != nil {
+		if err := errors.Join(q.spool.sync(), removeFile(q.spool.reasonPath(file))); err != nil {
 			return err
 		}
 	}
@@ -178,9 +178,5 @@ func (q Queue) Drop(name string) error {
 	if err := os.Remove(q.spool.path(sub, file)); err != nil {
 		return err
 	}
-	return errors.Join(q.removeReason(file), q.spool.forget(file))
-}
-
-func (q Queue) removeReason(file string) error {
-	return removeFile(q.spool.path("failed", reasonName(file)))
+	return errors.Join(removeFile(q.spool.reasonPath(file)), q.spool.forget(file))
 }

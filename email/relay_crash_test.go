@@ -107,7 +107,7 @@ func TestRelayRemembers(t *testing.T) {
 		}
 		p.stop()
 		name := p.in("new")[0]
-		reason := filepath.Join(p.dir, "failed", reasonName(name)) // written, and then killed
+		reason := p.spool.reasonPath(name) // written, and then killed
 		if err := os.WriteFile(reason, []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
 		}

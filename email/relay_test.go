@@ -375,7 +375,8 @@ func TestRelayGivesUp(t *testing.T) {
 						p.taken("bad@example.com"))
 				}
 				failed := p.in("failed")
-				if len(failed) != 2 || failed[1] != reasonName(failed[0]) || len(p.in("new"))+len(p.in("retry")) != 0 {
+				if len(failed) != 2 || failed[1] != filepath.Base(p.spool.reasonPath(failed[0])) ||
+					len(p.in("new"))+len(p.in("retry")) != 0 {
 					t.Fatalf("got %q in failed, want one mail and its reason", failed)
 				}
 				list := p.list()
@@ -459,7 +460,7 @@ func TestRelayFiles(t *testing.T) {
 			t.Errorf("got the mails %v, want one each to ada and almost", p.server.accepted)
 		}
 		for file, reason := range bad {
-			got, err := os.ReadFile(filepath.Join(p.dir, "failed", reasonName(file)))
+			got, err := os.ReadFile(p.spool.reasonPath(file))
 			if err != nil || !strings.HasPrefix(string(got), reason) {
 				t.Errorf("%q, %v, want %q", got, err, reason)
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"accountd/internal/durable"
@@ -109,12 +108,11 @@ func (s spool) forgetGone() error {
 
 // giveUp writes the reason and then moves the mail to failed. After a crash in between it does both again.
 func (s spool) giveUp(name, reason string) error {
-	failed := s.path("failed")
-	if err := s.replace(filepath.Join(failed, reasonName(name)), []byte(reason+"\n"), time.Time{}); err != nil {
+	if err := s.replace(s.reasonPath(name), []byte(reason+"\n"), time.Time{}); err != nil {
 		return fmt.Errorf("write the reason: %w", err)
 	}
-	if err := os.Rename(s.newPath(name), filepath.Join(failed, name)); err != nil {
+	if err := os.Rename(s.newPath(name), s.path("failed", name)); err != nil {
 		return err
 	}
-	return errors.Join(durable.SyncDir(failed), s.forget(name))
+	return errors.Join(durable.SyncDir(s.path("failed")), s.forget(name))
 }

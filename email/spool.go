@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"accountd/internal/durable"
@@ -33,17 +32,6 @@ func (s spool) open() error {
 		if err := os.Chmod(path, 0o700); err != nil {
 			return fmt.Errorf("spool: %w", err)
 		}
-	}
-	return nil
-}
-
-// checkPath fails if the path, or a part of it, is a file: waiting does not help.
-func (s spool) checkPath() error {
-	info, err := os.Stat(string(s))
-	if err == nil && !info.IsDir() || errors.Is(err, syscall.ENOTDIR) {
-		return fmt.Errorf("spool: %s is a file, or lies under one; a directory is needed: name another in "+
-			"email.spool_dir, "+
-			"or move the file away", s)
 	}
 	return nil
 }
@@ -140,8 +128,10 @@ type badMail string
 
 func (e badMail) Error() string { return "the file " + string(e) }
 
-// reasonName is the name of the file in failed with the reason.
-func reasonName(name string) string { return strings.TrimSuffix(name, ".eml") + ".txt" }
+// reasonPath is the path of the file with the reason why a mail was given up.
+func (s spool) reasonPath(name string) string {
+	return s.path("failed", strings.TrimSuffix(name, ".eml")+".txt")
+}
 
 // madeAt is the time in the name of a mail.
 func madeAt(name string) time.Time {

@@ -58,6 +58,10 @@ func (l *loader) validateQueries() {
 // lookups validates the lookups of one field and returns their arguments. Arguments of different fields differ, because
 // names of fields have no "__" and no capitals.
 func (l *loader) lookups(key, name string, field accounts.FilterField, lookups []string) (arguments []string) {
+	kind := "a " + string(field.Type)
+	if field.Type == accounts.Int {
+		kind = "an Int"
+	}
 	var fitting []string
 	for _, lookup := range field.Lookups() {
 		fitting = append(fitting, string(lookup))
@@ -65,8 +69,7 @@ func (l *loader) lookups(key, name string, field accounts.FilterField, lookups [
 	for i, lookup := range lookups {
 		switch {
 		case !slices.Contains(fitting, lookup):
-			l.complain(key, fmt.Sprintf("has the lookup %s of %s, which does not fit %s",
-				quote(lookup), name, withArticle(field.Type)),
+			l.complain(key, fmt.Sprintf("has the lookup %s of %s, which does not fit %s", quote(lookup), name, kind),
 				spelling.Suggest(lookup, fitting, "use some of "+strings.Join(fitting, ", ")))
 		case slices.Contains(lookups[:i], lookup):
 			l.complain(key, fmt.Sprintf("has the lookup %s of %s twice", quote(lookup), name), "remove one of them")
@@ -74,13 +77,6 @@ func (l *loader) lookups(key, name string, field accounts.FilterField, lookups [
 		arguments = append(arguments, accounts.FilterArgument(name, accounts.Lookup(lookup)))
 	}
 	return arguments
-}
-
-func withArticle(t accounts.FieldType) string {
-	if t == accounts.Int {
-		return "an Int"
-	}
-	return "a " + string(t)
 }
 
 // neverShown are fields that django-graphql-auth has to exclude and that no schema here has.

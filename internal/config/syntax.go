@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -63,11 +62,10 @@ func isPath(text string) bool {
 // isToken reports whether text is a token of RFC 9110: the syntax of header names and authentication schemes.
 func isToken(text string) bool { return text != "" && onlyAlphanumeric(text, "!#$%&'*+-.^_`|~") }
 
-func reservedHeader(name string) bool {
-	return slices.Contains([]string{
-		"accept", "connection", "content-length", "content-type", "cookie", "forwarded", "host", "origin",
-		"transfer-encoding", "x-forwarded-for", "x-request-id",
-	}, strings.ToLower(name))
+// reservedHeaders are the names of headers that have another meaning than a token, in lower case.
+var reservedHeaders = []string{
+	"accept", "connection", "content-length", "content-type", "cookie", "forwarded", "host", "origin",
+	"transfer-encoding", "x-forwarded-for", "x-request-id",
 }
 
 // parseNetwork reads a network, or an address as the network of that address alone.

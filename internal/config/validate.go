@@ -126,8 +126,8 @@ func (l *loader) validateWeb() {
 	proxies, origins, s := c.Server.TrustedProxies, c.HTTP.Origins, c.Schema
 	l.require(isToken(s.HeaderName), "tokens.header_name", "is not the name of a header",
 		`use a name such as "Authorization"`)
-	l.require(!reservedHeader(s.HeaderName), "tokens.header_name", "has another meaning in HTTP",
-		`use "Authorization" or a name of your own`)
+	l.require(!slices.Contains(reservedHeaders, strings.ToLower(s.HeaderName)), "tokens.header_name",
+		"has another meaning in HTTP", `use "Authorization" or a name of your own`)
 	notToken := func(word string) bool { return !isToken(word) }
 	l.require(len(s.HeaderPrefixes) > 0 && !slices.ContainsFunc(s.HeaderPrefixes, notToken),
 		"tokens.header_prefixes", "is not a list of words",
