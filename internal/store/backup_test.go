@@ -57,10 +57,10 @@ func TestBackupUnderWrites(t *testing.T) {
 		dest := filepath.Join(out, fmt.Sprint(i))
 		found, err := Backup(t.Context(), path, dest)
 		if err != nil || len(found.Problems) > 0 {
-			t.Fatalf("%+v, %v", found, err)
+			t.Fatalf("got %+v, %v; want no problems", found, err)
 		}
 		if info, err := os.Stat(dest); err != nil || info.Mode() != 0o600 {
-			t.Errorf("%v, %v", info, err)
+			t.Errorf("got %v, %v; want mode 0600", info, err)
 		}
 		if got := countIn(t, dest); got < n {
 			t.Errorf("backup %d has %d rows, want at least the %d that were acknowledged", i, got, n)
@@ -69,7 +69,7 @@ func TestBackupUnderWrites(t *testing.T) {
 	close(stop)
 	<-stopped
 	if got := dir(t, out); got != "0 1 2 3 4" {
-		t.Errorf("left behind: %s", got)
+		t.Errorf("got %s left, want 0 to 4", got)
 	}
 	before, err := os.ReadFile(filepath.Join(out, "0"))
 	if err != nil {
@@ -77,20 +77,20 @@ func TestBackupUnderWrites(t *testing.T) {
 	}
 	if _, err := Backup(t.Context(), path, filepath.Join(out, "0")); err == nil || !strings.Contains(err.Error(),
 		"is there already: name another file") {
-		t.Errorf("over another: %v", err)
+		t.Errorf("over another file: got %v, want a refusal", err)
 	}
 	if after, err := os.ReadFile(filepath.Join(out, "0")); err != nil || !bytes.Equal(before, after) {
-		t.Error("a backup that was there was changed")
+		t.Error("got a changed backup, want the same")
 	}
 	if _, err := Backup(t.Context(), path, filepath.Join(out, "nowhere", "0")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("into no directory: %v", err)
+		t.Errorf("into a directory that does not exist: got %v, want fs.ErrNotExist", err)
 	}
 	if _, err := Backup(t.Context(), filepath.Join(out, "none.db"), filepath.Join(out, "9")); !errors.Is(err,
 		fs.ErrNotExist) {
-		t.Errorf("of nothing: %v", err)
+		t.Errorf("of a file that does not exist: got %v, want fs.ErrNotExist", err)
 	}
 	if got := dir(t, out); got != "0 1 2 3 4" {
-		t.Errorf("left behind by failures: %s", got)
+		t.Errorf("after failures: got %s left, want 0 to 4", got)
 	}
 }
 
@@ -184,11 +184,11 @@ func TestDamagedFiles(t *testing.T) {
 					t.Errorf("Open = %v, want %q", err, c.want)
 				}
 				if _, err := Check(t.Context(), path); err == nil {
-					t.Error("Check finds nothing")
+					t.Error("Check: got no error, want one")
 				}
 			}
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
-				t.Error("the file was changed")
+				t.Error("got a changed file, want the same")
 			}
 		})
 	}
@@ -262,7 +262,7 @@ func TestBackupBeforeMigration(t *testing.T) {
 		}
 	}
 	if got := dir(t, filepath.Join(home, "backups")); got != "accountd-schema-1-20270115T090000.000Z.db" {
-		t.Errorf("after three failures: %s", got)
+		t.Errorf("after three failures: got %s, want one backup of schema 1", got)
 	}
 	db, err := Open(t.Context(), path, func() time.Time { return at })
 	if err != nil {
@@ -272,11 +272,11 @@ func TestBackupBeforeMigration(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := dir(t, filepath.Join(home, "backups")); got != "accountd-schema-1-20270115T090000.000Z.db" {
-		t.Errorf("after the migration: %s", got)
+		t.Errorf("after the migration: got %s, want one backup of schema 1", got)
 	}
 	found, err := Check(t.Context(), filepath.Join(home, "backups", "accountd-schema-1-20270115T090000.000Z.db"))
 	if err != nil || found.Version != 1 || found.Users != 1 || len(found.Problems) > 0 {
-		t.Errorf("%+v, %v", found, err)
+		t.Errorf("got %+v, %v; want schema 1, one user, no problems", found, err)
 	}
 
 	blocked := filepath.Join(t.TempDir(), "test.db")
@@ -286,10 +286,10 @@ func TestBackupBeforeMigration(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), blocked, time.Now); err == nil || !strings.Contains(err.Error(),
 		"back up before the migration from schema 1 to") {
-		t.Errorf("without a backup: %v", err)
+		t.Errorf("without a backup: got %v, want a refusal", err)
 	}
 	if found, err := Check(t.Context(), blocked); err != nil || found.Version != 1 {
-		t.Errorf("it was migrated without a backup: %+v, %v", found, err)
+		t.Errorf("without a backup: got %+v, %v; want schema 1", found, err)
 	}
 }
 
@@ -335,10 +335,10 @@ func TestCreateMeets(t *testing.T) {
 		}
 	}
 	if n := count(t, open(t, path)); n != 4 {
-		t.Errorf("%d of 4 rows", n)
+		t.Errorf("got %d rows, want 4", n)
 	}
 	if got := dir(t, filepath.Dir(path)); strings.Contains(got, tmpPrefix) {
-		t.Errorf("left behind: %s", got)
+		t.Errorf("got %s left, want no temporary file", got)
 	}
 }
 
@@ -359,10 +359,10 @@ func TestPrune(t *testing.T) {
 		t.Errorf("%v, %v, want %s", removed, err, want)
 	}
 	if got := len(strings.Fields(dir(t, home))); got != 8 {
-		t.Errorf("left: %s", dir(t, home))
+		t.Errorf("got %s left, want 8 files", dir(t, home))
 	}
 	if removed, err := Prune(home, 2); err != nil || len(removed) > 0 {
-		t.Errorf("again: %v, %v", removed, err)
+		t.Errorf("again: got %v, %v removed; want nothing", removed, err)
 	}
 }
 
@@ -398,7 +398,7 @@ func TestCheckBesideMigration(t *testing.T) {
 	}()
 	for range 20 {
 		if found, err := Check(t.Context(), path); err != nil || len(found.Problems) > 0 {
-			t.Errorf("%+v, %v", found, err)
+			t.Errorf("got %+v, %v; want no problems", found, err)
 		}
 	}
 	close(stop)

@@ -75,7 +75,7 @@ func TestCheckpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := db.Checkpoint(t.Context()); !errors.Is(err, errClosed) {
-		t.Errorf("%v, of a file that is closed", err)
+		t.Errorf("a closed file: got %v, want %v", err, errClosed)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestWriterCopiesRest(t *testing.T) {
 		select {
 		case <-db.writer.copied:
 		case <-time.After(patience):
-			t.Error("it is not")
+			t.Error("got no copy by the writer, want one")
 		}
 		return nil
 	}); err != nil {
@@ -117,7 +117,7 @@ func TestCopyIsSynced(t *testing.T) {
 	select {
 	case <-db.Broken():
 	case <-time.After(patience):
-		t.Error("nobody has noticed")
+		t.Error("got no report of the failed fsync, want one")
 	}
 }
 
@@ -146,7 +146,7 @@ func TestWriterWaits(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := db.Write(ctx, insertName("too early")); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a write when the log is %d pages long: %v", maxWALPages, err)
+		t.Errorf("a write with a WAL of %d pages: got %v, want context.DeadlineExceeded", maxWALPages, err)
 	}
 	close(release)
 	read.Wait()
@@ -154,7 +154,7 @@ func TestWriterWaits(t *testing.T) {
 		t.Error(err)
 	}
 	if !contains(t, path, "written-0") {
-		t.Error("it has waited for nothing")
+		t.Error("after the wait: got no checkpoint, want one")
 	}
 }
 
@@ -173,10 +173,10 @@ func TestRestIsCopied(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !contains(t, path, "meanwhile") {
-		t.Error("it is not in the file")
+		t.Error("got no row in the file, want one")
 	}
 	if bytes.Equal(logHeader(t, path), before) {
-		t.Error("the log goes on behind it")
+		t.Error("got the same WAL, want it restarted")
 	}
 }
 
@@ -190,13 +190,13 @@ func TestCopiedAtTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	if contains(t, path, "beside") {
-		t.Fatal("it is copied at once")
+		t.Fatal("before closing: got the row in the file, want it in the WAL only")
 	}
 	if err := companions.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if !contains(t, path, "beside") {
-		t.Error("it is not")
+		t.Error("after closing: got no row in the file, want one")
 	}
 }
 
@@ -217,22 +217,22 @@ func TestNothingIsCopied(t *testing.T) {
 		db.writer.health.copied(false, ErrUnsynced) // beside the writer
 		return insertName("meanwhile")(tx)
 	}); !errors.Is(err, ErrUnsynced) {
-		t.Errorf("a write that had begun: %v", err)
+		t.Errorf("a write that had begun: got %v, want ErrUnsynced", err)
 	}
 	<-db.Broken()
 	if err := db.Checkpoint(t.Context()); !errors.Is(err, ErrUnsynced) {
-		t.Errorf("a checkpoint: %v", err)
+		t.Errorf("a checkpoint: got %v, want ErrUnsynced", err)
 	}
 	db.writer.copied <- struct{}{}
 	db.writer.copied <- struct{}{} // received when it is done with the first
 	if err := db.Close(); !errors.Is(err, ErrUnsynced) {
-		t.Errorf("closing: %v", err)
+		t.Errorf("closing: got %v, want ErrUnsynced", err)
 	}
 	if contains(t, path, "unsynced") {
-		t.Error("it is in the file")
+		t.Error("got the row in the file, want it in the WAL only")
 	}
 	if after, err := os.ReadFile(path + "-wal"); err != nil || !bytes.Equal(after, logged) {
-		t.Errorf("the log was written: %v", err)
+		t.Errorf("got a changed WAL, %v; want the same", err)
 	}
 }
 
@@ -257,7 +257,7 @@ func fillLog(t *testing.T, db *DB, path string, pages int) {
 			return
 		}
 	}
-	t.Fatalf("the log is not %d pages long after as many writes", pages)
+	t.Fatalf("got a shorter WAL, want %[1]d pages after %[1]d writes", pages)
 }
 
 // patience is for what comes at once, on a machine that has better things to do.
@@ -268,7 +268,7 @@ func await(t *testing.T, path, text string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !contains(t, path, text); runtime.Gosched() {
 		if time.Now().After(deadline) {
-			t.Errorf("%q is not in the file", text)
+			t.Errorf("got no %q in the file, want it", text)
 			return
 		}
 	}
@@ -307,6 +307,6 @@ func TestCopyIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := moved.Close(); err == nil || !strings.Contains(err.Error(), "still in its -wal") {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want an error about the -wal", err)
 	}
 }

@@ -12,11 +12,11 @@ func TestFold(t *testing.T) {
 		folded := ""
 		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
 			if folded = Fold(string(r)); Fold(string(other)) != folded {
-				t.Errorf("%U is folded to %+q, and %U to %+q", r, folded, other, Fold(string(other)))
+				t.Errorf("%U: got %+q, want %+[4]q as for %[3]U", r, folded, other, Fold(string(other)))
 			}
 		}
 		if again := Fold(folded); again != folded {
-			t.Errorf("%U is folded to %+q, and that to %+q", r, folded, again)
+			t.Errorf("%U: got %+q folded again, want %+q", r, again, folded)
 		}
 	}
 	for in, want := range map[string]string{

@@ -123,7 +123,7 @@ func TestWritesShareCommit(t *testing.T) {
 		}
 		for i, o := range together(db, fns...) {
 			if o.err != nil || o.panicked != nil || !slices.Equal(o.after, []bool{true}) {
-				t.Errorf("write %d: %+v", i, o)
+				t.Errorf("write %d: got %+v, want success", i, o)
 			}
 		}
 		if n.Load() != 2 {
@@ -268,10 +268,10 @@ func prepare(t *testing.T, db *DB) {
 func checkFailed(t *testing.T, o outcome) {
 	t.Helper()
 	if o.err == nil && o.panicked == nil || !slices.Equal(o.after, []bool{false}) {
-		t.Errorf("the one that fails: %+v", o)
+		t.Errorf("the write that fails: got %+v, want an error and After with false", o)
 	}
 	if o.panicked != nil && o.panicked != errRefused {
-		t.Errorf("it panicked with %v", o.panicked)
+		t.Errorf("got the panic %v, want %v", o.panicked, errRefused)
 	}
 }
 
@@ -283,14 +283,14 @@ func TestDiskFull(t *testing.T) {
 		outcomes := together(db, insertName("a"), insertName("b"), failing["disk full"])
 		for i, o := range outcomes {
 			if o.err == nil || !slices.Equal(o.after, []bool{false}) {
-				t.Errorf("write %d: %+v", i, o)
+				t.Errorf("write %d: got %+v, want an error and After with false", i, o)
 			}
 		}
 		if err := outcomes[2].err; !strings.Contains(err.Error(), "full") {
-			t.Errorf("the disk is full: %v", err)
+			t.Errorf("the full disk: got %v, want an error about it", err)
 		}
 		if err := outcomes[0].err; !errors.Is(err, errRolledBack) {
-			t.Errorf("one who was rolled back with it: %v", err)
+			t.Errorf("a write of the same group: got %v, want %v", err, errRolledBack)
 		}
 		if err := db.Write(t.Context(), func(tx *Tx) error {
 			if _, err := tx.ExecContext(t.Context(), `PRAGMA max_page_count = 1000000`); err != nil {
@@ -298,7 +298,7 @@ func TestDiskFull(t *testing.T) {
 			}
 			return insertName("c")(tx)
 		}); err != nil {
-			t.Errorf("after there is room again: %v", err)
+			t.Errorf("with space again: got %v, want no error", err)
 		}
 		if diff := cmp.Diff([]string{"taken", "c"}, names(t, db)); diff != "" {
 			t.Errorf("rows (-want +got):\n%s", diff)
@@ -316,7 +316,7 @@ func TestCommitFails(t *testing.T) {
 		outcomes := together(db, insertName("a"), refused, insertName("b"))
 		for i, o := range outcomes {
 			if o.err == nil || errors.Is(o.err, errRefused) != (i == 1) || !slices.Equal(o.after, []bool{false}) {
-				t.Errorf("write %d: %+v", i, o)
+				t.Errorf("write %d: got %+v, want an error, refused %t, and After with false", i, o, i == 1)
 			}
 		}
 		veto.Store(false)
@@ -339,7 +339,7 @@ func TestGoexit(t *testing.T) {
 			return nil
 		}, insertName("c"))
 		if outcomes[0].err == nil || outcomes[1].err == nil || outcomes[2].err != nil {
-			t.Errorf("%+v", outcomes)
+			t.Errorf("got %+v, want errors of the first two writes only", outcomes)
 		}
 		if diff := cmp.Diff([]string{"c"}, names(t, db)); diff != "" {
 			t.Errorf("rows (-want +got):\n%s", diff)

@@ -25,11 +25,11 @@ func TestHealthy(t *testing.T) {
 		}
 	}
 	if err := db.Healthy(t.Context()); err != nil {
-		t.Errorf("at first: %v", err)
+		t.Errorf("at first: got %v, want healthy", err)
 	}
 	if err := db.Write(t.Context(), func(*Tx) error { return errRefused }); !errors.Is(err, errRefused) ||
 		db.writer.health.failure() != nil {
-		t.Errorf("a refusal is held against the file: %v", db.writer.health.failure())
+		t.Errorf("after a refused write: got %v, want healthy", db.writer.health.failure())
 	}
 	limit(1) // as many as there are
 	for _, end := range []struct {
@@ -40,18 +40,18 @@ func TestHealthy(t *testing.T) {
 		{"asking", func() error { return db.Healthy(t.Context()) }},
 	} {
 		if err := db.Write(t.Context(), fill); err == nil {
-			t.Fatal("a full file takes a megabyte")
+			t.Fatal("a megabyte in a full file: got no error, want one")
 		}
 		if db.writer.health.failure() == nil {
-			t.Error("a full file is healthy")
+			t.Error("a full file: got healthy, want a failure")
 		}
 		if err := end.run(); err != nil || db.writer.health.failure() != nil {
-			t.Errorf("after %s: %v, %v", end.name, err, db.writer.health.failure())
+			t.Errorf("after %s: got %v, %v; want no error, healthy", end.name, err, db.writer.health.failure())
 		}
 	}
 	select {
 	case <-db.Broken():
-		t.Error("a full file is taken for a broken disk")
+		t.Error("a full file: got a broken disk, want none")
 	default:
 	}
 }
@@ -85,10 +85,10 @@ func TestHealthyLog(t *testing.T) {
 		{"asking", func() error { return db.Healthy(t.Context()) }, true},
 	} {
 		if err := step.run(); err != nil {
-			t.Errorf("%s: %v", step.name, err)
+			t.Errorf("%s: got %v, want no error", step.name, err)
 		}
 		if failure := db.writer.health.failure(); (failure == nil) != step.ends {
-			t.Errorf("after %s: %v", step.name, failure)
+			t.Errorf("after %s: got %v, want healthy %t", step.name, failure, step.ends)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func TestMigrateSearch(t *testing.T) {
 				`SELECT rowid FROM search_email WHERE search_email MATCH '"ple"'`).Scan(&id)
 		})
 		if err != nil {
-			t.Errorf("schema %d: %v", version, err)
+			t.Errorf("schema %d: got %v, want no error", version, err)
 		}
 		found, err = Check(t.Context(), path)
 		if err != nil || found.Problems != nil || found.Users != 1 {

@@ -141,7 +141,7 @@ func TestMigrateSkeletons(t *testing.T) {
 		})
 		const refusal = "UNIQUE constraint failed: users.username_skeleton"
 		if (err != nil) != step.refused || err != nil && !strings.Contains(err.Error(), refusal) {
-			t.Errorf("%s: %v", step.query, err)
+			t.Errorf("%s: got %v, want refused %t", step.query, err, step.refused)
 		}
 		if step.refused {
 			continue
@@ -191,7 +191,7 @@ func TestUserFields(t *testing.T) {
 	} {
 		if err := exec(insert, c.args...); (err == nil) != (c.refused == "") || err != nil &&
 			!strings.Contains(err.Error(), c.refused) {
-			t.Errorf("%s: %v", c.name, err)
+			t.Errorf("%s: got %v, want %q", c.name, err, c.refused)
 		}
 	}
 	if err := exec(`DELETE FROM users WHERE id = 1`); err != nil {
@@ -201,6 +201,6 @@ func TestUserFields(t *testing.T) {
 	if err := db.Read(t.Context(), func(tx *Tx) error {
 		return tx.QueryRowContext(t.Context(), `SELECT count(*) FROM user_fields`).Scan(&left)
 	}); err != nil || left != 2 {
-		t.Errorf("%d values, %v", left, err)
+		t.Errorf("got %d values, %v; want 2", left, err)
 	}
 }

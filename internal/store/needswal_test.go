@@ -25,7 +25,8 @@ func TestMark(t *testing.T) {
 	state := func(when string, marked, logged bool) {
 		t.Helper()
 		if exists(path+markSuffix) != marked || hasLog(path) != logged {
-			t.Errorf("%s: mark %t, log %t", when, exists(path+markSuffix), hasLog(path))
+			t.Errorf("%s: got mark %t, WAL %t; want %t, %t", when, exists(path+markSuffix), hasLog(path), marked,
+				logged)
 		}
 	}
 	db := open(t, path)
@@ -33,7 +34,7 @@ func TestMark(t *testing.T) {
 	put(t, db, "first")
 	state("written", true, true)
 	if info, err := os.Stat(path + markSuffix); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the mark: %v, %v", info, err)
+		t.Errorf("the mark: got %v, %v; want mode 0600", info, err)
 	}
 	if _, err := Check(t.Context(), path); err != nil {
 		t.Error(err)
@@ -43,7 +44,7 @@ func TestMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := db.Healthy(t.Context()); !errors.Is(err, errLogGone) {
-		t.Errorf("without its log: %v", err)
+		t.Errorf("without its WAL: got %v, want %v", err, errLogGone)
 	}
 	if err := os.Rename(path+"-kept", path+"-wal"); err != nil {
 		t.Fatal(err)
@@ -63,7 +64,7 @@ func TestMark(t *testing.T) {
 	}
 	state("closed by both", false, false)
 	if left, err := filepath.Glob(path + "-*"); err != nil || len(left) > 0 {
-		t.Errorf("left: %v, %v", left, err)
+		t.Errorf("got %v, %v left; want nothing", left, err)
 	}
 }
 
@@ -111,7 +112,7 @@ func TestLostLog(t *testing.T) {
 					t.Fatal(err)
 				}
 				if n := countIn(t, path); n != 1 {
-					t.Errorf("afterwards: %d of 1 rows", n)
+					t.Errorf("afterwards: got %d rows, want 1", n)
 				}
 			}
 			for _, size := range []int64{-1, 0, walHeader - 1, 4096} {
@@ -128,11 +129,11 @@ func TestLostLog(t *testing.T) {
 					t.Fatal(err)
 				}
 				if err := use(path); !errors.Is(err, ErrLostLog) {
-					t.Errorf("log of %d bytes: %v", size, err)
+					t.Errorf("a WAL of %d bytes: got %v, want ErrLostLog", size, err)
 				}
 				after, err := os.ReadDir(filepath.Dir(path))
 				if err != nil || len(after) != len(before) || !LostLog(path) {
-					t.Errorf("log of %d bytes: %v, then %v, %v", size, before, after, err)
+					t.Errorf("a WAL of %d bytes: got %v, %v; want %v unchanged", size, after, err, before)
 				}
 			}
 		})
@@ -164,7 +165,7 @@ func TestInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := Settle(t.Context(), path); !errors.Is(err, ErrInUse) {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want ErrInUse", err)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)

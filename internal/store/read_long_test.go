@@ -37,16 +37,16 @@ func TestReadLong(t *testing.T) {
 	go func() { waiting <- db.ReadLong(ctx, nothing) }()
 	cancel()
 	if err := <-waiting; !errors.Is(err, context.Canceled) {
-		t.Errorf("a read that waited until its context ended: %v", err)
+		t.Errorf("a read that waits until its context ends: got %v, want context.Canceled", err)
 	}
 	if err := db.Read(t.Context(), func(*Tx) error { return db.ReadOne(t.Context(), nothing) }); err != nil {
-		t.Errorf("two reads beside long ones: %v", err)
+		t.Errorf("two reads beside long ones: got %v, want no error", err)
 	}
 	go func() { waiting <- db.ReadLong(t.Context(), nothing) }()
 	closed := make(chan error)
 	go func() { closed <- db.Close() }()
 	if err := <-waiting; !errors.Is(err, errClosed) {
-		t.Errorf("a read that waited until the file was closed: %v", err)
+		t.Errorf("a read that waits until the file is closed: got %v, want %v", err, errClosed)
 	}
 	close(release)
 	for range longReaders {

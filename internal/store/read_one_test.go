@@ -61,16 +61,16 @@ func TestReadOne(t *testing.T) {
 					t.Fatalf("%d rows, %v; want %v", n, err, test.want)
 				}
 				if len(outcome) != 1 || outcome[0] != (test.want == nil) {
-					t.Errorf("After is told %v", outcome)
+					t.Errorf("After: got %v, want %t once", outcome, test.want == nil)
 				}
 				if got := count(t, db); got != 1 {
-					t.Errorf("the next read sees %d rows", got)
+					t.Errorf("the next read: got %d rows, want 1", got)
 				}
 			}
 		})
 	}
 	t.Run("context ended", func(t *testing.T) {
-		err := db.ReadOne(ended, func(*Tx) error { t.Error("it begins all the same"); return nil })
+		err := db.ReadOne(ended, func(*Tx) error { t.Error("got run, want skipped"); return nil })
 		if !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
@@ -79,13 +79,13 @@ func TestReadOne(t *testing.T) {
 		func() {
 			defer func() {
 				if got := recover(); got != failure {
-					t.Errorf("recovered %v", got)
+					t.Errorf("got the panic %v, want %v", got, failure)
 				}
 			}()
 			_ = db.ReadOne(ctx, func(*Tx) error { panic(failure) })
 		}()
 		if got := count(t, db); got != 1 {
-			t.Errorf("the next read sees %d rows", got)
+			t.Errorf("the next read: got %d rows, want 1", got)
 		}
 	})
 	t.Run("writes", func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestReadOne(t *testing.T) {
 			return err
 		})
 		if err == nil || count(t, db) != 1 {
-			t.Errorf("%v, %d rows", err, count(t, db))
+			t.Errorf("got %v, %d rows; want an error, 1", err, count(t, db))
 		}
 	})
 	t.Run("sees what is committed", func(t *testing.T) {

@@ -64,13 +64,13 @@ func TestReplace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := dir(t, home); got != "accountd.db aside.db aside.db-wal" {
-		t.Errorf("%s", got)
+		t.Errorf("got %s, want accountd.db and aside.db with its WAL", got)
 	}
 	if n := countIn(t, path); n != 3 {
-		t.Errorf("%d rows", n)
+		t.Errorf("got %d rows, want 3", n)
 	}
 	if err := FinishReplace(path); Replacing(path) || err != nil {
-		t.Errorf("a second end: %t, %v", Replacing(path), err)
+		t.Errorf("a second FinishReplace: got replacing %t, %v; want false, no error", Replacing(path), err)
 	}
 }
 
@@ -103,19 +103,19 @@ func TestReplaceInterrupted(t *testing.T) {
 			}
 		}
 		if Replacing(path) != (n > 0) {
-			t.Errorf("after %d steps Replacing = %t", n, Replacing(path))
+			t.Errorf("after %d steps: got replacing %t, want %t", n, Replacing(path), n > 0)
 		}
 		if err := FinishReplace(path); err != nil || Replacing(path) {
-			t.Fatalf("after %d steps: %t, %v", n, Replacing(path), err)
+			t.Fatalf("after %d steps: got replacing %t, %v; want false, no error", n, Replacing(path), err)
 		}
 		if n == 0 {
 			continue
 		}
 		if got := dir(t, home); got != "accountd.db aside.db aside.db-wal" {
-			t.Errorf("after %d steps: %s", n, got)
+			t.Errorf("after %d steps: got %s, want accountd.db and aside.db with its WAL", n, got)
 		}
 		if rows := countIn(t, path); rows != 3 {
-			t.Errorf("after %d steps: %d rows", n, rows)
+			t.Errorf("after %d steps: got %d rows, want 3", n, rows)
 		}
 	}
 }
@@ -133,10 +133,10 @@ func TestReplaceFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := Replace(path, copied, "aside.db"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("without a copy: %v", err)
+		t.Errorf("without a copy: got %v, want fs.ErrNotExist", err)
 	}
 	if got := dir(t, home); got != "accountd.db" || countIn(t, path) != 1 {
-		t.Errorf("%s", got)
+		t.Errorf("got %s, want accountd.db with one row", got)
 	}
 	for _, text := range []string{"", "{", `{"new":"../x","aside":"y"}`, `{"new":"x","aside":"/y"}`} {
 		if err := os.WriteFile(path+".replace", []byte(text), 0o600); err != nil {
@@ -144,11 +144,11 @@ func TestReplaceFails(t *testing.T) {
 		}
 		if err := FinishReplace(path); err == nil || !strings.Contains(err.Error(),
 			"an interrupted restore cannot be finished") {
-			t.Errorf("%q: %v", text, err)
+			t.Errorf("%q: got %v, want a restore that cannot be finished", text, err)
 		}
 	}
 	if countIn(t, path) != 1 {
-		t.Error("the database was changed")
+		t.Error("got a changed database, want the same")
 	}
 }
 
@@ -158,7 +158,7 @@ func TestCopyRefuses(t *testing.T) {
 	path, backup := twoFiles(t)
 	if _, err := Copy(path, t.TempDir()); err == nil || !strings.Contains(err.Error(),
 		"is no backup but the file of a server") {
-		t.Errorf("of a server's: %v", err)
+		t.Errorf("a server's file: got %v, want a refusal", err)
 	}
 	if err := Settle(t.Context(), path); err != nil {
 		t.Fatal(err)
@@ -166,24 +166,24 @@ func TestCopyRefuses(t *testing.T) {
 	for _, file := range []string{path, backup} {
 		copied, err := Copy(file, t.TempDir())
 		if err != nil {
-			t.Errorf("%s: %v", file, err)
+			t.Errorf("%s: got %v, want no error", file, err)
 			continue
 		}
 		if info, err := os.Stat(copied); err != nil || info.Mode() != 0o600 {
-			t.Errorf("%v, %v", info, err)
+			t.Errorf("got %v, %v; want mode 0600", info, err)
 		}
 		Discard(copied)
 		if got := dir(t, filepath.Dir(copied)); got != "" {
-			t.Errorf("left behind: %s", got)
+			t.Errorf("got %s left, want nothing", got)
 		}
 	}
 	db := open(t, path)
 	count(t, db)
 	if err := Settle(t.Context(), path); err == nil {
-		t.Error("a database that is open was settled")
+		t.Error("Settle of an open database: got no error, want one")
 	}
 	if _, err := OpenCopy(t.Context(), filepath.Join(t.TempDir(), "none.db"), db.now); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("OpenCopy of nothing: %v", err)
+		t.Errorf("OpenCopy of a file that does not exist: got %v, want fs.ErrNotExist", err)
 	}
 }
 
@@ -201,25 +201,25 @@ func TestLook(t *testing.T) {
 		var n int
 		err := tx.QueryRowContext(t.Context(), `SELECT count(*) FROM outbox`).Scan(&n)
 		if err != nil || n != 1 || !tx.Now.Equal(at) {
-			t.Errorf("%d rows at %s, %v", n, tx.Now, err)
+			t.Errorf("got %d rows at %s, %v; want 1 at %s", n, tx.Now, err, at)
 		}
 		if _, err := tx.ExecContext(t.Context(), `DELETE FROM outbox`); err == nil {
-			t.Error("it can be changed")
+			t.Error("a write in Look: got no error, want one")
 		}
 		return errClosed
 	})
 	if !errors.Is(err, errClosed) {
-		t.Errorf("the function's error is lost: %v", err)
+		t.Errorf("got %v, want the function's error", err)
 	}
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
-		t.Errorf("it was changed, %v", err)
+		t.Errorf("got a changed file, %v; want the same", err)
 	}
 	none := filepath.Join(t.TempDir(), "none.db")
 	if err := Look(t.Context(), none, now, func(*Tx) error { return nil }); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("nothing there: %v", err)
+		t.Errorf("a file that does not exist: got %v, want fs.ErrNotExist", err)
 	}
 	if _, err := os.Lstat(none); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("it was made: %v", err)
+		t.Errorf("got a new file, %v; want none", err)
 	}
 }
 
@@ -229,7 +229,7 @@ func TestSkipIDs(t *testing.T) {
 	path, _ := twoFiles(t)
 	last, err := LastIDs(t.Context(), path)
 	if err != nil || len(last) != 1 || last["outbox"] != 1 {
-		t.Fatalf("%v, %v", last, err)
+		t.Fatalf("got %v, %v; want id 1 of the outbox", last, err)
 	}
 	for _, c := range []struct {
 		name         string
@@ -279,7 +279,7 @@ func TestClean(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := dir(t, home); got != ".mine accountd.db" {
-		t.Errorf("left: %s", got)
+		t.Errorf("got %s left, want .mine and accountd.db", got)
 	}
 	if err := Clean(filepath.Join(home, "nowhere")); err != nil {
 		t.Error(err)

@@ -17,27 +17,27 @@ func TestReserve(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	r := newReserve(path)
 	if r.short.Load() || ReserveShort(path) {
-		t.Error("nobody holds a reserve, and it is short")
+		t.Error("a reserve that no process holds: got it short, want it whole")
 	}
 	if err := r.refill(); err != nil || exists(r.path) {
-		t.Errorf("nobody holds a reserve, and one is made: %v", err)
+		t.Errorf("a reserve that no process holds: got %v or a file, want neither", err)
 	}
 	r.held.Store(true)
 	for round := range 2 {
 		if err := r.refill(); err != nil || r.short.Load() || ReserveShort(path) {
-			t.Fatalf("round %d: %v", round, err)
+			t.Fatalf("round %d: got %v or a short reserve, want a whole one", round, err)
 		}
 		if info, err := os.Stat(r.path); err != nil || info.Size() != reserveSize || info.Mode().Perm() != 0o600 {
-			t.Errorf("round %d: %v, %v", round, info, err)
+			t.Errorf("round %d: got %v, %v; want mode 0600 and the full size", round, info, err)
 		}
 		steps := 0
 		for ; r.release(reserveStep); steps++ {
 			if !r.short.Load() || !ReserveShort(path) {
-				t.Errorf("round %d: whole after step %d", round, steps)
+				t.Errorf("round %d: got a whole reserve after step %d, want a short one", round, steps)
 			}
 		}
 		if steps != reserveSize/reserveStep {
-			t.Errorf("round %d: %d steps", round, steps)
+			t.Errorf("round %d: got %d steps, want %d", round, steps, reserveSize/reserveStep)
 		}
 	}
 }
@@ -75,16 +75,16 @@ func TestWriteUrgent(t *testing.T) {
 	go func() { urgent <- db.WriteUrgent(t.Context(), insertName("urgent")) }()
 	close(goOn)
 	if err := <-outcomes; !errors.Is(err, ErrFull) {
-		t.Errorf("the write that was too large: %v", err)
+		t.Errorf("the write that is too large: got %v, want ErrFull", err)
 	}
 	if err := <-urgent; err != nil {
-		t.Errorf("the urgent write: %v", err)
+		t.Errorf("the urgent write: got %v, want no error", err)
 	}
 	if list := names(t, db); len(list) != 1 || list[0] != "urgent" {
-		t.Errorf("written: %v", list)
+		t.Errorf("got the rows %v, want urgent only", list)
 	}
 	if err := errors.Join(db.writer.reserve.refill(), db.Healthy(t.Context())); err != nil || ReserveShort(path) {
-		t.Errorf("afterwards: %v", err)
+		t.Errorf("afterwards: got %v or a short reserve, want neither", err)
 	}
 }
 
@@ -98,7 +98,7 @@ func TestShortReserveMigrates(t *testing.T) {
 	}
 	put(t, open(t, path), "first")
 	if ReserveShort(path) {
-		t.Error("the reserve stays short")
+		t.Error("got a short reserve, want a whole one")
 	}
 }
 
@@ -115,13 +115,14 @@ func TestReserveAsksForRoom(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
+			t.Errorf("umount: got %v, want no error: %s", err, out)
 		}
 	})
 	r := newReserve(filepath.Join(dir, "test.db"))
 	r.held.Store(true)
 	if err := r.refill(); err == nil || errors.Is(err, ErrFull) || exists(r.path) || r.short.Load() {
-		t.Errorf("missing: %v, there %t, short %t", err, exists(r.path), r.short.Load())
+		t.Errorf("missing: got %v, there %t, short %t; want another error than ErrFull, false, false", err,
+			exists(r.path), r.short.Load())
 	}
 	if err := os.WriteFile(r.path, make([]byte, reserveStep), 0o600); err != nil {
 		t.Fatal(err)
@@ -131,10 +132,10 @@ func TestReserveAsksForRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := r.refill(); !errors.Is(err, ErrFull) || !r.short.Load() {
-		t.Errorf("short: %v, short %t", err, r.short.Load())
+		t.Errorf("short: got %v, short %t; want ErrFull, true", err, r.short.Load())
 	}
 	if after, err := os.Stat(r.path); err != nil || after.Size() != before.Size() ||
 		after.ModTime() != before.ModTime() {
-		t.Errorf("the reserve was written, in room that does not suffice: %v, %v", after, err)
+		t.Errorf("got a changed reserve, want the same without enough space: %v, %v", after, err)
 	}
 }

@@ -9,8 +9,8 @@ import (
 func TestSkeleton(t *testing.T) {
 	t.Parallel()
 	if unicode.Version != confusablesVersion {
-		t.Errorf("Go knows the letters of Unicode %s: make confusables.txt.gz from that version's table",
-			unicode.Version)
+		t.Errorf("got Unicode %s in Go, want %s: make confusables.txt.gz from Go's version", unicode.Version,
+			confusablesVersion)
 	}
 	if n := len(prototypes()); n != 6311 {
 		t.Errorf("%d characters have a prototype, want 6311", n)
@@ -34,7 +34,7 @@ func TestSkeleton(t *testing.T) {
 			continue
 		}
 		if got := Skeleton(string(r)); prototype(Fold(got)) != got {
-			t.Errorf("the skeleton of %U is %+q, which is not the last: %+q", r, got, prototype(Fold(got)))
+			t.Errorf("the skeleton of %U: got %+q, want %+q", r, got, prototype(Fold(got)))
 		}
 	}
 	const capitals = "\u1d00\u0299\u1d04\u1d05\u1d07\ua730\u0262\u029c\u026a\u1d0a\u1d0b\u029f\u1d0d\u0274\u1d0f" +
@@ -42,7 +42,8 @@ func TestSkeleton(t *testing.T) {
 	for i, capital := range []rune(capitals) {
 		letter := string(rune('a' + i))
 		if got := Skeleton(string(capital)); got != Skeleton(letter) {
-			t.Errorf("the small capital %U has the skeleton %q, %s %q", capital, got, letter, Skeleton(letter))
+			t.Errorf("the small capital %U: got the skeleton %q, want that of %s, %q", capital, got, letter,
+				Skeleton(letter))
 		}
 	}
 }

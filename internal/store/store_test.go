@@ -45,7 +45,7 @@ func TestCommitAndRollback(t *testing.T) {
 			tx.After(func(committed bool) {
 				calls = append(calls, committed)
 				if want := map[bool]int{true: 1, false: 1}[committed]; count(t, db) != want {
-					t.Errorf("after the end (committed %t) there are %d rows", committed, count(t, db))
+					t.Errorf("after the end, committed %t: got %d rows, want %d", committed, count(t, db), want)
 				}
 			})
 			if _, err := tx.ExecContext(t.Context(), insert, name); err != nil {
@@ -59,12 +59,12 @@ func TestCommitAndRollback(t *testing.T) {
 	}
 	failure := errors.New("failure")
 	if err := write("b", failure); !errors.Is(err, failure) {
-		t.Errorf("Write = %v", err)
+		t.Errorf("Write: got %v, want %v", err, failure)
 	}
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("the panic was swallowed")
+				t.Error("got no panic, want one")
 			}
 		}()
 		_ = db.Write(t.Context(), func(tx *Tx) error {
@@ -75,7 +75,7 @@ func TestCommitAndRollback(t *testing.T) {
 		})
 	}()
 	if n := count(t, db); n != 1 || len(calls) != 2 || !calls[0] || calls[1] {
-		t.Errorf("%d rows, calls %v", n, calls)
+		t.Errorf("got %d rows, calls %v; want 1, true and false", n, calls)
 	}
 	if err := write("a", nil); err == nil || !strings.Contains(err.Error(), "UNIQUE constraint failed") {
 		t.Errorf("the name twice: %v, want a violated constraint", err)
@@ -90,7 +90,7 @@ func TestReadersDoNotWrite(t *testing.T) {
 		return err
 	})
 	if err == nil || !strings.Contains(err.Error(), "readonly") {
-		t.Errorf("a reader wrote: %v", err)
+		t.Errorf("a write by a reader: got %v, want a readonly error", err)
 	}
 }
 
@@ -116,7 +116,7 @@ func TestManyWriters(t *testing.T) {
 					t.Error(err)
 				}
 				if got := count(t, db); got < j+1 {
-					t.Errorf("%d rows after %d writes were acknowledged", got, j+1)
+					t.Errorf("got %d rows, want at least %d that are acknowledged", got, j+1)
 				}
 			}
 		})
@@ -124,7 +124,7 @@ func TestManyWriters(t *testing.T) {
 	wg.Wait()
 	for n, name := range names(t, db) {
 		if !strings.HasPrefix(name, fmt.Sprintf("%d: ", n)) {
-			t.Errorf("row %d is %q: its write did not see those before it", n, name)
+			t.Errorf("row %[1]d: got %[2]q, want a name that starts with %[1]d", n, name)
 		}
 	}
 	if n := count(t, db); n != goroutines*writes {
@@ -146,7 +146,7 @@ func TestFileModes(t *testing.T) {
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		info, err := os.Stat(path + suffix)
 		if err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v, %v", suffix, info, err)
+			t.Errorf("%s: got %v, %v; want mode 0600", suffix, info, err)
 		}
 	}
 }
@@ -166,7 +166,7 @@ func TestRefusedFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := Open(t.Context(), path, time.Now); err == nil || !strings.Contains(err.Error(), "newer accountd") {
-			t.Errorf("Open = %v", err)
+			t.Errorf("Open: got %v, want an error about a newer accountd", err)
 		}
 	})
 	t.Run("not SQLite", func(t *testing.T) {
@@ -176,15 +176,15 @@ func TestRefusedFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := Open(t.Context(), path, time.Now); err == nil {
-			t.Error("garbage was opened")
+			t.Error("Open of garbage: got no error, want one")
 		}
 		if left, err := os.ReadFile(path); err != nil || string(left) != text {
-			t.Error("and altered")
+			t.Error("got changed garbage, want the same")
 		}
 	})
 	t.Run("a directory", func(t *testing.T) {
 		if _, err := Open(t.Context(), t.TempDir(), time.Now); err == nil {
-			t.Error("a directory was opened")
+			t.Error("Open of a directory: got no error, want one")
 		}
 	})
 }
@@ -214,11 +214,11 @@ func TestMigrate(t *testing.T) {
 	}
 	db := open(t, path)
 	if n := count(t, db); n != 1 {
-		t.Errorf("%d rows", n)
+		t.Errorf("got %d rows, want 1", n)
 	}
 	if migrated, fresh := schema(db), schema(open(t, filepath.Join(t.TempDir(), "test.db"))); migrated != fresh ||
 		!strings.Contains(fresh, "sessions_ended") {
-		t.Errorf("migrated\n%s\nfresh\n%s", migrated, fresh)
+		t.Errorf("got the migrated schema\n%s\nwant the fresh one\n%s", migrated, fresh)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := count(t, open(t, path)); n != 1 {
-		t.Errorf("%d rows after reopening", n)
+		t.Errorf("after reopening: got %d rows, want 1", n)
 	}
 }
 
@@ -285,7 +285,7 @@ func TestMigrateWithUsers(t *testing.T) {
 			return nil
 		})
 		if err != nil {
-			t.Errorf("%s: %v", query, err)
+			t.Errorf("%s: got %v, want no error", query, err)
 		}
 	}
 }

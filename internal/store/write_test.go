@@ -37,7 +37,7 @@ func TestConnectionInUnknownState(t *testing.T) {
 				t.Errorf("%s of a function that ends the transaction and returns %v = %v", name, want, err)
 			}
 			if c.sql == before {
-				t.Errorf("%s kept the connection", name)
+				t.Errorf("%s: got the same connection, want another", name)
 			}
 		}
 	}
@@ -51,7 +51,7 @@ func TestConnectionInUnknownState(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a connection was left open: its WAL is there (%v)", err)
+		t.Errorf("got a WAL (%v), want none as no connection is open", err)
 	}
 }
 
@@ -72,18 +72,18 @@ func TestContextEnds(t *testing.T) {
 			})
 			synctest.Wait()
 			wg.Go(func() {
-				left <- db.Write(ctx, func(*Tx) error { t.Error("it ran"); return nil })
+				left <- db.Write(ctx, func(*Tx) error { t.Error("got run, want skipped"); return nil })
 			})
 			synctest.Wait()
 			cancel()
 			if err := <-left; !errors.Is(err, context.Canceled) {
-				t.Errorf("Write = %v", err)
+				t.Errorf("Write: got %v, want context.Canceled", err)
 			}
 			close(release)
 			wg.Wait()
-			if err := db.Write(ctx, func(*Tx) error { t.Error("it ran"); return nil }); !errors.Is(err,
+			if err := db.Write(ctx, func(*Tx) error { t.Error("got run, want skipped"); return nil }); !errors.Is(err,
 				context.Canceled) {
-				t.Errorf("Write = %v", err)
+				t.Errorf("Write: got %v, want context.Canceled", err)
 			}
 		})
 	})
@@ -92,13 +92,13 @@ func TestContextEnds(t *testing.T) {
 		db, other := open(t, path), open(t, path)
 		ctx, cancel := context.WithCancel(t.Context())
 		err := other.Write(t.Context(), func(*Tx) error {
-			w := &write{fn: func(*Tx) error { t.Error("it ran"); return nil }, done: make(chan struct{})}
+			w := &write{fn: func(*Tx) error { t.Error("got run, want skipped"); return nil }, done: make(chan struct{})}
 			db.writer.queue <- w // taken, and now waiting for the lock of the file
 			cancel()
 			return w.wait(ctx)
 		})
 		if !errors.Is(err, context.Canceled) {
-			t.Errorf("Write = %v", err)
+			t.Errorf("Write: got %v, want context.Canceled", err)
 		}
 		if err := db.Write(t.Context(), insertName("a")); err != nil {
 			t.Error(err)
@@ -117,7 +117,7 @@ func TestContextEnds(t *testing.T) {
 			return err
 		})
 		if n := count(t, db); err != nil || n != 1 {
-			t.Errorf("%v, %d rows", err, n)
+			t.Errorf("got %v, %d rows; want 1", err, n)
 		}
 	})
 	t.Run("while reading", func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestContextEnds(t *testing.T) {
 				return rows.Err()
 			})
 			if !errors.Is(err, context.Canceled) {
-				t.Errorf("Read = %v", err)
+				t.Errorf("Read: got %v, want context.Canceled", err)
 			}
 			count(t, db)
 		}
@@ -171,21 +171,21 @@ func TestTxIsOver(t *testing.T) {
 			tx.After(func(bool) {
 				order = append(order, "first")
 				if err := insertName("late")(tx); err == nil {
-					t.Errorf("%s: a statement ran after the transaction", name)
+					t.Errorf("%s: got a statement after the transaction, want an error", name)
 				}
 				if err := db.Write(t.Context(), func(*Tx) error { return nil }); err != nil {
-					t.Errorf("%s: the hook writes: %v", name, err)
+					t.Errorf("%s: a write in the hook: got %v, want no error", name, err)
 				}
 			})
 			tx.After(func(bool) { order = append(order, "second") })
 			return nil
 		})
 		if err != nil || !slices.Equal(order, []string{"first", "second"}) {
-			t.Errorf("%s = %v, hooks %v", name, err, order)
+			t.Errorf("%s: got %v, hooks %v; want first and second", name, err, order)
 		}
 	}
 	if n := count(t, db); n != 0 {
-		t.Errorf("%d rows", n)
+		t.Errorf("got %d rows, want none", n)
 	}
 }
 
@@ -224,18 +224,18 @@ func TestClose(t *testing.T) {
 		})
 		synctest.Wait()
 		if closed.Load() {
-			t.Error("Close did not wait")
+			t.Error("Close: got an end before the write's, want one after it")
 		}
 		if err := db.Write(t.Context(), insertName("late")); !errors.Is(err, errClosed) {
-			t.Errorf("Write = %v", err)
+			t.Errorf("Write: got %v, want %v", err, errClosed)
 		}
 		close(release)
 		wg.Wait()
 		if err := db.Read(t.Context(), func(*Tx) error { return nil }); !errors.Is(err, errClosed) {
-			t.Errorf("Read = %v", err)
+			t.Errorf("Read: got %v, want %v", err, errClosed)
 		}
 		if err := db.Close(); err != nil {
-			t.Errorf("Close again: %v", err)
+			t.Errorf("Close again: got %v, want no error", err)
 		}
 		if n := count(t, open(t, path)); n != writes {
 			t.Errorf("%d rows, want %d", n, writes)
