@@ -26,7 +26,7 @@ type conn struct {
 
 // maxStatements is the number of statements after which a connection forgets all of them. Those of constant text are
 // fewer than 200. Searches of several conditions have many texts.
-const maxStatements = 500
+const maxStatements = 300
 
 // driverConn is what the driver offers beyond database/sql.
 type driverConn interface {
@@ -190,21 +190,14 @@ func (c *conn) checkpoint(ctx context.Context) (complete bool, err error) {
 // pool holds the connections that read. The connection returned last is taken first: its statements are prepared, and
 // its pages are cached.
 type pool struct {
-	turns   chan struct{} // one for each connection in use
+	dsn     string
+	turns   chan struct{} // one element for each connection in use
 	closing chan struct{}
 	mu      sync.Mutex
 	idle    []*conn // guarded by mu
 }
 
-func newPool(dsn string, size int) *pool {
-	p := &pool{turns: make(chan struct{}, size), closing: make(chan struct{})}
-	for range size {
-		p.idle = append(p.idle, &conn{dsn: dsn})
-	}
-	return p
-}
-
-// enter takes one of the places of turns, a channel with a buffer.
+// enter waits until turns, which has a buffer, takes one more element.
 func (p *pool) enter(ctx context.Context, turns chan struct{}) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -225,6 +218,9 @@ func (p *pool) take(ctx context.Context) (*conn, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return &conn{dsn: p.dsn}, nil
+	}
 	last := len(p.idle) - 1
 	c := p.idle[last]
 	p.idle = p.idle[:last]

@@ -121,8 +121,10 @@ func openAt(ctx context.Context, abs string, now func() time.Time, copied bool) 
 		return nil, errors.Join(err, c.close(), f.Close())
 	}
 	db := &DB{
-		readers: newPool(dsn(abs, wait, "query_only(1)"), readers), now: now, file: f,
-		long: make(chan struct{}, longReaders), copying: make(chan struct{}),
+		readers: &pool{
+			dsn: dsn(abs, wait, "query_only(1)"), turns: make(chan struct{}, readers), closing: make(chan struct{}),
+		},
+		now: now, file: f, long: make(chan struct{}, longReaders), copying: make(chan struct{}),
 	}
 	marked := abs
 	if copied {
