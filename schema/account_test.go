@@ -206,7 +206,7 @@ func (s *site) newest(tb testing.TB, to string) (path, token string) {
 	tb.Helper()
 	sent := s.mails(tb)
 	if len(sent) == 0 || !strings.Contains(sent[len(sent)-1], "To: <"+to+">") {
-		tb.Fatalf("no new mail to %s", to)
+		tb.Fatalf("got no new mail to %s, want one", to)
 	}
 	found := tokenPattern.FindStringSubmatch(sent[len(sent)-1])
 	return found[1], found[2]
@@ -289,7 +289,7 @@ func TestAccountConversation(t *testing.T) {
 			if got := s.run(t, f, "tokenAuth", `username: "ada", `+password,
 				"success unarchiving user { archived }"); got != `{"success":true,"unarchiving":true,`+
 				`"user":{"archived":false}}` {
-				t.Error(got)
+				t.Errorf("got %s, want success with an account that is no longer archived", got)
 			}
 			caller = s.login(t, f, "ada", goodPassword)
 			ok("deleteAccount", password, caller...)

@@ -213,7 +213,7 @@ func TestAccessCookieAlone(t *testing.T) {
 			t.Error("got the same access token, want another")
 		}
 		if got := b.send(t, "{ me { username } }"); got != `{"data":{"me":{"username":"ada"}}}` {
-			t.Error(got)
+			t.Errorf("got %s, want ada", got)
 		}
 		b.mutate(t, "revokeToken", "", "success", accepted, expireAccess)
 		b.mutate(t, "refreshToken", "", "success", refused)
@@ -416,7 +416,7 @@ func TestNoCookieMode(t *testing.T) {
 		session := s.session(t, f, "tokenAuth", loginAda)
 		b.cookies = map[string]string{"JWT": session.Token, "JWT-refresh-token": session.RefreshToken}
 		if got := b.send(t, "{ me { pk } }"); got != `{"data":{"me":null}}` {
-			t.Error(got)
+			t.Errorf("got %s, want no user", got)
 		}
 		for _, name := range []string{"verifyToken", "refreshToken", "revokeToken"} {
 			b.mutate(t, name, "", "success", refused)

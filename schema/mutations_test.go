@@ -208,18 +208,18 @@ func TestConversation(t *testing.T) {
 			registered := s.session(t, f, "register", registration("ada"))
 			if got := s.run(t, f, "resendActivationEmail", `email: "ADA@acme.example"`,
 				"success errors"); got != `{"success":true,"errors":null}` {
-				t.Error(got)
+				t.Errorf("got %s, want success without errors", got)
 			}
 			if n := len(s.mails(t)); n != 2 {
 				t.Errorf("got %d mails, want 2", n)
 			}
 			if got := s.run(t, f, "verifyAccount", `token: "`+s.activationToken(t, "ada")+`"`,
 				"success errors"); got != `{"success":true,"errors":null}` {
-				t.Error(got)
+				t.Errorf("got %s, want success without errors", got)
 			}
 			if got := s.run(t, f, "resendActivationEmail", `email: "ada@acme.example"`,
 				"success errors"); got != `{"success":true,"errors":null}` {
-				t.Error(got) // and no mail
+				t.Errorf("got %s, want success without errors", got) // and no mail
 			}
 			if n := len(s.mails(t)); n != 2 {
 				t.Errorf("got %d mails, want 2", n)
@@ -358,7 +358,7 @@ func TestAuthorizationHeader(t *testing.T) {
 	}
 	// An invalid token makes the caller anonymous, and the mutation runs.
 	if got := s.run(t, flavours[0], "register", registration("bob"), "success"); got != `{"success":true}` {
-		t.Error(got)
+		t.Errorf("got %s, want success", got)
 	}
 }
 
@@ -373,7 +373,7 @@ func TestViewerFailureIsNotAnonymity(t *testing.T) {
 	_, got := s.post(t, flavours[0], "{ me { pk } again: me { pk } }", "Authorization", "JWT "+token)
 	if !strings.Contains(got, `"message":"internal server error"`) || !strings.Contains(got,
 		`"extensions":{"code":"internal","requestId":"req-1"}`) || strings.Contains(got, "closed") {
-		t.Error(got)
+		t.Errorf("got %s, want an internal error without its cause", got)
 	}
 	if !strings.Contains(s.log.String(), "closed") {
 		t.Errorf("got the log %s, want that the database is closed", s.log.String())

@@ -97,7 +97,7 @@ func TestRefusedBesideGranted(t *testing.T) {
 	_, got := s.post(t, flavours[0], "{ users { edges { cursor } } me { username } }", header...)
 	if !strings.HasSuffix(got, `"data":{"users":null,"me":{"username":"ada"}}}`) ||
 		strings.Count(got, "permission_denied") != 1 {
-		t.Error(got)
+		t.Errorf("got %s, want me and one error permission_denied", got)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestUsersAnswer(t *testing.T) {
 		}
 		if _, got := s.post(t, f, "{ users(first: 0) { pageInfo { hasNextPage hasPreviousPage startCursor endCursor "+
 			"} edges { cursor } } }"); got != none {
-			t.Errorf("%s: %s\nwant %s", f.name, got, none)
+			t.Errorf("%s: got %s\nwant %s", f.name, got, none)
 		}
 	}
 }
@@ -272,7 +272,7 @@ func TestUsersErrors(t *testing.T) {
 			whole := fmt.Sprintf(`{"errors":[{"message":%s,"locations":[{"line":1,"column":3}],"path":["users"],`+
 				`"extensions":{"code":"wrong_usage"}}],"data":{"users":null}}`, quoted)
 			if status != 200 || got != whole {
-				t.Errorf("%s: %s: %d %s\nwant %s", f.name, args, status, got, whole)
+				t.Errorf("%s: %s: got %d %s\nwant 200 %s", f.name, args, status, got, whole)
 			}
 		}
 	}
@@ -309,7 +309,7 @@ func TestUsersPage(t *testing.T) {
 	}
 	if _, got := s.post(t, flavours[0], "{ users(first: 3) { edges { cursor } } }"); !strings.Contains(got,
 		"exceeds the `first` limit of 2 records.") {
-		t.Error(got)
+		t.Errorf("got %s, want an error about the limit of 2", got)
 	}
 }
 

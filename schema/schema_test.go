@@ -213,7 +213,7 @@ func (s *site) session(tb testing.TB, f flavour, name, args string, headers ...s
 	var out session
 	if err := json.Unmarshal([]byte(s.run(tb, f, name, args, "success token refreshToken", headers...)),
 		&out); err != nil || !out.Success || out.Token == "" {
-		tb.Fatalf("%s(%s): %+v, %v", name, args, out, err)
+		tb.Fatalf("%s(%s): got %+v, %v; want success and a token", name, args, out, err)
 	}
 	return out
 }
@@ -254,7 +254,7 @@ func (s *site) activationToken(tb testing.TB, name string) string {
 			return linkPattern.FindStringSubmatch(mail)[1]
 		}
 	}
-	tb.Fatalf("no mail to %s", name)
+	tb.Fatalf("got no mail to %s, want one", name)
 	return ""
 }
 

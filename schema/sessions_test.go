@@ -58,7 +58,7 @@ func TestWithoutRefreshTokens(t *testing.T) {
 			s := newSite(t, withoutRefreshTokens)
 			if got := s.run(t, f, "register", registration("ada"), "success errors token"); !strings.HasPrefix(got,
 				`{"success":true,"errors":null,"token":"`) {
-				t.Fatal(got)
+				t.Fatalf("got %s, want success and a token", got)
 			}
 			first := s.refreshed(t, f, "tokenAuth", `username: "ada", password: "`+goodPassword+`"`, fields)
 			now := s.clock().Unix()
@@ -73,7 +73,7 @@ func TestWithoutRefreshTokens(t *testing.T) {
 			}
 			if _, got := s.post(t, f, "{ me { username } }", "Authorization", "JWT "+
 				second.Token); got != `{"data":{"me":{"username":"ada"}}}` {
-				t.Error(got)
+				t.Errorf("got %s, want ada", got)
 			}
 			s.pass(2 * time.Minute)
 			for _, args := range []string{``, `token: null`, `token: ""`, `token: "a.b.c"`, `token: "` + first.Token +
@@ -105,7 +105,7 @@ func TestWithoutRefreshTokens(t *testing.T) {
 			}
 			if _, got := s.post(t, f, "{ me { username } }", "Authorization", "JWT "+
 				second.Token); got != `{"data":{"me":null}}` {
-				t.Error(got)
+				t.Errorf("got %s, want no user", got)
 			}
 		})
 	}
@@ -131,7 +131,7 @@ func TestKeptRefreshToken(t *testing.T) {
 				}
 			}
 			if got := s.run(t, f, "revokeToken", refresh, "success"); got != `{"success":true}` {
-				t.Error(got)
+				t.Errorf("got %s, want success", got)
 			}
 			if got := s.run(t, f, "refreshToken", refresh, "success errors"); got != `{"success":false,"errors":`+
 				invalidToken+`}` {

@@ -78,7 +78,7 @@ func TestRefusedStates(t *testing.T) {
 				s.session(t, s.f, "refreshToken", `refreshToken: "`+next.RefreshToken+`"`)
 				s.pass(21 * time.Second)
 				if got := s.run(t, s.f, "refreshToken", refresh(s), "success errors"); got != invalid {
-					t.Error(got)
+					t.Errorf("got %s, want %s", got, invalid)
 				}
 			},
 		},
