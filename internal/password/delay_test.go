@@ -76,11 +76,11 @@ func TestResponseDelayJitter(t *testing.T) {
 	for _, waited := range w.waited {
 		seen[waited] = true
 		if waited < time.Second || waited > 1100*time.Millisecond {
-			t.Errorf("waited %v", waited)
+			t.Errorf("got a delay of %v, want 1 s to 1.1 s", waited)
 		}
 	}
 	if len(seen) < 50 {
-		t.Errorf("only %d different times", len(seen))
+		t.Errorf("got %d different delays, want at least 50", len(seen))
 	}
 }
 

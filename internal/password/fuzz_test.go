@@ -58,29 +58,31 @@ func FuzzStoredHash(f *testing.F) {
 			}
 			start := time.Now()
 			if _, _, err := h.compare(password, encoded); !errors.Is(err, errUnknownHash) {
-				t.Fatalf("%q asks for %g, and is computed: %v", encoded, work, err)
+				t.Fatalf("%q with the cost %g: got %v, want %v", encoded, work, err, errUnknownHash)
 			}
 			if took := time.Since(start); took > time.Second {
-				t.Errorf("%q is refused after %v", encoded, took)
+				t.Errorf("%q: got a refusal after %v, want at most 1 s", encoded, took)
 			}
 			return
 		}
 		start := time.Now()
 		ok, upgrade, err := verify(t.Context(), h, password, encoded)
 		if err != nil || upgrade && !ok {
-			t.Errorf("Verify(%q, %q) = %t, upgrade %t, %v", password, encoded, ok, upgrade, err)
+			t.Errorf("Verify(%q, %q): got %t, upgrade %t, %v; want no error, and an upgrade of a right password only",
+				password, encoded, ok, upgrade, err)
 		}
 		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("Verify(%q, %q) took %v", password, encoded, took)
+			t.Errorf("Verify(%q, %q): got an answer after %v, want at most 5 s", password, encoded, took)
 		}
 		if !ok {
 			return
 		}
 		if !known || !WellFormed(password) {
-			t.Errorf("%q lets %q in", encoded, password)
+			t.Errorf("%q: got %q accepted, want it refused", encoded, password)
 		}
 		if ok, _, _ := verify(t.Context(), h, "\x01"+password, encoded); ok {
-			t.Errorf("%q lets two passwords in: %q, and that after a control character", encoded, password)
+			t.Errorf("%q: got %q accepted with and without a control character, want it without only", encoded,
+				password)
 		}
 	})
 }

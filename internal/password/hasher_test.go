@@ -141,7 +141,7 @@ func TestStoredCostIsBounded(t *testing.T) {
 	}
 	expensive := &Hasher{params: &argon2id.Params{Memory: 1 << 20, Iterations: 4}}
 	if _, _, _, err := expensive.decodeArgon2id("$argon2id$v=19$m=1048576,t=4,p=1" + tail); err != nil {
-		t.Errorf("what the settings ask for is refused: %v", err)
+		t.Errorf("the cost of the settings: got %v, want no error", err)
 	}
 	key := strings.Repeat("A", 86) + "=="
 	for _, encoded := range []string{
@@ -161,11 +161,11 @@ func TestHashPanics(t *testing.T) {
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("no panic")
+				t.Error("got no panic, want one")
 			}
 		}()
 		_, err := h.Hash(t.Context(), Client{}, "quiet-otter-42")
-		t.Errorf("no panic, error %v", err)
+		t.Errorf("got no panic but %v, want a panic", err)
 	}()
 	h.memory = memory
 	idle(t, h.queue, cheap.Concurrent)
@@ -188,7 +188,7 @@ func TestTicketIsGoodForOneHash(t *testing.T) {
 		t.Errorf("after Verify %+v, want %+v", got, want)
 	}
 	if _, _, err := ticket.Verify("quiet-otter-42", ""); err == nil {
-		t.Error("the ticket was good for a second hash")
+		t.Error("a second hash with one ticket: got no error, want one")
 	}
 	ticket.Release()
 	ticket.Release()
@@ -239,7 +239,7 @@ func readVectors[T any](t *testing.T, file string) []T {
 	for line := range bytes.Lines(text) {
 		var c T
 		if err := json.Unmarshal(line, &c); err != nil {
-			t.Fatalf("%s line %d: %v", file, len(cases)+1, err)
+			t.Fatalf("%s line %d: got %v, want JSON", file, len(cases)+1, err)
 		}
 		cases = append(cases, c)
 	}

@@ -167,12 +167,12 @@ func TestQueueOneNameAtATime(t *testing.T) {
 	q.leave()
 	select {
 	case err := <-entered:
-		t.Fatalf("the second hash of a name began before the name was free: %v", err)
+		t.Fatalf("the second hash of a name: got a start with %v, want a wait for the first", err)
 	default:
 	}
 	q.release(second) // which does not hold it
 	if q.names["ada"] != first {
-		t.Error("a ticket that waits gives the name away")
+		t.Error("a ticket that waits: got the name released, want it kept")
 	}
 	q.release(first)
 	if err := <-entered; err != nil {
@@ -232,7 +232,7 @@ func TestQueueFloodMakesRoom(t *testing.T) {
 	for _, waiting := range []chan error{results[0], quiet, results[1]} {
 		q.leave()
 		if err := <-waiting; err != nil {
-			t.Errorf("a request that waited: %v", err)
+			t.Errorf("a request that waits: got %v, want no error", err)
 		}
 	}
 	q.leave()

@@ -40,7 +40,7 @@ func BenchmarkSimilarity(b *testing.B) {
 	password := strings.Repeat("zq9-vk7x", 128)
 	for b.Loop() {
 		if problems := s.Check(password, o); problems != nil {
-			b.Fatal(problems)
+			b.Fatalf("got %v, want no problems", problems)
 		}
 	}
 }
