@@ -116,7 +116,8 @@ func TestCacheHoldsWhatItSays(t *testing.T) {
 			t.Logf("%d documents hold %d KiB, counted as %d KiB", c.documents.Len(), held>>10, c.bytes>>10)
 			const noise = 32 << 10
 			if held > c.bytes+noise || c.bytes > 1<<20 {
-				t.Errorf("got %d bytes of heap for %d documents, counted as %d", held, c.documents.Len(), c.bytes)
+				t.Errorf("got %d bytes of heap for %d documents counted as %d, want at most %d more and 1 MiB counted",
+					held, c.documents.Len(), c.bytes, noise)
 			}
 			if c.documents.Len() < 4 {
 				t.Errorf("got %d documents, want at least 4", c.documents.Len())
@@ -130,7 +131,7 @@ func (s *site) document(tb testing.TB, query string) *ast.QueryDocument {
 	tb.Helper()
 	doc, refused := s.handler.document(query)
 	if refused != nil {
-		tb.Fatalf("%.100s: %s", query, refused.errs[0].Message)
+		tb.Fatalf("%.100s: got %s, want no error", query, refused.errs[0].Message)
 	}
 	return doc
 }

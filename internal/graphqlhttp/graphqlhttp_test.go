@@ -286,7 +286,7 @@ func codeOf(tb testing.TB, answer string) string {
 		}
 	}
 	if err := json.Unmarshal([]byte(answer), &a); err != nil {
-		tb.Fatalf("%q: %v", answer, err)
+		tb.Fatalf("got %q, want JSON: %v", answer, err)
 	}
 	if len(a.Errors) == 0 {
 		return ""

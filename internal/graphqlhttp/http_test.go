@@ -104,7 +104,7 @@ func TestHTTP(t *testing.T) {
 						test.code)
 				}
 				if got := resp.Header.Get("Content-Type"); got != accept+"; charset=utf-8" {
-					t.Errorf("content type %q, asked for %q", got, accept)
+					t.Errorf("got the content type %q, want %q", got, accept)
 				}
 				if resp.Header.Get("Cache-Control") != "no-store" ||
 					resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Vary") != "Accept" {

@@ -65,7 +65,7 @@ func TestScratchKeepsNothing(t *testing.T) {
 	const query = "{ me { name friend { a: name name } } ...F } fragment F on Query { me { age } }"
 	doc, refused := s.handler.document(query)
 	if refused != nil {
-		t.Fatal(refused.errs[0].Message)
+		t.Fatalf("got %s, want no error", refused.errs[0].Message)
 	}
 	x.run(doc.Operations[0])
 	if want := `{"data":{"me":{"name":"bob","friend":{"a":"ann","name":"ann"},"age":7}`; string(x.out) != want+"}" {
@@ -107,7 +107,7 @@ func BenchmarkHandler(b *testing.B) {
 				s.handler.ServeHTTP(w, r)
 			}
 			if w.status != http.StatusOK || !strings.HasPrefix(string(w.body), `{"data":{`) {
-				b.Errorf("%d %s", w.status, w.body)
+				b.Errorf("got %d %s, want 200 and data", w.status, w.body)
 			}
 		})
 	}
