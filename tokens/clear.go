@@ -79,20 +79,19 @@ func clearBatch(
 			return cleared, more, fmt.Errorf("look for a session to clear: %w", err)
 		}
 		more = true
-		expired, err := exec(ctx, tx, "clear refresh tokens", clearRefresh, session, before, rows-cleared.RefreshTokens)
+		var batch Cleared
+		batch.RefreshTokens, err = exec(ctx, tx, "clear refresh tokens", clearRefresh, session, before,
+			rows-cleared.RefreshTokens)
+		if err == nil {
+			batch.Sessions, err = exec(ctx, tx, "clear session", clearEmptySession, session)
+		}
+		if err == nil && batch.Sessions == 0 {
+			_, err = exec(ctx, tx, "clear session later", clearLater, session)
+		}
 		if err != nil {
 			return cleared, more, err
 		}
-		empty, err := exec(ctx, tx, "clear session", clearEmptySession, session)
-		if err != nil {
-			return cleared, more, err
-		}
-		cleared.Add(Cleared{Sessions: empty, RefreshTokens: expired})
-		if empty == 0 {
-			if _, err := exec(ctx, tx, "clear session later", clearLater, session); err != nil {
-				return cleared, more, err
-			}
-		}
+		cleared.Add(batch)
 		if cleared.RefreshTokens == rows {
 			break
 		}

@@ -161,8 +161,7 @@ func (i *Issuer) liveLeaf(ctx context.Context, tx *store.Tx, row refreshRow, raw
 	// Both signs are within grace: a clock that was set back must not make theft of a race between two tabs.
 	distance := tx.Now.Unix() - *row.rotatedAt
 	grace := int64(i.settings.RotationGrace / time.Second)
-	first := true
-	for row.rotatedAt != nil {
+	for first := true; row.rotatedAt != nil; first = false {
 		next, err := openSuccessor(raw, row.successor)
 		if err != nil {
 			return row, "", fmt.Errorf("open the successor of a refresh token: %w", err)
@@ -177,7 +176,6 @@ func (i *Issuer) liveLeaf(ctx context.Context, tx *store.Tx, row refreshRow, raw
 			}
 			return row, "", &ReuseError{row.user}
 		}
-		first = false
 		row, raw = successor, next
 	}
 	return row, raw, nil
