@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"accountd/internal/jsontext"
+	passwords "accountd/internal/password"
 	"accountd/internal/store"
 	"accountd/tokens"
 )
@@ -115,14 +116,10 @@ func (s *Service) find(ctx context.Context, tx *store.Tx, query string, args ...
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	var u *account
-	if err == nil {
-		u, err = s.readAccount(text)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("look up user: %w", err)
 	}
-	return u, nil
+	return s.readAccount(text)
 }
 
 func (s *Service) userByID(ctx context.Context, tx *store.Tx, id int64) (*account, error) {
@@ -167,19 +164,22 @@ func (s *Service) refreshSubject(ctx context.Context, tx *store.Tx, id int64) (t
 	return subject, nil
 }
 
+// selectHashBetween selects the first stored hash whose beginning is at least and less than two texts.
 const selectHashBetween = `
 	SELECT substr(password, 1, 40), password FROM users
 	WHERE password <> '' AND substr(password, 1, 40) >= ? AND substr(password, 1, 40) < ?
 	ORDER BY substr(password, 1, 40) LIMIT 1`
 
-// hashBetween returns the first stored password hash whose beginning is at least from and less than end, and that
-// beginning; "" for none.
-func hashBetween(ctx context.Context, tx *store.Tx, from, end string) (beginning, encoded string, err error) {
-	err = tx.QueryRowContext(ctx, selectHashBetween, from, end).Scan(&beginning, &encoded)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", "", fmt.Errorf("look up password hash: %w", err)
-	}
-	return beginning, encoded, nil
+// storedKinds returns one stored hash of each kind, by kind. Each takes one index look-up, however many users there
+// are.
+func storedKinds(ctx context.Context, tx *store.Tx) (map[string]string, error) {
+	return passwords.StoredKinds(func(from, end string) (beginning, encoded string, err error) {
+		err = tx.QueryRowContext(ctx, selectHashBetween, from, end).Scan(&beginning, &encoded)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+		return beginning, encoded, err
+	})
 }
 
 func exists(ctx context.Context, tx *store.Tx, query string, args ...any) (bool, error) {

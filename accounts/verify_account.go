@@ -54,29 +54,16 @@ func (s *Service) mailOwner(
 	if !ok {
 		return errs
 	}
-	find := func(tx *store.Tx) (*account, error) {
-		u, err := s.userByAddress(ctx, tx, address.Canonical)
-		if err != nil || u == nil || !u.IsActive {
-			return nil, err
-		}
-		return u, nil
-	}
-	found := false
-	err := s.db.Read(ctx, func(tx *store.Tx) error {
+	return s.db.Write(ctx, func(tx *store.Tx) error {
 		if err := s.accepting(ctx, tx); err != nil {
 			return err
 		}
-		u, err := find(tx)
-		found = u != nil
-		return err
-	})
-	if err != nil || !found && len(s.networkRates(ctx, limitMail)) == 0 {
-		return err
-	}
-	return s.db.Write(ctx, func(tx *store.Tx) error {
-		u, err := find(tx)
+		u, err := s.userByAddress(ctx, tx, address.Canonical)
 		if err != nil {
 			return err
+		}
+		if u != nil && !u.IsActive {
+			u = nil
 		}
 		if ok, err := s.mayAsk(ctx, tx, u); !ok || u == nil {
 			return err

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	passwords "accountd/internal/password"
 	"accountd/internal/ratelimit"
 	"accountd/internal/store"
 )
@@ -64,8 +63,20 @@ func (s *Service) verifyPassword(
 	}
 
 	s.failedEvent(ctx, event, u.id(), slog.Bool("throttled", throttled))
-	if err := s.recordFailure(ctx, u, throttled, onAccount, onNetwork); err != nil {
+	counting := context.WithoutCancel(ctx) // even if the client has gone
+	err = s.db.Write(counting, func(tx *store.Tx) error {
+		// A throttled attempt is written, too: it must take as long as any other.
+		err := ratelimit.Add(counting, tx, throttled, append(onNetwork, onAccount)...)
+		if err == nil {
+			full, err = ratelimit.Full(counting, tx, onAccount)
+		}
+		return err
+	})
+	if err != nil {
 		return false, false, err
+	}
+	if full != nil && u != nil && !throttled {
+		s.event(ctx, "account_throttled", u.ID)
 	}
 	endAttempt()
 	// The name is held during the delay: otherwise the start of its next attempt would reveal the kind of the stored
@@ -74,39 +85,8 @@ func (s *Service) verifyPassword(
 	return false, false, nil
 }
 
-// recordFailure counts a wrong password, even if the client has gone. A throttled attempt is written, too: it must take
-// as long as any other.
-func (s *Service) recordFailure(
-	ctx context.Context, u *account, throttled bool, onAccount ratelimit.Limit, onNetwork []ratelimit.Limit,
-) error {
-	if len(onNetwork) == 0 && !onAccount.Enforced() {
-		return nil
-	}
-	var full *ratelimit.State
-	ctx = context.WithoutCancel(ctx)
-	err := s.db.Write(ctx, func(tx *store.Tx) error {
-		err := ratelimit.Add(ctx, tx, throttled, append(onNetwork, onAccount)...)
-		if err == nil {
-			full, err = ratelimit.Full(ctx, tx, onAccount)
-		}
-		return err
-	})
-	if err == nil && full != nil && u != nil && !throttled {
-		s.event(ctx, "account_throttled", u.ID)
-	}
-	return err
-}
-
 // kindsInterval is how often stored hashes are measured again: commands may import some beside the server.
 const kindsInterval = time.Minute
-
-// storedKinds returns one stored hash of each kind, by kind. Each takes one index look-up, however many users there
-// are.
-func storedKinds(ctx context.Context, tx *store.Tx) (map[string]string, error) {
-	return passwords.StoredKinds(func(from, end string) (beginning, encoded string, err error) {
-		return hashBetween(ctx, tx, from, end)
-	})
-}
 
 // MeasureHashes measures what it costs to compare with each kind of stored hash. From then on the answer to a wrong
 // password takes longer than the most expensive kind, for every account and for unknown names. While all hashes have
