@@ -2,7 +2,6 @@ package accounts
 
 import (
 	"context"
-	"slices"
 
 	"accountd/email"
 	"accountd/internal/store"
@@ -16,39 +15,14 @@ type UpdateAccountInput struct {
 // UpdateAccount changes the given fields and no others. With Errors nothing is changed.
 func (s *Service) UpdateAccount(ctx context.Context, owner Owner, in UpdateAccountInput) error {
 	errs := Errors{}
-	f := s.validateUpdate(s.settings.UpdateArguments(), in.Fields, owner.account.primary(), errs)
+	f := s.validate(s.settings.UpdateArguments(), in.Fields, owner.account.primary(), errs)
 	return s.change(ctx, s.db.Write, owner, "account_updated", func(tx *store.Tx, u *account) error {
-		if err := f.takenByOthers(ctx, tx, u, errs); err != nil {
+		if err := f.taken(ctx, tx, u, errs); err != nil {
 			return err
 		}
 		f.apply(u)
 		return setFields(ctx, tx, u.ID, f.custom())
 	})
-}
-
-// validateUpdate is validate for an existing account: only given fields are validated.
-func (s *Service) validateUpdate(args []Argument, in Values, own Address, errs Errors) form {
-	for i, a := range args {
-		// Where registration requires a username, an account cannot lose it.
-		if a.Field.Name == "username" && slices.Contains(s.settings.RegisterFields, "username") {
-			_, args[i].Required = in["username"]
-		}
-	}
-	return s.validate(args, in, own, errs)
-}
-
-// takenByOthers is taken for a form of the account u. A value that u has already is not checked: another account may
-// have had it since before the field was unique.
-func (f form) takenByOthers(ctx context.Context, tx *store.Tx, u *account, errs Errors) error {
-	for field, value := range u.Fields {
-		if value == f.values[field] {
-			delete(f.values, field)
-		}
-	}
-	if f.skeleton == usernameSkeleton(u.ownUsername()) {
-		f.skeleton = ""
-	}
-	return f.taken(ctx, tx, u.ID, errs)
 }
 
 // Archive archives the account until its next login and ends all sessions.

@@ -121,6 +121,19 @@ var (
 	errSecondaryRequired  = Problem{"You need to setup a secondary email to proceed.", "secondary_email_required"}
 	errInvalidPassword    = Problem{"Invalid password.", "invalid_password"}
 	errPasswordAlreadySet = Problem{"Password already set for account.", "password_already_set"}
+
+	// of forms
+	errRequired    = Problem{"This field is required.", "required"}
+	errNull        = Problem{"Null characters are not allowed.", "null_characters_not_allowed"}
+	errReplacement = Problem{
+		"The replacement character U+FFFD is not allowed: something was lost on the way here.", "invalid",
+	}
+	errInvalidEmail    = Problem{"Enter a valid email address.", "invalid"}
+	errInvalidUsername = Problem{
+		"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.", "invalid",
+	}
+	errInvalidValue = Problem{"Enter a valid value.", "invalid"}
+	errMismatch     = Problem{"The two password fields didn’t match.", "password_mismatch"}
 )
 
 func one(field string, p Problem) Errors { return Errors{field: {p}} }
@@ -182,21 +195,6 @@ func (e Errors) add(field string, p Problem) { e[field] = append(e[field], p) }
 // BusyError means that the queue in front of password hashing is full. Nothing has changed, and the request can be
 // repeated after RetryAfter.
 type BusyError = passwords.BusyError
-
-// The problems of forms. Messages and codes are fixed by the API.
-var (
-	errRequired    = Problem{"This field is required.", "required"}
-	errNull        = Problem{"Null characters are not allowed.", "null_characters_not_allowed"}
-	errReplacement = Problem{
-		"The replacement character U+FFFD is not allowed: something was lost on the way here.", "invalid",
-	}
-	errInvalidEmail    = Problem{"Enter a valid email address.", "invalid"}
-	errInvalidUsername = Problem{
-		"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.", "invalid",
-	}
-	errInvalidValue = Problem{"Enter a valid value.", "invalid"}
-	errMismatch     = Problem{"The two password fields didn’t match.", "password_mismatch"}
-)
 
 func errMaxLength(limit, got int) Problem {
 	return Problem{fmt.Sprintf("Ensure this value has at most %d characters (it has %d).", limit, got), "max_length"}

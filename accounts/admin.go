@@ -51,7 +51,7 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 		if err := releaseValues(ctx, tx, f.unique()); err != nil { // operators may give held values away
 			return nil, err
 		}
-		if err := f.taken(ctx, tx, 0, errs); err != nil {
+		if err := f.taken(ctx, tx, &account{}, errs); err != nil {
 			return nil, err
 		}
 		for i, address := range u.addresses() {

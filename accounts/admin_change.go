@@ -45,7 +45,7 @@ func (s *Service) SetUser(ctx context.Context, ref string, in SetUserInput) (*Us
 		if err := releaseValues(ctx, tx, f.unique()); err != nil { // operators may give held values away
 			return err
 		}
-		if err := f.takenByOthers(ctx, tx, &before, errs); err != nil {
+		if err := f.taken(ctx, tx, &before, errs); err != nil {
 			return err
 		}
 		if err := setFields(ctx, tx, u.ID, f.custom()); err != nil {
@@ -98,7 +98,7 @@ func (s *Service) changeUser(
 func (s *Service) validateUser(u *account, in SetUserInput, errs Errors) form {
 	var args []Argument
 	for _, f := range slices.Concat(builtIn, s.settings.Fields) {
-		args = append(args, Argument{Name: f.Name, Field: f, Required: f.Name == "email" && in.Email != nil})
+		args = append(args, Argument{Name: f.Name, Field: f})
 	}
 	values := Values{}
 	maps.Copy(values, in.Fields)
@@ -109,7 +109,7 @@ func (s *Service) validateUser(u *account, in SetUserInput, errs Errors) form {
 			values[field] = *value
 		}
 	}
-	f := s.validateUpdate(args, values, u.primary(), errs)
+	f := s.validate(args, values, u.primary(), errs)
 	f.apply(u)
 	claims := "email" // the field that may claim an address twice
 	if in.SecondaryEmail != nil {

@@ -26,11 +26,15 @@ type form struct {
 }
 
 // validate runs the first two phases of validation, field by field, and adds problems to errs. A field that fails a
-// phase is left out of the later ones. own is the address of an existing account.
+// phase is left out of the later ones. own is the address of an existing account, which cannot lose what every account
+// has to have.
 func (s *Service) validate(args []Argument, in Values, own Address, errs Errors) form {
 	f := form{args: args, values: Values{}, address: own}
 	for _, a := range args {
-		if value, given := in[a.Field.Name]; given || a.Required {
+		value, given := in[a.Field.Name]
+		a.Required = a.Required || given && (a.Field.Name == "email" ||
+			a.Field.Name == "username" && slices.Contains(s.settings.RegisterFields, "username"))
+		if given || a.Required {
 			f.clean(a, value, errs)
 		}
 	}
@@ -114,9 +118,18 @@ func equalChoice(choice, value any) bool {
 	}
 }
 
-// taken adds a problem for each unique value of the form that an account other than except has. It fails with errs if
-// that has problems, from before or from here; its other errors are internal.
-func (f form) taken(ctx context.Context, tx *store.Tx, except int64, errs Errors) error {
+// taken adds a problem for each unique value of the form that an account other than u has; u is zero for a new account.
+// It fails with errs if that has problems, from before or from here; its other errors are internal. A value that u has
+// already is not checked: another account may have had it since before the field was unique.
+func (f form) taken(ctx context.Context, tx *store.Tx, u *account, errs Errors) error {
+	for field, value := range u.Fields {
+		if value == f.values[field] {
+			delete(f.values, field)
+		}
+	}
+	if f.skeleton == usernameSkeleton(u.ownUsername()) {
+		f.skeleton = ""
+	}
 	for _, a := range f.args {
 		value := f.values[a.Field.Name]
 		if value == nil {
@@ -127,9 +140,9 @@ func (f form) taken(ctx context.Context, tx *store.Tx, except int64, errs Errors
 		problem := errUsernameInUse
 		switch {
 		case a.Field.Name == "username":
-			taken, err = usernameTaken(ctx, tx, f, except)
+			taken, err = usernameTaken(ctx, tx, f, u.ID)
 		case a.Field.Unique:
-			taken, err = fieldTaken(ctx, tx, a.Field.Name, stored(value), except)
+			taken, err = fieldTaken(ctx, tx, a.Field.Name, stored(value), u.ID)
 			problem = errFieldInUse(a.Field.label())
 		}
 		if err != nil {

@@ -17,22 +17,11 @@ import (
 )
 
 // The columns of an account in the order in which readAccount reads them: shownColumns, the configured fields, and
-// hiddenColumns. Flags are the bits of one column.
+// hiddenColumns.
 const (
-	shownColumns = `u.id,
-		(u.is_active <> 0) + 2 * (u.is_staff <> 0) + 4 * (u.is_superuser <> 0)
-			+ 8 * (s.verified <> 0) + 16 * (s.archived <> 0),
-		u.date_joined, u.last_login, u.username, p.address, u.first_name, u.last_name, b.address`
+	shownColumns = `u.id, u.is_active, u.is_staff, u.is_superuser, s.verified, s.archived, u.date_joined, u.last_login,
+		u.username, p.address, u.first_name, u.last_name, b.address`
 	hiddenColumns = `u.username_key, u.email, u.password, u.credential_epoch, u.secondary_epoch, s.secondary_email`
-)
-
-// The bits of flags in shownColumns.
-const (
-	flagActive = 1 << iota
-	flagStaff
-	flagSuperuser
-	flagVerified
-	flagArchived
 )
 
 // besideUser joins the tables of the columns to users u. Every user has a status and a primary address.
@@ -46,9 +35,8 @@ const besideUser = `
 func (s *Service) readShown(r *jsontext.Reader, u *User) {
 	r.Open('[')
 	u.ID = r.Int()
-	flags := r.Int()
-	u.IsActive, u.IsStaff, u.IsSuperuser = flags&flagActive != 0, flags&flagStaff != 0, flags&flagSuperuser != 0
-	u.Verified, u.Archived = flags&flagVerified != 0, flags&flagArchived != 0
+	u.IsActive, u.IsStaff, u.IsSuperuser = r.Int() != 0, r.Int() != 0, r.Int() != 0
+	u.Verified, u.Archived = r.Int() != 0, r.Int() != 0
 	u.DateJoined = time.Unix(r.Int(), 0).UTC()
 	if !r.Null() {
 		at := time.Unix(r.Int(), 0).UTC()
@@ -144,24 +132,6 @@ func (s *Service) sessionUser(ctx context.Context, tx *store.Tx, session, id int
 func sessionUserExists(ctx context.Context, tx *store.Tx, session, id int64) (bool, error) {
 	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE id = ?1 AND is_active AND `+tokens.LiveSession+`)`,
 		id, session, tx.Now.Unix())
-}
-
-// refreshSubject returns the subject of a user's next token. It fails with tokens.ErrInvalid where the user may not
-// refresh a session: inactive, archived, or unverified where unverified users may not log in.
-func (s *Service) refreshSubject(ctx context.Context, tx *store.Tx, id int64) (tokens.Subject, error) {
-	subject := tokens.Subject{ID: id}
-	err := tx.QueryRowContext(ctx, `
-		SELECT coalesce(u.username, p.address)
-		FROM users u JOIN user_status s ON s.user_id = u.id JOIN addresses p ON p.canonical = u.email
-		WHERE u.id = ? AND u.is_active AND NOT s.archived AND (s.verified OR ?)`,
-		id, s.settings.AllowLoginNotVerified).Scan(&subject.Username)
-	if errors.Is(err, sql.ErrNoRows) {
-		return subject, tokens.ErrInvalid
-	}
-	if err != nil {
-		return subject, fmt.Errorf("look up user: %w", err)
-	}
-	return subject, nil
 }
 
 // selectHashBetween selects the first stored hash whose beginning is at least and less than two texts.

@@ -101,13 +101,13 @@ func TestRecord(t *testing.T) {
 func TestRecordBroken(t *testing.T) {
 	t.Parallel()
 	s := &Service{}
-	for _, text := range []string{"", "[", "[[]]", "[1]", "[[1,2,3,null,null]]", `[[1,2,3,null,"a","b","c","d","e"]`,
-		`[[1,2,3,null,"a","b","c","d"]]`} {
+	for _, text := range []string{"", "[", "[[]]", "[1]", "[[1,1,0,0,0,0,3,null,null]]",
+		`[[1,1,0,0,0,0,3,null,"a","b","c","d","e"]`, `[[1,1,0,0,0,0,3,null,"a","b","c","d"]]`} {
 		if users, err := s.readUsers(text); err == nil {
 			t.Errorf("%s: got %d users, want an error", text, len(users))
 		}
 	}
-	if u, err := s.readAccount(`[1,2,3,null,"a","b","c","d","e"]`); err == nil {
+	if u, err := s.readAccount(`[1,1,0,0,0,0,3,null,"a","b","c","d","e"]`); err == nil {
 		t.Errorf("shown columns alone: got %+v, want an error", u)
 	}
 }

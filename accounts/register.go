@@ -113,7 +113,7 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 func (s *Service) mayRegister(
 	ctx context.Context, tx *store.Tx, f form, errs Errors, apply limiter,
 ) (holder *account, err error) {
-	if err := f.taken(ctx, tx, 0, errs); err != nil {
+	if err := f.taken(ctx, tx, &account{}, errs); err != nil {
 		return nil, err
 	}
 	if err := s.limitNetwork(ctx, tx, limitRegistration, apply); err != nil {

@@ -2,7 +2,9 @@ package accounts
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 
 	"accountd/email"
 	"accountd/internal/store"
@@ -99,7 +101,7 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 	out := &Session{}
 	var reused *tokens.ReuseError
 	refresh := func(tx *store.Tx) error {
-		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), s.subjectOf(ctx, tx))
+		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), s.subjects(ctx, tx))
 		if errors.As(err, &reused) { // no error: the end of the session is to be committed
 			u, err := s.userByID(ctx, tx, reused.User)
 			if err != nil || u == nil || !u.IsActive {
@@ -139,9 +141,24 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 	return out, nil
 }
 
-// subjectOf is refreshSubject in a transaction, as package tokens calls it.
-func (s *Service) subjectOf(ctx context.Context, tx *store.Tx) func(userID int64) (tokens.Subject, error) {
-	return func(id int64) (tokens.Subject, error) { return s.refreshSubject(ctx, tx, id) }
+// subjects returns a function for the subject of a user's next token. That fails with tokens.ErrInvalid where the user
+// may not refresh a session: inactive, archived, or unverified where unverified users may not log in.
+func (s *Service) subjects(ctx context.Context, tx *store.Tx) func(userID int64) (tokens.Subject, error) {
+	return func(id int64) (tokens.Subject, error) {
+		subject := tokens.Subject{ID: id}
+		err := tx.QueryRowContext(ctx, `
+			SELECT coalesce(u.username, p.address)
+			FROM users u JOIN user_status s ON s.user_id = u.id JOIN addresses p ON p.canonical = u.email
+			WHERE u.id = ? AND u.is_active AND NOT s.archived AND (s.verified OR ?)`,
+			id, s.settings.AllowLoginNotVerified).Scan(&subject.Username)
+		if errors.Is(err, sql.ErrNoRows) {
+			return subject, tokens.ErrInvalid
+		}
+		if err != nil {
+			return subject, fmt.Errorf("look up user: %w", err)
+		}
+		return subject, nil
+	}
 }
 
 // refreshProblem is tokenProblem, and logs a refused token. The event names no user: the token proves none.
@@ -157,7 +174,7 @@ func (s *Service) refreshProblem(ctx context.Context, err error) error {
 func (s *Service) RefreshAccessToken(ctx context.Context, in AccessTokenInput) (*Session, error) {
 	out := &Session{}
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
-		pair, err := s.tokens.RefreshAccess(ctx, tx, given(in.Token), s.subjectOf(ctx, tx))
+		pair, err := s.tokens.RefreshAccess(ctx, tx, given(in.Token), s.subjects(ctx, tx))
 		if err == nil {
 			out.set(pair)
 		}
