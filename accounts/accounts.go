@@ -212,8 +212,9 @@ func errInvalidChoice(value any) Problem {
 	return Problem{fmt.Sprintf(message, string(shown)), "invalid_choice"}
 }
 
-func errFieldInUse(label string) Problem {
-	return Problem{fmt.Sprintf("User with this %s already exists.", label), "unique"}
+func errFieldInUse(f Field) Problem {
+	name := strings.ReplaceAll(f.Name, "_", " ") // shown as "Phone number"
+	return Problem{fmt.Sprintf("User with this %s already exists.", strings.ToUpper(name[:1])+name[1:]), "unique"}
 }
 
 // padDuration makes the duration of an operation constant (limits.uniform_time), so that it does not reveal whether a

@@ -99,19 +99,6 @@ func ArgumentName(field string) string {
 	return strings.Join(parts, "")
 }
 
-// label returns the name of the field in messages, as in "Phone number".
-func (f Field) label() string {
-	words := strings.ReplaceAll(f.Name, "_", " ")
-	return strings.ToUpper(words[:1]) + words[1:]
-}
-
-func (f Field) maxLength() int {
-	if f.MaxLength == 0 {
-		return MaxFieldLength
-	}
-	return f.MaxLength
-}
-
 // Parse reads a value from a command line: a DateTime in RFC 3339, a Boolean as true or false.
 func (f Field) Parse(text string) (any, error) {
 	switch f.Type {

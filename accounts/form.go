@@ -1,10 +1,10 @@
 package accounts
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -60,9 +60,6 @@ func (f *form) clean(a Argument, value any, errs Errors) {
 			value = text
 		}
 	}
-	if t, ok := value.(time.Time); ok {
-		value = time.Unix(t.Unix(), 0).UTC()
-	}
 	switch {
 	case value == nil && a.Required:
 		errs.add(a.Name, errRequired)
@@ -74,7 +71,7 @@ func (f *form) clean(a Argument, value any, errs Errors) {
 			return
 		}
 		f.address = address
-	case isText && !checkText(a.Name, text, a.Field.maxLength(), errs):
+	case isText && !checkText(a.Name, text, cmp.Or(a.Field.MaxLength, MaxFieldLength), errs):
 		return
 	}
 	f.values[a.Field.Name] = value
@@ -143,7 +140,7 @@ func (f form) taken(ctx context.Context, tx *store.Tx, u *account, errs Errors) 
 			taken, err = usernameTaken(ctx, tx, f, u.ID)
 		case a.Field.Unique:
 			taken, err = fieldTaken(ctx, tx, a.Field.Name, stored(value), u.ID)
-			problem = errFieldInUse(a.Field.label())
+			problem = errFieldInUse(a.Field)
 		}
 		if err != nil {
 			return err

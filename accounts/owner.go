@@ -36,12 +36,10 @@ func (c *Caller) identify(ctx context.Context) error {
 		return c.err
 	}
 	c.known = true
-	claims, err := c.service.tokens.Verify(c.token)
-	if err != nil {
-		return nil // an invalid token means anonymous: the API says so
+	if claims, err := c.service.tokens.Verify(c.token); err == nil { // otherwise the caller is anonymous
+		c.session = claims.Session
+		c.err = c.load(ctx, claims.Subject)
 	}
-	c.session = claims.Session
-	c.err = c.load(ctx, claims.Subject)
 	return c.err
 }
 

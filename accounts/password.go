@@ -49,13 +49,13 @@ func (s *Service) SendPasswordResetEmail(ctx context.Context, in EmailInput) err
 	defer s.padDuration(ctx)()
 	var unverified error // beside a mail that is sent
 	err := s.mailOwner(ctx, in.Email, func(tx *store.Tx, u *account, matched Address) error {
-		if !u.Verified {
-			if s.settings.Reveal == RevealAll {
-				unverified = one("email", errActivationSent)
-			}
-			return s.sendLink(ctx, tx, u, u.primary(), email.ActivationResend)
+		if u.Verified {
+			return s.sendLink(ctx, tx, u, matched, email.PasswordReset)
 		}
-		return s.sendLink(ctx, tx, u, matched, email.PasswordReset)
+		if s.settings.Reveal == RevealAll {
+			unverified = one("email", errActivationSent)
+		}
+		return s.sendLink(ctx, tx, u, u.primary(), email.ActivationResend)
 	})
 	if err != nil {
 		return err
@@ -87,12 +87,9 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 	if err != nil {
 		return err
 	}
-	u, err := s.accountByID(ctx, action.User)
+	u, err := read(ctx, s.db.ReadOne, s.actor(ctx, action))
 	if err != nil {
 		return err
-	}
-	if u == nil || !u.IsActive {
-		return one(NonField, errInvalidToken)
 	}
 	refusal := redeemable(u, action)
 	if refusal != nil && purpose == tokens.PasswordReset {

@@ -33,13 +33,8 @@ type UserPage struct {
 
 // UserByID returns the user with an id; nil for none.
 func (s *Service) UserByID(ctx context.Context, id int64) (*User, error) {
-	u, err := s.accountByID(ctx, id)
+	u, err := read(ctx, s.db.ReadOne, func(tx *store.Tx) (*account, error) { return s.userByID(ctx, tx, id) })
 	return u.user(), err
-}
-
-// accountByID is userByID in a transaction of its own.
-func (s *Service) accountByID(ctx context.Context, id int64) (*account, error) {
-	return read(ctx, s.db.ReadOne, func(tx *store.Tx) (*account, error) { return s.userByID(ctx, tx, id) })
 }
 
 // Users returns a page of users. It fails with *UsageError for invalid arguments, and with the context's error when
