@@ -16,7 +16,7 @@ type UpdateAccountInput struct {
 func (s *Service) UpdateAccount(ctx context.Context, owner Owner, in UpdateAccountInput) error {
 	errs := Errors{}
 	f := s.validate(s.settings.UpdateArguments(), in.Fields, owner.account.primary(), errs)
-	return s.change(ctx, s.db.Write, owner, "account_updated", func(tx *store.Tx, u *account) error {
+	return s.change(ctx, s.db.Write, s.byOwner(owner), "account_updated", func(tx *store.Tx, u *account) error {
 		if err := f.taken(ctx, tx, u, errs); err != nil {
 			return err
 		}
@@ -27,7 +27,7 @@ func (s *Service) UpdateAccount(ctx context.Context, owner Owner, in UpdateAccou
 
 // Archive archives the account until its next login and ends all sessions.
 func (s *Service) Archive(ctx context.Context, owner Owner, _ PasswordInput) error {
-	return s.change(ctx, s.db.WriteUrgent, owner, "account_archived", func(tx *store.Tx, u *account) error {
+	return s.change(ctx, s.db.WriteUrgent, s.byOwner(owner), "account_archived", func(tx *store.Tx, u *account) error {
 		if err := s.notify(ctx, tx, email.NoticeAccountArchived, u); err != nil {
 			return err
 		}
@@ -39,7 +39,7 @@ func (s *Service) Archive(ctx context.Context, owner Owner, _ PasswordInput) err
 // Delete deactivates the account: its username and addresses stay reserved. With Settings.DeletePermanently it deletes
 // every row of the account. All sessions end.
 func (s *Service) Delete(ctx context.Context, owner Owner, _ PasswordInput) error {
-	return s.change(ctx, s.db.WriteUrgent, owner, "account_deleted", func(tx *store.Tx, u *account) error {
+	return s.change(ctx, s.db.WriteUrgent, s.byOwner(owner), "account_deleted", func(tx *store.Tx, u *account) error {
 		if err := s.notify(ctx, tx, email.NoticeAccountDeleted, u); err != nil {
 			return err
 		}

@@ -156,17 +156,9 @@ func (s *Service) signAction(purpose tokens.Purpose, u *account, address Address
 	return s.tokens.SignAction(a)
 }
 
-// redeem runs fn, the change of an operation with an action token, as update does.
-func (s *Service) redeem(
-	ctx context.Context, write transaction, action tokens.Action, event string,
-	fn func(tx *store.Tx, u *account) error,
-) error {
-	return s.update(ctx, write, s.actor(ctx, action), event, fn)
-}
-
-// actor returns a function for the account of an action token. It fails with Errors where that is gone or inactive.
-func (s *Service) actor(ctx context.Context, action tokens.Action) func(*store.Tx) (*account, error) {
-	return func(tx *store.Tx) (*account, error) {
+// byToken finds the account of an action token for change. It fails with Errors where that is gone or inactive.
+func (s *Service) byToken(action tokens.Action) finder {
+	return func(ctx context.Context, tx *store.Tx) (*account, error) {
 		u, err := s.userByID(ctx, tx, action.User)
 		if err == nil && (u == nil || !u.IsActive) {
 			err = one(NonField, errInvalidToken)

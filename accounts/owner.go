@@ -129,24 +129,18 @@ func (u *account) lacks(needs Needs) error {
 	}
 }
 
-// change runs fn, the change of an operation on the owner's account, as update does. Write is for most operations,
-// WriteUrgent for what has to work on a full disk.
-func (s *Service) change(
-	ctx context.Context, write transaction, owner Owner, event string, fn func(tx *store.Tx, u *account) error,
-) error {
-	find := func(tx *store.Tx) (*account, error) { return s.recheck(ctx, tx, owner) }
-	return s.update(ctx, write, find, event, fn)
-}
+// finder returns the account of an operation in the transaction that changes it.
+type finder = func(context.Context, *store.Tx) (*account, error)
 
-// update runs fn in a transaction of write, on the account that find returns, saves what fn has changed of it, and logs
-// event when that is committed.
-func (s *Service) update(
-	ctx context.Context, write transaction, find func(*store.Tx) (*account, error), event string,
-	fn func(tx *store.Tx, u *account) error,
+// change runs fn, the change of an operation, in a transaction of write, on the account that find returns: byOwner or
+// byToken. It saves what fn has changed of the account, and logs event when that is committed. Write is for most
+// operations, WriteUrgent for what has to work on a full disk.
+func (s *Service) change(
+	ctx context.Context, write transaction, find finder, event string, fn func(tx *store.Tx, u *account) error,
 ) error {
 	var u *account
 	err := write(ctx, func(tx *store.Tx) (err error) {
-		if u, err = find(tx); err != nil {
+		if u, err = find(ctx, tx); err != nil {
 			return err
 		}
 		before := *u
@@ -161,22 +155,24 @@ func (s *Service) update(
 	return err
 }
 
-// recheck returns the owner's account as it is in the transaction that changes it. Sessions, addresses and passwords
-// may have changed while the password was hashed, so everything that AsOwner has checked is checked again. It fails as
-// AsOwner does, or with errPasswordReplaced.
-func (s *Service) recheck(ctx context.Context, tx *store.Tx, owner Owner) (*account, error) {
-	now, err := s.sessionUser(ctx, tx, owner.session, owner.account.ID)
-	if err != nil {
-		return nil, err
+// byOwner finds the owner's account for change. Sessions, addresses and passwords may have changed while the password
+// was hashed, so everything that AsOwner has checked is checked again. It fails as AsOwner does, or with
+// errPasswordReplaced.
+func (s *Service) byOwner(owner Owner) finder {
+	return func(ctx context.Context, tx *store.Tx) (*account, error) {
+		now, err := s.sessionUser(ctx, tx, owner.session, owner.account.ID)
+		if err != nil {
+			return nil, err
+		}
+		if err := now.lacks(owner.needs); err != nil {
+			return nil, err
+		}
+		if owner.needs&NeedsPassword == 0 {
+			return now, nil
+		}
+		if now.password != owner.account.password {
+			return nil, errPasswordReplaced
+		}
+		return now, s.clearOwnFailures(ctx, tx, now)
 	}
-	if err := now.lacks(owner.needs); err != nil {
-		return nil, err
-	}
-	if owner.needs&NeedsPassword == 0 {
-		return now, nil
-	}
-	if now.password != owner.account.password {
-		return nil, errPasswordReplaced
-	}
-	return now, s.clearOwnFailures(ctx, tx, now)
 }

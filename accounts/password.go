@@ -26,7 +26,7 @@ func (s *Service) ChangePassword(ctx context.Context, owner Owner, in ChangePass
 		return nil, err
 	}
 	out := &Session{}
-	err = s.change(ctx, s.db.WriteUrgent, owner, "password_changed", func(tx *store.Tx, u *account) error {
+	err = s.change(ctx, s.db.WriteUrgent, s.byOwner(owner), "password_changed", func(tx *store.Tx, u *account) error {
 		if err := s.replacePassword(ctx, tx, u, encoded, "password changed"); err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 	if err != nil {
 		return err
 	}
-	u, err := read(ctx, s.db.ReadOne, s.actor(ctx, action))
+	u, err := read(ctx, s.db.ReadOne, func(tx *store.Tx) (*account, error) { return s.byToken(action)(ctx, tx) })
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 		return err
 	}
 	verified := false
-	err = s.redeem(ctx, s.db.WriteUrgent, action, string(purpose), func(tx *store.Tx, now *account) error {
+	err = s.change(ctx, s.db.WriteUrgent, s.byToken(action), string(purpose), func(tx *store.Tx, now *account) error {
 		if err := redeemable(now, action); err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ func (s *Service) SendSecondaryEmailActivation(
 	if !ok {
 		return errs
 	}
-	return s.change(ctx, s.db.Write, owner, "secondary_email_requested", func(tx *store.Tx, u *account) error {
+	request := func(tx *store.Tx, u *account) error {
 		holder, err := s.userByAddress(ctx, tx, address.Canonical)
 		if err != nil {
 			return err
@@ -46,7 +46,8 @@ func (s *Service) SendSecondaryEmailActivation(
 			return s.notifyHolder(ctx, tx, holder, address.Canonical)
 		}
 		return s.sendLink(ctx, tx, u, address, email.SecondaryEmailActivation)
-	})
+	}
+	return s.change(ctx, s.db.Write, s.byOwner(owner), "secondary_email_requested", request)
 }
 
 // VerifySecondaryEmail makes the address that a token was mailed to the secondary one, in place of any other. It
@@ -61,7 +62,7 @@ func (s *Service) VerifySecondaryEmail(ctx context.Context, in TokenInput) error
 	if err != nil {
 		return one(NonField, errInvalidToken)
 	}
-	return s.redeem(ctx, s.db.Write, action, "secondary_email_verified", func(tx *store.Tx, u *account) error {
+	verify := func(tx *store.Tx, u *account) error {
 		claimed, err := addressClaimed(ctx, tx, address.Canonical)
 		if err != nil {
 			return err
@@ -73,7 +74,8 @@ func (s *Service) VerifySecondaryEmail(ctx context.Context, in TokenInput) error
 			return one(NonField, errInvalidToken)
 		}
 		return s.placeAddresses(ctx, tx, u, u.primary(), address, email.NoticeSecondaryAdded)
-	})
+	}
+	return s.change(ctx, s.db.Write, s.byToken(action), "secondary_email_verified", verify)
 }
 
 // placeAddresses changes the addresses of an account and sends notices.
@@ -87,17 +89,18 @@ func (s *Service) placeAddresses(
 
 // RemoveSecondaryEmail releases the secondary address. All sessions but the caller's end.
 func (s *Service) RemoveSecondaryEmail(ctx context.Context, owner Owner, _ PasswordInput) error {
-	return s.change(ctx, s.db.WriteUrgent, owner, "secondary_email_removed", func(tx *store.Tx, u *account) error {
+	remove := func(tx *store.Tx, u *account) error {
 		if err := s.tokens.EndAll(ctx, tx, u.ID, owner.session, "secondary email removed"); err != nil {
 			return err
 		}
 		return s.placeAddresses(ctx, tx, u, u.primary(), Address{}, email.NoticeSecondaryRemoved)
-	})
+	}
+	return s.change(ctx, s.db.WriteUrgent, s.byOwner(owner), "secondary_email_removed", remove)
 }
 
 // SwapEmails makes the secondary address the primary one and the other way round. All sessions but the caller's end.
 func (s *Service) SwapEmails(ctx context.Context, owner Owner, _ PasswordInput) error {
-	return s.change(ctx, s.db.WriteUrgent, owner, "emails_swapped", func(tx *store.Tx, u *account) error {
+	return s.change(ctx, s.db.WriteUrgent, s.byOwner(owner), "emails_swapped", func(tx *store.Tx, u *account) error {
 		if err := s.tokens.EndAll(ctx, tx, u.ID, owner.session, "emails swapped"); err != nil {
 			return err
 		}

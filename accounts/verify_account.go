@@ -15,7 +15,7 @@ func (s *Service) VerifyAccount(ctx context.Context, in TokenInput) error {
 	if err != nil {
 		return err
 	}
-	return s.redeem(ctx, s.db.Write, action, "user_verified", func(tx *store.Tx, u *account) error {
+	return s.change(ctx, s.db.Write, s.byToken(action), "user_verified", func(tx *store.Tx, u *account) error {
 		switch {
 		case u.Verified:
 			return one(NonField, errAlreadyVerified)
