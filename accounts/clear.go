@@ -43,12 +43,12 @@ func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (Cleared, er
 	if in.ExpiredOnly {
 		steps = steps[:1]
 	}
-	rows := batchRows(tokens.ClearRows / 4)
+	rows := tokens.ClearRows / 4
 	for _, clear := range steps {
 		for more := true; more; {
 			var batch tokens.Cleared
 			held, err := s.writeBatch(ctx, func(tx *store.Tx) (err error) {
-				batch, more, err = clear(ctx, tx, in.Keep, int(rows))
+				batch, more, err = clear(ctx, tx, in.Keep, rows)
 				return err
 			})
 			if err != nil {
@@ -56,7 +56,7 @@ func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (Cleared, er
 			}
 			all.Add(batch)
 			all.Longest = max(all.Longest, held)
-			rows.adapt(held)
+			rows = nextRows(rows, held)
 		}
 	}
 	return all, nil
@@ -66,16 +66,12 @@ func (s *Service) ClearSessions(ctx context.Context, in ClearInput) (Cleared, er
 // disks take several times as long at times.
 const maxHeld = 5 * time.Millisecond
 
-// batchRows is the number of rows of the next batch.
-type batchRows int
-
-// adapt halves a batch that held the write lock for longer than maxHeld, and adds a row to any other.
-func (n *batchRows) adapt(held time.Duration) {
+// nextRows halves a batch that held the write lock for longer than maxHeld, and adds a row to any other.
+func nextRows(rows int, held time.Duration) int {
 	if held > maxHeld {
-		*n = max(*n/2, 1)
-	} else {
-		*n = min(*n+1, tokens.ClearRows)
+		return max(rows/2, 1)
 	}
+	return min(rows+1, tokens.ClearRows)
 }
 
 // maxPause is the longest pause after a batch.

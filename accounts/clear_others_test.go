@@ -144,17 +144,17 @@ func TestPauseIsShort(t *testing.T) {
 // row, up to the maximum.
 func TestBatchesFit(t *testing.T) {
 	t.Parallel()
-	n := batchRows(tokens.ClearRows / 4)
+	n := tokens.ClearRows / 4
 	var sizes []int
 	for _, held := range []time.Duration{0, maxHeld, maxHeld + 1, time.Second, time.Second, time.Second, -1} {
-		n.adapt(held)
-		sizes = append(sizes, int(n))
+		n = nextRows(n, held)
+		sizes = append(sizes, n)
 	}
 	if diff := cmp.Diff([]int{5, 6, 3, 1, 1, 1, 2}, sizes); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 	for range 2 * tokens.ClearRows {
-		n.adapt(0)
+		n = nextRows(n, 0)
 	}
 	if n != tokens.ClearRows {
 		t.Errorf("%d rows, want %d", n, tokens.ClearRows)

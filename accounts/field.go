@@ -1,10 +1,8 @@
 package accounts
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"math"
 	"reflect"
 	"regexp"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"accountd/internal/pattern"
-	"accountd/internal/store"
 )
 
 // FieldType is the GraphQL type of a field's values.
@@ -189,25 +186,4 @@ func CompilePattern(pattern string) (*regexp.Regexp, error) {
 		return nil, err
 	}
 	return regexp.Compile(`\A(?:` + pattern + `)\z`)
-}
-
-// CheckFields logs a warning for each unique field with values that several accounts share, from before it was unique.
-// Those accounts keep such a value, and no other account gets it.
-func (s *Service) CheckFields(ctx context.Context) error {
-	return s.db.Read(ctx, func(tx *store.Tx) error {
-		for _, f := range s.settings.Fields {
-			if !f.Unique {
-				continue
-			}
-			n, err := countClashes(ctx, tx, f.Name)
-			if err != nil {
-				return err
-			}
-			if n > 0 {
-				s.log.LogAttrs(ctx, slog.LevelWarn, "a unique field has values that several accounts share",
-					slog.String("field", f.Name), slog.Int("values", n))
-			}
-		}
-		return nil
-	})
 }

@@ -12,17 +12,6 @@ import (
 // Lookup is how a filter compares a field with its value. The value of In is a list that is separated by commas.
 type Lookup = usersearch.Lookup
 
-// The lookups.
-const (
-	Exact       = usersearch.Exact
-	IExact      = usersearch.IExact
-	Contains    = usersearch.Contains
-	IContains   = usersearch.IContains
-	StartsWith  = usersearch.StartsWith
-	IStartsWith = usersearch.IStartsWith
-	In          = usersearch.In
-)
-
 // FilterField is a field by which users can be filtered.
 type FilterField struct {
 	Type FieldType // of the filter's value
@@ -67,14 +56,17 @@ func (f Field) search() usersearch.Field {
 // Lookups returns the lookups that fit the field.
 func (f FilterField) Lookups() []Lookup {
 	if f.Type != String {
-		return []Lookup{Exact}
+		return []Lookup{usersearch.Exact}
 	}
-	return []Lookup{Exact, IExact, Contains, IContains, StartsWith, IStartsWith, In}
+	return []Lookup{
+		usersearch.Exact, usersearch.IExact, usersearch.Contains, usersearch.IContains, usersearch.StartsWith,
+		usersearch.IStartsWith, usersearch.In,
+	}
 }
 
 // FilterArgument returns the name of a filter in the API, as in status_SecondaryEmail_Icontains.
 func FilterArgument(field string, lookup Lookup) string {
-	if lookup != Exact {
+	if lookup != usersearch.Exact {
 		field += "__" + string(lookup)
 	}
 	return ArgumentName(field)
@@ -108,18 +100,18 @@ func (s *Service) search(filters []Filter) (*usersearch.Query, error) {
 		switch {
 		case isText && text == "":
 			continue
-		case f.Lookup == In:
+		case f.Lookup == usersearch.In:
 			items := strings.Split(text, ",")
 			if len(items) > maxIn {
 				const message = "A filter by %s takes at most %d values, not %d."
 				return nil, &UsageError{fmt.Sprintf(message, f.Field, maxIn, len(items))}
 			}
 			c.Value = field.items(items)
-		case field.field.Address() && (f.Lookup == Exact || f.Lookup == IExact):
-			c.Lookup, c.Value = In, field.items([]string{text})
+		case field.field.Address() && (f.Lookup == usersearch.Exact || f.Lookup == usersearch.IExact):
+			c.Lookup, c.Value = usersearch.In, field.items([]string{text})
 		}
 		if strings.ContainsRune(text, 0) {
-			c.Lookup, c.Value = In, []string{} // stored texts have none
+			c.Lookup, c.Value = usersearch.In, []string{} // stored texts have none
 		}
 		conditions = append(conditions, c)
 	}

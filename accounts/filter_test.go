@@ -12,6 +12,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"accountd/internal/store"
+	"accountd/internal/usersearch"
+)
+
+// The lookups, for short.
+const (
+	Exact       = usersearch.Exact
+	IExact      = usersearch.IExact
+	Contains    = usersearch.Contains
+	IContains   = usersearch.IContains
+	StartsWith  = usersearch.StartsWith
+	IStartsWith = usersearch.IStartsWith
+	In          = usersearch.In
 )
 
 // names are who q finds, in order.

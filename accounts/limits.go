@@ -254,10 +254,8 @@ func (s *Service) client(ctx context.Context) passwords.Client {
 		if networkOf(ctx) == "" {
 			return network != ""
 		}
-		known := false
-		err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
-			known, err = isKnownNetwork(ctx, tx, s.networkPseudonym(ctx))
-			return err
+		known, err := read(ctx, s.db.ReadOne, func(tx *store.Tx) (bool, error) {
+			return isKnownNetwork(ctx, tx, s.networkPseudonym(ctx))
 		})
 		return known && err == nil
 	}}

@@ -73,15 +73,10 @@ func ParseAddress(s string) (Address, error) {
 			return Address{}, errSyntax
 		}
 	}
-	return Address{
-		Canonical: strings.ToLower(local) + "@" + ascii,
-		Shown:     local + "@" + lower(domain),
-	}, nil
+	// Unlike strings.ToLower, lower keeps a dotted capital I different from i, and knows the final sigma.
+	lower := cases.Lower(language.Und)
+	return Address{Canonical: strings.ToLower(local) + "@" + ascii, Shown: local + "@" + lower.String(domain)}, nil
 }
-
-// lower is Unicode's full lower-casing without a language. Unlike strings.ToLower it keeps a dotted capital I different
-// from i, and knows the final sigma.
-func lower(s string) string { return cases.Lower(language.Und).String(s) }
 
 func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > 0x7f }) < 0

@@ -114,10 +114,6 @@ func (s *Service) userByID(ctx context.Context, tx *store.Tx, id int64) (*accoun
 	return s.find(ctx, tx, s.users.byID, id)
 }
 
-func (s *Service) userByUsername(ctx context.Context, tx *store.Tx, key string) (*account, error) {
-	return s.find(ctx, tx, s.users.byUsername, key)
-}
-
 // userByAddress finds the account that has a canonical address as its primary or secondary one.
 func (s *Service) userByAddress(ctx context.Context, tx *store.Tx, canonical string) (*account, error) {
 	return s.find(ctx, tx, s.users.byAddress, canonical)
@@ -132,6 +128,26 @@ func (s *Service) sessionUser(ctx context.Context, tx *store.Tx, session, id int
 func sessionUserExists(ctx context.Context, tx *store.Tx, session, id int64) (bool, error) {
 	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM users WHERE id = ?1 AND is_active AND `+tokens.LiveSession+`)`,
 		id, session, tx.Now.Unix())
+}
+
+// subjects returns a function for the subject of a user's next token. That fails with tokens.ErrInvalid where the user
+// may not refresh a session: inactive, archived, or unverified where unverified users may not log in.
+func (s *Service) subjects(ctx context.Context, tx *store.Tx) func(userID int64) (tokens.Subject, error) {
+	return func(id int64) (tokens.Subject, error) {
+		subject := tokens.Subject{ID: id}
+		err := tx.QueryRowContext(ctx, `
+			SELECT coalesce(u.username, p.address)
+			FROM users u JOIN user_status s ON s.user_id = u.id JOIN addresses p ON p.canonical = u.email
+			WHERE u.id = ? AND u.is_active AND NOT s.archived AND (s.verified OR ?)`,
+			id, s.settings.AllowLoginNotVerified).Scan(&subject.Username)
+		if errors.Is(err, sql.ErrNoRows) {
+			return subject, tokens.ErrInvalid
+		}
+		if err != nil {
+			return subject, fmt.Errorf("look up user: %w", err)
+		}
+		return subject, nil
+	}
 }
 
 // selectHashBetween selects the first stored hash whose beginning is at least and less than two texts.

@@ -3,6 +3,7 @@ package accounts
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"accountd/internal/store"
@@ -27,7 +28,7 @@ func newUserQueries(fields []Field) userQueries {
 	for _, f := range fields {
 		// JSON has no blobs. Field.read drops values of other wrong types.
 		columns += fmt.Sprintf(", (SELECT iif(typeof(value) = 'blob', NULL, value) FROM user_fields"+
-			" WHERE user_id = u.id AND name = %s)", f.literal())
+			" WHERE user_id = u.id AND name = '%s')", strings.ReplaceAll(f.Name, "'", "''"))
 	}
 	sel := "SELECT json_array(" + columns + ", " + hiddenColumns + ") FROM users u" + besideUser
 	return userQueries{
@@ -40,9 +41,6 @@ func newUserQueries(fields []Field) userQueries {
 		bySession: sel + `WHERE u.id = ?1 AND u.is_active AND ` + tokens.LiveSession,
 	}
 }
-
-// literal returns the field's name as a text literal of SQL.
-func (f Field) literal() string { return "'" + strings.ReplaceAll(f.Name, "'", "''") + "'" }
 
 // fieldTaken reports whether an account other than except has a value, or whether it is held.
 func fieldTaken(ctx context.Context, tx *store.Tx, name string, value any, except int64) (bool, error) {
@@ -99,11 +97,24 @@ func setFields(ctx context.Context, tx *store.Tx, id int64, values []fieldValue)
 	return nil
 }
 
-// countClashes counts the values of a field that several accounts share.
-func countClashes(ctx context.Context, tx *store.Tx, name string) (n int, err error) {
+// CheckFields logs a warning for each unique field with values that several accounts share, from before it was unique.
+// Those accounts keep such a value, and no other account gets it.
+func (s *Service) CheckFields(ctx context.Context) error {
 	const query = `SELECT count(*) FROM (SELECT 1 FROM user_fields WHERE name = ? GROUP BY value HAVING count(*) > 1)`
-	if err := tx.QueryRowContext(ctx, query, name).Scan(&n); err != nil {
-		return 0, fmt.Errorf("count values of field %s: %w", name, err)
-	}
-	return n, nil
+	return s.db.Read(ctx, func(tx *store.Tx) error {
+		for _, f := range s.settings.Fields {
+			shared := 0
+			if !f.Unique {
+				continue
+			}
+			if err := tx.QueryRowContext(ctx, query, f.Name).Scan(&shared); err != nil {
+				return fmt.Errorf("count values of field %s: %w", f.Name, err)
+			}
+			if shared > 0 {
+				s.log.LogAttrs(ctx, slog.LevelWarn, "a unique field has values that several accounts share",
+					slog.String("field", f.Name), slog.Int("values", shared))
+			}
+		}
+		return nil
+	})
 }

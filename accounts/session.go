@@ -2,9 +2,7 @@ package accounts
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 
 	"accountd/email"
 	"accountd/internal/store"
@@ -92,8 +90,9 @@ func (s *Service) LiveRefresh(ctx context.Context, refreshToken string) (bool, e
 	})
 }
 
-// errWaitForRoom undoes a refresh that rotates on a full disk.
-var errWaitForRoom = errors.New("a refresh has to wait until the disk has room")
+// errWaitForRoom undoes a refresh that rotates on a full disk. It is not store.ErrFull, after which WriteUrgent would
+// make room.
+var errWaitForRoom = errors.New(store.ErrFull.Error())
 
 // RefreshToken exchanges a refresh token for the next pair of tokens. Reuse of a rotated token ends its session and is
 // reported to the owner, on a full disk too.
@@ -115,16 +114,13 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 		return err
 	}
 	err := s.db.Write(ctx, refresh)
-	if full := err; errors.Is(full, store.ErrFull) {
+	if errors.Is(err, store.ErrFull) {
 		err = s.db.WriteUrgent(ctx, func(tx *store.Tx) error {
 			if err := refresh(tx); err != nil || reused != nil {
 				return err
 			}
 			return errWaitForRoom
 		})
-		if errors.Is(err, errWaitForRoom) {
-			err = full
-		}
 	}
 	if err != nil {
 		return nil, s.refreshProblem(ctx, err)
@@ -139,26 +135,6 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 	}
 	s.event(ctx, event, out.Payload.Subject)
 	return out, nil
-}
-
-// subjects returns a function for the subject of a user's next token. That fails with tokens.ErrInvalid where the user
-// may not refresh a session: inactive, archived, or unverified where unverified users may not log in.
-func (s *Service) subjects(ctx context.Context, tx *store.Tx) func(userID int64) (tokens.Subject, error) {
-	return func(id int64) (tokens.Subject, error) {
-		subject := tokens.Subject{ID: id}
-		err := tx.QueryRowContext(ctx, `
-			SELECT coalesce(u.username, p.address)
-			FROM users u JOIN user_status s ON s.user_id = u.id JOIN addresses p ON p.canonical = u.email
-			WHERE u.id = ? AND u.is_active AND NOT s.archived AND (s.verified OR ?)`,
-			id, s.settings.AllowLoginNotVerified).Scan(&subject.Username)
-		if errors.Is(err, sql.ErrNoRows) {
-			return subject, tokens.ErrInvalid
-		}
-		if err != nil {
-			return subject, fmt.Errorf("look up user: %w", err)
-		}
-		return subject, nil
-	}
 }
 
 // refreshProblem is tokenProblem, and logs a refused token. The event names no user: the token proves none.

@@ -126,7 +126,7 @@ func (s *Service) login(ctx context.Context, field, name, password string) (*Ses
 // loginUser returns the user that may log in by a name; nil for no user.
 func (s *Service) loginUser(ctx context.Context, tx *store.Tx, field, name string) (*account, error) {
 	if field == "username" {
-		return s.userByUsername(ctx, tx, name)
+		return s.find(ctx, tx, s.users.byUsername, name)
 	}
 	u, err := s.userByAddress(ctx, tx, name)
 	if err != nil || u == nil || u.canonical != name && !s.settings.LoginWithSecondaryEmail {
