@@ -124,7 +124,7 @@ func (f form) taken(ctx context.Context, tx *store.Tx, u *account, errs Errors) 
 			delete(f.values, field)
 		}
 	}
-	if f.skeleton == usernameSkeleton(u.ownUsername()) {
+	if name := u.ownUsername(); name != "" && f.skeleton == usernameSkeleton(name) {
 		f.skeleton = ""
 	}
 	for _, a := range f.args {

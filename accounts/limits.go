@@ -254,8 +254,10 @@ func (s *Service) client(ctx context.Context) passwords.Client {
 		if networkOf(ctx) == "" {
 			return network != ""
 		}
-		known, err := read(ctx, s.db.ReadOne, func(tx *store.Tx) (bool, error) {
-			return isKnownNetwork(ctx, tx, s.networkPseudonym(ctx))
+		known := false
+		err := s.db.ReadOne(ctx, func(tx *store.Tx) (err error) {
+			known, err = isKnownNetwork(ctx, tx, s.networkPseudonym(ctx))
+			return err
 		})
 		return known && err == nil
 	}}

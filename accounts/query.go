@@ -130,24 +130,27 @@ func sessionUserExists(ctx context.Context, tx *store.Tx, session, id int64) (bo
 		id, session, tx.Now.Unix())
 }
 
-// subjects returns a function for the subject of a user's next token. That fails with tokens.ErrInvalid where the user
-// may not refresh a session: inactive, archived, or unverified where unverified users may not log in.
-func (s *Service) subjects(ctx context.Context, tx *store.Tx) func(userID int64) (tokens.Subject, error) {
-	return func(id int64) (tokens.Subject, error) {
-		subject := tokens.Subject{ID: id}
-		err := tx.QueryRowContext(ctx, `
-			SELECT coalesce(u.username, p.address)
-			FROM users u JOIN user_status s ON s.user_id = u.id JOIN addresses p ON p.canonical = u.email
-			WHERE u.id = ? AND u.is_active AND NOT s.archived AND (s.verified OR ?)`,
-			id, s.settings.AllowLoginNotVerified).Scan(&subject.Username)
-		if errors.Is(err, sql.ErrNoRows) {
-			return subject, tokens.ErrInvalid
-		}
-		if err != nil {
-			return subject, fmt.Errorf("look up user: %w", err)
-		}
-		return subject, nil
+// subjectOf is refreshSubject in a transaction, as package tokens calls it.
+func (s *Service) subjectOf(ctx context.Context, tx *store.Tx) func(userID int64) (tokens.Subject, error) {
+	return func(id int64) (tokens.Subject, error) { return s.refreshSubject(ctx, tx, id) }
+}
+
+// refreshSubject returns the subject of a user's next token. It fails with tokens.ErrInvalid where the user may not
+// refresh a session: inactive, archived, or unverified where unverified users may not log in.
+func (s *Service) refreshSubject(ctx context.Context, tx *store.Tx, id int64) (tokens.Subject, error) {
+	subject := tokens.Subject{ID: id}
+	err := tx.QueryRowContext(ctx, `
+		SELECT coalesce(u.username, p.address)
+		FROM users u JOIN user_status s ON s.user_id = u.id JOIN addresses p ON p.canonical = u.email
+		WHERE u.id = ? AND u.is_active AND NOT s.archived AND (s.verified OR ?)`,
+		id, s.settings.AllowLoginNotVerified).Scan(&subject.Username)
+	if errors.Is(err, sql.ErrNoRows) {
+		return subject, tokens.ErrInvalid
 	}
+	if err != nil {
+		return subject, fmt.Errorf("look up user: %w", err)
+	}
+	return subject, nil
 }
 
 // selectHashBetween selects the first stored hash whose beginning is at least and less than two texts.

@@ -100,7 +100,7 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 	out := &Session{}
 	var reused *tokens.ReuseError
 	refresh := func(tx *store.Tx) error {
-		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), s.subjects(ctx, tx))
+		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), s.subjectOf(ctx, tx))
 		if errors.As(err, &reused) { // no error: the end of the session is to be committed
 			u, err := s.userByID(ctx, tx, reused.User)
 			if err != nil || u == nil || !u.IsActive {
@@ -150,7 +150,7 @@ func (s *Service) refreshProblem(ctx context.Context, err error) error {
 func (s *Service) RefreshAccessToken(ctx context.Context, in AccessTokenInput) (*Session, error) {
 	out := &Session{}
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
-		pair, err := s.tokens.RefreshAccess(ctx, tx, given(in.Token), s.subjects(ctx, tx))
+		pair, err := s.tokens.RefreshAccess(ctx, tx, given(in.Token), s.subjectOf(ctx, tx))
 		if err == nil {
 			out.set(pair)
 		}

@@ -64,18 +64,20 @@ func (s *Service) verifyPassword(
 
 	s.failedEvent(ctx, event, u.id(), slog.Bool("throttled", throttled))
 	counting := context.WithoutCancel(ctx) // even if the client has gone
+	limit, limits := onAccount, append(onNetwork, onAccount)
+	var locked *ratelimit.State
 	err = s.db.Write(counting, func(tx *store.Tx) error {
 		// A throttled attempt is written, too: it must take as long as any other.
-		err := ratelimit.Add(counting, tx, throttled, append(onNetwork, onAccount)...)
+		err := ratelimit.Add(counting, tx, throttled, limits...)
 		if err == nil {
-			full, err = ratelimit.Full(counting, tx, onAccount)
+			locked, err = ratelimit.Full(counting, tx, limit)
 		}
 		return err
 	})
 	if err != nil {
 		return false, false, err
 	}
-	if full != nil && u != nil && !throttled {
+	if locked != nil && u != nil && !throttled {
 		s.event(ctx, "account_throttled", u.ID)
 	}
 	endAttempt()
