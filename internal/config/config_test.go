@@ -68,26 +68,26 @@ func TestDefaultsAreComplete(t *testing.T) {
 			body, line = header, 0 // a table whose keys are free
 		}
 		if body < 0 || line < 0 {
-			t.Errorf("%s is not in config.toml", s.key)
+			t.Errorf("%s: got no line in config.toml, want one", s.key)
 			continue
 		}
 		if body+line < at {
-			t.Errorf("%s comes elsewhere in config.toml than in Config", s.key)
+			t.Errorf("%s: got another place in config.toml than in Config, want the same", s.key)
 		}
 		at = body + line
 		if other, ok := envs[s.env]; ok {
-			t.Errorf("%s and %s share %s", s.key, other, s.env)
+			t.Errorf("%s and %s: got %s for both, want two variables", s.key, other, s.env)
 		}
 		envs[s.env] = s.key
 		switch s.typ.Kind() {
 		case reflect.Int, reflect.Int64, reflect.Float64:
 			if s.min == "" || s.max == "" {
-				t.Errorf("%s has no bounds", s.key)
+				t.Errorf("%s: got no bounds, want a least and a greatest value", s.key)
 			}
 		}
 		s.remedy()
 		if err := s.check(s.in(&strict)); err != nil && s.min == "" && s.one == "" {
-			t.Errorf("%s: the zero value %v", s.key, err)
+			t.Errorf("%s: got %v for the zero value, want no error", s.key, err)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func TestDefaultValues(t *testing.T) {
 		t.Errorf("defaults (-want +got):\n%s", diff)
 	}
 	if warnings := c.Warnings(); len(warnings) > 0 {
-		t.Errorf("the defaults warn: %q", warnings)
+		t.Errorf("the defaults: got the warnings %q, want none", warnings)
 	}
 }
 
@@ -155,7 +155,7 @@ public_url = "http://localhost:1/"
 `)
 	// [server] after a dotted server.listen defines the table twice.
 	if _, err := Load(path, nil, Overrides{}); err == nil {
-		t.Error("a table that is defined twice was accepted")
+		t.Error("a table that is defined twice: got no error, want one")
 	}
 
 	path = writeFile(t, "config.toml", `
@@ -214,16 +214,16 @@ func TestWhichFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	c, err := Load("", nil, Overrides{})
 	if err != nil || c.Email.SiteName != "accountd" {
-		t.Errorf("without a file: %v, %v", c, err)
+		t.Errorf("without a file: got %v, %v; want the defaults", c, err)
 	}
 	if _, err := Load("missing.toml", nil, Overrides{}); err == nil || !strings.Contains(err.Error(), "missing.toml") {
-		t.Errorf("a named file that is missing: %v", err)
+		t.Errorf("a named file that is missing: got %v, want an error that names it", err)
 	}
 	if err := os.WriteFile("config.toml", []byte("[email]\nsite_name = \"here\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if c, err = Load("", nil, Overrides{}); err != nil || c.Email.SiteName != "here" {
-		t.Errorf("config.toml in the working directory: %v, %v", c, err)
+		t.Errorf("config.toml in the working directory: got %v, %v; want its site name, here", c, err)
 	}
 }
 
@@ -238,14 +238,14 @@ func TestRedactedReadsBack(t *testing.T) {
 		`memory = "19MiB"`,
 	} {
 		if !slices.Contains(strings.Split(filepath.ToSlash(text), "\n"), filepath.ToSlash(line)) {
-			t.Errorf("%q is missing in\n%s", line, text)
+			t.Errorf("got no line %q, want it in\n%s", line, text)
 		}
 	}
 	again := mustLoad(t, text)
 	for _, s := range order {
 		was, is := s.in(c).Interface(), s.in(again).Interface()
 		if was != any("") && !reflect.DeepEqual(was, is) {
-			t.Errorf("%s was %v and reads back as %v", s.key, was, is)
+			t.Errorf("%s: got %v read back, want %v", s.key, is, was)
 		}
 	}
 }
@@ -260,7 +260,7 @@ func TestUnits(t *testing.T) {
 			t.Errorf("duration %q is %v, %v, want %v", text, got, err, want)
 		}
 		if err := back.UnmarshalText([]byte(got.String())); err != nil || back != got {
-			t.Errorf("%q is printed as %q, which is %v, %v", text, got, back, err)
+			t.Errorf("%q: got %q, which reads back as %v, %v; want %v", text, got, back, err, got)
 		}
 	}
 	for _, text := range []string{"", "d", "5", "5 m", "1.5d", "-1d", "+1d", "7d-1h", "7d7d", "106752d", "106751d24h",
@@ -285,7 +285,7 @@ func TestUnits(t *testing.T) {
 		}
 	}
 	if got := Duration(math.MaxInt64).String(); got == "" {
-		t.Error("no text for the longest duration")
+		t.Error("the longest duration: got no text, want one")
 	}
 }
 
@@ -320,17 +320,18 @@ func TestDerived(t *testing.T) {
 		c := mustLoad(t, "", "ACCOUNTD_SERVER_LISTEN=localhost:0", "ACCOUNTD_SERVER_ALLOWED_HOSTS=App.internal")
 		c.Bound(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4242})
 		if c.PublicURL() != "http://localhost:4242" || !slices.Contains(c.Hosts(), "app.internal") {
-			t.Errorf("PublicURL %s, Hosts %q", c.PublicURL(), c.Hosts())
+			t.Errorf("got PublicURL %s, Hosts %q; want http://localhost:4242 and app.internal", c.PublicURL(),
+				c.Hosts())
 		}
 	})
 	t.Run("on and off", func(t *testing.T) {
 		c := mustLoad(t, "[graphql]\nintrospection = \"off\"\ngraphiql = \"on\"\n[server]\nlisten = "+
 			"\":80\"\npublic_url = \"http://a.example\"\n")
 		if c.Introspection() || !c.GraphiQL() {
-			t.Errorf("introspection %t, graphiql %t", c.Introspection(), c.GraphiQL())
+			t.Errorf("got introspection %t, graphiql %t; want false, true", c.Introspection(), c.GraphiQL())
 		}
 		if w := c.Warnings(); len(w) != 1 || !strings.Contains(w[0], "https") {
-			t.Errorf("warnings %q", w)
+			t.Errorf("got the warnings %q, want one about https", w)
 		}
 	})
 	t.Run("files", func(t *testing.T) {

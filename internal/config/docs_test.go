@@ -68,7 +68,7 @@ func document(t *testing.T) string {
 	path := writeFile(t, "config.toml", "[tokens]\nalgorithm = \"HS265\"\nacess_lifetime = \"1h\"\n")
 	_, err := Load(path, []string{"ACCOUNTD_LIMITS_BODY=big"}, Overrides{Listen: "0.0.0.0:80"})
 	if err == nil {
-		t.Fatal("the example has no problems")
+		t.Fatal("the example: got no problems, want some")
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, docHead, strings.ReplaceAll(err.Error(), path, "config.toml"))
@@ -97,7 +97,8 @@ func document(t *testing.T) string {
 			name, value, _ := strings.Cut(line, " = ")
 			s, ok := settings[section+"."+name]
 			if !ok || len(comment) == 0 {
-				t.Errorf("%s.%s: known %t, %d lines of comment", section, name, ok, len(comment))
+				t.Errorf("%s.%s: got known %t, %d lines of comment; want true, at least 1", section, name, ok,
+					len(comment))
 			}
 			head := fmt.Sprintf("- **`%s`** = `%s` (%s). ", s.key, value, possible(s))
 			b.WriteString(wrap("  ", head+strings.Join(comment, " ")) + "\n")

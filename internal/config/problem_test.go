@@ -20,12 +20,12 @@ func problems(t *testing.T, text string, env ...string) []string {
 	}
 	list, ok := errors.AsType[Problems](err)
 	if !ok {
-		t.Fatalf("%T: %v", err, err)
+		t.Fatalf("got the error type %T, want Problems: %v", err, err)
 	}
 	var lines []string
 	for _, p := range list {
 		if p.Remedy == "" {
-			t.Errorf("%v has no remedy", p)
+			t.Errorf("%v: got no remedy, want one", p)
 		}
 		lines = append(lines, strings.ReplaceAll(p.String(), path, filepath.Base(path)))
 	}
@@ -75,7 +75,7 @@ level = "verbose"
 	}
 	for i := range want {
 		if i >= len(got) {
-			t.Fatalf("only %d problems: %q", len(got), got)
+			t.Fatalf("got %d problems, want more: %q", len(got), got)
 		}
 		if got[i] != want[i] {
 			t.Errorf("problem %d is\n%s\nwant\n%s", i, got[i], want[i])
@@ -97,7 +97,7 @@ level = "verbose"
 		`ACCOUNTD_SERVER_DATA_DIR: server.data_dir = "" is empty`,
 	} {
 		if !strings.Contains(rest, part) {
-			t.Errorf("%s\nis missing in\n%s", part, rest)
+			t.Errorf("got no\n%s\nwant it in\n%s", part, rest)
 		}
 	}
 	if lines := strings.Count(rest, "\n") + 1; lines != 12 {
@@ -116,7 +116,7 @@ func TestSyntax(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := problems(t, text)
 			if len(got) != 1 || !strings.HasPrefix(got[0], "f:") {
-				t.Errorf("problems %q", got)
+				t.Errorf("got the problems %q, want one of the file", got)
 			}
 		})
 	}
@@ -206,7 +206,7 @@ func TestContradictions(t *testing.T) {
 			got := problems(t, test.text)
 			if test.want == "" {
 				if len(got) > 0 {
-					t.Errorf("problems %q", got)
+					t.Errorf("got the problems %q, want none", got)
 				}
 				return
 			}
@@ -221,7 +221,7 @@ func TestSecretsAreNotEchoed(t *testing.T) {
 	got := strings.Join(problems(t, "[tokens]\nsecret_key = \"canary\"\n[email]\nsmtp = { password = \"canary\" }\n",
 		"ACCOUNTD_SMTP_PASSWORD=canary"), "\n")
 	if strings.Contains(got, "canary") || !strings.Contains(got, "tokens.secret_key") {
-		t.Error(got)
+		t.Errorf("got %s, want the key without its value", got)
 	}
 }
 
@@ -229,7 +229,7 @@ func TestProblemText(t *testing.T) {
 	p := Problems{{Origin: "a:1", Key: "k", Value: "1", Message: "is bad", Remedy: "do"},
 		{Origin: "b", Message: "broken"}}
 	if diff := cmp.Diff("the settings cannot be used:\n  a:1: k = 1 is bad: do\n  b: broken", p.Error()); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -247,7 +247,7 @@ func FuzzLoad(f *testing.F) {
 		for _, p := range l.problems {
 			if p.Message == "" || p.Remedy == "" && p.Key != "" || !strings.HasPrefix(p.Origin, "f") &&
 				p.Origin != "default" {
-				t.Errorf("%q: a problem without a place, a message or a remedy: %+v", text, p)
+				t.Errorf("%q: got %+v, want a place, a message and a remedy", text, p)
 			}
 		}
 		if len(l.problems) > 0 {
@@ -258,13 +258,13 @@ func FuzzLoad(f *testing.F) {
 		again.file("again", []byte(l.config.Redacted()))
 		again.validate()
 		if len(again.problems) > 0 {
-			t.Fatalf("what was accepted\n%s\nis refused when printed: %v", text, again.problems)
+			t.Fatalf("got problems of the printed settings, want none:\n%s\n%v", text, again.problems)
 		}
 		// What is in force is what is shown: the second printing differs by nothing but where each value comes from.
 		origin := regexp.MustCompile(`(?m) # .*$`)
 		if first, second := origin.ReplaceAllString(l.config.Redacted(), ""),
 			origin.ReplaceAllString(again.config.Redacted(), ""); first != second {
-			t.Errorf("%q: printed\n%s\nand read again\n%s", text, first, second)
+			t.Errorf("%q: got\n%s\nread again, want\n%s", text, second, first)
 		}
 	})
 }

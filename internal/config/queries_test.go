@@ -122,13 +122,13 @@ func TestFilterArguments(t *testing.T) {
 		for _, lookup := range lookups {
 			argument := accounts.FilterArgument(name, accounts.Lookup(lookup))
 			if other, taken := whose[argument]; taken {
-				t.Errorf("%s of %s and %s are both %s", lookup, name, other, argument)
+				t.Errorf("%s of %s and %s: got the argument %s for both, want two", lookup, name, other, argument)
 			}
 			whose[argument] = lookup + " of " + name
 		}
 	}
 	if len(whose) != 5+17*7+2 {
-		t.Errorf("%d arguments", len(whose))
+		t.Errorf("got %d arguments, want %d", len(whose), 5+17*7+2)
 	}
 }
 

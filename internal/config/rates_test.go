@@ -25,7 +25,7 @@ func TestRates(t *testing.T) {
 	for text, want := range good {
 		c, err := load(t, "[limits]\nlogins_per_ip = \""+text+"\"\n")
 		if err != nil {
-			t.Errorf("%q: %v", text, err)
+			t.Errorf("%q: got %v, want no error", text, err)
 			continue
 		}
 		if diff := cmp.Diff(want, c.Accounts.Throttle.LoginsPerIP); diff != "" {
@@ -51,7 +51,7 @@ func TestRates(t *testing.T) {
 	}
 	if got := problems(t, "[limits]\nlogins_per_ip = 10\n"); len(got) != 1 ||
 		!strings.Contains(got[0], "has the wrong type") {
-		t.Errorf("a number: %q", got)
+		t.Errorf("a number: got %q, want a problem of type", got)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestResetMailWarning(t *testing.T) {
 	}
 	if !warns("[tokens]\npassword_reset_lifetime = \"15m\"\n") ||
 		warns("[tokens]\npassword_reset_lifetime = \"15m\"\n[limits]\nmails_per_recipient = \"3/15m, 10/d\"\n") {
-		t.Error("the warning is not about a link that ends before the next mail comes")
+		t.Error("got other warnings, want one only if a link can end before the next mail comes")
 	}
 }
 
@@ -104,6 +104,6 @@ func TestEphemeralThrottles(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if got := c.origins["limits.logins_per_account"]; got != "--ephemeral" {
-		t.Errorf("it comes from %q", got)
+		t.Errorf("got the origin %q, want --ephemeral", got)
 	}
 }

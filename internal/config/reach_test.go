@@ -59,7 +59,7 @@ func TestPublicSettings(t *testing.T) {
 			})
 			alone := test.keys == "server.public_url" || test.keys == "server.listen"
 			if want := !local && !alone; mixed != want {
-				t.Errorf("warnings %q", c.Warnings())
+				t.Errorf("got the warnings %q, want one about public_url %t", c.Warnings(), want)
 			}
 		})
 	}
@@ -97,11 +97,12 @@ func TestReachProblems(t *testing.T) {
 		begin, end, _ := strings.Cut(test.want, "…")
 		said := strings.Join(got, "\n")
 		if len(got) != min(len(test.want), 1) || !strings.HasPrefix(said, begin) || !strings.Contains(said, end) {
-			t.Errorf("%+v: %q", test, got)
+			t.Errorf("%+v: got %q, want %q", test, got, test.want)
 		}
 		unencrypted := strings.Contains(strings.Join(c.Warnings(), "\n"), "travel in clear")
 		if unencrypted != strings.HasPrefix(test.public, "http://a.") {
-			t.Errorf("%+v: %q", test, c.Warnings())
+			t.Errorf("%+v: got the warnings %q, want one about unencrypted requests %t", test, c.Warnings(),
+				strings.HasPrefix(test.public, "http://a."))
 		}
 		if diff := cmp.Diff(got, c.reachWarnings()); diff != "" {
 			t.Errorf("%+v: warnings (-problems +warnings):\n%s", test, diff)

@@ -126,7 +126,7 @@ tls = "implicit"
 	check("throttle", c.Accounts.Throttle, nil, 2, rates(3, time.Minute), rates(4, time.Minute, 5, 2*time.Hour),
 		rates(7, 36*time.Hour), rates(6, 24*time.Hour), 800)
 	if got := c.Accounts.Throttle.LoginsPerAccount; got != (ratelimit.Rate{Count: 1, Per: s}) {
-		t.Errorf("per account %v", got)
+		t.Errorf("per account: got %v, want 1/s", got)
 	}
 	check("passwords", c.Accounts.Passwords, 21, 0.5, true, true, 122, nil)
 	check("argon2", c.Accounts.Passwords.Argon2, uint32(24), uint32(5), uint8(2), 7, 8)

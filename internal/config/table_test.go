@@ -139,6 +139,6 @@ func TestToggles(t *testing.T) {
 		}
 	}
 	if c := mustLoad(t, "", "ACCOUNTD_TOKENS_COOKIES_SECURE=true"); c.Server.SecureCookies != On {
-		t.Errorf("variable: %s", c.Server.SecureCookies)
+		t.Errorf("the variable: got %s, want %s", c.Server.SecureCookies, On)
 	}
 }

@@ -117,10 +117,10 @@ func TestTrustedProxies(t *testing.T) {
 		got = append(got, network.String())
 	}
 	if diff := cmp.Diff([]string{"10.0.0.0/8", "192.0.2.7/32", "2001:db8::1/128"}, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if !c.TrustedProxies()[0].Contains(netip.MustParseAddr("10.200.0.1")) {
-		t.Error("an address of the network is not in it")
+		t.Error("got 10.200.0.1 outside the network, want it inside")
 	}
 }
 
