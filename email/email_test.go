@@ -158,6 +158,26 @@ func TestRowsWaitForTheProcessThatServes(t *testing.T) {
 	}
 }
 
+// TestSpoolOfAnyName: the path of the spool is no pattern.
+func TestSpoolOfAnyName(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a[b")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := openFixture(t, dir, 3, time.Now)
+	half := filepath.Join(f.dir, "tmp", "half")
+	if err := os.WriteFile(half, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Start(t.Context()); err != nil || f.Healthy() != nil {
+		t.Errorf("got the errors %v, %v at the start, want none", err, f.Healthy())
+	}
+	if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v of a partial file, want %v", err, os.ErrNotExist)
+	}
+}
+
 // TestStartWithoutSpool: a process without a usable spool accepts messages and publishes them once the spool is
 // usable. Partial files are removed then.
 func TestStartWithoutSpool(t *testing.T) {

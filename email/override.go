@@ -49,7 +49,7 @@ func (p *parser) readDir() {
 	}
 	entries, err := os.ReadDir(p.dir)
 	if err != nil {
-		p.problem(p.dir, 0, fmt.Sprintf("%v: name a directory in email.templates_dir, or none", withoutPath(err)))
+		p.problem(p.dir, fmt.Sprintf("%v: name a directory in email.templates_dir, or none", withoutPath(err)))
 		return
 	}
 	for _, entry := range entries {
@@ -60,9 +60,9 @@ func (p *parser) readDir() {
 		}
 		if !slices.Contains(templateFiles, name) {
 			otherwise := "files are named KIND.subject, KIND.txt or KIND.html, or " + layoutFile
-			p.problem(path, 0, "is no template: "+spelling.Suggest(name, templateFiles, otherwise))
+			p.problem(path, "is no template: "+spelling.Suggest(name, templateFiles, otherwise))
 		} else if text, err := readTemplate(path); err != nil {
-			p.problem(path, 0, err.Error())
+			p.problem(path, err.Error())
 		} else {
 			p.files[name] = text
 		}

@@ -34,13 +34,8 @@ const (
 
 // backoff doubles from first to most, with a jitter of ±20 % by chance (0 to 1).
 func backoff(first, most time.Duration, attempts int, chance float64) time.Duration {
-	wait := first
-	for range attempts - 1 {
-		if wait *= 2; wait >= most {
-			wait = most
-			break
-		}
-	}
+	const enough = 20 // doublings; more would overflow
+	wait := min(first<<min(max(attempts-1, 0), enough), most)
 	return time.Duration(float64(wait) * (0.8 + 0.4*chance))
 }
 

@@ -43,12 +43,9 @@ func fileName(at time.Time) string {
 
 // clean removes partial files of earlier processes.
 func (s spool) clean() error {
-	left, err := filepath.Glob(s.path("tmp", "*"))
-	if err != nil {
-		return err
-	}
-	for _, path := range left {
-		err = errors.Join(err, os.RemoveAll(path))
+	left, err := os.ReadDir(s.path("tmp"))
+	for _, entry := range left {
+		err = errors.Join(err, os.RemoveAll(s.path("tmp", entry.Name())))
 	}
 	return err
 }

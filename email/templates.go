@@ -1,7 +1,6 @@
 package email
 
 import (
-	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	texttemplate "text/template"
@@ -52,7 +50,7 @@ func (t *templates) execute(c content) (Message, error) {
 // parseTemplates parses and checks the kinds with an override. Tests check the embedded templates, which are parsed
 // at their first message: parsing them all took a tenth of the start.
 func (c *Composer) parseTemplates() (map[Kind]func() *templates, error) {
-	p := parser{dir: c.settings.TemplatesDir, files: map[string]string{}, problems: map[problem]bool{}}
+	p := parser{dir: c.settings.TemplatesDir, files: map[string]string{}, problems: map[string]bool{}}
 	p.readDir()
 	parsed := map[Kind]func() *templates{}
 	for _, kind := range kinds {
@@ -70,19 +68,11 @@ func (c *Composer) parseTemplates() (map[Kind]func() *templates, error) {
 type parser struct {
 	dir      string
 	files    map[string]string // overrides by name
-	problems map[problem]bool
+	problems map[string]bool   // lines of the error; a problem of the layout occurs in every kind
 }
 
-// problem is an error in a template.
-type problem struct {
-	file string // as shown
-	line int    // 0: the whole file
-	text string
-}
-
-func (p *parser) problem(file string, line int, text string) {
-	p.problems[problem{file, line, text}] = true
-}
+// problem collects what is wrong at a place, such as "FILE" or "FILE:LINE".
+func (p *parser) problem(at, text string) { p.problems["  "+at+": "+text] = true }
 
 // shown is the name of a template for messages.
 func (p *parser) shown(name string) string {
@@ -96,17 +86,8 @@ func (p *parser) err() error {
 	if len(p.problems) == 0 {
 		return nil
 	}
-	lines := []string{"the email templates cannot be used:"}
-	for _, found := range slices.SortedFunc(maps.Keys(p.problems), func(a, b problem) int {
-		return cmp.Or(strings.Compare(a.file, b.file), a.line-b.line, strings.Compare(a.text, b.text))
-	}) {
-		at := found.file
-		if found.line > 0 {
-			at += ":" + strconv.Itoa(found.line)
-		}
-		lines = append(lines, "  "+at+": "+found.text)
-	}
-	return errors.New(strings.Join(lines, "\n"))
+	lines := slices.Sorted(maps.Keys(p.problems))
+	return errors.New("the email templates cannot be used:\n" + strings.Join(lines, "\n"))
 }
 
 // file returns the text of a template.
@@ -187,9 +168,9 @@ func (p *parser) check(c *Composer, kind Kind, t *templates) {
 func (p *parser) checkBody(file, text, token string) {
 	switch {
 	case strings.TrimSpace(text) == "":
-		p.problem(file, 0, "shows no text")
+		p.problem(file, "shows no text")
 	case !strings.Contains(text, token):
-		p.problem(file, 0, "shows neither {{.Link}} nor {{.Token}}: the reader needs one of them")
+		p.problem(file, "shows neither {{.Link}} nor {{.Token}}: the reader needs one of them")
 	}
 }
 
@@ -200,11 +181,11 @@ func (p *parser) checkSubject(file, subject string) {
 	subject = strings.TrimSpace(subject)
 	switch {
 	case subject == "":
-		p.problem(file, 0, "is empty: write the subject into it, in one line")
+		p.problem(file, "is empty: write the subject into it, in one line")
 	case strings.ContainsAny(subject, "\r\n"):
-		p.problem(file, 0, "has more than one line: a subject is one")
+		p.problem(file, "has more than one line: a subject is one")
 	case utf8.RuneCountInString(subject) > maxSubject:
-		p.problem(file, 0, fmt.Sprintf("makes a subject of more than %d characters: mail programs show the first 60",
+		p.problem(file, fmt.Sprintf("makes a subject of more than %d characters: mail programs show the first 60",
 			maxSubject))
 	}
 }
@@ -225,12 +206,15 @@ func (p *parser) failed(name string, err error) bool {
 	if match == nil {
 		match = []string{"", name, "", err.Error()}
 	}
-	line, _ := strconv.Atoi(match[2])               // "" means the whole file
+	file := p.shown(match[1])
+	if line := match[2]; line != "" {
+		file += ":" + line
+	}
 	text, _, _ := strings.Cut(match[3], ": {state") // html/template adds its internal state
 	if at := executing().FindStringSubmatch(text); at != nil {
 		text = at[1] + ": " + reason(at[1], at[2])
 	}
-	p.problem(p.shown(match[1]), line, strings.ReplaceAll(text, "\n", " "))
+	p.problem(file, strings.ReplaceAll(text, "\n", " "))
 	return true
 }
 
