@@ -1,31 +1,20 @@
 package password
 
 import (
-	"bytes"
-	"compress/gzip"
 	_ "embed"
-	"io"
 	"slices"
 	"strings"
 	"sync"
 	"unicode"
 )
 
-//go:embed data/common-passwords.txt.gz
-var commonPasswordsGz []byte
+//go:embed data/common-passwords.txt
+var commonPasswordsText string
 
-// commonPasswords returns the embedded list, which is unpacked at its first use.
+// commonPasswords returns the embedded list, which is read at its first use.
 var commonPasswords = sync.OnceValue(func() map[string]bool {
-	var text []byte
-	unpacked, err := gzip.NewReader(bytes.NewReader(commonPasswordsGz))
-	if err == nil {
-		text, err = io.ReadAll(unpacked)
-	}
-	if err != nil {
-		panic("password: list of common passwords: " + err.Error())
-	}
 	list := make(map[string]bool, 20_000)
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(commonPasswordsText) {
 		list[strings.TrimSpace(line)] = true
 	}
 	return list

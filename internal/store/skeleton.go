@@ -1,10 +1,7 @@
 package store
 
 import (
-	"bytes"
-	"compress/gzip"
 	_ "embed"
-	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,28 +13,18 @@ import (
 // is Unicode's https://www.unicode.org/Public/security/15.0.0/confusables.txt without the comments (the source
 // package icu 72.1 of Debian has that file, too), made by
 //
-//	awk -F' ;\t' '/^[0-9A-F]/ {print $1 ";" $2}' confusables.txt | gzip -9n > data/confusables.txt.gz
+//	awk -F' ;\t' '/^[0-9A-F]/ {print $1 ";" $2}' confusables.txt
 //
-//go:embed data/confusables.txt.gz
-var confusables []byte
-
-// confusablesVersion is the version of Unicode of the table and of Go's tables. No username has a letter that is
-// newer.
-const confusablesVersion = "15.0.0"
+// Go's tables are of the same version of Unicode, so no username has a letter that is newer.
+//
+//go:embed data/confusables.txt
+var confusables string
 
 // prototypes maps each confusable character to its prototype. It is read when the first skeleton is made, in a few
 // milliseconds.
 var prototypes = sync.OnceValue(func() map[rune]string {
-	var text []byte
-	unpacked, err := gzip.NewReader(bytes.NewReader(confusables))
-	if err == nil {
-		text, err = io.ReadAll(unpacked)
-	}
-	if err != nil {
-		panic("store: confusables: " + err.Error())
-	}
 	table := make(map[rune]string, 6400)
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(confusables) {
 		source, target, _ := strings.Cut(strings.TrimSpace(line), ";")
 		table[codePoints(source)[0]] = string(codePoints(target))
 	}
