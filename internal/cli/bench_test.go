@@ -183,7 +183,7 @@ func drive(b *testing.B, addr string, request []byte, want string) (body []byte)
 	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 	b.StopTimer()
 	if !bytes.Contains(answer, []byte(want)) {
-		b.Fatalf("the last answer is %s", answer)
+		b.Fatalf("the last answer: got %s, want %s in it", answer, want)
 	}
 	return body
 }

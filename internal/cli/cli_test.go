@@ -164,7 +164,7 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(w.path("data")); err == nil {
-		t.Error("the data directory has been made")
+		t.Error("got a data directory, want none")
 	}
 }
 

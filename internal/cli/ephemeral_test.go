@@ -46,13 +46,13 @@ func ephemeral(t *testing.T, cmd *exec.Cmd) (ready, *bufio.Reader) {
 	out := bufio.NewReader(stdout)
 	line, err := out.ReadBytes('\n')
 	if err != nil {
-		t.Fatalf("%q: %v", line, err)
+		t.Fatalf("got the line %q, want no error: %v", line, err)
 	}
 	var r ready
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&r); err != nil {
-		t.Fatalf("%s: %v", line, err)
+		t.Fatalf("got %s, want JSON: %v", line, err)
 	}
 	if info, err := os.Stat(r.DataDir); err != nil || info.Mode().Perm() != 0o700 ||
 		filepath.Dir(r.DataDir) != cmd.Dir {
@@ -70,7 +70,7 @@ func gone(t *testing.T, r ready, out io.Reader) {
 		t.Errorf("got %q, %v after the line of JSON, want nothing", rest, err)
 	}
 	if _, err := os.Stat(r.DataDir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("its directory is still there: %v", err)
+		t.Errorf("the data directory: got %v, want it deleted", err)
 	}
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(r.DataDir), "*")); err != nil || len(left) > 0 {
 		t.Errorf("got the files %q, %v afterwards, want none", left, err)
@@ -105,7 +105,7 @@ func TestEphemeral(t *testing.T) {
 			}
 			s := &servertest.Server{URL: r.URL}
 			if session, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
-				t.Fatalf("%+v, %v", session, err)
+				t.Fatalf("got %+v, %v; want success", session, err)
 			}
 			resp, err := http.Get(r.Mail + ".json?to=ada@example.com")
 			if err != nil {
@@ -128,7 +128,7 @@ func TestEphemeral(t *testing.T) {
 			}
 			gone(t, r, out)
 			if err := cmd.Wait(); err != nil {
-				t.Errorf("exit: %v", err)
+				t.Errorf("exit: got %v, want no error", err)
 			}
 		})
 	}
@@ -141,7 +141,7 @@ func TestEphemeralFollowsItsParent(t *testing.T) {
 	cmd := exec.Command("sh", "-c", `"$0" serve --ephemeral </dev/null; exit`, servertest.Binary(t))
 	r, out := ephemeral(t, cmd)
 	if r.PID == cmd.Process.Pid {
-		t.Fatal("the shell has become the server")
+		t.Fatal("got the shell's process id, want another")
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestEphemeralFollowsItsParent(t *testing.T) {
 	start := time.Now()
 	gone(t, r, out)
 	if took := time.Since(start); took > 10*time.Second { // about a fifth of one, on a machine at rest
-		t.Errorf("it takes %v", took)
+		t.Errorf("got an end after %v, want at most 10 s", took)
 	}
 }
 

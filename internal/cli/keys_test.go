@@ -41,7 +41,7 @@ next:
 		}
 		return keyID.FindString(line)
 	}
-	w.t.Fatalf("no key with %q", words)
+	w.t.Fatalf("got no key with %q, want one", words)
 	return ""
 }
 
@@ -56,7 +56,7 @@ func TestKeys(t *testing.T) {
 		w.fails(exitFailure, strings.Replace(nowhere, "key file: lstat", "stat", 1), args...)
 	}
 	if _, err := os.Stat(w.path("data")); err == nil {
-		t.Error("looking has made the data directory")
+		t.Error("keys list: got a data directory, want none")
 	}
 	w.ok("user", "add", "--username=ada", "--email=ada@example.com", "--no-password")
 	first := w.key("access")
@@ -221,7 +221,7 @@ func TestKeysImport(t *testing.T) {
 	for _, args := range [][]string{{"keys", "list"}, {"keys", "list", "--json"}} {
 		if out := w.ok(args...); strings.Contains(out, djangoSecret[:10]) ||
 			strings.Contains(strings.ToLower(out), "secret") {
-			t.Errorf("it tells a secret: %s", out)
+			t.Errorf("got the secret in %s, want none", out)
 		}
 	}
 	for _, name := range []string{"keys.json", "keys.json.lock"} {
@@ -230,7 +230,7 @@ func TestKeysImport(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(w.path("data/accountd.db")); err == nil {
-		t.Error("importing a key has made a database")
+		t.Error("keys import: got a database, want none")
 	}
 }
 

@@ -218,7 +218,7 @@ func TestPasswordFile(t *testing.T) {
 			}
 		}
 		if _, err := os.Stat(w.path("data")); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("something has been made: %v", err)
+			t.Errorf("the data directory: got %v, want none", err)
 		}
 	}
 	check(": stat password: no such file or directory: write the password into this file, mode 0600")

@@ -51,7 +51,7 @@ func TestMailRelay(t *testing.T) {
 				t.Fatal(err)
 			}
 		case <-tooLong:
-			t.Fatalf("the list has no error: %+v\n%s", m, s.Log())
+			t.Fatalf("the list: got %+v, want an error within a minute\n%s", m, s.Log())
 		}
 	}
 	if m.State != "waiting" || !strings.HasPrefix(m.Error,
@@ -81,7 +81,7 @@ func TestMailRelay(t *testing.T) {
 				strings.TrimSuffix(m.Name, ".eml")+"@")
 		}
 	case <-time.After(time.Minute):
-		t.Fatalf("nothing arrives\n%s", s.Log())
+		t.Fatalf("got no mail within a minute, want one\n%s", s.Log())
 	}
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)

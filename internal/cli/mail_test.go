@@ -44,7 +44,7 @@ func TestMailPreview(t *testing.T) {
 		t.Errorf("two forms: %d, %s, want %v, text with %q", code, stderr, exitUsage, "can't be used together")
 	}
 	if _, err := os.Stat("data"); err == nil {
-		t.Error("the data directory has been made")
+		t.Error("got a data directory, want none")
 	}
 }
 
@@ -93,7 +93,7 @@ func TestOverrideExample(t *testing.T) {
 	block := regexp.MustCompile("(?s)```text\n\\$ accountd mail preview activation --text\n(.*?)```")
 	shown := block.FindStringSubmatch(string(document))
 	if shown == nil {
-		t.Fatal("docs/emails.md does not show what the example makes")
+		t.Fatal("docs/emails.md: got no output of the example, want it")
 	}
 	equal(t, w.ok("mail", "preview", "activation", "--text"), shown[1])
 	message, err := mail.ReadMessage(strings.NewReader(w.ok("mail", "preview", "activation")))

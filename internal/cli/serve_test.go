@@ -30,7 +30,7 @@ func refuse(t *testing.T, args ...string) string {
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != 1 {
-		t.Errorf("%q: %v\n%s", args, err, out)
+		t.Errorf("%q: got %v, want exit code 1\n%s", args, err, out)
 	}
 	return string(out)
 }
@@ -139,10 +139,10 @@ func TestOneServerPerDirectory(t *testing.T) {
 		"--password-stdin", "--data-dir", dataDir)
 	add.Stdin = strings.NewReader("quiet-otter-42\n")
 	if out, err := add.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("user add: got %v, want no error\n%s", err, out)
 	}
 	if session, err := s.Login(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
-		t.Errorf("who was added beside the server cannot log in: %+v, %v", session, err)
+		t.Errorf("the new user: got %+v, %v; want a login", session, err)
 	}
 	s.Kill() // whatever its end, the directory is free again
 	servertest.Start(t, dataDir, servertest.CheapHashing...)
@@ -227,7 +227,7 @@ func TestDrain(t *testing.T) {
 				t.Errorf("answered %q, %v, want text with %q", rest, err, `{"data":{"register":{"success":true}}}`)
 			}
 			if err := s.Wait(); err != nil {
-				t.Errorf("exit: %v\n%s", err, s.Log())
+				t.Errorf("exit: got %v, want no error\n%s", err, s.Log())
 			}
 			if mails, err := filepath.Glob(filepath.Join(s.DataDir, "spool", "new", "*.eml")); err != nil ||
 				len(mails) != 1 {
@@ -252,7 +252,7 @@ func TestDrainEnds(t *testing.T) {
 		t.Fatalf("%q, %v, want %q", line, err, "HTTP/1.1 100 Continue\r\n")
 	}
 	if err := s.Stop(); err != nil {
-		t.Errorf("exit: %v", err)
+		t.Errorf("exit: got %v, want no error", err)
 	}
 	if !strings.Contains(s.Log(), "connections were cut off") {
 		t.Errorf("nothing is said of the request: %s, want text with %q", s.Log(), "connections were cut off")

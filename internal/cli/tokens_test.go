@@ -29,7 +29,7 @@ func part(t *testing.T, token string, i int) map[string]any {
 		err = json.Unmarshal(raw, &out)
 	}
 	if err != nil {
-		t.Fatalf("token %q: %v", token, err)
+		t.Fatalf("got the token %q, want base64 of JSON: %v", token, err)
 	}
 	return out
 }
@@ -48,7 +48,7 @@ func register(t *testing.T, s *servertest.Server) *servertest.Session {
 	t.Helper()
 	session, err := s.Register(http.DefaultClient, "ada", "quiet-otter-42")
 	if err != nil || !session.Success {
-		t.Fatalf("%+v, %v", session, err)
+		t.Fatalf("got %+v, %v; want success", session, err)
 	}
 	return session
 }
@@ -60,7 +60,7 @@ func command(t *testing.T, dataDir string, args ...string) string {
 	cmd.Dir = filepath.Dir(dataDir)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("accountd %q: %v\n%s", args, err, out)
+		t.Fatalf("accountd %q: got %v, want no error\n%s", args, err, out)
 	}
 	return string(out)
 }
@@ -182,7 +182,7 @@ func TestRotateUnderLoad(t *testing.T) {
 			select {
 			case <-poll.C:
 			case <-deadline:
-				t.Fatalf("%s\n%s", what, s.Log())
+				t.Fatalf("got no %s within a minute, want one\n%s", what, s.Log())
 			}
 		}
 	}
@@ -191,7 +191,7 @@ func TestRotateUnderLoad(t *testing.T) {
 		if err := json.Unmarshal([]byte(command(t, dataDir, "keys", "rotate", "--json")), &key); err != nil {
 			t.Fatal(err)
 		}
-		until("the new key does not sign", func() (bool, error) {
+		until("signature by the new key", func() (bool, error) {
 			session, err := s.Login(http.DefaultClient, "ada", "quiet-otter-42")
 			if err != nil || !session.Success {
 				return false, fmt.Errorf("login: %+v, %w", session, err)
@@ -202,7 +202,7 @@ func TestRotateUnderLoad(t *testing.T) {
 	close(stop)
 	clients.Wait()
 	command(t, dataDir, "keys", "retire", first)
-	until("the retired key still verifies", func() (bool, error) {
+	until("refusal of the retired key's tokens", func() (bool, error) {
 		name, err := username(s, old.Token)
 		return name == "", err
 	})
@@ -214,13 +214,13 @@ func TestRotateUnderLoad(t *testing.T) {
 		err = answer.Field("refreshToken", &out)
 	}
 	if err != nil || !out.Success {
-		t.Fatalf("the refresh token: %+v, %v", out, err)
+		t.Fatalf("the refresh token: got %+v, %v; want success", out, err)
 	}
 	if name, err := username(s, out.Token); name != "ada" || err != nil {
 		t.Errorf("the next token is %q's, %v, want %q", name, err, "ada")
 	}
 	if err := s.Stop(); err != nil || strings.Contains(s.Log(), "ERR") {
-		t.Errorf("%v\n%s", err, s.Log())
+		t.Errorf("got %v, want no error and no ERR in the log\n%s", err, s.Log())
 	}
 }
 
@@ -290,7 +290,7 @@ func TestClearBesideServer(t *testing.T) {
 		err = answer.Field("revokeToken", &out)
 	}
 	if err != nil || !out.Success {
-		t.Fatalf("%+v, %v", out, err)
+		t.Fatalf("got %+v, %v; want success", out, err)
 	}
 	for _, step := range []struct{ args, want string }{
 		{"tokens clear --expired", "Deleted 0 sessions and 0 refresh tokens.\n"},

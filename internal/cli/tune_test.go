@@ -27,6 +27,6 @@ func TestStartQuickly(t *testing.T) {
 		t.Errorf("GOGC afterwards is %d, want %d", got, own)
 	}
 	if read(forced) == before {
-		t.Error("no garbage was collected")
+		t.Error("got no garbage collection, want one")
 	}
 }

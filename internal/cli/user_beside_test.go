@@ -50,11 +50,11 @@ func TestChangeBesideServer(t *testing.T) {
 		equal(t, me(token), "null")
 	}
 	if login(goodPassword).Success {
-		t.Error("logs in to a deleted account")
+		t.Error("a deleted account: got a login, want a refusal")
 	}
 	w.ok("user", "delete", "ada", "--permanently")
 	if again, err := s.Register(http.DefaultClient, "ada", goodPassword); err != nil || !again.Success {
-		t.Errorf("the name is not free again: %+v, %v", again, err)
+		t.Errorf("the name of a deleted account: got %+v, %v; want it free", again, err)
 	}
 	if err := s.Stop(); err != nil {
 		t.Error(err)

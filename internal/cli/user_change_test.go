@@ -103,7 +103,7 @@ func (w *world) failLogins(n int) {
 	for range n {
 		in := accounts.LoginInput{Username: new("ada"), Password: "wrong"}
 		if _, err := svc.Login(w.t.Context(), in); err == nil {
-			w.t.Error("a wrong password logs in")
+			w.t.Error("a wrong password: got a login, want an error")
 		}
 	}
 	if err := a.end(nil); err != nil {
