@@ -130,21 +130,21 @@ func FuzzClientAddr(f *testing.F) {
 			shown, err = netip.ParsePrefix(got + "/32")
 		}
 		if err != nil || shown.Addr().Is6() != (shown.Bits() == 64) || shown.Masked() != shown {
-			t.Fatalf("%q behind %q is %q: %v", forwarded, peer, got, err)
+			t.Fatalf("%q behind %q: got %q, want an address or a network of 64 bits: %v", forwarded, peer, got, err)
 		}
 		trusted := false
 		for _, p := range proxies {
 			trusted = trusted || p.Contains(unmap(addr.Addr()))
 		}
 		if !trusted && got != direct {
-			t.Errorf("a stranger %q is %q by the header %q", peer, got, forwarded)
+			t.Errorf("%q, not a proxy: got %q, want %q; the header is %q", peer, got, direct, forwarded)
 		}
 		if got == direct {
 			return
 		}
 		for _, p := range proxies {
 			if p.Contains(shown.Addr()) && shown.Bits() == 32 {
-				t.Errorf("the proxy %q is the client of %q", got, forwarded)
+				t.Errorf("got the proxy %q as the client of %q, want another address", got, forwarded)
 			}
 		}
 		if spoofed := of(peer, before+","+forwarded); spoofed != got {

@@ -61,7 +61,7 @@ func TestConnections(t *testing.T) {
 		t.Helper()
 		conn := s.knock(t, live)
 		if !answered(t, conn) {
-			t.Fatal("no answer")
+			t.Fatal("got no answer, want one")
 		}
 		<-idles // the client may know of the answer before the books do
 		return conn
@@ -90,7 +90,7 @@ func TestConnections(t *testing.T) {
 	closed("one more than may be", s.knock(t, live))
 	close(leave)
 	if !answered(t, working) {
-		t.Error("the connection with a request was cut")
+		t.Error("a connection with a request: got it closed, want an answer")
 	}
 	<-idles
 	ask()
@@ -101,7 +101,7 @@ func TestConnectionStates(t *testing.T) {
 	c := newConnections(1)
 	first, second := &net.TCPConn{}, &net.TCPConn{}
 	if excess := c.note(first, http.StateNew); excess != nil {
-		t.Fatal("the first is too many")
+		t.Fatal("the first connection: got it refused, want it accepted")
 	}
 	if excess := c.note(second, http.StateNew); excess != first {
 		t.Fatalf("closes %p, want the first, %p", excess, first)

@@ -148,7 +148,7 @@ func TestPreflight(t *testing.T) {
 func TestOriginThatIsNone(t *testing.T) {
 	if _, err := New(Settings{PublicURL: "http://localhost:8080",
 		Origins: []string{"https://app.example/path"}}); err == nil {
-		t.Error("a path was taken for an origin")
+		t.Error("an origin with a path: got no error, want one")
 	}
 }
 

@@ -46,7 +46,7 @@ func newQuietSite(t *testing.T, change ...func(*Settings)) *site {
 				fmt.Fprintf(w, " with %s", cookie)
 			}
 			if RequestID(r.Context()) != w.Header().Get("X-Request-Id") {
-				t.Error("the handler's request id is not the answer's")
+				t.Error("got another request id in the handler than in the answer, want the same")
 			}
 		})
 	}
@@ -263,7 +263,7 @@ func TestAccessLog(t *testing.T) {
 			}
 		}
 		if strings.Contains(line, "canary") {
-			t.Errorf("the log has a secret: %s", line)
+			t.Errorf("got a secret in the log, want none: %s", line)
 		}
 	}
 }
