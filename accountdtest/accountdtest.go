@@ -77,16 +77,13 @@ func New(t testing.TB, opts ...Option) *Server {
 			t.Errorf("accountd exits with %d", code)
 		}
 	})
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err != nil {
-		t.Fatal("accountd does not start; its log says why")
-	}
 	var ready struct {
 		URL     string `json:"url"`
 		DataDir string `json:"data_dir"`
 	}
-	if err := json.Unmarshal(line, &ready); err != nil {
-		t.Fatalf("accountd prints %q: %v", line, err)
+	err := json.NewDecoder(bufio.NewReader(out)).Decode(&ready)
+	if err != nil {
+		t.Fatal("accountd does not start; its log says why")
 	}
 	s.URL, s.dataDir = ready.URL, ready.DataDir
 	if s.config, err = config.Load(s.settings, nil, config.Overrides{}); err != nil {
