@@ -157,7 +157,7 @@ func TestRestoreRefuses(t *testing.T) {
 	a := w.app()
 	c, err := a.settings()
 	if err == nil {
-		err = a.lockServe(c, "%s is in use by %s")
+		err = a.lockServe(c, "%s is in use by %s", a.warn)
 	}
 	if err != nil {
 		t.Fatal(err)

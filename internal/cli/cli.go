@@ -1,8 +1,9 @@
-// Package cli has the commands of accountd, one file each, and puts the other packages together.
+// Package cli has the commands of accountd and puts the other packages together.
 //
 // A command is a struct of its flags and arguments, which kong fills in, with a method Run. Run gets the app and, if it
-// asks for them, the settings in force and the accounts. Files and locks that a command opens are closed after it.
-// Errors are printed by Run of this package, which also chooses the exit code.
+// asks for them, the settings in force, the accounts and the queue of mails. A method AfterApply checks the command
+// line before. Files and locks that a command opens are closed after it. Errors are printed by Run of this package,
+// which also chooses the exit code.
 //
 // Commands work beside a running server. Locks on the data directory keep apart what must not run at the same time: two
 // servers, a restore and any other use of the database, and two changes of the key ring.
@@ -15,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
@@ -29,8 +31,10 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"accountd/accounts"
+	"accountd/email"
 	"accountd/internal/config"
 	"accountd/internal/store"
+	"accountd/schema"
 )
 
 // Env is the outside world, as a command sees it.
@@ -157,11 +161,12 @@ func Run(ctx context.Context, env Env) int {
 	privateFiles()
 	helped := false
 	a := &app{Env: env, ctx: ctx}
+	kinds := strings.Trim(fmt.Sprint(email.Kinds()), "[]")
 	parser := kong.Must(&a.commands,
 		kong.Name("accountd"),
 		kong.Description("Accounts for your app: register, verify by email, log in, over GraphQL."),
 		kong.Vars{
-			"mail_kinds": mailKinds(),
+			"mail_kinds": strings.ReplaceAll(kinds, " ", ", "),
 			"link_kinds": "activation, password_reset, password_set, secondary_email",
 			"algorithms": ",HS256,HS384,HS512,EdDSA,ES256,RS256",
 		},
@@ -170,7 +175,8 @@ func Run(ctx context.Context, env Env) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Bind(a),
 		kong.BindToProvider(a.settings),
-		kong.BindToProvider(a.loadAccounts),
+		kong.BindToProvider(a.accounts),
+		kong.BindToProvider(a.openQueue),
 	)
 	parsed, err := parser.Parse(env.Args)
 	switch {
@@ -215,4 +221,54 @@ func (*versionCmd) Run(a *app) error {
 	}
 	return a.printf("accountd %s (%s, %s/%s)\n", cmp.Or(version, "devel"), runtime.Version(), runtime.GOOS,
 		runtime.GOARCH)
+}
+
+type configCmd struct {
+	Check configCheckCmd `cmd:"" help:"Say whether the settings are fine, and if not, all that is wrong."`
+	Show  configShowCmd  `cmd:"" help:"Print the settings in force, and where each comes from."`
+}
+
+type configCheckCmd struct{}
+
+// Run reports all problems of the settings, and then the first one of the templates, the SMTP password and the key ring
+// that they name. A missing key ring is no problem.
+func (*configCheckCmd) Run(a *app, c *config.Config) error {
+	_, templates := email.NewComposer(c.EmailSettings())
+	keys := a.keyFile(c).Check()
+	if errors.Is(keys, fs.ErrNotExist) {
+		keys = nil
+	}
+	// Two arguments with the same name are only found when the schema is built.
+	_, arguments := schema.New(nil, schemaSettings(c, a.log(c)))
+	if err := cmp.Or(templates, c.SMTPSettings().Check(), keys, arguments); err != nil {
+		return err
+	}
+	for _, warning := range c.Warnings() {
+		a.warn(warning)
+	}
+	return a.printf("The settings are fine.\n")
+}
+
+type configShowCmd struct{}
+
+// Run prints the settings, which have no secrets.
+func (*configShowCmd) Run(a *app, c *config.Config) error {
+	return a.printf("%s", c.Redacted())
+}
+
+type schemaCmd struct {
+	Relay bool `help:"The Relay flavour."`
+}
+
+// Run prints the schema, which depends on the settings. It needs no data directory.
+func (cmd *schemaCmd) Run(a *app, c *config.Config) error {
+	api, err := schema.New(nil, schemaSettings(c, a.log(c)))
+	if err != nil {
+		return err
+	}
+	style := schema.Plain
+	if cmd.Relay {
+		style = schema.Relay
+	}
+	return a.printf("%s", api.SDL(style))
 }

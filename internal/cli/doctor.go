@@ -197,13 +197,10 @@ func (d *doctor) newestBackup() string {
 	return "none in " + d.config.BackupsDir()
 }
 
-// leastSpace is the number of bytes that the database and its WAL should always be able to grow by.
-const leastSpace = 64 << 20
-
 // space checks that there is room for a backup, which a migration makes as well.
 func (d *doctor) space() {
 	const subject = "free space"
-	need := uint64(leastSpace)
+	need := uint64(64 << 20) // by which the database and its WAL should always be able to grow
 	if info, err := os.Stat(d.config.DatabaseFile()); err == nil {
 		need += 2 * uint64(info.Size())
 	}

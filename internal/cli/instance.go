@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"accountd/accounts"
@@ -99,38 +102,142 @@ func checkLost(ctx context.Context, c *config.Config, now func() time.Time, log 
 // warn is called. It is refused if it has files and no database: then it belongs to something else.
 func makeDataDir(c *config.Config, warn func(string)) error {
 	dir := c.Server.DataDir
-	entries, mode, err := createDataDir(dir)
-	if err != nil {
-		return fmt.Errorf("data directory: %w", err)
+	fail := func(err error) error { return fmt.Errorf("data directory: %w", err) }
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fail(err)
 	}
-	if mode == 0 {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fail(err)
+	}
+	if !openToOthers(info) {
 		return nil
 	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fail(err)
+	}
 	_, err = os.Stat(c.DatabaseFile())
-	if entries > 0 && errors.Is(err, fs.ErrNotExist) {
+	if len(entries) > 0 && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("data directory %s is open to others, and what it holds is not accountd's: "+
 			"name another with --data-dir, or chmod 700 it", dir)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
+		return fail(err)
 	}
-	if entries > 0 {
+	if len(entries) > 0 {
 		warn(fmt.Sprintf("data directory %s was open to others (mode %04o): now it is not; "+
-			"if somebody may have looked, run accountd keys rotate and retire the old keys", dir, mode))
+			"if somebody may have looked, run accountd keys rotate and retire the old keys", dir, info.Mode().Perm()))
 	}
 	return nil
 }
 
-// createDataDir creates the directory if it is missing. It returns the number of entries and the mode of one that
-// others can read, and 0 for one that they cannot.
-func createDataDir(dir string) (entries int, mode fs.FileMode, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return 0, 0, err
+// errLocked says that another process has the lock.
+var errLocked = errors.New("locked")
+
+// lockDir locks a directory until the returned file is closed, exclusively or shared. It fails with errLocked.
+func lockDir(dir string, exclusive bool) (*os.File, error) {
+	f, err := openForLock(dir)
+	if err != nil {
+		return nil, err
 	}
-	info, err := os.Stat(dir)
-	if err != nil || !openToOthers(info) {
-		return 0, 0, err
+	if err := lock(f, exclusive); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
-	list, err := os.ReadDir(dir)
-	return len(list), info.Mode().Perm(), err
+	return f, nil
+}
+
+// lockShared locks the data directory against a restore until the command has ended; the server and other commands may
+// hold the same lock. A restore that was interrupted is finished first.
+func (a *app) lockShared(c *config.Config) error {
+	for range 20 {
+		held, err := lockDir(c.Server.DataDir, false)
+		switch {
+		case errors.Is(err, errLocked):
+		case err != nil:
+			return fmt.Errorf("lock data directory: %w", err)
+		case !store.Replacing(c.DatabaseFile()):
+			a.atEnd(held.Close)
+			return nil
+		default:
+			if err := errors.Join(held.Close(), cleanUp(c)); err != nil {
+				return err
+			}
+		}
+		time.Sleep(50 * time.Millisecond) // a starting server or command holds the exclusive lock for a moment
+	}
+	return fmt.Errorf("a backup is being restored into %s: run this again when that is done", c.Server.DataDir)
+}
+
+// lockExclusive locks the data directory against all other users of the database until the returned file is closed. It
+// finishes a restore that was interrupted, and removes temporary files that killed commands have left.
+func lockExclusive(c *config.Config) (io.Closer, error) {
+	held, err := lockDir(c.Server.DataDir, true)
+	if errors.Is(err, errLocked) {
+		return nil, busyError{c.Server.DataDir}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory: %w", err)
+	}
+	if err = store.FinishReplace(c.DatabaseFile()); err == nil {
+		err = errors.Join(store.Clean(c.Server.DataDir), store.Clean(c.BackupsDir()))
+	}
+	if err != nil {
+		return nil, errors.Join(err, held.Close())
+	}
+	return held, nil
+}
+
+// busyError says that other commands are using the database in a directory.
+type busyError struct{ dir string }
+
+func (e busyError) Error() string {
+	return fmt.Sprintf("another command is using the database in %s: run this again when that is done", e.dir)
+}
+
+// cleanUp finishes an interrupted restore and removes temporary files, as lockExclusive does, unless a command is
+// running.
+func cleanUp(c *config.Config) error {
+	held, err := lockExclusive(c)
+	if errors.As(err, new(busyError)) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return held.Close()
+}
+
+// lockFile opens or creates a file and locks it until the command has ended. With errLocked it returns the open file.
+func (a *app) lockFile(path, subject string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		a.atEnd(f.Close)
+		err = lock(f, true)
+	}
+	if err != nil {
+		return f, fmt.Errorf("lock %s: %w", subject, err)
+	}
+	return f, nil
+}
+
+// lockServe takes the lock that a server holds while it runs, until the command has ended. It creates a missing data
+// directory, as makeDataDir does. The locked file contains the process id and stays. served is the error text if a
+// server is running, with verbs for the directory and the process.
+func (a *app) lockServe(c *config.Config, served string, warn func(string)) error {
+	if err := makeDataDir(c, warn); err != nil {
+		return err
+	}
+	f, err := a.lockFile(filepath.Join(c.Server.DataDir, "accountd.lock"), "data directory")
+	if errors.Is(err, errLocked) {
+		holder, _ := io.ReadAll(io.LimitReader(f, 20)) // or what could be read
+		return fmt.Errorf(served, c.Server.DataDir, cmp.Or(strings.TrimSpace(string(holder)), "unknown"))
+	}
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
+	}
+	return err
 }

@@ -201,10 +201,8 @@ func (a *app) checkOutbox(c *config.Config, file tokens.KeyFile, id string) erro
 		return err
 	}
 	seals := func(k tokens.Key) bool { return k.ID == id && k.Kind == tokens.SealKeys }
-	if !slices.ContainsFunc(keys, seals) {
-		return nil
-	}
-	if _, err := os.Stat(c.DatabaseFile()); errors.Is(err, fs.ErrNotExist) {
+	_, missing := os.Stat(c.DatabaseFile())
+	if !slices.ContainsFunc(keys, seals) || errors.Is(missing, fs.ErrNotExist) {
 		return nil
 	}
 	h, err := a.open(a.ctx, c, slog.New(slog.DiscardHandler))

@@ -70,13 +70,12 @@ func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, 
 // lostKeys reports a missing key file.
 func (d *doctor) lostKeys(subject string) {
 	gone := d.config.KeysFile() + " is not there"
-	var lost string
-	var err error
+	lost, err := "", errLocked
 	if d.unusable == nil {
 		lost, err = lostWithoutKeys(d.app.ctx, d.config, d.app.Now)
 	}
 	switch {
-	case d.unusable != nil || err != nil: // doctor.database reports it
+	case err != nil: // doctor.database reports it
 		d.problem(subject, gone, "copy it back from where it is kept")
 	case lost != "":
 		d.problem(subject, gone+"; without it "+lost, lostKeysRemedy+"; until then the server does not start")
@@ -92,7 +91,7 @@ type keysInitCmd struct{}
 func (*keysInitCmd) Run(a *app, c *config.Config) error {
 	const served = "the server in %s (process %s) has its keys in memory, and keeps running: copy the key file back; " +
 		"only if it is lost for good, stop the server and run this again"
-	if err := a.lockOutServer(c, served); err != nil {
+	if err := a.lockServe(c, served, a.warn); err != nil {
 		return err
 	}
 	if err := a.lockShared(c); err != nil {

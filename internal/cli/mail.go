@@ -27,15 +27,6 @@ type mailPreviewCmd struct {
 	Text bool   `xor:"what" help:"Only the plain text."`
 }
 
-// mailKinds returns the kinds as kong takes them in an enum.
-func mailKinds() string {
-	var names []string
-	for _, kind := range email.Kinds() {
-		names = append(names, string(kind))
-	}
-	return strings.Join(names, ", ")
-}
-
 // Run makes a mail without sending it. It needs no data directory.
 func (cmd *mailPreviewCmd) Run(a *app, c *config.Config) error {
 	composer, err := email.NewComposer(c.EmailSettings())
@@ -62,7 +53,11 @@ func (cmd *mailPreviewCmd) Run(a *app, c *config.Config) error {
 }
 
 // openQueue opens the spool, which has to exist.
-func openQueue(c *config.Config) (email.Queue, error) {
+func (a *app) openQueue() (email.Queue, error) {
+	c, err := a.settings()
+	if err != nil {
+		return email.Queue{}, err
+	}
 	queue, err := email.OpenQueue(c.SpoolDir())
 	if err != nil {
 		return queue, fmt.Errorf("%w: name the server's directory with --data-dir, or start the server once", err)
@@ -73,11 +68,7 @@ func openQueue(c *config.Config) (email.Queue, error) {
 type mailListCmd struct{ asJSON }
 
 // Run prints the mails that wait or failed, and the last error of each.
-func (cmd *mailListCmd) Run(a *app, c *config.Config) error {
-	queue, err := openQueue(c)
-	if err != nil {
-		return err
-	}
+func (cmd *mailListCmd) Run(a *app, c *config.Config, queue email.Queue) error {
 	list, err := queue.List()
 	if err != nil {
 		return err
@@ -94,7 +85,7 @@ func (cmd *mailListCmd) Run(a *app, c *config.Config) error {
 		default:
 			next = m.Next.UTC().Format(time.RFC3339)
 		}
-		return fmt.Sprintf("%s\t%s\t%s\t%d\t%s\t%s", m.Name, m.To, mailState(m), m.Attempts, next, m.Error)
+		return fmt.Sprintf("%s\t%s\t%s\t%d\t%s\t%s", m.Name, m.To, mailStates[m.Failed], m.Attempts, next, m.Error)
 	}
 	err = printList(a, cmd.JSON, list, mailObject, "NAME\tTO\tSTATE\tATTEMPTS\tNEXT\tERROR", row)
 	if err == nil && waiting {
@@ -104,12 +95,8 @@ func (cmd *mailListCmd) Run(a *app, c *config.Config) error {
 	return err
 }
 
-func mailState(m email.Queued) string {
-	if m.Failed {
-		return "failed"
-	}
-	return "waiting"
-}
+// mailStates are the words for Queued.Failed.
+var mailStates = map[bool]string{false: "waiting", true: "failed"}
 
 // mailObject is what is printed of a mail as JSON.
 func mailObject(m email.Queued) any {
@@ -126,7 +113,7 @@ func mailObject(m email.Queued) any {
 		Attempts int    `json:"attempts"`
 		Next     *int64 `json:"next_attempt"`
 		Error    string `json:"error"`
-	}{m.Name, mailState(m), m.To, m.Subject, m.Made.Unix(), m.Attempts, next, m.Error}
+	}{m.Name, mailStates[m.Failed], m.To, m.Subject, m.Made.Unix(), m.Attempts, next, m.Error}
 }
 
 type mailShowCmd struct {
@@ -134,11 +121,7 @@ type mailShowCmd struct {
 }
 
 // Run prints a mail with its token.
-func (cmd *mailShowCmd) Run(a *app, c *config.Config) error {
-	queue, err := openQueue(c)
-	if err != nil {
-		return err
-	}
+func (cmd *mailShowCmd) Run(a *app, queue email.Queue) error {
 	raw, err := queue.Read(cmd.Name)
 	if err != nil {
 		return err
@@ -151,19 +134,20 @@ type mailRetryCmd struct {
 	All  bool   `help:"Every mail that waits or has failed."`
 }
 
-// Run makes mails due now, for the running server or the next one.
-func (cmd *mailRetryCmd) Run(a *app, c *config.Config) error {
+func (cmd *mailRetryCmd) AfterApply() error {
 	if (cmd.Name == "") != cmd.All {
-		return usageError{errors.New("mail retry takes the name of one mail, or --all")}
+		return errors.New("mail retry takes the name of one mail, or --all")
 	}
-	queue, err := openQueue(c)
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+// Run makes mails due now, for the running server or the next one.
+func (cmd *mailRetryCmd) Run(a *app, c *config.Config, queue email.Queue) error {
 	if c.SMTPSettings().Host == "" {
 		return errNoServer
 	}
 	n := 1
+	var err error
 	if cmd.All {
 		n, err = queue.RetryAll(a.Now())
 	} else {
@@ -180,11 +164,7 @@ type mailDropCmd struct {
 }
 
 // Run deletes a mail.
-func (cmd *mailDropCmd) Run(a *app, c *config.Config) error {
-	queue, err := openQueue(c)
-	if err != nil {
-		return err
-	}
+func (cmd *mailDropCmd) Run(a *app, queue email.Queue) error {
 	if err := queue.Drop(cmd.Name); err != nil {
 		return err
 	}

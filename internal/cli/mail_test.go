@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"net/mail"
 	"os"
 	"path/filepath"
@@ -37,7 +38,8 @@ func TestMailPreview(t *testing.T) {
 		"preview", "activation", "--to=config.toml")
 	w.fails(exitFailure, "accountd: open nowhere/x.eml: no such file or directory\n", "mail", "preview", "activation",
 		"--to=nowhere/x.eml")
-	w.fails(exitUsage, `accountd: <kind> must be one of "`+strings.ReplaceAll(mailKinds(), ", ", `","`)+
+	kinds := strings.ReplaceAll(strings.Trim(fmt.Sprint(email.Kinds()), "[]"), " ", `","`)
+	w.fails(exitUsage, `accountd: <kind> must be one of "`+kinds+
 		"\" but got \"reset\"\nTry accountd --help.\n", "mail", "preview", "reset")
 	if code, _, stderr := w.run("mail", "preview", "activation", "--html", "--text"); code != exitUsage ||
 		!strings.Contains(stderr, "can't be used together") {

@@ -61,10 +61,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func() error) error {
 	if err := c.SMTPSettings().Check(); err != nil {
 		return err
 	}
-	if err := makeDataDir(c, func(text string) { log.Warn(text) }); err != nil {
-		return err
-	}
-	if err := a.lockServe(c, served); err != nil {
+	if err := a.lockServe(c, served, func(text string) { log.Warn(text) }); err != nil {
 		return err
 	}
 	if err := cleanUp(c); err != nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"accountd/accounts"
-	"accountd/internal/config"
 	"accountd/tokens"
 )
 
@@ -17,15 +16,15 @@ type userSessionsCmd struct {
 	asJSON
 }
 
-// Run ends the given sessions and prints all.
-func (cmd *userSessionsCmd) Run(a *app, c *config.Config) error {
+func (cmd *userSessionsCmd) AfterApply() error {
 	if cmd.Revoke != nil && *cmd.Revoke < 1 {
-		return usageError{errors.New("--revoke takes the id of a session, as `user sessions` lists them")}
+		return errors.New("--revoke takes the id of a session, as `user sessions` lists them")
 	}
-	svc, err := a.accounts(c)
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+// Run ends the given sessions and prints all.
+func (cmd *userSessionsCmd) Run(a *app, svc *accounts.Service) (err error) {
 	switch {
 	case cmd.Revoke != nil:
 		err = svc.EndSession(a.ctx, cmd.User, *cmd.Revoke)

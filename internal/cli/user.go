@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -28,18 +29,13 @@ type userCmd struct {
 	Link        userLinkCmd        `cmd:"" help:"Make the link of a mail without mailing it."`
 }
 
-// loadAccounts is accounts by the settings in force.
-func (a *app) loadAccounts() (*accounts.Service, error) {
-	c, err := a.settings()
-	if err != nil {
-		return nil, err
-	}
-	return a.accounts(c)
-}
-
 // accounts opens the accounts of the data directory, which has to exist, until the command has ended.
-func (a *app) accounts(c *config.Config) (*accounts.Service, error) {
-	if err := haveAccounts(c); err != nil {
+func (a *app) accounts() (*accounts.Service, error) {
+	c, err := a.settings()
+	if err == nil {
+		err = haveAccounts(c)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return a.makeAccounts(c)
@@ -85,14 +81,14 @@ type userAddCmd struct {
 
 // Run validates the account like a registration.
 func (cmd *userAddCmd) Run(a *app, c *config.Config) error {
+	fields, err := parseFields(c.Accounts.Fields, cmd.Field)
+	if err != nil {
+		return usageError{err}
+	}
 	in := accounts.AddUserInput{
-		Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail,
+		Fields: fields, Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail,
 		FirstName: cmd.FirstName, LastName: cmd.LastName, NoPassword: cmd.NoPassword, Verified: cmd.Verified,
 		Archived: cmd.Archived, Inactive: cmd.Inactive, Staff: cmd.Staff, Superuser: cmd.Superuser,
-	}
-	var err error
-	if in.Fields, err = parseFields(c.Accounts.Fields, cmd.Field); err != nil {
-		return usageError{err}
 	}
 	if cmd.PasswordStdin {
 		if in.Password, err = readLine(a.Stdin); err != nil {
@@ -136,13 +132,11 @@ func parseFields(fields []accounts.Field, pairs []string) (accounts.Values, erro
 
 // readLine returns the first line without its line break. Spaces are kept: a password may have them.
 func readLine(r io.Reader) (string, error) {
-	const most = 64 << 10
-	raw, err := io.ReadAll(io.LimitReader(r, most))
-	if err != nil {
-		return "", err
+	line, err := bufio.NewReader(io.LimitReader(r, 64<<10)).ReadString('\n')
+	if errors.Is(err, io.EOF) {
+		err = nil
 	}
-	line, _, _ := strings.Cut(string(raw), "\n")
-	return strings.TrimSuffix(line, "\r"), nil
+	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), err
 }
 
 type userShowCmd struct {
@@ -179,15 +173,15 @@ type userLinkCmd struct {
 	asJSON
 }
 
-// Run prints a token and the link that a mail would have.
-func (cmd *userLinkCmd) Run(a *app, c *config.Config) error {
+func (cmd *userLinkCmd) AfterApply() error {
 	if (cmd.Kind == string(tokens.SecondaryEmail)) != (cmd.Email != "") {
-		return usageError{errors.New("--email goes with secondary_email, and with nothing else")}
+		return errors.New("--email goes with secondary_email, and with nothing else")
 	}
-	svc, err := a.accounts(c)
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+// Run prints a token and the link that a mail would have.
+func (cmd *userLinkCmd) Run(a *app, svc *accounts.Service) error {
 	link, err := svc.Link(a.ctx, tokens.Purpose(cmd.Kind), cmd.User, cmd.Email)
 	if err != nil {
 		return err
@@ -222,19 +216,19 @@ type userSetCmd struct {
 
 // Run validates the given values like a registration, and leaves the others as they are.
 func (cmd *userSetCmd) Run(a *app, c *config.Config) error {
+	fields, err := parseFields(c.Accounts.Fields, cmd.Field)
+	if err != nil {
+		return usageError{err}
+	}
 	in := accounts.SetUserInput{
-		Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail,
+		Fields: fields, Username: cmd.Username, Email: cmd.Email, SecondaryEmail: cmd.SecondaryEmail,
 		FirstName: cmd.FirstName, LastName: cmd.LastName, Verified: cmd.Verified, Archived: cmd.Archived,
 		Active: cmd.Active, Staff: cmd.Staff, Superuser: cmd.Superuser, Unlock: cmd.Unlock,
-	}
-	var err error
-	if in.Fields, err = parseFields(c.Accounts.Fields, cmd.Field); err != nil {
-		return usageError{err}
 	}
 	if reflect.DeepEqual(in, accounts.SetUserInput{Fields: accounts.Values{}}) {
 		return usageError{errors.New("user set: say what is to change, as in --email=ada@example.com or --no-staff")}
 	}
-	svc, err := a.accounts(c)
+	svc, err := a.accounts()
 	if err != nil {
 		return err
 	}
@@ -249,12 +243,12 @@ type userSetPasswordCmd struct {
 }
 
 // Run validates the password like a registration. All sessions end.
-func (cmd *userSetPasswordCmd) Run(a *app, c *config.Config) error {
+func (cmd *userSetPasswordCmd) Run(a *app) error {
 	password, err := readLine(a.Stdin)
 	if err != nil {
 		return fmt.Errorf("password from standard input: %w", err)
 	}
-	svc, err := a.accounts(c)
+	svc, err := a.accounts()
 	if err != nil {
 		return err
 	}

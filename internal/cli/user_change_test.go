@@ -24,7 +24,7 @@ func (w *world) addAda() {
 func (w *world) login() *accounts.Session {
 	w.t.Helper()
 	a := w.app()
-	svc, err := a.loadAccounts()
+	svc, err := a.accounts()
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestUserUnlock(t *testing.T) {
 func (w *world) failLogins(n int) {
 	w.t.Helper()
 	a := w.app()
-	svc, err := a.loadAccounts()
+	svc, err := a.accounts()
 	if err != nil {
 		w.t.Fatal(err)
 	}
