@@ -60,7 +60,7 @@ func registered(b *testing.B, s *servertest.Server) *server {
 			defer func() { <-turns }()
 			session, err := s.Register(http.DefaultClient, dataset.Username(i+1), dataset.Password)
 			if err == nil && !session.Success {
-				err = fmt.Errorf("%s cannot register: %s", dataset.Username(i+1), session.Errors)
+				err = fmt.Errorf("register %s: got %s, want success", dataset.Username(i+1), session.Errors)
 			}
 			if err != nil {
 				b.Error(err)

@@ -57,7 +57,7 @@ func TestAllocations(t *testing.T) {
 	}
 	var want map[string]allocated
 	if err := json.Unmarshal(text, &want); err != nil {
-		t.Fatalf("%s: %v", allocationsFile, err)
+		t.Fatalf("%s: got %v, want JSON", allocationsFile, err)
 	}
 	for _, problem := range checkAllocations(want, got, vague) {
 		t.Error(problem)
@@ -221,7 +221,7 @@ func TestCheckAllocations(t *testing.T) {
 			problems := checkAllocations(test.want, test.got, map[string]int{"me": test.vague})
 			if test.problem == "" && len(problems) > 0 || test.problem != "" && (len(problems) != 1 ||
 				!strings.Contains(problems[0], test.problem)) {
-				t.Errorf("%q, which should be %q", problems, test.problem)
+				t.Errorf("got the problems %q, want %q", problems, test.problem)
 			}
 		})
 	}

@@ -113,12 +113,12 @@ func sizes(tb testing.TB) (list []int) {
 	for field := range strings.SplitSeq(*usersFlag, ",") {
 		n, err := strconv.Atoi(field)
 		if err != nil || n < leastUsers {
-			tb.Fatalf("-users %s: name one number or two, of %d at least", *usersFlag, leastUsers)
+			tb.Fatalf("got -users %s, want one number or two, of %d at least", *usersFlag, leastUsers)
 		}
 		list = append(list, n)
 	}
 	if len(list) > 2 || len(list) == 2 && list[0] >= list[1] {
-		tb.Fatalf("-users %s: name one number, or two and the smaller one first", *usersFlag)
+		tb.Fatalf("got -users %s, want one number, or two and the smaller one first", *usersFlag)
 	}
 	return list
 }

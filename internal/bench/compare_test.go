@@ -64,7 +64,7 @@ func (c contender) take(tb testing.TB, m *measured, d time.Duration) {
 func (c contender) side(tb testing.TB, m measured) Side {
 	tb.Helper()
 	if m.done == 0 {
-		tb.Fatalf("nothing was answered in %s: turns are too short", m.took)
+		tb.Fatalf("got no answer in %s, want some: turns are too short", m.took)
 	}
 	peak, err := memory(c.pid, "VmHWM")
 	if err != nil {

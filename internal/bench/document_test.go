@@ -68,8 +68,8 @@ func TestDocument(t *testing.T) {
 			continue
 		}
 		if diff := cmp.Diff(content, string(got)); diff != "" {
-			t.Errorf("%s is not what was measured; go test ./internal/bench -run '^TestDocument$' -update makes it so "+
-				"(-measured +file):\n%s", path, diff)
+			t.Errorf("%s: got other figures than were measured (-want +got); "+
+				"go test ./internal/bench -run '^TestDocument$' -update writes it:\n%s", path, diff)
 		}
 	}
 	charts, err := filepath.Glob(filepath.Join(root, "docs", "performance-*.svg"))
@@ -78,7 +78,7 @@ func TestDocument(t *testing.T) {
 	}
 	for _, path := range charts {
 		if _, ok := want[path]; !ok {
-			t.Errorf("%s is of nothing that was measured: remove it", path)
+			t.Errorf("%s: got a chart of nothing that was measured, want none", path)
 		}
 	}
 }

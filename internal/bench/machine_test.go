@@ -90,17 +90,17 @@ func changed(environ []string) string {
 func TestMachine(t *testing.T) {
 	if got := changed([]string{"HOME=/", "ACCOUNTD_LOG_LEVEL=debug", "GOGC=off",
 		"MYACCOUNTD_X=1"}); got != "ACCOUNTD_LOG_LEVEL=debug GOGC=off" {
-		t.Error(got)
+		t.Errorf("got %s, want ACCOUNTD_LOG_LEVEL=debug GOGC=off", got)
 	}
 	if got := changed([]string{"HOME=/"}); got != "none" {
-		t.Error(got)
+		t.Errorf("got %s, want none", got)
 	}
 	if _, err := fileSystem("/proc/nowhere"); err == nil {
-		t.Error("a directory that is not there has a file system")
+		t.Error("the file system of a directory that does not exist: got no error, want one")
 	}
 	if _, err := os.Stat("/dev/shm"); err == nil {
 		if _, err := fileSystem("/dev/shm"); err == nil || !strings.Contains(err.Error(), "-dir") {
-			t.Errorf("/dev/shm: %v", err)
+			t.Errorf("/dev/shm: got %v, want an error that names -dir", err)
 		}
 	}
 	about, err := describe(t.TempDir())
@@ -111,7 +111,7 @@ func TestMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(about.Machine, "unknown") || about.Date == "" || about.LoadBefore == "unknown" {
-		t.Errorf("%+v", about)
+		t.Errorf("got %+v, want a machine, a date and a load", about)
 	}
 }
 
@@ -121,7 +121,7 @@ func TestSchedule(t *testing.T) {
 		{60, 3 * time.Second}: false,
 	} {
 		if err := p.check(); (err == nil) != ok {
-			t.Errorf("%+v: %v", p, err)
+			t.Errorf("%+v: got %v, want valid %t", p, err, ok)
 		}
 	}
 }

@@ -231,7 +231,7 @@ func TestOperations(t *testing.T) {
 		t.Run(o.title(), func(t *testing.T) {
 			r := o.measure(t, p, s, 2)
 			if r.Ours.Rate <= 0 || r.Floor.Rate <= 0 || r.Ours.P99 <= 0 || r.Ours.Peak < 5 || r.Floor.Peak < 1 {
-				t.Errorf("%+v", r)
+				t.Errorf("got %+v, want rates, a p99, and memory of at least 5 and 1 MiB", r)
 			}
 		})
 	}
@@ -239,7 +239,7 @@ func TestOperations(t *testing.T) {
 		t.Run("two files, "+o.name, func(t *testing.T) {
 			r := o.measureSizes(t, p, s, s)
 			if r.Ours.Rate <= 0 || r.Floor.Rate <= 0 || len(r.Checks) != 2 {
-				t.Errorf("%+v", r)
+				t.Errorf("got %+v, want rates and two checks", r)
 			}
 		})
 	}

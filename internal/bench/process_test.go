@@ -62,21 +62,21 @@ func parseMemory(status, name string) (float64, error) {
 func TestProcess(t *testing.T) {
 	used, err := parseCPUTime("4711 (a (strange) name) S 1 2 3 4 5 6 7 8 9 10 250 50 7 8 9 10\n")
 	if err != nil || used != 3*time.Second {
-		t.Errorf("%v, %v", used, err)
+		t.Errorf("got %v, %v; want 3 s", used, err)
 	}
 	for _, stat := range []string{"", "1 (x) S 1", "1 (x) S 1 2 3 4 5 6 7 8 9 10 many 50"} {
 		if _, err := parseCPUTime(stat); err == nil {
-			t.Errorf("%q: no error", stat)
+			t.Errorf("%q: got no error, want one", stat)
 		}
 	}
 	status := "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1536 kB\n"
 	for name, want := range map[string]float64{"VmHWM": 2, "VmRSS": 1.5} {
 		if got, err := parseMemory(status, name); err != nil || got != want {
-			t.Errorf("%s: %v, %v", name, got, err)
+			t.Errorf("%s: got %v, %v; want %v", name, got, err, want)
 		}
 	}
 	if _, err := parseMemory(status, "VmPeak"); err == nil {
-		t.Error("VmPeak: no error")
+		t.Error("VmPeak: got no error, want one")
 	}
 	begin, err := cpuTime(os.Getpid())
 	if err != nil {
@@ -88,6 +88,6 @@ func TestProcess(t *testing.T) {
 		}
 	}
 	if peak, err := memory(os.Getpid(), "VmHWM"); err != nil || peak < 1 {
-		t.Errorf("%v, %v", peak, err)
+		t.Errorf("got %v, %v; want at least 1 MiB", peak, err)
 	}
 }

@@ -87,14 +87,14 @@ func TestReport(t *testing.T) {
 		delete(charts, name)
 	}
 	if len(charts) > 0 {
-		t.Errorf("there are charts of what was not measured: %v", charts)
+		t.Errorf("got the charts %v, want only those that were measured", charts)
 	}
 	again, _, err := Document(got, []Measured{{Run: sampleRun, Results: results}, before})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(got, again); diff != "" {
-		t.Errorf("the same run once more changes the document:\n%s", diff)
+		t.Errorf("the same run once more (-want +got):\n%s", diff)
 	}
 }
 
@@ -126,14 +126,14 @@ func wellFormed(t *testing.T, document string) {
 			break
 		}
 		if err != nil {
-			t.Fatalf("%v\n%s", err, document)
+			t.Fatalf("got %v, want XML\n%s", err, document)
 		}
 		if _, ok := token.(xml.StartElement); ok {
 			elements++
 		}
 	}
 	if elements < 10 {
-		t.Errorf("%d elements:\n%s", elements, document)
+		t.Errorf("got %d elements, want at least 10:\n%s", elements, document)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestDocumentRefuses(t *testing.T) {
 		"two places": sampleText + "<!-- measured: http -->\n<!-- end -->\n",
 	} {
 		if got, _, err := Document(text, []Measured{before}); err == nil {
-			t.Errorf("%s: no error, but\n%s", name, got)
+			t.Errorf("%s: got no error, want one:\n%s", name, got)
 		}
 	}
 }
@@ -160,7 +160,7 @@ func TestCharts(t *testing.T) {
 			svg := chart.SVG()
 			wellFormed(t, svg)
 			if strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") || len(svg) > 20_000 {
-				t.Error(svg)
+				t.Errorf("got %s, want numbers only in at most 20,000 bytes", svg)
 			}
 		})
 	}
@@ -176,11 +176,11 @@ func TestLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(Measured{Run: sampleRun, Results: results}, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, wrong := range []string{"", "{", `{"Nothing":1}`, "{}\n{", "{}\n{\"Nothing\":1}"} {
 		if _, err := Read(strings.NewReader(wrong)); err == nil {
-			t.Errorf("%q: no error", wrong)
+			t.Errorf("%q: got no error, want one", wrong)
 		}
 	}
 }
@@ -192,6 +192,6 @@ func TestMissed(t *testing.T) {
 		"rate: 40 %, and the target is ≥ 50 %",
 	}
 	if diff := cmp.Diff(want, Missed(results)); diff != "" {
-		t.Error(diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -101,7 +101,7 @@ func (s *server) login(tb testing.TB, n int) []*servertest.Session {
 func (s *server) loginAs(username string) (*servertest.Session, error) {
 	session, err := s.Login(http.DefaultClient, username, dataset.Password)
 	if err == nil && !session.Success {
-		err = fmt.Errorf("%s cannot log in: %s", username, session.Errors)
+		err = fmt.Errorf("login of %s: got %s, want success", username, session.Errors)
 	}
 	return session, err
 }
@@ -120,7 +120,7 @@ func (s *server) cursor(tb testing.TB, token string, offset int) string {
 		tb.Fatal(err)
 	}
 	if out.PageInfo.EndCursor == "" {
-		tb.Fatalf("there is no user number %d", offset)
+		tb.Fatalf("got no user number %d, want one", offset)
 	}
 	return out.PageInfo.EndCursor
 }
@@ -144,7 +144,7 @@ func (s *server) answerSize(tb testing.TB, r Request) int {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || !bytes.Contains(body, []byte(r.Want)) {
-		tb.Fatalf("%q, %v; it should contain %q", body, err, r.Want)
+		tb.Fatalf("got %q, %v; want %q in it", body, err, r.Want)
 	}
 	return len(body)
 }

@@ -43,11 +43,11 @@ func TestTurn(t *testing.T) {
 		defer mu.Unlock()
 		asked++
 		if before, ok := peers[r.RemoteAddr]; ok && before != r.Header.Get("Authorization") {
-			t.Errorf("one connection has sent %q and %q", before, r.Header.Get("Authorization"))
+			t.Errorf("one connection: got the tokens %q and %q, want one", before, r.Header.Get("Authorization"))
 		}
 		peers[r.RemoteAddr] = r.Header.Get("Authorization")
 		if r.Method != http.MethodPost || r.URL.Path != "/graphql" || string(body) != "{}" {
-			t.Errorf("asked was %s %s %q", r.Method, r.URL.Path, body)
+			t.Errorf("got the request %s %s %q, want POST /graphql {}", r.Method, r.URL.Path, body)
 		}
 		fmt.Fprint(w, "right")
 	})
@@ -61,10 +61,10 @@ func TestTurn(t *testing.T) {
 	}
 	if got.Done != asked || got.Done < 3 || got.Busy != 0 || got.P50 <= 0 || got.P99 < got.P50 ||
 		got.Elapsed < 20*time.Millisecond {
-		t.Errorf("%+v of %d", got, asked)
+		t.Errorf("got %+v of %d requests, want all of them counted, at least 3, none busy", got, asked)
 	}
 	if len(peers) != 3 {
-		t.Errorf("there were %d connections, not one for each client", len(peers))
+		t.Errorf("got %d connections, want one for each of 3 clients", len(peers))
 	}
 }
 
@@ -78,7 +78,7 @@ func TestBodies(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if names[name] || !expected[chain] {
-			t.Errorf("asked was %q", body)
+			t.Errorf("got the body %q, want a new name and an expected chain", body)
 		}
 		names[name] = true
 		delete(expected, chain)
@@ -100,7 +100,7 @@ func TestBodies(t *testing.T) {
 		}
 	}
 	if len(names) != 6 {
-		t.Errorf("names are %v", names)
+		t.Errorf("got the names %v, want 6", names)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestWrongAnswers(t *testing.T) {
 			test.plan.Requests = []Request{test.request}
 			_, err := oneTurn(t, test.plan, 10*time.Millisecond)
 			if err == nil || !strings.Contains(err.Error(), test.err) {
-				t.Errorf("%v does not contain %s", err, test.err)
+				t.Errorf("got %v, want an error with %s", err, test.err)
 			}
 		})
 	}
@@ -158,7 +158,7 @@ func TestBusy(t *testing.T) {
 	plan := Plan{Address: serve(t, busy), Clients: 2, Requests: []Request{{Path: "/", Body: "{}"}}, Busy: true}
 	got, err := oneTurn(t, plan, 20*time.Millisecond)
 	if err != nil || got.Done != 0 || got.Busy != 2 || got.P99 != 0 {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v; want 2 busy and none done", got, err)
 	}
 }
 
@@ -188,10 +188,10 @@ func TestOnce(t *testing.T) {
 			defer l.Close()
 			err = l.Once()
 			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
-				t.Errorf("%v is not %q", err, test.err)
+				t.Errorf("got %v, want %q", err, test.err)
 			}
 			if len(asked) != test.asked {
-				t.Errorf("asked was %d times", len(asked))
+				t.Errorf("got %d requests, want %d", len(asked), test.asked)
 			}
 			for len(asked) > 0 {
 				<-asked
@@ -204,7 +204,7 @@ func TestNewLoadRefuses(t *testing.T) {
 	for name, plan := range map[string]Plan{"no client": {Requests: []Request{{Path: "/"}}},
 		"no request": {Clients: 1}} {
 		if _, err := NewLoad(plan); err == nil {
-			t.Errorf("%s: no error", name)
+			t.Errorf("%s: got no error, want one", name)
 		}
 	}
 }
@@ -215,10 +215,10 @@ func TestNoServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := l.Turn(time.Millisecond, false); err == nil {
-		t.Error("a turn without a server has no error")
+		t.Error("a turn without a server: got no error, want one")
 	}
 	if err := l.Once(); err == nil {
-		t.Error("one request without a server has no error")
+		t.Error("a request without a server: got no error, want one")
 	}
 	l.Close()
 }
@@ -241,7 +241,7 @@ func TestPercentiles(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p50, p99 := Percentiles(test.times)
 			if diff := cmp.Diff(test.want, [2]time.Duration{p50, p99}); diff != "" {
-				t.Error(diff)
+				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -133,7 +133,7 @@ func startWorker(tb testing.TB, t task) *worker {
 		tb.Fatalf("%s: %v", t.Kind, err)
 	}
 	if err := w.answers.Decode(&w.ready); err != nil {
-		tb.Fatalf("%s has not begun: %v", t.Kind, err)
+		tb.Fatalf("%s: got %v, want a start", t.Kind, err)
 	}
 	return w
 }
@@ -180,10 +180,10 @@ func TestWork(t *testing.T) {
 			var out strings.Builder
 			err := work(strings.NewReader(test.in), &out)
 			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
-				t.Errorf("%v, and not %q", err, test.err)
+				t.Errorf("got %v, want %q", err, test.err)
 			}
 			if !strings.Contains(out.String(), test.out) {
-				t.Errorf("%s lacks %s", out.String(), test.out)
+				t.Errorf("got %s, want %s in it", out.String(), test.out)
 			}
 		})
 	}

@@ -39,7 +39,7 @@ func run(t *testing.T, dir, stdin string, args ...string) {
 		Args: append(args, "--data-dir", dir), Environ: servertest.CheapHashing, Stdin: strings.NewReader(stdin),
 		Stdout: &out, Stderr: &out, Now: time.Now,
 	}); code != 0 {
-		t.Fatalf("%s exits with %d: %s", args, code, out.String())
+		t.Fatalf("%s: got exit code %d, want 0: %s", args, code, out.String())
 	}
 }
 
@@ -119,22 +119,22 @@ func TestRowsAreAsTheProgramMakesThem(t *testing.T) {
 	seeded := rows(t, dir, `SELECT * FROM users WHERE username = ?`, Username(number))[0]
 	if seeded["id"] != ID(number) || seeded["email"] != Email(number) || seeded["first_name"] == "" ||
 		seeded["last_name"] == "" {
-		t.Fatalf("user %d is %v", number, seeded)
+		t.Fatalf("user %d: got %v, want its id, address and names", number, seeded)
 	}
 	run(t, dir, Password+"\n", "user", "add", "--username=ada", "--email=ada@example.com", "--password-stdin",
 		"--verified",
 		"--first-name", seeded["first_name"].(string), "--last-name", seeded["last_name"].(string))
 	want, got := userRows(t, dir, "ada"), userRows(t, dir, Username(number))
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the program makes other rows than the seeding (-program +seeding):\n%s", diff)
+		t.Errorf("rows (-program +seeding):\n%s", diff)
 	}
 	if len(got["users"]) != 1 || len(got["addresses"]) != 1 || len(got["user_search"]) != 1 {
-		t.Errorf("user %d has the rows %v", number, got)
+		t.Errorf("user %d: got the rows %v, want one of the user, one address and one of the search index", number, got)
 	}
 
 	s := servertest.Cheap(t, dir)
 	if login, err := s.Login(http.DefaultClient, "ada", Password); err != nil || !login.Success {
-		t.Fatal(err, login)
+		t.Fatalf("got %+v, %v; want success", login, err)
 	}
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestRowsAreAsTheProgramMakesThem(t *testing.T) {
 		refresh_tokens t ON t.session_id = s.id WHERE s.user_id = ? LIMIT 1`
 	id := rows(t, dir, `SELECT id FROM users WHERE username = 'ada'`)[0]["id"]
 	if diff := cmp.Diff(rows(t, dir, session, id), rows(t, dir, session, ID(number))); diff != "" {
-		t.Errorf("the program makes other sessions than the seeding (-program +seeding):\n%s", diff)
+		t.Errorf("sessions (-program +seeding):\n%s", diff)
 	}
 }
 
@@ -172,7 +172,7 @@ func TestNothingIsWrong(t *testing.T) {
 		}
 	}
 	if mode := rows(t, dir, `PRAGMA journal_mode`)[0]["journal_mode"]; mode != "wal" {
-		t.Errorf("journal_mode is %v", mode)
+		t.Errorf("got journal_mode %v, want wal", mode)
 	}
 }
 
@@ -185,7 +185,7 @@ func TestUsersAreThere(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !session.Success {
-			t.Fatalf("login of %s: %s", name, session.Errors)
+			t.Fatalf("login of %s: got %s, want success", name, session.Errors)
 		}
 		return session.Token
 	}
@@ -207,7 +207,8 @@ func TestUsersAreThere(t *testing.T) {
 		}
 		if out.Success == Expired(j, small.Users) || out.Success &&
 			out.Payload.Username != Username(Owner(j, small.Users)) {
-			t.Errorf("session %d: %+v", j, out)
+			t.Errorf("session %d: got %+v, want user %s, or expired %t", j, out, Username(Owner(j, small.Users)),
+				Expired(j, small.Users))
 		}
 		if out.Success {
 			live++
@@ -216,7 +217,7 @@ func TestUsersAreThere(t *testing.T) {
 		}
 	}
 	if over < small.Sessions/20 || over > small.Sessions/5 {
-		t.Errorf("%d sessions are live, %d over", live, over)
+		t.Errorf("got %d live sessions and %d expired, want 5 %% to 20 %% of them expired", live, over)
 	}
 
 	admin := login(Admin)
@@ -266,7 +267,7 @@ func TestMakeRefuses(t *testing.T) {
 			}
 			left, err := os.ReadDir(parent)
 			if err != nil || len(left) > 0 {
-				t.Errorf("left: %v, %v", left, err)
+				t.Errorf("got %v left, %v; want nothing", left, err)
 			}
 		})
 	}
