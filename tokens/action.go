@@ -84,7 +84,7 @@ func (i *Issuer) VerifyAction(raw string, want Purpose) (Action, error) {
 		*field, b = value, b[n:]
 	}
 	a.Address = string(b)
-	if i.now().Unix()-a.IssuedAt > int64(i.lifetime(want)/time.Second) {
+	if i.now().Unix()-a.IssuedAt > int64(i.lifetimes[want]/time.Second) {
 		return Action{}, ErrExpired
 	}
 	if purposeCodes[want] != code {
@@ -104,17 +104,4 @@ func mac(key, message []byte) []byte {
 func (i *Issuer) Pseudonym(label, text string) string {
 	message := append([]byte("\xffpseudonym\x00"+label+"\x00"), text...) // 0xff begins no action token
 	return base64.RawURLEncoding.EncodeToString(mac(i.keys.ring().action[0], message)[:16])
-}
-
-func (i *Issuer) lifetime(p Purpose) time.Duration {
-	switch p {
-	case Activation:
-		return i.settings.ActivationLifetime
-	case PasswordReset:
-		return i.settings.PasswordResetLifetime
-	case PasswordSet:
-		return i.settings.PasswordSetLifetime
-	default:
-		return i.settings.SecondaryEmailLifetime
-	}
 }

@@ -77,9 +77,10 @@ type Settings struct {
 
 // Issuer makes and checks tokens. It is safe for concurrent use.
 type Issuer struct {
-	keys     *Keys
-	settings Settings
-	now      func() time.Time
+	keys      *Keys
+	settings  Settings
+	lifetimes map[Purpose]time.Duration // of action tokens
+	now       func() time.Time
 }
 
 // New returns an Issuer over a key ring. now is the clock outside of transactions.
@@ -90,7 +91,10 @@ func New(keys *Keys, s Settings, now func() time.Time) (*Issuer, error) {
 	if s.RefreshBytes < 16 {
 		return nil, fmt.Errorf("tokens: %d bytes are too few for a refresh token", s.RefreshBytes)
 	}
-	return &Issuer{keys: keys, settings: s, now: now}, nil
+	return &Issuer{keys: keys, settings: s, now: now, lifetimes: map[Purpose]time.Duration{
+		Activation: s.ActivationLifetime, PasswordReset: s.PasswordResetLifetime,
+		PasswordSet: s.PasswordSetLifetime, SecondaryEmail: s.SecondaryEmailLifetime,
+	}}, nil
 }
 
 // decodeSegment decodes unpadded base64url. It accepts one encoding of each value: the standard decoder skips line
