@@ -110,9 +110,10 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 	expectedError := newExpectedErrorType(s.ErrorShape == "list")
 	a := &API{auth: forwardAuth(prepare, s)}
 	for style := range a.handlers {
-		fields := graphql.Fields{}
+		fields, exclusive := graphql.Fields{}, map[string]bool{}
 		for _, m := range rows {
 			fields[m.name] = m.field(Style(style), expectedError)
+			exclusive[m.name] = !m.repeatable // a request could try many passwords or tokens
 		}
 		built, err := graphql.NewSchema(graphql.SchemaConfig{
 			Query: graphql.NewObject(graphql.ObjectConfig{
@@ -129,7 +130,7 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 		a.handlers[style], err = graphqlhttp.New(built, graphqlhttp.Settings{
 			Limits:        s.Limits,
 			Introspection: s.Introspection,
-			Exclusive:     exclusive(rows),
+			Exclusive:     exclusive,
 			Context:       prepare,
 			Finish:        func(ctx context.Context, h http.Header) { s.finish(ctx, svc, h) },
 			RequestID:     s.RequestID,
@@ -147,12 +148,3 @@ func (a *API) Handler(style Style) http.Handler { return a.handlers[style] }
 
 // SDL returns the schema of one style in the schema definition language, sorted by name.
 func (a *API) SDL(style Style) string { return a.handlers[style].SDL() }
-
-// exclusive reports the mutations that a request may have only once, or it could try many passwords or tokens.
-func exclusive(rows []mutation) func(string) bool {
-	names := map[string]bool{}
-	for _, m := range rows {
-		names[m.name] = !m.repeatable
-	}
-	return func(name string) bool { return names[name] }
-}

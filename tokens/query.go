@@ -230,14 +230,11 @@ func CountLive(ctx context.Context, tx *store.Tx) (n int64, err error) {
 	return n, nil
 }
 
-// LastBegan is the time at which the newest session began, zero without sessions.
+// LastBegan is the time at which the newest session began, 1970 without sessions.
 func LastBegan(ctx context.Context, tx *store.Tx) (time.Time, error) {
 	var at int64
-	err := tx.QueryRowContext(ctx, `SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1`).Scan(&at)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return time.Time{}, nil
-	case err != nil:
+	const newest = `SELECT coalesce((SELECT created_at FROM sessions ORDER BY id DESC LIMIT 1), 0)`
+	if err := tx.QueryRowContext(ctx, newest).Scan(&at); err != nil {
 		return time.Time{}, fmt.Errorf("find the newest session: %w", err)
 	}
 	return time.Unix(at, 0).UTC(), nil

@@ -133,7 +133,7 @@ func (h *Handler) exclusive(set ast.SelectionSet, keys map[string]bool) map[stri
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
-			if h.settings.Exclusive(s.Name) {
+			if h.settings.Exclusive[s.Name] {
 				if keys == nil {
 					keys = map[string]bool{}
 				}

@@ -51,8 +51,8 @@ type Settings struct {
 	Limits        Limits
 	Introspection bool
 
-	// Exclusive reports the root fields of mutations of which one request may have only one.
-	Exclusive func(field string) bool
+	// Exclusive are the root fields of mutations of which one request may have only one.
+	Exclusive map[string]bool
 
 	// Context makes the context of the resolvers from the context of the request. The values of ctx count, but its
 	// cancellation does not: an operation ends whether or not the client waits for it.

@@ -66,7 +66,7 @@ func newSite(tb testing.TB, change ...func(*Settings)) *site {
 	settings := Settings{
 		Limits:        testLimits,
 		Introspection: true,
-		Exclusive:     func(field string) bool { return field == "login" },
+		Exclusive:     map[string]bool{"login": true},
 		Context: func(ctx context.Context, r *http.Request) context.Context {
 			return context.WithValue(ctx, agentKey{}, r.Header.Get("X-Agent"))
 		},
