@@ -42,14 +42,7 @@ func (d Duration) String() string {
 	if t != 0 && t%day == 0 {
 		return strconv.FormatInt(int64(t/day), 10) + "d"
 	}
-	text := t.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(t.String())
 }
 
 // Size reads and prints a number of bytes with a binary unit: "512B", "64KiB", "19MiB", "1GiB".
@@ -64,15 +57,11 @@ var sizeUnits = []struct {
 func (s *Size) UnmarshalText(text []byte) error {
 	for _, unit := range sizeUnits {
 		count, ok := strings.CutSuffix(string(text), unit.name)
-		if !ok {
-			continue
-		}
 		n, err := strconv.ParseUint(count, 10, 62)
-		if err != nil || Size(n) > math.MaxInt64/unit.bytes {
-			break
+		if ok && err == nil && Size(n) <= math.MaxInt64/unit.bytes {
+			*s = Size(n) * unit.bytes
+			return nil
 		}
-		*s = Size(n) * unit.bytes
-		return nil
 	}
 	return errors.New("is not a size")
 }
