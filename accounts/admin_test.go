@@ -32,7 +32,7 @@ func TestAddUser(t *testing.T) {
 		t.Errorf("user (-want +got):\n%s", diff)
 	}
 	if !h.login(t).Unarchived {
-		t.Error("the login did not unarchive the account, want it to")
+		t.Error("a login: got unarchived false, want true")
 	}
 	plain := h.add(t, AddUserInput{Username: "bob", Email: "bob@example.com", NoPassword: true, Password: "1",
 		Inactive: true})
@@ -149,7 +149,7 @@ func TestEachUser(t *testing.T) {
 	// The list may change meanwhile: a deleted user is missing or the last one seen, and no other is skipped.
 	all := each(func(u *User) error {
 		if u.Username != "user"+strconv.FormatInt(u.ID-1, 10) || u.Email != u.Username+"@example.com" {
-			return fmt.Errorf("user %+v", u)
+			return fmt.Errorf("got user %+v, want the username and address of its id", u)
 		}
 		if u.ID == 500 {
 			h.exec(t, `DELETE FROM users WHERE id IN (500, 700)`)
@@ -217,7 +217,7 @@ func TestLink(t *testing.T) {
 		})
 	}
 	if _, err := h.Link(t.Context(), "unknown", "ada", ""); err == nil {
-		t.Error("a link for an unknown purpose, want an error")
+		t.Error("a link for an unknown purpose: got no error, want one")
 	}
 	made, err := h.Link(t.Context(), tokens.Activation, "ada", "")
 	if err != nil {

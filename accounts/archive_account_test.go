@@ -25,7 +25,7 @@ func TestArchive(t *testing.T) {
 	h.dead(t, other)
 	h.dead(t, caller)
 	if out := h.login(t); !out.Unarchived {
-		t.Error("the login did not unarchive the account, want it to")
+		t.Error("a login: got unarchived false, want true")
 	}
 }
 

@@ -131,7 +131,7 @@ func TestPauseIsShort(t *testing.T) {
 	if _, err := h.writeBatch(ending,
 		func(*store.Tx) error { t.Error("the batch ran, want it cancelled"); return nil }); !errors.Is(err,
 		context.Canceled) {
-		t.Errorf("%v, when nobody wants it any more", err)
+		t.Errorf("got %v, want context.Canceled", err)
 	}
 	failure := errors.New("failure")
 	if held, err := h.writeBatch(t.Context(), func(*store.Tx) error { return failure }); !errors.Is(err, failure) ||

@@ -44,7 +44,7 @@ func TestClearSessions(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := h.ClearSessions(ctx, ClearInput{}); err == nil {
-		t.Error("no error after the context has ended, want one")
+		t.Error("after the context has ended: got no error, want one")
 	}
 }
 

@@ -223,7 +223,7 @@ func TestResetVerifies(t *testing.T) {
 			t.Errorf("%s: verified %t, want %t", address, u.Verified, verifies)
 		}
 		if sent := h.mails(t); len(sent) != 0 {
-			t.Errorf("notices that nobody wants: %+v", sent)
+			t.Errorf("got the notices %+v, want none", sent)
 		}
 	}
 }

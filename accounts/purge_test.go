@@ -86,7 +86,7 @@ func TestPurgeMeetsVerification(t *testing.T) {
 	err := h.db.Write(t.Context(), func(tx *store.Tx) error {
 		deleted, err := deleteUnverified(t.Context(), tx, id)
 		if deleted {
-			t.Error("a verified account was deleted, want it kept")
+			t.Error("got a verified account deleted, want it kept")
 		}
 		return err
 	})

@@ -110,7 +110,7 @@ func TestOnlyEvenAnswersWait(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, uniform, func(s *Settings, _ *tokens.Settings) { s.Reveal = RevealRegister })
 	h.delay.Timer = func(time.Duration) <-chan time.Time {
-		t.Error("the operation waits, want an answer at once")
+		t.Error("got a delayed answer, want one at once")
 		return time.After(0)
 	}
 	h.ada(t)

@@ -141,7 +141,7 @@ func TestLookAlikes(t *testing.T) {
 		t.Errorf("error %v, want %v", err, usernameInUse)
 	}
 	if _, err := h.Login(t.Context(), byUsername("payp\u0251l", password)); err == nil {
-		t.Error("a name that looks alike logs in, want an error")
+		t.Error("a name that looks alike: got a login, want an error")
 	}
 	h.add(t, AddUserInput{Username: "aceI", Email: "ace@example.com"})
 	h.refused(t, usernameInUse, h.register(t, registration("eve@example.com", "acel", password, password)))

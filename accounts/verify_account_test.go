@@ -58,7 +58,7 @@ func TestVerifyAccount(t *testing.T) {
 	}
 	h.happened(t, "user_verified 1")
 	if !h.user(t, "ada").Verified {
-		t.Error("the account is unverified, want it verified")
+		t.Error("got an unverified account, want it verified")
 	}
 	h.refused(t, alreadyVerified, h.verify(t, token))
 	h.refused(t, alreadyVerified, h.verify(t, another))
