@@ -168,7 +168,7 @@ func TestMessages(t *testing.T) {
 			for _, text := range []string{got.text, got.html} {
 				for _, want := range []string{"Acme\n", "Hello ada,", "account ada"} {
 					if !strings.Contains(strings.ReplaceAll(text, "</h1>", ""), want) {
-						t.Errorf("%q is missing in\n%s", want, text)
+						t.Errorf("got no %q, want it in\n%s", want, text)
 					}
 				}
 			}

@@ -209,7 +209,7 @@ func TestRelayDelivers(t *testing.T) {
 					for _, want := range raw {
 						if !slices.Contains(p.server.messages, want) ||
 							!strings.HasPrefix(want, "Auto-Submitted: auto-generated\r\n") {
-							t.Errorf("the server was not given %.300q", want)
+							t.Errorf("got no message %.300q, want it with Auto-Submitted", want)
 						}
 					}
 					if p.server.dials > maxConnections {
