@@ -69,7 +69,7 @@ func TestCheckpoint(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := db.Checkpoint(ended); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v, when nobody wants it any more", err)
+		t.Errorf("got %v, want context.Canceled", err)
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

@@ -157,7 +157,7 @@ var (
 		"open rows": func(tx *Tx) error {
 			rows, err := tx.QueryContext(context.Background(), `SELECT name FROM outbox`)
 			if err != nil || !rows.Next() {
-				return fmt.Errorf("no row: %v", err)
+				return fmt.Errorf("got no row, want one: %v", err)
 			}
 			return errors.Join(insertName("open rows")(tx), errRefused)
 		},

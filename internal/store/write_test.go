@@ -34,7 +34,8 @@ func TestConnectionInUnknownState(t *testing.T) {
 				return want
 			})
 			if err == nil || !errors.Is(err, want) && want != nil {
-				t.Errorf("%s of a function that ends the transaction and returns %v = %v", name, want, err)
+				t.Errorf("%s of a function that ends the transaction and returns %v: got %v, want an error", name,
+					want, err)
 			}
 			if c.sql == before {
 				t.Errorf("%s: got the same connection, want another", name)
