@@ -110,7 +110,7 @@ func TestResponseDelayEnds(t *testing.T) {
 		}
 		d.Stop() // harmless
 		if timers == 0 {
-			t.Error("no timer, want at least one")
+			t.Error("got no timer, want at least one")
 		}
 	})
 }
