@@ -101,7 +101,7 @@ tls = "implicit"
 		t.Helper()
 		v := reflect.ValueOf(got)
 		if v.NumField() != len(want) {
-			t.Errorf("%s has %d fields, the test knows %d", name, v.NumField(), len(want))
+			t.Errorf("%s: got %d fields, want %d as in the test", name, v.NumField(), len(want))
 			return
 		}
 		for i := range want {

@@ -103,7 +103,7 @@ func TestTableProblems(t *testing.T) {
 			path := writeFile(t, "f", c.text)
 			_, err := Load(path, []string{c.env}, Overrides{})
 			if err == nil || !strings.Contains(strings.ReplaceAll(err.Error(), path, "f"), c.want) {
-				t.Errorf("%v\nlacks %q", err, c.want)
+				t.Errorf("got %v\nwant %q in it", err, c.want)
 			}
 		})
 	}
@@ -124,7 +124,7 @@ username = "exact"
 		"has an item email that", "has an item username that",
 	} {
 		if strings.Count(got, want) != 1 {
-			t.Errorf("%s\nlacks %s", got, want)
+			t.Errorf("got %s\nwant %s once", got, want)
 		}
 	}
 	if lines := strings.Count(got, "\n") + 1; lines != 5 {

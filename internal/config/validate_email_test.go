@@ -40,7 +40,7 @@ func TestSMTPContradictions(t *testing.T) {
 			case test.want == "" && err != nil:
 				t.Error(err)
 			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
-				t.Errorf("%v\nwant %s", err, test.want)
+				t.Errorf("got %v\nwant %s", err, test.want)
 			}
 		})
 	}
