@@ -164,7 +164,7 @@ func drive(b *testing.B, addr string, request []byte, want string) (body []byte)
 			b.Fatal(err)
 		}
 		if body, err = io.ReadAll(resp.Body); err != nil || !bytes.Contains(body, []byte(want)) {
-			b.Fatalf("answer %d %s, %v, lacks %s", resp.StatusCode, body, err, want)
+			b.Fatalf("got %d %s, %v; want %s in the answer", resp.StatusCode, body, err, want)
 		}
 		length = raw.Len()
 	}

@@ -182,7 +182,7 @@ func TestConfig(t *testing.T) {
 	for _, want := range []string{`issuer = "acme"`, "config.toml:2", `data_dir = "elsewhere"`, "--data-dir",
 		`memory = "8KiB"`, "ACCOUNTD_PASSWORDS_ARGON2_MEMORY"} {
 		if !strings.Contains(shown, want) {
-			t.Errorf("%q is missing in\n%s", want, shown)
+			t.Errorf("got no %q, want it in\n%s", want, shown)
 		}
 	}
 	w.write("config.toml", "[tokens]\nisuer = \"acme\"\n\n[server]\nlisten = \"0.0.0.0:8080\"\n")

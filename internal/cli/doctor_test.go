@@ -26,7 +26,7 @@ func TestDoctor(t *testing.T) {
 		"ok       backups: the newest is " + w.dir + "/data/backups/accountd-20270115T080000.000Z.db of ",
 		"ok       outbox: 0 mails", "ok       spool: 0 mails", "ok       free space: "} {
 		if !strings.Contains(out, want) {
-			t.Errorf("%q is missing in\n%s", want, out)
+			t.Errorf("got no %q, want it in\n%s", want, out)
 		}
 	}
 	for line := range strings.Lines(w.ok("doctor", "--json")) {

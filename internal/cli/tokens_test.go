@@ -194,7 +194,7 @@ func TestRotateUnderLoad(t *testing.T) {
 		until("signature by the new key", func() (bool, error) {
 			session, err := s.Login(http.DefaultClient, "ada", "quiet-otter-42")
 			if err != nil || !session.Success {
-				return false, fmt.Errorf("login: %+v, %w", session, err)
+				return false, fmt.Errorf("login: got %+v, %v; want success", session, err)
 			}
 			return part(t, session.Token, 0)["kid"] == key.ID, nil
 		})
