@@ -259,7 +259,7 @@ func TestAccessLog(t *testing.T) {
 		for _, want := range []string{"method=" + test.method + " ", "route=" + test.route + " ", "client=127.0.0.1",
 			resp.Header.Get("X-Request-Id")} {
 			if !strings.Contains(line, want) {
-				t.Errorf("%q has no %s", line, want)
+				t.Errorf("got %q, want %s in it", line, want)
 			}
 		}
 		if strings.Contains(line, "canary") {
