@@ -168,7 +168,7 @@ func TestNothingIsWrong(t *testing.T) {
 		"sessions":    small.Sessions, "refresh_tokens": small.Sessions,
 	} {
 		if got := rows(t, dir, `SELECT count(*) AS n FROM `+table)[0]["n"]; got != int64(want) {
-			t.Errorf("%s has %v rows, not %d", table, got, want)
+			t.Errorf("%s: got %v rows, want %d", table, got, want)
 		}
 	}
 	if mode := rows(t, dir, `PRAGMA journal_mode`)[0]["journal_mode"]; mode != "wal" {
@@ -240,7 +240,7 @@ func TestUsersAreThere(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(page.Edges) != want {
-			t.Errorf("users%s: %d, not %d", arguments, len(page.Edges), want)
+			t.Errorf("users%s: got %d, want %d", arguments, len(page.Edges), want)
 		}
 	}
 }
