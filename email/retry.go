@@ -62,10 +62,7 @@ func (s spool) loadRetry(name string) (r retry, err error) {
 }
 
 func (s spool) saveRetry(name string, r retry) error {
-	raw, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
+	raw, _ := json.Marshal(r) // numbers and a text cannot fail
 	return s.replace(s.retryPath(name), raw, r.next)
 }
 

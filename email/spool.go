@@ -133,10 +133,7 @@ func (s spool) reasonPath(name string) string {
 // madeAt is the time in the name of a mail.
 func madeAt(name string) time.Time {
 	digits, _, _ := strings.Cut(name, ".")
-	micro, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil {
-		return time.Time{}
-	}
+	micro, _ := strconv.ParseInt(digits, 10, 64) // ownName has matched
 	return time.UnixMicro(micro).UTC()
 }
 
