@@ -2,7 +2,8 @@
 // request: GraphQL requests, the users that SQLite returns as JSON arrays, and strings in answers and tokens.
 //
 // A [Reader] accepts what encoding/json accepts, with two exceptions. Half of a surrogate pair is an error, because
-// encoding/json reads different strings with one as the same string. Bytes that are not UTF-8 are kept as they are.
+// encoding/json reads different strings with one as the same string. Bytes that are not UTF-8 are kept as they are in
+// strings without escape sequences.
 package jsontext
 
 import (
