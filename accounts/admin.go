@@ -55,11 +55,11 @@ func (s *Service) AddUser(ctx context.Context, in AddUserInput) (*User, error) {
 			return nil, err
 		}
 		for i, address := range u.addresses() {
-			claimed, err := addressClaimed(ctx, tx, address.Canonical)
+			holder, err := s.userByAddress(ctx, tx, address.Canonical)
 			if err != nil {
 				return nil, err
 			}
-			if claimed {
+			if holder != nil {
 				return nil, one(addressFields[i], errEmailInUse)
 			}
 		}

@@ -195,10 +195,6 @@ func usernameTaken(ctx context.Context, tx *store.Tx, f form, except int64) (boo
 		f.usernameKey, except, orNull(f.skeleton), holderOf)
 }
 
-func addressClaimed(ctx context.Context, tx *store.Tx, canonical string) (bool, error) {
-	return exists(ctx, tx, `SELECT EXISTS (SELECT 1 FROM addresses WHERE canonical = ?)`, canonical)
-}
-
 // insertUser inserts an account with values of configured fields, and returns its id. Its addresses and unique values
 // have to be free in this transaction. The unique indexes are a second check.
 func insertUser(ctx context.Context, tx *store.Tx, u account, fields []fieldValue) (int64, error) {

@@ -63,11 +63,11 @@ func (s *Service) VerifySecondaryEmail(ctx context.Context, in TokenInput) error
 		return one(NonField, errInvalidToken)
 	}
 	verify := func(tx *store.Tx, u *account) error {
-		claimed, err := addressClaimed(ctx, tx, address.Canonical)
+		holder, err := s.userByAddress(ctx, tx, address.Canonical)
 		if err != nil {
 			return err
 		}
-		if claimed {
+		if holder != nil {
 			return one(NonField, errEmailInUse)
 		}
 		if action.Epoch != u.secondaryEpoch {
