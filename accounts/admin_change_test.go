@@ -267,7 +267,7 @@ func TestSessions(t *testing.T) {
 	h.advance(time.Millisecond)
 	second := h.login(t)
 	h.advance(time.Second - time.Millisecond)
-	if _, err := h.RefreshToken(t.Context(), RefreshTokenInput{&first.RefreshToken}); err != nil {
+	if _, err := h.RefreshToken(t.Context(), RefreshTokenInput{first.RefreshToken}); err != nil {
 		t.Fatal(err)
 	}
 	const seconds = int64(week / 1e9)

@@ -14,7 +14,7 @@ func TestClearSessions(t *testing.T) {
 	h := newHarness(t)
 	h.ada(t)
 	alive, ended, idle := h.login(t), h.login(t), h.login(t)
-	if err := h.tryRevoke(t, &ended.RefreshToken)(); err != nil {
+	if err := h.tryRevoke(t, ended.RefreshToken)(); err != nil {
 		t.Fatal(err)
 	}
 	clear := func(in ClearInput, want tokens.Cleared) {
@@ -30,15 +30,15 @@ func TestClearSessions(t *testing.T) {
 	clear(ClearInput{Keep: week}, tokens.Cleared{})
 	clear(ClearInput{}, tokens.Cleared{Sessions: 1, RefreshTokens: 1})
 	h.advance(24*time.Hour + 5*time.Minute)
-	if err := h.tryRevoke(t, &idle.RefreshToken)(); err != nil {
+	if err := h.tryRevoke(t, idle.RefreshToken)(); err != nil {
 		t.Errorf("an expired token that is still there: error %v, want none", err)
 	}
 	clear(ClearInput{ExpiredOnly: true}, tokens.Cleared{Sessions: 1, RefreshTokens: 2})
 	h.events(t)
 	for _, token := range []string{ended.RefreshToken, idle.RefreshToken} {
-		h.refused(t, invalidToken, h.tryRefresh(t, &token))
-		h.refused(t, invalidToken, h.tryRevoke(t, &token))
-		h.accessRefused(t, expiredToken, &idle.Token)
+		h.refused(t, invalidToken, h.tryRefresh(t, token))
+		h.refused(t, invalidToken, h.tryRevoke(t, token))
+		h.accessRefused(t, expiredToken, idle.Token)
 	}
 	h.refresh(t, alive.RefreshToken)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -54,7 +54,7 @@ func TestClearOld(t *testing.T) {
 	h := newHarness(t)
 	h.ada(t)
 	ended := h.login(t)
-	if err := h.tryRevoke(t, &ended.RefreshToken)(); err != nil {
+	if err := h.tryRevoke(t, ended.RefreshToken)(); err != nil {
 		t.Fatal(err)
 	}
 	other := h.login(t)
@@ -95,7 +95,7 @@ func TestClearOld(t *testing.T) {
 	}
 	logged(`"sessions":1,"refresh_tokens":1`)
 	sessions(0)
-	h.accessRefused(t, expiredToken, &other.Token)
+	h.accessRefused(t, expiredToken, other.Token)
 	h.log.Reset()
 
 	ctx, cancel := context.WithCancel(t.Context())

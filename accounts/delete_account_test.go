@@ -92,7 +92,7 @@ func TestDeleteMeetsRefresh(t *testing.T) {
 		h.ada(t)
 		caller, other := h.login(t), h.login(t)
 		ops := []func() error{h.own(t, operation(t, "Delete"), caller.Token, password), func() error {
-			out, err := h.RefreshToken(t.Context(), RefreshTokenInput{&other.RefreshToken})
+			out, err := h.RefreshToken(t.Context(), RefreshTokenInput{other.RefreshToken})
 			if err == nil {
 				*other = *out
 			}

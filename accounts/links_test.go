@@ -34,13 +34,13 @@ func TestTokensWorkForOneThing(t *testing.T) {
 	}
 	takers := map[string]func(token string) func() error{
 		"access": func(token string) func() error {
-			return func() error { _, err := h.VerifyToken(t.Context(), AccessTokenInput{&token}); return err }
+			return func() error { _, err := h.VerifyToken(t.Context(), AccessTokenInput{token}); return err }
 		},
 		"refresh": func(token string) func() error {
-			return func() error { _, err := h.RefreshToken(t.Context(), RefreshTokenInput{&token}); return err }
+			return func() error { _, err := h.RefreshToken(t.Context(), RefreshTokenInput{token}); return err }
 		},
 		"revoke": func(token string) func() error {
-			return func() error { _, err := h.RevokeToken(t.Context(), RefreshTokenInput{&token}); return err }
+			return func() error { _, err := h.RevokeToken(t.Context(), RefreshTokenInput{token}); return err }
 		},
 	}
 	for purpose, redeem := range h.redeemers(t) {

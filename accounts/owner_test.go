@@ -170,7 +170,7 @@ func TestOwnOperationMeetsChange(t *testing.T) {
 		want   error // nil: it is done; wrongPassword stands for that of the operation
 	}{
 		{"session revoked", func(t *testing.T, h *harness, s *Session) {
-			if _, err := h.RevokeToken(t.Context(), RefreshTokenInput{&s.RefreshToken}); err != nil {
+			if _, err := h.RevokeToken(t.Context(), RefreshTokenInput{s.RefreshToken}); err != nil {
 				t.Fatal(err)
 			}
 		}, unauthenticated},

@@ -52,7 +52,7 @@ func TestChangePassword(t *testing.T) {
 		t.Errorf("new session of %+v, %v, %d live, want ada's alone", u, err, h.live(t, 1))
 	}
 	h.emptyOutbox(t)
-	if _, err := h.RefreshToken(t.Context(), RefreshTokenInput{&out.RefreshToken}); err != nil {
+	if _, err := h.RefreshToken(t.Context(), RefreshTokenInput{out.RefreshToken}); err != nil {
 		t.Error(err)
 	}
 	h.refused(t, invalidCredentials, h.tryLogin(t, byUsername("ada", password)))

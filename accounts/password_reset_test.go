@@ -75,10 +75,10 @@ func (h *harness) dead(t *testing.T, s *Session) {
 	if u, err := h.Caller(s.Token).User(t.Context()); u != nil || err != nil {
 		t.Errorf("caller %+v, %v, want an anonymous one", u, err)
 	}
-	if _, err := h.VerifyToken(t.Context(), AccessTokenInput{&s.Token}); !equalErrors(err, invalidToken) {
+	if _, err := h.VerifyToken(t.Context(), AccessTokenInput{s.Token}); !equalErrors(err, invalidToken) {
 		t.Errorf("verifyToken: error %v, want %v", err, invalidToken)
 	}
-	if _, err := h.RefreshToken(t.Context(), RefreshTokenInput{&s.RefreshToken}); !equalErrors(err, invalidToken) {
+	if _, err := h.RefreshToken(t.Context(), RefreshTokenInput{s.RefreshToken}); !equalErrors(err, invalidToken) {
 		t.Errorf("refreshToken: error %v, want %v", err, invalidToken)
 	}
 }

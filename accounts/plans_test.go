@@ -55,7 +55,7 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 	}
 	_, err = h.Caller(session.Token).User(t.Context())
 	must(err)
-	_, err = h.VerifyToken(t.Context(), AccessTokenInput{&session.Token})
+	_, err = h.VerifyToken(t.Context(), AccessTokenInput{session.Token})
 	must(err)
 	next := h.refresh(t, session.RefreshToken)
 	h.refresh(t, session.RefreshToken) // again, as a second tab would
@@ -63,7 +63,7 @@ func TestNothingGrowsWithTheFile(t *testing.T) {
 	must(err)
 	must(h.VerifyAccount(t.Context(), TokenInput{h.activation(t, "eve@example.com")}))
 	must(h.SendPasswordResetEmail(t.Context(), EmailInput{"ada@example.com"}))
-	_, err = h.RevokeToken(t.Context(), RefreshTokenInput{&next.RefreshToken})
+	_, err = h.RevokeToken(t.Context(), RefreshTokenInput{next.RefreshToken})
 	must(err)
 	_, err = h.UserByID(t.Context(), ada.ID)
 	must(err)

@@ -7,7 +7,7 @@ import (
 	"accountd/tokens"
 )
 
-func (h *harness) tryRefresh(t *testing.T, token *string) func() error {
+func (h *harness) tryRefresh(t *testing.T, token string) func() error {
 	return func() error {
 		out, err := h.RefreshToken(t.Context(), RefreshTokenInput{token})
 		if err != nil && out != nil {
@@ -19,7 +19,7 @@ func (h *harness) tryRefresh(t *testing.T, token *string) func() error {
 
 func (h *harness) refresh(t *testing.T, token string) *Session {
 	t.Helper()
-	out, err := h.RefreshToken(t.Context(), RefreshTokenInput{&token})
+	out, err := h.RefreshToken(t.Context(), RefreshTokenInput{token})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,15 +58,15 @@ func TestRefreshToken(t *testing.T) {
 	third := h.refresh(t, second.RefreshToken)
 	h.events(t)
 	// Now the first one can only have been stolen, one way or the other.
-	if err := h.tryRefresh(t, &first.RefreshToken)(); err == nil || err.Error() != invalidToken.Error() {
+	if err := h.tryRefresh(t, first.RefreshToken)(); err == nil || err.Error() != invalidToken.Error() {
 		t.Errorf("a stolen token: error %v, want %v", err, invalidToken)
 	}
 	h.happened(t, "refresh_token_reused 1")
 	const loggedOut = "You have been logged out of Acme"
 	h.sent(t, notice("Ada@example.com", loggedOut), notice("Ada2@example.com", loggedOut))
-	h.accessRefused(t, invalidToken, &third.Token)
+	h.accessRefused(t, invalidToken, third.Token)
 	for _, token := range []string{first.RefreshToken, second.RefreshToken, third.RefreshToken} {
-		h.refused(t, invalidToken, h.tryRefresh(t, &token))
+		h.refused(t, invalidToken, h.tryRefresh(t, token))
 	}
 }
 
@@ -75,26 +75,25 @@ func TestRefreshTokenRefusals(t *testing.T) {
 	h := newHarness(t)
 	ada := h.ada(t)
 	s, revoked := h.login(t), h.login(t)
-	if _, err := h.RevokeToken(t.Context(), RefreshTokenInput{&revoked.RefreshToken}); err != nil {
+	if _, err := h.RevokeToken(t.Context(), RefreshTokenInput{revoked.RefreshToken}); err != nil {
 		t.Fatal(err)
 	}
-	h.refused(t, invalidToken, h.tryRefresh(t, nil))
 	for _, bad := range []string{"", " ", "garbage", s.Token, s.RefreshToken + "A", " " + s.RefreshToken,
 		revoked.RefreshToken} {
-		h.refused(t, invalidToken, h.tryRefresh(t, &bad))
+		h.refused(t, invalidToken, h.tryRefresh(t, bad))
 	}
 	for _, change := range []struct {
 		column    string
 		bad, good int
 	}{{"is_active", 0, 1}, {"archived", 1, 0}} {
 		h.set(t, ada.ID, change.column, change.bad)
-		h.refused(t, invalidToken, h.tryRefresh(t, &s.RefreshToken))
+		h.refused(t, invalidToken, h.tryRefresh(t, s.RefreshToken))
 		h.set(t, ada.ID, change.column, change.good)
 	}
 	h.set(t, ada.ID, "verified", 0) // may log in, so may go on; and none of the refusals burned the token
 	s = h.refresh(t, s.RefreshToken)
 	h.advance(week)
-	h.refused(t, invalidToken, h.tryRefresh(t, &s.RefreshToken))
+	h.refused(t, invalidToken, h.tryRefresh(t, s.RefreshToken))
 }
 
 func TestRefreshTokenSettings(t *testing.T) {
@@ -104,7 +103,7 @@ func TestRefreshTokenSettings(t *testing.T) {
 		ada := h.ada(t)
 		s := h.login(t)
 		h.set(t, ada.ID, "verified", 0)
-		h.refused(t, invalidToken, h.tryRefresh(t, &s.RefreshToken))
+		h.refused(t, invalidToken, h.tryRefresh(t, s.RefreshToken))
 		h.accessGood(t, s.Token)
 		h.set(t, ada.ID, "verified", 1)
 		h.refresh(t, s.RefreshToken)
@@ -114,7 +113,7 @@ func TestRefreshTokenSettings(t *testing.T) {
 		h.ada(t)
 		s := h.login(t)
 		for _, token := range []string{"", s.Token} {
-			h.refused(t, invalidToken, h.tryRefresh(t, &token))
+			h.refused(t, invalidToken, h.tryRefresh(t, token))
 		}
 	})
 }
@@ -128,7 +127,7 @@ func TestRefreshTokenAtOnce(t *testing.T) {
 	first := h.login(t)
 	out := make([]*Session, n)
 	errs := atOnce(n, func(i int) (err error) {
-		out[i], err = h.RefreshToken(t.Context(), RefreshTokenInput{&first.RefreshToken})
+		out[i], err = h.RefreshToken(t.Context(), RefreshTokenInput{first.RefreshToken})
 		return err
 	})
 	if good, _ := verdicts(t, errs, nil); good != n {
@@ -150,7 +149,7 @@ func TestRefreshTokenAtOnce(t *testing.T) {
 
 func withoutRefreshTokens(_ *Settings, ts *tokens.Settings) { ts.LongRunning = false }
 
-func (h *harness) tryRefreshAccess(t *testing.T, token *string) func() error {
+func (h *harness) tryRefreshAccess(t *testing.T, token string) func() error {
 	return func() error {
 		out, err := h.RefreshAccessToken(t.Context(), AccessTokenInput{token})
 		if err != nil && out != nil {
@@ -168,7 +167,7 @@ func TestRefreshAccessToken(t *testing.T) {
 	before := h.dump(t)
 	h.events(t)
 	h.advance(time.Minute)
-	out, err := h.RefreshAccessToken(t.Context(), AccessTokenInput{&s.Token})
+	out, err := h.RefreshAccessToken(t.Context(), AccessTokenInput{s.Token})
 	if err != nil || out.Payload.Session != s.Payload.Session || out.Payload.OrigIssuedAt != s.Payload.OrigIssuedAt ||
 		out.RefreshToken != "" ||
 		out.RefreshExpiresIn != s.Payload.OrigIssuedAt+int64(week/time.Second) {
@@ -180,26 +179,25 @@ func TestRefreshAccessToken(t *testing.T) {
 		t.Errorf("rows %+v, want no refresh token and no further session", after)
 	}
 
-	h.refused(t, invalidToken, h.tryRefreshAccess(t, nil))
 	for _, bad := range []string{"", "garbage", s.Token + "A"} {
-		h.refused(t, invalidToken, h.tryRefreshAccess(t, &bad))
+		h.refused(t, invalidToken, h.tryRefreshAccess(t, bad))
 	}
 	for _, change := range []struct {
 		column    string
 		bad, good int
 	}{{"is_active", 0, 1}, {"archived", 1, 0}} {
 		h.set(t, ada.ID, change.column, change.bad)
-		h.refused(t, invalidToken, h.tryRefreshAccess(t, &s.Token))
+		h.refused(t, invalidToken, h.tryRefreshAccess(t, s.Token))
 		h.set(t, ada.ID, change.column, change.good)
 	}
 	h.set(t, ada.ID, "verified", 0) // may log in, so may go on
-	if err := h.tryRefreshAccess(t, &s.Token)(); err != nil {
+	if err := h.tryRefreshAccess(t, s.Token)(); err != nil {
 		t.Error(err)
 	}
 	h.advance(4 * time.Minute)
-	h.refused(t, invalidToken, h.tryRefreshAccess(t, &s.Token)) // expired
+	h.refused(t, invalidToken, h.tryRefreshAccess(t, s.Token)) // expired
 	h.exec(t, `DELETE FROM users`)
-	h.refused(t, invalidToken, h.tryRefreshAccess(t, &out.Token))
+	h.refused(t, invalidToken, h.tryRefreshAccess(t, out.Token))
 }
 
 func TestRefreshAccessTokenUnverified(t *testing.T) {
@@ -208,9 +206,9 @@ func TestRefreshAccessTokenUnverified(t *testing.T) {
 	ada := h.ada(t)
 	s := h.login(t)
 	h.set(t, ada.ID, "verified", 0)
-	h.refused(t, invalidToken, h.tryRefreshAccess(t, &s.Token))
+	h.refused(t, invalidToken, h.tryRefreshAccess(t, s.Token))
 	h.set(t, ada.ID, "verified", 1)
-	if err := h.tryRefreshAccess(t, &s.Token)(); err != nil {
+	if err := h.tryRefreshAccess(t, s.Token)(); err != nil {
 		t.Error(err)
 	}
 }
@@ -229,15 +227,15 @@ func TestKeptRefreshToken(t *testing.T) {
 		t.Errorf("session %+v, want the same refresh token", next)
 	}
 	h.set(t, ada.ID, "archived", 1)
-	h.refused(t, invalidToken, h.tryRefresh(t, &s.RefreshToken))
+	h.refused(t, invalidToken, h.tryRefresh(t, s.RefreshToken))
 	h.set(t, ada.ID, "archived", 0)
 	if n := h.count(t, `SELECT count(*) FROM refresh_tokens`); n != 1 {
 		t.Errorf("%d refresh tokens, want 1", n)
 	}
-	if err := h.tryRevoke(t, &s.RefreshToken)(); err != nil {
+	if err := h.tryRevoke(t, s.RefreshToken)(); err != nil {
 		t.Fatal(err)
 	}
 	h.events(t)
-	h.refused(t, invalidToken, h.tryRefresh(t, &s.RefreshToken))
-	h.accessRefused(t, invalidToken, &next.Token)
+	h.refused(t, invalidToken, h.tryRefresh(t, s.RefreshToken))
+	h.accessRefused(t, invalidToken, next.Token)
 }

@@ -45,7 +45,7 @@ func TestRevokeAll(t *testing.T) {
 		return h.ResetPassword(t.Context(), NewPasswordInput{links[1], "other-otter-42", "other-otter-42"})
 	})
 	h.refused(t, invalidToken, func() error {
-		_, err := h.RefreshToken(t.Context(), RefreshTokenInput{&session.RefreshToken})
+		_, err := h.RefreshToken(t.Context(), RefreshTokenInput{session.RefreshToken})
 		return err
 	})
 	if n := h.count(t,

@@ -531,11 +531,11 @@ func TestNothingPersonalIsLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := h.login(t)
-	third, err := h.RefreshToken(t.Context(), RefreshTokenInput{&second.RefreshToken})
+	third, err := h.RefreshToken(t.Context(), RefreshTokenInput{second.RefreshToken})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.RevokeToken(t.Context(), RefreshTokenInput{&third.RefreshToken}); err != nil {
+	if _, err := h.RevokeToken(t.Context(), RefreshTokenInput{third.RefreshToken}); err != nil {
 		t.Fatal(err)
 	}
 	h.mails(t)

@@ -11,13 +11,13 @@ import (
 
 // RefreshTokenInput is the argument of refreshToken and revokeToken.
 type RefreshTokenInput struct {
-	RefreshToken *string `arg:"refreshToken,optional"`
+	RefreshToken string `arg:"refreshToken,optional"`
 }
 
 // AccessTokenInput is the argument of verifyToken, and without long-running refresh tokens of refreshToken and
 // revokeToken.
 type AccessTokenInput struct {
-	Token *string `arg:"token,optional"`
+	Token string `arg:"token,optional"`
 }
 
 // Session is the result of operations that begin, refresh or verify a session. Fields that an operation does not set
@@ -45,18 +45,10 @@ func (s *Service) startSession(ctx context.Context, tx *store.Tx, u *account, ou
 	return err
 }
 
-// given returns an optional argument; "" for one that is missing.
-func given(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
 // VerifyToken returns the claims of a valid access token. A token is invalid when its session has ended or its user is
 // not active.
 func (s *Service) VerifyToken(ctx context.Context, in AccessTokenInput) (*Session, error) {
-	claims, err := s.tokens.Verify(given(in.Token))
+	claims, err := s.tokens.Verify(in.Token)
 	if err != nil {
 		return nil, tokenProblem(err)
 	}
@@ -76,7 +68,7 @@ func (s *Service) VerifyToken(ctx context.Context, in AccessTokenInput) (*Sessio
 
 // LiveAccess reports whether an access token is valid, as VerifyToken does.
 func (s *Service) LiveAccess(ctx context.Context, accessToken string) (bool, error) {
-	_, err := s.VerifyToken(ctx, AccessTokenInput{&accessToken})
+	_, err := s.VerifyToken(ctx, AccessTokenInput{accessToken})
 	if _, invalid := errors.AsType[Errors](err); invalid {
 		return false, nil
 	}
@@ -100,7 +92,7 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 	out := &Session{}
 	var reused *tokens.ReuseError
 	refresh := func(tx *store.Tx) error {
-		pair, err := s.tokens.Refresh(ctx, tx, given(in.RefreshToken), s.subjectOf(ctx, tx))
+		pair, err := s.tokens.Refresh(ctx, tx, in.RefreshToken, s.subjectOf(ctx, tx))
 		if errors.As(err, &reused) { // no error: the end of the session is to be committed
 			u, err := s.userByID(ctx, tx, reused.User)
 			if err != nil || u == nil || !u.IsActive {
@@ -130,7 +122,7 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 		return nil, one(NonField, errInvalidToken)
 	}
 	event := "refresh_token_rotated"
-	if out.RefreshToken == given(in.RefreshToken) {
+	if out.RefreshToken == in.RefreshToken {
 		event = "token_refreshed" // without rotation the token stays valid
 	}
 	s.event(ctx, event, out.Payload.Subject)
@@ -150,7 +142,7 @@ func (s *Service) refreshProblem(ctx context.Context, err error) error {
 func (s *Service) RefreshAccessToken(ctx context.Context, in AccessTokenInput) (*Session, error) {
 	out := &Session{}
 	err := s.db.Read(ctx, func(tx *store.Tx) error {
-		pair, err := s.tokens.RefreshAccess(ctx, tx, given(in.Token), s.subjectOf(ctx, tx))
+		pair, err := s.tokens.RefreshAccess(ctx, tx, in.Token, s.subjectOf(ctx, tx))
 		if err == nil {
 			out.set(pair)
 		}
@@ -170,12 +162,12 @@ type Revocation struct {
 
 // RevokeToken ends the session of a refresh token, its access tokens included.
 func (s *Service) RevokeToken(ctx context.Context, in RefreshTokenInput) (*Revocation, error) {
-	return s.revoke(ctx, s.tokens.Revoke, given(in.RefreshToken), "refresh_token_revoked")
+	return s.revoke(ctx, s.tokens.Revoke, in.RefreshToken, "refresh_token_revoked")
 }
 
 // RevokeAccessToken ends the session of an access token. An expired one is accepted: logging out must always work.
 func (s *Service) RevokeAccessToken(ctx context.Context, in AccessTokenInput) (*Revocation, error) {
-	return s.revoke(ctx, s.tokens.RevokeAccess, given(in.Token), "token_revoked")
+	return s.revoke(ctx, s.tokens.RevokeAccess, in.Token, "token_revoked")
 }
 
 func (s *Service) revoke(

@@ -60,7 +60,7 @@ func BenchmarkViewer(b *testing.B) {
 
 func BenchmarkVerifyToken(b *testing.B) {
 	h := benchHarness(b)
-	in := AccessTokenInput{Token: ptr(h.login(b).Token)}
+	in := AccessTokenInput{Token: h.login(b).Token}
 	ctx := deadline(b)
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -81,7 +81,7 @@ func BenchmarkRefreshToken(b *testing.B) {
 	b.ResetTimer()
 	defer cpu(b)()
 	for b.Loop() {
-		out, err := h.RefreshToken(ctx, RefreshTokenInput{RefreshToken: &refresh})
+		out, err := h.RefreshToken(ctx, RefreshTokenInput{RefreshToken: refresh})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -212,7 +212,7 @@ type argument struct {
 //
 //	A string        `arg:"a"`           is the argument a: String!
 //	B string        `arg:"b,proof"`     is b: String!, which must be the caller's password
-//	C *string       `arg:"c,optional"`  is c: String
+//	C string        `arg:"c,optional"`  is c: String; a *string is nil for none
 //	D accounts.Values `arg:"fields"`    is one argument for each of m.fields
 func argumentsOf[In any](m mutation) []argument {
 	t := reflect.TypeFor[In]()
@@ -228,7 +228,7 @@ func argumentsOf[In any](m mutation) []argument {
 				args = append(args, argument{name: a.Name, typ: typ, index: i, field: a.Field.Name})
 			}
 		case name == "", option != "" && !optional && !proof,
-			optional && f.Type != reflect.TypeFor[*string](), !optional && f.Type != reflect.TypeFor[string]():
+			f.Type != reflect.TypeFor[string]() && !(optional && f.Type == reflect.TypeFor[*string]()):
 			panic(fmt.Sprintf("schema: %s: field %s of %s cannot be an argument", m.name, f.Name, t))
 		case !slices.Contains(m.without, name):
 			typ := inputType(accounts.String, !optional)
