@@ -203,14 +203,15 @@ func (q *hashQueue) evict(t *Ticket) bool {
 	if !t.isKnown && known <= reserved {
 		candidates = others
 	}
-	line := longestLine(candidates, bySite)
-	switch {
+	var line []*Ticket
+	switch longest := longestLine(candidates, bySite); {
 	case t.isKnown && known < reserved:
 		line = longestLine(longestLine(others, bySite), byNetwork)
-	case len(line) >= len(own)+2:
-		line = longestLine(line, byNetwork)
+	case len(longest) >= len(own)+2:
+		line = longestLine(longest, byNetwork)
 	default:
-		if line = longestLine(own, byNetwork); len(line) < len(ownNetwork)+2 {
+		line = longestLine(own, byNetwork)
+		if len(line) < len(ownNetwork)+2 {
 			return false
 		}
 	}

@@ -36,7 +36,6 @@ func (db *DB) Checkpoint(ctx context.Context) error {
 // The writer then copies those pages: only a WAL that is copied completely is restarted by the next write, which
 // needs a moment without writes.
 func (db *DB) runCheckpoints() {
-	defer close(db.copying)
 	refill := time.NewTicker(time.Second)
 	defer refill.Stop()
 	for {

@@ -34,9 +34,9 @@ var errClosed = errors.New("the database is closed")
 type DB struct {
 	writer  *writer
 	readers *pool
-	long    chan struct{} // one element for each ReadLong that runs
-	file    *os.File      // the database, for fsync; closed after the connections, because closing it drops their locks
-	copying chan struct{} // closed: runCheckpoints has ended
+	long    chan struct{}  // one element for each ReadLong that runs
+	file    *os.File       // the database, for fsync; closed last, because closing it drops the locks of connections
+	copying sync.WaitGroup // for runCheckpoints
 	now     func() time.Time
 	close   func() error // once
 }
@@ -124,18 +124,18 @@ func openAt(ctx context.Context, abs string, now func() time.Time, copied bool) 
 		readers: &pool{
 			dsn: dsn(abs, wait, "query_only(1)"), turns: make(chan struct{}, readers), closing: make(chan struct{}),
 		},
-		now: now, file: f, long: make(chan struct{}, longReaders), copying: make(chan struct{}),
+		now: now, file: f, long: make(chan struct{}, longReaders),
 	}
 	marked := abs
 	if copied {
 		marked = "" // no write to it is acknowledged: the copy is completed, or removed
 	}
 	db.writer = newWriter(c, now, marked, newReserve(abs))
-	go db.runCheckpoints()
+	db.copying.Go(db.runCheckpoints)
 	db.close = sync.OnceValue(func() error {
 		db.writer.stop() // first, since a function of Write may read
 		err := db.readers.close()
-		<-db.copying
+		db.copying.Wait()
 		saved := false
 		if db.writer.pages > 0 || lostLog(abs) != nil {
 			saved = db.writer.checkpointRest() // leaveAsOneFile does so only if no other process has the file open
