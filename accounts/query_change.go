@@ -52,8 +52,8 @@ func deleteUser(ctx context.Context, tx *store.Tx, id int64) error {
 // hash of the same password.
 func save(ctx context.Context, tx *store.Tx, before, after *account) error {
 	login := before.LastLogin != after.LastLogin
-	both := before.password != after.password && !login || before.IsActive && !after.IsActive
-	if both || login || before.moves(after) || after.Archived && !before.Archived {
+	revokesAll := before.password != after.password && !login || before.IsActive && !after.IsActive
+	if revokesAll || login || before.moves(after) || after.Archived && !before.Archived {
 		after.credentialEpoch += epochStep()
 		var lastLogin any // NULL: never
 		if after.LastLogin != nil {
@@ -64,7 +64,7 @@ func save(ctx context.Context, tx *store.Tx, before, after *account) error {
 			return err
 		}
 	}
-	if both || before.canonical != after.canonical || before.secondary != after.secondary ||
+	if revokesAll || before.canonical != after.canonical || before.secondary != after.secondary ||
 		before.Verified && !after.Verified {
 		after.secondaryEpoch += epochStep()
 	}
