@@ -34,23 +34,19 @@ func (s Settings) FilterFields() map[string]FilterField {
 		"status__archived":        {Boolean, usersearch.Archived},
 	}
 	for _, f := range s.Fields {
-		if f.Public {
-			fields[f.Name] = FilterField{f.Type, f.search()}
+		if !f.Public {
+			continue
 		}
+		field := usersearch.ConfiguredValue(f.Name, "integer") // values that Field.read does not return are not found
+		switch f.Type {
+		case String:
+			field = usersearch.ConfiguredText(f.Name)
+		case Float:
+			field = usersearch.ConfiguredValue(f.Name, "real", "integer")
+		}
+		fields[f.Name] = FilterField{f.Type, field}
 	}
 	return fields
-}
-
-// search returns how users are searched by a configured field. Values that Field.read does not return are not found.
-func (f Field) search() usersearch.Field {
-	switch f.Type {
-	case String:
-		return usersearch.ConfiguredText(f.Name)
-	case Float:
-		return usersearch.ConfiguredValue(f.Name, "real", "integer")
-	default:
-		return usersearch.ConfiguredValue(f.Name, "integer")
-	}
 }
 
 // Lookups returns the lookups that fit the field.

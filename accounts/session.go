@@ -82,10 +82,6 @@ func (s *Service) LiveRefresh(ctx context.Context, refreshToken string) (bool, e
 	})
 }
 
-// errWaitForRoom undoes a refresh that rotates on a full disk. It is not store.ErrFull, after which WriteUrgent would
-// make room.
-var errWaitForRoom = errors.New(store.ErrFull.Error())
-
 // RefreshToken exchanges a refresh token for the next pair of tokens. Reuse of a rotated token ends its session and is
 // reported to the owner, on a full disk too.
 func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Session, error) {
@@ -111,7 +107,8 @@ func (s *Service) RefreshToken(ctx context.Context, in RefreshTokenInput) (*Sess
 			if err := refresh(tx); err != nil || reused != nil {
 				return err
 			}
-			return errWaitForRoom
+			// A rotation waits for room. store.ErrFull itself would let WriteUrgent try again.
+			return errors.New(store.ErrFull.Error())
 		})
 	}
 	if err != nil {
