@@ -149,7 +149,7 @@ var cheapHashing = []string{
 }
 
 // Client logs u in and returns a client that sends the access token of u to the server, and to no other host. The token
-// expires by Clock. The login reactivates an archived user.
+// expires by Clock. The login unarchives an archived user.
 func (s *Server) Client(t testing.TB, u *User) *http.Client {
 	t.Helper()
 	field, value := "email", u.Email

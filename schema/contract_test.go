@@ -16,13 +16,13 @@ import (
 func TestContract(t *testing.T) {
 	t.Parallel()
 	api := newSite(t).api
-	for style, name := range map[schema.Style]string{schema.Plain: "plain.graphql", schema.Relay: "relay.graphql"} {
+	for flavour, name := range map[schema.Flavour]string{schema.Plain: "plain.graphql", schema.Relay: "relay.graphql"} {
 		raw, err := os.ReadFile(filepath.Join("..", "testdata", "contract", name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		promised := gqlparser.MustLoadSchema(&ast.Source{Name: name, Input: string(raw)})
-		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: api.SDL(style)})
+		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: api.SDL(flavour)})
 		for typeName, theirs := range promised.Types {
 			if !theirs.BuiltIn && ours.Types[typeName] == nil {
 				t.Errorf("%s: got no type %s, want one", name, typeName)
@@ -67,9 +67,9 @@ func TestContract(t *testing.T) {
 func TestRegisterWithoutLogin(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(o *options) { o.accounts.AllowLoginNotVerified = false })
-	for _, style := range []schema.Style{schema.Plain, schema.Relay} {
-		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL(style)})
-		name := map[schema.Style]string{schema.Plain: "Register", schema.Relay: "RegisterPayload"}[style]
+	for _, flavour := range []schema.Flavour{schema.Plain, schema.Relay} {
+		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL(flavour)})
+		name := map[schema.Flavour]string{schema.Plain: "Register", schema.Relay: "RegisterPayload"}[flavour]
 		if typ := ours.Types[name]; typ.Fields.ForName("token") != nil || typ.Fields.ForName("refreshToken") != nil {
 			t.Errorf("%s: got tokens, want none", name)
 		}

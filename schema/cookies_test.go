@@ -146,7 +146,7 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
-// TestCookieConversation runs every mutation that sets, reads or expires cookies, in both styles.
+// TestCookieConversation runs every mutation that sets, reads or expires cookies, in both flavours.
 func TestCookieConversation(t *testing.T) {
 	t.Parallel()
 	for _, f := range flavours {
@@ -430,7 +430,7 @@ func TestHiddenTokens(t *testing.T) {
 	t.Parallel()
 	for i, f := range flavours {
 		s := newSite(t, inCookies(func(c *schema.Cookies) { c.HideTokenFields = true }))
-		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL([]schema.Style{schema.Plain,
+		ours := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL([]schema.Flavour{schema.Plain,
 			schema.Relay}[i])})
 		for _, typ := range ours.Types {
 			if typ.Kind == ast.Object && (typ.Fields.ForName("token") != nil ||

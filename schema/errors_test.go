@@ -31,7 +31,7 @@ func TestErrorList(t *testing.T) {
 				t.Errorf("%s %s:\n got %s\nwant %s", f.name, test.name, got, test.want)
 			}
 		}
-		sdl := s.api.SDL([]schema.Style{schema.Plain, schema.Relay}[i])
+		sdl := s.api.SDL([]schema.Flavour{schema.Plain, schema.Relay}[i])
 		if !strings.Contains(sdl, "scalar ExpectedErrorType") || !strings.Contains(sdl,
 			"a list of {field, message, code}") {
 			t.Errorf("%s: got %s, want the shape list described", f.name, sdl)

@@ -16,7 +16,7 @@ const (
 	password  = accounts.NeedsPassword
 )
 
-// mutations is the table of mutations. A row adds its mutation to both styles.
+// mutations is the table of mutations. A row adds its mutation to both flavours.
 func mutations(svc *accounts.Service, s Settings, userNode *graphql.Object) []mutation {
 	user := output[accounts.Session]{
 		name: "user", typ: userNode, doc: "The account that has logged in.",

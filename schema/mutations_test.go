@@ -24,7 +24,7 @@ const (
 	invalidEmail = `[{"message":"Enter a valid email address.","code":"invalid"}]`
 )
 
-// TestRefusals has every error of a form or a token, in both styles. The error has its key in the payload, success is
+// TestRefusals has every error of a form or a token, in both flavours. The error has its key in the payload, success is
 // false, and every other output is null.
 func TestRefusals(t *testing.T) {
 	t.Parallel()

@@ -138,7 +138,7 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// TestUsersAnswer compares a page with all its fields, in both styles.
+// TestUsersAnswer compares a page with all its fields, in both flavours.
 func TestUsersAnswer(t *testing.T) {
 	t.Parallel()
 	s := publicSite(t)
@@ -326,9 +326,9 @@ func TestUsersBusy(t *testing.T) {
 // TestQueryShapes: exclude_fields and filter_fields change the schema.
 func TestQueryShapes(t *testing.T) {
 	t.Parallel()
-	shape := func(t *testing.T, s *site, style schema.Style) string {
+	shape := func(t *testing.T, s *site, flavour schema.Flavour) string {
 		t.Helper()
-		parsed := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL(style)})
+		parsed := gqlparser.MustLoadSchema(&ast.Source{Name: "ours", Input: s.api.SDL(flavour)})
 		var out strings.Builder
 		for _, f := range parsed.Types["UserNode"].Fields {
 			fmt.Fprintf(&out, "%s: %s\n", f.Name, f.Type)
@@ -360,8 +360,8 @@ func TestQueryShapes(t *testing.T) {
 			"String)\n(status_SecondaryEmail_Startswith: String)\n"},
 	} {
 		s := publicSite(t, func(s *schema.Settings) { s.ExcludeFields, s.FilterFields = test.exclude, test.filters })
-		for _, style := range []schema.Style{schema.Plain, schema.Relay} {
-			if diff := cmp.Diff(test.want, shape(t, s, style)); diff != "" {
+		for _, flavour := range []schema.Flavour{schema.Plain, schema.Relay} {
+			if diff := cmp.Diff(test.want, shape(t, s, flavour)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", test.name, diff)
 			}
 		}

@@ -57,10 +57,10 @@ func TestTokenArgument(t *testing.T) {
 // TestTokenArgumentIsEverywhere: with the setting every query field has the argument, and no mutation has it.
 func TestTokenArgumentIsEverywhere(t *testing.T) {
 	t.Parallel()
-	for _, style := range []schema.Style{schema.Plain, schema.Relay} {
+	for _, flavour := range []schema.Flavour{schema.Plain, schema.Relay} {
 		with := gqlparser.MustLoadSchema(&ast.Source{Name: "with",
-			Input: newSite(t, withArgument("accessToken")).api.SDL(style)})
-		without := newSite(t).api.SDL(style)
+			Input: newSite(t, withArgument("accessToken")).api.SDL(flavour)})
+		without := newSite(t).api.SDL(flavour)
 		for _, f := range with.Query.Fields {
 			if a := f.Arguments.ForName("accessToken"); !strings.HasPrefix(f.Name, "__") &&
 				(a == nil || a.Type.String() != "String") {

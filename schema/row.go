@@ -122,8 +122,8 @@ type outcome struct {
 }
 
 // field makes the root field of the row. errors is the type of the payload's errors.
-func (m mutation) field(style Style, errors graphql.Output) *graphql.Field {
-	if style == Relay {
+func (m mutation) field(flavour Flavour, errors graphql.Output) *graphql.Field {
+	if flavour == Relay {
 		return m.relayField(errors)
 	}
 	args := graphql.FieldConfigArgument{}

@@ -1,6 +1,6 @@
-// Package schema is the GraphQL API over package accounts, in the plain and the Relay style.
+// Package schema is the GraphQL API over package accounts, in the plain and the Relay flavour.
 //
-// One row of the table in mutations.go is one mutation in both styles: its name, arguments, guard, result and
+// One row of the table in mutations.go is one mutation in both flavours: its name, arguments, guard, result and
 // description. The arguments are the fields of the operation's input struct. A guard checks the caller before an
 // operation on the caller's own account. The package also reads tokens from headers and cookies, and sets cookies.
 // Package graphqlhttp parses and executes.
@@ -18,12 +18,12 @@ import (
 	"accountd/internal/graphqlhttp"
 )
 
-// Style is one of the two styles of the API.
-type Style int
+// Flavour is one of the two flavours of the API.
+type Flavour int
 
 // Mutations of Plain take arguments, and those of Relay one input object with a clientMutationId.
 const (
-	Plain Style = iota
+	Plain Flavour = iota
 	Relay
 )
 
@@ -77,9 +77,9 @@ type Cookies struct {
 	HideTokenFields bool `toml:"tokens.cookies.hide_token_fields"`
 }
 
-// API serves both styles over one service.
+// API serves both flavours over one service.
 type API struct {
-	handlers [2]*graphqlhttp.Handler // by Style
+	handlers [2]*graphqlhttp.Handler // by Flavour
 	auth     http.Handler
 }
 
@@ -109,10 +109,10 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 	}
 	expectedError := newExpectedErrorType(s.ErrorShape == "list")
 	a := &API{auth: forwardAuth(prepare, s)}
-	for style := range a.handlers {
+	for flavour := range a.handlers {
 		fields, exclusive := graphql.Fields{}, map[string]bool{}
 		for _, m := range rows {
-			fields[m.name] = m.field(Style(style), expectedError)
+			fields[m.name] = m.field(Flavour(flavour), expectedError)
 			exclusive[m.name] = !m.repeatable // a request could try many passwords or tokens
 		}
 		built, err := graphql.NewSchema(graphql.SchemaConfig{
@@ -127,7 +127,7 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 		if err != nil {
 			return nil, err
 		}
-		a.handlers[style], err = graphqlhttp.New(built, graphqlhttp.Settings{
+		a.handlers[flavour], err = graphqlhttp.New(built, graphqlhttp.Settings{
 			Limits:        s.Limits,
 			Introspection: s.Introspection,
 			Exclusive:     exclusive,
@@ -143,8 +143,8 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 	return a, nil
 }
 
-// Handler serves one style.
-func (a *API) Handler(style Style) http.Handler { return a.handlers[style] }
+// Handler serves one flavour.
+func (a *API) Handler(flavour Flavour) http.Handler { return a.handlers[flavour] }
 
-// SDL returns the schema of one style in the schema definition language, sorted by name.
-func (a *API) SDL(style Style) string { return a.handlers[style].SDL() }
+// SDL returns the schema of one flavour in the schema definition language, sorted by name.
+func (a *API) SDL(flavour Flavour) string { return a.handlers[flavour].SDL() }

@@ -32,7 +32,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// site serves both styles of the API over a real service.
+// site serves both flavours of the API over a real service.
 type site struct {
 	*httptest.Server
 	api   *schema.API
@@ -143,7 +143,7 @@ func (s *site) pass(d time.Duration) {
 	s.now = s.now.Add(d)
 }
 
-// flavour sends mutations in one of the two styles.
+// flavour sends mutations in one of the two flavours.
 type flavour struct {
 	name, path string
 	relay      bool
@@ -262,10 +262,10 @@ func (s *site) activationToken(tb testing.TB, name string) string {
 func TestGoldenSDL(t *testing.T) {
 	t.Parallel()
 	api := newSite(t).api
-	for style, name := range map[schema.Style]string{schema.Plain: "plain.graphql", schema.Relay: "relay.graphql"} {
+	for flavour, name := range map[schema.Flavour]string{schema.Plain: "plain.graphql", schema.Relay: "relay.graphql"} {
 		path := filepath.Join("..", "testdata", name)
 		if *update {
-			if err := os.WriteFile(path, []byte(api.SDL(style)), 0o644); err != nil {
+			if err := os.WriteFile(path, []byte(api.SDL(flavour)), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -273,7 +273,7 @@ func TestGoldenSDL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(string(want), api.SDL(style)); diff != "" {
+		if diff := cmp.Diff(string(want), api.SDL(flavour)); diff != "" {
 			t.Errorf("-want (%s) +got:\n%s", path, diff)
 		}
 	}

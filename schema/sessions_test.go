@@ -21,8 +21,8 @@ func TestSchemaStays(t *testing.T) {
 		"rotation":      func(o *options) { o.tokens.Rotation = "keep" },
 	} {
 		api := newSite(t, change).api
-		for _, style := range []schema.Style{schema.Plain, schema.Relay} {
-			if got := changed(usual.SDL(style), api.SDL(style)); got != "" {
+		for _, flavour := range []schema.Flavour{schema.Plain, schema.Relay} {
+			if got := changed(usual.SDL(flavour), api.SDL(flavour)); got != "" {
 				t.Errorf("%s: got %s, want %s", name, got, "")
 			}
 		}

@@ -73,9 +73,9 @@ func TestShapes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			api := newSite(t, change).api
 			var got strings.Builder
-			for _, style := range []schema.Style{schema.Plain, schema.Relay} {
-				fmt.Fprintf(&got, "# %s\n%s", map[schema.Style]string{schema.Plain: "plain",
-					schema.Relay: "relay"}[style], changed(usual.SDL(style), api.SDL(style)))
+			for _, flavour := range []schema.Flavour{schema.Plain, schema.Relay} {
+				fmt.Fprintf(&got, "# %s\n%s", map[schema.Flavour]string{schema.Plain: "plain",
+					schema.Relay: "relay"}[flavour], changed(usual.SDL(flavour), api.SDL(flavour)))
 			}
 			path := filepath.Join("..", "testdata", "sdl", name+".diff")
 			if *update {

@@ -9,7 +9,7 @@ import (
 	"accountd/tokens"
 )
 
-// TestRefusedStates has every refusal by the state of an account, a session or a token, in both styles.
+// TestRefusedStates has every refusal by the state of an account, a session or a token, in both flavours.
 func TestRefusedStates(t *testing.T) {
 	t.Parallel()
 	const (

@@ -42,7 +42,7 @@ func parseImported(raw []byte, algorithm, fallback string) (storedKey, error) {
 	return storedKey{Algorithm: algorithm, Secret: secret}, nil
 }
 
-const guessable = "whoever has a token can find it by trying; " +
+const guessable = "anybody with a token can find it by guessing; " +
 	"run accountd keys rotate to make a strong one, and give it to the services that verify tokens"
 
 // minVariety is the least variety of an imported secret. Random secrets of 32 bytes have about 30. Of a million with 32

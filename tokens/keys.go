@@ -172,9 +172,8 @@ func (k *Keys) Open(sealed, label []byte) ([]byte, error) {
 func (k *Keys) ServeJWKS(w http.ResponseWriter, _ *http.Request) {
 	set := k.ring().jwks
 	if set == nil {
-		http.Error(w, "Access tokens are signed with "+
-			k.algorithm+", whose key is secret, so there is none to publish "+
-			"here. With tokens.algorithm EdDSA, ES256 or RS256 there is.", http.StatusNotFound)
+		http.Error(w, "Access tokens are signed with "+k.algorithm+", which has no public key. "+
+			"Set tokens.algorithm to EdDSA, ES256 or RS256 to publish one.", http.StatusNotFound)
 		return
 	}
 	h := w.Header()

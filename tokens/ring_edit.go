@@ -150,7 +150,7 @@ func (f KeyFile) Retire(id string) (Key, error) {
 		keys := file.describe(f.Algorithm)
 		at := slices.IndexFunc(keys, func(k Key) bool { return k.ID == id })
 		if at < 0 {
-			return "", fmt.Errorf("there is no key %q: accountd keys list shows those there are", id)
+			return "", fmt.Errorf("there is no key %q: run accountd keys list for the ids", id)
 		}
 		retired := keys[at]
 		if retired.Signs {

@@ -26,8 +26,8 @@ var ErrInvalid = errors.New("invalid token")
 // ErrExpired says that a token is authentic and has expired.
 var ErrExpired = errors.New("expired token")
 
-// ReuseError says that a rotated refresh token was used after its grace period. The transaction has ended the
-// session: the caller commits it and then answers as for ErrInvalid.
+// ReuseError says that a rotated refresh token was used after its grace period and after its successor had been used.
+// The transaction has ended the session: the caller commits it and then answers as for ErrInvalid.
 type ReuseError struct {
 	User int64 // of the session
 }

@@ -99,7 +99,7 @@ func makeBackupsDir(c *config.Config) error {
 }
 
 type restoreCmd struct {
-	File string `arg:"" help:"As accountd backup has written it."`
+	File string `arg:"" help:"A file that accountd backup wrote."`
 }
 
 // Run checks the backup, makes it the database, and keeps the previous one. The database is untouched until the last
@@ -165,7 +165,7 @@ func acceptLostLog(a *app, c *config.Config, log *slog.Logger) error {
 		return fmt.Errorf("%s cannot be used without its write-ahead log; "+
 			"bring a backup back with accountd restore FILE: %w", path, err)
 	}
-	log.Warn("the write-ahead log was lost, and what was acknowledged last with it: every session and every mailed "+
+	log.Warn("the write-ahead log was lost, and the last acknowledged changes with it: every session and every mailed "+
 		"link has ended; leave --accept-lost-log out from now on",
 		"accounts", out.users, "sessions", out.Sessions, "mails_dropped", out.Mails, "kept", out.aside)
 	return nil

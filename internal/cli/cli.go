@@ -54,7 +54,7 @@ type commands struct {
 	Serve   serveCmd   `cmd:"" default:"withargs" help:"Run the server. This is the default command."`
 	User    userCmd    `cmd:"" help:"Show, add and change accounts, with or without a running server."`
 	Keys    keysCmd    `cmd:"" help:"Show and change the key ring, with or without a running server."`
-	Tokens  tokensCmd  `cmd:"" help:"Delete sessions that are over."`
+	Tokens  tokensCmd  `cmd:"" help:"Delete ended and expired sessions."`
 	Schema  schemaCmd  `cmd:"" help:"Print the GraphQL schema."`
 	Mail    mailCmd    `cmd:"" help:"Show, retry and delete mails in the spool, and test delivery."`
 	Backup  backupCmd  `cmd:"" help:"Write a snapshot of the database to one file."`
@@ -224,7 +224,7 @@ func (*versionCmd) Run(a *app) error {
 }
 
 type configCmd struct {
-	Check configCheckCmd `cmd:"" help:"Say whether the settings are fine, and if not, all that is wrong."`
+	Check configCheckCmd `cmd:"" help:"Check the settings and list all errors."`
 	Show  configShowCmd  `cmd:"" help:"Print the settings in force, and where each comes from."`
 }
 
@@ -266,9 +266,9 @@ func (cmd *schemaCmd) Run(a *app, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	style := schema.Plain
+	flavour := schema.Plain
 	if cmd.Relay {
-		style = schema.Relay
+		flavour = schema.Relay
 	}
-	return a.printf("%s", api.SDL(style))
+	return a.printf("%s", api.SDL(flavour))
 }

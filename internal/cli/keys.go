@@ -48,8 +48,8 @@ func (a *app) lockKeys(c *config.Config) (tokens.KeyFile, error) {
 }
 
 func noKeys(err error) error {
-	return fmt.Errorf("no key ring here: %w: name the server's directory with --data-dir; a file that is gone is to "+
-		"be copied back, and only if it is lost for good, accountd keys init makes a new one", err)
+	return fmt.Errorf("no key ring here: %w: name the server's directory with --data-dir, or copy the lost file back; "+
+		"only if it is lost for good, make a new one with accountd keys init", err)
 }
 
 type keysListCmd struct{ asJSON }
@@ -82,8 +82,8 @@ func (cmd *keysListCmd) Run(a *app, c *config.Config) error {
 }
 
 type keysRotateCmd struct {
-	Kind      string `enum:"access,action,seal" default:"access" help:"Access tokens, mailed links or waiting mails."`
-	Algorithm string `enum:"${algorithms}" default:"" help:"Of an access key, if tokens.algorithm is to change next."`
+	Kind      string `enum:"access,action,seal" default:"access" help:"For access tokens, mailed links or mails."`
+	Algorithm string `enum:"${algorithms}" default:"" help:"Algorithm of the new access key."`
 	asJSON
 }
 
@@ -106,7 +106,7 @@ func (cmd *keysRotateCmd) Run(a *app, c *config.Config) error {
 
 type keysImportCmd struct {
 	File      string `arg:"" help:"PEM, or one line with the secret; - reads standard input."`
-	Algorithm string `enum:"${algorithms}" default:"" help:"Of the key (default: the PEM's, or tokens.algorithm)."`
+	Algorithm string `enum:"${algorithms}" default:"" help:"Algorithm (default: the PEM's, or tokens.algorithm)."`
 	Sign      bool   `help:"Sign with it from now on; otherwise it only verifies."`
 	asJSON
 }
@@ -163,7 +163,7 @@ func (a *app) readKey(name string) (raw []byte, err error) {
 }
 
 type keysRetireCmd struct {
-	ID string `arg:"" help:"As keys list prints it."`
+	ID string `arg:"" help:"The id from accountd keys list."`
 	asJSON
 }
 

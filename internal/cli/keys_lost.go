@@ -62,8 +62,8 @@ func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, 
 	if lost != "" {
 		return fmt.Errorf("key file %s is not there; without it %s: %s", c.KeysFile(), lost, lostKeysRemedy)
 	}
-	log.Warn("there are accounts and no keys: new ones are made, and mailed links end; if that is not meant, stop and "+
-		"copy the key file back", "file", c.KeysFile())
+	log.Warn("the key file was missing although there are accounts: new keys were made, and mailed links end; "+
+		"if you have the file, stop the server and copy it back", "file", c.KeysFile())
 	return nil
 }
 

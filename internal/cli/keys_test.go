@@ -48,9 +48,8 @@ next:
 func TestKeys(t *testing.T) {
 	w := newWorld(t)
 	const nowhere = "accountd: no key ring here: key file: lstat PATH/data/keys.json: no such file or directory: " +
-		"name the server's directory with --data-dir; " +
-		"a file that is gone is to be copied back, and only if it is lost for good, accountd keys init makes a " +
-		"new one\n"
+		"name the server's directory with --data-dir, or copy the lost file back; only if it is lost for good, " +
+		"make a new one with accountd keys init\n"
 	w.fails(exitFailure, nowhere, "keys", "list")
 	for _, args := range [][]string{{"keys", "rotate"}, {"keys", "retire", "x"}} {
 		w.fails(exitFailure, strings.Replace(nowhere, "key file: lstat", "stat", 1), args...)
@@ -92,7 +91,7 @@ K6  seal    AES-256-GCM  2027-01-15 08:00:00 UTC  seals and opens
 			`"verifies":false}`)
 	equal(t, w.ok("keys", "retire", first), "The access key "+first+
 		" is gone. Access tokens that it signed are refused; refreshToken gives new ones.\n")
-	w.fails(exitFailure, "accountd: there is no key \""+first+"\": accountd keys list shows those there are\n", "keys",
+	w.fails(exitFailure, "accountd: there is no key \""+first+"\": run accountd keys list for the ids\n", "keys",
 		"retire", first)
 	action := w.key("action", "  verifies")
 	equal(t, w.ok("keys", "retire", action), "The action key "+action+
@@ -191,14 +190,12 @@ func TestKeysImport(t *testing.T) {
 	w := newWorldHere(t)
 	w.write("secret", djangoSecret+"\n")
 	w.write("short", "too short\n")
-	w.fails(exitFailure, "accountd: short: the secret has 9 bytes: with less than 32, whoever has a token can find "+
-		"it by trying; "+
-		"run accountd keys rotate to make a strong one, and give it to the services that verify tokens\n", "keys",
-		"import",
-		"short", "--sign")
+	w.fails(exitFailure, "accountd: short: the secret has 9 bytes: with less than 32, anybody with a token can "+
+		"find it by guessing; run accountd keys rotate to make a strong one, and give it to the services that verify "+
+		"tokens\n", "keys", "import", "short", "--sign")
 	w.write("plain", strings.Repeat("a", 40)+"\n")
-	w.fails(exitFailure, "accountd: plain: the secret has too little variety: whoever has a token can find it by "+
-		"trying; "+
+	w.fails(exitFailure, "accountd: plain: the secret has too little variety: anybody with a token can find it by "+
+		"guessing; "+
 		"run accountd keys rotate to make a strong one, and give it to the services that verify tokens\n", "keys",
 		"import",
 		"plain", "--sign")

@@ -117,7 +117,7 @@ func mailObject(m email.Queued) any {
 }
 
 type mailShowCmd struct {
-	Name string `arg:"" help:"As mail list prints it."`
+	Name string `arg:"" help:"The name from accountd mail list."`
 }
 
 // Run prints a mail with its token.
@@ -130,7 +130,7 @@ func (cmd *mailShowCmd) Run(a *app, queue email.Queue) error {
 }
 
 type mailRetryCmd struct {
-	Name string `arg:"" optional:"" help:"As mail list prints it."`
+	Name string `arg:"" optional:"" help:"The name from accountd mail list."`
 	All  bool   `help:"Every mail that waits or has failed."`
 }
 
@@ -160,7 +160,7 @@ func (cmd *mailRetryCmd) Run(a *app, c *config.Config, queue email.Queue) error 
 }
 
 type mailDropCmd struct {
-	Name string `arg:"" help:"As mail list prints it."`
+	Name string `arg:"" help:"The name from accountd mail list."`
 }
 
 // Run deletes a mail.
@@ -188,7 +188,7 @@ func (cmd *mailTestCmd) Run(a *app, c *config.Config) error {
 		return err
 	}
 	if err := email.SendTest(a.ctx, composer, settings, cmd.Address, a.Now()); err != nil {
-		return fmt.Errorf("no mail goes out by %s:%d: %w", settings.Host, settings.Port, err)
+		return fmt.Errorf("mail test by %s:%d failed: %w", settings.Host, settings.Port, err)
 	}
 	return a.printf("%s:%d has taken a test message for %s: look whether it arrives, and not as spam.\n",
 		settings.Host, settings.Port, cmd.Address)

@@ -164,7 +164,7 @@ func TestMailTest(t *testing.T) {
 	box := newMailbox(t)
 	port := strconv.Itoa(box.addr.Port)
 	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SMTP_HOST=127.0.0.1", "ACCOUNTD_EMAIL_SMTP_PORT="+port)
-	begin := "accountd: no mail goes out by 127.0.0.1:" + port + ": "
+	begin := "accountd: mail test by 127.0.0.1:" + port + " failed: "
 	w.fails(exitFailure, begin+
 		"STARTTLS: the server does not offer it: use the server's port for submission (587), or set email.smtp.tls "+
 		"= \"implicit\" (465); \"none\" only for a server on this machine\n",
@@ -197,7 +197,7 @@ func TestMailTest(t *testing.T) {
 	w.write("password", "quiet-otter-42\n")
 	w.ok("mail", "test", "ada@example.com")
 	w.environ = append(w.environ, "ACCOUNTD_EMAIL_SMTP_PORT=1")
-	w.fails(exitFailure, "accountd: no mail goes out by 127.0.0.1:1: connect: connect: connection refused: check "+
+	w.fails(exitFailure, "accountd: mail test by 127.0.0.1:1 failed: connect: connect: connection refused: check "+
 		"that a mail server listens on 127.0.0.1:1 and that no firewall is between; port 465 wants email.smtp.tls = "+
 		"\"implicit\"\n",
 		"mail", "test", "ada@example.com")

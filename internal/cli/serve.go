@@ -84,7 +84,7 @@ func (cmd *serveCmd) run(a *app, c *config.Config, ready func() error) error {
 	}
 	if !cmd.Ephemeral {
 		if err := h.db.HoldReserve(); err != nil {
-			log.Warn("the server is not ready, as no room is set aside for a full disk: " + err.Error())
+			log.Warn("the server is not ready: there is no space for the reserve for a full disk: " + err.Error())
 		}
 	}
 	if err := h.outbox.Start(starting); err != nil {

@@ -39,7 +39,7 @@ func refuse(t *testing.T, args ...string) string {
 func TestLostKeys(t *testing.T) {
 	t.Parallel()
 	dataDir := filepath.Join(t.TempDir(), "data")
-	const warning = "there are accounts and no keys"
+	const warning = "the key file was missing although there are accounts"
 	for _, lost := range []bool{false, true} {
 		s := servertest.Start(t, dataDir, servertest.CheapHashing...)
 		if strings.Contains(s.Log(), warning) != lost {

@@ -64,7 +64,7 @@ func (a *app) makeAccounts(c *config.Config) (*accounts.Service, error) {
 
 type userAddCmd struct {
 	Username       string `help:"Not needed where accounts.register_fields has no username."`
-	Email          string `required:"" help:"Where mail to the user goes."`
+	Email          string `required:"" help:"The primary address."`
 	SecondaryEmail string `help:"A second address. It counts as verified."`
 	PasswordStdin  bool   `xor:"password" required:"" help:"Read the password from standard input: its first line."`
 	NoPassword     bool   `xor:"password" required:"" help:"No password: no login until one is set."`
@@ -72,9 +72,9 @@ type userAddCmd struct {
 	LastName       string
 	Field          []string `sep:"none" placeholder:"NAME=VALUE" help:"A field of accounts.fields; can be repeated."`
 	Verified       bool     `help:"The address is verified."`
-	Archived       bool     `help:"Archived; a login takes it back."`
+	Archived       bool     `help:"Archived. A login unarchives the account."`
 	Inactive       bool     `help:"May not log in."`
-	Staff          bool     `help:"May query other accounts."`
+	Staff          bool     `help:"Staff: may query other accounts."`
 	Superuser      bool
 	asJSON
 }
@@ -199,18 +199,18 @@ func (cmd *userLinkCmd) Run(a *app, svc *accounts.Service) error {
 
 type userSetCmd struct {
 	User           string  `arg:"" help:"Id, username or address."`
-	Username       *string `help:"What the user logs in by."`
+	Username       *string `help:"The username."`
 	Email          *string `placeholder:"ADDRESS" help:"The primary address. Sessions and mailed links end."`
 	SecondaryEmail *string `placeholder:"ADDRESS" help:"The secondary address, taken as verified; \"\" for none."`
 	FirstName      *string
 	LastName       *string
 	Field          []string `sep:"none" placeholder:"NAME=VALUE" help:"A field of accounts.fields; NAME= clears it."`
 	Verified       *bool    `negatable:"" help:"The address is verified. If not, links that verify it end."`
-	Archived       *bool    `negatable:"" help:"Archived: sessions end; a login takes it back."`
+	Archived       *bool    `negatable:"" help:"Archived: sessions end. A login unarchives the account."`
 	Active         *bool    `negatable:"" help:"May log in. If not, sessions end."`
-	Staff          *bool    `negatable:"" help:"May query other accounts."`
+	Staff          *bool    `negatable:"" help:"Staff: may query other accounts."`
 	Superuser      *bool    `negatable:""`
-	Unlock         bool     `help:"Forget wrong passwords, and let refused logins in again."`
+	Unlock         bool     `help:"Reset the counters of wrong passwords, so that the user can log in again."`
 	asJSON
 }
 

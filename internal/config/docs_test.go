@@ -39,7 +39,7 @@ func TestDocumentation(t *testing.T) { golden(t, "../../docs/configuration.md", 
 
 const docHead = `# Configuration
 
-<!-- Written by go generate ./internal/config from config.toml. Edit that file instead. -->
+<!-- Written by go generate ./internal/config. Edit internal/config/config.toml instead. -->
 
 accountd runs without any configuration. To change something, write a file like
 [config.toml](../config.toml), which has every setting with its default. There are four sources.

@@ -257,7 +257,7 @@ func TestSecuritySmallDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := servertest.Cheap(t, filepath.Join(dir, "data"))
-	if !strings.Contains(server.Log(), "the server is not ready, as no room is set aside for a full disk") {
+	if !strings.Contains(server.Log(), "the server is not ready: there is no space for the reserve for a full disk") {
 		t.Errorf("the start: got\n%s\nwant a warning about the reserve", server.Log())
 	}
 	if session, err := server.Register(http.DefaultClient, "ada", "quiet-otter-42"); err != nil || !session.Success {
