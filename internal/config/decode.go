@@ -54,7 +54,7 @@ func decodeText(v reflect.Value, text string) error {
 
 var errType = errors.New("has the wrong type")
 
-// refusal is an error with a remedy of its own.
+// refusal is an error, or the reason of one, with a remedy of its own.
 type refusal struct{ message, remedy string }
 
 func (r *refusal) Error() string { return r.message }
@@ -161,9 +161,8 @@ func decodeFields(into *[]accounts.Field, raw any) error {
 func decodeField(f *accounts.Field, table map[string]any) (problems []string) {
 	f.Public = true
 	keys := map[string]reflect.Value{}
-	v := reflect.ValueOf(f).Elem()
-	for i := range v.NumField() {
-		keys[v.Type().Field(i).Tag.Get("toml")] = v.Field(i)
+	for field, value := range reflect.ValueOf(f).Elem().Fields() {
+		keys[field.Tag.Get("toml")] = value
 	}
 	f.Name, _ = table["name"].(string) // first, because problems of other keys name the field
 	for _, key := range sortedKeys(table) {

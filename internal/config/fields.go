@@ -33,18 +33,16 @@ var takenNames = append([]string{
 	"client_mutation_id", "input", "first", "last", "before", "after", "offset",
 }, builtInFields...)
 
-// A fault is the reason why a list may not name a field, and a remedy.
-type fault struct{ reason, remedy string }
-
+// The reasons why a list may not name a field.
 var (
-	ofStaff = fault{"would let users make themselves staff, or reactivate a deactivated account",
+	ofStaff = refusal{"would let users make themselves staff, or reactivate a deactivated account",
 		`remove it; "accountd user" sets it`}
 
-	notRegistered = map[string]fault{
+	notRegistered = map[string]refusal{
 		"password": {"is asked for twice by register itself, as password1 and password2", "remove it"},
 		"is_staff": ofStaff, "is_superuser": ofStaff, "is_active": ofStaff,
 	}
-	notUpdated = map[string]fault{
+	notUpdated = map[string]refusal{
 		"email": {"could be changed without a proof that the new address is its owner's",
 			"remove it; sendSecondaryEmailActivation and swapEmails change addresses"},
 		"password": {"could be changed without knowing the old one", "remove it; passwordChange changes passwords"},
@@ -93,7 +91,7 @@ func (l *loader) validateFields() {
 }
 
 // fieldList validates a list of names of fields.
-func (l *loader) fieldList(key string, names, known []string, forbidden map[string]fault) {
+func (l *loader) fieldList(key string, names, known []string, forbidden map[string]refusal) {
 	if l.bad[key] {
 		return
 	}
@@ -101,7 +99,7 @@ func (l *loader) fieldList(key string, names, known []string, forbidden map[stri
 		why, isForbidden := forbidden[name]
 		switch {
 		case isForbidden:
-			l.complain(key, "has "+quote(name)+", which "+why.reason, why.remedy)
+			l.complain(key, "has "+quote(name)+", which "+why.message, why.remedy)
 		case !slices.Contains(known, name):
 			l.complain(key, "has "+quote(name)+", which is no field",
 				spelling.Suggest(name, known, "possible are "+strings.Join(known, ", ")))

@@ -76,10 +76,9 @@ func render(value any) string {
 	case map[string]any:
 		return "{…}"
 	case accounts.Field:
-		for i := range v.NumField() {
-			key := v.Type().Field(i).Tag.Get("toml")
-			if !v.Field(i).IsZero() || key == "public" {
-				items = append(items, key+" = "+render(v.Field(i).Interface()))
+		for field, in := range v.Fields() {
+			if key := field.Tag.Get("toml"); !in.IsZero() || key == "public" {
+				items = append(items, key+" = "+render(in.Interface()))
 			}
 		}
 		return "{" + strings.Join(items, ", ") + "}"

@@ -33,12 +33,8 @@ func (c *Config) PublicSettings() []string {
 		keys = append(keys, "server.trusted_proxies")
 	}
 	add("server.cors_origins", hostsOf(c.HTTP.Origins...)...)
-	if strings.Contains(c.Tokens.Issuer, "://") { // a name such as com.example.app is not a host
-		add("tokens.issuer", hostsOf(c.Tokens.Issuer)...)
-	}
-	if strings.Contains(c.Tokens.Audience, "://") {
-		add("tokens.audience", hostsOf(c.Tokens.Audience)...)
-	}
+	add("tokens.issuer", hostsOf(c.Tokens.Issuer)...)
+	add("tokens.audience", hostsOf(c.Tokens.Audience)...)
 	if from, err := mail.ParseAddress(c.Email.From); err == nil {
 		add("email.from", strings.Trim(from.Address[strings.LastIndexByte(from.Address, '@')+1:], "[]"))
 	}
@@ -49,12 +45,13 @@ func (c *Config) PublicSettings() []string {
 	return keys
 }
 
-// hostsOf returns the hosts of the URLs that are not empty. The host of a scheme other than http and https is "", which
-// does not count as this machine: the localhost of capacitor://localhost is a phone.
-func hostsOf(urls ...string) []string {
+// hostsOf returns the hosts of the URLs, and none for texts without "://": an issuer such as com.example.app is not a
+// host. The host of a scheme other than http and https is "", which does not count as this machine: the localhost of
+// capacitor://localhost is a phone.
+func hostsOf(texts ...string) []string {
 	var hosts []string
-	for _, text := range urls {
-		if text == "" {
+	for _, text := range texts {
+		if !strings.Contains(text, "://") {
 			continue
 		}
 		host := ""

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -39,63 +40,52 @@ var readAs = map[reflect.Type]reflect.Type{
 
 var (
 	settings = map[string]setting{} // by key
-	sections = map[string]bool{}
-	order    []setting // every setting, in the order of config.toml
+	sections = map[string]bool{}    // the headers of config.toml
+	order    []setting              // every setting, in the order of config.toml
 )
 
 func init() {
 	describe(reflect.TypeFor[Config](), nil)
-	for key := range settings {
-		for at := strings.LastIndexByte(key, '.'); at >= 0; at = strings.LastIndexByte(key, '.') {
-			key = key[:at]
-			sections[key] = true
-		}
-	}
 	section := ""
 	for line := range strings.Lines(string(defaults)) {
 		name, _, _ := strings.Cut(line, " = ")
-		key := section + "." + name
-		if line[0] == '[' {
+		key, isHeader := section+"."+name, line[0] == '['
+		if isHeader {
 			section = strings.Trim(line, "[]\n")
-			key = section // of a table whose keys are free
+			key = section
 		}
-		if s, ok := settings[key]; ok {
+		if s, ok := settings[key]; ok { // also by the header of a table whose keys are free
 			order = append(order, s)
+		} else if isHeader {
+			sections[section] = true
 		}
 	}
 }
 
 // describe adds the settings in a struct and in the structs inside it. index is the path of the struct in Config.
 func describe(t reflect.Type, index []int) {
-	for i := range t.NumField() {
-		field := t.Field(i)
-		key, at := field.Tag.Get("toml"), append(slices.Clone(index), i)
-		switch {
-		case key == "" && field.IsExported() && field.Type.Kind() == reflect.Struct:
+	for field := range t.Fields() {
+		tag, at := field.Tag, slices.Concat(index, field.Index)
+		key := tag.Get("toml")
+		if key == "" && field.IsExported() && field.Type.Kind() == reflect.Struct {
 			describe(field.Type, at)
-		case key != "" && key != "-":
-			settings[key] = describeField(field, key, at)
 		}
+		if key == "" || key == "-" {
+			continue
+		}
+		s := setting{
+			key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")),
+			index: at, typ: field.Type, as: cmp.Or(readAs[field.Type], field.Type), unit: 1,
+			min: tag.Get("min"), max: tag.Get("max"), one: tag.Get("one"),
+		}
+		if strings.HasSuffix(s.max, "B") {
+			s.as = reflect.TypeFor[Size]()
+		}
+		if tag.Get("unit") == "KiB" {
+			s.unit = 1024
+		}
+		settings[key] = s
 	}
-}
-
-func describeField(field reflect.StructField, key string, index []int) setting {
-	tag := field.Tag
-	s := setting{
-		key: key, env: envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_")),
-		index: index, typ: field.Type, as: field.Type, unit: 1,
-		min: tag.Get("min"), max: tag.Get("max"), one: tag.Get("one"),
-	}
-	if as, ok := readAs[s.typ]; ok {
-		s.as = as
-	}
-	if strings.HasSuffix(s.max, "B") {
-		s.as = reflect.TypeFor[Size]()
-	}
-	if tag.Get("unit") == "KiB" {
-		s.unit = 1024
-	}
-	return s
 }
 
 // isTable reports whether the setting is a table, or a list of tables, instead of one value.
