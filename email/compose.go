@@ -78,7 +78,8 @@ func (c *Composer) compose(m Mail, name string, at time.Time) (Message, error) {
 		return Message{}, fmt.Errorf("there is no such kind")
 	}
 	// The parser accepts names, comments and groups. A bare address is one that it returns unchanged.
-	if to, err := mail.ParseAddress(m.To); err != nil || to.Address != m.To {
+	to, err := mail.ParseAddress(m.To)
+	if err != nil || to.Address != m.To {
 		return Message{}, fmt.Errorf("the recipient is not a bare address")
 	}
 	out, err := parsed().execute(c.content(m, at))
@@ -88,12 +89,12 @@ func (c *Composer) compose(m Mail, name string, at time.Time) (Message, error) {
 	// "=?" would begin an encoded word (RFC 2047), which mail programs decode.
 	out.Subject = strings.ReplaceAll(strings.Join(strings.Fields(out.Subject), " "), "=?", "= ?")
 
-	out.Raw, err = c.encode(m.To, name, at, out)
+	out.Raw, err = c.encode(to, name, at, out)
 	return out, err
 }
 
 // encode makes the bytes of a message. name is part of the Message-ID and the MIME boundary.
-func (c *Composer) encode(to, name string, at time.Time, m Message) ([]byte, error) {
+func (c *Composer) encode(to *mail.Address, name string, at time.Time, m Message) ([]byte, error) {
 	// 8bit keeps the link in one line, for readers of the file and for scripts.
 	encoding := gomail.NoEncoding
 	if hasLongLine(m.Text) || hasLongLine(m.HTML) {
@@ -102,9 +103,7 @@ func (c *Composer) encode(to, name string, at time.Time, m Message) ([]byte, err
 	id := strings.TrimSuffix(name, ".eml")
 	boundary := gomail.WithBoundary("accountd-" + id)
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding), boundary)
-	if err := msg.To(to); err != nil {
-		return nil, fmt.Errorf("recipient: %w", err)
-	}
+	msg.ToMailAddress(to)
 	msg.FromMailAddress(c.from)
 	_, domain, _ := strings.Cut(c.from.Address, "@")
 	msg.SetMessageIDWithValue(id + "@" + domain)

@@ -34,10 +34,9 @@ var (
 	userVariables = fieldNames(reflect.TypeFor[User]())
 )
 
-func fieldNames(t reflect.Type) []string {
-	var names []string
-	for i := range t.NumField() {
-		names = append(names, t.Field(i).Name)
+func fieldNames(t reflect.Type) (names []string) {
+	for field := range t.Fields() {
+		names = append(names, field.Name)
 	}
 	return names
 }

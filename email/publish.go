@@ -154,7 +154,7 @@ func (o *Outbox) release(id int64) {
 
 // publish writes a claimed message to the spool. The claim lasts until its row is deleted.
 func (o *Outbox) publish(id int64, name string, raw []byte) error {
-	if err := o.spool.publish(name, raw); err != nil {
+	if err := o.spool.write(o.spool.newPath(name), raw, time.Time{}); err != nil {
 		o.release(id)
 		return fmt.Errorf("write to the spool: %w", err)
 	}

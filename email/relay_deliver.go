@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/mail"
 	"time"
 )
 
@@ -44,7 +45,7 @@ func (r *Relay) deliver(ctx context.Context, c *connection, name string) *connec
 		// The relay ends. The next process makes the next attempt at once.
 	case !isDelivery || !failed.ofMessage():
 		r.serverFailed(err)
-	case failed.permanent():
+	case failed.code() >= 500:
 		r.serverWorks()
 		r.giveUp(name, state, r.settings.explain(err))
 	default:
@@ -153,10 +154,11 @@ func (r *Relay) giveUp(name string, state retry, reason string) {
 // SendTest sends a message to an address at once, without outbox and spool. The error names the failed step and a
 // remedy.
 func SendTest(ctx context.Context, c *Composer, s SMTPSettings, to string, at time.Time) error {
-	if !isPlainAddress(to) {
+	address, err := mail.ParseAddress(to)
+	if err != nil || !isPlainAddress(to) {
 		return fmt.Errorf("%q is no address: write it without a name, and its domain in ASCII", to)
 	}
-	raw, err := c.encode(to, fileName(at), at, Message{
+	raw, err := c.encode(address, fileName(at), at, Message{
 		Subject: c.settings.SiteName + ": a test of accountd's mail",
 		Text:    "This is a test: mail from " + c.settings.SiteName + " arrives here.\n",
 	})

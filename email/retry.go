@@ -63,7 +63,7 @@ func (s spool) loadRetry(name string) (r retry, err error) {
 
 func (s spool) saveRetry(name string, r retry) error {
 	raw, _ := json.Marshal(r) // numbers and a text cannot fail
-	return s.replace(s.retryPath(name), raw, r.next)
+	return s.write(s.retryPath(name), raw, r.next)
 }
 
 // forget removes the state of a mail.
@@ -100,7 +100,7 @@ func (s spool) forgetGone() error {
 
 // giveUp writes the reason and then moves the mail to failed. After a crash in between it does both again.
 func (s spool) giveUp(name, reason string) error {
-	if err := s.replace(s.reasonPath(name), []byte(reason+"\n"), time.Time{}); err != nil {
+	if err := s.write(s.reasonPath(name), []byte(reason+"\n"), time.Time{}); err != nil {
 		return fmt.Errorf("write the reason: %w", err)
 	}
 	if err := os.Rename(s.newPath(name), s.path("failed", name)); err != nil {

@@ -145,9 +145,6 @@ func (e *deliveryError) ofMessage() bool {
 	}
 }
 
-// permanent reports whether another attempt is useless.
-func (e *deliveryError) permanent() bool { return e.ofMessage() && e.code() >= 500 }
-
 // usable reports whether the connection can take another message.
 func (e *deliveryError) usable() bool { return e.ofMessage() && e.code() >= 400 && e.code() != 421 }
 

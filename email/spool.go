@@ -66,18 +66,6 @@ func (s spool) names() (map[string]bool, error) {
 	return names, nil
 }
 
-// publish writes the message to tmp, fsyncs it and renames it to new. The name is durable after sync.
-func (s spool) publish(name string, raw []byte) error {
-	tmp := s.path("tmp", rand.Text())
-	if err := durable.Write(tmp, bytes.NewReader(raw)); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, s.newPath(name)); err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	return nil
-}
-
 // sync fsyncs the names in new.
 func (s spool) sync() error { return durable.SyncDir(s.path("new")) }
 
@@ -94,11 +82,11 @@ func removeFile(path string) error {
 	return nil
 }
 
-// replace atomically writes a small file, with the modification time at unless that is zero. Without an fsync a power
-// cut may lose it, which costs one early attempt.
-func (s spool) replace(path string, raw []byte, at time.Time) error {
+// write writes a file to tmp, fsyncs it and renames it to path, with the modification time at unless that is zero. The
+// name is durable after an fsync of its directory.
+func (s spool) write(path string, raw []byte, at time.Time) error {
 	tmp := s.path("tmp", rand.Text())
-	err := os.WriteFile(tmp, raw, 0o600)
+	err := durable.Write(tmp, bytes.NewReader(raw))
 	if err == nil && !at.IsZero() {
 		err = os.Chtimes(tmp, at, at)
 	}

@@ -61,7 +61,11 @@ func (c *Composer) parseTemplates() (map[Kind]func() *templates, error) {
 			p.check(c, kind, t)
 		}
 	}
-	return parsed, p.err()
+	if len(p.problems) > 0 {
+		lines := slices.Sorted(maps.Keys(p.problems))
+		return nil, errors.New("the email templates cannot be used:\n" + strings.Join(lines, "\n"))
+	}
+	return parsed, nil
 }
 
 // parser parses templates and collects their problems.
@@ -80,14 +84,6 @@ func (p *parser) shown(name string) string {
 		return filepath.Join(p.dir, name)
 	}
 	return "embedded " + name
-}
-
-func (p *parser) err() error {
-	if len(p.problems) == 0 {
-		return nil
-	}
-	lines := slices.Sorted(maps.Keys(p.problems))
-	return errors.New("the email templates cannot be used:\n" + strings.Join(lines, "\n"))
 }
 
 // file returns the text of a template.

@@ -183,7 +183,7 @@ func TestMailTest(t *testing.T) {
 		"RCPT TO: 550 5.1.1 no such user: check the address; if every address is refused, the server wants a login: "+
 		"email.smtp.username\n",
 		"mail", "test", "nobody@example.com")
-	for _, address := range []string{"Ada <ada@example.com>", "ada", "a@b@c",
+	for _, address := range []string{"Ada <ada@example.com>", "ada", "a@b@c", "a..b@example.com",
 		"ada@example.com>\r\nRCPT TO:<eve@example.com", "ädä@example.com"} {
 		w.fails(exitFailure, begin+strconv.Quote(address)+
 			" is no address: write it without a name, and its domain in ASCII\n", "mail", "test", address)
