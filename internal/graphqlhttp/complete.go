@@ -42,11 +42,21 @@ func (x *execution) complete(t *ast.Type, value any, i int) bool {
 	if f.object != nil {
 		return x.object(f.object, value, i)
 	}
-	serialized := f.leaf.serialize(value)
-	if serialized == nil {
+	switch serialized := f.leaf.serialize(value).(type) {
+	case nil:
 		return x.fail(i, fmt.Errorf("%s cannot represent a %T", t.NamedType, value))
+	case string:
+		x.out = jsontext.AppendString(x.out, serialized)
+	case bool:
+		x.out = strconv.AppendBool(x.out, serialized)
+	default:
+		encoded, err := json.Marshal(serialized)
+		if err != nil {
+			return x.fail(i, err)
+		}
+		x.out = append(x.out, encoded...)
 	}
-	return x.scalar(serialized, i)
+	return true
 }
 
 func (x *execution) list(elem *ast.Type, value any, i int) bool {
@@ -73,22 +83,6 @@ func (x *execution) list(elem *ast.Type, value any, i int) bool {
 		}
 	}
 	x.out = append(x.out, ']')
-	return true
-}
-
-func (x *execution) scalar(value any, i int) bool {
-	switch value := value.(type) {
-	case string:
-		x.out = jsontext.AppendString(x.out, value)
-	case bool:
-		x.out = strconv.AppendBool(x.out, value)
-	default:
-		encoded, err := json.Marshal(value)
-		if err != nil {
-			return x.fail(i, err)
-		}
-		x.out = append(x.out, encoded...)
-	}
 	return true
 }
 
@@ -126,19 +120,14 @@ func (x *execution) fail(i int, err error) bool {
 		settings.Log.ErrorContext(x.ctx, "internal server error", slog.String("request", e.Extensions.RequestID),
 			slog.String("field", s.field.Name), slog.String("error", err.Error()))
 	}
-	e.Path = x.errorPath()
+	e.Path = make([]any, len(x.path))
+	for i, s := range x.path {
+		if e.Path[i] = s.index; s.key != "" {
+			e.Path[i] = s.key
+		}
+	}
 	if len(x.errs) < settings.Limits.Errors {
 		x.errs = append(x.errs, e)
 	}
 	return false
-}
-
-func (x *execution) errorPath() []any {
-	path := make([]any, len(x.path))
-	for i, s := range x.path {
-		if path[i] = s.index; s.key != "" {
-			path[i] = s.key
-		}
-	}
-	return path
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -159,15 +160,9 @@ func (x *execution) included(directives ast.DirectiveList) bool {
 
 // applies reports whether o is of the type of a fragment.
 func (x *execution) applies(o *object, condition string) bool {
-	if condition == "" || condition == o.name {
-		return true
-	}
-	for _, possible := range x.handler.schema.PossibleTypes[condition] {
-		if possible.Name == o.name {
-			return true
-		}
-	}
-	return false
+	schema := x.handler.schema
+	return condition == "" || condition == o.name ||
+		slices.Contains(schema.PossibleTypes[condition], schema.Types[o.name])
 }
 
 // field writes the value of the field of selection i, or null if it fails. It returns false if it fails and may not

@@ -1,6 +1,7 @@
 package graphqlhttp
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -53,8 +54,7 @@ func newError(code, message string, at *ast.Position) *wireError {
 // refusal says why a request is not executed.
 type refusal struct {
 	errs   []*wireError
-	status int    // of HTTP; 0: the GraphQL is faulty, see writeRefusal
-	allow  string // the Allow header
+	status int // of HTTP; 0: the GraphQL is faulty, see writeRefusal
 }
 
 func refuse(code, format string, args ...any) *refusal { return refuseHTTP(0, code, format, args...) }
@@ -74,18 +74,11 @@ const (
 // writeRefusal writes a refusal. Faulty GraphQL has the status 200 as application/json, because clients of that type
 // take every other status for a failure of the transport.
 func writeRefusal(w http.ResponseWriter, r *refusal, t mediaType) {
-	if r.allow != "" {
-		w.Header().Set("Allow", r.allow)
+	faulty := http.StatusOK
+	if t == graphqlResponse {
+		faulty = http.StatusBadRequest
 	}
-	status := r.status
-	switch {
-	case status != 0:
-	case t == graphqlResponse:
-		status = http.StatusBadRequest
-	default:
-		status = http.StatusOK
-	}
-	write(w, status, t, withErrors(r.errs, nil))
+	write(w, cmp.Or(r.status, faulty), t, withErrors(r.errs, nil))
 }
 
 // beforeData begins an answer without errors. "}\n" ends every answer.

@@ -64,9 +64,8 @@ func (h *Handler) prepare(
 		return nil, nil, refused
 	}
 	if op.Operation == ast.Mutation && r.Method == http.MethodGet {
-		refused = refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage, "A mutation has to be sent by POST.")
-		refused.allow = http.MethodPost
-		return nil, nil, refused
+		w.Header().Set("Allow", http.MethodPost)
+		return nil, nil, refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage, "A mutation has to be sent by POST.")
 	}
 	vars, refused := h.variables(op, req.variables)
 	return op, vars, refused
@@ -112,10 +111,9 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (*request, *refus
 	case http.MethodGet:
 		return parseURL(r.URL)
 	default:
-		refused := refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage,
+		w.Header().Set("Allow", "GET, POST")
+		return nil, refuseHTTP(http.StatusMethodNotAllowed, CodeWrongUsage,
 			"A request has to be sent by POST, or by GET.")
-		refused.allow = "GET, POST"
-		return nil, refused
 	}
 }
 

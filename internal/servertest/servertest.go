@@ -8,12 +8,10 @@
 package servertest
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -88,17 +86,12 @@ type Server struct {
 	DataDir string
 	Cmd     *exec.Cmd
 
-	tb     testing.TB
-	env    []string
-	exited chan struct{} // closed after Wait
-	err    error         // of Wait; read after exited
-	logged chan struct{} // closed when log is complete
-
-	mu  sync.Mutex
-	log bytes.Buffer // guarded by mu
+	tb      testing.TB
+	env     []string
+	printed output
+	exited  chan struct{} // closed after Wait
+	err     error         // of Wait; read after exited
 }
-
-var readyLine = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
 // Start runs `accountd serve` on a free port over dataDir, with the variables of env (NAME=value), and returns when the
 // server is ready. The end of the test kills it.
@@ -126,18 +119,13 @@ func StartProgram(tb testing.TB, program []string, dataDir string, env ...string
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = filepath.Dir(dataDir) // no config.toml there
 	cmd.Env = append(os.Environ(), env...)
-	out, in, err := os.Pipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	cmd.Stdout, cmd.Stderr = in, in
-	s := &Server{DataDir: dataDir, Cmd: cmd, tb: tb, env: env, exited: make(chan struct{}), logged: make(chan struct{})}
+	ready := make(chan string, 1)
+	s := &Server{DataDir: dataDir, Cmd: cmd, tb: tb, env: env, exited: make(chan struct{})}
+	s.printed.ready = ready
+	cmd.Stdout, cmd.Stderr = &s.printed, &s.printed
 	if err := cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
-	in.Close()
-	ready := make(chan string, 1)
-	go s.read(out, ready)
 	go func() {
 		s.err = cmd.Wait()
 		close(s.exited)
@@ -153,31 +141,33 @@ func StartProgram(tb testing.TB, program []string, dataDir string, env ...string
 	return s
 }
 
-// read keeps the log, and sends the first URL in it to ready.
-func (s *Server) read(out io.ReadCloser, ready chan<- string) {
-	defer close(s.logged)
-	defer out.Close()
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		s.mu.Lock()
-		s.log.Write(lines.Bytes())
-		s.log.WriteByte('\n')
-		s.mu.Unlock()
-		if ready == nil {
-			continue // benchmarks share the cores with this reader
-		}
-		if url := readyLine.Find(lines.Bytes()); url != nil {
-			ready <- string(url)
-			ready = nil
+// output keeps what a process prints.
+type output struct {
+	mu    sync.Mutex
+	text  bytes.Buffer  // guarded by mu
+	ready chan<- string // gets the first URL of the text; nil afterwards
+}
+
+var serverURL = regexp.MustCompile(`(http://127\.0\.0\.1:\d+)\D`)
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	if o.ready != nil { // benchmarks share the cores with this
+		if url := serverURL.FindSubmatch(o.text.Bytes()); url != nil {
+			o.ready <- string(url[1])
+			o.ready = nil
 		}
 	}
+	return len(p), nil
 }
 
 // Log returns what the server has printed so far.
 func (s *Server) Log() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.log.String()
+	s.printed.mu.Lock()
+	defer s.printed.mu.Unlock()
+	return s.printed.text.String()
 }
 
 // Kill ends the process as a power cut would (SIGKILL) and waits for it.
@@ -197,6 +187,5 @@ func (s *Server) Stop() error {
 // Wait waits for the end of the process and of its log. The error is an *exec.ExitError unless it exited with 0.
 func (s *Server) Wait() error {
 	<-s.exited
-	<-s.logged
 	return s.err
 }
