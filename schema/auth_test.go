@@ -20,7 +20,7 @@ func (s *site) auth(t *testing.T, method string, headers ...string) *http.Respon
 		r.Header.Add(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
-	s.api.Auth().ServeHTTP(w, r)
+	s.api.ServeAuth(w, r)
 	return w.Result()
 }
 

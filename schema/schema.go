@@ -80,7 +80,8 @@ type Cookies struct {
 // API serves both flavours over one service.
 type API struct {
 	handlers [2]*graphqlhttp.Handler // by Flavour
-	auth     http.Handler
+	settings Settings
+	prepare  func(context.Context, *http.Request) context.Context
 }
 
 // building serialises New: graphql-go completes types that all schemas share.
@@ -108,7 +109,7 @@ func New(svc *accounts.Service, s Settings) (*API, error) {
 		return req.context(accounts.WithClient(ctx, s.ClientAddr(ctx), s.Exempt))
 	}
 	expectedError := newExpectedErrorType(s.ErrorShape == "list")
-	a := &API{auth: forwardAuth(prepare, s)}
+	a := &API{settings: s, prepare: prepare}
 	for flavour := range a.handlers {
 		fields, exclusive := graphql.Fields{}, map[string]bool{}
 		for _, m := range rows {

@@ -158,8 +158,8 @@ func newServer(h *instance, now func() time.Time, log *slog.Logger) (*server.Ser
 		return nil, err
 	}
 	settings := c.ServerSettings()
-	settings.Plain, settings.Relay, settings.Auth = api.Handler(schema.Plain), api.Handler(schema.Relay), api.Auth()
-	settings.JWKS = http.HandlerFunc(h.keys.ServeJWKS)
+	settings.Plain, settings.Relay = api.Handler(schema.Plain), api.Handler(schema.Relay)
+	settings.Auth, settings.JWKS = http.HandlerFunc(api.ServeAuth), http.HandlerFunc(h.keys.ServeJWKS)
 	if c.GraphiQL() {
 		settings.Page = graphiql.Handler(c.DevMail())
 		settings.PageByProxy = c.Server.GraphiQL == config.On

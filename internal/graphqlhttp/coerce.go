@@ -29,15 +29,13 @@ func (e *inputError) at(step string) *inputError {
 	return e
 }
 
-// variable is the value of a variable: coerced to its type, and as decoded JSON, which literals around it take.
-type variable struct{ value, plain any }
-
-// variables coerces the variables that op declares. given is decoded JSON.
-func (h *Handler) variables(op *ast.OperationDefinition, given map[string]any) (map[string]variable, *refusal) {
+// variables checks the variables that op declares, and returns them as decoded JSON, with their default values. given is
+// decoded JSON.
+func (h *Handler) variables(op *ast.OperationDefinition, given map[string]any) (map[string]any, *refusal) {
 	if len(op.VariableDefinitions) == 0 {
 		return nil, nil
 	}
-	vars := make(map[string]variable, len(op.VariableDefinitions))
+	vars := make(map[string]any, len(op.VariableDefinitions))
 	r := &refusal{}
 	for _, v := range op.VariableDefinitions {
 		what, problem := "Variable", ""
@@ -46,11 +44,10 @@ func (h *Handler) variables(op *ast.OperationDefinition, given map[string]any) (
 			what, value, present = "The default value of variable", plain(v.DefaultValue, nil), true
 		}
 		if present {
-			coerced, err := h.input(v.Type, value)
-			if err != nil {
+			if _, err := h.input(v.Type, value); err != nil {
 				problem = fmt.Sprintf("%s $%s%s does not fit %s: %s.", what, v.Variable, err.path, v.Type, err.reason)
 			}
-			vars[v.Variable] = variable{coerced, value}
+			vars[v.Variable] = value
 		} else if v.Type.NonNull {
 			problem = fmt.Sprintf("Variable $%s of type %s was not given.", v.Variable, v.Type)
 		}
@@ -128,16 +125,8 @@ func (h *Handler) parse(def *ast.Definition, value any) (any, *inputError) {
 	return nil, inputErrorf("expected %s, found %s", def.Name, found)
 }
 
-// literal coerces a value of the document.
-func (h *Handler) literal(t *ast.Type, v *ast.Value, vars map[string]variable) (any, *inputError) {
-	if v.Kind == ast.Variable && vars[v.Raw].value != nil {
-		return vars[v.Raw].value, nil
-	}
-	return h.input(t, plain(v, vars))
-}
-
 // absent reports a variable without a value, which counts as an absent argument.
-func absent(v *ast.Value, vars map[string]variable) bool {
+func absent(v *ast.Value, vars map[string]any) bool {
 	if v.Kind != ast.Variable {
 		return false
 	}
@@ -146,10 +135,10 @@ func absent(v *ast.Value, vars map[string]variable) bool {
 }
 
 // plain returns a literal as decoded JSON, with enum values as enumName.
-func plain(v *ast.Value, vars map[string]variable) any {
+func plain(v *ast.Value, vars map[string]any) any {
 	switch v.Kind {
 	case ast.Variable:
-		return vars[v.Raw].plain
+		return vars[v.Raw]
 	case ast.IntValue, ast.FloatValue:
 		return json.Number(v.Raw)
 	case ast.BooleanValue:
@@ -180,7 +169,7 @@ func plain(v *ast.Value, vars map[string]variable) any {
 // arguments coerces the arguments that defs declare. An absent argument is not in the result, and an explicit null is
 // nil in it.
 func (h *Handler) arguments(
-	defs ast.ArgumentDefinitionList, given ast.ArgumentList, vars map[string]variable,
+	defs ast.ArgumentDefinitionList, given ast.ArgumentList, vars map[string]any,
 ) (map[string]any, *inputError) {
 	if len(defs) == 0 {
 		return nil, nil
@@ -194,7 +183,7 @@ func (h *Handler) arguments(
 		var err *inputError
 		switch {
 		case value != nil:
-			out[def.Name], err = h.literal(def.Type, value, vars)
+			out[def.Name], err = h.input(def.Type, plain(value, vars))
 		case def.Type.NonNull:
 			err = inputErrorf("%s is required", def.Type)
 		}

@@ -19,7 +19,7 @@ import (
 type execution struct {
 	handler *Handler
 	ctx     context.Context
-	vars    map[string]variable
+	vars    map[string]any
 	*scratch
 	errs   []*wireError
 	status int // of the answer: the highest of the errors, or else 200

@@ -47,7 +47,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // prepare reads a request and checks it, so that only resolvers can fail after it.
 func (h *Handler) prepare(
 	w http.ResponseWriter, r *http.Request,
-) (*ast.OperationDefinition, map[string]variable, *refusal) {
+) (*ast.OperationDefinition, map[string]any, *refusal) {
 	req, refused := h.read(w, r)
 	if refused != nil {
 		return nil, nil, refused
