@@ -135,6 +135,9 @@ func makeDataDir(c *config.Config, warn func(string)) error {
 // errLocked says that another process has the lock.
 var errLocked = errors.New("locked")
 
+// errBusy says that lockExclusive finds the data directory in use.
+var errBusy = errors.New("another command is using the database")
+
 // lockDir locks a directory until the returned file is closed, exclusively or shared. It fails with errLocked.
 func lockDir(dir string, exclusive bool) (*os.File, error) {
 	f, err := openForLock(dir)
@@ -174,7 +177,7 @@ func (a *app) lockShared(c *config.Config) error {
 func lockExclusive(c *config.Config) (io.Closer, error) {
 	held, err := lockDir(c.Server.DataDir, true)
 	if errors.Is(err, errLocked) {
-		return nil, busyError{c.Server.DataDir}
+		return nil, fmt.Errorf("%w in %s: run this again when that is done", errBusy, c.Server.DataDir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
@@ -188,18 +191,11 @@ func lockExclusive(c *config.Config) (io.Closer, error) {
 	return held, nil
 }
 
-// busyError says that other commands are using the database in a directory.
-type busyError struct{ dir string }
-
-func (e busyError) Error() string {
-	return fmt.Sprintf("another command is using the database in %s: run this again when that is done", e.dir)
-}
-
 // cleanUp finishes an interrupted restore and removes temporary files, as lockExclusive does, unless a command is
 // running.
 func cleanUp(c *config.Config) error {
 	held, err := lockExclusive(c)
-	if errors.As(err, new(busyError)) {
+	if errors.Is(err, errBusy) {
 		return nil
 	}
 	if err != nil {

@@ -91,8 +91,8 @@ func (cmd *userAddCmd) Run(a *app, c *config.Config) error {
 		Archived: cmd.Archived, Inactive: cmd.Inactive, Staff: cmd.Staff, Superuser: cmd.Superuser,
 	}
 	if cmd.PasswordStdin {
-		if in.Password, err = readLine(a.Stdin); err != nil {
-			return fmt.Errorf("password from standard input: %w", err)
+		if in.Password, err = a.readPassword(); err != nil {
+			return err
 		}
 	}
 	svc, err := a.makeAccounts(c)
@@ -130,13 +130,13 @@ func parseFields(fields []accounts.Field, pairs []string) (accounts.Values, erro
 	return values, nil
 }
 
-// readLine returns the first line without its line break. Spaces are kept: a password may have them.
-func readLine(r io.Reader) (string, error) {
-	line, err := bufio.NewReader(io.LimitReader(r, 64<<10)).ReadString('\n')
-	if errors.Is(err, io.EOF) {
-		err = nil
+// readPassword returns the first line of standard input without its line break. Spaces are kept.
+func (a *app) readPassword() (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(a.Stdin, 64<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("password from standard input: %w", err)
 	}
-	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), err
+	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
 }
 
 type userShowCmd struct {
@@ -244,9 +244,9 @@ type userSetPasswordCmd struct {
 
 // Run validates the password like a registration. All sessions end.
 func (cmd *userSetPasswordCmd) Run(a *app) error {
-	password, err := readLine(a.Stdin)
+	password, err := a.readPassword()
 	if err != nil {
-		return fmt.Errorf("password from standard input: %w", err)
+		return err
 	}
 	svc, err := a.accounts()
 	if err != nil {

@@ -48,14 +48,10 @@ func client(r *http.Request, proxies []netip.Prefix) (name string, mode limitMod
 // proxies.
 func forwardedClient(r *http.Request, trusted func(netip.Addr) bool) (hop netip.Addr, ok bool) {
 	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
-	for more := forwarded != ""; more; {
-		last := strings.LastIndexByte(forwarded, ',')
-		hop, ok := parseHop(forwarded[last+1:])
+	for _, text := range slices.Backward(strings.Split(forwarded, ",")) {
+		hop, ok := parseHop(text)
 		if !ok || !trusted(hop) {
 			return hop, ok
-		}
-		if more = last >= 0; more {
-			forwarded = forwarded[:last]
 		}
 	}
 	return netip.Addr{}, false

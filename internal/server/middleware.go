@@ -192,18 +192,17 @@ func sameOriginOnly(next http.Handler) http.Handler {
 
 // refuse answers with an error in the format of GraphQL, because GraphQL clients read it.
 func refuse(w http.ResponseWriter, status int, message, code, requestID string) {
-	type extensions struct {
-		Code      string `json:"code"`
-		RequestID string `json:"requestId,omitempty"`
+	var e struct {
+		Message    string `json:"message"`
+		Extensions struct {
+			Code      string `json:"code"`
+			RequestID string `json:"requestId,omitempty"`
+		} `json:"extensions"`
 	}
-	type gqlError struct {
-		Message    string     `json:"message"`
-		Extensions extensions `json:"extensions"`
-	}
+	e.Message, e.Extensions.Code, e.Extensions.RequestID = message, code, requestID
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	answer := map[string][]gqlError{"errors": {{message, extensions{code, requestID}}}}
-	_ = json.NewEncoder(w).Encode(answer) // fails only if the client has gone
+	_ = json.NewEncoder(w).Encode(map[string][]any{"errors": {e}}) // fails only if the client has gone
 }
 
 func healthy(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }
