@@ -25,6 +25,7 @@ func queries(svc *accounts.Service, s Settings, userNode *graphql.Object) (graph
 		"me": {
 			Type:        userNode,
 			Description: "The account that the request's access token belongs to; null without a good one.",
+			Args:        graphql.FieldConfigArgument{},
 			Resolve: func(p graphql.ResolveParams) (any, error) {
 				return requestOf(p.Context).caller.User(p.Context)
 			},

@@ -45,9 +45,6 @@ func accessToken(r *http.Request, s Settings, c *cookies) string {
 func withTokenArgument(svc *accounts.Service, fields graphql.Fields, name string) error {
 	for _, query := range slices.Sorted(maps.Keys(fields)) {
 		f := fields[query]
-		if f.Args == nil {
-			f.Args = graphql.FieldConfigArgument{}
-		}
 		if f.Args[name] != nil {
 			return fmt.Errorf("tokens.argument_name = %q is an argument of the query %s already: choose another name",
 				name, query)

@@ -12,7 +12,7 @@ import (
 func TestTokenArgumentClash(t *testing.T) {
 	t.Parallel()
 	fields := graphql.Fields{
-		"me":   {Type: graphql.String},
+		"me":   {Type: graphql.String, Args: graphql.FieldConfigArgument{}},
 		"user": {Type: graphql.String, Args: graphql.FieldConfigArgument{"id": {Type: graphql.ID}}},
 	}
 	err := withTokenArgument(nil, fields, "id")

@@ -118,7 +118,7 @@ func (m mutation) proof() *argument {
 type outcome struct {
 	out              any // a *Out, empty after an error
 	errors           expectedErrors
-	clientMutationID any
+	clientMutationID any // of the input, which Plain has not
 }
 
 // field makes the root field of the row. errors is the type of the payload's errors.
@@ -152,13 +152,7 @@ func (m mutation) relayField(errors graphql.Output) *graphql.Field {
 		Type: payload, Description: m.doc,
 		Args: graphql.FieldConfigArgument{"input": {Type: graphql.NewNonNull(typ)}},
 		Resolve: func(p graphql.ResolveParams) (any, error) {
-			args := p.Args["input"].(map[string]any)
-			o, err := m.resolve(p.Context, args)
-			if err != nil {
-				return nil, err
-			}
-			o.clientMutationID = args["clientMutationId"]
-			return o, nil
+			return m.resolve(p.Context, p.Args["input"].(map[string]any))
 		},
 	}
 }
@@ -188,15 +182,16 @@ func (m mutation) resolve(ctx context.Context, args map[string]any) (*outcome, e
 		args = cookies.arguments(m.args, args)
 	}
 	out, err := m.run(ctx, args)
-	var problems accounts.Errors
-	if errors.As(err, &problems) {
-		return &outcome{out: out, errors: m.ordered(problems)}, nil
+	o := &outcome{out: out, clientMutationID: args["clientMutationId"]}
+	if problems, ok := errors.AsType[accounts.Errors](err); ok {
+		o.errors = m.ordered(problems)
+		return o, nil
 	}
 	if err != nil {
 		return nil, clientError(err)
 	}
 	cookies.succeeded(out)
-	return &outcome{out: out}, nil
+	return o, nil
 }
 
 // argument is an argument of a mutation: a field of the operation's input struct, or a key of that field's Values.

@@ -127,11 +127,8 @@ func (h *Handler) parse(def *ast.Definition, value any) (any, *inputError) {
 
 // absent reports a variable without a value, which counts as an absent argument.
 func absent(v *ast.Value, vars map[string]any) bool {
-	if v.Kind != ast.Variable {
-		return false
-	}
 	_, given := vars[v.Raw]
-	return !given
+	return v.Kind == ast.Variable && !given
 }
 
 // plain returns a literal as decoded JSON, with enum values as enumName.

@@ -96,24 +96,37 @@ func TestConnections(t *testing.T) {
 	ask()
 }
 
+// closing records that it is closed.
+type closing struct {
+	net.Conn
+	closed int
+}
+
+func (c *closing) Close() error {
+	c.closed++
+	return nil
+}
+
 // TestConnectionStates: a connection counts as closed once, also if the server reports further states of it.
 func TestConnectionStates(t *testing.T) {
 	c := newConnections(1)
-	first, second := &net.TCPConn{}, &net.TCPConn{}
-	if excess := c.note(first, http.StateNew); excess != nil {
+	first, second := &closing{}, &closing{}
+	if c.changed(first, http.StateNew); first.closed > 0 {
 		t.Fatal("the first connection: got it refused, want it accepted")
 	}
-	if excess := c.note(second, http.StateNew); excess != first {
-		t.Fatalf("closes %p, want the first, %p", excess, first)
+	if c.changed(second, http.StateNew); first.closed != 1 || second.closed > 0 {
+		t.Fatalf("closes the first %d times and the second %d times, want only the first", first.closed, second.closed)
 	}
 	for _, state := range []http.ConnState{http.StateActive, http.StateIdle, http.StateClosed} {
-		if excess := c.note(first, state); excess != nil {
-			t.Errorf("%s of a closed connection: got %p to close, want none", state, excess)
+		if c.changed(first, state); first.closed != 1 || second.closed > 0 {
+			t.Errorf("%s of a closed connection: closes the first %d times and the second %d times, want no more",
+				state, first.closed, second.closed)
 		}
 	}
 	for _, state := range []http.ConnState{http.StateActive, http.StateIdle, http.StateActive, http.StateClosed} {
-		if excess := c.note(second, state); excess != nil {
-			t.Errorf("%s: got %p to close, want none", state, excess)
+		if c.changed(second, state); first.closed != 1 || second.closed > 0 {
+			t.Errorf("%s: closes the first %d times and the second %d times, want no more",
+				state, first.closed, second.closed)
 		}
 	}
 	if len(c.open)+c.waiting.Len() > 0 {

@@ -170,13 +170,6 @@ func newConnections(limit int) *connections {
 
 // changed is the ConnState hook. net/http calls a connection active once the header of a request is complete.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
-	if excess := c.note(conn, state); excess != nil {
-		_ = excess.Close() // it has no request
-	}
-}
-
-// note records a state and returns the connection to close, or nil.
-func (c *connections) note(conn net.Conn, state http.ConnState) (excess net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	place, known := c.open[conn]
@@ -190,11 +183,9 @@ func (c *connections) note(conn net.Conn, state http.ConnState) (excess net.Conn
 	case known && state == http.StateActive:
 		c.open[conn] = nil
 	}
-	if len(c.open) <= c.limit {
-		return nil
+	if len(c.open) > c.limit { // there is a first one: only a new connection, which waits, exceeds the limit
+		excess := c.waiting.Remove(c.waiting.Front()).(net.Conn)
+		delete(c.open, excess)
+		_ = excess.Close() // it has no request
 	}
-	excess = c.waiting.Front().Value.(net.Conn) // not empty: only a new connection, which waits, exceeds the limit
-	c.waiting.Remove(c.waiting.Front())
-	delete(c.open, excess)
-	return excess
 }
