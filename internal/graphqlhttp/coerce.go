@@ -29,8 +29,7 @@ func (e *inputError) at(step string) *inputError {
 	return e
 }
 
-// variables checks the variables that op declares, and returns them as decoded JSON, with their default values. given is
-// decoded JSON.
+// variables checks the variables that op declares, and returns them with their default values. All are decoded JSON.
 func (h *Handler) variables(op *ast.OperationDefinition, given map[string]any) (map[string]any, *refusal) {
 	if len(op.VariableDefinitions) == 0 {
 		return nil, nil
