@@ -1,6 +1,7 @@
 package email
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,12 +64,8 @@ var errUnsettled = errors.New("the outbox still has it")
 
 // read returns the mail and its recipient. It fails with badMail for mails that can never be sent.
 func (r *Relay) read(ctx context.Context, name string, state retry) (raw []byte, to string, err error) {
-	waits, err := hasRow(ctx, r.outbox.db, name)
-	if err == nil && waits {
-		err = errUnsettled
-	}
-	if err != nil {
-		return nil, "", err
+	if waits, err := hasRow(ctx, r.outbox.db, name); err != nil || waits {
+		return nil, "", cmp.Or(err, errUnsettled)
 	}
 	if raw, err = readMail(r.spool.newPath(name)); err != nil {
 		return nil, "", err

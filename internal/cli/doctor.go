@@ -126,11 +126,9 @@ func (d *doctor) modes() {
 // reach checks the settings by which users reach the server.
 func (d *doctor) reach() {
 	const subject = "addresses"
-	problems := d.config.ReachProblems()
-	for _, p := range problems {
+	if p := d.config.ReachProblem(); p != nil {
 		d.problem(subject, p.Key+" "+p.Message, p.Remedy)
-	}
-	if len(problems) == 0 {
+	} else {
 		d.fine(subject, "users see "+d.config.PublicURL()+", the server listens on "+d.config.Server.Listen)
 	}
 }

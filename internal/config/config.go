@@ -89,8 +89,7 @@ func Load(path string, env []string, flags Overrides) (*Config, error) {
 	if l.file("", defaults); len(l.problems) > 0 {
 		panic(fmt.Sprintf("the embedded config.toml: %v", l.problems))
 	}
-	builtIn := *c
-	l.defaults = &builtIn
+	l.defaults = new(*c)
 	if flags.Ephemeral {
 		l.ephemeral(ephemeralDefaults)
 	}

@@ -45,10 +45,7 @@ func (p Problems) Error() string {
 
 // conceal returns the value for messages, without what looks like a secret in a wrong place.
 func conceal(p Problem) string {
-	if p.Value == "" {
-		return ""
-	}
-	if _, known := settings[p.Key]; !known && soundsSecret(p.Key) {
+	if _, known := settings[p.Key]; p.Value != "" && !known && soundsSecret(p.Key) {
 		return "(not shown)"
 	}
 	if text, err := strconv.Unquote(p.Value); err == nil {

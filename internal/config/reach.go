@@ -71,9 +71,9 @@ func isLoopback(host string) bool {
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
-// ReachProblems returns contradictions between the settings by which users on other machines reach the server, with
-// key, message and remedy.
-func (c *Config) ReachProblems() []Problem {
+// ReachProblem returns a contradiction between the settings by which users on other machines reach the server, with
+// key, message and remedy. It is nil without one.
+func (c *Config) ReachProblem() *Problem {
 	public := c.PublicSettings()
 	if len(public) == 0 {
 		return nil
@@ -86,12 +86,12 @@ func (c *Config) ReachProblems() []Problem {
 		case slices.Equal(public, []string{"server.listen"}):
 			return nil // a container in development has to listen on 0.0.0.0
 		}
-		return []Problem{{
+		return &Problem{
 			Key:     "server.public_url",
 			Message: message + ", while other settings are for users elsewhere (" + strings.Join(public, ", ") + ")",
 			Remedy: `set it to the address that users see, such as "https://accounts.example.com"; for development, ` +
 				`leave those settings out: they turn off /dev/mail, and GraphiQL unless graphql.graphiql is true`,
-		}}
+		}
 	}
 	address, loopback := "127.0.0.1", netip.MustParsePrefix("127.0.0.0/8")
 	listen, _ := listenHost(c.Server.Listen)
@@ -101,18 +101,18 @@ func (c *Config) ReachProblems() []Problem {
 	if !isLoopback(listen) || slices.ContainsFunc(c.TrustedProxies(), loopback.Overlaps) {
 		return nil
 	}
-	return []Problem{{
+	return &Problem{
 		Key: "server.trusted_proxies", Message: "does not have " + address + ", where every request comes from: " +
 			"limits per network may not hold, and cannot tell users apart",
 		Remedy: "set server.trusted_proxies = " + render(append(slices.Clone(c.Server.TrustedProxies), address)) +
 			", and let the reverse proxy, or your back end, send X-Forwarded-For",
-	}}
+	}
 }
 
-// reachWarnings returns ReachProblems as sentences.
-func (c *Config) reachWarnings() (list []string) {
-	for _, p := range c.ReachProblems() {
-		list = append(list, p.Key+" "+p.Message+": "+p.Remedy)
+// reachWarnings returns ReachProblem as a sentence.
+func (c *Config) reachWarnings() []string {
+	if p := c.ReachProblem(); p != nil {
+		return []string{p.Key + " " + p.Message + ": " + p.Remedy}
 	}
-	return list
+	return nil
 }

@@ -91,7 +91,7 @@ func TestReachProblems(t *testing.T) {
 		c := mustLoad(t, "", "ACCOUNTD_SERVER_LISTEN="+test.listen, "ACCOUNTD_SERVER_PUBLIC_URL="+test.public,
 			"ACCOUNTD_SERVER_TRUSTED_PROXIES="+test.proxies)
 		var got []string
-		for _, p := range c.ReachProblems() {
+		if p := c.ReachProblem(); p != nil {
 			got = append(got, p.Key+" "+p.Message+": "+p.Remedy)
 		}
 		begin, end, _ := strings.Cut(test.want, "…")

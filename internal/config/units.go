@@ -22,11 +22,9 @@ const day = 24 * time.Hour
 func (d *Duration) UnmarshalText(text []byte) error {
 	rest := string(text)
 	if days, after, ok := strings.Cut(rest, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 32)
-		if err != nil {
-			return errors.New("is not a duration")
+		if n, err := strconv.ParseUint(days, 10, 32); err == nil {
+			rest = fmt.Sprintf("%dh%s", 24*n, after)
 		}
-		rest = fmt.Sprintf("%dh%s", 24*n, after)
 	}
 	t, err := time.ParseDuration(rest)
 	if err != nil {
