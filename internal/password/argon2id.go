@@ -26,12 +26,6 @@ func encodeArgon2id(p *argon2id.Params, salt, key []byte) string {
 		argon2.Version, p.Memory, p.Iterations, p.Parallelism, encode(salt), encode(key))
 }
 
-// dummyHash returns a hash with a random key, so that no password matches. Nothing is computed for it: each command
-// makes one at its start.
-func dummyHash(p *argon2id.Params) string {
-	return encodeArgon2id(p, randomBytes(p.SaltLength), randomBytes(p.KeyLength))
-}
-
 func randomBytes(n uint32) []byte {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails

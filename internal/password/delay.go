@@ -3,7 +3,6 @@ package password
 import (
 	"context"
 	"math/rand/v2"
-	"sync"
 	"time"
 )
 
@@ -15,15 +14,14 @@ type ResponseDelay struct {
 	Timer  func(time.Duration) <-chan time.Time
 	Jitter func() float64 // 0 to 1
 
-	ended chan struct{}
+	ended <-chan struct{}
 	stop  func() // closes ended
 }
 
 // NewResponseDelay returns a ResponseDelay that reads the time from now.
 func NewResponseDelay(now func() time.Time) *ResponseDelay {
-	d := &ResponseDelay{Now: now, Timer: time.After, Jitter: rand.Float64, ended: make(chan struct{})}
-	d.stop = sync.OnceFunc(func() { close(d.ended) })
-	return d
+	ctx, stop := context.WithCancel(context.Background())
+	return &ResponseDelay{Now: now, Timer: time.After, Jitter: rand.Float64, ended: ctx.Done(), stop: stop}
 }
 
 // Wait returns when a whole number of steps, at least one, have passed since began. It returns at once if step is 0,

@@ -18,7 +18,7 @@ import (
 type Hasher struct {
 	params   *argon2id.Params // of new hashes
 	maxBytes int              // of a password
-	dummy    string           // see dummyHash
+	dummy    string           // a hash with a random key, so that no password matches
 	queue    *hashQueue
 	memory   *argon2.Pool
 
@@ -41,7 +41,8 @@ func NewHasher(settings Settings, d *ResponseDelay) (*Hasher, error) {
 		Memory: s.MemoryKiB, Iterations: s.Iterations, Parallelism: s.Parallelism, SaltLength: 16, KeyLength: 32,
 	}
 	return &Hasher{
-		params: p, maxBytes: settings.MaxBytes, dummy: dummyHash(p), queue: newHashQueue(s.Concurrent, s.Queue),
+		params: p, maxBytes: settings.MaxBytes, queue: newHashQueue(s.Concurrent, s.Queue),
+		dummy:  encodeArgon2id(p, randomBytes(p.SaltLength), randomBytes(p.KeyLength)),
 		memory: argon2.NewPool(s.Concurrent, p), delay: d, costs: map[string]time.Duration{},
 	}, nil
 }
