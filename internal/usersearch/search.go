@@ -37,11 +37,11 @@ func (q *Query) weigh(ctx context.Context, tx *store.Tx) error {
 			best = i // the only one
 			break
 		}
-		last, many, err := q.last(ctx, tx, *w)
+		last, err := w.last(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if !many {
+		if last == 0 {
 			best = i
 			break
 		}
@@ -59,20 +59,17 @@ func (q *Query) weigh(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
-// last returns the id of user number few of a way, if the way finds so many.
-func (q *Query) last(ctx context.Context, tx *store.Tx, w way) (id int64, many bool, err error) {
+// last returns the id of user number few of a way, or 0 if the way finds no more users.
+func (w way) last(ctx context.Context, tx *store.Tx) (id int64, err error) {
 	query := "SELECT " + w.id + " FROM " + w.from + " WHERE " + w.where
 	if !w.unordered {
 		query += " ORDER BY " + w.id
 	}
 	err = tx.QueryRowContext(ctx, query+" LIMIT 1 OFFSET ?", append(slices.Clip(w.args), few)...).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, false, nil
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("count users: %w", err)
 	}
-	if err != nil {
-		return 0, false, fmt.Errorf("count users: %w", err)
-	}
-	return id, true, nil
+	return id, nil
 }
 
 // NoEnd is greater than any id.
