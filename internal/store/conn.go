@@ -139,8 +139,7 @@ func (c *conn) commit() error {
 	if c.lost.Load() {
 		return errRolledBack
 	}
-	err := c.exec("COMMIT")
-	if err != nil {
+	if err := c.exec("COMMIT"); err != nil {
 		return errors.Join(err, c.rollback())
 	}
 	return nil

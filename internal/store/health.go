@@ -59,13 +59,6 @@ func isFileError(err error) bool {
 	return errors.Is(err, ErrUnsynced)
 }
 
-// failed records the error of a write if it comes from the file.
-func (h *health) failed(err error) {
-	if isFileError(err) {
-		h.set(&h.write, err)
-	}
-}
-
 // copied records the result of a checkpoint. One that a reader kept from completing is no error. No write shows that
 // checkpoints fail, until the WAL has filled the disk.
 func (h *health) copied(complete bool, err error) {
@@ -115,8 +108,5 @@ func (db *DB) Healthy(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if err := db.Checkpoint(ctx); err != nil {
-		return err
-	}
-	return db.writer.health.failure()
+	return cmp.Or(db.Checkpoint(ctx), db.writer.health.failure())
 }

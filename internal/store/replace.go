@@ -112,8 +112,5 @@ func FinishReplace(path string) error {
 	if err := durable.SyncDir(dir); err != nil {
 		return err
 	}
-	if err := os.Remove(replacementFile(path)); err != nil {
-		return err
-	}
-	return durable.SyncDir(dir)
+	return errors.Join(os.Remove(replacementFile(path)), durable.SyncDir(dir))
 }

@@ -136,10 +136,8 @@ func openAt(ctx context.Context, abs string, now func() time.Time, copied bool) 
 		db.writer.stop() // first, since a function of Write may read
 		err := db.readers.close()
 		db.copying.Wait()
-		saved := false
-		if db.writer.pages > 0 || lostLog(abs) != nil {
-			saved = db.writer.checkpointRest() // leaveAsOneFile does so only if no other process has the file open
-		}
+		// leaveAsOneFile runs a checkpoint only if no other process has the file open.
+		saved := (db.writer.pages > 0 || lostLog(abs) != nil) && db.writer.checkpointRest()
 		if err := db.writer.health.usable(); err != nil {
 			return err // closing would write: the next start recovers the WAL
 		}

@@ -212,9 +212,12 @@ func (wr *writer) transact(first *write) {
 	}
 }
 
-// failed records the error of a write. After a full disk the reserve is short, so ordinary writes are refused.
+// failed records the error of a write if it comes from the file. After a full disk the reserve is short, so ordinary
+// writes are refused.
 func (wr *writer) failed(err error) {
-	wr.health.failed(err)
+	if isFileError(err) {
+		wr.health.set(&wr.health.write, err)
+	}
 	if noRoom(err) && !wr.reserve.short.Load() {
 		wr.reserve.release(reserveBlock)
 	}
