@@ -57,7 +57,7 @@ type Mail struct {
 
 // Sealer encrypts messages at rest, because the content of a deleted row remains in the database file for a while.
 type Sealer interface {
-	Seal(plain, label []byte) ([]byte, error)
+	Seal(plain, label []byte) []byte
 	Open(sealed, label []byte) ([]byte, error)
 }
 
@@ -142,11 +142,7 @@ func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
 	if err != nil {
 		return fmt.Errorf("make the %s email: %w", m.Kind, err)
 	}
-	sealed, err := o.seal.Seal(message.Raw, []byte(name))
-	if err != nil {
-		return fmt.Errorf("seal the %s email: %w", m.Kind, err)
-	}
-	id, err := insertRow(ctx, tx, name, sealed)
+	id, err := insertRow(ctx, tx, name, o.seal.Seal(message.Raw, []byte(name)))
 	if err != nil {
 		return err
 	}

@@ -24,16 +24,17 @@ type Subject struct {
 	Username string
 }
 
-// sign makes an access token. orig is the time of the session's first token.
-func (i *Issuer) sign(who Subject, session int64, now time.Time, orig, expires int64) (string, Claims, error) {
+// sign makes the access token of a pair. orig is the time of the session's first token. The token expires no later
+// than its session, for verifiers that check nothing but the token.
+func (i *Issuer) sign(who Subject, session int64, now time.Time, orig int64, limit *int64) (Pair, error) {
 	claims := Claims{
 		Username: who.Username, Subject: who.ID, Session: session,
-		ExpiresAt: expires, IssuedAt: now.Unix(), OrigIssuedAt: orig,
+		ExpiresAt: atMost(limit, now.Add(i.settings.AccessLifetime).Unix()), IssuedAt: now.Unix(), OrigIssuedAt: orig,
 		Issuer: i.settings.Issuer, Audience: i.settings.Audience,
 	}
 	payload, err := json.Marshal(claims)
 	if err != nil {
-		return "", claims, fmt.Errorf("encode claims: %w", err)
+		return Pair{}, fmt.Errorf("encode claims: %w", err)
 	}
 	key := i.keys.ring().signing
 	b64 := base64.RawURLEncoding
@@ -42,10 +43,10 @@ func (i *Issuer) sign(who Subject, session int64, now time.Time, orig, expires i
 	// jws.Sign would encode the header again for each token, which costs 5 % of a refresh.
 	signature, err := key.signer.Sign(token, key.sign)
 	if err != nil {
-		return "", claims, fmt.Errorf("sign access token: %w", err)
+		return Pair{}, fmt.Errorf("sign access token: %w", err)
 	}
 	token = b64.AppendEncode(append(token, '.'), signature)
-	return string(token), claims, nil
+	return Pair{Access: string(token), Claims: claims, Session: session}, nil
 }
 
 // Verify returns the claims of an access token after it has checked the signature, the algorithm, the times, the

@@ -59,15 +59,15 @@ func TestSignedAsTheLibraryDoes(t *testing.T) {
 			s := testSettings
 			s.Algorithm = algorithm
 			f := newFixture(t, s)
-			token, claims, err := f.sign(Subject{ID: 7, Username: "Zoë"}, 9, f.now(), 1, 2)
+			pair, err := f.sign(Subject{ID: 7, Username: "Zoë"}, 9, f.now(), 1, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			payload, err := json.Marshal(claims)
+			payload, err := json.Marshal(pair.Claims)
 			if err != nil {
 				t.Fatal(err)
 			}
-			key := f.keys.ring().signing
+			key, token := f.keys.ring().signing, pair.Access
 			verified, err := jws.Verify([]byte(token), jws.WithKey(key.alg, key.verify))
 			if err != nil || string(verified) != string(payload) {
 				t.Errorf("jws.Verify(%s): got %s, %v; want %s", token, verified, err, payload)

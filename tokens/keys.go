@@ -71,9 +71,9 @@ func OpenKeys(path, algorithm string, now func() time.Time) (*Keys, error) {
 
 // use puts the ring in raw into force. On failure nothing changes.
 func (k *Keys) use(raw []byte) error {
-	file, err := parseRing(raw)
+	file, err := parseRing(k.path, raw)
 	if err != nil {
-		return fmt.Errorf("key file %s: %w", k.path, err)
+		return err
 	}
 	r, err := file.keys(k.algorithm)
 	if err != nil {
@@ -153,8 +153,8 @@ func readRing(path string) ([]byte, error) {
 }
 
 // Seal encrypts plain with AES-256-GCM. It authenticates label too, which Open needs again.
-func (k *Keys) Seal(plain, label []byte) ([]byte, error) {
-	return k.ring().seal[0].Seal(nil, nil, plain, label), nil
+func (k *Keys) Seal(plain, label []byte) []byte {
+	return k.ring().seal[0].Seal(nil, nil, plain, label)
 }
 
 // Open reverses Seal with any seal key of the ring. It fails with ErrInvalid.

@@ -35,7 +35,7 @@ func (i *Issuer) Start(ctx context.Context, tx *store.Tx, who Subject) (Pair, er
 	if err := endOldest(ctx, tx, who.ID, session, i.settings.SessionsPerUser); err != nil {
 		return Pair{}, err
 	}
-	pair, err := i.pair(who, session, tx.Now, tx.Now.Unix(), limit)
+	pair, err := i.sign(who, session, tx.Now, tx.Now.Unix(), limit)
 	switch {
 	case err != nil || !i.settings.AllowRefresh:
 	case i.settings.LongRunning:
@@ -65,13 +65,6 @@ func (i *Issuer) limit(now time.Time) *int64 {
 
 // accessMargin is how long an access token is accepted after it was issued.
 func (i *Issuer) accessMargin() time.Duration { return i.settings.AccessLifetime + i.settings.Leeway }
-
-// pair makes the access token. It expires no later than its session, for verifiers that check nothing but the token.
-func (i *Issuer) pair(who Subject, session int64, now time.Time, orig int64, limit *int64) (Pair, error) {
-	expires := atMost(limit, now.Add(i.settings.AccessLifetime).Unix())
-	access, claims, err := i.sign(who, session, now, orig, expires)
-	return Pair{Access: access, Claims: claims, Session: session}, err
-}
 
 // issueLeaf stores a new refresh token as the live leaf of the session. limit is the absolute limit.
 func (i *Issuer) issueLeaf(
@@ -133,7 +126,7 @@ func (i *Issuer) Refresh(
 	if err != nil {
 		return Pair{}, err
 	}
-	pair, err := i.pair(who, row.session, tx.Now, row.started, row.limit)
+	pair, err := i.sign(who, row.session, tx.Now, row.started, row.limit)
 	if err != nil {
 		return Pair{}, err
 	}
@@ -149,11 +142,7 @@ func (i *Issuer) Refresh(
 	if err != nil {
 		return Pair{}, err
 	}
-	sealed, err := sealSuccessor(raw, pair.Refresh)
-	if err != nil {
-		return Pair{}, err
-	}
-	return pair, markRotated(ctx, tx, row, sealed)
+	return pair, markRotated(ctx, tx, row, sealSuccessor(raw, pair.Refresh))
 }
 
 // liveLeaf follows the sealed successors from a rotated token to the live leaf. It detects reuse.
@@ -222,7 +211,7 @@ func (i *Issuer) RefreshAccess(
 	if err != nil {
 		return Pair{}, err
 	}
-	pair, err := i.pair(who, claims.Session, tx.Now, claims.OrigIssuedAt, limit)
+	pair, err := i.sign(who, claims.Session, tx.Now, claims.OrigIssuedAt, limit)
 	pair.RefreshExpiresAt = until
 	return pair, err
 }

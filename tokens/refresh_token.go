@@ -1,12 +1,12 @@
 package tokens
 
 import (
+	"cmp"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"fmt"
 )
 
 // maxPlace is the length of the longest place in a refresh token, in bytes: two positive 64-bit varints.
@@ -32,11 +32,8 @@ func refreshPlace(raw string) (session, generation int64) {
 		return 0, 0
 	}
 	first, used := binary.Uvarint(place[:n])
-	if used <= 0 {
-		return 0, 0
-	}
-	second, used := binary.Uvarint(place[used:n])
-	if used <= 0 {
+	second, more := binary.Uvarint(place[max(used, 0):n])
+	if used <= 0 || more <= 0 {
 		return 0, 0
 	}
 	return int64(first), int64(second)
@@ -48,27 +45,20 @@ func hash(raw string) []byte {
 }
 
 // sealSuccessor encrypts the token next under a key derived from the token raw, which the database does not have.
-func sealSuccessor(raw, next string) ([]byte, error) {
-	aead, err := successorAEAD(raw)
-	if err != nil {
-		return nil, fmt.Errorf("seal the successor of a refresh token: %w", err)
-	}
-	return aead.Seal(nil, nil, []byte(next), nil), nil
+func sealSuccessor(raw, next string) []byte {
+	return successorAEAD(raw).Seal(nil, nil, []byte(next), nil)
 }
 
 func openSuccessor(raw string, sealed []byte) (string, error) {
-	aead, err := successorAEAD(raw)
-	if err != nil {
-		return "", err
-	}
-	next, err := aead.Open(nil, nil, sealed, nil)
+	next, err := successorAEAD(raw).Open(nil, nil, sealed, nil)
 	return string(next), err
 }
 
-func successorAEAD(raw string) (cipher.AEAD, error) {
+func successorAEAD(raw string) cipher.AEAD {
 	key, err := hkdf.Key(sha256.New, []byte(raw), nil, "accountd refresh token successor", 32)
-	if err != nil {
-		return nil, err
+	aead, failed := newAEAD(key)
+	if err = cmp.Or(err, failed); err != nil {
+		panic("tokens: " + err.Error()) // only for keys of another length
 	}
-	return newAEAD(key)
+	return aead
 }

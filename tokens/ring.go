@@ -49,14 +49,15 @@ type storedKey struct {
 	Public    []byte `json:"public,omitempty"`
 }
 
-func parseRing(raw []byte) (*ringFile, error) {
+// parseRing decodes the content of the key file at path, which its errors name.
+func parseRing(path string, raw []byte) (*ringFile, error) {
 	var file ringFile
 	if err := json.Unmarshal(raw, &file); err != nil {
-		return nil, fmt.Errorf("not a key ring (%w): copy it back from where it is kept; "+
-			"only if it is lost for good, move it away and run accountd keys init", err)
+		return nil, fmt.Errorf("key file %s: not a key ring (%w): copy it back from where it is kept; "+
+			"only if it is lost for good, move it away and run accountd keys init", path, err)
 	}
 	if file.Version != 1 {
-		return nil, fmt.Errorf("version %d is not known to this accountd", file.Version)
+		return nil, fmt.Errorf("key file %s: version %d is not known to this accountd", path, file.Version)
 	}
 	return &file, nil
 }
@@ -230,20 +231,16 @@ func createRing(path, algorithm string, now time.Time) error {
 			return err
 		}
 	}
-	raw, err := file.encode()
-	if err != nil {
-		return err
-	}
-	err = durable.Create(path, filepath.Join(filepath.Dir(path), ".keys-"+rand.Text()), raw)
+	err := durable.Create(path, filepath.Join(filepath.Dir(path), ".keys-"+rand.Text()), file.encode())
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	return err
 }
 
-func (f *ringFile) encode() ([]byte, error) {
-	raw, err := json.MarshalIndent(f, "", "  ")
-	return append(raw, '\n'), err
+func (f *ringFile) encode() []byte {
+	raw, _ := json.MarshalIndent(f, "", "  ") // never fails
+	return append(raw, '\n')
 }
 
 func newAEAD(key []byte) (cipher.AEAD, error) {

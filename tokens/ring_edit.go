@@ -62,11 +62,7 @@ func (f KeyFile) read() (*ringFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := parseRing(raw)
-	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", f.Path, err)
-	}
-	return file, nil
+	return parseRing(f.Path, raw)
 }
 
 // Check validates the file as OpenKeys does. It creates none.
@@ -193,11 +189,7 @@ func (f KeyFile) edit(change func(*ringFile) (id string, err error)) (Key, error
 			return Key{}, fmt.Errorf("the ring has %d keys of this kind: retire those that are not needed", maxKeys)
 		}
 	}
-	raw, err := file.encode()
-	if err == nil {
-		err = durable.Replace(f.Path, raw)
-	}
-	if err != nil {
+	if err := durable.Replace(f.Path, file.encode()); err != nil {
 		return Key{}, fmt.Errorf("write key file %s: %w", f.Path, err)
 	}
 	keys := append(file.describe(f.Algorithm), before...)

@@ -274,9 +274,9 @@ func TestImport(t *testing.T) {
 			s.Algorithm = test.want
 			issuer, err := New(openKeys(t, f.Path, test.want), s, start)
 			must(t, err)
-			token, _, err := issuer.sign(ada, 1, start(), start().Unix(), start().Unix()+300)
+			pair, err := issuer.sign(ada, 1, start(), start().Unix(), nil)
 			must(t, err)
-			if _, err := issuer.Verify(token); err != nil {
+			if _, err := issuer.Verify(pair.Access); err != nil {
 				t.Error(err)
 			}
 		})
@@ -297,14 +297,14 @@ func TestVerifyOnlyKey(t *testing.T) {
 	must(t, err)
 	us, err := New(openKeys(t, ours.Path, "EdDSA"), s, start)
 	must(t, err)
-	token, _, err := them.sign(ada, 1, start(), start().Unix(), start().Unix()+300)
+	pair, err := them.sign(ada, 1, start(), start().Unix(), nil)
 	must(t, err)
-	if _, err := us.Verify(token); err != nil {
+	if _, err := us.Verify(pair.Access); err != nil {
 		t.Errorf("a token of theirs: got %v, want no error", err)
 	}
-	token, _, err = us.sign(ada, 1, start(), start().Unix(), start().Unix()+300)
+	pair, err = us.sign(ada, 1, start(), start().Unix(), nil)
 	must(t, err)
-	if _, err := them.Verify(token); err == nil {
+	if _, err := them.Verify(pair.Access); err == nil {
 		t.Error("a token signed with a private key that they lack: got no error, want one")
 	}
 }

@@ -79,11 +79,11 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 			f := newFixture(t, testSettings)
 			v := &f.keys.ring().verified
 			token := func(session int64) string {
-				raw, _, err := f.sign(Subject{ID: 1, Username: test.username}, session, f.now(), 1, f.now().Unix()+300)
+				pair, err := f.sign(Subject{ID: 1, Username: test.username}, session, f.now(), 1, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
-				return raw
+				return pair.Access
 			}
 			used, emptied, before := token(0), false, 0
 			for n := range test.n {
