@@ -26,10 +26,8 @@ func epochStep() int64 {
 
 // exec runs a statement. action is what failed, for the error.
 func exec(ctx context.Context, tx *store.Tx, action, statement string, args ...any) error {
-	if _, err := tx.ExecContext(ctx, statement, args...); err != nil {
-		return fmt.Errorf("%s: %w", action, err)
-	}
-	return nil
+	_, err := tx.Exec(ctx, action, statement, args...)
+	return err
 }
 
 // revokeAllLinks revokes every link of every user.
@@ -207,14 +205,11 @@ func (s *Service) rememberNetwork(ctx context.Context, tx *store.Tx, id int64) e
 	if network == "" {
 		return nil
 	}
-	result, err := tx.ExecContext(ctx, `
+	n, err := tx.Exec(ctx, "remember network", `
 		INSERT INTO own_networks (user_id, network, used_at) VALUES (?1, ?2, ?3)
 		ON CONFLICT (user_id, network) DO UPDATE SET used_at = ?3 WHERE abs(?3 - used_at) >= 86400`,
 		id, network, tx.Now.Unix())
-	if err != nil {
-		return fmt.Errorf("remember network: %w", err)
-	}
-	if n, err := result.RowsAffected(); err != nil || n == 0 {
+	if err != nil || n == 0 {
 		return err
 	}
 	return exec(ctx, tx, "forget networks", `
@@ -225,12 +220,8 @@ func (s *Service) rememberNetwork(ctx context.Context, tx *store.Tx, id int64) e
 
 // clearNetworks deletes up to limit networks that have not been used for ownNetworkDays, and returns how many.
 func clearNetworks(ctx context.Context, tx *store.Tx, limit int) (int64, error) {
-	result, err := tx.ExecContext(ctx, `
+	return tx.Exec(ctx, "clear networks", `
 		DELETE FROM own_networks WHERE (user_id, network) IN (
 			SELECT user_id, network FROM own_networks WHERE used_at <= ? LIMIT ?)`,
 		ownSince(tx.Now), limit)
-	if err != nil {
-		return 0, fmt.Errorf("clear networks: %w", err)
-	}
-	return result.RowsAffected()
 }

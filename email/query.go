@@ -71,8 +71,8 @@ func hasRow(ctx context.Context, db *store.DB, name string) (found bool, err err
 
 func deleteRows(ctx context.Context, tx *store.Tx, ids []int64) error {
 	for _, id := range ids {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM outbox WHERE id = ?`, id); err != nil {
-			return fmt.Errorf("delete from outbox: %w", err)
+		if _, err := tx.Exec(ctx, "delete from outbox", `DELETE FROM outbox WHERE id = ?`, id); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -80,9 +80,5 @@ func deleteRows(ctx context.Context, tx *store.Tx, ids []int64) error {
 
 // DropAll deletes every message from the outbox and counts them. No process may be serving.
 func DropAll(ctx context.Context, tx *store.Tx) (int64, error) {
-	result, err := tx.ExecContext(ctx, `DELETE FROM outbox`)
-	if err != nil {
-		return 0, fmt.Errorf("delete all of the outbox: %w", err)
-	}
-	return result.RowsAffected()
+	return tx.Exec(ctx, "delete all of the outbox", `DELETE FROM outbox`)
 }

@@ -80,13 +80,13 @@ func clearBatch(
 		}
 		more = true
 		var batch Cleared
-		batch.RefreshTokens, err = exec(ctx, tx, "clear refresh tokens", clearRefresh, session, before,
+		batch.RefreshTokens, err = tx.Exec(ctx, "clear refresh tokens", clearRefresh, session, before,
 			rows-cleared.RefreshTokens)
 		if err == nil {
-			batch.Sessions, err = exec(ctx, tx, "clear session", clearEmptySession, session)
+			batch.Sessions, err = tx.Exec(ctx, "clear session", clearEmptySession, session)
 		}
 		if err == nil && batch.Sessions == 0 {
-			_, err = exec(ctx, tx, "clear session later", clearLater, session)
+			_, err = tx.Exec(ctx, "clear session later", clearLater, session)
 		}
 		if err != nil {
 			return cleared, more, err

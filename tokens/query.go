@@ -50,20 +50,11 @@ func (s SessionState) Live(now int64) bool {
 	return s.EndedAt == nil && (s.Ends() == nil || *s.Ends() > now)
 }
 
-// exec runs a statement and counts the rows that it changed. what describes it in errors.
-func exec(ctx context.Context, tx *store.Tx, what, query string, args ...any) (int64, error) {
-	result, err := tx.ExecContext(ctx, query, args...)
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", what, err)
-	}
-	return result.RowsAffected()
-}
-
 // insertSession stores a session under an unused id. It is not cleared before clearAt.
 func insertSession(ctx context.Context, tx *store.Tx, user int64, limit, clearAt *int64) (int64, error) {
 	for {
 		id := newSessionID(tx.Now)
-		n, err := exec(ctx, tx, "insert session", `
+		n, err := tx.Exec(ctx, "insert session", `
 			INSERT INTO sessions (id, user_id, created_at, expires_at, clear_at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO NOTHING`, id, user, tx.Now.Unix(), limit, clearAt)
 		if err != nil || n == 1 {
@@ -75,7 +66,7 @@ func insertSession(ctx context.Context, tx *store.Tx, user int64, limit, clearAt
 // endOldest keeps the given session and the newest others of the user, keep in all, and ends the rest. The given one
 // stays even if a clock that was set back gave it a lower id.
 func endOldest(ctx context.Context, tx *store.Tx, user, session int64, keep int) error {
-	_, err := exec(ctx, tx, "end the oldest sessions", `
+	_, err := tx.Exec(ctx, "end the oldest sessions", `
 		UPDATE sessions SET ended_at = ?, end_reason = 'too many sessions' WHERE id IN (
 			SELECT id FROM sessions WHERE user_id = ? AND ended_at IS NULL AND id <> ?
 			ORDER BY id DESC LIMIT -1 OFFSET ?)`,
@@ -85,7 +76,7 @@ func endOldest(ctx context.Context, tx *store.Tx, user, session int64, keep int)
 
 // endSession fails with ErrInvalid when the user has no such session or it has ended.
 func endSession(ctx context.Context, tx *store.Tx, user, session int64, reason string) error {
-	n, err := exec(ctx, tx, "end session",
+	n, err := tx.Exec(ctx, "end session",
 		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE id = ? AND user_id = ? AND ended_at IS NULL`,
 		tx.Now.Unix(), reason, session, user)
 	if err == nil && n == 0 {
@@ -104,7 +95,7 @@ func (i *Issuer) End(ctx context.Context, tx *store.Tx, user, session int64, rea
 
 // EndAll ends every session of a user but the one given (0: every one).
 func (i *Issuer) EndAll(ctx context.Context, tx *store.Tx, userID, except int64, reason string) error {
-	_, err := exec(ctx, tx, "end sessions",
+	_, err := tx.Exec(ctx, "end sessions",
 		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE user_id = ? AND id <> ? AND ended_at IS NULL`,
 		tx.Now.Unix(), reason, userID, except)
 	return err
@@ -112,7 +103,7 @@ func (i *Issuer) EndAll(ctx context.Context, tx *store.Tx, userID, except int64,
 
 // EndAll ends every session of every user and counts them.
 func EndAll(ctx context.Context, tx *store.Tx, reason string) (int64, error) {
-	return exec(ctx, tx, "end all sessions",
+	return tx.Exec(ctx, "end all sessions",
 		`UPDATE sessions SET ended_at = ?, end_reason = ? WHERE ended_at IS NULL`, tx.Now.Unix(), reason)
 }
 
@@ -178,14 +169,14 @@ func findRefresh(ctx context.Context, tx *store.Tx, raw string) (refreshRow, err
 
 // extendRefresh moves the idle limit of a refresh token that was used without rotation.
 func extendRefresh(ctx context.Context, tx *store.Tx, row refreshRow, expires int64) error {
-	_, err := exec(ctx, tx, "extend refresh token",
+	_, err := tx.Exec(ctx, "extend refresh token",
 		`UPDATE refresh_tokens SET issued_at = ?, expires_at = ? WHERE session_id = ? AND generation = ?`,
 		tx.Now.Unix(), expires, row.session, row.generation)
 	return err
 }
 
 func markRotated(ctx context.Context, tx *store.Tx, row refreshRow, successor []byte) error {
-	n, err := exec(ctx, tx, "rotate refresh token", `
+	n, err := tx.Exec(ctx, "rotate refresh token", `
 		UPDATE refresh_tokens SET rotated_at = ?, successor = ?
 		WHERE session_id = ? AND generation = ? AND rotated_at IS NULL`,
 		tx.Now.Unix(), successor, row.session, row.generation)

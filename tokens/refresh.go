@@ -72,7 +72,7 @@ func (i *Issuer) issueLeaf(
 ) (raw string, expires int64, err error) {
 	raw = newRefresh(session, generation, i.settings.RefreshBytes)
 	expires = i.idleUntil(tx.Now, limit)
-	_, err = exec(ctx, tx, "insert refresh token", `
+	_, err = tx.Exec(ctx, "insert refresh token", `
 		INSERT INTO refresh_tokens (session_id, generation, located, hash, issued_at, expires_at)
 		VALUES (?, ?, 1, ?, ?, ?)`, session, generation, hash(raw), tx.Now.Unix(), expires)
 	return raw, expires, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -80,6 +81,15 @@ func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 		return nil, err
 	}
 	return stmt.ExecContext(ctx, args...)
+}
+
+// Exec runs a statement, and returns how many rows it changed. action is what failed, for the error.
+func (tx *Tx) Exec(ctx context.Context, action, statement string, args ...any) (changed int64, err error) {
+	result, err := tx.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", action, err)
+	}
+	return result.RowsAffected()
 }
 
 // QueryContext runs a query.
