@@ -119,12 +119,9 @@ func (s Settings) finish(ctx context.Context, svc *accounts.Service, h http.Head
 	}
 }
 
-// deletion is the result of the mutations that only delete a cookie.
-type deletion struct{ deleted bool }
-
-func deleteCookie(which func(*cookies) *cookie) func(context.Context, struct{}) (*deletion, error) {
-	return func(ctx context.Context, _ struct{}) (*deletion, error) {
+func deleteCookie(which func(*cookies) *cookie) func(context.Context, struct{}) (*bool, error) {
+	return func(ctx context.Context, _ struct{}) (*bool, error) {
 		c := requestOf(ctx).cookies
-		return &deletion{c.expire(which(c))}, nil
+		return new(c.expire(which(c))), nil
 	}
 }

@@ -105,10 +105,10 @@ var (
 		name: "revoked", typ: graphql.Int, doc: "When the session ended, in seconds since 1970.",
 		get: func(r *accounts.Revocation) any { return orNull(r.Revoked) },
 	}
-	deleted = output[deletion]{
+	deleted = output[bool]{
 		name: "deleted", typ: graphql.NewNonNull(graphql.Boolean),
 		doc: "Whether the request had the cookie; false without cookie mode.",
-		get: func(d *deletion) any { return d.deleted },
+		get: func(deleted *bool) any { return *deleted },
 	}
 )
 

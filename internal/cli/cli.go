@@ -239,7 +239,7 @@ func (*configCheckCmd) Run(a *app, c *config.Config) error {
 		keys = nil
 	}
 	// Two arguments with the same name are only found when the schema is built.
-	_, arguments := schema.New(nil, schemaSettings(c, a.log(c)))
+	_, arguments := schema.New(nil, c.SchemaSettings())
 	if err := cmp.Or(templates, c.SMTPSettings().Check(), keys, arguments); err != nil {
 		return err
 	}
@@ -262,7 +262,7 @@ type schemaCmd struct {
 
 // Run prints the schema, which depends on the settings. It needs no data directory.
 func (cmd *schemaCmd) Run(a *app, c *config.Config) error {
-	api, err := schema.New(nil, schemaSettings(c, a.log(c)))
+	api, err := schema.New(nil, c.SchemaSettings())
 	if err != nil {
 		return err
 	}

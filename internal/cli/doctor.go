@@ -90,18 +90,14 @@ func (d *doctor) problem(subject, text, remedy string) {
 func (d *doctor) modes() {
 	const subject = "permissions"
 	dir, looked, before := d.config.Server.DataDir, 0, len(d.findings)
-	roots := []string{dir}
-	if spool := d.config.Email.SpoolDir; spool != "" {
-		roots = append(roots, spool)
-	}
-	for _, root := range roots {
+	for _, root := range []string{dir, d.config.Email.SpoolDir} {
 		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 			var info fs.FileInfo
 			if err == nil {
 				info, err = entry.Info()
 			}
 			if errors.Is(err, fs.ErrNotExist) && path != dir {
-				return nil // removed meanwhile, or a spool that does not exist yet
+				return nil // removed meanwhile, or a spool that is not set or does not exist yet
 			}
 			if err != nil || info.Mode()&fs.ModeSymlink != 0 {
 				return err

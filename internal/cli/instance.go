@@ -229,11 +229,8 @@ func (a *app) lockServe(c *config.Config, served string, warn func(string)) erro
 		holder, _ := io.ReadAll(io.LimitReader(f, 20)) // or what could be read
 		return fmt.Errorf(served, c.Server.DataDir, cmp.Or(strings.TrimSpace(string(holder)), "unknown"))
 	}
-	if err == nil {
-		err = f.Truncate(0)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
-	}
-	return err
+	return os.WriteFile(f.Name(), fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
 }

@@ -153,7 +153,9 @@ func serve(
 
 func newServer(h *instance, now func() time.Time, log *slog.Logger) (*server.Server, error) {
 	c := h.config
-	api, err := schema.New(h.service, schemaSettings(c, log))
+	s := c.SchemaSettings()
+	s.ClientAddr, s.Exempt, s.RequestID, s.Log = server.ClientAddr, server.Exempt, server.RequestID, log
+	api, err := schema.New(h.service, s)
 	if err != nil {
 		return nil, err
 	}
@@ -172,12 +174,6 @@ func newServer(h *instance, now func() time.Time, log *slog.Logger) (*server.Ser
 	}
 	settings.Now, settings.Log = now, log
 	return server.New(settings)
-}
-
-func schemaSettings(c *config.Config, log *slog.Logger) schema.Settings {
-	s := c.SchemaSettings()
-	s.ClientAddr, s.Exempt, s.RequestID, s.Log = server.ClientAddr, server.Exempt, server.RequestID, log
-	return s
 }
 
 // printReady prints where everything is.

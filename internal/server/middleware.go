@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -56,16 +55,15 @@ func (s *Server) prepare(next http.Handler) http.Handler {
 		w.Header().Set("X-Request-Id", info.id)
 		ctx := context.WithValue(r.Context(), requestKey{}, info)
 		defer func() {
-			p := recover()
-			if p == nil {
-				return
-			}
-			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			switch p := recover(); p {
+			case nil:
+			case http.ErrAbortHandler:
 				panic(p)
+			default:
+				log.ErrorContext(ctx, "panic", slog.String("request", info.id), slog.Any("value", p),
+					slog.String("stack", string(debug.Stack())))
+				refuse(w, http.StatusInternalServerError, "internal server error", "internal", info.id)
 			}
-			log.ErrorContext(ctx, "panic", slog.String("request", info.id), slog.Any("value", p),
-				slog.String("stack", string(debug.Stack())))
-			refuse(w, http.StatusInternalServerError, "internal server error", "internal", info.id)
 		}()
 		if !log.Enabled(ctx, slog.LevelDebug) {
 			next.ServeHTTP(w, r.WithContext(ctx))

@@ -86,7 +86,6 @@ type Server struct {
 	DataDir string
 	Cmd     *exec.Cmd
 
-	tb      testing.TB
 	env     []string
 	printed output
 	exited  chan struct{} // closed after Wait
@@ -120,7 +119,7 @@ func StartProgram(tb testing.TB, program []string, dataDir string, env ...string
 	cmd.Dir = filepath.Dir(dataDir) // no config.toml there
 	cmd.Env = append(os.Environ(), env...)
 	ready := make(chan string, 1)
-	s := &Server{DataDir: dataDir, Cmd: cmd, tb: tb, env: env, exited: make(chan struct{})}
+	s := &Server{DataDir: dataDir, Cmd: cmd, env: env, exited: make(chan struct{})}
 	s.printed.ready = ready
 	cmd.Stdout, cmd.Stderr = &s.printed, &s.printed
 	if err := cmd.Start(); err != nil {
