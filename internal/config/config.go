@@ -50,7 +50,7 @@ type Config struct {
 	Email    email.Settings
 	SMTP     email.SMTPSettings
 
-	origins   map[string]string // place where a key was set; none for a default
+	origins   map[string]string // place where a key was set; "" for a default
 	ephemeral bool              // Overrides.Ephemeral
 }
 
@@ -125,9 +125,7 @@ func (l *loader) set(s setting, origin, shown string, decode func(reflect.Value)
 	if err == nil {
 		s.store(l.config, value)
 		delete(l.bad, s.key)
-		if origin != "" {
-			l.config.origins[s.key] = origin
-		}
+		l.config.origins[s.key] = origin
 		return
 	}
 	all := []error{err}
