@@ -155,19 +155,18 @@ func (s *Service) refreshSubject(ctx context.Context, tx *store.Tx, id int64) (t
 
 // selectHashBetween selects the first stored hash whose beginning is at least and less than two texts.
 const selectHashBetween = `
-	SELECT substr(password, 1, 40), password FROM users
-	WHERE password <> '' AND substr(password, 1, 40) >= ? AND substr(password, 1, 40) < ?
+	SELECT password FROM users WHERE password <> '' AND substr(password, 1, 40) >= ? AND substr(password, 1, 40) < ?
 	ORDER BY substr(password, 1, 40) LIMIT 1`
 
 // storedKinds returns one stored hash of each kind, by kind. Each takes one index look-up, however many users there
 // are.
 func storedKinds(ctx context.Context, tx *store.Tx) (map[string]string, error) {
-	return passwords.StoredKinds(func(from, end string) (beginning, encoded string, err error) {
-		err = tx.QueryRowContext(ctx, selectHashBetween, from, end).Scan(&beginning, &encoded)
+	return passwords.StoredKinds(func(from, end string) (encoded string, err error) {
+		err = tx.QueryRowContext(ctx, selectHashBetween, from, end).Scan(&encoded)
 		if errors.Is(err, sql.ErrNoRows) {
 			err = nil
 		}
-		return beginning, encoded, err
+		return encoded, err
 	})
 }
 

@@ -31,14 +31,13 @@ func hashKind(encoded string, fields int) string {
 const maxKinds = 32
 
 // StoredKinds returns one stored hash of each kind, by kind. It calls first once for each kind, however many hashes are
-// stored. first returns the stored hash that sorts first of those whose beginning is in [from, end), and that
-// beginning; "" for no such hash.
-func StoredKinds(first func(from, end string) (beginning, encoded string, err error)) (map[string]string, error) {
+// stored. first returns the stored hash that sorts first of those whose beginning is in [from, end), "" for none.
+func StoredKinds(first func(from, end string) (encoded string, err error)) (map[string]string, error) {
 	kinds := map[string]string{}
 	for _, scheme := range hashSchemes {
 		from, end := scheme.prefix, after(scheme.prefix)
 		for range maxKinds {
-			beginning, encoded, err := first(from, end)
+			encoded, err := first(from, end)
 			if err != nil {
 				return nil, err
 			}
@@ -48,7 +47,7 @@ func StoredKinds(first func(from, end string) (beginning, encoded string, err er
 			if kind := hashKind(encoded, scheme.fields); kind != "" {
 				kinds[kind], from = encoded, after(kind)
 			} else {
-				from = beginning + "\x00"
+				from = encoded + "\x00"
 			}
 		}
 	}
