@@ -167,14 +167,6 @@ func findRefresh(ctx context.Context, tx *store.Tx, raw string) (refreshRow, err
 	return row, lookUpError(err, "refresh token")
 }
 
-// extendRefresh moves the idle limit of a refresh token that was used without rotation.
-func extendRefresh(ctx context.Context, tx *store.Tx, row refreshRow, expires int64) error {
-	_, err := tx.Exec(ctx, "extend refresh token",
-		`UPDATE refresh_tokens SET issued_at = ?, expires_at = ? WHERE session_id = ? AND generation = ?`,
-		tx.Now.Unix(), expires, row.session, row.generation)
-	return err
-}
-
 func markRotated(ctx context.Context, tx *store.Tx, row refreshRow, successor []byte) error {
 	n, err := tx.Exec(ctx, "rotate refresh token", `
 		UPDATE refresh_tokens SET rotated_at = ?, successor = ?

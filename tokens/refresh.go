@@ -136,7 +136,10 @@ func (i *Issuer) Refresh(
 		return pair, nil
 	case i.settings.Rotation == "keep":
 		pair.Refresh, pair.RefreshExpiresAt = raw, i.idleUntil(tx.Now, row.limit)
-		return pair, extendRefresh(ctx, tx, row, pair.RefreshExpiresAt)
+		_, err := tx.Exec(ctx, "extend refresh token",
+			`UPDATE refresh_tokens SET issued_at = ?, expires_at = ? WHERE session_id = ? AND generation = ?`,
+			now, pair.RefreshExpiresAt, row.session, row.generation)
+		return pair, err
 	}
 	pair.Refresh, pair.RefreshExpiresAt, err = i.issueLeaf(ctx, tx, row.session, row.generation+1, row.limit)
 	if err != nil {
