@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -269,11 +270,8 @@ func (d *doctor) spool() {
 	count := map[string]int{}
 	for _, sub := range []string{"tmp", "new", "failed"} {
 		dir := filepath.Join(d.config.SpoolDir(), sub)
-		err := writable(dir)
-		var files []fs.DirEntry
-		if err == nil {
-			files, err = os.ReadDir(dir)
-		}
+		files, err := os.ReadDir(dir)
+		err = cmp.Or(writable(dir), err)
 		if errors.Is(err, fs.ErrNotExist) {
 			d.problem(subject, dir+" is not there", "the server makes it when it starts")
 			return

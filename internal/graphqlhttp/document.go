@@ -120,32 +120,31 @@ func (h *Handler) operation(doc *ast.QueryDocument, name string) (*ast.Operation
 	default:
 		op = doc.Operations[0]
 	}
-	if op.Operation == ast.Mutation && len(h.exclusive(op.SelectionSet, nil)) > 1 {
+	exclusive := map[string]bool{}
+	if op.Operation == ast.Mutation {
+		h.exclusive(op.SelectionSet, exclusive)
+	}
+	if len(exclusive) > 1 {
 		return nil, refuse(CodeOneCredentialMutation, "A request may have only one mutation that deals with "+
 			"credentials; send the others in requests of their own.")
 	}
 	return op, nil
 }
 
-// exclusive adds the response keys of exclusive fields to keys, which may be nil. It takes @skip and @include for not
-// there.
-func (h *Handler) exclusive(set ast.SelectionSet, keys map[string]bool) map[string]bool {
+// exclusive adds the response keys of exclusive fields to keys. It takes @skip and @include for not there.
+func (h *Handler) exclusive(set ast.SelectionSet, keys map[string]bool) {
 	for _, s := range set {
 		switch s := s.(type) {
 		case *ast.Field:
 			if h.settings.Exclusive[s.Name] {
-				if keys == nil {
-					keys = map[string]bool{}
-				}
 				keys[s.Alias] = true
 			}
 		case *ast.InlineFragment:
-			keys = h.exclusive(s.SelectionSet, keys)
+			h.exclusive(s.SelectionSet, keys)
 		case *ast.FragmentSpread:
-			keys = h.exclusive(s.Definition.SelectionSet, keys)
+			h.exclusive(s.Definition.SelectionSet, keys)
 		}
 	}
-	return keys
 }
 
 // cache keeps validated documents by their text and evicts the least recently used ones. It bounds both their number
