@@ -87,7 +87,7 @@ func (s *Service) redeemPassword(ctx context.Context, purpose tokens.Purpose, in
 	if err != nil {
 		return err
 	}
-	u, err := read(ctx, s.db.ReadOne, func(tx *store.Tx) (*account, error) { return s.byToken(action)(ctx, tx) })
+	u, err := read(ctx, s.db.Read, func(tx *store.Tx) (*account, error) { return s.byToken(action)(ctx, tx) })
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -110,13 +111,18 @@ func set[T comparable](w *updates, statement string, before, after T) {
 	}
 }
 
-// claimAddresses gives an account its addresses, which are free or its own. Its own are shown as they are written now.
+// claimAddresses gives an account its addresses, and fails where another account has one. Its own are shown as they are
+// written now.
 func claimAddresses(ctx context.Context, tx *store.Tx, u *account) error {
 	for _, a := range u.addresses() {
-		if err := exec(ctx, tx, "claim address", `
+		n, err := tx.Exec(ctx, "claim address", `
 			INSERT INTO addresses (canonical, user_id, address) VALUES (?, ?, ?)
 			ON CONFLICT (canonical) DO UPDATE SET address = excluded.address WHERE user_id = excluded.user_id`,
-			a.Canonical, u.ID, a.Shown); err != nil {
+			a.Canonical, u.ID, a.Shown)
+		if err == nil && n == 0 {
+			err = errors.New("claim address: another account has it")
+		}
+		if err != nil {
 			return err
 		}
 	}

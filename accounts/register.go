@@ -96,7 +96,8 @@ func (s *Service) checkRegistration(ctx context.Context, in RegisterInput) (form
 		_, err := s.mayRegister(ctx, tx, f, errs, ratelimit.Check)
 		return err
 	})
-	if slices.Contains(errs["email"], errEmailInUse) { // a search for accounts counts as well
+	if slices.Contains(errs["email"], errEmailInUse) && len(s.networkRates(ctx, limitRegistration)) > 0 {
+		// A search for accounts counts as well.
 		counted := s.db.Write(ctx, func(tx *store.Tx) error {
 			return s.limitNetwork(ctx, tx, limitRegistration, ratelimit.Count)
 		})

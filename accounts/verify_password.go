@@ -63,28 +63,35 @@ func (s *Service) verifyPassword(
 	}
 
 	s.failedEvent(ctx, event, u.id(), slog.Bool("throttled", throttled))
-	counting := context.WithoutCancel(ctx) // even if the client has gone
-	limit, limits := onAccount, append(onNetwork, onAccount)
-	var locked *ratelimit.State
-	err = s.db.Write(counting, func(tx *store.Tx) error {
-		// A throttled attempt is written, too: it must take as long as any other.
-		err := ratelimit.Add(counting, tx, throttled, limits...)
-		if err == nil {
-			locked, err = ratelimit.Full(counting, tx, limit)
-		}
-		return err
-	})
-	if err != nil {
+	if err := s.recordFailure(ctx, u, throttled, onAccount, onNetwork); err != nil {
 		return false, false, err
-	}
-	if locked != nil && u != nil && !throttled {
-		s.event(ctx, "account_throttled", u.ID)
 	}
 	endAttempt()
 	// The name is held during the delay: otherwise the start of its next attempt would reveal the kind of the stored
 	// hash.
 	ticket.DelayRefusal(ctx)
 	return false, false, nil
+}
+
+// recordFailure counts a wrong password, even if the client has gone. A throttled attempt is written, too: it must take
+// as long as any other.
+func (s *Service) recordFailure(
+	ctx context.Context, u *account, throttled bool, onAccount ratelimit.Limit, onNetwork []ratelimit.Limit,
+) error {
+	if len(onNetwork) == 0 && !onAccount.Enforced() {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	locked, err := read(ctx, s.db.Write, func(tx *store.Tx) (*ratelimit.State, error) {
+		if err := ratelimit.Add(ctx, tx, throttled, append(onNetwork, onAccount)...); err != nil {
+			return nil, err
+		}
+		return ratelimit.Full(ctx, tx, onAccount)
+	})
+	if err == nil && locked != nil && u != nil && !throttled {
+		s.event(ctx, "account_throttled", u.ID)
+	}
+	return err
 }
 
 // kindsInterval is how often stored hashes are measured again: commands may import some beside the server.

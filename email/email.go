@@ -73,9 +73,9 @@ type Outbox struct {
 	unreadable atomic.Int64 // rows sealed with a key that is not in the ring
 
 	mu        sync.Mutex
-	claimed   map[int64]bool // guarded by mu; ids of messages that are being published or settled
-	published []int64        // guarded by mu; in the spool, with rows that are still to be deleted
-	failure   error          // guarded by mu; of the last attempt to publish
+	claimed   map[int64]string // guarded by mu; names of messages that are being published or settled, by id
+	published []int64          // guarded by mu; in the spool, with rows that are still to be deleted
+	failure   error            // guarded by mu; of the last attempt to publish
 
 	unsettled chan struct{} // receives when published has grown
 }
@@ -91,7 +91,7 @@ func New(db *store.DB, seal Sealer, s Settings, log *slog.Logger) (*Outbox, erro
 	_ = dir.open()
 	return &Outbox{
 		Composer: composer, db: db, seal: seal, spool: dir, log: log,
-		claimed: map[int64]bool{}, unsettled: make(chan struct{}, 1),
+		claimed: map[int64]string{}, unsettled: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -149,10 +149,10 @@ func (o *Outbox) Send(ctx context.Context, tx *store.Tx, m Mail) error {
 	if !o.publishing.Load() {
 		return nil
 	}
-	o.claim(id) // before the row is visible
+	o.claim(id, name) // before the row is visible
 	tx.After(func(committed bool) {
 		if !committed {
-			o.release(id)
+			o.release(id, name)
 			return
 		}
 		// A failure is reported and not returned: the request has succeeded, and the message is safe in its row.

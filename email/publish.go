@@ -111,14 +111,14 @@ func (o *Outbox) Healthy() error {
 func (o *Outbox) drain(ctx context.Context) error {
 	var spooled map[string]bool // read if there is a row
 	return eachRow(ctx, o.db, func(r row) (err error) {
-		if !o.claim(r.id) {
+		if !o.claim(r.id, r.name) {
 			return nil // a request is publishing it
 		}
 		if spooled == nil {
 			spooled, err = o.spool.names()
 		}
 		if err != nil {
-			o.release(r.id)
+			o.release(r.id, r.name)
 			return fmt.Errorf("look into the spool: %w", err)
 		}
 		if spooled[r.name] {
@@ -138,24 +138,27 @@ func (o *Outbox) drain(ctx context.Context) error {
 }
 
 // claim reserves a message for the caller. It returns false if the message is claimed already.
-func (o *Outbox) claim(id int64) bool {
+func (o *Outbox) claim(id int64, name string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	free := !o.claimed[id]
-	o.claimed[id] = true
+	free := o.claimed[id] != name
+	o.claimed[id] = name
 	return free
 }
 
-func (o *Outbox) release(id int64) {
+// release ends a claim, unless another message has got the id of one that was rolled back.
+func (o *Outbox) release(id int64, name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.claimed, id)
+	if o.claimed[id] == name {
+		delete(o.claimed, id)
+	}
 }
 
 // publish writes a claimed message to the spool. The claim lasts until its row is deleted.
 func (o *Outbox) publish(id int64, name string, raw []byte) error {
 	if err := o.spool.write(o.spool.newPath(name), raw, time.Time{}); err != nil {
-		o.release(id)
+		o.release(id, name)
 		return fmt.Errorf("write to the spool: %w", err)
 	}
 	o.addPublished(id)

@@ -55,7 +55,8 @@ func (c *Composer) parseTemplates() (map[Kind]func() *templates, error) {
 	parsed := map[Kind]func() *templates{}
 	for _, kind := range kinds {
 		if subject, text, html := kind.files(); !p.overrides(subject, text, html, layoutFile) {
-			parsed[kind] = sync.OnceValue(func() *templates { return new(parser).parse(kind) })
+			embedded := parser{problems: map[string]bool{}}
+			parsed[kind] = sync.OnceValue(func() *templates { return embedded.parse(kind) })
 		} else if t := p.parse(kind); t != nil {
 			parsed[kind] = func() *templates { return t }
 			p.check(c, kind, t)

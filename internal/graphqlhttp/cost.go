@@ -77,7 +77,7 @@ func (c *cost) add(other cost) {
 }
 
 // counter counts a document before its validation, whose time is quadratic in the number of fields. It visits each
-// fragment once, and leaves cycles to validation.
+// fragment name once, and leaves cycles to validation.
 type counter struct {
 	fragments    ast.FragmentDefinitionList
 	counted      map[string]cost // by the name of a fragment, zero while it is open
@@ -94,7 +94,9 @@ func (h *Handler) checkCost(doc *ast.QueryDocument) *refusal {
 	}
 	for _, f := range doc.Fragments {
 		c.directives += len(f.Directives)
-		c.fragment(f.Name)
+		if c.fragment(f.Name); doc.Fragments.ForName(f.Name) != f {
+			c.set(&f.SelectionSet) // validation refuses the second of a name, but compares its fields before
+		}
 	}
 	for _, op := range doc.Operations {
 		c.directives += len(op.Directives)

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
 )
 
 // hostile are documents that stall or end a server that parses, validates or executes them. All are refused quickly
@@ -136,6 +139,37 @@ func TestLimits(t *testing.T) {
 				t.Errorf("at %d: got %+v, want code %s", test.limit+1, refused, test.code)
 			}
 		})
+	}
+}
+
+// TestRepeatedFields: no selection set that validation compares field by field has a plain field twice.
+func TestRepeatedFields(t *testing.T) {
+	s := newSite(t)
+	const twice = "fragment A on User { name } fragment A on User { name name } "
+	for _, query := range []string{
+		"{ color color }", "query A { color color } query B { color color }",
+		"{ color } fragment A on User { name name }",
+		twice + "{ me { ...A } }", "{ me { ...A } } " + twice, twice + twice + "{ color }",
+	} {
+		doc, err := parser.ParseQuery(&ast.Source{Input: query})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refused := s.handler.checkCost(doc); refused != nil {
+			t.Fatalf("%s: got %s, want no refusal", query, refused.errs[0].Message)
+		}
+		var sets []ast.SelectionSet
+		for _, op := range doc.Operations {
+			sets = append(sets, op.SelectionSet)
+		}
+		for _, f := range doc.Fragments {
+			sets = append(sets, f.SelectionSet)
+		}
+		for i, set := range sets {
+			if len(set) != 1 {
+				t.Errorf("%s: got %d fields in selection set %d, want 1", query, len(set), i)
+			}
+		}
 	}
 }
 

@@ -88,7 +88,7 @@ func (db *DB) Broken() <-chan struct{} { return db.writer.health.broken }
 // last write or checkpoint failed. After such a failure it tries both, with a write that changes nothing: a server
 // that is not ready gets no requests whose writes would show that the disk is well again.
 func (db *DB) Healthy(ctx context.Context) error {
-	if err := db.writer.reserve.refill(); err != nil {
+	if err := db.writer.reserve.lacks(); err != nil {
 		return err
 	}
 	if lostLog(db.writer.marked) != nil {

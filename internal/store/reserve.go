@@ -35,6 +35,8 @@ type reserve struct {
 	short atomic.Bool // ordinary writes are refused
 	held  atomic.Bool // this process creates a missing file
 	mu    sync.Mutex  // held while the file is changed
+
+	lacking atomic.Pointer[error] // of the last refill; nil before the first
 }
 
 func newReserve(database string) *reserve {
@@ -68,8 +70,21 @@ func (r *reserve) refill() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer r.measure()
+	var err error
 	if size := r.measure(); r.short.Load() || size < 0 && r.held.Load() {
-		return r.fill(size)
+		err = r.fill(size)
+	}
+	r.lacking.Store(&err)
+	return err
+}
+
+// lacks returns the error of the last refill, which is repeated once a second.
+func (r *reserve) lacks() error {
+	if err := r.lacking.Load(); err != nil && *err != nil {
+		return *err
+	}
+	if r.short.Load() {
+		return ErrFull
 	}
 	return nil
 }
