@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
@@ -34,7 +33,6 @@ import (
 	"accountd/email"
 	"accountd/internal/config"
 	"accountd/internal/store"
-	"accountd/schema"
 )
 
 // Env is the outside world, as a command sees it.
@@ -221,54 +219,4 @@ func (*versionCmd) Run(a *app) error {
 	}
 	return a.printf("accountd %s (%s, %s/%s)\n", cmp.Or(version, "devel"), runtime.Version(), runtime.GOOS,
 		runtime.GOARCH)
-}
-
-type configCmd struct {
-	Check configCheckCmd `cmd:"" help:"Check the settings and list all errors."`
-	Show  configShowCmd  `cmd:"" help:"Print the settings in force, and where each comes from."`
-}
-
-type configCheckCmd struct{}
-
-// Run reports all problems of the settings, and then the first one of the templates, the SMTP password and the key ring
-// that they name. A missing key ring is no problem.
-func (*configCheckCmd) Run(a *app, c *config.Config) error {
-	_, templates := email.NewComposer(c.EmailSettings())
-	keys := a.keyFile(c).Check()
-	if errors.Is(keys, fs.ErrNotExist) {
-		keys = nil
-	}
-	// Two arguments with the same name are only found when the schema is built.
-	_, arguments := schema.New(nil, c.SchemaSettings())
-	if err := cmp.Or(templates, c.SMTPSettings().Check(), keys, arguments); err != nil {
-		return err
-	}
-	for _, warning := range c.Warnings() {
-		a.warn(warning)
-	}
-	return a.printf("The settings are fine.\n")
-}
-
-type configShowCmd struct{}
-
-// Run prints the settings, which have no secrets.
-func (*configShowCmd) Run(a *app, c *config.Config) error {
-	return a.printf("%s", c.Redacted())
-}
-
-type schemaCmd struct {
-	Relay bool `help:"The Relay flavour."`
-}
-
-// Run prints the schema, which depends on the settings. It needs no data directory.
-func (cmd *schemaCmd) Run(a *app, c *config.Config) error {
-	api, err := schema.New(nil, c.SchemaSettings())
-	if err != nil {
-		return err
-	}
-	flavour := schema.Plain
-	if cmd.Relay {
-		flavour = schema.Relay
-	}
-	return a.printf("%s", api.SDL(flavour))
 }
