@@ -19,7 +19,7 @@ const (
 	clearAfter = 7 * 24 * time.Hour
 
 	purgeBatch  = 200 // accounts that are looked up at once
-	counterRows = 100 // counters of limits that are deleted in one transaction
+	counterRows = 100 // counters of limits, and networks, that are deleted in one transaction
 )
 
 // ClearInput selects the sessions to delete.

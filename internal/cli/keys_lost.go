@@ -62,7 +62,7 @@ func checkLostKeys(ctx context.Context, c *config.Config, now func() time.Time, 
 	if lost != "" {
 		return fmt.Errorf("key file %s is not there; without it %s: %s", c.KeysFile(), lost, lostKeysRemedy)
 	}
-	log.Warn("the key file was missing although there are accounts: new keys were made, and mailed links end; "+
+	log.Warn("the key file was missing although there are accounts: new keys are made, and mailed links end; "+
 		"if you have the file, stop the server and copy it back", "file", c.KeysFile())
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 // markSuffix is the suffix of the mark: an empty file beside a database that needs its WAL. The mark is made before
 // the first write is acknowledged, and removed when the WAL has been copied completely. So a mark without a WAL means
 // that the WAL was lost, after any crash. To keep it so, no connection deletes the WAL when it is closed (see
-// conn.connect), except that of leaveAsOneFile, which has the file alone.
+// conn.connect), except that of joinWAL, which has the file alone.
 const markSuffix = "-needs-wal"
 
 // The header of the WAL: its size in bytes, and its magic number without the lowest bit.
@@ -27,8 +27,8 @@ const (
 )
 
 // ErrLostLog means that a database has lost its WAL.
-var ErrLostLog = errors.New("its write-ahead log (-wal) is gone or empty, and with it what was acknowledged last, " +
-	"such as accounts, new passwords and logouts: put the -wal file back, " +
+var ErrLostLog = errors.New("its write-ahead log (-wal) is missing or empty, and with it the last acknowledged " +
+	"changes, such as accounts, new passwords and logouts: put the -wal file back, " +
 	"or bring a backup back with accountd restore FILE, or continue without it with " +
 	"accountd serve --accept-lost-log; nothing is lost if another program, such as sqlite3 or an older " +
 	"accountd, has opened and closed the file since accountd last ran: " +

@@ -95,7 +95,7 @@ func TestSecurityLostLog(t *testing.T) {
 		before := databaseHashes(t, lost)
 		for _, command := range commands {
 			out, code := servertest.Command(t, lost, "", command...)
-			if code != 1 || !strings.Contains(out, "its write-ahead log (-wal) is gone or empty") ||
+			if code != 1 || !strings.Contains(out, "its write-ahead log (-wal) is missing or empty") ||
 				!strings.Contains(out, "--accept-lost-log") {
 				t.Fatalf("log %s: %s: got exit %d, want 1 and the remedy\n%s", name, command, code, out)
 			}
