@@ -170,6 +170,13 @@ var unusable = map[string]func(t *testing.T, spool string) (by []string, mend fu
 		return []string{"setpriv", "--bounding-set=-all", "--inh-caps=-all"},
 			func() error { return os.Chown(spool, 0, 0) }
 	},
+	"a file in it": func(t *testing.T, spool string) ([]string, func() error) {
+		file := filepath.Join(spool, "new")
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return nil, func() error { return os.Remove(file) }
+	},
 }
 
 // TestSecuritySpoolUnusableAtStart: a server starts with an unusable spool, is not ready, and serves requests. After
