@@ -31,6 +31,10 @@ func TestMark(t *testing.T) {
 	}
 	db := open(t, path)
 	state("opened", false, false)
+	if err := db.Write(t.Context(), func(*Tx) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	state("nothing written", false, false)
 	put(t, db, "first")
 	state("written", true, true)
 	if info, err := os.Stat(path + markSuffix); err != nil || info.Mode().Perm() != 0o600 {

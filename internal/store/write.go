@@ -70,6 +70,7 @@ func newWriter(c *conn, now func() time.Time, marked string, room *reserve) *wri
 		queue: make(chan *write), closing: make(chan struct{}), stopped: make(chan struct{}),
 		long: make(chan struct{}), copied: make(chan struct{}),
 	}
+	c.written() // by opening: a new file gets its WAL then, and needs no mark
 	go wr.loop()
 	return wr
 }
