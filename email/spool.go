@@ -87,14 +87,17 @@ func removeFile(path string) error {
 func (s spool) write(path string, raw []byte, at time.Time) error {
 	tmp := s.path("tmp", rand.Text())
 	err := durable.Write(tmp, bytes.NewReader(raw))
-	if err == nil && !at.IsZero() {
+	if err != nil {
+		return err
+	}
+	if !at.IsZero() {
 		err = os.Chtimes(tmp, at, at)
 	}
 	if err == nil {
 		err = os.Rename(tmp, path)
 	}
 	if err != nil {
-		_ = os.Remove(tmp) // it may not exist; clean removes the rest
+		err = errors.Join(err, os.Remove(tmp))
 	}
 	return err
 }
